@@ -1,0 +1,63 @@
+"""
+dualgauge: dual-run migration of derived views.
+
+The flow, in order: sources are imported into an event log; a replay builds the views of both sides, v1
+(what readers have today) and v2 (the candidate), from that log; a diff compares what they answer at one
+position; reads are shared between them; traffic moves forward or back, step by step, on evidence.
+
+`open(path)` gives a migration, with a method for each command of the command line. Content files use
+`Comparator`, `Expected` and the rules. Applications use `Router`, which loads none of the heavy engines.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dualgauge.comparison.comparator import Comparator, Expected
+    from dualgauge.comparison.rules import Absolute, Exact, Relative, Rounded
+    from dualgauge.errors import DualgaugeError
+    from dualgauge.migration import Migration, open  # noqa: A004  (dualgauge.open is the public door)
+    from dualgauge.routing.router import Router
+
+__all__ = [
+    "Absolute",
+    "Comparator",
+    "DualgaugeError",
+    "Exact",
+    "Expected",
+    "Migration",
+    "Relative",
+    "Rounded",
+    "Router",
+    "__version__",
+    "open",
+]
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Absolute": "dualgauge.comparison.rules",
+    "Comparator": "dualgauge.comparison.comparator",
+    "DualgaugeError": "dualgauge.errors",
+    "Exact": "dualgauge.comparison.rules",
+    "Expected": "dualgauge.comparison.comparator",
+    "Migration": "dualgauge.migration",
+    "Relative": "dualgauge.comparison.rules",
+    "Rounded": "dualgauge.comparison.rules",
+    "Router": "dualgauge.routing.router",
+    "open": "dualgauge.migration",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name where it is first used (PEP 562), so that a router loads no engine."""
+    if name not in _HOME:
+        message = f"module 'dualgauge' has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,142 @@
+"""
+DuckDB, opened in the one way that is safe here.
+
+Every connection sets the session zone to UTC, switches the progress bar off (it prints on stdout, even into
+a pipe), bounds memory, spills into a folder of its own, and is closed. Only icu, json and parquet are used:
+they are built in, so nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from dualgauge.engines.errors import BadStatement, BadValue, EngineError, OutOfMemory
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+Row = tuple[Any, ...]
+
+MEMORY_LIMIT = "1GB"
+"""Bound of DuckDB's own memory; the process needs some more for Python and Arrow."""
+
+BATCH_ROWS = 20_000
+
+
+class Engine:
+    """One open connection. Not shared between threads; `open_engine` closes it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> None:
+        """Run a statement for its effect."""
+        with _translated():
+            self._connection.execute(sql, list(values))
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """All rows of a query. Times with a zone must be cast to text first (they leave by Arrow otherwise)."""
+        with _translated():
+            return self._connection.execute(sql, list(values)).fetchall()
+
+    def row(self, sql: str, values: Sequence[object] = ()) -> Row:
+        """The first row of a query that always has one."""
+        return self.rows(sql, values)[0]
+
+    def batches(self, sql: str, size: int = BATCH_ROWS) -> Iterator[list[Row]]:
+        """
+        The rows of a query in lists of at most `size`, in the query's order, never all in memory.
+
+        No other statement may run on this engine until the last list was taken.
+        """
+        with _translated():
+            cursor = self._connection.execute(sql)
+            while batch := cursor.fetchmany(size):
+                yield batch
+
+    def arrow(self, sql: str) -> pa.Table:
+        """The whole result as an Arrow table."""
+        with _translated():
+            return self._connection.sql(sql).to_arrow_table()
+
+    def columns(self, sql: str) -> dict[str, str]:
+        """Names and DuckDB types of a query's columns, in order, without running it."""
+        with _translated():
+            return {row[0]: row[1] for row in self._connection.execute(f"DESCRIBE {sql}").fetchall()}
+
+    def register(self, name: str, relation: object) -> None:
+        """Give an Arrow table, an Arrow reader or a data frame a name in SQL."""
+        with _translated():
+            self._connection.register(name, relation)
+
+    def unregister(self, name: str) -> None:
+        """Take a registered name away; the data it held is released."""
+        with _translated():
+            self._connection.unregister(name)
+
+    def interrupt(self) -> None:
+        """Stop the running statement from another thread."""
+        self._connection.interrupt()
+
+
+@contextmanager
+def open_engine(*, memory_limit: str = MEMORY_LIMIT, threads: int | None = None, folder: Path | None = None) -> Iterator[Engine]:
+    """
+    Open an engine for a while.
+
+    Args:
+        memory_limit: bound of the engine's memory, as DuckDB writes it (`1GB`); above it, it spills.
+        threads: how many cores to use; all of them by default.
+        folder: where to spill; a temporary folder by default. What is spilled is removed at the end.
+
+    Raises:
+        BadStatement: `memory_limit` is not a size.
+    """
+    with tempfile.TemporaryDirectory(prefix="dualgauge-", dir=folder) as spill:
+        connection = duckdb.connect()
+        try:
+            engine = Engine(connection)
+            engine.execute("SET enable_progress_bar = false")
+            engine.execute("SET TimeZone = 'UTC'")
+            engine.execute(f"SET memory_limit = {literal(memory_limit)}")
+            engine.execute(f"SET temp_directory = {literal(spill)}")
+            engine.execute("SET autoinstall_known_extensions = false")
+            if threads is not None:
+                engine.execute(f"SET threads = {threads:d}")
+            yield engine
+        finally:
+            connection.close()
+
+
+def parquet(files: Sequence[Path | str], columns: Sequence[str] = ("*",)) -> str:
+    """A SELECT over Parquet files whose columns are united by name; a file without a column reads NULL."""
+    names = ", ".join(literal(str(file)) for file in files)
+    chosen = ", ".join(column if column == "*" else quote(column) for column in columns)
+    return f"SELECT {chosen} FROM read_parquet([{names}], union_by_name = true)"  # noqa: S608  (quoted above)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.OutOfMemoryException as fault:
+        raise OutOfMemory(_reason(fault)) from fault
+    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException) as fault:
+        raise BadStatement(_reason(fault)) from fault
+    except (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfRangeException, duckdb.IOException) as fault:
+        raise BadValue(_reason(fault)) from fault
+    except duckdb.Error as fault:
+        raise EngineError(_reason(fault)) from fault
+
+
+def _reason(fault: duckdb.Error) -> str:
+    """DuckDB's own words, without the stack of hints behind them."""
+    return str(fault).strip().split("\n\n", maxsplit=1)[0].strip()

@@ -1,0 +1,29 @@
+"""What an engine may refuse, in words that do not depend on the engine."""
+
+from __future__ import annotations
+
+from dualgauge.errors import DualgaugeError
+
+
+class EngineError(DualgaugeError):
+    """The engine refused a statement. `reason` is its own first paragraph."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"DuckDB: {reason}")
+
+
+class BadStatement(EngineError):
+    """The SQL does not parse, or names what does not exist."""
+
+    exit_code = 2
+
+
+class BadValue(EngineError):
+    """A value does not fit: a failed cast, a number out of range, a broken input file."""
+
+    exit_code = 4
+
+
+class OutOfMemory(EngineError):
+    """The memory limit was reached and spilling did not help."""

@@ -1,0 +1,130 @@
+"""The words that several floors share: sides, positions, next steps, time, and the one quoting function."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import NewType
+
+Position = NewType("Position", int)
+"""A place in the event log: dense, from 1; 0 is "before the first event"."""
+
+START = Position(0)
+
+PPM = 1_000_000
+"""Shares are whole numbers of parts per million."""
+
+Clock = Callable[[], datetime]
+"""Gives the present as an aware UTC time. Passed in, so that tests can hold time still."""
+
+
+class Side(StrEnum):
+    """The two roles of a view set: what readers have today, and the candidate."""
+
+    V1 = "v1"
+    V2 = "v2"
+
+    @property
+    def schema(self) -> str:
+        """Name of the side's schema in the serving store, the same on every database: `views_v1`."""
+        return f"views_{self.value}"
+
+
+class Outcome(StrEnum):
+    """What a check of evidence can say; `inconclusive` is never a pass."""
+
+    PASS = "pass"  # noqa: S105  (a verdict, no password)
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """A command worth running next, and why."""
+
+    command: str
+    why: str
+
+
+def utc_now() -> datetime:
+    """The present, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def quote(identifier: str) -> str:
+    """
+    Quote an identifier for DuckDB, SQLite and PostgreSQL alike.
+
+    This is the only quoting function: every name that reaches SQL text passes through it.
+    """
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Write a text as an SQL string literal, for the few places that take no bound value (a file list, a setting)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Give ` (did you mean 'x'?)` for the known name most like `name`, or the empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def listed(names: Iterable[object], most: int = 8) -> str:
+    """Join names for a sentence; past `most` of them, say how many more there are."""
+    texts = [str(name) for name in names]
+    shown = ", ".join(texts[:most])
+    return f"{shown} and {len(texts) - most:,} more" if len(texts) > most else shown
+
+
+def plural(count: int, noun: str) -> str:
+    """Count a noun for a sentence: `1 event`, `2,000 events`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def canonical_json(value: object) -> str:
+    """Sorted keys, no blanks, UTF-8 as it is: the text that hashes and keys are taken from."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=jsonable)
+
+
+def jsonable(value: object) -> object:  # noqa: PLR0911  (one row a type reads best)
+    """
+    Turn a value that a view may hold into one that JSON can: the same text on every run and machine.
+
+    Decimals keep their digits as text, times are ISO with their offset, bytes are hex.
+    """
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case Decimal():
+            return str(value)
+        case datetime() | date():
+            return value.isoformat()
+        case bytes():
+            return value.hex()
+        case Mapping():
+            return {str(k): jsonable(v) for k, v in value.items()}
+        case Sequence() | set() | frozenset():
+            return [jsonable(v) for v in value]
+        case _:
+            return str(value)
+
+
+def sha256(text: str) -> str:
+    """SHA-256 of a text's UTF-8 bytes, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as `progress(step, done, total)`; a total of None means that the end is not known."""
+
+
+def silent(step: str, done: int, total: int | None) -> None:
+    """Report progress to nobody."""

@@ -1,0 +1,1 @@
+"""Finds the project, hands raw settings to the rooms, pairs content files, loads Python content by path."""

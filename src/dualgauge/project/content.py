@@ -1,0 +1,75 @@
+"""
+Content is loaded by path, never imported by name.
+
+So two projects in one process do not see each other's files, and nothing on `sys.path` can stand in for them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, TypeVar
+
+from dualgauge.model import sha256
+from dualgauge.project.errors import BadContent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+Value = TypeVar("Value")
+
+
+def load(file: Path) -> ModuleType:
+    """
+    Run a Python content file and give its module.
+
+    Raises:
+        BadContent: the file raised; the reason names the line of the file.
+    """
+    name = f"dualgauge_content_{sha256(str(file))[:16]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise BadContent(file, "it is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    except Exception as fault:
+        raise BadContent(file, f"{_line(fault, file)}{type(fault).__name__}: {fault}") from fault
+    finally:
+        sys.dont_write_bytecode = bytecode
+        del sys.modules[name]
+    return module
+
+
+def collect(folder: Path, kind: type[Value]) -> dict[str, Value]:
+    """
+    Every module-level value of a type in a folder's Python files, by the name of its variable.
+
+    Raises:
+        BadContent: a file raised, or two files use one name.
+    """
+    found: dict[str, Value] = {}
+    home: dict[str, Path] = {}
+    for file in sorted(folder.glob("*.py")):
+        for name, value in vars(load(file)).items():
+            if not isinstance(value, kind) or name.startswith("_"):
+                continue
+            if name in found:
+                raise BadContent(file, f"{name!r} is already defined in {home[name]}; give one of them another name")
+            found[name], home[name] = value, file
+    return found
+
+
+def _line(fault: BaseException, file: Path) -> str:
+    """`line N: ` for the deepest frame of the fault that lies in the file."""
+    if isinstance(fault, SyntaxError) and fault.lineno:
+        return f"line {fault.lineno}: "
+    line, trace = 0, fault.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(file):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f"line {line}: " if line else ""

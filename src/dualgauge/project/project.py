@@ -1,0 +1,63 @@
+"""
+A project: a folder whose pyproject.toml has `[tool.dualgauge]`, found like git finds its own.
+
+This room knows the file and the folders. What the settings mean belongs to the rooms, which validate their
+own part (`settings.validate`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dualgauge.model import Side
+from dualgauge.project.errors import BrokenToml, NoProject
+from dualgauge.project.settings import Paths
+
+FILE = "pyproject.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Root folder, settings file, and the raw `[tool.dualgauge]` table."""
+
+    root: Path
+    file: Path
+    raw: dict[str, Any]
+
+    def path(self, relative: str) -> Path:
+        """A path of the settings as an absolute one: relative ones start at the project's root."""
+        return self.root / relative
+
+    def views(self, side: Side, paths: Paths) -> Path:
+        """The folder of a side's view files."""
+        return self.path(paths.views_v1 if side is Side.V1 else paths.views_v2)
+
+
+def find(start: Path) -> Project:
+    """
+    Find the nearest project at `start` or above it.
+
+    Raises:
+        NoProject: no pyproject.toml upward has `[tool.dualgauge]`.
+        BrokenToml: the nearest pyproject.toml is no TOML, so nobody can tell.
+    """
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        file = folder / FILE
+        if file.is_file():
+            raw = _table(file)
+            if raw is not None:
+                return Project(root=folder, file=file, raw=raw)
+    raise NoProject(start)
+
+
+def _table(file: Path) -> dict[str, Any] | None:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise BrokenToml(file, str(fault)) from fault
+    table = document.get("tool", {}).get("dualgauge")
+    return table if isinstance(table, dict) else None
