@@ -1,0 +1,1 @@
+"""The event log (a Delta Lake table), its sources and imports."""

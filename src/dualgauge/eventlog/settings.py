@@ -1,0 +1,137 @@
+"""`[tool.dualgauge.log]` and `[[tool.dualgauge.sources]]`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from dualgauge.model import listed
+from dualgauge.project.settings import Section
+
+ENVELOPE = {
+    "position": "BIGINT",
+    "event_id": "VARCHAR",
+    "type": "VARCHAR",
+    "occurred_at": "TIMESTAMPTZ",
+    "recorded_at": "TIMESTAMPTZ",
+    "payload": "VARCHAR",
+}
+"""Columns of every event, in the log's order, with their DuckDB types."""
+
+COLUMN_TYPES = ("BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "BLOB")
+"""Types of declared columns, and DECIMAL(p, s) beside them: what Delta keeps without loss."""
+
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "INT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "INT8", "INT4"}
+_SYNONYMS = {
+    "TEXT": "VARCHAR", "STRING": "VARCHAR", "BOOL": "BOOLEAN", "FLOAT": "DOUBLE", "REAL": "DOUBLE",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "DATETIME": "TIMESTAMP", "NUMERIC": "DECIMAL(18, 3)", "BYTEA": "BLOB",
+}  # fmt: skip
+_DECIMAL = re.compile(r"DECIMAL\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_MOST_DIGITS = 38
+
+
+def column_type(text: str) -> str:
+    """
+    A declared type in its one spelling (`DECIMAL(12,3)`, `BIGINT`).
+
+    Raises:
+        ValueError: the type cannot be kept in the log; the sentence says which to use.
+    """
+    upper = " ".join(text.upper().split())
+    if upper in COLUMN_TYPES:
+        return upper
+    if match := _DECIMAL.fullmatch(upper):
+        precision, scale = int(match[1]), int(match[2])
+        if not 1 <= precision <= _MOST_DIGITS or scale > precision:
+            message = f"{text!r}: a DECIMAL has 1 to {_MOST_DIGITS} digits, and no more behind the point than in all"
+            raise ValueError(message)
+        return f"DECIMAL({precision},{scale})"
+    allowed = f"allowed: {', '.join(COLUMN_TYPES)}, DECIMAL(p,s)"
+    if upper in _INTEGERS:
+        message = f"{text!r}: integers are BIGINT in the log (it has one width, and no unsigned ones); {allowed}"
+    elif upper in _SYNONYMS:
+        message = f"{text!r}: write {_SYNONYMS[upper]}; {allowed}"
+    else:
+        message = f"{text!r} is no type of the log; {allowed}; leave what is nested in the payload"
+    raise ValueError(message)
+
+
+class LogSettings(Section):
+    """Where the log is, and the fields that have a column of their own."""
+
+    path: str = ".dualgauge/log"
+    columns: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("columns")
+    @classmethod
+    def _declared(cls, columns: dict[str, str]) -> dict[str, str]:
+        seen: dict[str, str] = {}
+        for name in columns:
+            if not _NAME.fullmatch(name):
+                message = f"{name!r} is no column name: a letter, then letters, digits and _"
+                raise ValueError(message)
+            if name.lower() in ENVELOPE:
+                message = f"{name!r} is a column of every event already ({listed(ENVELOPE)}); choose another name"
+                raise ValueError(message)
+            if name.lower() in seen:
+                message = f"{name!r} and {seen[name.lower()]!r} differ only in case; keep one"
+                raise ValueError(message)
+            seen[name.lower()] = name
+        checked: dict[str, str] = {}
+        for name, text in columns.items():
+            try:
+                checked[name] = column_type(text)
+            except ValueError as fault:
+                message = f"{name} = {fault}"
+                raise ValueError(message) from None
+        return checked
+
+    @property
+    def all_columns(self) -> dict[str, str]:
+        """Envelope and declared columns, in the order of the log's files."""
+        return {**ENVELOPE, **self.columns}
+
+
+class SourceSettings(Section):
+    """One source: where rows come from, and how a row becomes one event or several."""
+
+    name: str
+    path: str = ""
+    python: str = ""
+    read: dict[str, Any] = Field(default_factory=dict)
+    event_id: str = ""
+    type: str = ""
+    occurred_at: str = ""
+    order_by: str = ""
+    where: str = ""
+    select: dict[str, str] = Field(default_factory=dict)
+    query: str = ""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if not _NAME.fullmatch(self.name.replace("-", "_")):
+            message = f"source name {self.name!r}: a letter, then letters, digits, - and _"
+            raise ValueError(message)
+        if bool(self.path) == bool(self.python):
+            message = f"source {self.name!r} needs either path = \"...\" or python = \"package.module:name\""
+            raise ValueError(message)
+        if self.python and self.read:
+            message = f"source {self.name!r}: read = {{...}} holds options of a file's reader; a python source takes none"
+            raise ValueError(message)
+        if self.query:
+            extra = [key for key in ("event_id", "type", "occurred_at", "where", "select") if getattr(self, key)]
+            if extra:
+                message = f"source {self.name!r} has a query: {listed(extra)} belong into that query"
+                raise ValueError(message)
+        elif not self.type or not self.occurred_at:
+            absent = [key for key in ("type", "occurred_at") if not getattr(self, key)]
+            message = f"source {self.name!r} needs {listed(absent)} (DuckDB expressions over its columns), or a query"
+            raise ValueError(message)
+        for option in self.read:
+            if not _NAME.fullmatch(option):
+                message = f"source {self.name!r}: {option!r} is no option of a DuckDB reader"
+                raise ValueError(message)
+        return self

@@ -1,0 +1,332 @@
+"""
+The log as a Delta Lake table: opening, reading, and the one way to append.
+
+We write the Parquet file ourselves and commit it in a transaction (delta-rs shuffles rows within and across
+files otherwise). Every commit carries the Delta transaction identifier `dualgauge` with the last position,
+written through the very table object that the head was read from: of two writers that read the same head, the
+second fails and starts over. Its metadata has one key, `dualgauge`, that says where everything stands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.schema import PrimitiveType
+from deltalake.transaction import AddAction
+
+from dualgauge.engines.duck import parquet
+from dualgauge.eventlog.chain import GENESIS, file_digest, link
+from dualgauge.eventlog.errors import ChangedType, LogAndLedgerDisagree, NoLog, NotALog
+from dualgauge.model import START, Position, canonical_json, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dualgauge.eventlog.settings import LogSettings
+    from dualgauge.ledger.ledger import Ledger
+
+KEY = "dualgauge"
+"""Name of the metadata key and of the Delta application transaction."""
+
+STAGING = "_staging"
+"""Folder of files not yet committed; Delta readers ignore names that start with an underscore."""
+
+_TO_DELTA = {
+    "BIGINT": "long", "DOUBLE": "double", "VARCHAR": "string", "BOOLEAN": "boolean", "DATE": "date",
+    "TIMESTAMP": "timestamp_ntz", "TIMESTAMPTZ": "timestamp", "BLOB": "binary",
+}  # fmt: skip
+
+CONFIGURATION: dict[str, str | None] = {
+    # Expired commits are kept: their metadata holds the chain.
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.appendOnly": "true",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the log stands: what the last commit's metadata says. Position 0 is an empty log."""
+
+    last: Position = START
+    first: Position = START
+    rows: int = 0
+    chain: str = GENESIS
+    cursors: Mapping[str, Any] = field(default_factory=dict)
+
+    def metadata(self) -> dict[str, str]:
+        """The commit metadata that says this."""
+        return {
+            KEY: canonical_json(
+                {"first": self.first, "last": self.last, "rows": self.rows, "chain": self.chain, "cursors": self.cursors}
+            )
+        }
+
+
+class Behind(Exception):  # noqa: N818  (a signal between this room's functions, never seen outside)
+    """Another writer committed first; read the head again."""
+
+
+class EventLog:
+    """One event log. `open_log` gives it; reading never writes."""
+
+    def __init__(self, path: Path, settings: LogSettings, table: DeltaTable | None, ledger: Ledger | None) -> None:
+        self.path = path
+        self.settings = settings
+        self._table = table
+        self._ledger = ledger
+        self._head: Head | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a log yet."""
+        return self._table is not None
+
+    def head(self) -> Head:
+        """Where the log stood when it was opened, or last refreshed."""
+        if self._head is None:
+            self._head = self._read_head()
+        return self._head
+
+    def refresh(self) -> Head:
+        """Look at the table again."""
+        if self._table is not None:
+            self._table.update_incremental()
+        self._head = None
+        return self.head()
+
+    def files(self, upto: Position | None = None, after: Position = START) -> list[Path]:
+        """The Parquet files that can hold positions after `after` up to `upto`, in the order of positions."""
+        if self._table is None:
+            return []
+        actions = pa.table(self._table.get_add_actions(flatten=True)).to_pydict()
+        found = sorted(
+            (first, last, path)
+            for path, first, last in zip(
+                actions.get("path", []), actions.get("min.position", []), actions.get("max.position", []), strict=True
+            )
+        )
+        return [self.path / path for first, last, path in found if last > after and (upto is None or first <= upto)]
+
+    def relation(self, upto: Position, after: Position = START) -> str:
+        """
+        The events after `after` up to and including `upto`, as a SELECT for the engine.
+
+        Columns are the envelope and the declared ones; a column declared later reads NULL in older files.
+        """
+        columns = self.settings.all_columns
+        files = self.files(upto, after)
+        if not files:
+            return f"SELECT {_typed_nulls(columns)} WHERE false"
+        chosen = ", ".join(quote(name) for name in columns)
+        # The newest file has every column that was declared when it was written.
+        newest = set(pq.read_schema(files[-1]).names)
+        body = parquet(files)
+        if not set(columns) <= newest:
+            body = f"SELECT {_typed_nulls(columns)} WHERE false UNION ALL BY NAME {body}"
+        bounds = [f"position > {after:d}"] if after else []
+        if upto < self.head().last:
+            bounds.append(f"position <= {upto:d}")
+        where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
+        return f"SELECT {chosen} FROM ({body}){where}"  # noqa: S608  (names quoted, numbers formatted)
+
+    def create(self) -> None:
+        """Create the log if there is none, and give it the columns declared since; types never change."""
+        if self._table is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._table = DeltaTable.create(
+                str(self.path), _schema(self.settings.all_columns), mode="ignore", name=KEY, configuration=CONFIGURATION
+            )
+            self._head = None
+            return
+        have = {f.name: _delta_text(f) for f in self._table.schema().fields}
+        want = {name: _delta_type(kind) for name, kind in self.settings.all_columns.items()}
+        for name, kind in want.items():
+            if name in have and have[name] != _type_text(kind):
+                raise ChangedType(name, have[name], self.settings.all_columns[name])
+        added = [Field(name, cast("Any", kind), nullable=True) for name, kind in want.items() if name not in have]
+        if added:
+            self._table.alter.add_columns(added, commit_properties=CommitProperties(custom_metadata=self.head().metadata()))
+
+    def staging(self, name: str) -> Path:
+        """A path for a file that is being written; it is on the log's own disk, so that moving it is one step."""
+        folder = self.path / STAGING
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / name
+
+    def commit(self, staged: Path, rows: int, cursors: Mapping[str, Any]) -> Head:
+        """
+        Append a staged Parquet file whose positions go on from this head, and its sources' cursors with it.
+
+        Raises:
+            Behind: another writer committed first; nothing was appended, the staged file is left.
+        """
+        if self._table is None:
+            raise NoLog(self.path)
+        head = self.head()
+        first, last = Position(head.last + 1), Position(head.last + rows)
+        digest = file_digest(staged)
+        new = Head(
+            last=last, first=first, rows=rows, chain=link(head.chain, first, last, digest), cursors={**head.cursors, **cursors}
+        )
+        name = f"events-{first:016d}-{last:016d}-{digest[:12]}.parquet"
+        final = self.path / name
+        _make_durable(staged, final)
+        action = AddAction(
+            path=name,
+            size=final.stat().st_size,
+            partition_values={},
+            modification_time=int(time.time() * 1000),
+            data_change=True,
+            stats=json.dumps(_statistics(final, rows)),
+        )
+        properties = CommitProperties(
+            custom_metadata=new.metadata(), app_transactions=[Transaction(KEY, int(last))], max_commit_retries=0
+        )
+        try:
+            self._table.create_write_transaction([action], "append", self._table.schema(), commit_properties=properties)
+        except CommitFailedError as fault:
+            os.replace(final, staged)
+            raise Behind from fault
+        self._head = new
+        self._table.update_incremental()
+        if self._ledger is not None:
+            self._ledger.add_log_commit(first=first, last=last, rows=rows, digest=digest, chain=new.chain)
+        return new
+
+    def reconcile(self) -> None:
+        """
+        Bring the ledger's copy of the chain up to the log's: a crash between the two commits leaves it one behind.
+
+        Raises:
+            LogAndLedgerDisagree: the ledger holds a commit that the log does not.
+        """
+        if self._ledger is None:
+            return
+        head = self.head()
+        known = self._ledger.log_commits()
+        if known and known[-1].last > head.last:
+            raise LogAndLedgerDisagree(self.path, known[-1].last, f"the log ends at {head.last:,}")
+        if known and known[-1].last == head.last and known[-1].chain != head.chain:
+            raise LogAndLedgerDisagree(self.path, head.last, "the digest chains differ")
+        if self._table is None or (known[-1].last if known else START) == head.last:
+            return
+        have = {row.last: row for row in known}
+        previous = GENESIS
+        for said in self._commits():
+            row = have.get(said.last)
+            digest = file_digest(self.files(said.last, Position(said.last - 1))[0]) if row is None else row.digest
+            if row is None and link(previous, said.first, said.last, digest) != said.chain:
+                raise LogAndLedgerDisagree(self.path, said.last, "the file's digest does not continue the chain")
+            if row is not None and row.chain != said.chain:
+                raise LogAndLedgerDisagree(self.path, said.last, "the digest chains differ")
+            if row is None:
+                self._ledger.add_log_commit(first=said.first, last=said.last, rows=said.rows, digest=digest, chain=said.chain)
+            previous = said.chain
+
+    def _commits(self) -> list[Head]:
+        """What every appending commit says, oldest first."""
+        assert self._table is not None  # noqa: S101  (callers hold a table)
+        said = [json.loads(entry[KEY]) for entry in self._table.history() if KEY in entry]
+        heads: dict[int, Head] = {}
+        for one in reversed(said):
+            heads.setdefault(one["last"], Head(**{**one, "last": Position(one["last"]), "first": Position(one["first"])}))
+        return [head for head in heads.values() if head.rows]
+
+    def _read_head(self) -> Head:
+        if self._table is None:
+            return Head()
+        for entry in self._table.history(1):
+            if KEY in entry:
+                said = json.loads(entry[KEY])
+                return Head(
+                    last=Position(said["last"]), first=Position(said["first"]), rows=said["rows"],
+                    chain=said["chain"], cursors=said["cursors"],
+                )  # fmt: skip
+        if self._table.version() == 0:
+            return Head()
+        raise NotALog(self.path, "its last commit was not written by dualgauge (no such key in its metadata)")
+
+
+def open_log(path: Path, settings: LogSettings, ledger: Ledger | None = None) -> EventLog:
+    """
+    Open the log at a path; where there is none, the log is empty and `exists` is false.
+
+    Raises:
+        NotALog: the folder holds something else.
+    """
+    try:
+        table = DeltaTable(str(path)) if path.exists() else None
+    except TableNotFoundError as fault:
+        if any(path.iterdir()):
+            raise NotALog(path, "it holds files, but no Delta Lake table") from fault
+        table = None
+    except DeltaError as fault:
+        raise NotALog(path, str(fault)) from fault
+    if table is not None:
+        names = {f.name for f in table.schema().fields}
+        if not {"position", "event_id", "type", "occurred_at"} <= names:
+            raise NotALog(path, "it is a Delta Lake table without an event's columns")
+    return EventLog(path, settings, table, ledger)
+
+
+def _typed_nulls(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items())
+
+
+def _delta_type(kind: str) -> PrimitiveType:
+    return PrimitiveType(_TO_DELTA.get(kind, kind.lower()))
+
+
+def _type_text(kind: PrimitiveType) -> str:
+    return str(kind.type)
+
+
+def _delta_text(column: Field) -> str:
+    kind = column.type
+    return _type_text(kind) if isinstance(kind, PrimitiveType) else str(kind)
+
+
+def _schema(columns: Mapping[str, str]) -> Schema:
+    return Schema([Field(name, _delta_type(kind), nullable=True) for name, kind in columns.items()])
+
+
+def _make_durable(staged: Path, final: Path) -> None:
+    """Flush the file, move it into place, flush the folder: a commit must not name a file that a crash can lose."""
+    with staged.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(staged, final)
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _statistics(path: Path, rows: int) -> dict[str, Any]:
+    """Delta statistics that readers choose files by: positions and times, from the Parquet footer."""
+    footer = pq.read_metadata(path)
+    names = [footer.schema.column(i).name for i in range(footer.num_columns)]
+    low: dict[str, Any] = {}
+    high: dict[str, Any] = {}
+    for name in ("position", "occurred_at", "recorded_at"):
+        index = names.index(name)
+        groups = [footer.row_group(i).column(index).statistics for i in range(footer.num_row_groups)]
+        low[name], high[name] = min(g.min for g in groups), max(g.max for g in groups)
+    return {
+        "numRecords": rows,
+        "minValues": {name: _plain(value) for name, value in low.items()},
+        "maxValues": {name: _plain(value) for name, value in high.items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z") if hasattr(value, "isoformat") else value
