@@ -1,0 +1,1 @@
+"""View definitions: files, headers, definition hash, and how each view is kept."""

@@ -1,0 +1,193 @@
+"""
+A view's definition: its file, checked against the log's columns, with the hash that evidence is bound to.
+
+Definition hash, scheme 1: SHA-256 of the JSON list [scheme, header, output types, tokens of the text].
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlglot
+from sqlglot import expressions as exp
+
+from dualgauge.engines.errors import EngineError
+from dualgauge.model import Side, quote, sha256
+from dualgauge.views.errors import (
+    BadColumn,
+    BadName,
+    BadSelect,
+    NoKey,
+    NotDeterministic,
+    NotSql,
+    OtherRelation,
+    UnknownColumn,
+    ViewError,
+)
+from dualgauge.views.header import Header, parse
+from dualgauge.views.lexer import tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dualgauge.engines.duck import Engine
+
+SCHEME = 1
+
+EVENTS = "events"
+"""Name of the relation that a view reads."""
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+_LONGEST_NAME = 40
+_CHANGING = {
+    "now", "current_timestamp", "currenttimestamp", "current_date", "currentdate", "current_time", "currenttime",
+    "current_localtime", "current_localtimestamp", "localtime", "localtimestamp", "today", "get_current_timestamp",
+    "get_current_time", "transaction_timestamp", "random", "rand", "setseed", "uuid", "gen_random_uuid", "uuidv4",
+    "uuidv7", "nextval", "currval", "txid_current", "current_setting", "getenv", "version", "current_user",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ViewDefinition:
+    """One view of one side. `columns` are its public columns with their DuckDB types, in order."""
+
+    name: str
+    side: Side
+    file: Path
+    text: str
+    header: Header
+    columns: Mapping[str, str]
+    hash: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that identify a row."""
+        return self.header.key
+
+    @property
+    def label(self) -> str:
+        """What messages call it: `v2.orders`."""
+        return f"{self.side.value}.{self.name}"
+
+
+def read_folder(engine: Engine, folder: Path, side: Side, event_columns: Mapping[str, str]) -> list[ViewDefinition]:
+    """
+    Every view of a side, by name.
+
+    Args:
+        engine: plans the SELECTs; runs none.
+        folder: the side's folder; none is no view.
+        side: whose it is.
+        event_columns: columns of `events` with their DuckDB types.
+
+    Raises:
+        ViewError: a file cannot be used.
+    """
+    if not folder.is_dir():
+        return []
+    for file in sorted(folder.glob("*.py")):
+        raise NotSql(file)
+    return [define(engine, file, side, event_columns) for file in sorted(folder.glob("*.sql"))]
+
+
+def define(engine: Engine, file: Path, side: Side, event_columns: Mapping[str, str]) -> ViewDefinition:
+    """Read and check one view file. Raises ViewError."""
+    name = file.stem
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise BadName(file)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as fault:
+        raise ViewError(file, f"it is not UTF-8 text ({fault.reason} at byte {fault.start}); save it as UTF-8") from fault
+    return from_text(engine, text, name, side, file, event_columns)
+
+
+def from_text(
+    engine: Engine, text: str, name: str, side: Side, file: Path, event_columns: Mapping[str, str]
+) -> ViewDefinition:
+    """The definition of a text, be it a file's or one that a build was made from. Raises ViewError."""
+    header = parse(text, file)
+    try:
+        words = [token.text for token in tokens(text)]
+    except ValueError as fault:
+        raise ViewError(file, f"{fault}; close it") from fault
+    _only_events(text, file)
+    columns = output_columns(engine, text, file, event_columns)
+    if not header.key:
+        raise NoKey(file, list(columns))
+    for title, names in [("key", header.key), *(("index", index) for index in header.indexes)]:
+        for column in names:
+            if column not in columns:
+                raise UnknownColumn(file, title, column, list(columns))
+    if header.affected_by and len(header.affected_by) != len(header.key):
+        raise ViewError(
+            file, f"`-- affected_by:` has {len(header.affected_by)} expressions and the key {len(header.key)} columns; give one each"
+        )
+    _affected_by_binds(engine, header, file, event_columns)
+    for column, kind in columns.items():
+        if column.startswith("_"):
+            raise BadColumn(file, column, "begins with an underscore; such names belong to dualgauge: rename it with AS")
+        if kind == '"NULL"':
+            raise BadColumn(file, column, "is a bare NULL without a type; write CAST(NULL AS a type)")
+    content = [SCHEME, header.canonical(), [[column, kind] for column, kind in columns.items()], words]
+    digest = sha256(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+    return ViewDefinition(name=name, side=side, file=file, text=text, header=header, columns=columns, hash=digest)
+
+
+def output_columns(engine: Engine, text: str, file: Path, event_columns: Mapping[str, str]) -> dict[str, str]:
+    """Names and types of what a view's text gives, planned over an empty `events`."""
+    empty = ", ".join(f"CAST(NULL AS {kind}) AS {quote(column)}" for column, kind in event_columns.items())
+    engine.execute(f"CREATE OR REPLACE TEMP VIEW {EVENTS} AS SELECT {empty} WHERE false")
+    try:
+        return engine.columns(_bare(text))
+    except EngineError as fault:
+        raise BadSelect(file, fault.reason.splitlines()[0], list(event_columns)) from fault
+
+
+def _bare(text: str) -> str:
+    return text.rstrip().rstrip(";")
+
+
+def _affected_by_binds(engine: Engine, header: Header, file: Path, event_columns: Mapping[str, str]) -> None:
+    if not header.affected_by:
+        return
+    try:
+        engine.columns(f"SELECT {', '.join(f'({expression})' for expression in header.affected_by)} FROM {EVENTS}")
+    except EngineError as fault:
+        raise BadSelect(file, f"`-- affected_by:` {fault.reason.splitlines()[0]}", list(event_columns)) from fault
+
+
+def _only_events(text: str, file: Path) -> None:
+    """Refuse what makes a view anything but a function of the log."""
+    try:
+        statements = [one for one in sqlglot.parse(text, dialect="duckdb") if one is not None]
+    except sqlglot.errors.SqlglotError:
+        # DuckDB parses it next, and its words on a syntax error are the ones its users know.
+        return
+    if len(statements) != 1:
+        raise ViewError(file, f"it holds {len(statements)} statements; a view is one SELECT")
+    tree = statements[0]
+    ctes = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
+    others = sorted(
+        {table.sql("duckdb") for table in tree.find_all(exp.Table) if table.name not in {EVENTS, *ctes} or table.db}
+        - {table.sql("duckdb") for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Anonymous) and _harmless(table)}
+    )
+    if others:
+        raise OtherRelation(file, others)
+    called = {_function(node) for node in tree.find_all(exp.Func)}
+    changing = sorted(called & _CHANGING)
+    if changing:
+        raise NotDeterministic(file, [f"{name}()" for name in changing])
+
+
+def _harmless(table: exp.Table) -> bool:
+    return table.this.name.lower() in {"unnest", "range", "generate_series"}
+
+
+def _function(node: exp.Func) -> str:
+    name = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
+    return name.lower()

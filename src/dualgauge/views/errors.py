@@ -1,0 +1,111 @@
+"""What can be wrong with a view file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dualgauge.errors import UsageError
+from dualgauge.model import listed, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class ViewError(UsageError):
+    """A view file cannot be used; names the file."""
+
+    def __init__(self, file: Path, sentence: str) -> None:
+        self.file = file
+        super().__init__(f"{file}: {sentence}")
+
+
+class UnknownHeader(ViewError):
+    """A header name that means nothing."""
+
+    def __init__(self, file: Path, line: int, name: str, known: Sequence[str]) -> None:
+        self.line, self.name, self.known = line, name, tuple(known)
+        super().__init__(
+            file,
+            f"line {line}: no header is called {name!r}{nearest(name, known)}; known: {listed(known)}; "
+            "put a blank line before comments that are not headers",
+        )
+
+
+class NoKey(ViewError):
+    """A view without a key."""
+
+    def __init__(self, file: Path, columns: Sequence[str]) -> None:
+        self.columns = tuple(columns)
+        have = f" out of {listed(columns, 20)}" if columns else ""
+        super().__init__(file, f"the view has no key; begin the file with `-- key: COLUMN`, naming what identifies a row{have}")
+
+
+class UnknownColumn(ViewError):
+    """A header names a column that the SELECT does not give."""
+
+    def __init__(self, file: Path, header: str, column: str, columns: Sequence[str]) -> None:
+        self.header, self.column, self.columns = header, column, tuple(columns)
+        super().__init__(
+            file,
+            f"`-- {header}:` names {column!r}, which the SELECT does not give{nearest(column, columns)}; "
+            f"its columns are {listed(columns, 20)}",
+        )
+
+
+class BadSelect(ViewError):
+    """The SELECT does not parse or names what does not exist."""
+
+    def __init__(self, file: Path, reason: str, columns: Sequence[str]) -> None:
+        self.reason, self.columns = reason, tuple(columns)
+        super().__init__(file, f"{reason}; a view reads the relation `events`, whose columns are {listed(columns, 40)}")
+
+
+class NotDeterministic(ViewError):
+    """A view whose answer does not depend on the log alone."""
+
+    def __init__(self, file: Path, functions: Sequence[str]) -> None:
+        self.functions = tuple(functions)
+        super().__init__(
+            file,
+            f"{listed(functions)} would give another answer at every replay; a view is a function of the log alone: "
+            "use a column of the events instead, such as occurred_at",
+        )
+
+
+class OtherRelation(ViewError):
+    """A view that reads something besides the log."""
+
+    def __init__(self, file: Path, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            file,
+            f"it reads {listed(names)}, but a view reads only `events`: what is not in the log cannot be replayed; "
+            "import that data as events",
+        )
+
+
+class BadColumn(ViewError):
+    """An output column that no store can hold."""
+
+    def __init__(self, file: Path, column: str, reason: str) -> None:
+        self.column, self.reason = column, reason
+        super().__init__(file, f"column {column!r} {reason}")
+
+
+class BadName(ViewError):
+    """A file name that cannot be a view's name."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(
+            file,
+            "a view is named by its file: lower-case letters, digits and single underscores, beginning with a letter, "
+            "at most 40 characters; rename the file",
+        )
+
+
+class NotSql(ViewError):
+    """A Python file among the views."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, "views are .sql files in this version; folds in Python are not supported yet; move the file away")
