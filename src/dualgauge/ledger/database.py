@@ -1,0 +1,155 @@
+"""
+The connection to the ledger's database, and the only place that knows which database it is.
+
+SQLite: Python's sqlite3, WAL, a busy timeout, `synchronous=FULL` (a move that was reported must survive a
+power cut), `BEGIN IMMEDIATE` for writes. PostgreSQL: one advisory lock for writes, because the journal is
+one chain and so has one writer at a time there too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import NullPool, create_engine, event, text
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from dualgauge.ledger.errors import BadLedgerUrl, LedgerBusy, LedgerError, NoLedger, NotALedger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WRITE_LOCK: Final = 0x6475_616C_6761_7567
+"""PostgreSQL's advisory lock of a ledger's writers: "dualgaug" in ASCII."""
+
+_FOR_WRITING: Final = "dualgauge_for_writing"
+
+
+class Database:
+    """One ledger database. Holds no SQLite connection between calls, so a fork inherits none."""
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        """
+        Take a URL without connecting.
+
+        Args:
+            url: SQLAlchemy's form; a relative SQLite path counts from the working folder.
+            timeout: how long to wait for a connection or for another writer, in seconds.
+
+        Raises:
+            BadLedgerUrl: no database URL, one of an unknown kind, or SQLite in memory.
+        """
+        self.timeout = timeout
+        try:
+            parsed = make_url(url)
+            self.shown = parsed.render_as_string(hide_password=True)
+            self._path = _path(parsed)
+            self._engine = self._sqlite(self._path) if self._path else self._server(parsed)
+        except NoSuchModuleError as fault:
+            raise BadLedgerUrl("its kind of database is unknown") from fault
+        except ArgumentError as fault:
+            raise BadLedgerUrl("it cannot be read as one") from fault
+        except ModuleNotFoundError as fault:
+            reason = f"its driver {fault.name} is not installed (the extra `dualgauge[postgresql]` brings psycopg)"
+            raise BadLedgerUrl(reason) from fault
+
+    def make(self) -> None:
+        """Make an empty SQLite file, with its folder, where there is none; elsewhere do nothing."""
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch(exist_ok=True)
+        except OSError as fault:
+            raise LedgerError(self.shown, str(fault)) from fault
+
+    def use_wal(self) -> None:
+        """Have a SQLite file keep a write-ahead log, so that readers never wait. The file remembers it."""
+        if self._path is None:
+            return
+        with self._translated(), self._engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Read in one snapshot."""
+        engine = self._engine
+        if self._path is None:
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        with self._translated(), engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """
+        Write in one transaction, the only one at a time; it commits at the end, and not at all if anything is raised.
+
+        Raises:
+            LedgerBusy: another process kept the write lock longer than `timeout`.
+        """
+        engine = self._engine.execution_options(**{_FOR_WRITING: True})
+        with self._translated(), engine.begin() as connection:
+            if self._path is None:
+                connection.execute(text(f"SET LOCAL lock_timeout = {int(self.timeout * 1000)}"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections of a server; a closed database may be used again."""
+        self._engine.dispose()
+
+    def _sqlite(self, path: Path) -> Engine:
+        def connect() -> sqlite3.Connection:
+            if not path.exists():
+                raise NoLedger(self.shown)
+            # mode=rw: a reader whose file was taken away must not leave an empty one behind.
+            # isolation_level=None: the begin hook below says how a transaction begins, not sqlite3.
+            uri = f"{path.absolute().as_uri()}?mode=rw"
+            connection = sqlite3.connect(uri, uri=True, timeout=self.timeout, isolation_level=None)
+            connection.execute("PRAGMA synchronous = FULL")
+            return connection
+
+        engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def _server(self, url: URL) -> Engine:
+        if url.get_backend_name() != "postgresql":
+            raise BadLedgerUrl(f"a ledger is kept in SQLite or PostgreSQL, not in {url.get_backend_name()}")
+        options: dict[str, Any] = {"connect_timeout": max(2, int(self.timeout))}
+        return create_engine(url, pool_pre_ping=True, pool_size=1, connect_args=options)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Say a database's fault in the ledger's words."""
+        try:
+            yield
+        except DBAPIError as fault:
+            reason = str(fault.orig).strip().split("\n", maxsplit=1)[0]
+            if "database is locked" in reason or "lock timeout" in reason:
+                raise LedgerBusy(self.shown, self.timeout) from fault
+            if "not a database" in reason:
+                raise NotALedger(self.shown, reason) from fault
+            raise LedgerError(self.shown, reason) from fault
+        except SQLAlchemyError as fault:
+            raise LedgerError(self.shown, str(fault).split("\n", maxsplit=1)[0]) from fault
+
+
+def _begin(connection: Connection) -> None:
+    # A deferred transaction that writes after it read fails at once when another wrote between: take the lock first.
+    for_writing = connection.get_execution_options().get(_FOR_WRITING, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if for_writing else "BEGIN")
+
+
+def _path(url: URL) -> Path | None:
+    """Where a SQLite ledger is; None for a server."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        raise BadLedgerUrl("a SQLite ledger is a file, given by its path")
+    return Path(url.database)

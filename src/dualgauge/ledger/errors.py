@@ -1,0 +1,138 @@
+"""What the ledger may refuse. No sentence ever holds a password: URLs arrive here with it hidden."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dualgauge.errors import ConflictError, DualgaugeError, UsageError
+from dualgauge.ledger.values import percent_text
+from dualgauge.model import NextStep
+
+if TYPE_CHECKING:
+    from dualgauge.ledger.values import MigrationState
+
+
+class LedgerError(DualgaugeError):
+    """The ledger's database failed. `url` is without its password, `reason` is the database's own first line."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(f"the ledger {url} cannot be used: {reason}; see that it can be reached, then run this again")
+
+
+class LedgerBusy(ConflictError):
+    """Another process held the ledger's write lock for the whole waiting time."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self.url, self.seconds = url, seconds
+        super().__init__(
+            f"the ledger {url} is held by another process for more than {seconds:g} s; "
+            "nothing was written: end or wait for that process, then run this again"
+        )
+
+
+class BadLedgerUrl(UsageError):
+    """The URL does not name a database that can keep a ledger. The URL itself is not shown: it may hold a password."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the ledger's URL is not usable: {reason}; "
+            "write one like sqlite:///.dualgauge/ledger.db or postgresql://host/database"
+        )
+
+
+class NoLedger(UsageError):
+    """There is no ledger at the URL, and the caller did not ask for one to be made."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__(
+            f"there is no ledger at {url}; `dualgauge replay` makes it",
+            next_steps=(NextStep("dualgauge replay", "make the ledger and build the views"),),
+        )
+
+
+class NotALedger(UsageError):
+    """What stands at the URL is something else; it was left as it was."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(
+            f"{url} is not a dualgauge ledger: {reason}; nothing was changed: "
+            "give another `url` under [tool.dualgauge.ledger], or move that database away"
+        )
+
+
+class NewerLedger(UsageError):
+    """The ledger was written by a later dualgauge; it was left as it was."""
+
+    def __init__(self, url: str, found: str, known: str) -> None:
+        self.url, self.found, self.known = url, found, known
+        super().__init__(
+            f"the ledger {url} is at revision {found}, and this dualgauge knows revisions up to {known}; "
+            "nothing was touched: upgrade dualgauge"
+        )
+
+
+class StateChanged(ConflictError):
+    """A move started from a state that is no longer there; nothing was written."""
+
+    def __init__(self, expected: MigrationState, found: MigrationState) -> None:
+        self.expected, self.found = expected, found
+        when = f" since {found.changed_at.isoformat(timespec='seconds')}" if found.changed_at else ""
+        super().__init__(
+            f"migration {expected.name!r} was changed meanwhile: it is now in stage {found.stage} with "
+            f"{percent_text(found.share_ppm)} % of reads on v2 (revision {found.revision}{when}), "
+            f"not in stage {expected.stage} with {percent_text(expected.share_ppm)} % (revision {expected.revision}); "
+            "nothing was written: look at `dualgauge status` and decide again",
+            next_steps=(NextStep("dualgauge status", "see what the migration is now"),),
+        )
+
+
+class OperationReused(ConflictError):
+    """An operation id came again with another content."""
+
+    def __init__(self, operation_id: str, did: str, wanted: str) -> None:
+        self.operation_id, self.did, self.wanted = operation_id, did, wanted
+        super().__init__(
+            f"operation {operation_id!r} was used before, to {did}, and now asks to {wanted}; "
+            "nothing was written: give a new operation id"
+        )
+
+
+class UnknownRun(UsageError):
+    """No evidence run has this id."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"there is no evidence run {run_id!r}; `dualgauge evidence list` shows those there are")
+
+
+class RunConflict(ConflictError):
+    """An evidence run cannot be started or finished a second time with another content."""
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        self.run_id, self.reason = run_id, reason
+        super().__init__(f"evidence run {run_id!r} {reason}; nothing was written: start a new run")
+
+
+class LogCommitDiffers(ConflictError):
+    """The ledger holds another commit of the log that ends at the same position."""
+
+    def __init__(self, last: int, kept: str, given: str) -> None:
+        self.last, self.kept, self.given = last, kept, given
+        super().__init__(
+            f"the log's commit that ends at position {last} has chain {given[:12]}, "
+            f"and the ledger kept {kept[:12]} for it: "
+            "the log or the ledger was changed, or they do not belong together; `dualgauge log verify` says which",
+            next_steps=(NextStep("dualgauge log verify", "find what was changed"),),
+        )
+
+
+class BadJournalText(UsageError):
+    """A text of a journal entry has no UTF-8 form, or a number has no exact JSON form."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field, self.reason = field, reason
+        super().__init__(f"{field} of the journal entry {reason}; nothing was written: give it in plain text")

@@ -1,0 +1,328 @@
+"""The ledger: states, moves, evidence and log commits, each read or written in one transaction."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import select
+
+from dualgauge.ledger import journal
+from dualgauge.ledger.database import Database
+from dualgauge.ledger.errors import LogCommitDiffers, OperationReused, RunConflict, StateChanged, UnknownRun
+from dualgauge.ledger.opening import bring_up
+from dualgauge.ledger.tables import EVIDENCE, JOURNAL, LOG_COMMIT, MIGRATION
+from dualgauge.ledger.values import (
+    EvidenceKind,
+    EvidenceRun,
+    LogCommit,
+    MigrationState,
+    RunState,
+    evidence_key,
+    time_text,
+)
+from dualgauge.model import Outcome, Position, canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from sqlalchemy.engine import Connection, RowMapping
+
+    from dualgauge.ledger.journal import BadRow, JournalEntry, JournalRow
+
+TIMEOUT = 30.0
+"""Seconds to wait for another writer."""
+
+
+class Ledger:
+    """An open ledger. Safe to share between threads; each call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True, timeout: float = TIMEOUT) -> Self:
+        """
+        Open the ledger at a database URL; make it where there is none, upgrade it where it is behind.
+
+        Args:
+            url: SQLAlchemy's form. A relative SQLite path counts from the working folder (`resolve_url`).
+            create: whether to make one where there is none.
+            timeout: how long to wait for a server or for another writer, in seconds.
+
+        Raises:
+            BadLedgerUrl, NoLedger, NotALedger, NewerLedger: nothing was touched.
+            LedgerBusy, LedgerError: the database could not be used.
+        """
+        database = Database(url, timeout=timeout)
+        bring_up(database, create=create)
+        return cls(database)
+
+    def __enter__(self) -> Self:
+        """Give the ledger itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._database.close()
+
+    def state(self, name: str) -> MigrationState:
+        """A migration as it is now; one never seen is in stage `off` at revision 0."""
+        with self._database.reading() as connection:
+            return _state(connection, name)
+
+    def states(self) -> tuple[MigrationState, ...]:
+        """Every migration that was ever moved, by name."""
+        with self._database.reading() as connection:
+            return _states(connection)
+
+    def move(self, expected: MigrationState, entry: JournalEntry) -> MigrationState:
+        """
+        Move a migration from `expected` to what `entry` says, and write the entry: one compare-and-set, one row.
+
+        An operation id that was written before gives the state that it made then, and nothing is written.
+
+        Raises:
+            StateChanged: the migration is no longer at `expected`.
+            OperationReused: the operation id made another move.
+            BadJournalText: the entry cannot be written in canonical form.
+            ValueError: the entry does not start from `expected`. A mistake of the calling code.
+        """
+        origin = (entry.migration, entry.from_stage, entry.from_share_ppm)
+        if origin != (expected.name, expected.stage, expected.share_ppm):
+            message = f"the entry {entry!r} does not start from {expected!r}"
+            raise ValueError(message)
+        with self._database.writing() as connection:
+            if done := _operation(connection, entry.operation_id):
+                return _same(done.entry, entry, done.after)
+            found = _state(connection, expected.name)
+            if _compared(found) != _compared(expected):
+                raise StateChanged(expected, found)
+            newest = select(JOURNAL.c.seq, JOURNAL.c.digest).order_by(JOURNAL.c.seq.desc()).limit(1)
+            last = connection.execute(newest).first()
+            seq, previous = (last.seq + 1, last.digest) if last else (1, journal.FIRST_PREVIOUS)
+            row = journal.seal(entry, seq=seq, revision=found.revision + 1, rollout=found.rollout, previous=previous)
+            _set(connection, found, row.after)
+            connection.execute(
+                JOURNAL.insert().values(
+                    seq=row.seq, operation_id=row.operation_id, previous=row.previous, digest=row.digest, row=row.row
+                )
+            )
+            return row.after
+
+    def operation(self, operation_id: str) -> JournalRow | None:
+        """The journal row that an operation wrote, or None."""
+        with self._database.reading() as connection:
+            return _operation(connection, operation_id)
+
+    def journal(self, migration: str | None = None) -> tuple[JournalRow, ...]:
+        """The journal, oldest row first; of one migration, or whole."""
+        with self._database.reading() as connection:
+            rows = _journal(connection)
+        return tuple(row for row in rows if migration is None or row.after.name == migration)
+
+    def verify_journal(self) -> BadRow | None:
+        """The first row that was tampered with, or a migration that disagrees with the journal; None if all is well."""
+        with self._database.reading() as connection:
+            return journal.verify(_journal(connection), _states(connection))
+
+    def start_evidence(  # noqa: PLR0913  (one argument a column)
+        self,
+        run_id: str,
+        *,
+        kind: EvidenceKind,
+        name: str,
+        bound: Mapping[str, object],
+        started_at: datetime,
+        position: Position | None = None,
+        folder: str | None = None,
+    ) -> EvidenceRun:
+        """
+        Write that a run began. A run that is still running and is bound to the same may be started again: it resumes.
+
+        Raises:
+            RunConflict: the id is of a finished run, or of one bound to something else.
+        """
+        bound_text = canonical_json(bound)
+        with self._database.writing() as connection:
+            if found := _run(connection, run_id):
+                if found.state is RunState.FINISHED:
+                    raise RunConflict(run_id, "is finished")
+                if (found.kind, found.name, found.evidence_key) != (kind, name, evidence_key(bound)):
+                    raise RunConflict(run_id, f"is of {found.kind} {found.name!r} and bound to something else")
+                return found
+            connection.execute(
+                EVIDENCE.insert().values(
+                    run_id=run_id,
+                    kind=kind.value,
+                    name=name,
+                    evidence_key=evidence_key(bound),
+                    bound=bound_text,
+                    position=position,
+                    state=RunState.RUNNING.value,
+                    started_at=time_text(started_at),
+                    folder=folder,
+                )
+            )
+            return _known_run(connection, run_id)
+
+    def finish_evidence(
+        self, run_id: str, *, verdict: Outcome, finished_at: datetime, summary: Mapping[str, object]
+    ) -> EvidenceRun:
+        """
+        Write a run's verdict. The same verdict and summary again change nothing: the first time stands.
+
+        Raises:
+            UnknownRun: no run has this id.
+            RunConflict: it is finished with another verdict or summary.
+        """
+        summary_text = canonical_json(summary)
+        with self._database.writing() as connection:
+            found = _known_run(connection, run_id)
+            if found.state is RunState.FINISHED:
+                if found.verdict != verdict or canonical_json(found.summary) != summary_text:
+                    raise RunConflict(run_id, f"is finished already, with verdict {found.verdict}")
+                return found
+            connection.execute(
+                EVIDENCE.update()
+                .where(EVIDENCE.c.run_id == run_id)
+                .values(
+                    verdict=verdict.value,
+                    state=RunState.FINISHED.value,
+                    finished_at=time_text(finished_at),
+                    summary=summary_text,
+                )
+            )
+            return _known_run(connection, run_id)
+
+    def evidence_run(self, run_id: str) -> EvidenceRun:
+        """
+        One run.
+
+        Raises:
+            UnknownRun: no run has this id.
+        """
+        with self._database.reading() as connection:
+            return _known_run(connection, run_id)
+
+    def evidence_runs(
+        self, kind: EvidenceKind | None = None, name: str | None = None, limit: int | None = None
+    ) -> tuple[EvidenceRun, ...]:
+        """The runs, newest start first; of one kind, of one name, at most `limit` of them."""
+        query = select(EVIDENCE).order_by(EVIDENCE.c.started_at.desc(), EVIDENCE.c.run_id.desc()).limit(limit)
+        if kind is not None:
+            query = query.where(EVIDENCE.c.kind == kind.value)
+        if name is not None:
+            query = query.where(EVIDENCE.c.name == name)
+        with self._database.reading() as connection:
+            return tuple(_run_of(row) for row in connection.execute(query).mappings())
+
+    def log_commits(self) -> tuple[LogCommit, ...]:
+        """The mirror of the log's digest chain, in order of position."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(LOG_COMMIT).order_by(LOG_COMMIT.c.last)).mappings()
+            return tuple(LogCommit(**row) for row in rows)
+
+    def add_log_commit(self, commit: LogCommit) -> None:
+        """
+        Keep one commit of the log. The same again changes nothing.
+
+        Raises:
+            LogCommitDiffers: another commit is kept that ends at the same position.
+        """
+        with self._database.writing() as connection:
+            found = connection.execute(select(LOG_COMMIT).where(LOG_COMMIT.c.last == commit.last)).mappings().first()
+            if found is None:
+                connection.execute(
+                    LOG_COMMIT.insert().values(
+                        last=commit.last, first=commit.first, rows=commit.rows, digest=commit.digest, chain=commit.chain
+                    )
+                )
+            elif LogCommit(**found) != commit:
+                raise LogCommitDiffers(commit.last, found["chain"], commit.chain)
+
+
+def _state(connection: Connection, name: str) -> MigrationState:
+    row = connection.execute(select(MIGRATION).where(MIGRATION.c.name == name)).mappings().first()
+    return _state_of(row) if row else MigrationState(name)
+
+
+def _states(connection: Connection) -> tuple[MigrationState, ...]:
+    rows = connection.execute(select(MIGRATION).order_by(MIGRATION.c.name)).mappings()
+    return tuple(_state_of(row) for row in rows)
+
+
+def _state_of(row: RowMapping) -> MigrationState:
+    kept: dict[str, Any] = dict(row)
+    return MigrationState(**kept | {"changed_at": datetime.fromisoformat(kept["changed_at"])})
+
+
+def _compared(state: MigrationState) -> tuple[str, int, str, int]:
+    """What a compare-and-set compares: all of a state but its time."""
+    return state.stage, state.share_ppm, state.rollout, state.revision
+
+
+def _set(connection: Connection, found: MigrationState, after: MigrationState) -> None:
+    values = {
+        "stage": after.stage,
+        "share_ppm": after.share_ppm,
+        "rollout": after.rollout,
+        "revision": after.revision,
+        "changed_at": after.changed_at and time_text(after.changed_at),
+    }
+    if found.revision == 0:
+        connection.execute(MIGRATION.insert().values(name=after.name, **values))
+    else:
+        # The write lock is held, so what was read is still so: no second condition is needed here.
+        connection.execute(MIGRATION.update().where(MIGRATION.c.name == after.name).values(**values))
+
+
+def _operation(connection: Connection, operation_id: str) -> JournalRow | None:
+    row = connection.execute(select(JOURNAL).where(JOURNAL.c.operation_id == operation_id)).mappings().first()
+    return journal.JournalRow(**row) if row else None
+
+
+def _same(done: JournalEntry, wanted: JournalEntry, after: MigrationState) -> MigrationState:
+    # Who, when, from where and why may differ when a call is repeated; what it does may not.
+    if done.did != wanted.did:
+        raise OperationReused(wanted.operation_id, done.did, wanted.did)
+    return after
+
+
+def _journal(connection: Connection) -> tuple[JournalRow, ...]:
+    rows = connection.execute(select(JOURNAL).order_by(JOURNAL.c.seq)).mappings()
+    return tuple(journal.JournalRow(**row) for row in rows)
+
+
+def _run(connection: Connection, run_id: str) -> EvidenceRun | None:
+    row = connection.execute(select(EVIDENCE).where(EVIDENCE.c.run_id == run_id)).mappings().first()
+    return _run_of(row) if row else None
+
+
+def _known_run(connection: Connection, run_id: str) -> EvidenceRun:
+    if found := _run(connection, run_id):
+        return found
+    raise UnknownRun(run_id)
+
+
+def _run_of(row: RowMapping) -> EvidenceRun:
+    kept: dict[str, Any] = dict(row)
+    return EvidenceRun(
+        **kept
+        | {
+            "kind": EvidenceKind(kept["kind"]),
+            "bound": json.loads(kept["bound"]),
+            "position": None if kept["position"] is None else Position(kept["position"]),
+            "state": RunState(kept["state"]),
+            "verdict": kept["verdict"] and Outcome(kept["verdict"]),
+            "started_at": datetime.fromisoformat(kept["started_at"]),
+            "finished_at": kept["finished_at"] and datetime.fromisoformat(kept["finished_at"]),
+            "summary": kept["summary"] and json.loads(kept["summary"]),
+        }
+    )

@@ -1,0 +1,68 @@
+"""
+The ledger's tables, as SQLAlchemy sees them. The revisions make them; a test holds the two equal.
+
+Times are ISO text in UTC with microseconds, so SQLite and PostgreSQL keep and sort them alike. JSON is
+canonical text, not a JSON column: what is hashed must come back byte for byte.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
+
+METADATA: Final = MetaData()
+
+MIGRATION: Final = Table(
+    "migration",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("stage", Text, nullable=False),
+    Column("share_ppm", BigInteger, nullable=False),
+    Column("rollout", Text, nullable=False, server_default="v2"),
+    Column("revision", BigInteger, nullable=False),
+    Column("changed_at", Text, nullable=False),
+)
+
+JOURNAL: Final = Table(
+    "journal",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("operation_id", Text, nullable=False, unique=True),
+    Column("previous", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("row", Text, nullable=False),
+)
+
+EVIDENCE: Final = Table(
+    "evidence",
+    METADATA,
+    Column("run_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("evidence_key", String(64), nullable=False, index=True),
+    Column("bound", Text, nullable=False),
+    Column("position", BigInteger),
+    Column("verdict", Text),
+    Column("state", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("finished_at", Text),
+    Column("summary", Text),
+    Column("folder", Text),
+)
+
+LOG_COMMIT: Final = Table(
+    "log_commit",
+    METADATA,
+    Column("last", BigInteger, primary_key=True, autoincrement=False),
+    Column("first", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("chain", String(64), nullable=False),
+)
+
+VERSION_TABLE: Final = "dualgauge_version"
+
+REVISIONS: Final = ("0001",)
+"""Every revision of these tables, oldest first. Stated here so that opening a ledger needs no alembic; a test
+holds it equal to the files."""

@@ -1,0 +1,104 @@
+"""What the ledger gives: frozen values, and the forms in which times and shares are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from dualgauge.model import canonical_json, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dualgauge.model import Outcome, Position
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationState:
+    """
+    One migration as it is. A migration never seen is in stage `off` at revision 0.
+
+    `share_ppm` is the share of reads on v2, 0 to 1,000,000. `revision` counts its moves: it is what a
+    compare-and-set compares. `rollout` is half of the salt that units are hashed with.
+    """
+
+    name: str
+    stage: str = "off"
+    share_ppm: int = 0
+    rollout: str = "v2"
+    revision: int = 0
+    changed_at: datetime | None = None
+
+
+class EvidenceKind(StrEnum):
+    """How evidence was made: rows compared, rules checked, or reads counted."""
+
+    DIFF = "diff"
+    CHECK = "check"
+    READS = "reads"
+
+
+class RunState(StrEnum):
+    """A run that was killed stays `running`; only `finished` evidence can open a gate."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRun:
+    """
+    One run that makes evidence. `bound` is what it is bound to; `evidence_key` is its fingerprint.
+
+    `verdict`, `finished_at` and `summary` are None while it runs. `folder` is where its files are, None without any.
+    """
+
+    run_id: str
+    kind: EvidenceKind
+    name: str
+    evidence_key: str
+    bound: Mapping[str, object] = field(hash=False)
+    position: Position | None
+    state: RunState
+    started_at: datetime
+    folder: str | None = None
+    verdict: Outcome | None = None
+    finished_at: datetime | None = None
+    summary: Mapping[str, object] | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogCommit:
+    """One commit of the event log: positions `first` to `last`, its digest, and the chain up to it (hex)."""
+
+    first: int
+    last: int
+    rows: int
+    digest: str
+    chain: str
+
+
+def evidence_key(bound: Mapping[str, object]) -> str:
+    """Fingerprint of what evidence is bound to: two runs with one key are comparable."""
+    return sha256(canonical_json(bound))
+
+
+def time_text(at: datetime) -> str:
+    """
+    Write a time as the ledger keeps it: ISO, UTC, always six decimals, so that texts sort as times do.
+
+    Raises:
+        ValueError: the time has no zone. That is a mistake of the calling code, not of a user.
+    """
+    if at.tzinfo is None:
+        message = f"a time without a zone reached the ledger: {at!r}"
+        raise ValueError(message)
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def percent_text(share_ppm: int) -> str:
+    """Write a share in percent, exactly and as short as can be: 50_000 is `5`, 1 is `0.0001`."""
+    whole, rest = divmod(share_ppm, 10_000)
+    return f"{whole}.{rest:04d}".rstrip("0").rstrip(".")

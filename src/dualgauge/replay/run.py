@@ -1,0 +1,171 @@
+"""
+Replaying views: the whole history up to one position, computed in the engine, loaded in short transactions.
+
+A kill leaves readers the build they had; the next replay of the same definition to the same position goes on
+after the last committed row.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dualgauge.engines.errors import BadValue
+from dualgauge.model import Position, Progress, Side, listed, quote, silent
+from dualgauge.stores.errors import BadKeys, UnstorableValue
+from dualgauge.stores.shapes import Shape
+from dualgauge.stores.types import bound_columns
+from dualgauge.views.definition import EVENTS
+from dualgauge.views.plan import POSITION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.table import EventLog
+    from dualgauge.stores.port import Loading, Store
+    from dualgauge.views.definition import ViewDefinition
+    from dualgauge.views.plan import Plan
+
+ANSWER = "_answer"
+
+FIRST_CHUNK = 10_000
+TARGET_SECONDS = 0.08
+"""A chunk's transaction should take about this long: well under the 200 ms after which others would notice."""
+SMALLEST_CHUNK, LARGEST_CHUNK = 500, 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of one view. `build` is served now; `skipped` where it was at the position already."""
+
+    view: str
+    side: Side
+    build: int
+    position: Position
+    rows: int
+    resumed_at: int
+    skipped: bool
+    seconds: float
+
+
+def shape_of(view: ViewDefinition) -> Shape:
+    """The shape that a view's definition asks for."""
+    return Shape(side=view.side, view=view.name, columns=view.columns, key=view.key, indexes=view.header.indexes)
+
+
+def is_current(store: Store, view: ViewDefinition, position: Position) -> int | None:
+    """The number of the served build, where it was made from this text and is at this position."""
+    number = store.served(view.side).get(view.name)
+    for one in store.checkpoints(view.side):
+        if (one.view, one.build) == (view.name, number) and one.definition_hash == view.hash and one.position == position:
+            return one.build
+    return None
+
+
+def replay(
+    engine: Engine,
+    log: EventLog,
+    store: Store,
+    plans: Sequence[Plan],
+    position: Position,
+    *,
+    force: bool = False,
+    progress: Progress = silent,
+) -> list[Replayed]:
+    """
+    Bring views to a position, each by a full replay into a new build.
+
+    Args:
+        engine: computes the answers.
+        log: the history.
+        store: takes the builds; the views' shapes must be in it.
+        plans: the views, in any order and of either side.
+        position: up to which event, inclusive; the same for all of them.
+        force: build anew what is at the position already.
+        progress: told rows loaded and their number, view by view.
+
+    Raises:
+        BadKeys: a key is NULL or repeats; readers keep the build before.
+        UnstorableValue: a value does not fit its stored type.
+        Fenced: another replay took a build over.
+    """
+    engine.execute(f"CREATE OR REPLACE TEMP VIEW {EVENTS} AS {log.relation(position)}")
+    return [_one(engine, store, one, position, force=force, progress=progress) for one in plans]
+
+
+def _one(engine: Engine, store: Store, plan: Plan, position: Position, *, force: bool, progress: Progress) -> Replayed:
+    view = plan.view
+    start = time.monotonic()
+    current = None if force else is_current(store, view, position)
+    if current is not None:
+        return Replayed(view.name, view.side, current, position, rows=0, resumed_at=0, skipped=True, seconds=0.0)
+    progress(f"{view.label}: computing", 0, None)
+    try:
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE {ANSWER} AS {plan.select(position)}")
+        _check_keys(engine, view)
+        total = engine.row(f"SELECT count(*) FROM {ANSWER}")[0]
+        with store.load(shape_of(view), view.hash, view.text, position) as loading:
+            resumed_at = loading.rows
+            _load(engine, store, view, loading, total, progress)
+            loading.finish()
+            return Replayed(
+                view.name, view.side, loading.build, position,
+                rows=total, resumed_at=resumed_at, skipped=False, seconds=time.monotonic() - start,
+            )  # fmt: skip
+    except BadValue as fault:
+        raise UnstorableValue(view.label, fault.reason.split(": ", 1)[-1]) from fault
+    finally:
+        engine.execute(f"DROP TABLE IF EXISTS {ANSWER}")
+
+
+def _load(engine: Engine, store: Store, view: ViewDefinition, loading: Loading, total: int, progress: Progress) -> None:
+    """Load the answer in key order, each chunk sized so that its transaction stays short."""
+    bound = ", ".join(bound_columns(view.label, dict(view.columns), store.dialect))
+    key = ", ".join(quote(column) for column in view.key)
+    query = f"SELECT {bound}, {quote(POSITION)} FROM {ANSWER} ORDER BY {key} OFFSET {loading.rows:d}"  # noqa: S608
+    size, pending = FIRST_CHUNK, []
+    progress(f"{view.label}: loading", loading.rows, total)
+    for batch in engine.batches(query):
+        pending += batch
+        while len(pending) >= size:
+            chunk, pending = pending[:size], pending[size:]
+            size = _next_size(size, _timed(loading, chunk))
+            progress(f"{view.label}: loading", loading.rows, total)
+    if pending:
+        loading.append(pending)
+    progress(f"{view.label}: loading", loading.rows, total)
+
+
+def _timed(loading: Loading, chunk: Sequence[tuple[object, ...]]) -> float:
+    start = time.monotonic()
+    loading.append(chunk)
+    return time.monotonic() - start
+
+
+def _next_size(size: int, seconds: float) -> int:
+    wanted = int(size * TARGET_SECONDS / max(seconds, 0.001))
+    # At most doubled: one quick chunk says little.
+    return max(SMALLEST_CHUNK, min(LARGEST_CHUNK, wanted, size * 2))
+
+
+def _check_keys(engine: Engine, view: ViewDefinition) -> None:
+    key = ", ".join(quote(column) for column in view.key)
+    nulls = " OR ".join(f"{quote(column)} IS NULL" for column in view.key)
+    sample = ", ".join(f"CAST({quote(column)} AS VARCHAR)" for column in view.key)
+    found = engine.rows(f"SELECT {sample}, count(*) OVER () FROM {ANSWER} WHERE {nulls} LIMIT 1")
+    if found:
+        *values, count = found[0]
+        raise BadKeys(view.label, view.key, f"{count:,} rows have a NULL", _sample(view, values))
+    found = engine.rows(
+        f"SELECT {sample}, count(*) OVER () FROM (SELECT {key} FROM {ANSWER} GROUP BY {key} HAVING count(*) > 1) "
+        f"ORDER BY {key} LIMIT 1"
+    )
+    if found:
+        *values, count = found[0]
+        raise BadKeys(view.label, view.key, f"{count:,} keys are there more than once", _sample(view, values))
+
+
+def _sample(view: ViewDefinition, values: Sequence[object]) -> str:
+    return listed(f"{column} = {value}" for column, value in zip(view.key, values, strict=True))

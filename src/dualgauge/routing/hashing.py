@@ -1,0 +1,97 @@
+"""
+Where a unit stands: a number that depends on the salt and the unit alone.
+
+h = the first 8 bytes, big-endian, of SHA-256(UTF8(salt) || 0x00 || UTF8(unit)); the unit is on v2 when
+h < floor(share_ppm * 2**64 / 1_000_000). The threshold only grows with the share, so a unit that had v2
+at 1 % has it at 5 %, on every machine, in every language, for every view.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.model import PPM, canonical_json, literal
+from dualgauge.routing.errors import BadUnit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FIRST_8_BYTES: Final = struct.Struct(">Q")  # half the cost of a slice and int.from_bytes, at every read
+
+SPACE: Final = 2**64
+"""How many places there are: h is 0 to SPACE - 1."""
+
+Unit = str | int
+"""A simple unit. A whole number is hashed as its decimal text, as SQL casts it."""
+
+
+def salt(migration: str, rollout: str) -> str:
+    """The salt of a rollout: frozen while it lives, so that units stay where they are."""
+    return f"{migration}:{rollout}"
+
+
+def prefix(salt_text: str) -> bytes:
+    """The bytes that stand before every unit of one salt."""
+    return salt_text.encode() + b"\x00"
+
+
+def unit_text(unit: Unit | Sequence[Unit | None]) -> str:
+    """
+    The text of a unit that is hashed: itself, a number's digits, or the canonical JSON array of a composite one.
+
+    Raises:
+        BadUnit: it is something else (a float, a boolean, bytes have no one text).
+    """
+    match unit:
+        case str():
+            return unit
+        case bool() | bytes() | bytearray():
+            raise BadUnit(unit, f"is of type {type(unit).__name__}")
+        case int():
+            return str(unit)
+        case list() | tuple():
+            for part in unit:
+                if isinstance(part, bool) or not isinstance(part, str | int | None):
+                    raise BadUnit(unit, f"has a part of type {type(part).__name__}")
+            return canonical_json(unit)
+        case _:
+            raise BadUnit(unit, f"is of type {type(unit).__name__}")
+
+
+def place(before: bytes, unit: str) -> int:
+    """
+    The unit's h, 0 to 2**64 - 1; `before` is the `prefix` of its salt.
+
+    Raises:
+        BadUnit: the text has no UTF-8 form.
+    """
+    try:
+        h: int = _FIRST_8_BYTES.unpack_from(hashlib.sha256(before + unit.encode()).digest())[0]
+    except UnicodeEncodeError as fault:
+        raise BadUnit(unit, "holds a character that has no UTF-8 form (a lone surrogate)") from fault
+    return h
+
+
+def threshold(share_ppm: int) -> int:
+    """
+    The first h that is not on v2, 0 to 2**64.
+
+    Whole numbers make the two ends exact without a special case: no h is under 0, every h is under 2**64.
+    """
+    return share_ppm * SPACE // PPM
+
+
+def on_v2_sql(salt_text: str, unit_sql: str, share_ppm: int) -> str:
+    """
+    The same test as a DuckDB expression, so that "who was on v2?" is a query; `unit_sql` is the unit's text in SQL.
+
+    A NULL unit gives false: a read without a unit reads v1.
+    """
+    if share_ppm <= 0:
+        return "false"
+    if share_ppm >= PPM:  # 2**64 is no UBIGINT
+        return f"(({unit_sql}) IS NOT NULL)"
+    hashed = f"sha256({literal(salt_text)} || chr(0) || ({unit_sql}))"
+    return f"coalesce(('0x' || substr({hashed}, 1, 16))::UBIGINT < {threshold(share_ppm)}::UBIGINT, false)"

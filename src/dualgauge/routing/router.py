@@ -1,0 +1,154 @@
+"""The router: what an application calls at every read. It needs the ledger's URL and no project."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
+
+from dualgauge.errors import DualgaugeError
+from dualgauge.ledger.ledger import Ledger
+from dualgauge.ledger.values import MigrationState
+from dualgauge.model import Side
+from dualgauge.routing.decision import Decision, Route, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from dualgauge.routing.hashing import Unit
+
+T = TypeVar("T")
+
+LOGGER: Final = logging.getLogger("dualgauge.routing")
+
+LEDGER_TIMEOUT: Final = 2.0
+"""Seconds that one read may wait for the ledger: a reader of SQLite waits for nobody, a server may not answer."""
+
+
+class _Known(NamedTuple):
+    """What was last read, swapped as one so that no thread sees half of it. Times are the clock's seconds."""
+
+    route: Route
+    read_at: float
+    asked_at: float
+
+
+class Router:
+    """
+    Sends each read of a migration to v1 or v2, as its share and the unit say.
+
+    Thread-safe. The ledger is read at most every `refresh` seconds, by one of the threads that ask; the others go
+    on with what is known. While the ledger cannot be read the last known state holds, and after `stale_after`
+    seconds without it every read goes to v1, since the share may have been taken back meanwhile (a migration
+    known to be complete goes on reading v2: its v1 is retired, and nothing takes that back). From the start, too,
+    reads go to v1 while the ledger cannot be read: a router never keeps an application from reading.
+    """
+
+    def __init__(
+        self,
+        ledger: str,
+        migration: str,
+        *,
+        refresh: float = 1.0,
+        stale_after: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Take the ledger's URL; it is first read at the first decision.
+
+        Args:
+            ledger: SQLAlchemy's form. A relative SQLite path counts from the working folder.
+            migration: its name.
+            refresh: seconds for which a state is used before the ledger is asked again.
+            stale_after: seconds after which a state that could not be renewed is no longer trusted.
+            clock: seconds that only go forward.
+        """
+        self.migration = migration
+        self.trouble: DualgaugeError | None = None
+        """Why the ledger could not be read the last time; None when it could."""
+        self._url, self._refresh, self._stale_after, self._clock = ledger, refresh, stale_after, clock
+        self._ledger: Ledger | None = None
+        self._pid, self._lock = os.getpid(), threading.Lock()
+        self._unknown = Route.of(MigrationState(migration))
+        self._known: _Known | None = None
+
+    def __enter__(self) -> Self:
+        """Give the router itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the ledger's connection; the router may be used again."""
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.close()
+
+    def decide(self, unit: Unit | Sequence[Unit | None] | None) -> Decision:
+        """
+        Choose the side for a unit, and say why.
+
+        Raises:
+            BadUnit: the unit is neither a text, a whole number, nor a list of these.
+        """
+        now = self._clock()
+        known = self._known
+        if known is None or now - known.asked_at >= self._refresh:
+            known = self._renewed(now)
+        return decide(unit, known.route, stale=now - known.read_at > self._stale_after)
+
+    def read(
+        self,
+        view: str,  # noqa: ARG002  (part of the call: what is counted and shadowed will be kept by view)
+        *,
+        unit: Unit | Sequence[Unit | None] | None,
+        v1: Callable[..., T],
+        v2: Callable[..., T],
+        args: Sequence[object] = (),
+    ) -> T:
+        """
+        Read a view from the side that `decide` chooses: call `v1` or `v2` with `args` and give what it gives.
+
+        What the chosen one raises reaches the caller, from v2 too: falling back to v1 is a matter of `canary.yaml`,
+        which this version does not read yet.
+        """
+        chosen = v2 if self.decide(unit).side is Side.V2 else v1
+        return chosen(*args)
+
+    def _renewed(self, now: float) -> _Known:
+        """Read the ledger, unless another thread is doing so and something is known already."""
+        if os.getpid() != self._pid:
+            # After a fork neither the lock (its holder is not here) nor a server's connection (the parent's) is ours.
+            self._pid, self._lock, self._ledger = os.getpid(), threading.Lock(), None
+        known = self._known
+        if not self._lock.acquire(blocking=known is None):
+            return known or self._never(now)
+        try:
+            known = self._known
+            if known is None or now - known.asked_at >= self._refresh:
+                known = self._known = self._asked(now)
+            return known
+        finally:
+            self._lock.release()
+
+    def _asked(self, now: float) -> _Known:
+        try:
+            if self._ledger is None:
+                self._ledger = Ledger.open(self._url, create=False, timeout=LEDGER_TIMEOUT)
+            state = self._ledger.state(self.migration)
+        except DualgaugeError as fault:
+            if self.trouble is None:
+                LOGGER.warning("migration %r: %s", self.migration, fault)
+            self.trouble = fault
+            return self._known._replace(asked_at=now) if self._known else self._never(now)
+        self.trouble = None
+        return _Known(Route.of(state), read_at=now, asked_at=now)
+
+    def _never(self, now: float) -> _Known:
+        """What is known when the ledger was never read: nothing, so all reads go to v1 as stale."""
+        return _Known(self._unknown, read_at=float("-inf"), asked_at=now)

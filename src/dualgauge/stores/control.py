@@ -1,0 +1,182 @@
+"""
+Checkpoints, epochs and what is served: kept in each side's own database, committed with the rows they speak of.
+
+`_dualgauge_checkpoint` says up to which position a build is applied; 0 is a build still being loaded. Its epoch
+is the fencing token of the one process that may write the build: whoever takes a build over raises it, and every
+batch asserts it inside its own transaction. `_dualgauge_served` says which build readers get, and changes in the
+transaction that repoints the SQL view. `_dualgauge_replay` is the progress of a load, so that a killed one resumes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from dualgauge.model import Position, Side
+from dualgauge.stores.errors import Fenced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CHECKPOINT = "_dualgauge_checkpoint"
+SERVED = "_dualgauge_served"
+REPLAY = "_dualgauge_replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of one build. `position` 0: still being loaded. `text` is what the build was made from."""
+
+    view: str
+    build: int
+    position: Position
+    epoch: int
+    definition_hash: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How far the load of a build has come: rows in key order, of the view's answer at `target`."""
+
+    target: Position
+    rows: int
+
+
+def tables(side: Side, metadata: sa.MetaData | None = None) -> tuple[sa.Table, sa.Table, sa.Table]:
+    """The control tables of a side: checkpoint, served, replay."""
+    metadata = metadata or sa.MetaData()
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    checkpoint = sa.Table(
+        CHECKPOINT, metadata,
+        sa.Column("view", sa.Text, primary_key=True),
+        sa.Column("build", number, primary_key=True, autoincrement=False),
+        sa.Column("position", number, nullable=False),
+        sa.Column("epoch", number, nullable=False),
+        sa.Column("definition_hash", sa.Text, nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        schema=side.schema,
+    )  # fmt: skip
+    served = sa.Table(
+        SERVED, metadata,
+        sa.Column("view", sa.Text, primary_key=True),
+        sa.Column("build", number, nullable=False),
+        sa.Column("previous", number),
+        schema=side.schema,
+    )  # fmt: skip
+    replay = sa.Table(
+        REPLAY, metadata,
+        sa.Column("view", sa.Text, primary_key=True),
+        sa.Column("build", number, nullable=False),
+        sa.Column("target", number, nullable=False),
+        sa.Column("rows", number, nullable=False),
+        schema=side.schema,
+    )  # fmt: skip
+    return checkpoint, served, replay
+
+
+def ensure(connection: sa.Connection, side: Side) -> None:
+    """Create the control tables where they are not there."""
+    checkpoint, *_ = tables(side)
+    checkpoint.metadata.create_all(connection)
+
+
+def exists(connection: sa.Connection, side: Side) -> bool:
+    """Whether the side has control tables."""
+    return bool(sa.inspect(connection).has_table(CHECKPOINT, schema=side.schema))
+
+
+def checkpoints(connection: sa.Connection, side: Side) -> list[Checkpoint]:
+    """Every build of a side, by view and number."""
+    if not exists(connection, side):
+        return []
+    table, *_ = tables(side)
+    rows = connection.execute(sa.select(table).order_by(table.c.view, table.c.build))
+    return [Checkpoint(r.view, r.build, Position(r.position), r.epoch, r.definition_hash, r.text) for r in rows]
+
+
+def served(connection: sa.Connection, side: Side) -> dict[str, int]:
+    """Which build of each view readers get."""
+    if not exists(connection, side):
+        return {}
+    _, table, _ = tables(side)
+    return {row.view: row.build for row in connection.execute(sa.select(table))}
+
+
+def add_build(connection: sa.Connection, side: Side, view: str, definition_hash: str, text: str, target: Position) -> Checkpoint:
+    """Number a new build, unique in its side, with a checkpoint of its own and a load that begins."""
+    table, _, replay = tables(side)
+    highest = connection.execute(sa.select(sa.func.coalesce(sa.func.max(table.c.build), 0))).scalar_one()
+    new = Checkpoint(view, highest + 1, Position(0), 1, definition_hash, text)
+    connection.execute(
+        table.insert().values(
+            view=view, build=new.build, position=0, epoch=new.epoch, definition_hash=definition_hash, text=text
+        )
+    )
+    connection.execute(replay.delete().where(replay.c.view == view))
+    connection.execute(replay.insert().values(view=view, build=new.build, target=target, rows=0))
+    return new
+
+
+def load_of(connection: sa.Connection, side: Side, view: str, build: int) -> Load | None:
+    """How far the load of a build has come; None where it is done."""
+    _, _, replay = tables(side)
+    row = connection.execute(
+        sa.select(replay).where(replay.c.view == view, replay.c.build == build)
+    ).one_or_none()
+    return None if row is None else Load(Position(row.target), row.rows)
+
+
+def take_over(connection: sa.Connection, side: Side, view: str, build: int) -> int:
+    """Raise the epoch of a build, and so fence out whoever wrote it; gives the new epoch."""
+    table, *_ = tables(side)
+    here = (table.c.view == view) & (table.c.build == build)
+    connection.execute(table.update().where(here).values(epoch=table.c.epoch + 1))
+    return int(connection.execute(sa.select(table.c.epoch).where(here)).scalar_one())
+
+
+def assert_epoch(connection: sa.Connection, side: Side, view: str, build: int, epoch: int) -> None:
+    """
+    Make sure, inside the transaction that writes, that this process still may.
+
+    Raises:
+        Fenced: another process raised the epoch; the transaction must be left.
+    """
+    table, *_ = tables(side)
+    now = connection.execute(
+        sa.select(table.c.epoch).where(table.c.view == view, table.c.build == build)
+    ).scalar_one_or_none()
+    if now != epoch:
+        raise Fenced(f"{side.value}.{view}", build, epoch, now or 0)
+
+
+def record_load(connection: sa.Connection, side: Side, view: str, rows: int) -> None:
+    """Say how many rows are loaded, in the transaction that loaded them."""
+    _, _, replay = tables(side)
+    connection.execute(replay.update().where(replay.c.view == view).values(rows=rows))
+
+
+def finish(connection: sa.Connection, side: Side, view: str, build: int, position: Position) -> None:
+    """Move the checkpoint to the position that the rows are applied to."""
+    table, _, replay = tables(side)
+    connection.execute(
+        table.update().where(table.c.view == view, table.c.build == build).values(position=position)
+    )
+    connection.execute(replay.delete().where(replay.c.view == view))
+
+
+def set_served(connection: sa.Connection, side: Side, view: str, build: int) -> int | None:
+    """Say which build readers get; gives the one before."""
+    _, table, _ = tables(side)
+    before = connection.execute(sa.select(table.c.build).where(table.c.view == view)).scalar_one_or_none()
+    connection.execute(table.delete().where(table.c.view == view))
+    connection.execute(table.insert().values(view=view, build=build, previous=before))
+    return before
+
+
+def forget(connection: sa.Connection, side: Side, view: str, builds: Iterable[int]) -> None:
+    """Remove the checkpoints of dropped builds."""
+    table, *_ = tables(side)
+    connection.execute(table.delete().where(table.c.view == view, table.c.build.in_(list(builds))))
