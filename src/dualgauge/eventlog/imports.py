@@ -8,8 +8,13 @@ staged files behind, which the next one removes, and nothing else.
 
 from __future__ import annotations
 
+import os
+import socket
+import tempfile
 import uuid
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.duck import parquet
@@ -20,9 +25,8 @@ from dualgauge.eventlog.table import STAGING, Behind, EventLog
 from dualgauge.model import Position, Progress, literal, quote, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.sources import Source
@@ -53,6 +57,7 @@ def run_import(
     *,
     now: datetime,
     until: datetime | None = None,
+    dry_run: bool = False,
     progress: Progress = silent,
 ) -> Imported:
     """
@@ -64,6 +69,7 @@ def run_import(
         sources: read whole; what is known by its id is skipped.
         now: becomes `recorded_at`.
         until: take only rows that are due by this time.
+        dry_run: count what would be added, and append nothing.
         progress: told the steps.
 
     Raises:
@@ -71,39 +77,71 @@ def run_import(
         ChangedEvent: an id came again with other content; nothing was appended.
         LostRace: other writers were quicker, again and again.
     """
-    log.create()
-    log.reconcile()
-    head = log.refresh()
     cursors = {one.name: _cursor(one, until) for one in sources}
     names = tuple(one.name for one in sources)
+    nothing = Imported(added=0, known=0, first=Position(0), last=log.head().last, sources=names, until=until)
+    if not dry_run:
+        log.create()
+        log.reconcile()
+    head = log.refresh()
     if all(one.files and head.cursors.get(one.name) == cursors[one.name] for one in sources):
-        return Imported(added=0, known=0, first=Position(0), last=head.last, sources=names, until=until)
-    remove_leftovers(log)
-    merged = log.staging(f"{uuid.uuid4().hex}-merged.parquet")
-    part = log.staging(f"{uuid.uuid4().hex}-part.parquet")
-    try:
+        return nothing
+    with _staged(log, now, dry_run=dry_run) as (merged, part):
         progress("reading and sorting", 0, None)
         _stage(engine, log, sources, merged, now=now, until=until)
         for _ in range(TRIES):
+            progress("looking for known ids", 0, None)
+            fresh = _fresh(engine, log, merged)
+            first = Position(log.head().last + 1 if fresh.added else 0)
+            if dry_run or not fresh.added:
+                last = Position(log.head().last + fresh.added)
+                return replace(nothing, added=fresh.added, known=fresh.known, first=first, last=last)
             try:
-                return _append(engine, log, merged, part, cursors, names, until, progress)
+                last = _commit(engine, log, fresh, merged, part, cursors, progress)
             except Behind:
                 log.refresh()
+            else:
+                return replace(nothing, added=fresh.added, known=fresh.known, first=first, last=last)
         raise LostRace(log.path, TRIES)
+
+
+@contextmanager
+def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[tuple[Path, Path]]:
+    """Two paths for files that are not committed yet; whatever is left of them is removed at the end."""
+    if dry_run:
+        with tempfile.TemporaryDirectory(prefix="dualgauge-") as folder:
+            yield Path(folder, "merged.parquet"), Path(folder, "part.parquet")
+        return
+    remove_leftovers(log, now)
+    name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
+    merged, part = log.staging(f"{name}-merged.parquet"), log.staging(f"{name}-part.parquet")
+    try:
+        yield merged, part
     finally:
         merged.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
 
 
-def remove_leftovers(log: EventLog) -> None:
-    """Remove what killed imports staged; a running import's files are younger than a day and stay."""
+def remove_leftovers(log: EventLog, now: datetime) -> None:
+    """Remove what killed imports staged: their process is gone, or, from another machine, they are a day old."""
     folder = log.path / STAGING
-    if not folder.is_dir():
-        return
-    newest = max((file.stat().st_mtime for file in folder.iterdir()), default=0.0)
-    for file in folder.iterdir():
-        if file.stat().st_mtime < newest - 86_400:
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if not _alive(file.name) or file.stat().st_mtime < now.timestamp() - 86_400:
             file.unlink(missing_ok=True)
+
+
+def _alive(name: str) -> bool:
+    """Whether the process that staged a file of this name (`HOST-PID-...`) may still be at work."""
+    host, pid = name.rsplit("-", 3)[:2] if name.count("-") >= 3 else ("", "")  # noqa: PLR2004
+    if host != socket.gethostname() or not pid.isdigit():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _stage(
@@ -131,55 +169,65 @@ def _stage(
         raise BadMapping(", ".join(one.name for one in sources), fault.reason) from fault
 
 
-def _append(
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """The staged rows that the log does not have, as a query in their order. `whole`: all of them."""
+
+    query: str
+    added: int
+    known: int
+
+    @property
+    def whole(self) -> bool:
+        return self.known == 0
+
+
+def _fresh(engine: Engine, log: EventLog, merged: Path) -> _Fresh:
+    """Leave out the rows whose ids are known; raises ChangedEvent where one came with other content."""
+    staged = parquet([merged])
+    total, ids = engine.row(f"SELECT count(*), count(DISTINCT event_id) FROM ({staged})")
+    query, known = staged, 0
+    if ids < total:
+        _refuse_changed(engine, log, staged, staged, "this import")
+        query = f"SELECT * FROM ({staged}) QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY position) = 1"
+        known = total - ids
+    head = log.head().last
+    if head and total:
+        had = log.relation(head)
+        again = engine.row(f"SELECT count(*) FROM ({query}) SEMI JOIN ({had}) USING (event_id)")[0]
+        if again:
+            _refuse_changed(engine, log, had, staged, "the log")
+            query = f"SELECT * FROM ({query}) ANTI JOIN (SELECT event_id FROM ({had})) USING (event_id)"
+            known += again
+    return _Fresh(query=query, added=total - known, known=known)
+
+
+def _commit(
     engine: Engine,
     log: EventLog,
+    fresh: _Fresh,
     merged: Path,
     part: Path,
     cursors: Mapping[str, Any],
-    names: tuple[str, ...],
-    until: datetime | None,
     progress: Progress,
-) -> Imported:
-    """Number and commit what the log does not have; raises Behind where another writer was quicker."""
-    head = log.head()
-    progress("looking for known ids", 0, None)
-    staged = parquet([merged])
-    total, ids = engine.row(f"SELECT count(*), count(DISTINCT event_id) FROM ({staged})")
-    if not total:
-        return Imported(added=0, known=0, first=Position(0), last=head.last, sources=names, until=until)
-    fresh, known = staged, 0
-    if ids < total:
-        _refuse_changed(engine, log, staged, staged, "the row before it in this import")
-        fresh = f"SELECT * FROM ({staged}) QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY position) = 1"
-        known = total - ids
-    if head.last:
-        had = log.relation(head.last)
-        again = engine.row(f"SELECT count(*) FROM ({fresh}) SEMI JOIN ({had}) USING (event_id)")[0]
-        if again:
-            _refuse_changed(engine, log, had, staged, "the log")
-            fresh = f"SELECT * FROM ({fresh}) ANTI JOIN (SELECT event_id FROM ({had})) USING (event_id)"
-            known += again
-    added = total - known
-    if not added:
-        return Imported(added=0, known=known, first=Position(0), last=head.last, sources=names, until=until)
-    first = Position(head.last + 1)
-    parts = range(0, added, ROWS_PER_COMMIT)
-    for number, start in enumerate(parts):
-        rows = min(ROWS_PER_COMMIT, added - start)
-        progress("committing", start, added)
-        if known == 0 and not head.last and len(parts) == 1:
-            file = merged
-        else:
-            numbered = f"row_number() OVER () + {head.last:d}"
-            bounds = f" LIMIT {rows} OFFSET {start}" if len(parts) > 1 else ""
-            ordered = f"SELECT * FROM ({fresh}) ORDER BY position{bounds}"
-            _copy(engine, f"SELECT {numbered} + {start} AS position, * EXCLUDE (position) FROM ({ordered})", part)
+) -> Position:
+    """Number and commit the fresh rows; gives the last position. Raises Behind where another writer was quicker."""
+    head = log.head().last
+    starts = range(0, fresh.added, ROWS_PER_COMMIT)
+    for start in starts:
+        progress("committing", start, fresh.added)
+        rows = min(ROWS_PER_COMMIT, fresh.added - start)
+        file = merged
+        if not fresh.whole or head or len(starts) > 1:
+            bounds = f" LIMIT {rows} OFFSET {start}" if len(starts) > 1 else ""
+            ordered = f"SELECT * FROM ({fresh.query}) ORDER BY position{bounds}"
+            numbered = f"row_number() OVER () + {head + start:d} AS position"
+            _copy(engine, f"SELECT {numbered}, * EXCLUDE (position) FROM ({ordered})", part)
             file = part
         # The cursors say that a source was taken in whole: only the last part may claim that.
-        log.commit(file, rows, cursors if number == len(parts) - 1 else {})
-    progress("committing", added, added)
-    return Imported(added=added, known=known, first=first, last=log.head().last, sources=names, until=until)
+        log.commit(file, rows, cursors if start == starts[-1] else {})
+    progress("committing", fresh.added, fresh.added)
+    return log.head().last
 
 
 def _refuse_changed(engine: Engine, log: EventLog, old: str, new: str, where: str) -> None:
@@ -192,7 +240,7 @@ def _refuse_changed(engine: Engine, log: EventLog, old: str, new: str, where: st
     )
     if found:
         event_id, position, *flags = found[0]
-        first = f"position {position:,} of {where}" if where == "the log" else "one row of this import"
+        first = f"position {position:,} of the log" if where == "the log" else "one row of this import"
         second = "a row of this import" if where == "the log" else "another row of it"
         raise ChangedEvent(event_id, first, second, [name for name, flag in zip(content, flags, strict=True) if flag])
 

@@ -26,6 +26,7 @@ from deltalake.transaction import AddAction
 from dualgauge.engines.duck import parquet
 from dualgauge.eventlog.chain import GENESIS, file_digest, link
 from dualgauge.eventlog.errors import ChangedType, LogAndLedgerDisagree, NoLog, NotALog
+from dualgauge.ledger.values import LogCommit
 from dualgauge.model import START, Position, canonical_json, quote
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class EventLog:
         self._head = new
         self._table.update_incremental()
         if self._ledger is not None:
-            self._ledger.add_log_commit(first=first, last=last, rows=rows, digest=digest, chain=new.chain)
+            self._ledger.add_log_commit(LogCommit(first, last, rows, digest, new.chain))
         return new
 
     def reconcile(self) -> None:
@@ -229,7 +230,7 @@ class EventLog:
             if row is not None and row.chain != said.chain:
                 raise LogAndLedgerDisagree(self.path, said.last, "the digest chains differ")
             if row is None:
-                self._ledger.add_log_commit(first=said.first, last=said.last, rows=said.rows, digest=digest, chain=said.chain)
+                self._ledger.add_log_commit(LogCommit(said.first, said.last, said.rows, digest, said.chain))
             previous = said.chain
 
     def _commits(self) -> list[Head]:

@@ -8,8 +8,10 @@ atomic across the two files.
 
 from __future__ import annotations
 
+import argparse
 import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -27,7 +29,6 @@ from dualgauge.stores.shapes import include_name, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from dualgauge.stores.shapes import Shape
 
@@ -50,7 +51,8 @@ def configuration(folder: Path, connection: sa.Connection | None = None, shapes:
     """Alembic's configuration for a migrations folder; with a connection, env.py uses that one."""
     if not (folder / "env.py").is_file():
         raise NoMigrations(folder)
-    config = Config(stdout=io.StringIO(), output_buffer=io.StringIO())
+    # Quiet: what was written and applied is said by the command that asked for it, and stdout is its own.
+    config = Config(stdout=io.StringIO(), output_buffer=io.StringIO(), cmd_opts=argparse.Namespace(quiet=True, x=None))
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     if connection is not None:
@@ -161,6 +163,4 @@ def _described(found: Iterable[ops.MigrateOperation]) -> Iterable[str]:
 
 
 def _path(script: Any) -> Path:
-    from pathlib import Path  # noqa: PLC0415  (a name for types elsewhere in this module)
-
     return Path(script.path)

@@ -1,0 +1,411 @@
+"""
+A migration: what the command line, schedulers and services call.
+
+`open(path)` finds the project and validates its settings. Each method is one command: it opens what it needs,
+calls the rooms once, and closes it. Heavy rooms are loaded where they are used: a read loads no engine.
+"""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, field_validator
+
+from dualgauge.eventlog.settings import LogSettings, SourceSettings
+from dualgauge.ledger.settings import LedgerSettings, resolve_url
+from dualgauge.model import Clock, Position, Progress, Side, canonical_json, sha256, silent, utc_now
+from dualgauge.project.project import Project, find
+from dualgauge.project.settings import Paths, Section, validate
+from dualgauge.stores.settings import StoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from dualgauge.comparison.run import DiffRun
+    from dualgauge.cutover.values import Moved, Readiness
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.imports import Imported
+    from dualgauge.eventlog.table import EventLog, Head
+    from dualgauge.ledger.journal import BadRow, JournalRow
+    from dualgauge.ledger.ledger import Ledger
+    from dualgauge.replay.run import Replayed
+    from dualgauge.reporting.status import Status
+    from dualgauge.routing.decision import Decision
+    from dualgauge.stores.migrations import Revision
+    from dualgauge.stores.sqlite import SqliteStore
+    from dualgauge.views.definition import ViewDefinition
+    from dualgauge.views.plan import Plan
+
+
+class Settings(Section):
+    """`[tool.dualgauge]`: each room's part, and the migration's name."""
+
+    migration: str
+    log: LogSettings = Field(default_factory=LogSettings)
+    sources: list[SourceSettings] = Field(default_factory=list)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    ledger: LedgerSettings = Field(default_factory=LedgerSettings)
+    paths: Paths = Field(default_factory=Paths)
+
+    @field_validator("migration")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        if not name.strip() or ":" in name:
+            message = "a migration's name is not empty and has no colon (it is half of the salt that units are hashed with)"
+            raise ValueError(message)
+        return name
+
+    @field_validator("sources")
+    @classmethod
+    def _apart(cls, sources: list[SourceSettings]) -> list[SourceSettings]:
+        names = [one.name for one in sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            message = f"two sources are called {twice[0]!r}; give each a name of its own"
+            raise ValueError(message)
+        return sources
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One read: the side that served it and why, and the row, None where that side has none."""
+
+    view: str
+    key: tuple[str, ...]
+    decision: Decision
+    row: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """What a replay did: revisions that it wrote and applied, and what became of each view."""
+
+    position: Position
+    written: Revision | None
+    applied: tuple[Revision, ...]
+    views: tuple[Replayed, ...]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One project's migration. Values come in here: the clock, who acts, and the engine's memory limit."""
+
+    project: Project
+    settings: Settings
+    clock: Clock = utc_now
+    who: str = field(default_factory=lambda: f"{getpass.getuser()}@{socket.gethostname()}")
+    memory_limit: str = "1GB"
+    progress: Progress = silent
+
+    def import_(
+        self, source: str | None = None, *, every: bool = False, until: datetime | None = None, dry_run: bool = False
+    ) -> Imported:
+        """Append the events of one source (by name or file), or of all; see `eventlog.imports.run_import`."""
+        from dualgauge.eventlog.imports import run_import
+        from dualgauge.eventlog.sources import choose
+
+        root = self.project.root
+        chosen = choose(self.settings.sources, root, self.project.file, source, every=every)
+        with self._engine() as engine, self._ledger() as ledger:
+            log = self._log(ledger)
+            return run_import(
+                engine, log, chosen, now=self.clock(), until=until, dry_run=dry_run, progress=self.progress
+            )
+
+    def head(self) -> Head:
+        """Where the log stands."""
+        return self._log().head()
+
+    def events(self, first: int | None = None, limit: int = 20) -> list[dict[str, Any]]:
+        """
+        Some events in the order of their positions: from `first`, or the last ones.
+
+        Raises:
+            NoLog: there is no log yet.
+        """
+        from dualgauge.eventlog.errors import NoLog
+
+        log = self._log()
+        if not log.exists:
+            raise NoLog(log.path)
+        head = log.head().last
+        start = max(1, first if first is not None else head - limit + 1)
+        upto = Position(min(head, start + limit - 1))
+        with self._engine() as engine:
+            relation = log.relation(upto, after=Position(start - 1))
+            return list(engine.arrow(f"SELECT * FROM ({relation}) ORDER BY position").to_pylist())
+
+    def plans(self) -> list[Plan]:
+        """How each view of both sides is kept. Raises ViewError where a file cannot be used."""
+        with self._engine() as engine:
+            return self._plans(engine)
+
+    def revise(self, message: str) -> Revision | None:
+        """Write the Alembic revision that the views' shapes need; None where none is missing."""
+        with self._engine() as engine:
+            shapes = self._shapes(self._views(engine))
+        store = self._store()
+        store.upgrade(self._migrations, shapes)
+        return store.revise(self._migrations, shapes, message)
+
+    def upgrade(self) -> list[Revision]:
+        """Apply the revisions that the store lacks; gives them."""
+        return self._store().upgrade(self._migrations, [])
+
+    def revisions(self) -> list[Revision]:
+        """All revisions, oldest first."""
+        return self._store().history(self._migrations)
+
+    def replay(
+        self, names: Sequence[str] = (), *, side: Side | None = None, force: bool = False, dry_run: bool = False
+    ) -> Rebuild:
+        """
+        Build views anew from the log, up to its head: of one side or both, some by name or all.
+
+        With `migrate = "auto"` missing revisions are written and applied first. The ledger notes how far v2 is.
+        """
+        from dualgauge.replay.choice import choose
+        from dualgauge.replay.run import replay
+
+        with self._engine() as engine, self._ledger() as ledger:
+            plans = self._plans(engine)
+            chosen = choose(plans, names, side)
+            log = self._log(ledger)
+            head = log.head().last
+            written, applied = self._shaped([one.view for one in plans], dry_run=dry_run)
+            if dry_run:
+                return Rebuild(position=head, written=None, applied=(), views=())
+            operation = uuid.uuid4().hex
+            if any(one.view.side is Side.V2 for one in chosen):
+                self._note_replay(ledger, operation, None)
+            done = replay(engine, log, self._store(), chosen, head, force=force, progress=self.progress)
+            self._note_replay(ledger, operation, self._readiness([one.view for one in plans]))
+            return Rebuild(position=head, written=written, applied=applied, views=tuple(done))
+
+    def diff(self, names: Sequence[str] = (), *, samples: int = 10) -> list[DiffRun]:
+        """Compare both sides at one position, by all comparators or some; each run is kept as evidence."""
+        from dualgauge.comparison.comparator import Comparator
+        from dualgauge.comparison.run import pairs, run_diff
+        from dualgauge.project.content import collect
+
+        with self._engine() as engine, self._ledger() as ledger:
+            given = collect(self.project.path(self.settings.paths.comparators), Comparator)
+            chosen = pairs(given, self._plans(engine), names)
+            return [
+                run_diff(
+                    engine, self._log(), self._store(), ledger, pair,
+                    reports=self.project.path(self.settings.paths.reports),
+                    configuration_hash=sha256(canonical_json(self.project.raw)),
+                    clock=self.clock, samples=samples, progress=self.progress,
+                )
+                for pair in chosen
+            ]  # fmt: skip
+
+    def read(self, view: str, key: Sequence[str], *, unit: str | None = None) -> Answer:
+        """Answer one read from the side that the share gives the unit, as a router would."""
+        from dualgauge.routing.decision import Route, decide
+
+        state = self._state()
+        decision = decide(unit, Route.of(state))
+        row = self._store().point(decision.side, view, key)
+        return Answer(view=view, key=tuple(key), decision=decision, row=row)
+
+    def switch(self, share_ppm: int, *, reason: str | None = None, dry_run: bool = False) -> Moved:
+        """Set the share of reads on v2, in parts per million, by one compare-and-set of the ledger."""
+        from dualgauge.cutover.switch import switch
+
+        with self._engine() as engine, self._ledger() as ledger:
+            return switch(
+                ledger, self.settings.migration, share_ppm=share_ppm, ready=self._readiness(self._views(engine)),
+                who=self.who, at=self.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
+            )  # fmt: skip
+
+    def rollback(self, *, reason: str | None = None, dry_run: bool = False) -> Moved:
+        """Take all reads back to v1. Nothing is asked for, and no view is looked at."""
+        from dualgauge.cutover.switch import rollback
+
+        with self._ledger() as ledger:
+            return rollback(
+                ledger, self.settings.migration,
+                who=self.who, at=self.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
+            )  # fmt: skip
+
+    def journal(self) -> tuple[JournalRow, ...]:
+        """Every move of this migration, oldest first."""
+        with self._ledger() as ledger:
+            return ledger.journal(self.settings.migration)
+
+    def verify_journal(self) -> BadRow | None:
+        """The first journal row that was changed by hand, or None."""
+        with self._ledger() as ledger:
+            return ledger.verify_journal()
+
+    def status(self) -> Status:
+        """Where everything stands."""
+        from dualgauge.ledger.values import EvidenceKind
+        from dualgauge.reporting.status import Status, newest, served_of, view_status
+
+        with self._engine() as engine, self._ledger() as ledger:
+            head, store = self._log().head().last, self._store()
+            views = self._views(engine)
+            served = {side: served_of(store.checkpoints(side), store.served(side)) for side in Side}
+            known = {(one.side, one.name) for one in views}
+            return Status(
+                migration=self.settings.migration,
+                state=ledger.state(self.settings.migration),
+                head=head,
+                views=tuple(view_status(one, served[one.side].get(one.name), head) for one in views),
+                last_diffs=newest(ledger.evidence_runs(kind=EvidenceKind.DIFF)),
+                unread=tuple(f"{side.value}.{name}" for side in Side for name in served[side] if (side, name) not in known),
+            )
+
+    @property
+    def _migrations(self) -> Path:
+        return self.project.path(self.settings.paths.migrations)
+
+    @contextmanager
+    def _engine(self) -> Iterator[Engine]:
+        from dualgauge.engines.duck import open_engine
+
+        with open_engine(memory_limit=self.memory_limit) as engine:
+            yield engine
+
+    @contextmanager
+    def _ledger(self) -> Iterator[Ledger]:
+        from dualgauge.ledger.ledger import Ledger
+
+        with Ledger.open(resolve_url(self.settings.ledger.url, self.project.root)) as ledger:
+            yield ledger
+
+    def _state(self) -> Any:
+        """The migration's state; one that has no ledger yet was never moved."""
+        from dualgauge.ledger.errors import NoLedger
+        from dualgauge.ledger.ledger import Ledger
+        from dualgauge.ledger.values import MigrationState
+
+        try:
+            with Ledger.open(resolve_url(self.settings.ledger.url, self.project.root), create=False) as ledger:
+                return ledger.state(self.settings.migration)
+        except NoLedger:
+            return MigrationState(self.settings.migration)
+
+    def _log(self, ledger: Ledger | None = None) -> EventLog:
+        from dualgauge.eventlog.table import open_log
+
+        return open_log(self.project.path(self.settings.log.path), self.settings.log, ledger)
+
+    def _store(self) -> SqliteStore:
+        from dualgauge.stores.sqlite import open_store
+
+        return open_store(self.settings.store, self.project.root)
+
+    def _views(self, engine: Engine) -> list[ViewDefinition]:
+        from dualgauge.views.definition import read_folder
+
+        columns = self.settings.log.all_columns
+        return [
+            one
+            for side in Side
+            for one in read_folder(engine, self.project.views(side, self.settings.paths), side, columns)
+        ]
+
+    def _plans(self, engine: Engine) -> list[Plan]:
+        from dualgauge.views.plan import plan
+
+        return [plan(engine, one, self.settings.log.all_columns) for one in self._views(engine)]
+
+    def _shapes(self, views: Sequence[ViewDefinition]) -> list[Any]:
+        from dualgauge.replay.run import shape_of
+
+        return [shape_of(one) for one in views]
+
+    def _shaped(self, views: Sequence[ViewDefinition], *, dry_run: bool) -> tuple[Revision | None, tuple[Revision, ...]]:
+        """Bring the store's shapes to the views, or refuse where the user does that by hand."""
+        from dualgauge.stores.errors import MissingShape
+
+        store, shapes = self._store(), self._shapes(views)
+        if self.settings.store.migrate == "manual":
+            missing = store.missing(self._migrations, shapes)
+            if missing:
+                raise MissingShape(missing)
+            return None, ()
+        if dry_run:
+            return None, ()
+        applied = store.upgrade(self._migrations, shapes)
+        written = store.revise(self._migrations, shapes, _message(store.missing(self._migrations, shapes)))
+        if written is not None:
+            applied += store.upgrade(self._migrations, shapes)
+        return written, tuple(applied)
+
+    def _readiness(self, views: Sequence[ViewDefinition]) -> Readiness:
+        """Whether v2 could answer reads: every view built, and both sides at one position."""
+        from dualgauge.cutover.values import Readiness
+        from dualgauge.reporting.status import served_of
+
+        store = self._store()
+        served = {side: served_of(store.checkpoints(side), store.served(side)) for side in Side}
+        wanted = [one for one in views if one.name not in served[one.side]]
+        lowest = {side: min((one.position for one in served[side].values()), default=None) for side in Side}
+        return Readiness(
+            unbuilt=tuple(one.label for one in wanted), v1_position=lowest[Side.V1], v2_position=lowest[Side.V2]
+        )
+
+    def _note_replay(self, ledger: Ledger, operation: str, ready: Readiness | None) -> None:
+        from dualgauge.cutover.switch import record_replay
+
+        record_replay(
+            ledger, self.settings.migration, ready=ready, who=self.who, at=self.clock(), operation_id=operation
+        )
+
+
+def open(path: Path | str = ".", **given: Any) -> Migration:  # noqa: A001  (dualgauge.open is the public door)
+    """
+    Open the project at a path or above it.
+
+    Args:
+        path: where to begin looking.
+        given: `clock`, `who`, `memory_limit`, `progress` of `Migration`.
+
+    Raises:
+        NoProject, BrokenToml, BadSettings: there is no usable project.
+    """
+    project = find(Path(path))
+    return Migration(project=project, settings=validate(Settings, project.raw, project.file), **given)
+
+
+def alembic_environment(context: Any, file: Path) -> None:
+    """
+    Run Alembic's environment; called by the project's `migrations/env.py`.
+
+    Under `dualgauge` the open connection is handed over; under plain `alembic` the project is opened here.
+    """
+    from dualgauge.stores import migrations
+
+    handed = context.config.attributes.get(migrations.HANDED_OVER)
+    if handed is not None:
+        connection, target = handed
+        migrations.run(context, connection, target)
+        return
+    migration = open(file.parent)
+    with migration._engine() as engine:
+        target = migrations.metadata(migration._shapes(migration._views(engine)))
+    if context.is_offline_mode():
+        migrations.run_offline(context, target)
+        return
+    with migration._store().databases.open(create=True) as engine, engine.begin() as connection:
+        migrations.run(context, connection, target)
+
+
+def _message(missing: Sequence[str]) -> str:
+    """A revision's message: the shapes it touches."""
+    names = sorted({line.split(" ", 1)[1].split(".")[1].removesuffix("__shape") for line in missing if "." in line})
+    return "shapes of " + ", ".join(names) if names else "shapes"
+
+

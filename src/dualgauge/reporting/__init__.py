@@ -1,0 +1,1 @@
+"""From evidence to what people read. In this version: the status of a migration."""
