@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.table import EventLog, Head
     from dualgauge.ledger.journal import BadRow, JournalRow
     from dualgauge.ledger.ledger import Ledger
+    from dualgauge.ledger.values import MigrationState
     from dualgauge.replay.run import Replayed
     from dualgauge.reporting.status import Status
     from dualgauge.routing.decision import Decision
@@ -151,17 +152,17 @@ class Migration:
         """Write the Alembic revision that the views' shapes need; None where none is missing."""
         with self._engine() as engine:
             shapes = self._shapes(self._views(engine))
-        store = self._store()
+        store = self.store()
         store.upgrade(self._migrations, shapes)
         return store.revise(self._migrations, shapes, message)
 
     def upgrade(self) -> list[Revision]:
         """Apply the revisions that the store lacks; gives them."""
-        return self._store().upgrade(self._migrations, [])
+        return self.store().upgrade(self._migrations, [])
 
     def revisions(self) -> list[Revision]:
         """All revisions, oldest first."""
-        return self._store().history(self._migrations)
+        return self.store().history(self._migrations)
 
     def replay(
         self, names: Sequence[str] = (), *, side: Side | None = None, force: bool = False, dry_run: bool = False
@@ -185,7 +186,7 @@ class Migration:
             operation = uuid.uuid4().hex
             if any(one.view.side is Side.V2 for one in chosen):
                 self._note_replay(ledger, operation, None)
-            done = replay(engine, log, self._store(), chosen, head, force=force, progress=self.progress)
+            done = replay(engine, log, self.store(), chosen, head, force=force, progress=self.progress)
             self._note_replay(ledger, operation, self._readiness([one.view for one in plans]))
             return Rebuild(position=head, written=written, applied=applied, views=tuple(done))
 
@@ -200,7 +201,7 @@ class Migration:
             chosen = pairs(given, self._plans(engine), names)
             return [
                 run_diff(
-                    engine, self._log(), self._store(), ledger, pair,
+                    engine, self._log(), self.store(), ledger, pair,
                     reports=self.project.path(self.settings.paths.reports),
                     configuration_hash=sha256(canonical_json(self.project.raw)),
                     clock=self.clock, samples=samples, progress=self.progress,
@@ -212,10 +213,22 @@ class Migration:
         """Answer one read from the side that the share gives the unit, as a router would."""
         from dualgauge.routing.decision import Route, decide
 
-        state = self._state()
+        state = self.state()
         decision = decide(unit, Route.of(state))
-        row = self._store().point(decision.side, view, key)
+        row = self.store().point(decision.side, view, key)
         return Answer(view=view, key=tuple(key), decision=decision, row=row)
+
+    def state(self) -> MigrationState:
+        """The migration's state; one that has no ledger yet was never moved."""
+        from dualgauge.ledger.errors import NoLedger
+        from dualgauge.ledger.ledger import Ledger
+        from dualgauge.ledger.values import MigrationState
+
+        try:
+            with Ledger.open(self.ledger_url, create=False) as ledger:
+                return ledger.state(self.settings.migration)
+        except NoLedger:
+            return MigrationState(self.settings.migration)
 
     def switch(self, share_ppm: int, *, reason: str | None = None, dry_run: bool = False) -> Moved:
         """Set the share of reads on v2, in parts per million, by one compare-and-set of the ledger."""
@@ -253,7 +266,7 @@ class Migration:
         from dualgauge.reporting.status import Status, newest, served_of, view_status
 
         with self._engine() as engine, self._ledger() as ledger:
-            head, store = self._log().head().last, self._store()
+            head, store = self._log().head().last, self.store()
             views = self._views(engine)
             served = {side: served_of(store.checkpoints(side), store.served(side)) for side in Side}
             known = {(one.side, one.name) for one in views}
@@ -265,6 +278,11 @@ class Migration:
                 last_diffs=newest(ledger.evidence_runs(kind=EvidenceKind.DIFF)),
                 unread=tuple(f"{side.value}.{name}" for side in Side for name in served[side] if (side, name) not in known),
             )
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's URL, as `Router` takes it."""
+        return resolve_url(self.settings.ledger.url, self.project.root)
 
     @property
     def _migrations(self) -> Path:
@@ -281,27 +299,16 @@ class Migration:
     def _ledger(self) -> Iterator[Ledger]:
         from dualgauge.ledger.ledger import Ledger
 
-        with Ledger.open(resolve_url(self.settings.ledger.url, self.project.root)) as ledger:
+        with Ledger.open(self.ledger_url) as ledger:
             yield ledger
-
-    def _state(self) -> Any:
-        """The migration's state; one that has no ledger yet was never moved."""
-        from dualgauge.ledger.errors import NoLedger
-        from dualgauge.ledger.ledger import Ledger
-        from dualgauge.ledger.values import MigrationState
-
-        try:
-            with Ledger.open(resolve_url(self.settings.ledger.url, self.project.root), create=False) as ledger:
-                return ledger.state(self.settings.migration)
-        except NoLedger:
-            return MigrationState(self.settings.migration)
 
     def _log(self, ledger: Ledger | None = None) -> EventLog:
         from dualgauge.eventlog.table import open_log
 
         return open_log(self.project.path(self.settings.log.path), self.settings.log, ledger)
 
-    def _store(self) -> SqliteStore:
+    def store(self) -> SqliteStore:
+        """The serving store, for point reads of an application that has the project at hand."""
         from dualgauge.stores.sqlite import open_store
 
         return open_store(self.settings.store, self.project.root)
@@ -330,7 +337,7 @@ class Migration:
         """Bring the store's shapes to the views, or refuse where the user does that by hand."""
         from dualgauge.stores.errors import MissingShape
 
-        store, shapes = self._store(), self._shapes(views)
+        store, shapes = self.store(), self._shapes(views)
         if self.settings.store.migrate == "manual":
             missing = store.missing(self._migrations, shapes)
             if missing:
@@ -349,7 +356,7 @@ class Migration:
         from dualgauge.cutover.values import Readiness
         from dualgauge.reporting.status import served_of
 
-        store = self._store()
+        store = self.store()
         served = {side: served_of(store.checkpoints(side), store.served(side)) for side in Side}
         wanted = [one for one in views if one.name not in served[one.side]]
         lowest = {side: min((one.position for one in served[side].values()), default=None) for side in Side}
@@ -399,7 +406,7 @@ def alembic_environment(context: Any, file: Path) -> None:
     if context.is_offline_mode():
         migrations.run_offline(context, target)
         return
-    with migration._store().databases.open(create=True) as engine, engine.begin() as connection:
+    with migration.store().databases.open(create=True) as engine, engine.begin() as connection:
         migrations.run(context, connection, target)
 
 

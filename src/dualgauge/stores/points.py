@@ -10,7 +10,6 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from dualgauge.model import Side, quote
-from dualgauge.stores import control
 from dualgauge.stores.errors import BadKey, NotBuilt
 from dualgauge.stores.shapes import SUFFIX
 
@@ -18,48 +17,69 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def key_columns(connection: sa.Connection, side: Side, view: str) -> list[sa.Column[Any]]:
+class Reader:
     """
-    The columns that identify a row, from the shape in the store.
+    Point reads of one side through one open connection: for an application that reads often.
 
-    Raises:
-        NotBuilt: the store has no such view.
+    Each read is a statement of its own, so it sees the build that is served at that moment. Not shared between threads.
     """
-    try:
-        shape = sa.Table(view + SUFFIX, sa.MetaData(), autoload_with=connection, schema=side.schema)
-    except sa.exc.NoSuchTableError as fault:
-        raise NotBuilt(f"{side.value}.{view}") from fault
-    return list(shape.primary_key.columns)
 
+    def __init__(self, engine: sa.Engine, side: Side) -> None:
+        self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self._raw: Any = self._connection.connection.driver_connection
+        self._side = side
+        self._keys: dict[str, list[sa.Column[Any]]] = {}
+        self._statements: dict[str, str] = {}
 
-def read(connection: sa.Connection, side: Side, view: str, key: Sequence[str]) -> dict[str, Any] | None:
-    """
-    The row of a key as readers see it, values as they are stored; None where there is none.
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.close()
 
-    Args:
-        connection: a read transaction.
-        side: which side answers.
-        view: the view's name.
-        key: the key's parts as text, in the key's order.
+    def key_columns(self, view: str) -> list[sa.Column[Any]]:
+        """
+        The columns that identify a row, from the shape in the store.
 
-    Raises:
-        NotBuilt: the view has no build that is served.
-        BadKey: too many or too few parts, or one that its column cannot hold.
-    """
-    if view not in control.served(connection, side):
-        raise NotBuilt(f"{side.value}.{view}")
-    columns = key_columns(connection, side, view)
-    names = [column.name for column in columns]
-    label = f"{side.value}.{view}"
-    if len(key) != len(columns):
-        raise BadKey(label, names, f"{len(key)} key values were given")
-    where = " AND ".join(f"{quote(name)} = ?" for name in names)
-    values = tuple(_value(label, names, column, text) for column, text in zip(columns, key, strict=True))
-    found = connection.exec_driver_sql(
-        f"SELECT * FROM {quote(side.schema)}.{quote(view)} WHERE {where}",  # noqa: S608  (names quoted, values bound)
-        values,
-    ).one_or_none()
-    return None if found is None else dict(found._mapping)
+        Raises:
+            NotBuilt: the store has no such view.
+        """
+        if view not in self._keys:
+            try:
+                shape = sa.Table(view + SUFFIX, sa.MetaData(), autoload_with=self._connection, schema=self._side.schema)
+            except sa.exc.NoSuchTableError as fault:
+                raise NotBuilt(f"{self._side.value}.{view}") from fault
+            self._keys[view] = list(shape.primary_key.columns)
+            where = " AND ".join(f"{quote(column.name)} = ?" for column in self._keys[view])
+            relation = f"{quote(self._side.schema)}.{quote(view)}"
+            self._statements[view] = f"SELECT * FROM {relation} WHERE {where}"  # noqa: S608  (names quoted, values bound)
+        return self._keys[view]
+
+    def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
+        """
+        The row of a key as readers see it, values as they are stored; None where there is none.
+
+        Args:
+            view: the view's name.
+            key: the key's parts as text, in the key's order.
+
+        Raises:
+            NotBuilt: the view has no build that is served.
+            BadKey: too many or too few parts, or one that its column cannot hold.
+        """
+        columns = self.key_columns(view)
+        names = [column.name for column in columns]
+        label = f"{self._side.value}.{view}"
+        if len(key) != len(columns):
+            raise BadKey(label, names, f"{len(key)} key values were given")
+        values = tuple(_value(label, names, column, text) for column, text in zip(columns, key, strict=True))
+        try:
+            cursor = self._raw.execute(self._statements[view], values)
+        except self._raw.OperationalError as fault:
+            if "no such table" in str(fault):
+                # The shape is there, and no replay has finished.
+                raise NotBuilt(label) from fault
+            raise
+        found = cursor.fetchone()
+        return None if found is None else dict(zip((one[0] for one in cursor.description), found, strict=True))
 
 
 def _value(view: str, names: Sequence[str], column: sa.Column[Any], text: str) -> object:

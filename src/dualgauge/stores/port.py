@@ -62,6 +62,13 @@ class Snapshot(Protocol):
         """Rows of the served build (public and hidden columns alike), as stored."""
 
 
+class PointReader(Protocol):
+    """Point reads of one side; each sees the build that is served at that moment."""
+
+    def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
+        """The row of a key; None where there is none. Raises NotBuilt, BadKey."""
+
+
 class Store(Protocol):
     """A database that answers reads, with one schema a side."""
 
@@ -95,3 +102,6 @@ class Store(Protocol):
 
     def point(self, side: Side, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         """The row of a key through what readers see; None where there is none. Raises NotBuilt, BadKey."""
+
+    def reader(self, side: Side) -> AbstractContextManager[PointReader]:
+        """Many point reads of one side through one connection."""

@@ -81,8 +81,18 @@ class SqliteStore:
 
     def point(self, side: Side, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         """The row of a key; see the port."""
-        with self.databases.open(side) as engine, reading(engine) as connection:
-            return points.read(connection, side, view, key)
+        with self.reader(side) as reader:
+            return reader.get(view, key)
+
+    @contextmanager
+    def reader(self, side: Side) -> Iterator[points.Reader]:
+        """Many point reads of one side through one connection."""
+        with self.databases.open(side) as engine:
+            reader = points.Reader(engine, side)
+            try:
+                yield reader
+            finally:
+                reader.close()
 
 
 def open_store(settings: StoreSettings, root: Path) -> SqliteStore:

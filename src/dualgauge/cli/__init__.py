@@ -1,0 +1,108 @@
+"""
+The command line: one short file per command. A command parses, calls the migration once, and renders once.
+
+Only this room knows typer and rich. Heavy libraries are loaded by what a command calls, never at start-up.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+from dualgauge.cli import (
+    demo,
+    diff,
+    journal,
+    log_import,
+    log_show,
+    migrate,
+    plan,
+    read,
+    replay,
+    rollback,
+    status,
+    switch,
+)
+from dualgauge.cli.output import usage_error, version
+
+__all__ = ["app", "main"]
+
+
+
+class InOrder(TyperGroup):
+    """Lists the commands in the order of the work, groups among them."""
+
+    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002  (typer's signature)
+        """Names as `--help` shows them."""
+        order = ("demo", "log", "plan", "migrate", "replay", "status", "diff", "read", "switch", "rollback", "journal")
+        return sorted(self.commands, key=order.index)
+
+
+app = typer.Typer(
+    cls=InOrder,
+    name="dualgauge",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+START, LOG, BUILD, COMPARE, TRAFFIC, CUTOVER = "Start", "Log", "Build", "Compare", "Traffic", "Cutover"
+
+log = typer.Typer(no_args_is_help=True, help="The event log: the one history that every view is made from.")
+log.command("import")(log_import.log_import)
+log.command("show")(log_show.log_show)
+
+migrations = typer.Typer(no_args_is_help=True, help="The shapes of views in the serving store, as Alembic revisions.")
+migrations.command("revision")(migrate.revision)
+migrations.command("upgrade")(migrate.upgrade)
+migrations.command("history")(migrate.history)
+
+app.command("demo", rich_help_panel=START)(demo.demo)
+app.add_typer(log, name="log", rich_help_panel=LOG)
+app.command("plan", rich_help_panel=BUILD)(plan.plan)
+app.add_typer(migrations, name="migrate", rich_help_panel=BUILD)
+app.command("replay", rich_help_panel=BUILD)(replay.replay)
+app.command("status", rich_help_panel=BUILD)(status.status)
+app.command("diff", rich_help_panel=COMPARE)(diff.diff)
+app.command("read", rich_help_panel=TRAFFIC)(read.read)
+app.command("switch", rich_help_panel=CUTOVER)(switch.switch)
+app.command("rollback", rich_help_panel=CUTOVER)(rollback.rollback)
+app.command("journal", rich_help_panel=CUTOVER)(journal.journal)
+
+
+@app.callback()
+def root(
+    show_version: bool = typer.Option(  # noqa: FBT001  (typer's form of a flag)
+        False, "--version", help="Print the version and stop.", is_eager=True, callback=version  # noqa: FBT003
+    ),
+) -> None:
+    """
+    Dual-run migration of derived views.
+
+    Replay one event history into a new view (v2) beside the old one (v1), compare what they answer, send a share of
+    reads to each, and move forward or back.
+
+    Exit codes: 0 done or passed; 1 failed, or could not tell; 2 usage or configuration; 3 gate refused;
+    4 differences found, or data that breaks a promise; 5 state conflict.
+    """
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    arguments = sys.argv[1:]
+    if "json" not in arguments and "--format=json" not in arguments:
+        app(prog_name="dualgauge")
+        return
+    # One object on stdout, also for a call that does not parse.
+    try:
+        code = app(args=arguments, prog_name="dualgauge", standalone_mode=False)
+    except TyperException as fault:
+        code = usage_error(fault.format_message(), fault.exit_code, arguments)
+    except typer.Abort:
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

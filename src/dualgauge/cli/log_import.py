@@ -1,0 +1,58 @@
+"""`dualgauge log import`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dualgauge.cli.options import HERE, Debug, DryRun, Format, FormatOption, MemoryLimit, ProjectDir
+from dualgauge.cli.output import answering
+from dualgauge.cli.times import instant
+from dualgauge.model import NextStep, plural
+
+
+def log_import(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE|FILE]", help="A source by its name, or by a file that it reads.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All sources as one history, merged by the time rows are due.")] = False,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Take only rows due by this time (ISO 8601; without a zone: UTC)."),
+    ] = None,
+    dry_run: DryRun = False,
+    memory_limit: MemoryLimit = "1GB",
+    project: ProjectDir = HERE,
+    form: FormatOption = Format.TEXT,
+    debug: Debug = False,
+) -> None:
+    """
+    Append the events of a source to the log.
+
+    Sources are [[tool.dualgauge.sources]] in pyproject.toml: CSV, JSONL, Parquet (text files also with .gz) or a Python
+    object. Each event is taken in once: a row whose event id is known is skipped, and one with other content than the
+    event of that id stops the import, with nothing appended.
+
+    Example: dualgauge log import --all --until 2013-12-01
+    """
+    with answering("log-import", project, form, debug=debug, memory_limit=memory_limit) as answer:
+        done = answer.migration.import_(source, every=every, until=instant("--until", until), dry_run=dry_run)
+        would = "would add" if dry_run else "added"
+
+        def text(screen: Console) -> None:
+            places = f" at positions {done.first:,} to {done.last:,}" if done.added else ""
+            known = f"; {plural(done.known, 'event')} known already" if done.known else ""
+            screen.print(f"{would} {plural(done.added, 'event')}{places} from {', '.join(done.sources)}{known}")
+            if not dry_run:
+                screen.print(f"the log's head is position {done.last:,}")
+
+        answer.give(
+            {
+                "added": done.added, "known": done.known, "first": done.first, "last": done.last,
+                "sources": list(done.sources), "until": done.until, "dry_run": dry_run,
+            },
+            text,
+            next_steps=[NextStep("dualgauge replay", "bring the views to the new head")] if done.added and not dry_run else [],
+        )  # fmt: skip

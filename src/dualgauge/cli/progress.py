@@ -1,0 +1,32 @@
+"""Progress bars: on stderr, only on a terminal, gone when the work is done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from dualgauge.model import Progress as Report
+from dualgauge.model import silent
+
+
+@contextmanager
+def bars() -> Iterator[Report]:
+    """Give a function that draws the step at work; one that does nothing where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+        task = drawn.add_task("", total=None)
+
+        def report(step: str, done: int, total: int | None) -> None:
+            drawn.update(task, description=step, completed=done, total=total)
+
+        yield report

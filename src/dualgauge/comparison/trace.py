@@ -1,0 +1,82 @@
+"""From a mismatch back to the events that touched its key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from dualgauge.comparison.values import Touching
+from dualgauge.model import quote
+
+if TYPE_CHECKING:
+    from dualgauge.comparison.values import Mismatch
+    from dualgauge.engines.duck import Engine
+    from dualgauge.views.plan import Tracing
+
+MOST_EVENTS = 8
+"""How many events a sampled mismatch shows: the latest ones; all are counted."""
+
+
+def trace(engine: Engine, events: str, tracing: Tracing | None, mismatches: Sequence[Mismatch]) -> tuple[Mismatch, ...]:
+    """
+    The mismatches, each with the latest events that touched its key and their number.
+
+    Args:
+        engine: scans the log once for all of them.
+        events: the log up to the diff's position, as a SELECT.
+        tracing: which events touch a key; None where nobody can tell, then the mismatches come back as they are.
+        mismatches: the samples.
+
+    Raises:
+        EngineError: an expression of `affected_by` fails on an event.
+    """
+    if tracing is None or not mismatches:
+        return tuple(mismatches)
+    names = list(tracing.key)
+    if any(set(names) - set(one.key) for one in mismatches):
+        return tuple(mismatches)
+    keys = pa.table(
+        {"_n": pa.array(range(len(mismatches)), pa.int64())}
+        | {name: pa.array([_text(one.key[name]) for one in mismatches], pa.string()) for name in names}
+    )
+    engine.register("_traced", keys)
+    alias, made = quote(tracing.alias), [f"_key_{i}" for i in range(len(names))]
+    chosen = ", ".join(f"CAST(({tracing.key[name]}) AS VARCHAR) AS {column}" for name, column in zip(names, made, strict=True))
+    where = f" WHERE {tracing.condition}" if tracing.condition else ""
+    # Keys are made in a query of their own: the user's expressions must not see the columns of the join.
+    keyed = f"SELECT position, event_id, type, occurred_at, {chosen} FROM ({events}) AS {alias}{where}"
+    match = " AND ".join(f"e.{column} IS NOT DISTINCT FROM k.{quote(name)}" for name, column in zip(names, made, strict=True))
+    try:
+        rows = engine.rows(
+            "SELECT k._n, count(*) OVER (PARTITION BY k._n), e.position, e.event_id, e.type, "
+            "strftime(e.occurred_at, '%Y-%m-%dT%H:%M:%SZ') "
+            f"FROM ({keyed}) e JOIN _traced k ON {match} "
+            f"QUALIFY row_number() OVER (PARTITION BY k._n ORDER BY e.position DESC) <= {MOST_EVENTS} "
+            "ORDER BY k._n, e.position"
+        )
+    finally:
+        engine.unregister("_traced")
+    found: dict[int, list[Touching]] = {}
+    total: dict[int, int] = {}
+    for number, count, *event in rows:
+        total[number] = count
+        found.setdefault(number, []).append(Touching(*event))
+    return tuple(
+        replace(one, events=tuple(found.get(i, ())), events_total=total.get(i, 0)) for i, one in enumerate(mismatches)
+    )
+
+
+def _text(value: object) -> str | None:
+    """A key value as DuckDB's cast to VARCHAR writes it."""
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case Mapping():
+            return str(dict(value))
+        case _:
+            return str(value)

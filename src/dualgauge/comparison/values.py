@@ -1,0 +1,208 @@
+"""What a comparison found: frozen values, each with `to_json()` that is stable and that JSON can hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+from dualgauge.model import Outcome, jsonable
+
+Row = Mapping[str, object]
+"""One row: Python values by column name, in the query's order."""
+
+
+class SchemaVerdict(StrEnum):
+    """How a column stands on the two sides."""
+
+    SAME = "same"
+    RETYPED = "retyped"
+    ONLY_IN_V1 = "only_in_v1"
+    ONLY_IN_V2 = "only_in_v2"
+    INCOMPARABLE = "incomparable"
+
+
+class Kind(StrEnum):
+    """The three kinds of row difference."""
+
+    ONLY_IN_V1 = "only_in_v1"
+    ONLY_IN_V2 = "only_in_v2"
+    CHANGED = "changed"
+
+
+UNEXPECTED_SAME = "unexpected_same"
+"""Note of a row that should have changed by an expected difference, and did not."""
+
+
+class _Value:
+    """Gives `to_json()` to the dataclasses below: their fields, in order, as JSON holds them."""
+
+    __slots__ = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Field names to values; decimals are text, times ISO, NaN and infinities text."""
+        return {field.name: safe(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaColumn(_Value):
+    """
+    One column on the two sides, by DuckDB type; a type is None where the side lacks the column.
+
+    `common_type` is what both sides were cast to before they were compared. `lost` counts the values that it
+    cannot hold exactly (a BIGINT over 2^53 as DOUBLE): a finding of its own.
+    """
+
+    name: str
+    v1_type: str | None
+    v2_type: str | None
+    common_type: str | None
+    verdict: SchemaVerdict
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyProblem(_Value):
+    """
+    Rows of one side that no key names: left out of the comparison, and a failure by themselves.
+
+    `null_keys` counts rows with a NULL in the key, `duplicate_keys` the key values that occur more than once,
+    `duplicate_rows` the rows that carry those. `samples` are keys, duplicate ones first.
+    """
+
+    side: str
+    null_keys: int
+    duplicate_keys: int
+    duplicate_rows: int
+    samples: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnCount(_Value):
+    """
+    The cells of one column over the keys on both sides; compared = equal + within_rule + expected + differ.
+
+    `within_rule` cells are unequal and the rule lets them pass; `expected` cells differ as an expected
+    difference says they should; `differ` cells are those of mismatched rows that are wrong.
+    """
+
+    name: str
+    rule: str
+    compared: int
+    equal: int
+    within_rule: int
+    expected: int
+    differ: int
+
+
+@dataclass(frozen=True, slots=True)
+class Touching(_Value):
+    """One event that touched a key; `occurred_at` is ISO text in UTC."""
+
+    position: int
+    event_id: str
+    type: str
+    occurred_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch(_Value):
+    """
+    One mismatched row, both sides whole (context columns too); a side that lacks it is None.
+
+    `columns` are those that are wrong. `note` is empty, `unexpected_same` or `expired: ...`. `cluster` is the
+    name of its cluster. `events` are the latest events that touched the key and `events_total` their number,
+    filled in by who knows the log; the number is None where nobody can tell.
+    """
+
+    key: Row
+    kind: Kind
+    columns: tuple[str, ...]
+    v1: Row | None
+    v2: Row | None
+    note: str
+    cluster: str
+    events: tuple[Touching, ...] = ()
+    events_total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedCount(_Value):
+    """Rows that one expected difference explains; an expired one explains and no longer excuses them."""
+
+    reason: str
+    owner: str
+    until: str
+    rows: int
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster(_Value):
+    """Mismatched rows with one shape of change in the same columns; `example` is the smallest key."""
+
+    name: str
+    shape: str
+    columns: tuple[str, ...]
+    rows: int
+    example: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(_Value):
+    """
+    What two relations answered, at one position.
+
+    `rows_v1` and `rows_v2` count all rows; `compared` counts the keys on both sides. Each compared key is
+    matched, expected or changed; `expected` also counts the excused rows that one side lacks.
+    `only_in_v1`, `only_in_v2` and `changed` are mismatches; `unexpected_same` are among the changed.
+    `why` gives each value with its limit and sample size, what failed first.
+    """
+
+    rows_v1: int
+    rows_v2: int
+    compared: int
+    matched: int
+    expected: int
+    only_in_v1: int
+    only_in_v2: int
+    changed: int
+    unexpected_same: int
+    schema: tuple[SchemaColumn, ...]
+    key_problems: tuple[KeyProblem, ...]
+    columns: tuple[ColumnCount, ...]
+    expected_by: tuple[ExpectedCount, ...]
+    clusters: tuple[Cluster, ...]
+    mismatches: tuple[Mismatch, ...]
+    plan: str
+    verdict: Outcome
+    why: tuple[str, ...]
+
+    @property
+    def mismatched(self) -> int:
+        """Rows that are neither matched nor expected."""
+        return self.only_in_v1 + self.only_in_v2 + self.changed
+
+    def to_json(self) -> dict[str, object]:
+        """All fields, and `mismatched`."""
+        return {**_Value.to_json(self), "mismatched": self.mismatched}
+
+
+def safe(value: object) -> object:  # noqa: PLR0911  (one row a type reads best)
+    """A value as JSON can hold it: like `model.jsonable`, with NaN and infinities as text."""
+    match value:
+        case _Value():
+            return value.to_json()
+        case float() if not math.isfinite(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        case StrEnum():
+            return value.value
+        case Mapping():
+            return {str(key): safe(item) for key, item in value.items()}
+        case list() | tuple():
+            return [safe(item) for item in value]
+        case bytearray() | memoryview():
+            return bytes(value).hex()
+        case _:
+            return jsonable(value)
