@@ -8,6 +8,7 @@ calls the rooms once, and closes it. Heavy rooms are loaded where they are used:
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import uuid
 from contextlib import contextmanager
@@ -15,18 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, field_validator
-
-from dualgauge.eventlog.settings import LogSettings, SourceSettings
-from dualgauge.ledger.settings import LedgerSettings, resolve_url
+from dualgauge.ledger.settings import resolve_url
 from dualgauge.model import Clock, Position, Progress, Side, canonical_json, sha256, silent, utc_now
 from dualgauge.project.project import Project, find
-from dualgauge.project.settings import Paths, Section, validate
-from dualgauge.stores.settings import StoreSettings
+from dualgauge.project.settings import validate
+from dualgauge.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+
+    from alembic.runtime.environment import EnvironmentContext
 
     from dualgauge.comparison.run import DiffRun
     from dualgauge.cutover.values import Moved, Readiness
@@ -40,38 +40,10 @@ if TYPE_CHECKING:
     from dualgauge.reporting.status import Status
     from dualgauge.routing.decision import Decision
     from dualgauge.stores.migrations import Revision
+    from dualgauge.stores.shapes import Shape
     from dualgauge.stores.sqlite import SqliteStore
     from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan import Plan
-
-
-class Settings(Section):
-    """`[tool.dualgauge]`: each room's part, and the migration's name."""
-
-    migration: str
-    log: LogSettings = Field(default_factory=LogSettings)
-    sources: list[SourceSettings] = Field(default_factory=list)
-    store: StoreSettings = Field(default_factory=StoreSettings)
-    ledger: LedgerSettings = Field(default_factory=LedgerSettings)
-    paths: Paths = Field(default_factory=Paths)
-
-    @field_validator("migration")
-    @classmethod
-    def _named(cls, name: str) -> str:
-        if not name.strip() or ":" in name:
-            message = "a migration's name is not empty and has no colon (it is half of the salt that units are hashed with)"
-            raise ValueError(message)
-        return name
-
-    @field_validator("sources")
-    @classmethod
-    def _apart(cls, sources: list[SourceSettings]) -> list[SourceSettings]:
-        names = [one.name for one in sources]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            message = f"two sources are called {twice[0]!r}; give each a name of its own"
-            raise ValueError(message)
-        return sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +66,16 @@ class Rebuild:
     views: tuple[Replayed, ...]
 
 
+def acting() -> str:
+    """Who acts, for the journal: user and host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
 @dataclass(frozen=True)
 class Migration:
     """One project's migration. Values come in here: the clock, who acts, and the engine's memory limit."""
@@ -101,7 +83,7 @@ class Migration:
     project: Project
     settings: Settings
     clock: Clock = utc_now
-    who: str = field(default_factory=lambda: f"{getpass.getuser()}@{socket.gethostname()}")
+    who: str = field(default_factory=acting)
     memory_limit: str = "1GB"
     progress: Progress = silent
 
@@ -148,11 +130,16 @@ class Migration:
         with self._engine() as engine:
             return self._plans(engine)
 
+    def shapes(self) -> list[Shape]:
+        """The shapes that the view files ask for, of both sides."""
+        from dualgauge.replay.run import shape_of
+
+        with self._engine() as engine:
+            return [shape_of(one) for one in self._views(engine)]
+
     def revise(self, message: str) -> Revision | None:
         """Write the Alembic revision that the views' shapes need; None where none is missing."""
-        with self._engine() as engine:
-            shapes = self._shapes(self._views(engine))
-        store = self.store()
+        store, shapes = self.store(), self.shapes()
         store.upgrade(self._migrations, shapes)
         return store.revise(self._migrations, shapes, message)
 
@@ -276,7 +263,9 @@ class Migration:
                 head=head,
                 views=tuple(view_status(one, served[one.side].get(one.name), head) for one in views),
                 last_diffs=newest(ledger.evidence_runs(kind=EvidenceKind.DIFF)),
-                unread=tuple(f"{side.value}.{name}" for side in Side for name in served[side] if (side, name) not in known),
+                unread=tuple(
+                    f"{side.value}.{name}" for side in Side for name in served[side] if (side, name) not in known
+                ),
             )
 
     @property
@@ -328,16 +317,14 @@ class Migration:
 
         return [plan(engine, one, self.settings.log.all_columns) for one in self._views(engine)]
 
-    def _shapes(self, views: Sequence[ViewDefinition]) -> list[Any]:
-        from dualgauge.replay.run import shape_of
-
-        return [shape_of(one) for one in views]
-
-    def _shaped(self, views: Sequence[ViewDefinition], *, dry_run: bool) -> tuple[Revision | None, tuple[Revision, ...]]:
+    def _shaped(
+        self, views: Sequence[ViewDefinition], *, dry_run: bool
+    ) -> tuple[Revision | None, tuple[Revision, ...]]:
         """Bring the store's shapes to the views, or refuse where the user does that by hand."""
+        from dualgauge.replay.run import shape_of
         from dualgauge.stores.errors import MissingShape
 
-        store, shapes = self.store(), self._shapes(views)
+        store, shapes = self.store(), [shape_of(one) for one in views]
         if self.settings.store.migrate == "manual":
             missing = store.missing(self._migrations, shapes)
             if missing:
@@ -372,7 +359,7 @@ class Migration:
         )
 
 
-def open(path: Path | str = ".", **given: Any) -> Migration:  # noqa: A001  (dualgauge.open is the public door)
+def open(path: Path | str = ".", **given: Any) -> Migration:  # noqa: A001, ANN401  (the public door; passed on to the dataclass, which names them)
     """
     Open the project at a path or above it.
 
@@ -387,7 +374,7 @@ def open(path: Path | str = ".", **given: Any) -> Migration:  # noqa: A001  (dua
     return Migration(project=project, settings=validate(Settings, project.raw, project.file), **given)
 
 
-def alembic_environment(context: Any, file: Path) -> None:
+def alembic_environment(context: EnvironmentContext, file: Path) -> None:
     """
     Run Alembic's environment; called by the project's `migrations/env.py`.
 
@@ -395,24 +382,13 @@ def alembic_environment(context: Any, file: Path) -> None:
     """
     from dualgauge.stores import migrations
 
-    handed = context.config.attributes.get(migrations.HANDED_OVER)
-    if handed is not None:
-        connection, target = handed
-        migrations.run(context, connection, target)
+    if migrations.run_handed_over(context):
         return
     migration = open(file.parent)
-    with migration._engine() as engine:
-        target = migrations.metadata(migration._shapes(migration._views(engine)))
-    if context.is_offline_mode():
-        migrations.run_offline(context, target)
-        return
-    with migration.store().databases.open(create=True) as engine, engine.begin() as connection:
-        migrations.run(context, connection, target)
+    migrations.run_plain(context, migration.store().databases, migration.shapes())
 
 
 def _message(missing: Sequence[str]) -> str:
     """A revision's message: the shapes it touches."""
     names = sorted({line.split(" ", 1)[1].split(".")[1].removesuffix("__shape") for line in missing if "." in line})
     return "shapes of " + ", ".join(names) if names else "shapes"
-
-

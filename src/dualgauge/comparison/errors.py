@@ -129,7 +129,9 @@ class NoSuchComparator(UsageError):
         names = list(known)
         self.name = name
         have = f"there are {listed(names)}" if names else "there are none yet"
-        super().__init__(f"no comparator is called {name!r}{nearest(name, names)}; {have}; name one of them, or none for all")
+        super().__init__(
+            f"no comparator is called {name!r}{nearest(name, names)}; {have}; name one of them, or none for all"
+        )
 
 
 class NothingToCompare(UsageError):

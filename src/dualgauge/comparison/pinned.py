@@ -111,25 +111,23 @@ def pin(
                 # The text that the build was made from, which a file edited since does not change.
                 kinds = output_columns(engine, checkpoint.text, Path(name), event_columns)
                 columns[side][name] = kinds
-                _bring(engine, store, snapshot, side, name, kinds, folder, progress)
+                _bring(engine, snapshot, side, name, kinds=kinds, folder=folder, progress=progress)
     position = next(iter(one.position for side in builds.values() for one in side.values()))
     return Pinned(position=position, builds=builds, columns=columns)
 
 
 def _same_position(builds: Mapping[Side, Mapping[str, Checkpoint]]) -> None:
-    positions = {
-        f"{side.value}.{name}": one.position for side, views in builds.items() for name, one in views.items()
-    }
+    positions = {f"{side.value}.{name}": one.position for side, views in builds.items() for name, one in views.items()}
     if len(set(positions.values())) > 1:
         raise UnequalPositions(positions)
 
 
 def _bring(
     engine: Engine,
-    store: Store,
     snapshot: Snapshot,
     side: Side,
     name: str,
+    *,
     kinds: Mapping[str, str],
     folder: Path,
     progress: Progress,

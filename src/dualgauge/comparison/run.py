@@ -26,7 +26,7 @@ from dualgauge.views.plan import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+
     from dualgauge.comparison.pinned import Pinned
     from dualgauge.comparison.values import Comparison
     from dualgauge.engines.duck import Engine
@@ -41,7 +41,7 @@ RESULT = "diff.json"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A comparator with its name and the queries of both sides."""
+    """A comparator with its name and the queries of both sides. `plain`: they only read one view each."""
 
     name: str
     comparator: Comparator
@@ -49,6 +49,7 @@ class Pair:
     v2: str
     views: Mapping[Side, Sequence[str]]
     tracing: Tracing | None
+    plain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,15 @@ class DiffRun:
     def to_json(self) -> dict[str, object]:
         """What `diff.json` and `--format json` hold."""
         return {
-            "run": self.run_id, "comparator": self.name, "position": self.position, "evidence_key": self.evidence_key,
-            "folder": str(self.folder), "seconds": round(self.seconds, 3), "untraced": self.untraced, **self.comparison.to_json(),
-        }  # fmt: skip
+            "run": self.run_id,
+            "comparator": self.name,
+            "position": self.position,
+            "evidence_key": self.evidence_key,
+            "folder": str(self.folder),
+            "seconds": round(self.seconds, 3),
+            "untraced": self.untraced,
+            **self.comparison.to_json(),
+        }
 
 
 def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: Sequence[str] = ()) -> list[Pair]:
@@ -104,7 +111,15 @@ def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[st
         sql[side] = own or _whole(name, side, given, by_side)
     comparator = given or Comparator(key=by_side[Side.V1][name].view.key)
     views = {side: views_of(name, side, sql[side], list(by_side[side])) for side in Side}
-    return Pair(name, comparator, sql[Side.V1], sql[Side.V2], views, _tracing(comparator, views, by_side))
+    return Pair(
+        name=name,
+        comparator=comparator,
+        v1=sql[Side.V1],
+        v2=sql[Side.V2],
+        views=views,
+        tracing=_tracing(comparator, views, by_side),
+        plain=given is None or (given.v1 is None and given.v2 is None),
+    )
 
 
 def _whole(name: str, side: Side, given: Comparator | None, by_side: Mapping[Side, Mapping[str, Plan]]) -> str:
@@ -113,7 +128,7 @@ def _whole(name: str, side: Side, given: Comparator | None, by_side: Mapping[Sid
     if given is None:
         other = by_side[Side.V2 if side is Side.V1 else Side.V1][name].view.columns
         columns = ", ".join(quote(c) for c in by_side[side][name].view.columns if c in other)
-    return f"SELECT {columns} FROM {side.value}.{quote(name)}"  # noqa: S608
+    return f"SELECT {columns} FROM {side.value}.{quote(name)}"
 
 
 def _tracing(
@@ -177,9 +192,15 @@ def run_diff(
             untraced = f"affected_by cannot be computed: {fault.reason.splitlines()[0]}"
     finished = clock()
     run = DiffRun(
-        run_id=run_id, name=pair.name, position=pinned.position, comparison=comparison, evidence_key=evidence_key(bound),
-        folder=folder, seconds=(finished - started).total_seconds(), untraced=untraced,
-    )  # fmt: skip
+        run_id=run_id,
+        name=pair.name,
+        position=pinned.position,
+        comparison=comparison,
+        evidence_key=evidence_key(bound),
+        folder=folder,
+        seconds=(finished - started).total_seconds(),
+        untraced=untraced,
+    )
     (folder / RESULT).write_text(json.dumps(run.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     ledger.finish_evidence(run_id, verdict=comparison.verdict, finished_at=finished, summary=_summary(comparison))
     return run
@@ -189,7 +210,8 @@ def _bound(pair: Pair, pinned: Pinned, configuration_hash: str) -> dict[str, obj
     """What the evidence is bound to: change any of it, and the evidence is of something else."""
     sides = {
         side.value: {
-            name: {"build": one.build, "definition_hash": one.definition_hash} for name, one in pinned.builds[side].items()
+            name: {"build": one.build, "definition_hash": one.definition_hash}
+            for name, one in pinned.builds[side].items()
         }
         for side in Side
     }

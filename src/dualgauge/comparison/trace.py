@@ -43,12 +43,16 @@ def trace(engine: Engine, events: str, tracing: Tracing | None, mismatches: Sequ
         | {name: pa.array([_text(one.key[name]) for one in mismatches], pa.string()) for name in names}
     )
     engine.register("_traced", keys)
-    alias, made = quote(tracing.alias), [f"_key_{i}" for i in range(len(names))]
-    chosen = ", ".join(f"CAST(({tracing.key[name]}) AS VARCHAR) AS {column}" for name, column in zip(names, made, strict=True))
+    alias, made = quote(tracing.alias), {name: f"_key_{i}" for i, name in enumerate(names)}
+    chosen = ", ".join(
+        f"CAST(({tracing.key[name]}) AS VARCHAR) AS {column}" for name, column in zip(names, made, strict=True)
+    )
     where = f" WHERE {tracing.condition}" if tracing.condition else ""
     # Keys are made in a query of their own: the user's expressions must not see the columns of the join.
     keyed = f"SELECT position, event_id, type, occurred_at, {chosen} FROM ({events}) AS {alias}{where}"
-    match = " AND ".join(f"e.{column} IS NOT DISTINCT FROM k.{quote(name)}" for name, column in zip(names, made, strict=True))
+    match = " AND ".join(
+        f"e.{column} IS NOT DISTINCT FROM k.{quote(name)}" for name, column in zip(names, made, strict=True)
+    )
     try:
         rows = engine.rows(
             "SELECT k._n, count(*) OVER (PARTITION BY k._n), e.position, e.event_id, e.type, "

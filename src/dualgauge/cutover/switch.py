@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dualgauge.ledger.values import MigrationState
 
 
-def switch(  # noqa: PLR0913  (a journal row has so many fields)
+def switch(
     ledger: Ledger,
     migration: str,
     *,
@@ -66,7 +66,7 @@ def switch(  # noqa: PLR0913  (a journal row has so many fields)
     return _move(ledger, before, target(stage, verb), order)
 
 
-def rollback(  # noqa: PLR0913
+def rollback(
     ledger: Ledger,
     migration: str,
     *,
@@ -100,7 +100,7 @@ def rollback(  # noqa: PLR0913
             continue
 
 
-def record_replay(  # noqa: PLR0913
+def record_replay(
     ledger: Ledger,
     migration: str,
     *,

@@ -132,7 +132,7 @@ class Ledger:
         with self._database.reading() as connection:
             return journal.verify(_journal(connection), _states(connection))
 
-    def start_evidence(  # noqa: PLR0913  (one argument a column)
+    def start_evidence(
         self,
         run_id: str,
         *,

@@ -58,8 +58,8 @@ def _found(connection: Connection, shown: str, *, create: bool) -> str | None:
 
 def _upgrade(connection: Connection) -> None:
     # Imported here: alembic is needed once in a ledger's life, and readers must not pay for it.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))

@@ -1,0 +1,41 @@
+"""`[tool.dualgauge]` as a whole: each room's part of the settings, and the migration's name."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from dualgauge.eventlog.settings import LogSettings, SourceSettings
+from dualgauge.ledger.settings import LedgerSettings
+from dualgauge.project.settings import Paths, Section
+from dualgauge.stores.settings import StoreSettings
+
+
+class Settings(Section):
+    """Everything under `[tool.dualgauge]`."""
+
+    migration: str
+    log: LogSettings = Field(default_factory=LogSettings)
+    sources: list[SourceSettings] = Field(default_factory=list)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    ledger: LedgerSettings = Field(default_factory=LedgerSettings)
+    paths: Paths = Field(default_factory=Paths)
+
+    @field_validator("migration")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        if not name.strip() or ":" in name:
+            message = (
+                "a migration's name is not empty and has no colon (it is half of the salt that units are hashed with)"
+            )
+            raise ValueError(message)
+        return name
+
+    @field_validator("sources")
+    @classmethod
+    def _apart(cls, sources: list[SourceSettings]) -> list[SourceSettings]:
+        names = [one.name for one in sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            message = f"two sources are called {twice[0]!r}; give each a name of its own"
+            raise ValueError(message)
+        return sources
