@@ -178,7 +178,7 @@ def run_diff(
         )  # fmt: skip
         comparison = compare_relations(
             engine, pair.v1, pair.v2, pair.comparator,
-            today=started.date(), samples=samples, keep=folder / MISMATCHES,
+            today=started.date(), samples=samples, keep=folder / MISMATCHES, stable=pair.plain,
             progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
         )  # fmt: skip
     untraced = "" if pair.tracing else "which events touch a key is not known; give the comparator an affected_by"

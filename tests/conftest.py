@@ -1,0 +1,93 @@
+"""What every test may ask for: the real data sets, a PostgreSQL server, and an environment without surprises."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+from hypothesis import settings
+
+from support.pg_cluster import Cluster, NoServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[1]
+
+REQUIRED = os.environ.get("DUALGAUGE_REQUIRE_DATA", "") not in ("", "0")
+"""Set where nothing may be skipped: what a test needs and does not find is then a failure."""
+
+# Change what is printed, where settings are looked for, or which server is spoken to.
+UNWANTED = {
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "COLUMNS",
+    "FORCE_COLOR",
+    "LINES",
+    "NO_COLOR",
+    "PYTHONWARNINGS",
+    "TTY_COMPATIBLE",
+}
+UNWANTED_PREFIXES = ("DUALGAUGE_", "PG", "TYPER_", "XDG_")
+WANTED = {"DUALGAUGE_DATA", "DUALGAUGE_REQUIRE_DATA", "PG_BIN_DIR"}
+
+# No deadline: a machine that runs other tests is slow, and that says nothing of the code.
+settings.register_profile("default", deadline=None, max_examples=60)
+# The same examples on every run, so that a failure is a change's own and can be repeated.
+settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
+settings.load_profile("ci" if REQUIRED or os.environ.get("CI") else "default")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test by what it asks for."""
+    asked = set(getattr(item, "fixturenames", ()))
+    for fixture, mark in (("data_folder", "data"), ("postgres", "postgresql")):
+        if fixture in asked:
+            item.add_marker(mark)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run as on a machine where nobody has configured anything: an empty home, no colours, no server by default."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name in UNWANTED or (name.startswith(UNWANTED_PREFIXES) and name not in WANTED):
+                patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real data sets: $DUALGAUGE_DATA, relative to the repository, or ../shared/data."""
+    folder = (ROOT / os.environ.get("DUALGAUGE_DATA", "../shared/data")).resolve()
+    if not folder.is_dir():
+        _missing(f"the data sets are not here: no folder {folder}; name it in DUALGAUGE_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """One PostgreSQL server for each process of tests. A test asks for `postgres_url`, or for `new_database()`."""
+    try:
+        cluster = Cluster()
+    except NoServer as error:
+        _missing(str(error))
+    with cluster:
+        yield cluster
+
+
+@pytest.fixture
+def postgres_url(postgres: Cluster) -> Iterator[str]:
+    """Give the URL (`postgresql+psycopg://...`) of an empty database, removed after the test."""
+    url = postgres.new_database()
+    yield url
+    postgres.drop_database(url)
+
+
+def _missing(what: str) -> NoReturn:
+    if REQUIRED:
+        pytest.fail(f"{what} (DUALGAUGE_REQUIRE_DATA is set, so this is no reason to skip)")
+    pytest.skip(what)
