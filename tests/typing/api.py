@@ -1,0 +1,43 @@
+"""What a user of the package writes, held to strict types by `make types`. It is checked, never run."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import dualgauge
+from dualgauge import Absolute, Comparator, Exact, Expected, Relative, Rounded, Router
+
+orders = Comparator(
+    key=("tenant", "order_id"),
+    v1="SELECT tenant, order_id, amount, score FROM v1.orders",
+    rules={"amount": Absolute(0.005), "score": Relative(1e-9), "mean": Rounded(digits=6), "note": Exact()},
+    expected=[
+        Expected(
+            when="v1.region = 7",
+            v2_equals={"tax": "round(v1.amount * 0.2, 2)"},
+            reason="the new tax",
+            owner="billing",
+            until=date(2027, 12, 31),
+        )
+    ],
+    affected_by={"tenant": "tenant", "order_id": "order_id"},
+)
+
+
+def play(path: str) -> int:
+    """A migration in Python."""
+    migration = dualgauge.open(path)
+    imported = migration.import_(every=True)
+    rebuilt = migration.replay(["orders"])
+    failed = [run.name for run in migration.diff() if run.comparison.mismatched]
+    moved = migration.switch(10_000, reason="the diff passed", dry_run=True)
+    answer = migration.read("orders", ["acme", "17"], unit="acme")
+    row: dict[str, object] | None = answer.row
+    share: int = moved.after.share_ppm
+    return imported.added + len(rebuilt.views) + len(failed) + share + (row is not None)
+
+
+def serve(order_id: int) -> str:
+    """A read in an application."""
+    with Router(ledger="sqlite:///ledger.db", migration="orders") as router:
+        return router.read("orders", unit=f"customer-{order_id}", v1=str, v2=hex, args=(order_id,))
