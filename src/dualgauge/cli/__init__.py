@@ -7,6 +7,7 @@ Only this room knows typer and rich. Heavy libraries are loaded by what a comman
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 from typer.core import TyperGroup
@@ -26,10 +27,12 @@ from dualgauge.cli import (
     status,
     switch,
 )
-from dualgauge.cli.output import usage_error, version
+from dualgauge.cli.output import interrupted, usage_error, version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["app", "main"]
-
 
 
 class InOrder(TyperGroup):
@@ -92,17 +95,30 @@ def root(
     """
 
 
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether a call asks for JSON, be it one that parses or not."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(one == "--format=json" or (one, after) == ("--format", "json") for one, after in pairs)
+
+
+def verb_of(arguments: Sequence[str]) -> str:
+    """The command of a call that may not parse, as its words: `log import`; empty where none is named."""
+    words = [one for one in arguments if not one.startswith("-")]
+    groups = {group.name for group in app.registered_groups}
+    return " ".join(words[: 2 if words and words[0] in groups else 1])
+
+
 def main() -> None:
     """Run the command line and leave with its exit code."""
     arguments = sys.argv[1:]
-    if "json" not in arguments and "--format=json" not in arguments:
+    if not wants_json(arguments):
         app(prog_name="dualgauge")
         return
     # One object on stdout, also for a call that does not parse.
     try:
         code = app(args=arguments, prog_name="dualgauge", standalone_mode=False)
     except TyperException as fault:
-        code = usage_error(fault.format_message(), fault.exit_code, arguments)
-    except typer.Abort:
-        code = 1
+        code = usage_error(verb_of(arguments), fault.format_message(), fault.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        code = interrupted(verb_of(arguments))
     sys.exit(code if isinstance(code, int) else 0)

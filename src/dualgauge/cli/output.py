@@ -76,10 +76,11 @@ def answering(
     """
     from dualgauge.migration import open as open_project
 
-    with failing(verb, form, debug=debug), bars() as progress:
-        answer = Answer(open_project(project, progress=progress, **given))
-        yield answer
-    write(verb, form, answer.result, answer.exit_code, answer.next_steps, answer.text)
+    with failing(verb, form, debug=debug):
+        with bars() as progress:
+            answer = Answer(open_project(project, progress=progress, **given))
+            yield answer
+        write(verb, form, answer.result, answer.exit_code, answer.next_steps, answer.text)
     raise typer.Exit(answer.exit_code)
 
 
@@ -92,13 +93,13 @@ def failing(verb: str, form: Format, *, debug: bool) -> Iterator[None]:
         if debug:
             traceback.print_exc()
         raise typer.Exit(_failed(verb, form, fault, fault.exit_code, fault.next_steps)) from None
-    except (typer.Exit, typer.Abort, KeyboardInterrupt):
+    except (typer.Exit, typer.Abort, KeyboardInterrupt, BrokenPipeError):
         raise
     except Exception as fault:
         if debug:
             traceback.print_exc()
-        steps = (NextStep(f"dualgauge {verb} --debug ...", "see where it happened; please report it"),)
-        unexpected = DualgaugeError(f"unexpected {type(fault).__name__}: {fault}")
+        steps = (NextStep(f"dualgauge {verb.replace('-', ' ')} --debug ...", "see where it happened; please report it"),)
+        unexpected = DualgaugeError(f"unexpected {type(fault).__name__}: {' '.join(str(fault).split())}")
         raise typer.Exit(_failed(verb, form, unexpected, 1, () if debug else steps)) from None
 
 
@@ -121,12 +122,21 @@ def write(
         screen.print(f"next: {step.command}   # {step.why}", soft_wrap=True)
 
 
-def usage_error(message: str, exit_code: int, arguments: Sequence[str]) -> int:
-    """Answer a call that does not parse, in JSON."""
-    verb = next((one for one in arguments if not one.startswith("-")), "dualgauge")
-    step = NextStep(f"dualgauge {verb} --help", "see what it takes")
-    _object(verb, exit_code, None, {"type": "UsageError", "message": message}, (step,))
+def usage_error(verb: str, message: str, exit_code: int) -> int:
+    """Answer a call that does not parse, in JSON; `verb` is empty where the call names no command."""
+    step = NextStep(f"dualgauge {verb} --help".replace("  ", " "), "see what it takes")
+    _object(_schema(verb), exit_code, None, {"type": "UsageError", "message": message}, (step,))
     return exit_code
+
+
+def interrupted(verb: str) -> int:
+    """Answer a call that was stopped from the keyboard, in JSON."""
+    _object(_schema(verb), 1, None, {"type": "Interrupted", "message": "interrupted; run the command again"}, ())
+    return 1
+
+
+def _schema(verb: str) -> str:
+    return verb.replace(" ", "-") or "dualgauge"
 
 
 def version(show: bool) -> None:  # noqa: FBT001  (typer's form of a flag)

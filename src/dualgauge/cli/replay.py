@@ -69,5 +69,11 @@ def replay(
                 ],
             },
             text,
-            next_steps=[] if dry_run else [NextStep("dualgauge diff", "compare what the sides answer")],
+            next_steps=[] if dry_run else [_next(side)],
         )  # fmt: skip
+
+
+def _next(side: Side | None) -> NextStep:
+    if side is Side.V1:
+        return NextStep("dualgauge replay --side v2", "build the candidate beside it")
+    return NextStep("dualgauge diff", "compare what the sides answer")

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from dualgauge.errors import DualgaugeError, UsageError
-from dualgauge.model import Side, plural
+from dualgauge.model import Side
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,14 @@ class DemoBroke(DualgaugeError):
         super().__init__(f"`{command}` should have ended with exit code {wanted} and ended with {got}; please report it")
 
 
+class DemoUnsteady(DualgaugeError):
+    """A customer who read v2 was sent back to v1 by a larger share."""
+
+    def __init__(self, before: int, now: int) -> None:
+        self.before, self.now = before, now
+        super().__init__(f"not all customers who read v2 at {before} % do so at {now} %; please report it")
+
+
 def play(folder: Path, screen: Console) -> None:
     """
     Lay the project out and play the story in it.
@@ -47,7 +55,7 @@ def play(folder: Path, screen: Console) -> None:
     Raises:
         DemoNeeds: the demo's data is not installed.
         NotADemo: the folder holds something else; it is left as it is.
-        DemoBroke: a command ended otherwise than told.
+        DemoBroke, DemoUnsteady: something ended otherwise than told.
     """
     from dualgauge.scaffold.demo import lay_out, put_view
 
@@ -57,37 +65,41 @@ def play(folder: Path, screen: Console) -> None:
     start = time.monotonic()
     lay_out(folder)
     story = _Story(folder, screen)
-    story.say(f"A project in {folder}: one event history, views_v1 as readers have them, views_v2 the remodelling.")
+    story.say(
+        f"A project in {folder}: one history of events; views_v1, the tables that readers have today; views_v2, their "
+        "remodelling. Each command below is real: type it in that folder and see the same."
+    )
     story.chapter("The history up to 1 December becomes an event log")
-    story.run("log import --all --until " + FIRST_HALF, "Every row of both sources, merged by the time it became known.")
-    story.run("log show --limit 4", "The last events of November.")
-    story.run("replay --side v1", "What readers have today, built from the log.")
+    story.run("log import --all --until " + FIRST_HALF, "Flights and weather, merged by the time each row became known. A position is an event's number in that order.")
+    story.run("log show --limit 4", "The newest events: a flight put on the schedule for the next day, and the weather at midnight UTC.")
+    story.run("replay --side v1", "What readers have today, built from the log. The shapes of the tables went through Alembic first.")
     story.chapter("v2 is built, from a view with a mistake in it")
     put_view(folder, Side.V2, BUGGY, "route_days")
     story.run("replay --side v2", "The candidate stands beside v1; no reader has seen it.")
     story.run(
         "diff carrier_months --samples 2",
-        "Not the same answer, so exit code 4: flights are missing in v2. It joined flights to departures, and lost the cancelled ones.",
+        "Not the same answer, so exit code 4: 143 of 185 rows differ, and always because v2 has fewer flights. Its view "
+        "joins flights to departures, and a cancelled flight has none.",
         exit_code=4,
     )
     story.chapter("The mistake is mended")
     put_view(folder, Side.V2, MENDED, "route_days")
     story.run("status", "The build of v2.route_days is stale: its file has changed since.")
-    story.run("replay --side v2", "Only the stale view is built anew.")
-    story.run("diff", "What still differs is what v2 is for: UTC months, each difference accounted for to the last flight.")
+    story.run("replay --side v2", "Only the stale view is built anew; readers keep the old build until the new one is complete.")
+    story.run("diff", "Nothing is mismatched. 136 rows are expected to differ: v2 counts UTC months, and each difference adds up to the last flight.")
     story.chapter("Reads go over, step by step, while December arrives")
-    story.run("switch --percent 1 --reason 'the diff passed'", "One customer in a hundred reads v2 now.")
+    story.run("switch --percent 1 --reason 'the diff passed'", "One customer in a hundred reads v2 from now on. Let 2,000 of them ask:")
     story.ask(1)
     story.run("log import --all", "December's events; what is known is skipped.")
     story.run("replay", "Both sides at the new head.")
     story.run("switch --percent 10", "The one percent stays on v2, nine more join them.")
     story.ask(10)
-    story.run("diff", "December is in, and the sides still agree.")
+    story.run("diff", "December is in, and still nothing is mismatched.")
     story.run("switch --percent 50", "Half of all customers.")
     story.ask(50)
     story.run("rollback --reason 'somebody wants to look first'", "One write, and every read is on v1 again.")
     story.ask(0)
-    story.run("switch --percent 50 --reason 'nothing was found'", "Forward again, to the very same customers.")
+    story.run("switch --percent 50 --reason 'nothing was found'", "Forward again. Who is on v2 depends on the customer alone, so these are the same ones:")
     story.ask(50)
     story.run("switch --percent 100", "v2 answers everything; v1 is kept current, so there is still a way back.")
     story.ask(100)
@@ -103,7 +115,7 @@ class _Story:
     def __init__(self, folder: Path, screen: Console) -> None:
         self._folder = folder
         self._screen = screen
-        self._asked: list[tuple[int, Counter[str], int]] = []
+        self._asked: list[tuple[int, Counter[str]]] = []
         self._on_v2: dict[int, set[str]] = {}
 
     def say(self, text: str) -> None:
@@ -149,11 +161,25 @@ class _Story:
                 answered[side] += 1
                 if side == Side.V2.value:
                     on_v2.add(unit)
-        kept = sum(1 for seen in self._on_v2.values() if seen <= on_v2)
-        sticky = f"; all who read v2 at a smaller share still do ({plural(kept, 'earlier step')})" if kept and percent else ""
-        self._on_v2 = {at: seen for at, seen in self._on_v2.items() if at < percent} | {percent: on_v2}
-        self._asked.append((percent, answered, kept))
-        self.say(f"-> {CUSTOMERS:,} customers asked: v1 answered {answered['v1']:,}, v2 answered {answered['v2']:,}{sticky}")
+        steady = self._steady(percent, on_v2)
+        self._asked.append((percent, answered))
+        self.say(f"-> {CUSTOMERS:,} customers asked: v1 answered {answered['v1']:,}, v2 answered {answered['v2']:,}{steady}")
+
+    def _steady(self, percent: int, on_v2: set[str]) -> str:
+        """Say what became of those who read v2 at this share, or at a smaller one, before. Raises DemoUnsteady."""
+        if not percent:
+            return ""
+        smaller = sorted(at for at in self._on_v2 if at < percent)
+        for at in smaller:
+            if not self._on_v2[at] <= on_v2:
+                raise DemoUnsteady(at, percent)
+        before = self._on_v2.setdefault(percent, on_v2)
+        if before != on_v2:
+            raise DemoUnsteady(percent, percent)
+        if before is not on_v2:
+            return f", the same customers as at {percent} % before"
+        steps = " and ".join(f"{at} %" for at in smaller)
+        return f"; all who read v2 at {steps} still do" if smaller else ""
 
     def summary(self) -> None:
         """What each side answered, step by step."""
@@ -161,7 +187,7 @@ class _Story:
 
         self.chapter("What each side answered")
         made = table("share on v2", "reads", "v1 answered", "v2 answered", right=["share on v2", "reads", "v1 answered", "v2 answered"])
-        for percent, answered, _ in self._asked:
+        for percent, answered in self._asked:
             made.add_row(f"{percent} %", f"{CUSTOMERS:,}", f"{answered['v1']:,}", f"{answered['v2']:,}")
         self._screen.print(made)
 

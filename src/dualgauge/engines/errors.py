@@ -27,3 +27,7 @@ class BadValue(EngineError):
 
 class OutOfMemory(EngineError):
     """The memory limit was reached and spilling did not help."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; give the engine more with --memory-limit, or stop what else uses memory")
+        self.reason = reason

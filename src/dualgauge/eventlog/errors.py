@@ -17,11 +17,9 @@ class NoSuchSource(UsageError):
 
     def __init__(self, name: str, known: Sequence[str], file: Path) -> None:
         self.name, self.known = name, tuple(known)
+        wanted = f"no source is called {name!r} or reads a file of that name{nearest(name, known)}; " if name else ""
         have = f"the sources are {listed(known)}" if known else "the project has no sources yet"
-        super().__init__(
-            f"no source is called {name!r} or reads a file of that name{nearest(name, known)}; {have}; "
-            f"add a [[tool.dualgauge.sources]] table to {file}"
-        )
+        super().__init__(f"{wanted}{have}; add a [[tool.dualgauge.sources]] table to {file}")
 
 
 class WhichSource(UsageError):
@@ -79,8 +77,9 @@ class BadRow(DataError):
 
     def __init__(self, source: str, row: str, reason: str) -> None:
         self.source, self.row, self.reason = source, row, reason
+        place = f", {row}" if row else ""
         super().__init__(
-            f"source {source!r}{row}: {reason}; nothing was imported: mend the row, or leave it out with the source's `where`"
+            f"source {source!r}{place}: {reason}; nothing was imported: mend the row, or leave it out with the source's `where`"
         )
 
 

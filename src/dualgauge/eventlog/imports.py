@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.duck import parquet
-from dualgauge.engines.errors import BadValue, EngineError
+from dualgauge.engines.errors import BadStatement, BadValue
+from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
-from dualgauge.eventlog.sources import diagnose, select
-from dualgauge.eventlog.table import STAGING, Behind, EventLog
-from dualgauge.model import Position, Progress, literal, quote, silent
+from dualgauge.eventlog.sources import diagnose, select, told
+from dualgauge.eventlog.table import STAGING, Behind, EventLog, Head, token
+from dualgauge.model import Position, Progress, canonical_json, literal, quote, sha256, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -79,29 +80,37 @@ def run_import(
     """
     cursors = {one.name: _cursor(one, until) for one in sources}
     names = tuple(one.name for one in sources)
-    nothing = Imported(added=0, known=0, first=Position(0), last=log.head().last, sources=names, until=until)
     if not dry_run:
         log.create()
         log.reconcile()
     head = log.refresh()
+    nothing = Imported(added=0, known=0, first=Position(0), last=head.last, sources=names, until=until)
     if all(one.files and head.cursors.get(one.name) == cursors[one.name] for one in sources):
         return nothing
     with _staged(log, now, dry_run=dry_run) as (merged, part):
         progress("reading and sorting", 0, None)
         _stage(engine, log, sources, merged, now=now, until=until)
+        done: list[Head] = []
         for _ in range(TRIES):
             progress("looking for known ids", 0, None)
             fresh = _fresh(engine, log, merged)
-            first = Position(log.head().last + 1 if fresh.added else 0)
-            if dry_run or not fresh.added:
-                last = Position(log.head().last + fresh.added)
-                return replace(nothing, added=fresh.added, known=fresh.known, first=first, last=last)
+            head = log.head()
+            if dry_run:
+                first = Position(head.last + 1 if fresh.added else 0)
+                return replace(nothing, added=fresh.added, known=fresh.known, first=first, last=head.last + fresh.added)
             try:
-                last = _commit(engine, log, fresh, merged, part, cursors, progress)
+                _commit(engine, log, fresh, merged, part, cursors, progress, done)
             except Behind:
                 log.refresh()
-            else:
-                return replace(nothing, added=fresh.added, known=fresh.known, first=first, last=last)
+                continue
+            added = sum(one.rows for one in done)
+            return replace(
+                nothing,
+                added=added,
+                known=fresh.added + fresh.known - added,
+                first=done[0].first if done else Position(0),
+                last=done[-1].last if done else head.last,
+            )
         raise LostRace(log.path, TRIES)
 
 
@@ -114,27 +123,43 @@ def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[tuple[Pa
         return
     remove_leftovers(log, now)
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
-    merged, part = log.staging(f"{name}-merged.parquet"), log.staging(f"{name}-part.parquet")
+    merged, part, mark = (log.staging(f"{name}-{what}") for what in ("merged.parquet", "part.parquet", "mark"))
+    # Stays while a staged file is moved into the log and committed: it says whose a file is that no commit names.
+    mark.touch()
     try:
         yield merged, part
+    except DualgaugeError:
+        mark.unlink(missing_ok=True)
+        raise
+    else:
+        mark.unlink(missing_ok=True)
     finally:
+        # After any other fault the mark stays: nobody knows yet whether the commit went through.
         merged.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
 
 
 def remove_leftovers(log: EventLog, now: datetime) -> None:
-    """Remove what killed imports staged: their process is gone, or, from another machine, they are a day old."""
+    """Remove what killed imports left: their process is gone, or, from another machine, they are a day old."""
     folder = log.path / STAGING
-    for file in folder.iterdir() if folder.is_dir() else ():
-        if not _alive(file.name) or file.stat().st_mtime < now.timestamp() - 86_400:
-            file.unlink(missing_ok=True)
+    dead = [file for file in (folder.iterdir() if folder.is_dir() else ()) if not _alive(file, now)]
+    if not dead:
+        return
+    # Looked at after the processes: what they committed before they died is in the log, and is left alone.
+    log.refresh()
+    named = set(log.files())
+    for mark in dead:
+        for file in log.path.glob(f"events-*-{token(mark)}.parquet"):
+            if file not in named:
+                file.unlink(missing_ok=True)
+        mark.unlink(missing_ok=True)
 
 
-def _alive(name: str) -> bool:
-    """Whether the process that staged a file of this name (`HOST-PID-...`) may still be at work."""
-    host, pid = name.rsplit("-", 3)[:2] if name.count("-") >= 3 else ("", "")  # noqa: PLR2004
+def _alive(file: Path, now: datetime) -> bool:
+    """Whether the process that staged a file (`HOST-PID-TOKEN-...`) may still be at work."""
+    host, pid = file.name.rsplit("-", 3)[:2] if file.name.count("-") >= 3 else ("", "")  # noqa: PLR2004
     if host != socket.gethostname() or not pid.isdigit():
-        return True
+        return not file.exists() or file.stat().st_mtime > now.timestamp() - 86_400
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -158,15 +183,13 @@ def _stage(
     query = f"SELECT {columns} FROM (SELECT * FROM ({' UNION ALL '.join(selects)}){due} ORDER BY {ties}event_id)"
     try:
         _copy(engine, query, merged)
-    except EngineError as fault:
+    except BadValue as fault:
         for i, one in enumerate(sources):
-            found = diagnose(engine, one, declared, i)
-            if found:
-                place = f", {found[0]}" if found[0] else ""
-                raise BadRow(one.name, place, found[1]) from fault
-        if isinstance(fault, BadValue):
-            raise BadRow(names[0] if len(names := [s.name for s in sources]) == 1 else ", ".join(names), "", fault.reason) from fault
-        raise BadMapping(", ".join(one.name for one in sources), fault.reason) from fault
+            if found := diagnose(engine, one, declared, i):
+                raise BadRow(one.name, *found) from fault
+        raise BadRow(", ".join(one.name for one in sources), "", told(fault)) from fault
+    except BadStatement as fault:
+        raise BadMapping(", ".join(one.name for one in sources), told(fault)) from fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +211,8 @@ def _fresh(engine: Engine, log: EventLog, merged: Path) -> _Fresh:
     total, ids = engine.row(f"SELECT count(*), count(DISTINCT event_id) FROM ({staged})")
     query, known = staged, 0
     if ids < total:
-        _refuse_changed(engine, log, staged, staged, "this import")
         query = f"SELECT * FROM ({staged}) QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY position) = 1"
+        _refuse_changed(engine, log, query, staged, "this import")
         known = total - ids
     head = log.head().last
     if head and total:
@@ -210,8 +233,9 @@ def _commit(
     part: Path,
     cursors: Mapping[str, Any],
     progress: Progress,
-) -> Position:
-    """Number and commit the fresh rows; gives the last position. Raises Behind where another writer was quicker."""
+    done: list[Head],
+) -> None:
+    """Number and commit the fresh rows, noting each commit in `done`. Raises Behind where another writer was quicker."""
     head = log.head().last
     starts = range(0, fresh.added, ROWS_PER_COMMIT)
     for start in starts:
@@ -225,18 +249,26 @@ def _commit(
             _copy(engine, f"SELECT {numbered}, * EXCLUDE (position) FROM ({ordered})", part)
             file = part
         # The cursors say that a source was taken in whole: only the last part may claim that.
-        log.commit(file, rows, cursors if start == starts[-1] else {})
+        done.append(log.commit(file, Position(head + start), rows, cursors if start == starts[-1] else {}))
     progress("committing", fresh.added, fresh.added)
-    return log.head().last
 
 
 def _refuse_changed(engine: Engine, log: EventLog, old: str, new: str, where: str) -> None:
     """Raise where an id has one content in `old` and another in `new`."""
-    content = ["type", "occurred_at", "payload", *log.settings.columns]
-    differs = " OR ".join(f"o.{quote(name)} IS DISTINCT FROM n.{quote(name)}" for name in content)
+    content = {name: f"o.{quote(name)} IS DISTINCT FROM n.{quote(name)}" for name in ("type", "occurred_at", *log.settings.columns)}
+    content["payload"] = "o.payload IS DISTINCT FROM n.payload"
+    since = log.since() if where == "the log" else {}
+    late = [name for name in log.settings.columns if where == "the log" and since.get(name, log.head().last + 1) > 1]
+    for name in late:
+        # Declared after the event was taken in: it was in the payload then, or nowhere.
+        content[name] = f"(o.position >= {since.get(name, log.head().last + 1):d} AND {content[name]})"
+    if late:
+        gone = literal(canonical_json(dict.fromkeys(late)))
+        rest = [f"TRY(json_merge_patch(coalesce({side}.payload, '{{}}'), {gone}))" for side in ("o", "n")]
+        content["payload"] = f"({content['payload']} AND coalesce({rest[0]} <> {rest[1]}, true))"
     found = engine.rows(
-        f"SELECT n.event_id, o.position, {', '.join(f'o.{quote(c)} IS DISTINCT FROM n.{quote(c)}' for c in content)} "
-        f"FROM ({new}) n JOIN ({old}) o USING (event_id) WHERE {differs} ORDER BY o.position, n.position LIMIT 1"
+        f"SELECT n.event_id, o.position, {', '.join(content.values())} FROM ({new}) n JOIN ({old}) o USING (event_id) "
+        f"WHERE {' OR '.join(content.values())} ORDER BY o.position, n.position LIMIT 1"
     )
     if found:
         event_id, position, *flags = found[0]
@@ -250,5 +282,6 @@ def _copy(engine: Engine, query: str, file: Path) -> None:
 
 
 def _cursor(source: Source, until: datetime | None) -> dict[str, Any]:
-    """How far a source was taken in: its files as they are now, and up to which time."""
-    return {"files": source.fingerprint(), "until": until.isoformat() if until else None}
+    """How far a source was taken in: its files as they are now, how they were read, and up to which time."""
+    mapping = sha256(canonical_json(source.settings.model_dump()))
+    return {"files": source.fingerprint(), "mapping": mapping, "until": until.isoformat() if until else None}

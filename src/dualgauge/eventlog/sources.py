@@ -3,7 +3,7 @@ A source as one SELECT of events.
 
 Every source, whatever it reads, becomes a query with the columns `event_id, type, occurred_at, payload`, the
 declared ones, and two that only order the import: `_due` (the time by which sources are merged) and `_tie`
-(the place in the file, where the file's order counts).
+(the place in the files, where their order counts). Column names are compared as SQL does it, without case.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.errors import BadStatement, EngineError
+from dualgauge.engines.errors import BadStatement, BadValue, EngineError
 from dualgauge.eventlog.chain import file_digest
-from dualgauge.eventlog.errors import BadMapping, BadPython, NoSuchFile, NoSuchSource, UnknownFormat, WhichSource
+from dualgauge.eventlog.errors import BadMapping, BadPython, BadRow, NoSuchFile, NoSuchSource, UnknownFormat, WhichSource
 from dualgauge.eventlog.settings import ENVELOPE
 from dualgauge.model import literal, quote
 
@@ -34,6 +34,12 @@ _READERS = {
 }  # fmt: skip
 
 _TIMES = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "DATE", "TIMESTAMP_NS", "TIMESTAMP_S", "TIMESTAMP_MS")
+
+_FIRST_TIME, _END_OF_TIME = "TIMESTAMPTZ '0001-01-01 00:00:00Z'", "TIMESTAMPTZ '9999-12-31 00:00:00Z'"
+"""Arrow, Python and Delta's statistics hold the years 1 to 9999 alone."""
+
+_ROWS_IN_A_FILE = 1 << 40
+"""More than any file has: the place among all files is the file's number times this, plus the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,42 +103,90 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
 
     Raises:
         BadMapping: an expression or the query does not fit, naming the columns that there are.
+        BadRow: a file cannot be read.
     """
-    base = _base(engine, source, number)
+    _load(engine, source, number)
+    base = _base(source, number)
     settings = source.settings
-    available = _described(engine, source, base, ())
+    available = _available(engine, source, base)
     mapped = _query(base, settings) if settings.query else _row_mapping(base, settings, columns, available)
     names = _described(engine, source, mapped, tuple(name for name in available if not name.startswith("_")))
     for needed in ("event_id", "type", "occurred_at"):
-        if needed not in names:
+        if needed not in _folded(names):
             raise BadMapping(source.name, f"its query gives no column {needed!r}", tuple(names))
     return _enveloped(engine, source, mapped, names, columns)
 
 
 def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: int) -> tuple[str, str] | None:
-    """The first row of a source that does not fit: its place in the file, and why. None where all rows fit."""
-    base = _base(engine, source, number)
+    """
+    The first row of a source that does not fit: its place in the file, and why. None where no row can be named.
+
+    The source was read by `select` on this engine before.
+    """
+    for file in source.files:
+        try:
+            engine.rows(f"SELECT count(COLUMNS(*)) FROM {_reader(source, file)}")
+        except EngineError as fault:
+            return source.label(file), told(fault)
+    try:
+        return _misfit(engine, source, columns, _base(source, number, placed=True))
+    except EngineError:
+        return None
+
+
+def told(fault: EngineError) -> str:
+    """An engine's reason in one line, without its advice on options of its reader."""
+    lines = [line.strip() for line in fault.reason.splitlines()]
+    end = next((i for i, line in enumerate(lines) if line.lower().startswith("possible")), len(lines))
+    return ", ".join(line.rstrip(",.") for line in lines[:end] if line)
+
+
+def _misfit(engine: Engine, source: Source, columns: dict[str, str], base: str) -> tuple[str, str] | None:
     settings = source.settings
     if settings.query:
-        mapped, place = _query(base, settings), "''"
+        mapped, place = _query(base, settings), "'', 0"
     else:
-        available = _described(engine, source, base, ())
-        mapped, place = _row_mapping(base, settings, columns, available, keep_place=True), "_file || ' row ' || _row"
+        mapped = _row_mapping(base, settings, columns, _described(engine, source, base, ()), placed=True)
+        place = "_file, _row"
     names = _described(engine, source, mapped, ())
-    for name in ("event_id", "type", "occurred_at"):
-        found = engine.rows(f"SELECT {place} FROM ({mapped}) WHERE {quote(name)} IS NULL LIMIT 1")
-        if found:
-            return found[0][0], f"its {name} is NULL"
-    kinds = {"occurred_at": "TIMESTAMPTZ"} | {name: kind for name, kind in columns.items() if name in names}
+    needed = ["event_id", "type", "occurred_at", *(["_order"] if "_order" in names else [])]
+    kinds = {"occurred_at": "TIMESTAMPTZ"} | {name: kind for name, kind in columns.items() if name.lower() in _folded(names)}
+    for name in needed:
+        for file, row in engine.rows(f"SELECT {place} FROM ({mapped}) WHERE {quote(name)} IS NULL LIMIT 1"):
+            return _place(file, row), f"its {'order_by' if name == '_order' else name} is NULL{_why(engine, settings, base, name, file, row)}"
     for name, kind in kinds.items():
-        column = quote(name)
-        found = engine.rows(
-            f"SELECT {place}, {column}::VARCHAR FROM ({mapped}) "
-            f"WHERE {column} IS NOT NULL AND TRY_CAST({column} AS {kind}) IS NULL LIMIT 1"
-        )
-        if found:
-            return found[0][0], f"{name} = {found[0][1]!r} is no {kind}"
+        column, given = quote(name), _folded(names)[name.lower()]
+        misfit = f"TRY_CAST({column} AS {kind}) IS NULL"
+        lossy, words = _loses(column, given, kind), f"does not fit into {kind} without loss"
+        if name == "occurred_at":
+            lossy, words = _outside(column, kind), "is not in the years 1 to 9999"
+        for file, row, value, none in engine.rows(
+            f"SELECT {place}, CAST({column} AS VARCHAR), {misfit} FROM ({mapped}) "
+            f"WHERE {column} IS NOT NULL AND ({misfit} OR {lossy}) LIMIT 1"
+        ):
+            return _place(file, row), f"{name} = {value!r} {f'is no {kind}' if none else words}"
     return None
+
+
+def _why(engine: Engine, settings: SourceSettings, base: str, name: str, file: str, row: int) -> str:
+    """Where a value is NULL only because its expression failed for that row: the failure."""
+    expression = getattr(settings, {"_order": "order_by"}.get(name, name)) if not settings.query else ""
+    if not expression:
+        return ""
+    try:
+        engine.rows(f"SELECT {expression} FROM ({base}) WHERE _file = {literal(file)} AND _row = {row:d}")
+    except EngineError as fault:
+        return f" ({told(fault)})"
+    return ""
+
+
+def _place(file: str, row: int) -> str:
+    return f"{file} row {row}".strip() if row else ""
+
+
+def _folded(names: dict[str, str]) -> dict[str, str]:
+    """Column names as SQL compares them, with their types."""
+    return {name.lower(): kind for name, kind in names.items()}
 
 
 def _with_files(settings: SourceSettings, root: Path) -> Source:
@@ -145,36 +199,50 @@ def _with_files(settings: SourceSettings, root: Path) -> Source:
 
 
 def _matches(settings: SourceSettings, root: Path) -> list[Path]:
-    pattern = root / settings.path
-    if not any(mark in settings.path for mark in "*?["):
-        return [pattern.resolve()] if pattern.is_file() else []
-    anchor = Path(pattern.anchor)
-    return sorted(file.resolve() for file in anchor.glob(str(pattern.relative_to(anchor))) if file.is_file())
+    exact = root / settings.path
+    if exact.is_file():
+        return [exact.resolve()]
+    # The pattern is taken from the setting alone: the project's own folder may have brackets in its name.
+    start, pattern = (Path(exact.anchor), exact.relative_to(exact.anchor)) if Path(settings.path).is_absolute() else (root, settings.path)
+    return sorted({file.resolve() for file in start.glob(str(pattern)) if file.is_file()})
 
 
-def _base(engine: Engine, source: Source, number: int) -> str:
-    """The raw rows, with `_file` and `_row` (from 1) where a file's order or place may be asked for."""
+def _load(engine: Engine, source: Source, number: int) -> None:
+    """Give a Python object its name in SQL. What can be read only once is kept by the engine, which may spill it."""
+    if not source.settings.python:
+        return
+    given, relation = _python_object(source), _relation(number)
+    if hasattr(given, "__len__"):
+        engine.register(relation, given)
+        return
+    engine.register(f"{relation}_once", given)
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS FROM {quote(f'{relation}_once')}")
+    engine.unregister(f"{relation}_once")
+
+
+def _relation(number: int) -> str:
+    return f"_source_{number}"
+
+
+def _base(source: Source, number: int, *, placed: bool = False) -> str:
+    """The raw rows; `placed`, or where their place may be asked for, with `_file`, `_row` (from 1) and `_at`."""
     settings = source.settings
+    # Only where it is asked for: numbering costs a pass over the file in one thread.
+    numbered = placed or (not settings.query and (not settings.event_id or settings.order_by == FILE_ORDER))
     if settings.python:
-        relation = f"_source_{number}"
-        engine.register(relation, _python_object(source))
-        return _numbered(f"FROM {quote(relation)}", source.name, settings)
+        return _numbered(f"FROM {quote(_relation(number))}", "", 0) if numbered else f"SELECT * FROM {quote(_relation(number))}"
+    bodies = [(f"FROM {_reader(source, file)}", source.label(file)) for file in source.files]
     return " UNION ALL BY NAME ".join(
-        f"({_numbered(f'FROM {_reader(source, file)}', source.label(file), settings)})" for file in source.files
+        f"({_numbered(body, label, i) if numbered else f'SELECT * {body}'})" for i, (body, label) in enumerate(bodies)
     )
 
 
-def _numbered(body: str, label: str, settings: SourceSettings) -> str:
-    """
-    Number rows only where it is asked for: numbering costs a pass over the file in one thread.
-
-    DuckDB keeps a file's order under `row_number() OVER ()`, because insertion order is preserved.
-    """
-    if settings.event_id and settings.order_by != FILE_ORDER and not settings.query:
-        return f"SELECT * {body}"
-    if settings.query and settings.order_by != FILE_ORDER:
-        return f"SELECT * {body}"
-    return f"SELECT *, {literal(label)} AS _file, row_number() OVER () AS _row {body}"
+def _numbered(body: str, label: str, number: int) -> str:
+    """DuckDB keeps a file's order under `row_number() OVER ()`, because insertion order is preserved."""
+    return (
+        f"SELECT *, {number * _ROWS_IN_A_FILE:d} + _row AS _at "
+        f"FROM (SELECT *, {literal(label)} AS _file, row_number() OVER () AS _row {body})"
+    )
 
 
 def _reader(source: Source, file: Path) -> str:
@@ -213,35 +281,43 @@ def _python_object(source: Source) -> object:
         found: Any = importlib.import_module(module_name)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as fault:
-        raise BadPython(source.name, reference, f"cannot be imported ({fault})") from fault
+    except Exception as fault:
+        raise BadPython(source.name, reference, f"cannot be imported ({type(fault).__name__}: {fault})") from fault
     if callable(found):
-        found = found()
+        try:
+            found = found()
+        except Exception as fault:
+            raise BadPython(source.name, reference, f"raised {type(fault).__name__}: {fault}") from fault
     if not hasattr(found, "__arrow_c_stream__") and type(found).__module__.partition(".")[0] not in {"pandas", "pyarrow"}:
         raise BadPython(source.name, reference, f"gives a {type(found).__name__}")
     return found
 
 
 def _query(base: str, settings: SourceSettings) -> str:
-    return f"SELECT * FROM (WITH source AS ({base}) SELECT * FROM ({settings.query.rstrip().rstrip(';')}))"
+    """The user's query; with `order_by = "file"` its rows keep the order in which it gives them, which is the file's."""
+    place = ", row_number() OVER () AS _at" if settings.order_by == FILE_ORDER else ""
+    # The line break ends a comment on the query's last line.
+    return f"SELECT *{place} FROM (WITH source AS ({base}) SELECT * FROM ({settings.query.rstrip().rstrip(';')}\n))"
 
 
 def _row_mapping(
-    base: str, settings: SourceSettings, columns: dict[str, str], available: dict[str, str], *, keep_place: bool = False
+    base: str, settings: SourceSettings, columns: dict[str, str], available: dict[str, str], *, placed: bool = False
 ) -> str:
-    event_id = settings.event_id or "_file || '#' || _row"
+    """The events of a source whose rows are events; `placed`, a failing expression gives NULL, and rows keep their place."""
+    event_id = settings.event_id or f"{'_file' if settings.path else literal(settings.name)} || '#' || _row"
+    tried = "TRY({})" if placed else "{}"
+    wanted = _folded(available).keys() - _folded(settings.select).keys()
     chosen = {
-        "event_id": f"CAST({event_id} AS VARCHAR)", "type": settings.type, "occurred_at": settings.occurred_at,
-        **{name: quote(name) for name in columns if name in available}, **settings.select,
+        "event_id": f"CAST({event_id} AS VARCHAR)",
+        "type": settings.type, "occurred_at": settings.occurred_at,
+        **{name: quote(name) for name in columns if name.lower() in wanted}, **settings.select,
     }  # fmt: skip
-    if settings.order_by == FILE_ORDER:
-        chosen["_row"] = "_row"
-    elif settings.order_by:
+    if settings.order_by not in ("", FILE_ORDER):
         chosen["_order"] = settings.order_by
-    if keep_place and {"_file", "_row"} <= set(available):
-        chosen |= {"_file": "_file", "_row": "_row"}
-    elif keep_place:
-        base = f"SELECT *, {literal(settings.name)} AS _file, row_number() OVER () AS _row FROM ({base})"
+    chosen = {name: tried.format(expression) for name, expression in chosen.items()}
+    if settings.order_by == FILE_ORDER:
+        chosen["_at"] = "_at"
+    if placed:
         chosen |= {"_file": "_file", "_row": "_row"}
     body = ", ".join(f"{expression} AS {quote(name)}" for name, expression in chosen.items())
     where = f" WHERE {settings.where}" if settings.where else ""
@@ -250,24 +326,48 @@ def _row_mapping(
 
 def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str], columns: dict[str, str]) -> str:
     settings = source.settings
-    rest = [name for name in names if name not in columns and name not in ENVELOPE and not name.startswith("_")]
-    payload = "payload" if "payload" in names else "NULL"
+    given = _folded(names)
+    own = {*_folded(columns), *ENVELOPE}
+    rest = [name for name in names if name.lower() not in own and not name.startswith("_")]
+    payload = "payload" if "payload" in given else "NULL"
     if rest:
         pairs = ", ".join(f"{literal(name)}, {quote(name)}" for name in rest)
         payload = f"json_object({pairs})"
-    order = "_row" if settings.order_by == FILE_ORDER else "_order" if "_order" in names else settings.order_by
-    order = order if settings.query or order.startswith("_") else ""
+    order = "_at" if settings.order_by == FILE_ORDER else "_order" if "_order" in names else settings.order_by
     due, tie = _due(engine, source, mapped, order)
-    refuse = "error('a row without ' || {})"
+    untimely = f"occurred_at IS NULL OR {_outside('occurred_at', 'TIMESTAMPTZ')}" + (f" OR ({order}) IS NULL" if order else "")
     fields = [
-        *(f"CASE WHEN {name} IS NULL THEN {refuse.format(literal(name))} ELSE CAST({name} AS {ENVELOPE[name]}) END AS {name}"
-          for name in ("event_id", "type", "occurred_at")),
+        *(_checked(name, f"{name} IS NULL", f"a row without {name}", ENVELOPE[name]) for name in ("event_id", "type")),
+        _checked("occurred_at", untimely, "a row without occurred_at in the years 1 to 9999, or without order_by", "TIMESTAMPTZ"),
         f"CAST({payload} AS VARCHAR) AS payload",
-        *(f"CAST({quote(name) if name in names else 'NULL'} AS {kind}) AS {quote(name)}" for name, kind in columns.items()),
+        *(_checked(name, _loses(quote(name), given[name.lower()], kind), f"{name} does not fit into {kind} without loss", kind)
+          if name.lower() in given else f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items()),
         f"{due} AS _due",
         f"{tie} AS _tie",
     ]  # fmt: skip
     return f"SELECT {', '.join(fields)} FROM ({mapped})"
+
+
+def _checked(name: str, fault: str, words: str, kind: str) -> str:
+    column = quote(name)
+    if fault == "false":
+        return f"CAST({column} AS {kind}) AS {column}"
+    return f"CASE WHEN {fault} THEN error({literal(words)}) ELSE CAST({column} AS {kind}) END AS {column}"
+
+
+def _outside(column: str, kind: str) -> str:
+    """A condition: the time is none that everything which reads the log can hold."""
+    return f"TRY_CAST({column} AS {kind}) NOT BETWEEN {_FIRST_TIME} AND {_END_OF_TIME}"
+
+
+def _loses(column: str, given: str, kind: str) -> str:
+    """A condition: an exact number would be rounded. (A DOUBLE has no exact digits, so it may become a DECIMAL.)"""
+    exact = kind == "BIGINT" or (kind.startswith("DECIMAL") and given.startswith("DECIMAL"))
+    if exact and given.startswith(("DECIMAL", "DOUBLE", "FLOAT")) and given.replace(" ", "") != kind:
+        return f"{column} <> TRY_CAST({column} AS {kind})"
+    if kind == "BIGINT" and given == "VARCHAR":
+        return f"TRY_CAST({column} AS DOUBLE) <> TRY_CAST({column} AS BIGINT)"
+    return "false"
 
 
 def _due(engine: Engine, source: Source, mapped: str, order: str) -> tuple[str, str]:
@@ -282,8 +382,24 @@ def _due(engine: Engine, source: Source, mapped: str, order: str) -> tuple[str, 
     kind = _described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"]
     if kind in _TIMES or kind == "VARCHAR":
         return f"CAST({order} AS TIMESTAMPTZ)", "0"
+    # Rows of one place take the order of their ids, here as in the log.
     running = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
-    return f"max(CAST(occurred_at AS TIMESTAMPTZ)) OVER (ORDER BY {order} {running})", f"{order}"
+    return f"max(CAST(occurred_at AS TIMESTAMPTZ)) OVER (ORDER BY {order}, event_id {running})", order
+
+
+def _available(engine: Engine, source: Source, base: str) -> dict[str, str]:
+    """The raw columns and their types; where the files cannot be read, BadRow names the one at fault."""
+    try:
+        return _described(engine, source, base, ())
+    except BadMapping as fault:
+        for file in source.files:
+            try:
+                engine.columns(f"SELECT * FROM {_reader(source, file)}")
+            except BadValue as why:
+                raise BadRow(source.name, source.label(file), told(why)) from why
+            except EngineError:
+                break
+        raise fault from None
 
 
 def _described(engine: Engine, source: Source, sql: str, known: tuple[str, ...]) -> dict[str, str]:
@@ -292,4 +408,4 @@ def _described(engine: Engine, source: Source, sql: str, known: tuple[str, ...])
     except BadStatement as fault:
         raise BadMapping(source.name, fault.reason.splitlines()[0], known) from fault
     except EngineError as fault:
-        raise BadMapping(source.name, fault.reason, known) from fault
+        raise BadMapping(source.name, told(fault), known) from fault

@@ -13,6 +13,7 @@ import json
 import os
 import time
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 KEY = "dualgauge"
 """Name of the metadata key and of the Delta application transaction."""
+
+ALMOST = timedelta(microseconds=999)
 
 STAGING = "_staging"
 """Folder of files not yet committed; Delta readers ignore names that start with an underscore."""
@@ -97,6 +100,17 @@ class EventLog:
             self._head = self._read_head()
         return self._head
 
+    def since(self) -> dict[str, Position]:
+        """For each declared column, the position from which on events have it; one that no event has is left out."""
+        found: dict[str, Position] = {}
+        before = START
+        for file in self.files():
+            footer = pq.read_metadata(file)
+            for name in footer.schema.to_arrow_schema().names:
+                found.setdefault(name, Position(before + 1))
+            before = Position(before + footer.num_rows)
+        return {name: found[name] for name in self.settings.columns if name in found}
+
     def refresh(self) -> Head:
         """Look at the table again."""
         if self._table is not None:
@@ -140,22 +154,31 @@ class EventLog:
         return f"SELECT {chosen} FROM ({body}){where}"  # noqa: S608  (names quoted, numbers formatted)
 
     def create(self) -> None:
-        """Create the log if there is none, and give it the columns declared since; types never change."""
+        """
+        Create the log if there is none, and give it the columns declared since; types never change.
+
+        Raises:
+            ChangedType: a declared column has another type in the log.
+        """
         if self._table is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._table = DeltaTable.create(
-                str(self.path), _schema(self.settings.all_columns), mode="ignore", name=KEY, configuration=CONFIGURATION
-            )
+            try:
+                self._table = DeltaTable.create(
+                    str(self.path), _schema(self.settings.all_columns), mode="ignore", name=KEY, configuration=CONFIGURATION
+                )
+            except DeltaError:
+                # Another process created it at the same time; if not, this raises again.
+                self._table = DeltaTable(str(self.path))
             self._head = None
-            return
-        have = {f.name: _delta_text(f) for f in self._table.schema().fields}
-        want = {name: _delta_type(kind) for name, kind in self.settings.all_columns.items()}
-        for name, kind in want.items():
-            if name in have and have[name] != _type_text(kind):
-                raise ChangedType(name, have[name], self.settings.all_columns[name])
-        added = [Field(name, cast("Any", kind), nullable=True) for name, kind in want.items() if name not in have]
-        if added:
-            self._table.alter.add_columns(added, commit_properties=CommitProperties(custom_metadata=self.head().metadata()))
+        while added := self._undeclared(self._table):
+            metadata = self.head().metadata()
+            try:
+                # Not retried by delta-rs: it would repeat this head after another writer's commit, and rewind the log.
+                self._table.alter.add_columns(
+                    added, commit_properties=CommitProperties(custom_metadata=metadata, max_commit_retries=0)
+                )
+            except CommitFailedError:
+                self.refresh()
 
     def staging(self, name: str) -> Path:
         """A path for a file that is being written; it is on the log's own disk, so that moving it is one step."""
@@ -163,9 +186,9 @@ class EventLog:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
 
-    def commit(self, staged: Path, rows: int, cursors: Mapping[str, Any]) -> Head:
+    def commit(self, staged: Path, after: Position, rows: int, cursors: Mapping[str, Any]) -> Head:
         """
-        Append a staged Parquet file whose positions go on from this head, and its sources' cursors with it.
+        Append a staged Parquet file whose positions go on from `after`, and its sources' cursors with it.
 
         Raises:
             Behind: another writer committed first; nothing was appended, the staged file is left.
@@ -173,12 +196,14 @@ class EventLog:
         if self._table is None:
             raise NoLog(self.path)
         head = self.head()
+        if head.last != after:
+            raise Behind
         first, last = Position(head.last + 1), Position(head.last + rows)
         digest = file_digest(staged)
         new = Head(
             last=last, first=first, rows=rows, chain=link(head.chain, first, last, digest), cursors={**head.cursors, **cursors}
         )
-        name = f"events-{first:016d}-{last:016d}-{digest[:12]}.parquet"
+        name = f"events-{first:016d}-{last:016d}-{token(staged)}.parquet"
         final = self.path / name
         _make_durable(staged, final)
         action = AddAction(
@@ -197,8 +222,8 @@ class EventLog:
         except CommitFailedError as fault:
             os.replace(final, staged)
             raise Behind from fault
-        self._head = new
-        self._table.update_incremental()
+        # This may already see what another writer appended behind us, so the head is read again.
+        self.refresh()
         if self._ledger is not None:
             self._ledger.add_log_commit(LogCommit(first, last, rows, digest, new.chain))
         return new
@@ -212,17 +237,18 @@ class EventLog:
         """
         if self._ledger is None:
             return
-        head = self.head()
+        # A commit reaches the log before the ledger: looked at in the other order, a writer at work seems a fault.
         known = self._ledger.log_commits()
+        head = self.refresh()
         if known and known[-1].last > head.last:
             raise LogAndLedgerDisagree(self.path, known[-1].last, f"the log ends at {head.last:,}")
         if known and known[-1].last == head.last and known[-1].chain != head.chain:
             raise LogAndLedgerDisagree(self.path, head.last, "the digest chains differ")
-        if self._table is None or (known[-1].last if known else START) == head.last:
+        if self._table is None or sum(row.rows for row in known) == head.last:
             return
         have = {row.last: row for row in known}
         previous = GENESIS
-        for said in self._commits():
+        for said in self._commits(head.last):
             row = have.get(said.last)
             digest = file_digest(self.files(said.last, Position(said.last - 1))[0]) if row is None else row.digest
             if row is None and link(previous, said.first, said.last, digest) != said.chain:
@@ -233,19 +259,34 @@ class EventLog:
                 self._ledger.add_log_commit(LogCommit(said.first, said.last, said.rows, digest, said.chain))
             previous = said.chain
 
-    def _commits(self) -> list[Head]:
-        """What every appending commit says, oldest first."""
+    def _undeclared(self, table: DeltaTable) -> list[Field]:
+        """The declared columns that the table lacks."""
+        have = {f.name: _delta_text(f) for f in table.schema().fields}
+        want = {name: _delta_type(kind) for name, kind in self.settings.all_columns.items()}
+        for name, kind in want.items():
+            if name in have and have[name] != _type_text(kind):
+                raise ChangedType(name, have[name], self.settings.all_columns[name])
+        return [Field(name, cast("Any", kind), nullable=True) for name, kind in want.items() if name not in have]
+
+    def _commits(self, upto: Position) -> list[Head]:
+        """What every appending commit up to a position says, oldest first."""
         assert self._table is not None  # noqa: S101  (callers hold a table)
         said = [json.loads(entry[KEY]) for entry in self._table.history() if KEY in entry]
         heads: dict[int, Head] = {}
         for one in reversed(said):
             heads.setdefault(one["last"], Head(**{**one, "last": Position(one["last"]), "first": Position(one["first"])}))
-        return [head for head in heads.values() if head.rows]
+        return [head for head in heads.values() if head.rows and head.last <= upto]
 
     def _read_head(self) -> Head:
         if self._table is None:
             return Head()
-        for entry in self._table.history(1):
+        while True:
+            # `history` reads the newest commit, which may be newer than the files that this object knows of.
+            seen, newest = self._table.version(), self._table.history(1)
+            self._table.update_incremental()
+            if self._table.version() == seen:
+                break
+        for entry in newest:
             if KEY in entry:
                 said = json.loads(entry[KEY])
                 return Head(
@@ -267,7 +308,8 @@ def open_log(path: Path, settings: LogSettings, ledger: Ledger | None = None) ->
     try:
         table = DeltaTable(str(path)) if path.exists() else None
     except TableNotFoundError as fault:
-        if any(path.iterdir()):
+        # A process killed while it created the log leaves an empty folder and an unfinished commit.
+        if any(file.is_file() and not file.name.endswith(".tmp") for file in path.rglob("*")):
             raise NotALog(path, "it holds files, but no Delta Lake table") from fault
         table = None
     except DeltaError as fault:
@@ -277,6 +319,11 @@ def open_log(path: Path, settings: LogSettings, ledger: Ledger | None = None) ->
         if not {"position", "event_id", "type", "occurred_at"} <= names:
             raise NotALog(path, "it is a Delta Lake table without an event's columns")
     return EventLog(path, settings, table, ledger)
+
+
+def token(staged: Path) -> str:
+    """The part of a staged file's name that its place in the log is named after: what was left can be told by it."""
+    return staged.stem.rpartition("-")[0].rpartition("-")[2][:16]
 
 
 def _typed_nulls(columns: Mapping[str, str]) -> str:
@@ -325,7 +372,8 @@ def _statistics(path: Path, rows: int) -> dict[str, Any]:
     return {
         "numRecords": rows,
         "minValues": {name: _plain(value) for name, value in low.items()},
-        "maxValues": {name: _plain(value) for name, value in high.items()},
+        # Delta keeps milliseconds: the upper bound is rounded up, or readers would skip a file that they need.
+        "maxValues": {name: _plain(value + ALMOST if isinstance(value, datetime) else value) for name, value in high.items()},
     }
 
 

@@ -36,7 +36,7 @@ def load(file: Path) -> ModuleType:
     bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:
         raise BadContent(file, f"{_line(fault, file)}{type(fault).__name__}: {fault}") from fault
     finally:
         sys.dont_write_bytecode = bytecode

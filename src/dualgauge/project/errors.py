@@ -24,6 +24,14 @@ class NoProject(UsageError):
         )
 
 
+class NoFolder(UsageError):
+    """The place to look for a project is not there."""
+
+    def __init__(self, start: Path) -> None:
+        self.start = start
+        super().__init__(f"there is no folder {start}; name the project's folder, or one below it")
+
+
 class BrokenToml(UsageError):
     """The project file is no TOML."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dualgauge.model import Side
-from dualgauge.project.errors import BrokenToml, NoProject
+from dualgauge.project.errors import BrokenToml, NoFolder, NoProject
 from dualgauge.project.settings import Paths
 
 FILE = "pyproject.toml"
@@ -41,10 +41,13 @@ def find(start: Path) -> Project:
     Find the nearest project at `start` or above it.
 
     Raises:
+        NoFolder: `start` is not there; looking above it could find a project that was not meant.
         NoProject: no pyproject.toml upward has `[tool.dualgauge]`.
         BrokenToml: the nearest pyproject.toml is no TOML, so nobody can tell.
     """
     start = start.resolve()
+    if not start.exists():
+        raise NoFolder(start)
     for folder in (start, *start.parents):
         file = folder / FILE
         if file.is_file():
@@ -56,8 +59,9 @@ def find(start: Path) -> Project:
 
 def _table(file: Path) -> dict[str, Any] | None:
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise BrokenToml(file, str(fault)) from fault
-    table = document.get("tool", {}).get("dualgauge")
+    tool = document.get("tool")
+    table = tool.get("dualgauge") if isinstance(tool, dict) else None
     return table if isinstance(table, dict) else None

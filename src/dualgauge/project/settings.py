@@ -69,6 +69,10 @@ def _mistake(model: type[BaseModel], error: ErrorDetails) -> str:
             return f"{key}: {reason}"
         case "literal_error":
             return f"{key} = {error['input']!r} is not allowed; allowed: {error['ctx']['expected']}"
+        case "model_type" | "dict_type":
+            return f"{key} = {error['input']!r}: should be a table"
+        case "list_type":
+            return f"{key} = {error['input']!r}: should be a list (an array of tables is written [[{key}]])"
         case _:
             return f"{key} = {error['input']!r}: {error['msg'].removeprefix('Input ')}"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadValue
-from dualgauge.model import Position, Progress, Side, listed, quote, silent
+from dualgauge.model import Position, Progress, Side, listed, plural, quote, silent
 from dualgauge.stores.errors import BadKeys, UnstorableValue
 from dualgauge.stores.shapes import Shape
 from dualgauge.stores.types import bound_columns
@@ -157,15 +157,15 @@ def _check_keys(engine: Engine, view: ViewDefinition) -> None:
     found = engine.rows(f"SELECT {sample}, count(*) OVER () FROM {ANSWER} WHERE {nulls} LIMIT 1")
     if found:
         *values, count = found[0]
-        raise BadKeys(view.label, view.key, f"{count:,} rows have a NULL", _sample(view, values))
+        raise BadKeys(view.label, view.key, f"{plural(count, 'row')} {'has' if count == 1 else 'have'} a NULL", _sample(view, values))
     found = engine.rows(
         f"SELECT {sample}, count(*) OVER () FROM (SELECT {key} FROM {ANSWER} GROUP BY {key} HAVING count(*) > 1) "
         f"ORDER BY {key} LIMIT 1"
     )
     if found:
         *values, count = found[0]
-        raise BadKeys(view.label, view.key, f"{count:,} keys are there more than once", _sample(view, values))
+        raise BadKeys(view.label, view.key, f"{plural(count, 'key')} {'is' if count == 1 else 'are'} there more than once", _sample(view, values))
 
 
 def _sample(view: ViewDefinition, values: Sequence[object]) -> str:
-    return listed(f"{column} = {value}" for column, value in zip(view.key, values, strict=True))
+    return listed(f"{column} = {'NULL' if value is None else value}" for column, value in zip(view.key, values, strict=True))

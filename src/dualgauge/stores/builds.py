@@ -14,6 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 from dualgauge.model import Side, quote
 from dualgauge.stores import control
+from dualgauge.stores.errors import MissingShape
 from dualgauge.stores.shapes import SUFFIX
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ def build_name(view: str, build: int) -> str:
 
 def clone(connection: sa.Connection, side: Side, view: str, build: int) -> sa.Table:
     """The table of a build, as its shape says it, with the hidden columns; not yet created."""
-    shape = sa.Table(view + SUFFIX, sa.MetaData(), autoload_with=connection, schema=side.schema)
+    try:
+        shape = sa.Table(view + SUFFIX, sa.MetaData(), autoload_with=connection, schema=side.schema)
+    except sa.exc.NoSuchTableError as fault:
+        raise MissingShape([f"{side.value}.{view}"]) from fault
     name = build_name(view, build)
     table = sa.Table(
         name,

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from dualgauge.model import Side, quote
 from dualgauge.stores import builds, control
 from dualgauge.stores.database import writing
+from dualgauge.stores.errors import BadKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,27 +36,31 @@ class SqliteLoading:
     def append(self, rows: Sequence[Row]) -> None:
         """Load more rows in one transaction; see the port."""
         side, view = self._shape.side, self._shape.view
-        with writing(self._engine, self._shape.label) as connection:
+        with writing(self._engine) as connection:
             # The fencing token first: whoever lost the build must not write one row more.
             control.assert_epoch(connection, side, view, self.build, self.epoch)
-            connection.exec_driver_sql(self._statement, list(rows))
+            try:
+                connection.exec_driver_sql(self._statement, list(rows))
+            except sa.exc.IntegrityError as fault:
+                # Apart in the engine, one in the store: JSON keys that differ in blanks only.
+                raise BadKeys(self._shape.label, self._shape.key, "two keys are one once stored", str(fault.orig)) from fault
             control.record_load(connection, side, view, self.rows + len(rows))
         self.rows += len(rows)
 
     def finish(self) -> int | None:
         """Index, move the checkpoint, repoint, drop what is older than the build before; see the port."""
         side, view = self._shape.side, self._shape.view
-        with writing(self._engine, self._shape.label) as connection:
+        with writing(self._engine) as connection:
             control.assert_epoch(connection, side, view, self.build, self.epoch)
             builds.create_indexes(connection, self._table)
-        with writing(self._engine, self._shape.label) as connection:
+        with writing(self._engine) as connection:
             control.assert_epoch(connection, side, view, self.build, self.epoch)
             control.finish(connection, side, view, self.build, self._target)
             before = builds.serve(connection, side, self._table, view, self.build)
-        with writing(self._engine, self._shape.label) as connection:
-            kept = {self.build, before}
-            old = [c.build for c in control.checkpoints(connection, side) if c.view == view and c.build not in kept]
-            # The build before is kept, so that a rebuild can be undone.
+        with writing(self._engine) as connection:
+            # The build before is kept, so that a rebuild can be undone; a newer one is another process's load.
+            all_builds = [c.build for c in control.checkpoints(connection, side) if c.view == view]
+            old = [build for build in all_builds if build < self.build and build != before]
             builds.drop(connection, side, view, old)
         return before
 
@@ -67,16 +72,16 @@ def begin(engine: sa.Engine, shape: Shape, definition_hash: str, text: str, targ
     Any other unfinished build of the view is dropped: nobody was served from it.
     """
     side, view = shape.side, shape.view
-    with writing(engine, shape.label) as connection:
+    with writing(engine) as connection:
         control.ensure(connection, side)
-        unfinished = [c for c in control.checkpoints(connection, side) if c.view == view and c.position == 0]
-        for one in unfinished:
-            load = control.load_of(connection, side, view, one.build)
-            if load is not None and one.definition_hash == definition_hash and load.target == target:
-                epoch = control.take_over(connection, side, view, one.build)
-                table = builds.clone(connection, side, view, one.build)
-                return SqliteLoading(engine, shape, table, one.build, epoch, target, load.rows)
-        builds.drop(connection, side, view, [one.build for one in unfinished])
+        load = control.load_of(connection, side, view)
+        if load is not None:
+            hashes = {c.build: c.definition_hash for c in control.checkpoints(connection, side) if c.view == view}
+            if hashes.get(load.build) == definition_hash and load.target == target:
+                epoch = control.take_over(connection, side, view, load.build)
+                table = builds.clone(connection, side, view, load.build)
+                return SqliteLoading(engine, shape, table, load.build, epoch, target, load.rows)
+            builds.drop(connection, side, view, [load.build])
         new = control.add_build(connection, side, view, definition_hash, text, target)
         table = builds.clone(connection, side, view, new.build)
         builds.create_table(connection, table)
@@ -99,10 +104,11 @@ class SqliteSnapshot:
     def batches(self, view: str, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
         """Rows of the served build in lists of at most `size`, as stored."""
         table = builds.build_name(view, self._served[view].build)
-        chosen = ", ".join(quote(column) for column in columns)
+        # Qualified: SQLite would take a quoted name that is no column for a text.
+        chosen = ", ".join(f"b.{quote(column)}" for column in columns)
         raw = self._connection.connection.cursor()
         try:
-            raw.execute(f"SELECT {chosen} FROM {quote(self._side.schema)}.{quote(table)}")  # noqa: S608
+            raw.execute(f"SELECT {chosen} FROM {quote(self._side.schema)}.{quote(table)} AS b")
             while rows := raw.fetchmany(size):
                 yield [tuple(row) for row in rows]
         finally:

@@ -5,6 +5,8 @@ Checkpoints, epochs and what is served: kept in each side's own database, commit
 is the fencing token of the one process that may write the build: whoever takes a build over raises it, and every
 batch asserts it inside its own transaction. `_dualgauge_served` says which build readers get, and changes in the
 transaction that repoints the SQL view. `_dualgauge_replay` is the progress of a load, so that a killed one resumes.
+`_dualgauge_last_build` is the highest number ever given: the number of a dropped build is never given again, or who
+still loads the dropped one would pass for the loader of the new one.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 CHECKPOINT = "_dualgauge_checkpoint"
 SERVED = "_dualgauge_served"
 REPLAY = "_dualgauge_replay"
+LAST_BUILD = "_dualgauge_last_build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,14 @@ class Checkpoint:
 class Load:
     """How far the load of a build has come: rows in key order, of the view's answer at `target`."""
 
+    build: int
     target: Position
     rows: int
 
 
-def tables(side: Side, metadata: sa.MetaData | None = None) -> tuple[sa.Table, sa.Table, sa.Table]:
-    """The control tables of a side: checkpoint, served, replay."""
-    metadata = metadata or sa.MetaData()
+def tables(side: Side) -> tuple[sa.Table, sa.Table, sa.Table, sa.Table]:
+    """The control tables of a side: checkpoint, served, replay, last build."""
+    metadata = sa.MetaData()
     number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     checkpoint = sa.Table(
         CHECKPOINT, metadata,
@@ -74,7 +78,8 @@ def tables(side: Side, metadata: sa.MetaData | None = None) -> tuple[sa.Table, s
         sa.Column("rows", number, nullable=False),
         schema=side.schema,
     )  # fmt: skip
-    return checkpoint, served, replay
+    last_build = sa.Table(LAST_BUILD, metadata, sa.Column("build", number, nullable=False), schema=side.schema)
+    return checkpoint, served, replay, last_build
 
 
 def ensure(connection: sa.Connection, side: Side) -> None:
@@ -101,15 +106,17 @@ def served(connection: sa.Connection, side: Side) -> dict[str, int]:
     """Which build of each view readers get."""
     if not exists(connection, side):
         return {}
-    _, table, _ = tables(side)
+    _, table, *_ = tables(side)
     return {row.view: row.build for row in connection.execute(sa.select(table))}
 
 
 def add_build(connection: sa.Connection, side: Side, view: str, definition_hash: str, text: str, target: Position) -> Checkpoint:
     """Number a new build, unique in its side, with a checkpoint of its own and a load that begins."""
-    table, _, replay = tables(side)
-    highest = connection.execute(sa.select(sa.func.coalesce(sa.func.max(table.c.build), 0))).scalar_one()
-    new = Checkpoint(view, highest + 1, Position(0), 1, definition_hash, text)
+    table, _, replay, last_build = tables(side)
+    given = [connection.execute(sa.select(sa.func.max(one.c.build))).scalar_one() for one in (last_build, table)]
+    new = Checkpoint(view, max(number or 0 for number in given) + 1, Position(0), 1, definition_hash, text)
+    connection.execute(last_build.delete())
+    connection.execute(last_build.insert().values(build=new.build))
     connection.execute(
         table.insert().values(
             view=view, build=new.build, position=0, epoch=new.epoch, definition_hash=definition_hash, text=text
@@ -120,13 +127,11 @@ def add_build(connection: sa.Connection, side: Side, view: str, definition_hash:
     return new
 
 
-def load_of(connection: sa.Connection, side: Side, view: str, build: int) -> Load | None:
-    """How far the load of a build has come; None where it is done."""
-    _, _, replay = tables(side)
-    row = connection.execute(
-        sa.select(replay).where(replay.c.view == view, replay.c.build == build)
-    ).one_or_none()
-    return None if row is None else Load(Position(row.target), row.rows)
+def load_of(connection: sa.Connection, side: Side, view: str) -> Load | None:
+    """The load of a view that is not done, and how far it has come."""
+    _, _, replay, _ = tables(side)
+    row = connection.execute(sa.select(replay).where(replay.c.view == view)).one_or_none()
+    return None if row is None else Load(row.build, Position(row.target), row.rows)
 
 
 def take_over(connection: sa.Connection, side: Side, view: str, build: int) -> int:
@@ -154,13 +159,13 @@ def assert_epoch(connection: sa.Connection, side: Side, view: str, build: int, e
 
 def record_load(connection: sa.Connection, side: Side, view: str, rows: int) -> None:
     """Say how many rows are loaded, in the transaction that loaded them."""
-    _, _, replay = tables(side)
+    _, _, replay, _ = tables(side)
     connection.execute(replay.update().where(replay.c.view == view).values(rows=rows))
 
 
 def finish(connection: sa.Connection, side: Side, view: str, build: int, position: Position) -> None:
     """Move the checkpoint to the position that the rows are applied to."""
-    table, _, replay = tables(side)
+    table, _, replay, _ = tables(side)
     connection.execute(
         table.update().where(table.c.view == view, table.c.build == build).values(position=position)
     )
@@ -169,7 +174,7 @@ def finish(connection: sa.Connection, side: Side, view: str, build: int, positio
 
 def set_served(connection: sa.Connection, side: Side, view: str, build: int) -> int | None:
     """Say which build readers get; gives the one before."""
-    _, table, _ = tables(side)
+    _, table, *_ = tables(side)
     before = connection.execute(sa.select(table.c.build).where(table.c.view == view)).scalar_one_or_none()
     connection.execute(table.delete().where(table.c.view == view))
     connection.execute(table.insert().values(view=view, build=build, previous=before))

@@ -7,24 +7,28 @@ side that it writes, because BEGIN IMMEDIATE locks every attached file.
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
-from dualgauge.model import Side, literal
-from dualgauge.stores.errors import NotADatabase, StoreHeld
+from dualgauge.model import Side, listed, literal
+from dualgauge.stores.errors import NotADatabase, StoreHeld, StoreRefused
+
+if TYPE_CHECKING:
+    from dualgauge.errors import DualgaugeError
 
 WAIT_SECONDS = 30.0
 """How long a statement waits for another process's transaction."""
 
-MAGIC = b"SQLite format 3\x00"
+_OPENED = "dualgauge_opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,70 +53,122 @@ class Databases:
             create: make files that are not there; without it they read as empty.
 
         Raises:
-            NotADatabase: a file holds something else, or cannot be opened.
+            NotADatabase: a file holds something else.
+            StoreRefused: a file cannot be made, read or written.
         """
         chosen = sides or tuple(Side)
-        for side in chosen:
-            check_file(self.file(side), create=create)
-        engine = sa.create_engine("sqlite://", poolclass=StaticPool)
-        event.listen(engine, "connect", lambda raw, _record: self._attach(raw, chosen, create=create))
+        opened = Opened({side.schema: self.file(side) for side in chosen}, self.wait)
+        engine = sa.create_engine(
+            "sqlite://", poolclass=StaticPool, connect_args={"uri": True}, execution_options={_OPENED: opened}
+        )
+        event.listen(engine, "connect", lambda raw, _record: _attach(raw, opened, create=create))
         event.listen(engine, "begin", _begin)
         try:
             yield engine
         finally:
             engine.dispose()
 
-    def _attach(self, raw: sqlite3.Connection, sides: tuple[Side, ...], *, create: bool) -> None:
-        raw.isolation_level = None
-        raw.execute(f"PRAGMA busy_timeout = {int(self.wait * 1000)}")
-        for side in sides:
-            file = self.file(side)
-            target = str(file) if create or file.exists() else ":memory:"
-            try:
-                raw.execute(f"ATTACH DATABASE {literal(target)} AS {side.schema}")
-                if target != ":memory:":
-                    # A reader never waits for a writer, nor a writer for readers.
-                    raw.execute(f"PRAGMA {side.schema}.journal_mode = WAL")
-                    raw.execute(f"PRAGMA {side.schema}.synchronous = NORMAL")
-            except sqlite3.DatabaseError as fault:
-                raise NotADatabase(file, str(fault)) from fault
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The files of an engine by schema, and how long its statements wait."""
+
+    files: Mapping[str, Path]
+    wait: float
+
+    def error(self, fault: BaseException | None, name: str = "") -> DualgaugeError | None:
+        """What SQLite's error means to a user; None where it is no matter of the file."""
+        if not isinstance(fault, sqlite3.Error):
+            return None
+        path = name or listed(self.files.values())
+        match getattr(fault, "sqlite_errorcode", 0) & 0xFF:
+            case sqlite3.SQLITE_BUSY:
+                return StoreHeld(path, self.wait, [pid for file in self.files.values() for pid in holders(file)])
+            case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+                return NotADatabase(path, str(fault))
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+                return StoreRefused(path, str(fault))
+        return None
 
 
-def check_file(file: Path, *, create: bool) -> None:
-    """Refuse a file that is no SQLite database before any library touches it."""
-    if create:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    if not file.exists() or file.stat().st_size == 0:
-        return
-    with file.open("rb") as opened:
-        if opened.read(len(MAGIC)) != MAGIC:
-            raise NotADatabase(file, "it holds something else")
+def _attach(raw: sqlite3.Connection, opened: Opened, *, create: bool) -> None:
+    raw.isolation_level = None
+    raw.execute(f"PRAGMA busy_timeout = {int(opened.wait * 1000)}")
+    # SQLite commits attached files in the order in which they were attached. The version table is in v1's: when a
+    # crash comes between the two, it does not yet tell of the revision, which is run again.
+    for schema, file in sorted(opened.files.items(), reverse=True):
+        try:
+            if create:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            # Nothing but SQLite may open these files: closing one lets go of all locks this process has on it.
+            there = create or file.exists()
+            target = f"{file.absolute().as_uri()}?mode={'rwc' if create else 'rw'}" if there else ":memory:"
+            raw.execute(f"ATTACH DATABASE {literal(target)} AS {schema}")
+            if create:
+                # A reader never waits for a writer, nor a writer for readers.
+                raw.execute(f"PRAGMA {schema}.journal_mode = WAL")
+                raw.execute(f"PRAGMA {schema}.synchronous = NORMAL")
+        except (sqlite3.Error, OSError) as fault:
+            raw.close()
+            if isinstance(fault, OSError):
+                raise StoreRefused(str(file), fault.strerror or str(fault)) from fault
+            raise opened.error(fault, str(file)) or NotADatabase(file, str(fault)) from fault
+
+
+def holders(file: Path) -> list[int]:
+    """The processes that hold a file for writing, where the system tells (Linux)."""
+    try:
+        inodes = {os.stat(f"{file}{suffix}").st_ino for suffix in ("", "-shm") if os.path.exists(f"{file}{suffix}")}
+        fields = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+    except OSError:
+        return []
+    # 7: POSIX  ADVISORY  WRITE 1234 08:01:5678 120 120
+    return sorted(
+        {int(one[4]) for one in fields if one[3:4] == ["WRITE"] and int(one[5].rpartition(":")[2]) in inodes} - {os.getpid()}
+    )
 
 
 @contextmanager
-def writing(engine: sa.Engine, name: str) -> Iterator[sa.Connection]:
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """
-    One write transaction: it begins at once, and waits its turn.
+    One write transaction on an engine of `Databases.open`: it begins at once, and waits its turn.
 
     Raises:
         StoreHeld: another process's transaction did not end in time; nothing was written.
     """
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except sa.exc.OperationalError as fault:
-        if "locked" in str(fault.orig) or "busy" in str(fault.orig):
-            raise StoreHeld(name, WAIT_SECONDS) from fault
-        raise
+    with _translated(engine), engine.begin() as connection:
+        yield connection
 
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One read transaction: everything read in it is one snapshot of each file."""
-    with engine.connect().execution_options(dualgauge_begin="BEGIN") as connection, connection.begin():
+    with (
+        _translated(engine),
+        engine.connect().execution_options(dualgauge_begin="BEGIN") as connection,
+        connection.begin(),
+    ):
         yield connection
+
+
+@contextmanager
+def _translated(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.DBAPIError, sqlite3.Error) as fault:
+        error = opened(engine).error(fault.orig if isinstance(fault, sa.exc.DBAPIError) else fault)
+        if error is None:
+            raise
+        raise error from fault
+
+
+def opened(engine: sa.Engine) -> Opened:
+    """Which files an engine has, for messages."""
+    found: Opened = engine.get_execution_options()[_OPENED]
+    return found
 
 
 def _begin(connection: sa.Connection) -> None:
     options: Any = connection.get_execution_options()
-    connection.exec_driver_sql(options.get("dualgauge_begin", "BEGIN IMMEDIATE"))
+    if statement := options.get("dualgauge_begin", "BEGIN IMMEDIATE"):
+        connection.exec_driver_sql(statement)

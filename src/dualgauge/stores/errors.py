@@ -45,8 +45,8 @@ class MissingShape(ConflictError):
     def __init__(self, views: Sequence[str]) -> None:
         self.views = tuple(views)
         super().__init__(
-            f"the store has no current shape for {listed(views)}, and [tool.dualgauge.store] migrate is \"manual\"; "
-            "write the revision, read it, and apply it",
+            f"the store's shapes are not those of the views: {listed(views)}; with [tool.dualgauge.store] migrate = \"manual\" "
+            "the revision is yours: write it, read it, and apply it",
             next_steps=(
                 NextStep("dualgauge migrate revision", "write the missing revision"),
                 NextStep("dualgauge migrate upgrade", "apply it"),
@@ -79,11 +79,35 @@ class Fenced(ConflictError):
 class StoreHeld(ConflictError):
     """The database is locked by another process for longer than we wait."""
 
-    def __init__(self, path: str, seconds: float) -> None:
-        self.path, self.seconds = path, seconds
+    def __init__(self, path: str, seconds: float, holders: Sequence[int] = ()) -> None:
+        self.path, self.seconds, self.holders = path, seconds, tuple(holders)
+        which = f" (process {listed(holders)})" if holders else ""
         super().__init__(
-            f"{path} has been held by another process's transaction for over {seconds:.0f} seconds; "
-            "nothing was written: end that process (fuser names it), and run the command again"
+            f"{path} has been held by another process's transaction{which} for over {seconds:g} seconds; "
+            "nothing was written: wait for that process or end it, and run the command again"
+        )
+
+
+class StoreRefused(DualgaugeError):
+    """A store file that the system does not let us make, read or write."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"{path} cannot be used: {reason}; nothing was written: see that you may write the file and its folder (a read "
+            "needs that too) and that the disk has room, or set [tool.dualgauge.store] url to another place"
+        )
+
+
+class RevisionFailed(DualgaugeError):
+    """A revision that Alembic, or the store, refused."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        self.folder, self.reason = folder, reason
+        super().__init__(
+            f"the revisions in {folder / 'versions'} cannot be applied: {reason}; nothing of them was kept: "
+            "mend or restore the revision, and run the command again",
+            next_steps=(NextStep("dualgauge migrate history", "see which revisions are applied"),),
         )
 
 

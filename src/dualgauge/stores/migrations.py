@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
+import sqlite3
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,14 +25,17 @@ from alembic.operations import ops
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError
 
 from dualgauge.model import Side
-from dualgauge.stores.errors import NoMigrations
+from dualgauge.stores.errors import NoMigrations, RevisionFailed
 from dualgauge.stores.shapes import include_name, metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from dualgauge.stores.database import Databases
     from dualgauge.stores.shapes import Shape
 
 VERSION_TABLE = "alembic_version"
@@ -62,10 +68,11 @@ def configuration(folder: Path, connection: sa.Connection | None = None, shapes:
 
 def missing(connection: sa.Connection, shapes: Sequence[Shape]) -> list[str]:
     """What the store's shapes lack, an operation a line; empty where they are as the views say."""
-    context = MigrationContext.configure(connection, opts=_options(metadata(shapes)))
-    script = produce_migrations(context, metadata(shapes))
-    upgrades = script.upgrade_ops
-    return [] if upgrades is None else sorted(_described(upgrades.ops))
+    target = metadata(shapes)
+    context = MigrationContext.configure(connection, opts=_options(target))
+    upgrades = produce_migrations(context, target).upgrade_ops
+    keys = [f"ChangeKey {new.schema}.{new.name}" for old, new in _pairs(connection, target) if _key(old) != _key(new)]
+    return sorted([*(_described(upgrades.ops) if upgrades is not None else ()), *keys])
 
 
 def pending(folder: Path, connection: sa.Connection) -> bool:
@@ -82,15 +89,19 @@ def write_revision(folder: Path, connection: sa.Connection, shapes: Sequence[Sha
         return None
     config = configuration(folder, connection, shapes)
     (folder / "versions").mkdir(exist_ok=True)
-    numbered = len(list(ScriptDirectory.from_config(config).walk_revisions())) + 1
-    script: Any = command.revision(config, message=message, autogenerate=True, rev_id=f"{numbered:04d}")
+    with _translated(folder):
+        known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+        number = next(one for one in itertools.count(len(known) + 1) if f"{one:04d}" not in known)
+        script: Any = command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04d}")
     return Revision(id=script.revision, message=message, file=_path(script), applied=False)
 
 
 def upgrade(folder: Path, connection: sa.Connection, shapes: Sequence[Shape]) -> list[Revision]:
     """Apply every revision that is not applied yet; gives them, oldest first."""
     before = {one.id for one in history(folder, connection) if one.applied}
-    command.upgrade(configuration(folder, connection, shapes), "head")
+    config = configuration(folder, connection, shapes)
+    with _translated(folder):
+        command.upgrade(config, "head")
     return [one for one in history(folder, connection) if one.applied and one.id not in before]
 
 
@@ -99,24 +110,51 @@ def history(folder: Path, connection: sa.Connection) -> list[Revision]:
     script = ScriptDirectory.from_config(configuration(folder))
     context = MigrationContext.configure(connection, opts=_options(sa.MetaData()))
     applied: set[str] = set()
-    for head in context.get_current_heads():
-        applied |= {one.revision for one in script.iterate_revisions(head, "base")}
-    return [
-        Revision(id=one.revision, message=one.doc or "", file=_path(one), applied=one.revision in applied)
-        for one in reversed(list(script.walk_revisions()))
-    ]
+    with _translated(folder):
+        for head in context.get_current_heads():
+            applied |= {one.revision for one in script.iterate_revisions(head, "base")}
+        return [
+            Revision(id=one.revision, message=one.doc or "", file=_path(one), applied=one.revision in applied)
+            for one in reversed(list(script.walk_revisions()))
+        ]
 
 
-def run(context: EnvironmentContext, connection: sa.Connection, target: sa.MetaData) -> None:
-    """What env.py does: run the asked-for revisions on a connection."""
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    """What is wrong with the revisions, or with running them; a lock or a full disk is the store's own matter."""
+    try:
+        yield
+    except (CommandError, RevisionError) as fault:
+        raise RevisionFailed(folder, str(fault)) from fault
+    except sa.exc.DBAPIError as fault:
+        if getattr(fault.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR:
+            raise
+        raise RevisionFailed(folder, f"{fault.orig} in {fault.statement!r}") from fault
+
+
+def run_handed_over(context: EnvironmentContext) -> bool:
+    """Run the asked-for revisions on the connection that `configuration` was given; False where it was given none."""
+    handed = context.config.attributes.get(HANDED_OVER)
+    if handed is None:
+        return False
+    _run(context, *handed)
+    return True
+
+
+def run_plain(context: EnvironmentContext, databases: Databases, shapes: Sequence[Shape]) -> None:
+    """What env.py does under plain `alembic`: on the store's own files, or printing the statements (`--sql`)."""
+    target = metadata(shapes)
+    if context.is_offline_mode():
+        context.configure(dialect_name="sqlite", literal_binds=True, as_sql=True, **_options(target))
+        with context.begin_transaction():
+            context.run_migrations()
+        return
+    with databases.open(create=True) as engine, engine.begin() as connection:
+        _run(context, connection, target)
+
+
+def _run(context: EnvironmentContext, connection: sa.Connection, target: sa.MetaData) -> None:
     context.configure(connection=connection, **_options(target))
-    with context.begin_transaction():
-        context.run_migrations()
-
-
-def run_offline(context: EnvironmentContext, target: sa.MetaData) -> None:
-    """What env.py does under `alembic --sql`: print the statements."""
-    context.configure(dialect_name="sqlite", literal_binds=True, as_sql=True, **_options(target))
     with context.begin_transaction():
         context.run_migrations()
 
@@ -135,15 +173,70 @@ def _options(target: sa.MetaData) -> dict[str, Any]:
     }
 
 
-def _repeatable(_context: object, _revision: object, directives: list[ops.MigrationScript]) -> None:
-    """Let a revision be run again: what is there already is left as it is."""
+def _repeatable(context: MigrationContext, _revision: object, directives: list[ops.MigrationScript]) -> None:
+    """
+    Let a revision be run again after a crash between the two files, and be printed without a database.
+
+    A changed shape is dropped and made anew: it is empty, and neither a column that is there already nor a key
+    that Alembic does not compare stands in the way. What is made is left where it is there already.
+    """
+    target: sa.MetaData = context.opts["target_metadata"]
     for script in directives:
-        for half in (*script.upgrade_ops_list, *script.downgrade_ops_list):
-            for one in _flat(half.ops):
+        for up, down in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
+            touched = {(one.schema, one.table_name) for one in up.ops if isinstance(one, ops.ModifyTableOps)}
+            whole = {
+                (one.schema, one.table_name) for one in up.ops if isinstance(one, ops.CreateTableOp | ops.DropTableOp)
+            }
+            changed = [
+                (old, new)
+                for old, new in _pairs(_connection(context), target)
+                if (new.schema, new.name) in touched - whole or _key(old) != _key(new)
+            ]
+            names = {(new.schema, new.name) for _, new in changed}
+            for half in (up, down):
+                half.ops = [
+                    one
+                    for one in _flat(half.ops)
+                    if isinstance(one, ops.CreateTableOp | ops.DropTableOp | ops.CreateIndexOp | ops.DropIndexOp)
+                    and (one.schema, one.table_name) not in names
+                ]
+            for old, new in changed:
+                up.ops += _anew(old, new)
+                down.ops += _anew(new, old)
+            for one in (*up.ops, *down.ops):
                 if isinstance(one, ops.CreateTableOp | ops.CreateIndexOp):
                     one.if_not_exists = True
                 elif isinstance(one, ops.DropTableOp | ops.DropIndexOp):
                     one.if_exists = True
+
+
+def _anew(old: sa.Table, new: sa.Table) -> list[ops.MigrateOperation]:
+    indexes = sorted(new.indexes, key=lambda one: str(one.name))
+    return [
+        ops.DropTableOp.from_table(old),
+        ops.CreateTableOp.from_table(new),
+        *(ops.CreateIndexOp.from_index(index) for index in indexes),
+    ]
+
+
+def _pairs(connection: sa.Connection, target: sa.MetaData) -> list[tuple[sa.Table, sa.Table]]:
+    """Shapes that are in the store and wanted: as they are, and as they are to be."""
+    inspector = sa.inspect(connection)
+    wanted = [one for one in target.sorted_tables if inspector.has_table(one.name, schema=one.schema)]
+    return [
+        (sa.Table(one.name, sa.MetaData(), autoload_with=connection, schema=one.schema), one)
+        for one in sorted(wanted, key=lambda one: one.fullname)
+    ]
+
+
+def _key(shape: sa.Table) -> list[str]:
+    return [column.name for column in shape.primary_key.columns]
+
+
+def _connection(context: MigrationContext) -> sa.Connection:
+    if context.connection is None:
+        raise AssertionError("autogenerate has a connection")
+    return context.connection
 
 
 def _flat(found: Iterable[ops.MigrateOperation]) -> Iterable[ops.MigrateOperation]:

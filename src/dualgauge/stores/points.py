@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import sqlalchemy as sa
 
-from dualgauge.model import Side, quote
+from dualgauge.model import Side, plural, quote
+from dualgauge.stores import control
+from dualgauge.stores.builds import build_name
+from dualgauge.stores.database import opened
 from dualgauge.stores.errors import BadKey, NotBuilt
-from dualgauge.stores.shapes import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """How a view is read, as long as the schema has this version."""
+
+    version: int
+    key: tuple[sa.Column[Any], ...]
+    statement: str
 
 
 class Reader:
@@ -25,11 +36,12 @@ class Reader:
     """
 
     def __init__(self, engine: sa.Engine, side: Side) -> None:
-        self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        # Without a BEGIN: a transaction left open would keep writers out, or readers at an old state.
+        self._connection = engine.connect().execution_options(dualgauge_begin="")
         self._raw: Any = self._connection.connection.driver_connection
+        self._opened = opened(engine)
         self._side = side
-        self._keys: dict[str, list[sa.Column[Any]]] = {}
-        self._statements: dict[str, str] = {}
+        self._lookups: dict[str, _Lookup] = {}
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -37,21 +49,13 @@ class Reader:
 
     def key_columns(self, view: str) -> list[sa.Column[Any]]:
         """
-        The columns that identify a row, from the shape in the store.
+        The columns that identify a row of the build that is served.
 
         Raises:
-            NotBuilt: the store has no such view.
+            NotBuilt: no build of the view is served.
         """
-        if view not in self._keys:
-            try:
-                shape = sa.Table(view + SUFFIX, sa.MetaData(), autoload_with=self._connection, schema=self._side.schema)
-            except sa.exc.NoSuchTableError as fault:
-                raise NotBuilt(f"{self._side.value}.{view}") from fault
-            self._keys[view] = list(shape.primary_key.columns)
-            where = " AND ".join(f"{quote(column.name)} = ?" for column in self._keys[view])
-            relation = f"{quote(self._side.schema)}.{quote(view)}"
-            self._statements[view] = f"SELECT * FROM {relation} WHERE {where}"  # noqa: S608  (names quoted, values bound)
-        return self._keys[view]
+        self._lookups.pop(view, None)
+        return list(self._lookup(view).key)
 
     def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         """
@@ -64,22 +68,61 @@ class Reader:
         Raises:
             NotBuilt: the view has no build that is served.
             BadKey: too many or too few parts, or one that its column cannot hold.
+            StoreHeld, NotADatabase, StoreRefused: the file cannot be read.
         """
-        columns = self.key_columns(view)
-        names = [column.name for column in columns]
-        label = f"{self._side.value}.{view}"
-        if len(key) != len(columns):
-            raise BadKey(label, names, f"{len(key)} key values were given")
-        values = tuple(_value(label, names, column, text) for column, text in zip(columns, key, strict=True))
         try:
-            cursor = self._raw.execute(self._statements[view], values)
-        except self._raw.OperationalError as fault:
-            if "no such table" in str(fault):
-                # The shape is there, and no replay has finished.
-                raise NotBuilt(label) from fault
-            raise
+            while True:
+                lookup = self._lookup(view)
+                try:
+                    row = self._row(view, lookup, key)
+                except (BadKey, self._raw.OperationalError):
+                    if self._version() == lookup.version:
+                        raise
+                else:
+                    if self._version() == lookup.version:
+                        return row
+                # A replay changed the schema since the look-up was made, perhaps the key: look again.
+                del self._lookups[view]
+        except (sa.exc.DBAPIError, self._raw.Error) as fault:
+            error = self._opened.error(fault.orig if isinstance(fault, sa.exc.DBAPIError) else fault)
+            if error is None:
+                raise
+            raise error from fault
+
+    def _row(self, view: str, lookup: _Lookup, key: Sequence[str]) -> dict[str, Any] | None:
+        label, names = f"{self._side.value}.{view}", [column.name for column in lookup.key]
+        if len(key) != len(names):
+            raise BadKey(label, names, f"{plural(len(key), 'key value')} {'was' if len(key) == 1 else 'were'} given")
+        values = tuple(_value(label, names, column, text) for column, text in zip(lookup.key, key, strict=True))
+        cursor = self._raw.execute(lookup.statement, values)
         found = cursor.fetchone()
         return None if found is None else dict(zip((one[0] for one in cursor.description), found, strict=True))
+
+    def _lookup(self, view: str) -> _Lookup:
+        if view not in self._lookups:
+            version = self._version()
+            build = control.served(self._connection, self._side).get(view)
+            if build is None:
+                raise NotBuilt(f"{self._side.value}.{view}")
+            # The build's own key: the shape may be ahead of what readers have.
+            table = sa.Table(build_name(view, build), sa.MetaData(), schema=self._side.schema)
+            try:
+                sa.inspect(self._connection).reflect_table(table, None)
+            except sa.exc.NoSuchTableError:
+                if self._version() == version:
+                    raise
+                return self._lookup(view)
+            key = tuple(table.primary_key.columns)
+            # Qualified: SQLite would take a quoted name that is no column for a text.
+            where = " AND ".join(f"v.{quote(column.name)} = ?" for column in key)
+            statement = f"SELECT * FROM {quote(self._side.schema)}.{quote(view)} AS v WHERE {where}"
+            self._lookups[view] = _Lookup(version, key, statement)
+        return self._lookups[view]
+
+    def _version(self) -> int:
+        """A number that changes with every table or view that is made or dropped in the side's file."""
+        version: int = self._raw.execute(f"PRAGMA {self._side.schema}.schema_version").fetchone()[0]
+        return version
 
 
 def _value(view: str, names: Sequence[str], column: sa.Column[Any], text: str) -> object:
@@ -89,7 +132,7 @@ def _value(view: str, names: Sequence[str], column: sa.Column[Any], text: str) -
             case sa.Boolean():
                 return {"true": 1, "1": 1, "false": 0, "0": 0}[text.lower()]
             case sa.Integer():
-                return int(text)
+                return _number(text)
             case sa.Double() | sa.Float():
                 return float(text)
             case sa.Numeric():
@@ -98,16 +141,28 @@ def _value(view: str, names: Sequence[str], column: sa.Column[Any], text: str) -
                 return dt.date.fromisoformat(text).isoformat()
             case sa.DateTime():
                 return _stamp(text)
-            case sa.Uuid():
-                return str(UUID(text))
+            case sa.Time():
+                return dt.time.fromisoformat(text).isoformat("microseconds")
+            case sa.LargeBinary():
+                # As JSON output writes it.
+                return bytes.fromhex(text)
             case _:
+                text.encode()  # what is no text, as from broken arguments, SQLite could not take
                 return text
     except (ValueError, KeyError, InvalidOperation) as fault:
         raise BadKey(view, names, f"{text!r} is no value of {column.name!r} ({str(column.type).lower()})") from fault
 
 
+def _number(text: str) -> int:
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(text)
+    return number
+
+
 def _stamp(text: str) -> str:
     moment = dt.datetime.fromisoformat(text)
     if moment.tzinfo is not None:
-        moment = moment.astimezone(dt.UTC)
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+        moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
+    # Not strftime: it writes the year 5 as 5.
+    return moment.isoformat(" ", "microseconds")

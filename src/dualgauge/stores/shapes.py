@@ -50,7 +50,6 @@ def metadata(shapes: Sequence[Shape]) -> sa.MetaData:
                 sa.Column(
                     column,
                     store_type(shape.label, column, kind).alembic,
-                    primary_key=column in shape.key,
                     nullable=column not in shape.key,
                     autoincrement=False,
                 )
@@ -59,7 +58,7 @@ def metadata(shapes: Sequence[Shape]) -> sa.MetaData:
             schema=shape.side.schema,
         )
         # The key's order is the header's, not that of the columns.
-        table.primary_key = sa.PrimaryKeyConstraint(*(table.c[column] for column in shape.key), name=f"pk_{name}")
+        table.append_constraint(sa.PrimaryKeyConstraint(*(table.c[column] for column in shape.key), name=f"pk_{name}"))
         for index in shape.indexes:
             sa.Index(f"ix_{name}__{'_'.join(index)}", *(table.c[column] for column in index))
     return found

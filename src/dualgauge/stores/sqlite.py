@@ -39,7 +39,7 @@ class SqliteStore:
         """Apply what is not applied; see the port."""
         from dualgauge.stores import migrations
 
-        with self.databases.open(create=True) as engine, writing(engine, "the store") as connection:
+        with self.databases.open(create=True) as engine, writing(engine) as connection:
             return migrations.upgrade(folder, connection, shapes)
 
     def history(self, folder: Path) -> list[Revision]:

@@ -23,6 +23,8 @@ SQLITE_DIGITS = 15
 """Significant digits of a DECIMAL that SQLite's NUMERIC holds exactly."""
 
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
+_FIELD_NAME = re.compile(r'("(?:[^"]|"")*"|\S+)\s+')
+_FLOATS = re.compile(r"\b(DOUBLE|FLOAT)\b")
 _STAMP = "'%Y-%m-%d %H:%M:%S.%f'"
 
 Expression = str
@@ -54,7 +56,10 @@ def store_type(view: str, column: str, kind: str) -> StoreType:
     """
     row = _find(kind)
     if row is None:
-        raise NoStoreType(view, column, kind, _ADVICE.get(kind.partition("(")[0], "cast it to VARCHAR or another plain type"))
+        advice = _ADVICE.get(kind.partition("(")[0], "cast it to VARCHAR or another plain type")
+        if kind.endswith("]") or kind.startswith("STRUCT("):
+            advice = "a LIST or STRUCT holds no BLOB, and nothing that a store cannot hold by itself: cast what is inside"
+        raise NoStoreType(view, column, kind, advice)
     return row
 
 
@@ -66,8 +71,30 @@ def _find(kind: str) -> StoreType | None:
     if kind.startswith("ENUM("):
         return _text(kind, sa.Text())
     if kind.endswith("]") or kind.startswith("STRUCT("):
-        return _json(kind)
+        return _json(kind) if all(_nests(one) for one in _inner(kind)) else None
     return None
+
+
+def _inner(kind: str) -> list[str]:
+    """The types right inside a LIST, an ARRAY or a STRUCT."""
+    if kind.endswith("]"):
+        return [kind[: kind.rindex("[")]]
+    fields, depth, quoted, start = [], 0, "", len("STRUCT(")
+    for place, character in enumerate(kind[start:-1] + ",", start=start):
+        if quoted:
+            quoted = "" if character == quoted else quoted
+        elif character in "\"'":
+            quoted = character
+        elif character == "," and depth == 0:
+            fields.append(kind[start:place].strip())
+            start = place + 1
+        depth += (character == "(") - (character == ")") if not quoted else 0
+    return [_FIELD_NAME.sub("", field, count=1) for field in fields]
+
+
+def _nests(kind: str) -> bool:
+    """Whether JSON text keeps a type: a BLOB inside would come back as other bytes."""
+    return kind != "BLOB" and _find(kind) is not None
 
 
 _ADVICE = {
@@ -144,23 +171,36 @@ def _text(kind: str, alembic: sa.types.TypeEngine[Any]) -> StoreType:
     def text(expression: str, _column: str) -> str:
         return f"CAST({expression} AS VARCHAR)"
 
-    return StoreType(kind, alembic, "string", text, _back(kind), text)
+    def postgresql(expression: str, column: str) -> str:
+        value = text(expression, column)
+        return _refuse(f"contains({value}, chr(0))", value, column, "holds a NUL character, which PostgreSQL cannot; use replace")
+
+    return StoreType(kind, alembic, "string", text, _back(kind), postgresql)
 
 
-def _time(kind: str, alembic: sa.types.TypeEngine[Any], text: str, back: str) -> StoreType:
+def _time(kind: str, alembic: sa.types.TypeEngine[Any], text: str, back: str, zone: str = "") -> StoreType:
     def checked(expression: str, column: str) -> str:
         value = text.format(expression)
         if kind == "TIME":
-            return value
+            return _refuse(f"{expression} = TIME '24:00:00'", value, column, "holds 24:00:00, which is no time of a day; use a CASE")
         year = f"(NOT isfinite({expression}) OR year({expression}) NOT BETWEEN 1 AND 9999)"
         return _refuse(year, value, column, "holds a time outside the years 1 to 9999; use nullif or a CASE")
 
-    return StoreType(kind, alembic, "string", checked, lambda e: back.format(e), checked)
+    def postgresql(expression: str, column: str) -> str:
+        # Without its zone, the text would be read in the zone of the server's session.
+        return f"{checked(expression, column)} || '{zone}'" if zone else checked(expression, column)
+
+    return StoreType(kind, alembic, "string", checked, lambda e: back.format(e), postgresql)
 
 
 def _json(kind: str) -> StoreType:
-    def text(expression: str, _column: str) -> str:
-        return f"CAST(to_json({expression}) AS VARCHAR)"
+    def text(expression: str, column: str) -> str:
+        value = f"CAST(to_json({expression}) AS VARCHAR)"
+        if not _FLOATS.search(kind):
+            return value
+        bare = f"""regexp_replace({value}, '"(\\\\.|[^"\\\\])*"', '', 'g')"""
+        beyond = f"regexp_matches({bare}, 'NaN|Infinity')"
+        return _refuse(beyond, value, column, "holds NaN or an infinity inside, which JSON cannot; use a CASE")
 
     alembic = sa.Text().with_variant(sa.JSON(), "postgresql")
     return StoreType(kind, alembic, "string", text, lambda e: f"CAST(CAST({e} AS JSON) AS {kind})", text)
@@ -187,7 +227,8 @@ _PLAIN: dict[str, StoreType] = {
     },
     # The engine's session zone is UTC, so strftime writes UTC and a text without zone is read as UTC.
     "TIMESTAMP WITH TIME ZONE": _time(
-        "TIMESTAMP WITH TIME ZONE", sa.DateTime(timezone=True), f"strftime({{}}, {_STAMP})", "CAST({} AS TIMESTAMPTZ)"
+        "TIMESTAMP WITH TIME ZONE", sa.DateTime(timezone=True), f"strftime({{}}, {_STAMP})", "CAST({} AS TIMESTAMPTZ)",
+        zone="+00",
     ),
 }  # fmt: skip
 

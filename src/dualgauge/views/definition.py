@@ -29,7 +29,7 @@ from dualgauge.views.errors import (
     ViewError,
 )
 from dualgauge.views.header import Header, parse
-from dualgauge.views.lexer import tokens
+from dualgauge.views.lexer import bare, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +47,12 @@ _CHANGING = {
     "now", "current_timestamp", "currenttimestamp", "current_date", "currentdate", "current_time", "currenttime",
     "current_localtime", "current_localtimestamp", "localtime", "localtimestamp", "today", "get_current_timestamp",
     "get_current_time", "transaction_timestamp", "random", "rand", "setseed", "uuid", "gen_random_uuid", "uuidv4",
-    "uuidv7", "nextval", "currval", "txid_current", "current_setting", "getenv", "version", "current_user",
+    "uuidv7", "nextval", "currval", "setval", "txid_current", "current_transaction_id", "current_setting", "getvariable",
+    "getenv", "version", "current_user", "current_database", "currentdatabase", "current_schema", "currentschema",
+    "current_schemas", "in_search_path", "current_query", "current_query_id", "current_connection_id",
+    "reservoir_quantile", "sleep_ms", "stats", "vector_type", "write_log",
 }  # fmt: skip
+_SERIES = {"range", "generate_series"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,8 @@ def define(engine: Engine, file: Path, side: Side, event_columns: Mapping[str, s
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise BadName(file)
     try:
-        text = file.read_text(encoding="utf-8")
+        # Editors of some systems begin a file with a byte order mark; it is no part of the text.
+        text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as fault:
         raise ViewError(file, f"it is not UTF-8 text ({fault.reason} at byte {fault.start}); save it as UTF-8") from fault
     return from_text(engine, text, name, side, file, event_columns)
@@ -115,8 +120,12 @@ def from_text(
         words = [token.text for token in tokens(text)]
     except ValueError as fault:
         raise ViewError(file, f"{fault}; close it") from fault
-    _only_events(text, file)
+    tree = _one_select(text, file)
     columns = output_columns(engine, text, file, event_columns)
+    if tree is None:
+        raise ViewError(
+            file, "DuckDB can read it and sqlglot cannot, so nothing says that it reads `events` alone; write it in plainer SQL"
+        )
     if not header.key:
         raise NoKey(file, list(columns))
     for title, names in [("key", header.key), *(("index", index) for index in header.indexes)]:
@@ -143,13 +152,18 @@ def output_columns(engine: Engine, text: str, file: Path, event_columns: Mapping
     empty = ", ".join(f"CAST(NULL AS {kind}) AS {quote(column)}" for column, kind in event_columns.items())
     engine.execute(f"CREATE OR REPLACE TEMP VIEW {EVENTS} AS SELECT {empty} WHERE false")
     try:
-        return engine.columns(_bare(text))
+        found = engine.rows(f"DESCRIBE {bare(text)}")
     except EngineError as fault:
         raise BadSelect(file, fault.reason.splitlines()[0], list(event_columns)) from fault
-
-
-def _bare(text: str) -> str:
-    return text.rstrip().rstrip(";")
+    columns: dict[str, str] = {}
+    spelled: dict[str, str] = {}
+    for column, kind, *_ in found:
+        if column.casefold() in spelled:
+            other = spelled[column.casefold()]
+            same = "is given twice" if other == column else f"differs from {other!r} only in case"
+            raise BadColumn(file, column, f"{same}; give each column a name of its own with AS")
+        spelled[column.casefold()], columns[column] = column, kind
+    return columns
 
 
 def _affected_by_binds(engine: Engine, header: Header, file: Path, event_columns: Mapping[str, str]) -> None:
@@ -161,31 +175,37 @@ def _affected_by_binds(engine: Engine, header: Header, file: Path, event_columns
         raise BadSelect(file, f"`-- affected_by:` {fault.reason.splitlines()[0]}", list(event_columns)) from fault
 
 
-def _only_events(text: str, file: Path) -> None:
-    """Refuse what makes a view anything but a function of the log."""
+def _one_select(text: str, file: Path) -> exp.Expr | None:
+    """Refuse what makes a view anything but a function of the log; None where sqlglot cannot tell."""
     try:
-        statements = [one for one in sqlglot.parse(text, dialect="duckdb") if one is not None]
+        statements = [one for one in sqlglot.parse(bare(text), dialect="duckdb") if one is not None]
     except sqlglot.errors.SqlglotError:
         # DuckDB parses it next, and its words on a syntax error are the ones its users know.
-        return
+        return None
     if len(statements) != 1:
         raise ViewError(file, f"it holds {len(statements)} statements; a view is one SELECT")
     tree = statements[0]
-    ctes = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
-    others = sorted(
-        {table.sql("duckdb") for table in tree.find_all(exp.Table) if table.name not in {EVENTS, *ctes} or table.db}
-        - {table.sql("duckdb") for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Anonymous) and _harmless(table)}
-    )
+    if not isinstance(tree, exp.Query):
+        raise ViewError(file, "it is no SELECT; a view is one SELECT over `events`")
+    ctes = {cte.alias_or_name.casefold() for cte in tree.find_all(exp.CTE)}
+    others = sorted({table.sql("duckdb") for table in tree.find_all(exp.Table) if not _known(table, ctes)})
     if others:
         raise OtherRelation(file, others)
-    called = {_function(node) for node in tree.find_all(exp.Func)}
-    changing = sorted(called & _CHANGING)
+    changing = sorted({_function(node) for node in tree.find_all(exp.Func)} & _CHANGING)
     if changing:
         raise NotDeterministic(file, [f"{name}()" for name in changing])
+    if any(_function(node) == "age" and len(node.expressions) == 1 for node in tree.find_all(exp.Anonymous)):
+        raise NotDeterministic(file, ["age() of one time"])
+    if tree.find(exp.TableSample):
+        raise NotDeterministic(file, ["a sample"])
+    return tree
 
 
-def _harmless(table: exp.Table) -> bool:
-    return table.this.name.lower() in {"unnest", "range", "generate_series"}
+def _known(table: exp.Table, ctes: set[str]) -> bool:
+    """Whether a relation is `events`, a CTE, or a series of numbers."""
+    if isinstance(table.this, exp.Func):
+        return isinstance(table.this, exp.GenerateSeries) or _function(table.this) in _SERIES
+    return table.name.casefold() in {EVENTS, *ctes} and not table.db
 
 
 def _function(node: exp.Func) -> str:

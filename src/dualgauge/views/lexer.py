@@ -27,7 +27,8 @@ _TOKEN = re.compile(
     r"""
       (?P<blank>\s+)
     | (?P<line>--[^\n]*)
-    | (?P<string>[eE]?'(?:[^']|'')*')
+    | (?P<escaped>[eE]'(?:[^'\\]|''|\\.)*')
+    | (?P<string>'(?:[^']|'')*')
     | (?P<dollar>\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$)
     | (?P<quoted>"(?:[^"]|"")*")
     | (?P<number>(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)
@@ -75,6 +76,20 @@ def tokens(text: str) -> list[Token]:
                 depth += 1
         at = match.end()
     return found
+
+
+def bare(text: str) -> str:
+    """
+    The statement of a text, without the semicolons that may end it and the comments behind them.
+
+    Raises:
+        ValueError: as `tokens`.
+    """
+    for token in reversed(tokens(text)):
+        if token.text != ";":
+            break
+        text = text[: token.start]
+    return text.rstrip()
 
 
 def split(text: str) -> list[str]:

