@@ -83,10 +83,14 @@ def test_a_year_of_sales_keeps_its_replay_order(tmp_path: Path, data_folder: Pat
         found = engine.row(
             "SELECT count(*), count(*) FILTER (position <> event_seq), sum(Quantity), "
             "CAST(sum(Quantity * UnitPrice) AS VARCHAR), count(DISTINCT InvoiceNo), count(DISTINCT CustomerID), "
-            f"CAST(sum(Quantity * UnitPrice) FILTER (type = 'cancelled') AS VARCHAR) FROM ({log.relation(log.head().last)})"
+            "CAST(sum(Quantity * UnitPrice) FILTER (type = 'cancelled') AS VARCHAR) "
+            f"FROM ({log.relation(log.head().last)})"
         )
         (file,) = log.files()
-        mixed = engine.row(f"SELECT count(*) FILTER (position <> file_row_number + 1) FROM read_parquet('{file}', file_row_number = true)")
+        mixed = engine.row(
+            "SELECT count(*) FILTER (position <> file_row_number + 1) "
+            f"FROM read_parquet('{file}', file_row_number = true)"
+        )
 
     assert found == (541_909, 0, 5_176_450, "9747747.934", 25_900, 4_372, "-896812.490")
     assert mixed == (0,)
@@ -283,7 +287,7 @@ elif boundary == "a file in its place":
     before(table, "_statistics")
 elif boundary == "a commit":
     before(Ledger, "add_log_commit")
-elif boundary == "the log without columns":
+elif boundary == "an empty log":
     before(table.EventLog, "reconcile")
 dualgauge.open(root, clock=lambda: NOW).import_(every=True)
 print("done")
@@ -311,7 +315,8 @@ def never_killed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any
 @pytest.mark.parametrize(
     ("boundary", "nth", "committed"),
     [
-        ("the log without columns", 1, 0), ("half a staged file", 1, 0), ("a staged file", 1, 0), ("half a staged file", 3, 100),
+        ("an empty log", 1, 0), ("half a staged file", 1, 0), ("a staged file", 1, 0),
+        ("half a staged file", 3, 100),
         ("a file in its place", 1, 0), ("a file in its place", 2, 100), ("a commit", 1, 100), ("a commit", 2, 200),
         ("a commit", 3, 250),
     ],
@@ -481,7 +486,10 @@ def test_whatever_is_imported_one_after_another_the_log_is_what_a_dict_would_hol
             else:
                 done = project.take()
                 assert (done.added, done.known) == (len(fresh), len(rows) - len(fresh))
-                model |= {str(r["id"]): r for r in sorted(fresh.values(), key=lambda r: (r["seen"], r["id"]))}  # type: ignore[arg-type,return-value]
-            found = [{"id": i, "seen": at.date().isoformat(), "x": x} for i, at, x in project.events("event_id", "occurred_at", "x")]
+                model |= {str(r["id"]): r for r in sorted(fresh.values(), key=lambda r: (r["seen"], r["id"]))}
+            found = [
+                {"id": i, "seen": at.date().isoformat(), "x": x}
+                for i, at, x in project.events("event_id", "occurred_at", "x")
+            ]
             assert found == list(model.values())
         assert project.verify() == len(model)

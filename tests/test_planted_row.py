@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
-import pytest
 
 import dualgauge
 from dualgauge.cli.diff import EXIT
@@ -20,13 +19,11 @@ from dualgauge.scaffold.demo import content
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dualgauge.comparison.run import DiffRun
-
 KEYS = 1_000_000
 EVENTS = 1_200_000
 PLANTED = 777_777
 
-# The key of event i: each key has an event, every fifth key two; and in the middle of it all one refund.
+# The account of event i: each has one event, every fifth two; one event of all is a refund.
 MADE = f"""
 SELECT i AS n, (i * 7919) % {KEYS} AS account, CASE WHEN i = {{refund}} THEN 'refunded' ELSE 'paid' END AS kind,
   CAST((i * 31) % 100000 AS DECIMAL(18,2)) AS amount, TIMESTAMPTZ '2020-01-01' + INTERVAL (i) SECOND AS paid_at
@@ -66,27 +63,6 @@ def amount_of(position: int) -> Decimal:
     return Decimal(position * 31 % 100_000)
 
 
-@pytest.fixture(scope="module")
-def account() -> int:
-    """The account nearest to the planted number that has two events."""
-    return next(one for one in range(PLANTED, KEYS) if len(events_of(one)) == 2)
-
-
-@pytest.fixture(scope="module")
-def run(account: int, tmp_path_factory: pytest.TempPathFactory) -> DiffRun:
-    root = tmp_path_factory.mktemp("million")
-    lay_out(root)
-    with open_engine() as engine:
-        made = MADE.format(refund=events_of(account)[1])
-        engine.execute(f"COPY ({made}) TO '{root / 'payments.parquet'}' (FORMAT parquet)")
-    migration = dualgauge.open(root)
-    assert migration.import_().added == EVENTS
-    rebuilt = migration.replay()
-    assert [(one.side.value, one.rows) for one in rebuilt.views] == [("v1", KEYS), ("v2", KEYS)]
-    (found,) = migration.diff()
-    return found
-
-
 def lay_out(root: Path) -> None:
     for side, text in (("v1", V1), ("v2", V2)):
         (root / f"views_{side}").mkdir()
@@ -97,45 +73,47 @@ def lay_out(root: Path) -> None:
     (root / "pyproject.toml").write_text(SETTINGS, encoding="utf-8")
 
 
-def test_one_wrong_row_among_a_million_fails_the_diff(run: DiffRun) -> None:
-    found = run.comparison
+# One test, and not one for each sentence: the million is built once, however the tests are shared out.
+def test_one_wrong_row_among_a_million_is_named_and_traced_to_its_events_and_nothing_else_is(tmp_path: Path) -> None:
+    account = next(one for one in range(PLANTED, KEYS) if len(events_of(one)) == 2)
+    first, second = events_of(account)
+    lay_out(tmp_path)
+    with open_engine() as engine:
+        made = MADE.format(refund=second)
+        engine.execute(f"COPY ({made}) TO '{tmp_path / 'payments.parquet'}' (FORMAT parquet)")
+    migration = dualgauge.open(tmp_path)
+    assert migration.import_().added == EVENTS
+    rebuilt = migration.replay()
+    assert [(one.side.value, one.rows) for one in rebuilt.views] == [("v1", KEYS), ("v2", KEYS)]
 
+    (run,) = migration.diff()
+
+    # It is found ...
+    found = run.comparison
     assert (found.rows_v1, found.rows_v2, found.compared) == (KEYS, KEYS, KEYS)
     assert (found.changed, found.only_in_v1, found.only_in_v2, found.expected) == (1, 0, 0, 0)
     assert found.matched == KEYS - 1
-    assert found.verdict is Outcome.FAIL
-    assert EXIT[found.verdict] == 4
     assert found.why[0] == "changed: 1 row, over the limit of 0 (1,000,000 keys compared)"
+    assert (found.verdict, EXIT[found.verdict]) == (Outcome.FAIL, 4)
 
-
-def test_the_wrong_row_is_named_with_its_column_and_both_values(run: DiffRun, account: int) -> None:
-    first, second = events_of(account)
-    (one,) = run.comparison.mismatches
-
+    # ... named, with its column and both values ...
+    (one,) = found.mismatches
     assert (one.key, one.kind, one.columns) == ({"account": account}, Kind.CHANGED, ("total",))
     assert one.v1 == {"account": account, "events": 2, "total": amount_of(first) + amount_of(second)}
     assert one.v2 == {"account": account, "events": 2, "total": amount_of(first)}
 
-
-def test_the_wrong_row_is_traced_to_the_events_that_touched_it(run: DiffRun, account: int) -> None:
-    first, second = events_of(account)
-    (one,) = run.comparison.mismatches
-
-    assert run.untraced == ""
-    assert one.events_total == 2
+    # ... traced ...
+    assert (run.untraced, one.events_total) == ("", 2)
     assert [(event.position, event.event_id, event.type) for event in one.events] == [
         (first, f"p-{first}", "paid"),
         (second, f"p-{second}", "refunded"),
     ]
 
-
-def test_nothing_else_is_reported(run: DiffRun, account: int) -> None:
-    found = run.comparison
-    kept = pq.read_table(run.folder / "mismatches.parquet")
-    said = json.loads((run.folder / "diff.json").read_text(encoding="utf-8"))
-
-    assert {one.name: one.differ for one in found.columns} == {"events": 0, "total": 1}
-    assert [(one.columns, one.rows, one.example) for one in found.clusters] == [(("total",), 1, {"account": account})]
+    # ... and alone.
+    assert {column.name: column.differ for column in found.columns} == {"events": 0, "total": 1}
+    assert [(cluster.columns, cluster.rows) for cluster in found.clusters] == [(("total",), 1)]
     assert found.key_problems == ()
+    kept = pq.read_table(run.folder / "mismatches.parquet")
     assert kept.column("account").to_pylist() == [account]
+    said = json.loads((run.folder / "diff.json").read_text(encoding="utf-8"))
     assert (said["mismatched"], len(said["mismatches"])) == (1, 1)

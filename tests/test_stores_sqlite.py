@@ -144,8 +144,8 @@ def test_a_file_that_is_no_database_is_named_and_left_as_it_is(store: SqliteStor
         with pytest.raises(NotADatabase) as caught:
             look()
         assert str(caught.value) == (
-            f"{store.databases.v1} cannot be opened as a SQLite database: file is not a database; set [tool.dualgauge.store] "
-            "url to another file, or move this one away and replay: everything in a store can be rebuilt from the log"
+            f"{store.databases.v1} cannot be opened as a SQLite database: file is not a database; "
+            "set [tool.dualgauge.store] url to another file, or move this one away and replay: everything in a store can be rebuilt from the log"
         )
         assert caught.value.exit_code == 2
     with pytest.raises(NotADatabase), store.load(TOTALS, "h", "t", Position(1)):
@@ -166,7 +166,7 @@ def test_a_damaged_database_is_told_as_such(shaped: SqliteStore) -> None:
 
 def test_a_folder_in_the_place_of_a_file_is_refused(store: SqliteStore) -> None:
     store.databases.v1.mkdir()
-    with pytest.raises(StoreRefused, match="unable to open database file; nothing was written"):
+    with pytest.raises(StoreRefused, match="unable to open database; nothing was written"):
         store.served(Side.V1)
 
 

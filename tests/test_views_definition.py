@@ -176,7 +176,7 @@ def test_a_view_that_reads_anything_but_the_log_is_refused(engine: Engine, selec
         ("current_timestamp", "current_timestamp()"),
         ("current_time", "current_time()"),
         ("localtimestamp", "localtimestamp()"),
-        ("today()", "today()"),
+        ("today()", "current_date()"),
         ("random()", "rand()"),
         ("uuid()", "uuid()"),
         ("gen_random_uuid()", "uuid()"),

@@ -64,7 +64,9 @@ def events(folder: Path, first: int, last: int, part: str = "a") -> None:
     (folder / f"orders-{part}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def project(folder: Path, *, rows: int = 50, migrate: str = "auto", more: str = "", v1: str = TOTALS, v2: str = "") -> Path:
+def project(
+    folder: Path, *, rows: int = 50, migrate: str = "auto", more: str = "", v1: str = TOTALS, v2: str = ""
+) -> Path:
     """Lay out a project with `totals` on one or both sides; `rows` events wait to be imported."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pyproject.toml").write_text(SETTINGS.format(migrate=migrate, more=more), encoding="utf-8")

@@ -79,7 +79,7 @@ class StoreContract:
         assert [(one.id, one.applied) for one in store.history(folder)] == [("0001", True)]
 
     def test_a_load_without_a_shape_is_refused(self, store: Store) -> None:
-        with pytest.raises(MissingShape, match="v1.totals"), store.load(TOTALS, "h", "t", Position(1)):
+        with pytest.raises(MissingShape, match=r"v1\.totals"), store.load(TOTALS, "h", "t", Position(1)):
             pass
 
     def test_builds_are_no_missing_shapes_and_no_shapes_too_many(self, shaped: Store, folder: Path) -> None:
@@ -255,9 +255,18 @@ class StoreContract:
         [
             (["1"], "view v1.pairs: 1 key value was given; its key is a, b, so give 2 in that order"),
             (["1", "x", "y"], "view v1.pairs: 3 key values were given; its key is a, b, so give 2 in that order"),
-            (["one", "x"], "view v1.pairs: 'one' is no value of 'a' (integer); its key is a, b, so give 2 in that order"),
-            ([str(2**63), "x"], f"view v1.pairs: '{2**63}' is no value of 'a' (integer); its key is a, b, so give 2 in that order"),
-            (["1", "\udcff"], "view v1.pairs: '\\udcff' is no value of 'b' (text); its key is a, b, so give 2 in that order"),
+            (
+                ["one", "x"],
+                "view v1.pairs: 'one' is no value of 'a' (integer); its key is a, b, so give 2 in that order",
+            ),
+            (
+                [str(2**63), "x"],
+                f"view v1.pairs: '{2**63}' is no value of 'a' (integer); its key is a, b, so give 2 in that order",
+            ),
+            (
+                ["1", "\udcff"],
+                "view v1.pairs: '\\udcff' is no value of 'b' (text); its key is a, b, so give 2 in that order",
+            ),
         ],
     )
     def test_a_key_that_does_not_fit_is_refused_with_what_the_key_is(
@@ -285,6 +294,8 @@ class StoreContract:
         store.upgrade(folder, [shape])
         assert store.missing(folder, [shape]) == []
         build(store, shape, [(*(f"v{number}" for number in range(9)), 1)], target=1)
-        assert store.point(Side.V2, "odd", ["v1", "v0", "v4"]) == dict(zip(names, [f"v{n}" for n in range(9)], strict=True))
+        assert store.point(Side.V2, "odd", ["v1", "v0", "v4"]) == dict(
+            zip(names, [f"v{n}" for n in range(9)], strict=True)
+        )
         with store.snapshot(Side.V2) as snapshot:
             assert seen(snapshot, "odd", [names[2], names[5]]) == [("v2", "v5")]

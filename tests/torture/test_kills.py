@@ -33,7 +33,7 @@ name = "events"
 path = "events.parquet"
 event_id = "event_id"
 type = "'added'"
-occurred_at = "at"
+occurred_at = "happened_at"
 """
 VIEW = "-- key: k\n\nSELECT k, count(*) AS n, sum(amount) AS total FROM events GROUP BY k\n"
 
@@ -53,7 +53,7 @@ def project(tmp_path: Path) -> Path:
     with open_engine() as engine:
         engine.execute(
             "COPY (SELECT 'e-' || i AS event_id, hash(i) % 60000 AS k, (i % 9973)::DECIMAL(12,2) / 100 AS amount, "
-            f"TIMESTAMPTZ '2026-01-01' + INTERVAL (i) SECOND AS at FROM range(1, {EVENTS + 1}) t(i)) "
+            f"TIMESTAMPTZ '2026-01-01' + INTERVAL (i) SECOND AS happened_at FROM range(1, {EVENTS + 1}) t(i)) "
             f"TO '{root}/events.parquet'"
         )
     return root

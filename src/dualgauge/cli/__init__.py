@@ -7,6 +7,7 @@ Only this room knows typer and rich. Heavy libraries are loaded by what a comman
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import typer
@@ -97,13 +98,12 @@ def root(
 
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether a call asks for JSON, be it one that parses or not."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return any(one == "--format=json" or (one, after) == ("--format", "json") for one, after in pairs)
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
 def verb_of(arguments: Sequence[str]) -> str:
     """The command of a call that may not parse, as its words: `log import`; empty where none is named."""
-    words = [one for one in arguments if not one.startswith("-")]
+    words = [one for before, one in pairwise(["", *arguments]) if not one.startswith("-") and before != "--format"]
     groups = {group.name for group in app.registered_groups}
     return " ".join(words[: 2 if words and words[0] in groups else 1])
 

@@ -48,7 +48,7 @@ def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> lis
     The views that a comparator's query of one side reads.
 
     Raises:
-        BadRelation: the query does not parse, or reads the other side or something else.
+        BadRelation: the query does not parse, reads no view, or reads the other side or something else.
         NoSuchView: it names a view that the side does not have.
     """
     try:
@@ -68,6 +68,9 @@ def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> lis
         if table.name not in known:
             raise NoSuchView(comparator, side, table.name, known)
         found[table.name] = None
+    if not found:
+        reason = f"it reads no view; name one as {side.value}.NAME"
+        raise BadRelation(f"{side.value} in comparator {comparator!r}", reason)
     return list(found)
 
 

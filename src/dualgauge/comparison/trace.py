@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ from dualgauge.comparison.values import Touching
 from dualgauge.model import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dualgauge.comparison.values import Mismatch
     from dualgauge.engines.duck import Engine
     from dualgauge.views.plan import Tracing
@@ -38,21 +39,17 @@ def trace(engine: Engine, events: str, tracing: Tracing | None, mismatches: Sequ
     names = list(tracing.key)
     if any(set(names) - set(one.key) for one in mismatches):
         return tuple(mismatches)
+    alias, made = quote(tracing.alias), {name: f"_key_{i}" for i, name in enumerate(names)}
     keys = pa.table(
         {"_n": pa.array(range(len(mismatches)), pa.int64())}
-        | {name: pa.array([_text(one.key[name]) for one in mismatches], pa.string()) for name in names}
+        | {column: _values([one.key[name] for one in mismatches]) for name, column in made.items()}
     )
     engine.register("_traced", keys)
-    alias, made = quote(tracing.alias), {name: f"_key_{i}" for i, name in enumerate(names)}
-    chosen = ", ".join(
-        f"CAST(({tracing.key[name]}) AS VARCHAR) AS {column}" for name, column in zip(names, made, strict=True)
-    )
+    chosen = ", ".join(f"CAST(({tracing.key[name]}) AS VARCHAR) AS {column}" for name, column in made.items())
     where = f" WHERE {tracing.condition}" if tracing.condition else ""
     # Keys are made in a query of their own: the user's expressions must not see the columns of the join.
     keyed = f"SELECT position, event_id, type, occurred_at, {chosen} FROM ({events}) AS {alias}{where}"
-    match = " AND ".join(
-        f"e.{column} IS NOT DISTINCT FROM k.{quote(name)}" for name, column in zip(names, made, strict=True)
-    )
+    match = " AND ".join(f"e.{column} IS NOT DISTINCT FROM CAST(k.{column} AS VARCHAR)" for column in made.values())
     try:
         rows = engine.rows(
             "SELECT k._n, count(*) OVER (PARTITION BY k._n), e.position, e.event_id, e.type, "
@@ -73,14 +70,9 @@ def trace(engine: Engine, events: str, tracing: Tracing | None, mismatches: Sequ
     )
 
 
-def _text(value: object) -> str | None:
-    """A key value as DuckDB's cast to VARCHAR writes it."""
-    match value:
-        case None:
-            return None
-        case bool():
-            return "true" if value else "false"
-        case Mapping():
-            return str(dict(value))
-        case _:
-            return str(value)
+def _values(keys: Sequence[object]) -> pa.Array:
+    """Key values as Arrow holds them, so that the engine writes both them and the events' keys as text."""
+    try:
+        return pa.array(keys)
+    except (pa.ArrowException, OverflowError):
+        return pa.array([None if key is None else str(key) for key in keys], pa.string())

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -20,6 +19,7 @@ from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -88,7 +88,9 @@ class Engine:
 
 
 @contextmanager
-def open_engine(*, memory_limit: str = MEMORY_LIMIT, threads: int | None = None, folder: Path | None = None) -> Iterator[Engine]:
+def open_engine(
+    *, memory_limit: str = MEMORY_LIMIT, threads: int | None = None, folder: Path | None = None
+) -> Iterator[Engine]:
     """
     Open an engine for a while.
 
@@ -120,7 +122,7 @@ def parquet(files: Sequence[Path | str], columns: Sequence[str] = ("*",)) -> str
     """A SELECT over Parquet files whose columns are united by name; a file without a column reads NULL."""
     names = ", ".join(literal(str(file)) for file in files)
     chosen = ", ".join(column if column == "*" else quote(column) for column in columns)
-    return f"SELECT {chosen} FROM read_parquet([{names}], union_by_name = true)"  # noqa: S608  (quoted above)
+    return f"SELECT {chosen} FROM read_parquet([{names}], union_by_name = true)"
 
 
 @contextmanager

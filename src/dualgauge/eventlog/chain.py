@@ -10,7 +10,10 @@ ledger, so that neither can be changed alone.
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GENESIS = "0" * 64
 """The chain before the first commit."""

@@ -1,4 +1,4 @@
-"""What the log refuses. In each case nothing was appended."""
+"""What the log refuses. Where a sentence does not say otherwise, nothing was appended."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ class BadRow(DataError):
         self.source, self.row, self.reason = source, row, reason
         place = f", {row}" if row else ""
         super().__init__(
-            f"source {source!r}{place}: {reason}; nothing was imported: mend the row, or leave it out with the source's `where`"
+            f"source {source!r}{place}: {reason}; "
+            "nothing was imported: mend the row, or leave it out with the source's `where`"
         )
 
 
@@ -121,16 +122,19 @@ class NotALog(UsageError):
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path, self.reason = path, reason
-        super().__init__(f"{path} is no event log of dualgauge: {reason}; set [tool.dualgauge.log] path to another folder")
+        super().__init__(
+            f"{path} is no event log of dualgauge: {reason}; set [tool.dualgauge.log] path to another folder"
+        )
 
 
 class LostRace(ConflictError):
-    """Other writers were quicker, again and again."""
+    """Other writers were quicker, again and again. Parts of a large import may be in the log."""
 
     def __init__(self, path: Path, tries: int) -> None:
         self.path, self.tries = path, tries
         super().__init__(
-            f"other processes appended to {path} first, {tries} times in a row; nothing was appended: run the command again"
+            f"other processes appended to {path} first, {tries} times; "
+            "what was appended is whole: run the command again for the rest"
         )
 
 

@@ -21,7 +21,8 @@ from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import BadStatement, BadValue
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
-from dualgauge.eventlog.sources import diagnose, select, told
+from dualgauge.eventlog.reading import told
+from dualgauge.eventlog.sources import diagnose, select
 from dualgauge.eventlog.table import STAGING, Behind, EventLog, Head, token
 from dualgauge.model import Position, Progress, canonical_json, literal, quote, sha256, silent
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.sources import Source
+    from dualgauge.eventlog.reading import Source
 
 TRIES = 20
 """How often an import that lost the race for the next position starts over."""
@@ -97,9 +98,11 @@ def run_import(
             head = log.head()
             if dry_run:
                 first = Position(head.last + 1 if fresh.added else 0)
-                return replace(nothing, added=fresh.added, known=fresh.known, first=first, last=head.last + fresh.added)
+                return replace(
+                    nothing, added=fresh.added, known=fresh.known, first=first, last=Position(head.last + fresh.added)
+                )
             try:
-                _commit(engine, log, fresh, merged, part, cursors, progress, done)
+                _commit(engine, log, fresh, (merged, part), cursors=cursors, progress=progress, done=done)
             except Behind:
                 log.refresh()
                 continue
@@ -179,7 +182,11 @@ def _stage(
          f"TIMESTAMPTZ {literal(now.isoformat())} AS recorded_at", "payload", *(quote(name) for name in declared)]
     )  # fmt: skip
     due = f" WHERE _due <= TIMESTAMPTZ {literal(until.isoformat())}" if until else ""
-    ties = "_due, " + ("_source, " if len(sources) > 1 else "") + ("_tie, " if any(s.settings.order_by for s in sources) else "")
+    ties = (
+        "_due, "
+        + ("_source, " if len(sources) > 1 else "")
+        + ("_tie, " if any(s.settings.order_by for s in sources) else "")
+    )
     query = f"SELECT {columns} FROM (SELECT * FROM ({' UNION ALL '.join(selects)}){due} ORDER BY {ties}event_id)"
     try:
         _copy(engine, query, merged)
@@ -229,13 +236,14 @@ def _commit(
     engine: Engine,
     log: EventLog,
     fresh: _Fresh,
-    merged: Path,
-    part: Path,
+    staged: tuple[Path, Path],
+    *,
     cursors: Mapping[str, Any],
     progress: Progress,
     done: list[Head],
 ) -> None:
-    """Number and commit the fresh rows, noting each commit in `done`. Raises Behind where another writer was quicker."""
+    """Number and commit the fresh rows, each commit noted in `done`. Raises Behind where another writer was quicker."""
+    merged, part = staged
     head = log.head().last
     starts = range(0, fresh.added, ROWS_PER_COMMIT)
     for start in starts:
@@ -255,7 +263,10 @@ def _commit(
 
 def _refuse_changed(engine: Engine, log: EventLog, old: str, new: str, where: str) -> None:
     """Raise where an id has one content in `old` and another in `new`."""
-    content = {name: f"o.{quote(name)} IS DISTINCT FROM n.{quote(name)}" for name in ("type", "occurred_at", *log.settings.columns)}
+    content = {
+        name: f"o.{quote(name)} IS DISTINCT FROM n.{quote(name)}"
+        for name in ("type", "occurred_at", *log.settings.columns)
+    }
     content["payload"] = "o.payload IS DISTINCT FROM n.payload"
     since = log.since() if where == "the log" else {}
     late = [name for name in log.settings.columns if where == "the log" and since.get(name, log.head().last + 1) > 1]

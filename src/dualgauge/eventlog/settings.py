@@ -23,7 +23,19 @@ ENVELOPE = {
 COLUMN_TYPES = ("BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "BLOB")
 """Types of declared columns, and DECIMAL(p, s) beside them: what Delta keeps without loss."""
 
-_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "INT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "INT8", "INT4"}
+_INTEGERS = {
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "INT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "HUGEINT",
+    "INT8",
+    "INT4",
+}
 _SYNONYMS = {
     "TEXT": "VARCHAR", "STRING": "VARCHAR", "BOOL": "BOOLEAN", "FLOAT": "DOUBLE", "REAL": "DOUBLE",
     "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "DATETIME": "TIMESTAMP", "NUMERIC": "DECIMAL(18, 3)", "BYTEA": "BLOB",
@@ -116,10 +128,12 @@ class SourceSettings(Section):
             message = f"source name {self.name!r}: a letter, then letters, digits, - and _"
             raise ValueError(message)
         if bool(self.path) == bool(self.python):
-            message = f"source {self.name!r} needs either path = \"...\" or python = \"package.module:name\""
+            message = f'source {self.name!r} needs either path = "..." or python = "package.module:name"'
             raise ValueError(message)
         if self.python and self.read:
-            message = f"source {self.name!r}: read = {{...}} holds options of a file's reader; a python source takes none"
+            message = (
+                f"source {self.name!r}: read = {{...}} holds options of a file's reader; a python source takes none"
+            )
             raise ValueError(message)
         if self.query:
             extra = [key for key in ("event_id", "type", "occurred_at", "where", "select") if getattr(self, key)]

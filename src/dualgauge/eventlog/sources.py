@@ -8,14 +8,18 @@ declared ones, and two that only order the import: `_due` (the time by which sou
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
-from dualgauge.eventlog.chain import file_digest
-from dualgauge.eventlog.errors import BadMapping, BadPython, BadRow, NoSuchFile, NoSuchSource, UnknownFormat, WhichSource
+from dualgauge.eventlog.errors import (
+    BadMapping,
+    BadRow,
+    NoSuchFile,
+    NoSuchSource,
+    WhichSource,
+)
+from dualgauge.eventlog.reading import FILE_ORDER, Source, load, matches, raw_rows, reader, told
 from dualgauge.eventlog.settings import ENVELOPE
 from dualgauge.model import literal, quote
 
@@ -25,46 +29,15 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
 
-FILE_ORDER = "file"
-"""Value of `order_by` that keeps the order of the file."""
-
-_READERS = {
-    ".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet",
-    ".jsonl": "read_json", ".ndjson": "read_json", ".json": "read_json",
-}  # fmt: skip
-
 _TIMES = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "DATE", "TIMESTAMP_NS", "TIMESTAMP_S", "TIMESTAMP_MS")
 
 _FIRST_TIME, _END_OF_TIME = "TIMESTAMPTZ '0001-01-01 00:00:00Z'", "TIMESTAMPTZ '9999-12-31 00:00:00Z'"
 """Arrow, Python and Delta's statistics hold the years 1 to 9999 alone."""
 
-_ROWS_IN_A_FILE = 1 << 40
-"""More than any file has: the place among all files is the file's number times this, plus the row."""
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One source with the files it reads now (none for a Python object)."""
-
-    settings: SourceSettings
-    root: Path
-    files: tuple[Path, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The name in the settings."""
-        return self.settings.name
-
-    def label(self, file: Path) -> str:
-        """A file's name in event ids and messages: relative to the project where it lies in it."""
-        return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What the files are now: `{path: sha256}`; empty for a Python object, which has none."""
-        return {self.label(file): file_digest(file) for file in self.files}
-
-
-def choose(sources: Sequence[SourceSettings], root: Path, config: Path, wanted: str | None, *, every: bool) -> list[Source]:
+def choose(
+    sources: Sequence[SourceSettings], root: Path, config: Path, wanted: str | None, *, every: bool
+) -> list[Source]:
     """
     The sources of a call: all of them, one by its name, one by a file that it reads, or the only one.
 
@@ -86,7 +59,7 @@ def choose(sources: Sequence[SourceSettings], root: Path, config: Path, wanted: 
             return [_with_files(one, root)]
     file = Path(wanted).resolve()
     for one in sources:
-        if one.path and file in _matches(one, root):
+        if one.path and file in matches(one, root):
             return [Source(settings=one, root=root, files=(file,))]
     raise NoSuchSource(wanted, [one.name for one in sources], config)
 
@@ -105,8 +78,8 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
         BadMapping: an expression or the query does not fit, naming the columns that there are.
         BadRow: a file cannot be read.
     """
-    _load(engine, source, number)
-    base = _base(source, number)
+    load(engine, source, number)
+    base = raw_rows(source, number)
     settings = source.settings
     available = _available(engine, source, base)
     mapped = _query(base, settings) if settings.query else _row_mapping(base, settings, columns, available)
@@ -125,20 +98,13 @@ def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: in
     """
     for file in source.files:
         try:
-            engine.rows(f"SELECT count(COLUMNS(*)) FROM {_reader(source, file)}")
+            engine.rows(f"SELECT count(COLUMNS(*)) FROM {reader(source, file)}")
         except EngineError as fault:
             return source.label(file), told(fault)
     try:
-        return _misfit(engine, source, columns, _base(source, number, placed=True))
+        return _misfit(engine, source, columns, raw_rows(source, number, placed=not source.settings.query))
     except EngineError:
         return None
-
-
-def told(fault: EngineError) -> str:
-    """An engine's reason in one line, without its advice on options of its reader."""
-    lines = [line.strip() for line in fault.reason.splitlines()]
-    end = next((i for i, line in enumerate(lines) if line.lower().startswith("possible")), len(lines))
-    return ", ".join(line.rstrip(",.") for line in lines[:end] if line)
 
 
 def _misfit(engine: Engine, source: Source, columns: dict[str, str], base: str) -> tuple[str, str] | None:
@@ -150,10 +116,15 @@ def _misfit(engine: Engine, source: Source, columns: dict[str, str], base: str) 
         place = "_file, _row"
     names = _described(engine, source, mapped, ())
     needed = ["event_id", "type", "occurred_at", *(["_order"] if "_order" in names else [])]
-    kinds = {"occurred_at": "TIMESTAMPTZ"} | {name: kind for name, kind in columns.items() if name.lower() in _folded(names)}
+    kinds = {"occurred_at": "TIMESTAMPTZ"} | {
+        name: kind for name, kind in columns.items() if name.lower() in _folded(names)
+    }
     for name in needed:
         for file, row in engine.rows(f"SELECT {place} FROM ({mapped}) WHERE {quote(name)} IS NULL LIMIT 1"):
-            return _place(file, row), f"its {'order_by' if name == '_order' else name} is NULL{_why(engine, settings, base, name, file, row)}"
+            setting = "order_by" if name == "_order" else name
+            expression = "" if settings.query else getattr(settings, setting)
+            found = f"SELECT {expression} FROM ({base}) WHERE _file = {literal(file)} AND _row = {row:d}"
+            return _place(file, row), f"its {setting} is NULL{_failure(engine, found) if expression else ''}"
     for name, kind in kinds.items():
         column, given = quote(name), _folded(names)[name.lower()]
         misfit = f"TRY_CAST({column} AS {kind}) IS NULL"
@@ -168,13 +139,10 @@ def _misfit(engine: Engine, source: Source, columns: dict[str, str], base: str) 
     return None
 
 
-def _why(engine: Engine, settings: SourceSettings, base: str, name: str, file: str, row: int) -> str:
-    """Where a value is NULL only because its expression failed for that row: the failure."""
-    expression = getattr(settings, {"_order": "order_by"}.get(name, name)) if not settings.query else ""
-    if not expression:
-        return ""
+def _failure(engine: Engine, sql: str) -> str:
+    """Why a value is NULL under TRY: what its expression fails with, or nothing where it gives NULL."""
     try:
-        engine.rows(f"SELECT {expression} FROM ({base}) WHERE _file = {literal(file)} AND _row = {row:d}")
+        engine.rows(sql)
     except EngineError as fault:
         return f" ({told(fault)})"
     return ""
@@ -192,109 +160,14 @@ def _folded(names: dict[str, str]) -> dict[str, str]:
 def _with_files(settings: SourceSettings, root: Path) -> Source:
     if settings.python:
         return Source(settings=settings, root=root)
-    files = _matches(settings, root)
+    files = matches(settings, root)
     if not files:
         raise NoSuchFile(settings.name, settings.path)
     return Source(settings=settings, root=root, files=tuple(files))
 
 
-def _matches(settings: SourceSettings, root: Path) -> list[Path]:
-    exact = root / settings.path
-    if exact.is_file():
-        return [exact.resolve()]
-    # The pattern is taken from the setting alone: the project's own folder may have brackets in its name.
-    start, pattern = (Path(exact.anchor), exact.relative_to(exact.anchor)) if Path(settings.path).is_absolute() else (root, settings.path)
-    return sorted({file.resolve() for file in start.glob(str(pattern)) if file.is_file()})
-
-
-def _load(engine: Engine, source: Source, number: int) -> None:
-    """Give a Python object its name in SQL. What can be read only once is kept by the engine, which may spill it."""
-    if not source.settings.python:
-        return
-    given, relation = _python_object(source), _relation(number)
-    if hasattr(given, "__len__"):
-        engine.register(relation, given)
-        return
-    engine.register(f"{relation}_once", given)
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS FROM {quote(f'{relation}_once')}")
-    engine.unregister(f"{relation}_once")
-
-
-def _relation(number: int) -> str:
-    return f"_source_{number}"
-
-
-def _base(source: Source, number: int, *, placed: bool = False) -> str:
-    """The raw rows; `placed`, or where their place may be asked for, with `_file`, `_row` (from 1) and `_at`."""
-    settings = source.settings
-    # Only where it is asked for: numbering costs a pass over the file in one thread.
-    numbered = placed or (not settings.query and (not settings.event_id or settings.order_by == FILE_ORDER))
-    if settings.python:
-        return _numbered(f"FROM {quote(_relation(number))}", "", 0) if numbered else f"SELECT * FROM {quote(_relation(number))}"
-    bodies = [(f"FROM {_reader(source, file)}", source.label(file)) for file in source.files]
-    return " UNION ALL BY NAME ".join(
-        f"({_numbered(body, label, i) if numbered else f'SELECT * {body}'})" for i, (body, label) in enumerate(bodies)
-    )
-
-
-def _numbered(body: str, label: str, number: int) -> str:
-    """DuckDB keeps a file's order under `row_number() OVER ()`, because insertion order is preserved."""
-    return (
-        f"SELECT *, {number * _ROWS_IN_A_FILE:d} + _row AS _at "
-        f"FROM (SELECT *, {literal(label)} AS _file, row_number() OVER () AS _row {body})"
-    )
-
-
-def _reader(source: Source, file: Path) -> str:
-    suffixes = [suffix for suffix in file.suffixes if suffix.lower() != ".gz"]
-    function = _READERS.get(suffixes[-1].lower() if suffixes else "")
-    if function is None:
-        raise UnknownFormat(source.name, file)
-    options = dict(source.settings.read)
-    if function == "read_json":
-        options.setdefault("format", "newline_delimited" if suffixes[-1].lower() != ".json" else "auto")
-    if suffixes[-1].lower() == ".tsv":
-        options.setdefault("delim", "\t")
-    arguments = "".join(f", {name} = {_value(value)}" for name, value in options.items())
-    return f"{function}({literal(str(file))}{arguments})"
-
-
-def _value(value: Any) -> str:
-    """A setting of the reader as SQL."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return repr(value)
-        case list():
-            return "[" + ", ".join(_value(one) for one in value) + "]"
-        case dict():
-            return "{" + ", ".join(f"{literal(str(key))}: {_value(one)}" for key, one in value.items()) + "}"
-        case _:
-            return literal(str(value))
-
-
-def _python_object(source: Source) -> object:
-    reference = source.settings.python
-    module_name, _, name = reference.partition(":")
-    try:
-        found: Any = importlib.import_module(module_name)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except Exception as fault:
-        raise BadPython(source.name, reference, f"cannot be imported ({type(fault).__name__}: {fault})") from fault
-    if callable(found):
-        try:
-            found = found()
-        except Exception as fault:
-            raise BadPython(source.name, reference, f"raised {type(fault).__name__}: {fault}") from fault
-    if not hasattr(found, "__arrow_c_stream__") and type(found).__module__.partition(".")[0] not in {"pandas", "pyarrow"}:
-        raise BadPython(source.name, reference, f"gives a {type(found).__name__}")
-    return found
-
-
 def _query(base: str, settings: SourceSettings) -> str:
-    """The user's query; with `order_by = "file"` its rows keep the order in which it gives them, which is the file's."""
+    """The user's query; with `order_by = "file"` its rows keep the order in which it gives them."""
     place = ", row_number() OVER () AS _at" if settings.order_by == FILE_ORDER else ""
     # The line break ends a comment on the query's last line.
     return f"SELECT *{place} FROM (WITH source AS ({base}) SELECT * FROM ({settings.query.rstrip().rstrip(';')}\n))"
@@ -303,7 +176,7 @@ def _query(base: str, settings: SourceSettings) -> str:
 def _row_mapping(
     base: str, settings: SourceSettings, columns: dict[str, str], available: dict[str, str], *, placed: bool = False
 ) -> str:
-    """The events of a source whose rows are events; `placed`, a failing expression gives NULL, and rows keep their place."""
+    """One event a row; `placed`, an expression that fails gives NULL, and the row's place comes along."""
     event_id = settings.event_id or f"{'_file' if settings.path else literal(settings.name)} || '#' || _row"
     tried = "TRY({})" if placed else "{}"
     wanted = _folded(available).keys() - _folded(settings.select).keys()
@@ -335,12 +208,14 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
         payload = f"json_object({pairs})"
     order = "_at" if settings.order_by == FILE_ORDER else "_order" if "_order" in names else settings.order_by
     due, tie = _due(engine, source, mapped, order)
-    untimely = f"occurred_at IS NULL OR {_outside('occurred_at', 'TIMESTAMPTZ')}" + (f" OR ({order}) IS NULL" if order else "")
+    untimely = f"occurred_at IS NULL OR {_outside('occurred_at', 'TIMESTAMPTZ')}"
+    if order:
+        untimely += f" OR ({order}) IS NULL"
     fields = [
         *(_checked(name, f"{name} IS NULL", f"a row without {name}", ENVELOPE[name]) for name in ("event_id", "type")),
-        _checked("occurred_at", untimely, "a row without occurred_at in the years 1 to 9999, or without order_by", "TIMESTAMPTZ"),
+        _checked("occurred_at", untimely, "a row without occurred_at (years 1 to 9999) or order_by", "TIMESTAMPTZ"),
         f"CAST({payload} AS VARCHAR) AS payload",
-        *(_checked(name, _loses(quote(name), given[name.lower()], kind), f"{name} does not fit into {kind} without loss", kind)
+        *(_checked(name, _loses(quote(name), given[name.lower()], kind), f"{name} does not fit into {kind}", kind)
           if name.lower() in given else f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items()),
         f"{due} AS _due",
         f"{tie} AS _tie",
@@ -361,7 +236,7 @@ def _outside(column: str, kind: str) -> str:
 
 
 def _loses(column: str, given: str, kind: str) -> str:
-    """A condition: an exact number would be rounded. (A DOUBLE has no exact digits, so it may become a DECIMAL.)"""
+    """A condition: an exact number would be rounded. A DOUBLE has no exact digits, so it may become a DECIMAL."""
     exact = kind == "BIGINT" or (kind.startswith("DECIMAL") and given.startswith("DECIMAL"))
     if exact and given.startswith(("DECIMAL", "DOUBLE", "FLOAT")) and given.replace(" ", "") != kind:
         return f"{column} <> TRY_CAST({column} AS {kind})"
@@ -394,7 +269,7 @@ def _available(engine: Engine, source: Source, base: str) -> dict[str, str]:
     except BadMapping as fault:
         for file in source.files:
             try:
-                engine.columns(f"SELECT * FROM {_reader(source, file)}")
+                engine.columns(f"SELECT * FROM {reader(source, file)}")
             except BadValue as why:
                 raise BadRow(source.name, source.label(file), told(why)) from why
             except EngineError:

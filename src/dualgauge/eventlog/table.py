@@ -14,7 +14,6 @@ import os
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
@@ -32,6 +31,7 @@ from dualgauge.model import START, Position, canonical_json, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from dualgauge.eventlog.settings import LogSettings
     from dualgauge.ledger.ledger import Ledger
@@ -70,12 +70,18 @@ class Head:
         """The commit metadata that says this."""
         return {
             KEY: canonical_json(
-                {"first": self.first, "last": self.last, "rows": self.rows, "chain": self.chain, "cursors": self.cursors}
+                {
+                    "first": self.first,
+                    "last": self.last,
+                    "rows": self.rows,
+                    "chain": self.chain,
+                    "cursors": self.cursors,
+                }
             )
         }
 
 
-class Behind(Exception):  # noqa: N818  (a signal between this room's functions, never seen outside)
+class Behind(Exception):
     """Another writer committed first; read the head again."""
 
 
@@ -151,7 +157,7 @@ class EventLog:
         if upto < self.head().last:
             bounds.append(f"position <= {upto:d}")
         where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
-        return f"SELECT {chosen} FROM ({body}){where}"  # noqa: S608  (names quoted, numbers formatted)
+        return f"SELECT {chosen} FROM ({body}){where}"
 
     def create(self) -> None:
         """
@@ -164,7 +170,11 @@ class EventLog:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._table = DeltaTable.create(
-                    str(self.path), _schema(self.settings.all_columns), mode="ignore", name=KEY, configuration=CONFIGURATION
+                    str(self.path),
+                    _schema(self.settings.all_columns),
+                    mode="ignore",
+                    name=KEY,
+                    configuration=CONFIGURATION,
                 )
             except DeltaError:
                 # Another process created it at the same time; if not, this raises again.
@@ -201,7 +211,11 @@ class EventLog:
         first, last = Position(head.last + 1), Position(head.last + rows)
         digest = file_digest(staged)
         new = Head(
-            last=last, first=first, rows=rows, chain=link(head.chain, first, last, digest), cursors={**head.cursors, **cursors}
+            last=last,
+            first=first,
+            rows=rows,
+            chain=link(head.chain, first, last, digest),
+            cursors={**head.cursors, **cursors},
         )
         name = f"events-{first:016d}-{last:016d}-{token(staged)}.parquet"
         final = self.path / name
@@ -220,7 +234,7 @@ class EventLog:
         try:
             self._table.create_write_transaction([action], "append", self._table.schema(), commit_properties=properties)
         except CommitFailedError as fault:
-            os.replace(final, staged)
+            final.replace(staged)
             raise Behind from fault
         # This may already see what another writer appended behind us, so the head is read again.
         self.refresh()
@@ -274,7 +288,9 @@ class EventLog:
         said = [json.loads(entry[KEY]) for entry in self._table.history() if KEY in entry]
         heads: dict[int, Head] = {}
         for one in reversed(said):
-            heads.setdefault(one["last"], Head(**{**one, "last": Position(one["last"]), "first": Position(one["first"])}))
+            heads.setdefault(
+                one["last"], Head(**{**one, "last": Position(one["last"]), "first": Position(one["first"])})
+            )
         return [head for head in heads.values() if head.rows and head.last <= upto]
 
     def _read_head(self) -> Head:
@@ -351,7 +367,7 @@ def _make_durable(staged: Path, final: Path) -> None:
     """Flush the file, move it into place, flush the folder: a commit must not name a file that a crash can lose."""
     with staged.open("rb") as file:
         os.fsync(file.fileno())
-    os.replace(staged, final)
+    staged.replace(final)
     folder = os.open(final.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -373,9 +389,13 @@ def _statistics(path: Path, rows: int) -> dict[str, Any]:
         "numRecords": rows,
         "minValues": {name: _plain(value) for name, value in low.items()},
         # Delta keeps milliseconds: the upper bound is rounded up, or readers would skip a file that they need.
-        "maxValues": {name: _plain(value + ALMOST if isinstance(value, datetime) else value) for name, value in high.items()},
+        "maxValues": {
+            name: _plain(value + ALMOST if isinstance(value, datetime) else value) for name, value in high.items()
+        },
     }
 
 
-def _plain(value: Any) -> Any:
-    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z") if hasattr(value, "isoformat") else value
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value

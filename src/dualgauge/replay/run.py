@@ -59,7 +59,11 @@ def is_current(store: Store, view: ViewDefinition, position: Position) -> int | 
     """The number of the served build, where it was made from this text and is at this position."""
     number = store.served(view.side).get(view.name)
     for one in store.checkpoints(view.side):
-        if (one.view, one.build) == (view.name, number) and one.definition_hash == view.hash and one.position == position:
+        if (
+            (one.view, one.build) == (view.name, number)
+            and one.definition_hash == view.hash
+            and one.position == position
+        ):
             return one.build
     return None
 
@@ -108,7 +112,7 @@ def _one(engine: Engine, store: Store, plan: Plan, position: Position, *, force:
         total = engine.row(f"SELECT count(*) FROM {ANSWER}")[0]
         with store.load(shape_of(view), view.hash, view.text, position) as loading:
             resumed_at = loading.rows
-            _load(engine, store, view, loading, total, progress)
+            _load(engine, store, view, loading, total=total, progress=progress)
             loading.finish()
             return Replayed(
                 view.name, view.side, loading.build, position,
@@ -120,11 +124,13 @@ def _one(engine: Engine, store: Store, plan: Plan, position: Position, *, force:
         engine.execute(f"DROP TABLE IF EXISTS {ANSWER}")
 
 
-def _load(engine: Engine, store: Store, view: ViewDefinition, loading: Loading, total: int, progress: Progress) -> None:
+def _load(
+    engine: Engine, store: Store, view: ViewDefinition, loading: Loading, *, total: int, progress: Progress
+) -> None:
     """Load the answer in key order, each chunk sized so that its transaction stays short."""
     bound = ", ".join(bound_columns(view.label, dict(view.columns), store.dialect))
     key = ", ".join(quote(column) for column in view.key)
-    query = f"SELECT {bound}, {quote(POSITION)} FROM {ANSWER} ORDER BY {key} OFFSET {loading.rows:d}"  # noqa: S608
+    query = f"SELECT {bound}, {quote(POSITION)} FROM {ANSWER} ORDER BY {key} OFFSET {loading.rows:d}"
     size, pending = FIRST_CHUNK, []
     progress(f"{view.label}: loading", loading.rows, total)
     for batch in engine.batches(query):
@@ -157,15 +163,27 @@ def _check_keys(engine: Engine, view: ViewDefinition) -> None:
     found = engine.rows(f"SELECT {sample}, count(*) OVER () FROM {ANSWER} WHERE {nulls} LIMIT 1")
     if found:
         *values, count = found[0]
-        raise BadKeys(view.label, view.key, f"{plural(count, 'row')} {'has' if count == 1 else 'have'} a NULL", _sample(view, values))
+        raise BadKeys(
+            view.label,
+            view.key,
+            f"{plural(count, 'row')} {'has' if count == 1 else 'have'} a NULL",
+            _sample(view, values),
+        )
     found = engine.rows(
         f"SELECT {sample}, count(*) OVER () FROM (SELECT {key} FROM {ANSWER} GROUP BY {key} HAVING count(*) > 1) "
         f"ORDER BY {key} LIMIT 1"
     )
     if found:
         *values, count = found[0]
-        raise BadKeys(view.label, view.key, f"{plural(count, 'key')} {'is' if count == 1 else 'are'} there more than once", _sample(view, values))
+        raise BadKeys(
+            view.label,
+            view.key,
+            f"{plural(count, 'key')} {'is' if count == 1 else 'are'} there more than once",
+            _sample(view, values),
+        )
 
 
 def _sample(view: ViewDefinition, values: Sequence[object]) -> str:
-    return listed(f"{column} = {'NULL' if value is None else value}" for column, value in zip(view.key, values, strict=True))
+    return listed(
+        f"{column} = {'NULL' if value is None else value}" for column, value in zip(view.key, values, strict=True)
+    )

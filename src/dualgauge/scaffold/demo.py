@@ -74,6 +74,6 @@ def _settings(file: Path) -> str:
     tool = tomlkit.parse(file.read_text(encoding="utf-8"))["tool"]
     made, kept = tomlkit.document(), tomlkit.table(is_super_table=True)
     for name in TABLES:
-        kept.append(name, tool[name])  # type: ignore[index]
+        kept.append(name, tool[name])
     made.append("tool", kept)
     return tomlkit.dumps(made)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class SqliteLoading:
     """A build that this process loads. Its rows come in key order, so that a killed load goes on after the last one."""
 
-    def __init__(self, engine: sa.Engine, shape: Shape, table: sa.Table, build: int, epoch: int, target: Position, rows: int) -> None:
+    def __init__(
+        self, engine: sa.Engine, shape: Shape, table: sa.Table, *, build: int, epoch: int, target: Position, rows: int
+    ) -> None:
         self._engine = engine
         self._shape = shape
         self._table = table
@@ -35,6 +37,8 @@ class SqliteLoading:
 
     def append(self, rows: Sequence[Row]) -> None:
         """Load more rows in one transaction; see the port."""
+        if not rows:
+            return
         side, view = self._shape.side, self._shape.view
         with writing(self._engine) as connection:
             # The fencing token first: whoever lost the build must not write one row more.
@@ -43,7 +47,9 @@ class SqliteLoading:
                 connection.exec_driver_sql(self._statement, list(rows))
             except sa.exc.IntegrityError as fault:
                 # Apart in the engine, one in the store: JSON keys that differ in blanks only.
-                raise BadKeys(self._shape.label, self._shape.key, "two keys are one once stored", str(fault.orig)) from fault
+                raise BadKeys(
+                    self._shape.label, self._shape.key, "two keys are one once stored", str(fault.orig)
+                ) from fault
             control.record_load(connection, side, view, self.rows + len(rows))
         self.rows += len(rows)
 
@@ -80,12 +86,12 @@ def begin(engine: sa.Engine, shape: Shape, definition_hash: str, text: str, targ
             if hashes.get(load.build) == definition_hash and load.target == target:
                 epoch = control.take_over(connection, side, view, load.build)
                 table = builds.clone(connection, side, view, load.build)
-                return SqliteLoading(engine, shape, table, load.build, epoch, target, load.rows)
+                return SqliteLoading(engine, shape, table, build=load.build, epoch=epoch, target=target, rows=load.rows)
             builds.drop(connection, side, view, [load.build])
-        new = control.add_build(connection, side, view, definition_hash, text, target)
+        new = control.add_build(connection, side, view, definition_hash=definition_hash, text=text, target=target)
         table = builds.clone(connection, side, view, new.build)
         builds.create_table(connection, table)
-        return SqliteLoading(engine, shape, table, new.build, new.epoch, target, 0)
+        return SqliteLoading(engine, shape, table, build=new.build, epoch=new.epoch, target=target, rows=0)
 
 
 class SqliteSnapshot:

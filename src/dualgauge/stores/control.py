@@ -110,7 +110,9 @@ def served(connection: sa.Connection, side: Side) -> dict[str, int]:
     return {row.view: row.build for row in connection.execute(sa.select(table))}
 
 
-def add_build(connection: sa.Connection, side: Side, view: str, definition_hash: str, text: str, target: Position) -> Checkpoint:
+def add_build(
+    connection: sa.Connection, side: Side, view: str, *, definition_hash: str, text: str, target: Position
+) -> Checkpoint:
     """Number a new build, unique in its side, with a checkpoint of its own and a load that begins."""
     table, _, replay, last_build = tables(side)
     given = [connection.execute(sa.select(sa.func.max(one.c.build))).scalar_one() for one in (last_build, table)]
@@ -166,9 +168,7 @@ def record_load(connection: sa.Connection, side: Side, view: str, rows: int) -> 
 def finish(connection: sa.Connection, side: Side, view: str, build: int, position: Position) -> None:
     """Move the checkpoint to the position that the rows are applied to."""
     table, _, replay, _ = tables(side)
-    connection.execute(
-        table.update().where(table.c.view == view, table.c.build == build).values(position=position)
-    )
+    connection.execute(table.update().where(table.c.view == view, table.c.build == build).values(position=position))
     connection.execute(replay.delete().where(replay.c.view == view))
 
 

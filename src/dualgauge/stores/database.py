@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,8 @@ from dualgauge.model import Side, listed, literal
 from dualgauge.stores.errors import NotADatabase, StoreHeld, StoreRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from dualgauge.errors import DualgaugeError
 
 WAIT_SECONDS = 30.0
@@ -87,7 +88,7 @@ class Opened:
             case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
                 return NotADatabase(path, str(fault))
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
-                return StoreRefused(path, str(fault))
+                return StoreRefused(path, str(fault).partition(": file:")[0])
         return None
 
 
@@ -118,13 +119,15 @@ def _attach(raw: sqlite3.Connection, opened: Opened, *, create: bool) -> None:
 def holders(file: Path) -> list[int]:
     """The processes that hold a file for writing, where the system tells (Linux)."""
     try:
-        inodes = {os.stat(f"{file}{suffix}").st_ino for suffix in ("", "-shm") if os.path.exists(f"{file}{suffix}")}
+        both = (file, file.with_name(f"{file.name}-shm"))
+        inodes = {one.stat().st_ino for one in both if one.exists()}
         fields = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
     except OSError:
         return []
     # 7: POSIX  ADVISORY  WRITE 1234 08:01:5678 120 120
     return sorted(
-        {int(one[4]) for one in fields if one[3:4] == ["WRITE"] and int(one[5].rpartition(":")[2]) in inodes} - {os.getpid()}
+        {int(one[4]) for one in fields if one[3:4] == ["WRITE"] and int(one[5].rpartition(":")[2]) in inodes}
+        - {os.getpid()}
     )
 
 

@@ -34,8 +34,8 @@ class BadKeys(DataError):
     def __init__(self, view: str, key: Sequence[str], problem: str, sample: str) -> None:
         self.view, self.key, self.problem, self.sample = view, tuple(key), problem, sample
         super().__init__(
-            f"view {view}: {problem} in its key ({listed(key)}), for example {sample}; a key is never NULL and is there once: "
-            "filter or group the rows in the view's SELECT, or choose another key; readers keep the build before"
+            f"view {view}: {problem} in its key ({listed(key)}), for example {sample}; a key is never NULL and is there "
+            "once: filter or group the rows in the view's SELECT, or choose another key; readers keep the build before"
         )
 
 
@@ -45,7 +45,8 @@ class MissingShape(ConflictError):
     def __init__(self, views: Sequence[str]) -> None:
         self.views = tuple(views)
         super().__init__(
-            f"the store's shapes are not those of the views: {listed(views)}; with [tool.dualgauge.store] migrate = \"manual\" "
+            f"the store's shapes are not those of the views: {listed(views)}; with [tool.dualgauge.store] migrate = "
+            '"manual" '
             "the revision is yours: write it, read it, and apply it",
             next_steps=(
                 NextStep("dualgauge migrate revision", "write the missing revision"),
@@ -94,8 +95,8 @@ class StoreRefused(DualgaugeError):
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(
-            f"{path} cannot be used: {reason}; nothing was written: see that you may write the file and its folder (a read "
-            "needs that too) and that the disk has room, or set [tool.dualgauge.store] url to another place"
+            f"{path} cannot be used: {reason}; nothing was written: see that you may write the file and its folder (a "
+            "read needs that too) and that the disk has room, or set [tool.dualgauge.store] url to another place"
         )
 
 

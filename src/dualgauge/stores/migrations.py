@@ -22,9 +22,8 @@ from alembic import command
 from alembic.autogenerate import produce_migrations
 from alembic.config import Config
 from alembic.operations import ops
-from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
@@ -34,6 +33,8 @@ from dualgauge.stores.shapes import include_name, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from alembic.runtime.environment import EnvironmentContext
 
     from dualgauge.stores.database import Databases
     from dualgauge.stores.shapes import Shape
@@ -255,5 +256,5 @@ def _described(found: Iterable[ops.MigrateOperation]) -> Iterable[str]:
         yield f"{verb} {getattr(one, 'schema', '') or ''}.{name}{f'.{column}' if column else ''}"
 
 
-def _path(script: Any) -> Path:
+def _path(script: Script) -> Path:
     return Path(script.path)

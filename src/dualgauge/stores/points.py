@@ -125,7 +125,9 @@ class Reader:
         return version
 
 
-def _value(view: str, names: Sequence[str], column: sa.Column[Any], text: str) -> object:
+def _value(  # noqa: PLR0911  (one row a type reads best)
+    view: str, names: Sequence[str], column: sa.Column[Any], text: str
+) -> object:
     """A key's part as its column stores it."""
     try:
         match column.type:

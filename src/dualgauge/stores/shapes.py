@@ -6,13 +6,16 @@ Shapes: a view's columns, key and indexes as an empty table, owned by an ordinar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from dualgauge.model import Side
 from dualgauge.stores.types import store_type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 SUFFIX = "__shape"
 

@@ -58,7 +58,9 @@ def store_type(view: str, column: str, kind: str) -> StoreType:
     if row is None:
         advice = _ADVICE.get(kind.partition("(")[0], "cast it to VARCHAR or another plain type")
         if kind.endswith("]") or kind.startswith("STRUCT("):
-            advice = "a LIST or STRUCT holds no BLOB, and nothing that a store cannot hold by itself: cast what is inside"
+            advice = (
+                "a LIST or STRUCT holds no BLOB, and nothing that a store cannot hold by itself: cast what is inside"
+            )
         raise NoStoreType(view, column, kind, advice)
     return row
 
@@ -68,10 +70,10 @@ def _find(kind: str) -> StoreType | None:
         return _PLAIN[kind]
     if match := _DECIMAL.fullmatch(kind):
         return _decimal(kind, int(match[1]), int(match[2]))
-    if kind.startswith("ENUM("):
-        return _text(kind, sa.Text())
     if kind.endswith("]") or kind.startswith("STRUCT("):
         return _json(kind) if all(_nests(one) for one in _inner(kind)) else None
+    if kind.startswith("ENUM("):
+        return _text(kind, sa.Text())
     return None
 
 
@@ -123,26 +125,29 @@ def _back(kind: str) -> Callable[[Expression], Expression]:
 
 
 def _integer(kind: str) -> StoreType:
-    return StoreType(
-        kind, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), "int64", _same, _back(kind), _same
-    )
+    return StoreType(kind, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), "int64", _same, _back(kind), _same)
 
 
 def _wide_integer(kind: str) -> StoreType:
     def checked(expression: str, column: str) -> str:
         outside = f"{expression} NOT BETWEEN -9223372036854775808 AND 9223372036854775807"
-        return _refuse(outside, f"CAST({expression} AS BIGINT)", column, "holds a number beyond 64 bits; cast it to DOUBLE or VARCHAR")
+        return _refuse(
+            outside,
+            f"CAST({expression} AS BIGINT)",
+            column,
+            "holds a number beyond 64 bits; cast it to DOUBLE or VARCHAR",
+        )
 
-    return StoreType(
-        kind, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), "int64", checked, _back(kind), checked
-    )
+    return StoreType(kind, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), "int64", checked, _back(kind), checked)
 
 
 def _double(kind: str) -> StoreType:
     def sqlite(expression: str, column: str) -> str:
         # Adding 0.0 turns -0.0 into 0.0: the two are equal, and must not differ in the store.
         value = f"CAST({expression} AS DOUBLE) + 0.0"
-        return _refuse(f"isnan({expression})", value, column, "is NaN, which SQLite would keep as NULL; use nullif or a CASE")
+        return _refuse(
+            f"isnan({expression})", value, column, "is NaN, which SQLite would keep as NULL; use nullif or a CASE"
+        )
 
     return StoreType(kind, sa.Double(), "float64", sqlite, _back(kind), lambda e, _c: f"CAST({e} AS DOUBLE) + 0.0")
 
@@ -173,7 +178,9 @@ def _text(kind: str, alembic: sa.types.TypeEngine[Any]) -> StoreType:
 
     def postgresql(expression: str, column: str) -> str:
         value = text(expression, column)
-        return _refuse(f"contains({value}, chr(0))", value, column, "holds a NUL character, which PostgreSQL cannot; use replace")
+        return _refuse(
+            f"contains({value}, chr(0))", value, column, "holds a NUL character, which PostgreSQL cannot; use replace"
+        )
 
     return StoreType(kind, alembic, "string", text, _back(kind), postgresql)
 
@@ -182,7 +189,12 @@ def _time(kind: str, alembic: sa.types.TypeEngine[Any], text: str, back: str, zo
     def checked(expression: str, column: str) -> str:
         value = text.format(expression)
         if kind == "TIME":
-            return _refuse(f"{expression} = TIME '24:00:00'", value, column, "holds 24:00:00, which is no time of a day; use a CASE")
+            return _refuse(
+                f"{expression} = TIME '24:00:00'",
+                value,
+                column,
+                "holds 24:00:00, which is no time of a day; use a CASE",
+            )
         year = f"(NOT isfinite({expression}) OR year({expression}) NOT BETWEEN 1 AND 9999)"
         return _refuse(year, value, column, "holds a time outside the years 1 to 9999; use nullif or a CASE")
 
@@ -190,7 +202,7 @@ def _time(kind: str, alembic: sa.types.TypeEngine[Any], text: str, back: str, zo
         # Without its zone, the text would be read in the zone of the server's session.
         return f"{checked(expression, column)} || '{zone}'" if zone else checked(expression, column)
 
-    return StoreType(kind, alembic, "string", checked, lambda e: back.format(e), postgresql)
+    return StoreType(kind, alembic, "string", checked, back.format, postgresql)
 
 
 def _json(kind: str) -> StoreType:
@@ -208,7 +220,8 @@ def _json(kind: str) -> StoreType:
 
 _PLAIN: dict[str, StoreType] = {
     "BOOLEAN": StoreType("BOOLEAN", sa.Boolean(), "int64", _same, _back("BOOLEAN"), _same),
-    **{kind: _integer(kind) for kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")},
+    **{kind: _integer(kind) for kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")},
+    **{kind: _integer(kind) for kind in ("UTINYINT", "USMALLINT", "UINTEGER")},
     **{kind: _wide_integer(kind) for kind in ("UBIGINT", "HUGEINT", "UHUGEINT")},
     "FLOAT": _double("FLOAT"),
     "DOUBLE": _double("DOUBLE"),
@@ -220,7 +233,7 @@ _PLAIN: dict[str, StoreType] = {
     ),
     "BLOB": StoreType("BLOB", sa.LargeBinary(), "binary", _same, _back("BLOB"), _same),
     "DATE": _time("DATE", sa.Date(), "CAST({} AS VARCHAR)", "CAST({} AS DATE)"),
-    "TIME": _time("TIME", sa.Time(), f"strftime(DATE '2000-01-01' + {{}}, '%H:%M:%S.%f')", "CAST({} AS TIME)"),
+    "TIME": _time("TIME", sa.Time(), "strftime(DATE '2000-01-01' + {}, '%H:%M:%S.%f')", "CAST({} AS TIME)"),
     **{
         kind: _time(kind, sa.DateTime(), f"strftime({{}}, {_STAMP})", f"CAST({{}} AS {kind})")
         for kind in ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS")

@@ -29,7 +29,7 @@ from dualgauge.views.errors import (
     ViewError,
 )
 from dualgauge.views.header import Header, parse
-from dualgauge.views.lexer import bare, tokens
+from dualgauge.views.lexer import bare, plain, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -178,7 +178,7 @@ def _affected_by_binds(engine: Engine, header: Header, file: Path, event_columns
 def _one_select(text: str, file: Path) -> exp.Expr | None:
     """Refuse what makes a view anything but a function of the log; None where sqlglot cannot tell."""
     try:
-        statements = [one for one in sqlglot.parse(bare(text), dialect="duckdb") if one is not None]
+        statements = [one for one in sqlglot.parse(plain(text), dialect="duckdb") if one is not None]
     except sqlglot.errors.SqlglotError:
         # DuckDB parses it next, and its words on a syntax error are the ones its users know.
         return None

@@ -92,6 +92,21 @@ def bare(text: str) -> str:
     return text.rstrip()
 
 
+def plain(text: str) -> str:
+    """
+    The statement of a text with one blank for each comment or gap, for a parser that stumbles over comments.
+
+    Raises:
+        ValueError: as `tokens`.
+    """
+    written, end = "", 0
+    for token in tokens(bare(text)):
+        gap = " " if written and token.start > end else ""
+        end = token.start + len(token.text)
+        written += gap + text[token.start : end]
+    return written
+
+
 def split(text: str) -> list[str]:
     """A list of expressions, split at the commas that stand outside parentheses and quotes."""
     found = tokens(text)

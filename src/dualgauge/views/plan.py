@@ -16,7 +16,7 @@ from sqlglot import expressions as exp
 from dualgauge.engines.errors import EngineError
 from dualgauge.model import quote
 from dualgauge.views.definition import EVENTS
-from dualgauge.views.lexer import bare, tokens
+from dualgauge.views.lexer import bare, plain, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ class Plan:
 
 def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str]) -> Plan:
     """Derive a view's plan. The engine must know an (empty) `events`, as `define` leaves it."""
-    whole = sqlglot.parse_one(bare(view.text), dialect="duckdb")
+    whole = sqlglot.parse_one(plain(view.text), dialect="duckdb")
     tree = whole if isinstance(whole, exp.Select) else None
     main = _main_events(tree) if tree is not None else None
     position_sql = _with_position(engine, view, tree, main) if tree is not None and main is not None else None
@@ -167,10 +167,13 @@ def _with_position(engine: Engine, view: ViewDefinition, tree: exp.Select, alias
     column = f"{quote(alias)}.position"
     added = f"max({column})" if grouped else column
     text = bare(view.text)
-    place = next((token.start for token in tokens(text) if token.text == "from" and token.depth == 0), None)
-    if place is None:
+    found = tokens(text)
+    at = next((at for at, token in enumerate(found) if token.text == "from" and token.depth == 0), 0)
+    if not at:
         return None
-    before = text[:place].rstrip().removesuffix(",")
+    place = found[at].start
+    # A comma may stand behind the last column.
+    before = text[: found[at - 1].start if found[at - 1].text == "," else place].rstrip()
     # The line break ends a comment that may stand before FROM.
     sql = f"{before}\n, {added} AS {POSITION}\n{text[place:]}"
     try:

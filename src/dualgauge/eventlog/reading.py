@@ -1,0 +1,166 @@
+"""
+What a source reads: its files, or a Python object, as raw rows in SQL.
+
+Rows keep the order of their file, and can be numbered in it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dualgauge.eventlog.chain import file_digest
+from dualgauge.eventlog.errors import BadPython, UnknownFormat
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from dualgauge.engines.duck import Engine
+    from dualgauge.engines.errors import EngineError
+    from dualgauge.eventlog.settings import SourceSettings
+
+FILE_ORDER = "file"
+"""Value of `order_by` that keeps the order of the file."""
+
+_READERS = {
+    ".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet",
+    ".jsonl": "read_json", ".ndjson": "read_json", ".json": "read_json",
+}  # fmt: skip
+
+_ROWS_IN_A_FILE = 1 << 40
+"""More than any file has: the place among all files is the file's number times this, plus the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source with the files it reads now (none for a Python object)."""
+
+    settings: SourceSettings
+    root: Path
+    files: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name in the settings."""
+        return self.settings.name
+
+    def label(self, file: Path) -> str:
+        """A file's name in event ids and messages: relative to the project where it lies in it."""
+        return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What the files are now: `{path: sha256}`; empty for a Python object, which has none."""
+        return {self.label(file): file_digest(file) for file in self.files}
+
+
+def matches(settings: SourceSettings, root: Path) -> list[Path]:
+    """The files that a source's path matches now, by name."""
+    exact = root / settings.path
+    if exact.is_file():
+        return [exact.resolve()]
+    # The pattern is taken from the setting alone: the project's own folder may have brackets in its name.
+    start, pattern = root, settings.path
+    if Path(settings.path).is_absolute():
+        start, pattern = Path(exact.anchor), str(exact.relative_to(exact.anchor))
+    return sorted({file.resolve() for file in start.glob(pattern) if file.is_file()})
+
+
+def load(engine: Engine, source: Source, number: int) -> None:
+    """Give a Python object its name in SQL. What can be read only once is kept by the engine, which may spill it."""
+    if not source.settings.python:
+        return
+    given, relation = _python_object(source), _relation(number)
+    if hasattr(given, "__len__"):
+        engine.register(relation, given)
+        return
+    engine.register(f"{relation}_once", given)
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS FROM {quote(f'{relation}_once')}")
+    engine.unregister(f"{relation}_once")
+
+
+def _relation(number: int) -> str:
+    return f"_source_{number}"
+
+
+def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
+    """The raw rows; `placed`, or where their place may be asked for, with `_file`, `_row` (from 1) and `_at`."""
+    settings = source.settings
+    # Only where it is asked for: numbering costs a pass over the file in one thread.
+    numbered = placed or (not settings.query and (not settings.event_id or settings.order_by == FILE_ORDER))
+    bodies = [(f"FROM {reader(source, file)}", source.label(file)) for file in source.files]
+    if settings.python:
+        bodies = [(f"FROM {quote(_relation(number))}", "")]
+    return " UNION ALL BY NAME ".join(
+        f"({_numbered(body, label, i) if numbered else f'SELECT * {body}'})" for i, (body, label) in enumerate(bodies)
+    )
+
+
+def _numbered(body: str, label: str, number: int) -> str:
+    """DuckDB keeps a file's order under `row_number() OVER ()`, because insertion order is preserved."""
+    return (
+        f"SELECT *, {number * _ROWS_IN_A_FILE:d} + _row AS _at "
+        f"FROM (SELECT *, {literal(label)} AS _file, row_number() OVER () AS _row {body})"
+    )
+
+
+def reader(source: Source, file: Path) -> str:
+    """
+    A file as DuckDB's reader of its format, with the source's options.
+
+    Raises:
+        UnknownFormat: the file's ending says nothing.
+    """
+    suffixes = [suffix for suffix in file.suffixes if suffix.lower() != ".gz"]
+    function = _READERS.get(suffixes[-1].lower() if suffixes else "")
+    if function is None:
+        raise UnknownFormat(source.name, file)
+    options = dict(source.settings.read)
+    if function == "read_json":
+        options.setdefault("format", "newline_delimited" if suffixes[-1].lower() != ".json" else "auto")
+    if suffixes[-1].lower() == ".tsv":
+        options.setdefault("delim", "\t")
+    arguments = "".join(f", {name} = {_value(value)}" for name, value in options.items())
+    return f"{function}({literal(str(file))}{arguments})"
+
+
+def _value(value: object) -> str:
+    """A setting of the reader as SQL."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case list():
+            return "[" + ", ".join(_value(one) for one in value) + "]"
+        case dict():
+            return "{" + ", ".join(f"{literal(str(key))}: {_value(one)}" for key, one in value.items()) + "}"
+        case _:
+            return literal(str(value))
+
+
+def _python_object(source: Source) -> object:
+    reference = source.settings.python
+    module_name, _, name = reference.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except Exception as fault:
+        raise BadPython(source.name, reference, f"cannot be imported ({type(fault).__name__}: {fault})") from fault
+    if callable(found):
+        try:
+            found = found()
+        except Exception as fault:
+            raise BadPython(source.name, reference, f"raised {type(fault).__name__}: {fault}") from fault
+    library = type(found).__module__.partition(".")[0]
+    if not hasattr(found, "__arrow_c_stream__") and library not in {"pandas", "pyarrow"}:
+        raise BadPython(source.name, reference, f"gives a {type(found).__name__}")
+    return found
+
+
+def told(fault: EngineError) -> str:
+    """An engine's reason in one line, without its advice on options of its reader."""
+    lines = [line.strip() for line in fault.reason.splitlines()]
+    end = next((i for i, line in enumerate(lines) if line.lower().startswith("possible")), len(lines))
+    return ", ".join(line.rstrip(",.") for line in lines[:end] if line)

@@ -1,0 +1,372 @@
+"""The type table, both ways and for every row of it: DuckDB -> Alembic -> SQLite and PostgreSQL -> back."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dualgauge.engines.duck import Engine, open_engine
+from dualgauge.engines.errors import BadValue
+from dualgauge.model import Side, quote
+from dualgauge.stores.errors import NoStoreType
+from dualgauge.stores.shapes import Shape, metadata
+from dualgauge.stores.types import TYPES, bound_columns, store_type
+
+if TYPE_CHECKING:
+    import datetime as dt
+    import uuid
+    from collections.abc import Iterator, Sequence
+
+COLUMN = "the column"
+ARROW = {"int64": pa.int64(), "float64": pa.float64(), "string": pa.string(), "binary": pa.binary()}
+
+LONGEST = 'STRUCT(b INTEGER, "a c" VARCHAR, deep STRUCT("x""y, z(" DOUBLE[], t TIMESTAMP))'
+
+# Type as DESCRIBE writes it -> values as DuckDB expressions. Every row of the table is here, every edge that it has.
+VALUES: dict[str, list[str]] = {
+    "BOOLEAN": ["true", "false"],
+    "TINYINT": ["-128", "0", "127"],
+    "SMALLINT": ["-32768", "32767"],
+    "INTEGER": ["-2147483648", "2147483647"],
+    "BIGINT": ["-9223372036854775808", "-1", "0", "9223372036854775807"],
+    "UTINYINT": ["0", "255"],
+    "USMALLINT": ["65535"],
+    "UINTEGER": ["4294967295"],
+    "UBIGINT": ["0", "9223372036854775807"],
+    "HUGEINT": ["-9223372036854775808", "0", "9223372036854775807"],
+    "UHUGEINT": ["0", "9223372036854775807"],
+    "FLOAT": ["0.1", "-1.5", "3.4028234e38", "1e-45", "'inf'", "'-inf'"],
+    "DOUBLE": ["0.1", "1e308", "-5e-324", "0.30000000000000004", "'inf'", "'-inf'", "2.0", "9007199254740993"],
+    "VARCHAR": [
+        "''", "'it''s \"quoted\" ; -- %s ? :x'", "'a' || chr(0) || 'b'", "'🚆 é e\u0301'", "'  '",
+        "'1.50'", "'NULL'",
+    ],
+    "UUID": ["'6f9619ff-8b86-d011-b42d-00c04fc964ff'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
+    "JSON": ["'{\"b\":1,\"a\":[null,\"x\",1.5,true]}'", "'null'", "'\"text\"'", "'[]'"],
+    "BLOB": ["''", "'\\x00\\xFF\\x27'"],
+    "DATE": ["'0001-01-01'", "'1969-12-31'", "'2024-02-29'", "'9999-12-31'"],
+    "TIME": ["'00:00:00'", "'23:59:59.999999'"],
+    "TIMESTAMP": [
+        "'0001-01-01'", "'1969-12-31 23:59:59.999999'", "'2024-02-29 12:00:00.000001'",
+        "'9999-12-31 23:59:59.999999'",
+    ],
+    "TIMESTAMP_S": ["'2024-02-29 12:00:01'"],
+    "TIMESTAMP_MS": ["'2024-02-29 12:00:01.001'"],
+    "TIMESTAMP WITH TIME ZONE": [
+        "'0001-01-01 00:00:00+00'", "'2024-03-31 02:30:00.123456+02'",
+        "'9999-12-31 23:59:59.999999+00'",
+    ],
+    "DECIMAL(4,2)": ["0.00", "-99.99", "0.10"],
+    "DECIMAL(15,0)": ["999999999999999", "-999999999999999"],
+    "DECIMAL(15,15)": ["0.123456789012345", "-0.999999999999999"],
+    "DECIMAL(18,3)": ["999999999999.999", "-0.001"],
+    "DECIMAL(38,2)": ["9999999999999.99", "-12.30"],
+    "DECIMAL(38,20)": ["0.00000999999999999999", "-0.00000000000000000001", "0"],
+    "DECIMAL(38,38)": ["0.00000000000000000000000999999999999999"],
+    "ENUM('a', 'it''s')": ["'a'", "'it''s'"],
+    "INTEGER[]": ["[]", "[1, NULL, 3]"],
+    "INTEGER[3]": ["[1, NULL, 3]"],
+    "VARCHAR[]": ["['NaN', 'Infinity', '\"NaN\"', '\\', 'é' || chr(0)]"],
+    "DOUBLE[]": ["[0.1, 1e308, NULL]"],
+    "DECIMAL(38,10)[]": ["[12345678901234567890.0123456789]"],
+    "HUGEINT[]": ["[170141183460469231731687303715884105727]"],
+    "TIMESTAMP WITH TIME ZONE[]": ["['2024-03-31 02:30:00.123456+02'::TIMESTAMPTZ]"],
+    "ENUM('a', 'b, c')[]": ["['b, c']"],
+    "STRUCT(b INTEGER, a VARCHAR)": ["{'b': 1, 'a': 'x'}", "{'b': NULL, 'a': NULL}"],
+    LONGEST: ["{'b': 1, 'a c': 'x', 'deep': {'x\"y, z(': [1.5], 't': TIMESTAMP '2024-01-01 00:00:00.5'}}"],
+}  # fmt: skip
+PAIRS = [(kind, value) for kind, values in VALUES.items() for value in (*values, "NULL")]
+NUL_INSIDE = [(kind, value) for kind, value in PAIRS if "chr(0)" in value and kind == "VARCHAR"]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with open_engine(threads=1) as opened:
+        yield opened
+
+
+def table(kind: str) -> tuple[sa.MetaData, sa.Table]:
+    """The shape of one column of a type, made from the Alembic type, without a schema."""
+    shape = Shape(Side.V1, "v", {"id": "BIGINT", COLUMN: kind}, ("id",))
+    found = metadata([shape])
+    one = found.tables["views_v1.v__shape"].to_metadata(sa.MetaData(), schema=None)  # type: ignore[arg-type]
+    return one.metadata, one
+
+
+def bound(engine: Engine, kind: str, value: str, dialect: str) -> object:
+    """What a load binds for a value."""
+    [expression] = bound_columns("v1.v", {COLUMN: kind}, dialect)
+    return engine.row(f"SELECT {expression} FROM (SELECT CAST({value} AS {kind}) AS {quote(COLUMN)})")[0]
+
+
+def through_sqlite(kind: str, values: Sequence[object]) -> list[object]:
+    """Store bound values in a SQLite column made from the Alembic type, and read them back as stored."""
+    found, one = table(kind)
+    lite = sa.create_engine("sqlite://")
+    try:
+        with lite.begin() as connection:
+            found.create_all(connection)
+            insert = f"INSERT INTO {one.name} VALUES (?, ?)"
+            connection.exec_driver_sql(insert, [(number, value) for number, value in enumerate(values)])
+            return [row[0] for row in connection.exec_driver_sql(f"SELECT {quote(COLUMN)} FROM {one.name} ORDER BY id")]
+    finally:
+        lite.dispose()
+
+
+def back(engine: Engine, kind: str, stored: Sequence[object]) -> str:
+    """Register what was stored, as a diff reads it; gives the SELECT of (number, value of the DuckDB type)."""
+    row = store_type("v1.v", COLUMN, kind)
+    if row.arrow == "float64":
+        stored = [None if value is None else float(value) for value in stored]  # type: ignore[arg-type]
+    arrow = pa.table({"n": pa.array(range(len(stored)), pa.int64()), "s": pa.array(stored, ARROW[row.arrow])})
+    engine.register("stored", arrow)
+    return f"SELECT n, {row.from_sqlite('s')} AS v FROM stored"
+
+
+def same_after_sqlite(engine: Engine, kind: str, expressions: Sequence[str]) -> None:
+    stored = through_sqlite(kind, [bound(engine, kind, one, "sqlite") for one in expressions])
+    query = back(engine, kind, stored)
+    for number, one in enumerate(expressions):
+        read, equal, texts = engine.row(
+            f"SELECT typeof(v), v IS NOT DISTINCT FROM CAST({one} AS {kind}), "
+            f"[v::VARCHAR, CAST({one} AS {kind})::VARCHAR] "
+            f"FROM ({query}) WHERE n = {number}"
+        )
+        assert read == kind
+        assert equal, (one, stored[number], texts)
+
+
+def test_every_row_of_the_table_is_walked() -> None:
+    named = {kind.split("(")[0] if kind.startswith(("DECIMAL", "ENUM", "STRUCT")) else kind for kind in VALUES}
+    for row in TYPES:
+        assert {"DECIMAL(p,s)": "DECIMAL", "LIST": "INTEGER[]"}.get(row, row) in named
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_a_value_comes_back_from_sqlite_as_it_was(engine: Engine, kind: str) -> None:
+    assert engine.columns(f"SELECT CAST(NULL AS {kind}) AS x") == {"x": kind}
+    same_after_sqlite(engine, kind, [*VALUES[kind], "NULL"])
+
+
+# --- property tests over values -----------------------------------------------------------------------------------
+
+
+def text_literal(text: str) -> str:
+    parts = ("'" + part.replace("'", "''") + "'" for part in text.split("\0"))
+    return "(" + " || chr(0) || ".join(parts) + ")"
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=8))
+def test_any_whole_number_of_64_bits_comes_back(engine: Engine, numbers: list[int]) -> None:
+    for kind in ("BIGINT", "HUGEINT"):
+        same_after_sqlite(engine, kind, [str(number) for number in numbers])
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_any_decimal_of_15_digits_comes_back_at_any_scale(engine: Engine, data: st.DataObject) -> None:
+    scale = data.draw(st.integers(0, 38))
+    precision = data.draw(st.integers(max(scale, 15), 38))
+    digits = data.draw(st.lists(st.integers(-(10**15) + 1, 10**15 - 1), min_size=1, max_size=8))
+    texts = [f"'{Decimal(one).scaleb(-scale):f}'" for one in digits]
+    same_after_sqlite(engine, f"DECIMAL({precision},{scale})", texts)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=8))
+def test_any_double_comes_back_to_the_last_bit_and_minus_zero_reads_zero(engine: Engine, numbers: list[float]) -> None:
+    stored = through_sqlite("DOUBLE", [bound(engine, "DOUBLE", f"'{one!r}'", "sqlite") for one in numbers])
+    for one, kept in zip(numbers, stored, strict=True):
+        assert isinstance(kept, float)
+        assert kept == one
+        assert math.copysign(1, kept) == (1 if one == 0 else math.copysign(1, one))
+
+
+@settings(max_examples=25)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), min_size=1, max_size=8))
+def test_any_text_comes_back(engine: Engine, texts: list[str]) -> None:
+    same_after_sqlite(engine, "VARCHAR", [text_literal(one) for one in texts])
+    same_after_sqlite(engine, "VARCHAR[]", [f"[{', '.join(text_literal(one) for one in texts)}]"])
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.datetimes(), min_size=1, max_size=8),
+    st.lists(st.dates(), min_size=1, max_size=8),
+    st.lists(st.times(), min_size=1, max_size=8),
+)
+def test_any_time_of_the_years_1_to_9999_comes_back(
+    engine: Engine, moments: list[dt.datetime], days: list[dt.date], times: list[dt.time]
+) -> None:
+    same_after_sqlite(engine, "TIMESTAMP", [f"'{one}'" for one in moments])
+    same_after_sqlite(engine, "TIMESTAMP WITH TIME ZONE", [f"'{one}+00'" for one in moments])
+    same_after_sqlite(engine, "DATE", [f"'{one}'" for one in days])
+    same_after_sqlite(engine, "TIME", [f"'{one}'" for one in times])
+
+
+@settings(max_examples=25)
+@given(st.lists(st.binary(max_size=30), min_size=1, max_size=8), st.lists(st.uuids(), min_size=1, max_size=8))
+def test_any_bytes_and_uuids_come_back(engine: Engine, blobs: list[bytes], ids: list[uuid.UUID]) -> None:
+    same_after_sqlite(engine, "BLOB", [f"unhex('{one.hex()}')" for one in blobs])
+    same_after_sqlite(engine, "UUID", [f"'{one}'" for one in ids])
+
+
+def test_what_sqlite_holds_is_plain_text_and_numbers(engine: Engine) -> None:
+    held = {
+        kind: through_sqlite(kind, [bound(engine, kind, value, "sqlite")])[0]
+        for kind, value in {
+            "TIMESTAMP WITH TIME ZONE": "'2024-03-31 02:30:00.5+02'",
+            "DATE": "'0001-01-01'",
+            "BOOLEAN": "true",
+            "STRUCT(b INTEGER, a VARCHAR)": "{'b': 1, 'a': 'x'}",
+            "JSON": "'{ \"a\" : 1 }'",
+            "DECIMAL(4,2)": "1.50",
+            "DOUBLE": "'-0.0'",
+        }.items()
+    }
+    assert held == {
+        "TIMESTAMP WITH TIME ZONE": "2024-03-31 00:30:00.500000",
+        "DATE": "0001-01-01",
+        "BOOLEAN": 1,
+        "STRUCT(b INTEGER, a VARCHAR)": '{"b":1,"a":"x"}',
+        "JSON": '{"a":1}',
+        "DECIMAL(4,2)": 1.5,
+        "DOUBLE": 0.0,
+    }
+
+
+# --- PostgreSQL ---------------------------------------------------------------------------------------------------
+
+
+def test_a_value_comes_back_from_postgresql_as_it_was(engine: Engine, postgres_url: str) -> None:
+    # The zone of the server's session is not ours to choose.
+    server = sa.create_engine(postgres_url, connect_args={"options": "-c timezone=America/New_York"})
+    kinds = {kind: f"c{number}" for number, kind in enumerate(VALUES)}
+    try:
+        for kind, name in kinds.items():
+            columns = {"id": "BIGINT", COLUMN: kind}
+            one = metadata([Shape(Side.V1, name, columns, ("id",))]).tables[f"views_v1.{name}__shape"]
+            own = one.to_metadata(sa.MetaData(), schema=None)  # type: ignore[arg-type]
+            values = [value for value in (*VALUES[kind], "NULL") if (kind, value) not in NUL_INSIDE]
+            if kind == "VARCHAR[]":
+                values = ["['NaN', 'x']", "NULL"]
+            with server.begin() as connection:
+                own.metadata.create_all(connection)
+                for number, value in enumerate(values):
+                    # Bound as text or bytes, as COPY would: SQLAlchemy's own types would change them once more.
+                    connection.exec_driver_sql(
+                        f"INSERT INTO {own.name} VALUES (%s, %s)", (number, bound(engine, kind, value, "postgresql"))
+                    )
+                connection.exec_driver_sql("SET LOCAL timezone = 'UTC'")
+                found = connection.exec_driver_sql(
+                    f"SELECT {quote(COLUMN)}::text FROM {own.name} ORDER BY id"
+                ).scalars()
+                texts = list(found)
+            for value, text in zip(values, texts, strict=True):
+                assert equal_text(engine, kind, value, text), (kind, value, text)
+    finally:
+        server.dispose()
+
+
+def equal_text(engine: Engine, kind: str, value: str, text: str | None) -> bool:
+    """Whether PostgreSQL's text of what it holds is the value, read by DuckDB."""
+    read = "CAST($1 AS VARCHAR)"
+    if kind == "BLOB" and text is not None:
+        read = "unhex(substr($1, 3))"
+    elif kind.endswith("]") or kind.startswith("STRUCT"):
+        read = "CAST($1 AS JSON)"
+    elif kind == "BOOLEAN":
+        read = "CAST($1 AS BOOLEAN)"
+    return bool(engine.row(f"SELECT CAST({read} AS {kind}) IS NOT DISTINCT FROM CAST({value} AS {kind})", [text])[0])
+
+
+def test_postgresql_takes_no_text_with_nul_and_says_which_column(engine: Engine) -> None:
+    with pytest.raises(BadValue, match="column 'the column' holds a NUL character, which PostgreSQL cannot; use"):
+        bound(engine, "VARCHAR", "'a' || chr(0)", "postgresql")
+
+
+# --- refusals -----------------------------------------------------------------------------------------------------
+
+TOO_LONG = (
+    "holds a {} of more than 15 significant digits, which SQLite would round; "
+    "serve from PostgreSQL, or cast it to VARCHAR"
+)
+NOT_IN_JSON = "holds NaN or an infinity inside, which JSON cannot; use a CASE"
+OUTSIDE = "holds a time outside the years 1 to 9999; use nullif or a CASE"
+BEYOND = "holds a number beyond 64 bits; cast it to DOUBLE or VARCHAR"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        ("DOUBLE", "'nan'", "is NaN, which SQLite would keep as NULL; use nullif or a CASE"),
+        ("FLOAT", "'nan'", "is NaN, which SQLite would keep as NULL; use nullif or a CASE"),
+        ("DECIMAL(16,0)", "1000000000000000", TOO_LONG.format("DECIMAL(16,0)")),
+        ("DECIMAL(38,2)", "-10000000000000.00", TOO_LONG.format("DECIMAL(38,2)")),
+        ("DECIMAL(38,20)", "0.00001", TOO_LONG.format("DECIMAL(38,20)")),
+        ("DECIMAL(38,38)", "0.1", TOO_LONG.format("DECIMAL(38,38)")),
+        ("HUGEINT", "9223372036854775808", BEYOND),
+        ("HUGEINT", "-9223372036854775809", BEYOND),
+        ("UBIGINT", "18446744073709551615", BEYOND),
+        ("UHUGEINT", "9223372036854775808", BEYOND),
+        ("DATE", "'infinity'", OUTSIDE),
+        ("DATE", "'0001-12-31 (BC)'", OUTSIDE),
+        ("DATE", "'10000-01-01'", OUTSIDE),
+        ("TIMESTAMP", "'-infinity'", OUTSIDE),
+        ("TIMESTAMP WITH TIME ZONE", "'infinity'", OUTSIDE),
+        ("TIME", "'24:00:00'", "holds 24:00:00, which is no time of a day; use a CASE"),
+        ("DOUBLE[]", "['nan'::DOUBLE]", NOT_IN_JSON),
+        ('STRUCT("NaN" VARCHAR, x FLOAT)', "{'NaN': 'NaN', 'x': '-inf'}", NOT_IN_JSON),
+    ],
+)  # fmt: skip
+def test_a_value_that_would_not_come_back_is_refused_with_its_column(
+    engine: Engine, kind: str, value: str, reason: str
+) -> None:
+    with pytest.raises(BadValue) as caught:
+        bound(engine, kind, value, "sqlite")
+    assert caught.value.reason.endswith(f"column 'the column' {reason}")
+
+
+def test_postgresql_holds_decimals_and_nan_that_sqlite_does_not(engine: Engine) -> None:
+    number = "123456789012345678901234567890.12"
+    assert bound(engine, "DECIMAL(38,2)", number, "postgresql") == number
+    assert math.isnan(float(str(bound(engine, "DOUBLE", "'nan'", "postgresql"))))
+
+
+NO_STORE = "view v1.v: column 'c' is {}, which no store can hold; {}"
+INSIDE = "a LIST or STRUCT holds no BLOB, and nothing that a store cannot hold by itself: cast what is inside"
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind", "advice"),
+    [
+        ("NULL", '"NULL"', "write CAST(NULL AS a type)"),
+        ("INTERVAL 1 DAY", "INTERVAL", "cast it to BIGINT with epoch_us(), or to VARCHAR"),
+        ("MAP {'a': 1}", "MAP(VARCHAR, INTEGER)", "turn it into a LIST or a STRUCT, whose order is fixed"),
+        ("'2024-01-01'::TIMESTAMP_NS", "TIMESTAMP_NS", "cast it to TIMESTAMP: stores keep microseconds"),
+        ("'10:00:00'::TIMETZ", "TIME WITH TIME ZONE", "cast it to TIME or VARCHAR"),
+        ("'101'::BIT", "BIT", "cast it to VARCHAR"),
+        ("union_value(a := 1)", "UNION(a INTEGER)", "turn it into a STRUCT"),
+        ("1::BIGNUM", "BIGNUM", "cast it to VARCHAR or another plain type"),
+        ("[INTERVAL 1 DAY]", "INTERVAL[]", INSIDE),
+        ("['x'::BLOB]", "BLOB[]", INSIDE),
+        ("{'a': [MAP {'a': 1}]}", "STRUCT(a MAP(VARCHAR, INTEGER)[])", INSIDE),
+        ("[]", '"NULL"[]', INSIDE),
+    ],
+)
+def test_a_type_that_no_store_holds_is_refused_with_its_column_and_what_to_do(
+    engine: Engine, expression: str, kind: str, advice: str
+) -> None:
+    assert engine.columns(f"SELECT {expression} AS c") == {"c": kind}
+    with pytest.raises(NoStoreType) as caught:
+        store_type("v1.v", "c", kind)
+    assert str(caught.value) == NO_STORE.format(kind, advice)
+    assert caught.value.exit_code == 2

@@ -1,0 +1,279 @@
+"""What a plan says of a view is proven by computing: positions by hand over random events, and events that touch a key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dualgauge.engines.duck import Engine, open_engine
+from dualgauge.eventlog.settings import ENVELOPE
+from dualgauge.model import Side, literal, quote
+from dualgauge.views.definition import from_text
+from dualgauge.views.plan import POSITION, Plan, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+COLUMNS = {**ENVELOPE, "carrier": "VARCHAR", "origin": "VARCHAR", "delay": "BIGINT", "fare": "DOUBLE"}
+FILE = Path("views_v2/orders.sql")
+
+Event = tuple[str, str | None, str | None, int | None]
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["sold", "flown", "weather"]),
+        st.sampled_from(["AA", "BB", "cc", None]),
+        st.sampled_from(["EWR", "JFK", None]),
+        st.one_of(st.none(), st.integers(-3, 3)),
+    ),
+    max_size=25,
+)
+
+# A view, and how the events of a row are found by hand: of those that pass the filter, the ones with the row's key.
+EXACT = {
+    "grouped": (
+        "-- key: carrier\n\nSELECT carrier, count(*) AS n, sum(delay) AS s FROM events GROUP BY carrier",
+        lambda e: True,
+        lambda e: (e[1],),
+    ),
+    "GROUP BY ALL with a filter": (
+        "-- key: k, origin\n\nSELECT lower(carrier) AS k, origin, max(delay) FILTER (WHERE type = 'sold') AS m "
+        "FROM events WHERE type <> 'weather' AND delay > 0 GROUP BY ALL",
+        lambda e: e[0] != "weather" and e[3] is not None and e[3] > 0,
+        lambda e: (e[1].lower() if e[1] else None, e[2]),
+    ),
+    "HAVING and a trailing comma": (
+        "-- key: carrier\n\nSELECT carrier, -- who\n count(*) AS n, -- all of it\nFROM events GROUP BY 1 HAVING count(*) > 1;",
+        lambda e: True,
+        lambda e: (e[1],),
+    ),
+    "a condition that joins two": (
+        "-- key: origin\n\nSELECT ev.origin, min(ev.delay) AS m FROM events AS ev "
+        "WHERE ev.type = 'sold' OR ev.delay IS NULL GROUP BY ev.origin",
+        lambda e: e[0] == "sold" or e[3] is None,
+        lambda e: (e[2],),
+    ),
+    "as-of look-up": (
+        "-- key: carrier, origin\n\nSELECT e.carrier, e.origin, sum(w.delay) AS w FROM events AS e "
+        "ASOF LEFT JOIN (SELECT position, origin, delay FROM events WHERE type = 'weather') AS w "
+        "ON e.origin = w.origin AND e.position >= w.position WHERE e.type <> 'weather' GROUP BY e.carrier, e.origin",
+        lambda e: e[0] != "weather",
+        lambda e: (e[1], e[2]),
+    ),
+}  # fmt: skip
+
+# One that takes each event for itself.
+ROWS = "-- key: position\n\nSELECT position, carrier, delay * 2 AS twice FROM events WHERE type = 'sold'"
+
+BOUND = {
+    "DISTINCT": "SELECT DISTINCT carrier AS k FROM events",
+    "QUALIFY": "SELECT carrier AS k FROM events QUALIFY row_number() OVER (PARTITION BY carrier ORDER BY position) = 1",
+    "a window": "SELECT position AS k, sum(delay) OVER (ORDER BY position) AS s FROM events",
+    "LIMIT": "SELECT carrier AS k FROM events ORDER BY position LIMIT 3",
+    "a CTE": "WITH a AS (SELECT carrier AS k FROM events) SELECT k, count(*) AS n FROM a GROUP BY k",
+    "UNION": "SELECT carrier AS k FROM events UNION SELECT origin FROM events",
+    "one row of all": "SELECT 1 AS k, count(*) AS n FROM events",
+    "FROM first": "FROM events SELECT carrier AS k, count(*) AS n GROUP BY ALL",
+    "a join": "SELECT e.carrier AS k, count(*) AS n FROM events AS e JOIN events AS o USING (origin) GROUP BY ALL",
+    "a subquery in SELECT": "SELECT carrier AS k, (SELECT count(*) FROM events) AS n FROM events GROUP BY carrier",
+    "a subquery in WHERE": "SELECT carrier AS k, count(*) AS n FROM events WHERE delay IN (SELECT delay FROM events) GROUP BY 1",
+    "a subquery in HAVING": "SELECT carrier AS k FROM events GROUP BY 1 HAVING count(*) > (SELECT count(*) / 2 FROM events)",
+    "a look-up of later rows": (
+        "SELECT e.position AS k, w.delay FROM events AS e ASOF LEFT JOIN (SELECT position, origin, delay FROM events) AS w "
+        "ON e.origin = w.origin AND e.position <= w.position"
+    ),
+    "a look-up by time": (
+        "SELECT e.position AS k, w.delay FROM events AS e ASOF LEFT JOIN (SELECT occurred_at, origin, delay FROM events) AS w "
+        "ON e.origin = w.origin AND e.occurred_at >= w.occurred_at"
+    ),
+    "a look-up of sums": (
+        "SELECT e.position AS k, w.n FROM events AS e ASOF LEFT JOIN "
+        "(SELECT origin, min(position) AS position, count(*) AS n FROM events GROUP BY origin) AS w "
+        "ON e.origin = w.origin AND e.position >= w.position"
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with open_engine(memory_limit="200MB", threads=1) as opened:
+        yield opened
+
+
+def planned(engine: Engine, text: str) -> Plan:
+    return plan(engine, from_text(engine, text, "orders", Side.V2, FILE, COLUMNS), COLUMNS)
+
+
+def put(engine: Engine, events: Sequence[Event]) -> None:
+    """Make `events` hold these, at positions from 1."""
+
+    def cell(value: object) -> str:
+        return "NULL" if value is None else literal(value) if isinstance(value, str) else str(value)
+
+    given = "".join(
+        f" UNION ALL SELECT {at}, 'e{at}', {cell(kind)}, TIMESTAMPTZ '2026-01-01 00:00:00Z' + INTERVAL ({(at * 7) % 5}) HOUR, "
+        f"TIMESTAMPTZ '2026-01-01 00:00:00Z', NULL, {cell(carrier)}, {cell(origin)}, {cell(delay)}, NULL"
+        for at, (kind, carrier, origin, delay) in enumerate(events, start=1)
+    )
+    empty = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in COLUMNS.items())
+    engine.execute(f"CREATE OR REPLACE TEMP VIEW events AS SELECT * FROM (SELECT {empty} WHERE false{given})")
+
+
+def rows(engine: Engine, sql: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = engine.arrow(sql).to_pylist()
+    return found
+
+
+@pytest.mark.parametrize("name", EXACT)
+@settings(max_examples=25)
+@given(events=EVENTS)
+def test_an_exact_position_is_the_last_event_that_the_row_is_made_from(
+    engine: Engine, name: str, events: list[Event]
+) -> None:
+    text, counts, key_of = EXACT[name]
+    one = planned(engine, text)
+    assert one.position_sql is not None
+    put(engine, events)
+    last: dict[tuple[object, ...], int] = {}
+    for at, event in enumerate(events, start=1):
+        if counts(event):
+            last[key_of(event)] = at
+
+    found = {tuple(row[column] for column in one.view.key): row[POSITION] for row in rows(engine, one.select(len(events)))}
+    assert found == {key: last[key] for key in found}
+    if "HAVING" not in name:
+        assert set(found) == set(last)
+
+
+@settings(max_examples=25)
+@given(events=EVENTS)
+def test_a_row_of_one_event_has_that_events_position(engine: Engine, events: list[Event]) -> None:
+    one = planned(engine, ROWS)
+    assert one.position_sql is not None
+    put(engine, events)
+
+    found = [(row["position"], row[POSITION]) for row in rows(engine, one.select(len(events)))]
+    assert sorted(found) == [(at, at) for at, event in enumerate(events, start=1) if event[0] == "sold"]
+
+
+@pytest.mark.parametrize("name", EXACT)
+@settings(max_examples=15)
+@given(events=EVENTS)
+def test_a_row_does_not_change_by_events_behind_its_exact_position(
+    engine: Engine, name: str, events: list[Event]
+) -> None:
+    """What makes a position exact: the history cut there gives the same row."""
+    one = planned(engine, EXACT[name][0])
+    put(engine, events)
+    whole = rows(engine, one.select(len(events)))
+    for row in whole:
+        put(engine, events[: row[POSITION]])
+        assert row in rows(engine, one.select(len(events)))
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_the_position_is_put_beside_the_views_own_columns(engine: Engine, name: str) -> None:
+    one = planned(engine, EXACT[name][0])
+    put(engine, [])
+
+    assert list(engine.columns(one.select(7))) == [*one.view.columns, POSITION]
+
+
+@pytest.mark.parametrize("name", BOUND)
+def test_where_nothing_proves_the_position_it_is_the_head(engine: Engine, name: str) -> None:
+    one = planned(engine, f"-- key: k\n\n{BOUND[name]};  -- the end")
+    assert one.position_sql is None
+    put(engine, [("sold", "AA", "EWR", 1), ("weather", "AA", "JFK", 2), ("sold", "BB", "EWR", None)])
+
+    found = rows(engine, one.select(3))
+    assert found
+    assert {row[POSITION] for row in found} == {3}
+    assert list(found[0]) == [*one.view.columns, POSITION]
+
+
+@pytest.mark.parametrize("name", EXACT)
+@settings(max_examples=15)
+@given(events=EVENTS)
+def test_the_events_that_touch_a_key_are_found_exactly(engine: Engine, name: str, events: list[Event]) -> None:
+    text, counts, key_of = EXACT[name]
+    tracing = planned(engine, text).tracing
+    assert tracing is not None
+    put(engine, events)
+    wanted: dict[tuple[object, ...], set[int]] = {}
+    for at, event in enumerate(events, start=1):
+        if counts(event):
+            wanted.setdefault(key_of(event), set()).add(at)
+
+    for key, positions in wanted.items():
+        same = " AND ".join(
+            f"({expression}) IS NOT DISTINCT FROM {'NULL' if part is None else literal(str(part))}"
+            for expression, part in zip(tracing.key.values(), key, strict=True)
+        )
+        where = f"{tracing.condition} AND {same}" if tracing.condition else same
+        found = engine.rows(f"SELECT {quote(tracing.alias)}.position FROM events AS {quote(tracing.alias)} WHERE {where}")
+        assert {position for (position,) in found} == positions
+
+
+@pytest.mark.parametrize("name", ["a CTE", "UNION", "a join", "a subquery in WHERE", "a look-up of later rows"])
+def test_a_view_whose_rows_other_events_may_change_is_not_traced(engine: Engine, name: str) -> None:
+    assert planned(engine, f"-- key: k\n\n{BOUND[name]}").tracing is None
+
+
+def test_affected_by_says_which_events_touch_a_key_where_the_plan_cannot(engine: Engine) -> None:
+    tracing = planned(engine, f"-- key: k\n-- affected_by: lower(carrier)\n\n{BOUND['a CTE']}").tracing
+
+    assert tracing is not None
+    assert (tracing.alias, tracing.condition, tracing.key) == ("events", "", {"k": "lower(carrier)"})
+
+
+def test_a_key_that_is_computed_from_many_events_is_not_traced(engine: Engine) -> None:
+    assert planned(engine, "-- key: k\n\nSELECT max(delay) AS k, carrier FROM events GROUP BY carrier").tracing is None
+
+
+def test_every_view_is_kept_by_replay(engine: Engine) -> None:
+    one = planned(engine, ROWS)
+    assert (one.strategy, one.why) == ("replay", "every build is a full replay to the new head")
+
+
+@pytest.mark.parametrize(
+    ("select", "named"),
+    [
+        ("SELECT carrier AS k, sum(fare) AS paid FROM events GROUP BY carrier", "paid: adds DOUBLE values (fare)"),
+        ("SELECT carrier AS k, 2 * avg(FARE) AS paid FROM events GROUP BY carrier", "paid: adds DOUBLE values (FARE)"),
+        (
+            "SELECT carrier AS k, sum(fare) FILTER (WHERE delay > 0) AS paid FROM events GROUP BY carrier",
+            "paid: adds DOUBLE values (fare)",
+        ),
+        (
+            "WITH a AS (SELECT carrier AS k, sum(fare) AS paid FROM events GROUP BY 1) SELECT * FROM a",
+            "paid: adds DOUBLE values (fare)",
+        ),
+        (
+            "SELECT carrier AS k, sum(delay::DOUBLE) AS late FROM events GROUP BY carrier",
+            "late: adds DOUBLE values (CAST(delay AS DOUBLE))",
+        ),
+        ("SELECT carrier AS k, sum(delay / 60) AS hours FROM events GROUP BY carrier", "hours: adds DOUBLE values (delay / 60)"),
+    ],
+)  # fmt: skip
+def test_a_sum_that_depends_on_the_order_of_addition_is_warned_of(engine: Engine, select: str, named: str) -> None:
+    assert planned(engine, f"-- key: k\n\n{select}").warnings == (
+        f"{named}, whose sum depends on the order of addition; declare the column as DECIMAL, "
+        "or compare it with a tolerant rule",
+    )
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        "SELECT carrier AS k, sum(delay) AS s, avg(delay) AS a, max(fare) AS m FROM events GROUP BY carrier",
+        "SELECT carrier AS k, sum(delay // 60) AS hours FROM events GROUP BY carrier",
+        "SELECT carrier AS k, sum(CAST(fare AS DECIMAL(10, 2))) AS s FROM events WHERE false GROUP BY carrier",
+    ],
+)
+def test_a_sum_of_whole_numbers_is_not_warned_of(engine: Engine, select: str) -> None:
+    warned = planned(engine, f"-- key: k\n\n{select}").warnings
+    assert [one for one in warned if "fare" not in one] == []
