@@ -167,7 +167,11 @@ def test_a_call_that_does_not_parse_answers_in_json_too(command: str, tmp_path: 
 
 @pytest.mark.parametrize(
     ("arguments", "schema"),
-    [(["--format", "json"], "dualgauge"), (["repaly", "--format", "json"], "repaly"), (["log", "--format=json"], "log")],
+    [
+        (["--format", "json"], "dualgauge"),
+        (["repaly", "--format", "json"], "repaly"),
+        (["log", "--format=json"], "log"),
+    ],
 )
 def test_a_call_that_names_no_command_answers_in_json_too(arguments: list[str], schema: str, tmp_path: Path) -> None:
     said = call(*arguments, folder=tmp_path)
@@ -189,6 +193,21 @@ def test_an_unknown_format_is_refused(shop: Path) -> None:
 
     assert (said.exit_code, said.out) == (2, "")
     assert "'xml' is not one of 'text', 'json'" in " ".join(said.err.replace("│", " ").split())
+
+
+def test_the_page_of_json_names_every_schema_and_its_fields(built: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "json.md").read_text(encoding="utf-8").split("## Results")[1]
+    shown = {
+        schema: re.findall(r"`(\w+)`", fields)
+        for schema, fields in re.findall(r"^\| `(dualgauge\.[\w/-]+)` \| (.+) \|$", page, re.MULTILINE)
+    }
+    shutil.copytree(built, tmp_path / "shop")
+    answers = [
+        call(*command.split(), *arguments, "--format", "json", folder=tmp_path / "shop").json
+        for command, arguments in WORKING.items()
+    ]
+
+    assert shown == {answer["schema"]: list(answer["result"]) for answer in answers}
 
 
 # Exit codes and what goes where.
@@ -224,7 +243,8 @@ def test_an_error_is_one_paragraph_on_stderr_with_the_next_step(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("comparator", "exit_code", "verdict"), [("customers", 0, "pass"), ("unlike", 4, "fail"), ("empty", 1, "inconclusive")]
+    ("comparator", "exit_code", "verdict"),
+    [("customers", 0, "pass"), ("unlike", 4, "fail"), ("empty", 1, "inconclusive")],
 )
 def test_diff_ends_with_0_1_or_4(comparator: str, exit_code: int, verdict: str, shop: Path) -> None:
     said = call("diff", comparator, "--format", "json", folder=shop)
@@ -248,7 +268,9 @@ def test_an_unexpected_error_is_one_paragraph_and_debug_gives_the_traceback(shop
 
     said = call("migrate", "revision", folder=shop)
     assert (said.exit_code, said.out) == (1, "")
-    assert said.err == f"{told}next: dualgauge migrate revision --debug ...   # see where it happened; please report it\n"
+    assert (
+        said.err == f"{told}next: dualgauge migrate revision --debug ...   # see where it happened; please report it\n"
+    )
 
     debugged = call("migrate", "revision", "--debug", folder=shop)
     assert debugged.exit_code == 1
@@ -270,7 +292,9 @@ def test_a_folder_below_the_project_is_as_good_and_project_names_another(shop: P
 
 def test_a_mistyped_project_is_refused(shop: Path) -> None:
     said = call("status", "--project", "shpo", folder=shop)
-    assert said == Said(2, "", f"error: there is no folder {shop / 'shpo'}; name the project's folder, or one below it\n")
+    assert said == Said(
+        2, "", f"error: there is no folder {shop / 'shpo'}; name the project's folder, or one below it\n"
+    )
 
 
 # Terminals and pipes.
@@ -436,7 +460,9 @@ def test_read_says_which_side_answered_and_why(shop: Path) -> None:
         "  cents     3300",
     ]
     call("switch", "--percent", "50", folder=shop)
-    lines = [call("read", "customers", "ada", "--unit", name, folder=shop).out.splitlines()[0] for name in ("ada", "cyd")]
+    lines = [
+        call("read", "customers", "ada", "--unit", name, folder=shop).out.splitlines()[0] for name in ("ada", "cyd")
+    ]
     assert lines == [
         "v1 answered: the unit stands at 62.7165 %, and 50 % of reads are on v2",
         "v2 answered: the unit stands at 31.5496 %, and 50 % of reads are on v2",
@@ -529,7 +555,9 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(arguments: list[s
     assert answered == Said(0, answered.out, "")
     assert answered.out.startswith(said)
     assert dump(shop) == rows
-    assert {name for name in everything(shop) if not name.endswith(".db")} == {n for n in files if not n.endswith(".db")}
+    assert {name for name in everything(shop) if not name.endswith(".db")} == {
+        n for n in files if not n.endswith(".db")
+    }
 
 
 def test_a_dry_run_of_a_rollback_leaves_the_share(shop: Path) -> None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import dualgauge
 from dualgauge import Comparator
+from dualgauge.eventlog.settings import LogSettings, SourceSettings
+from dualgauge.ledger.settings import LedgerSettings
 from dualgauge.migration import Settings
 from dualgauge.model import Side
 from dualgauge.project.content import collect, load
 from dualgauge.project.errors import BadContent, BadSettings, BrokenToml, NoFolder, NoProject
 from dualgauge.project.project import find
-from dualgauge.project.settings import validate
+from dualgauge.project.settings import Paths, validate
+from dualgauge.stores.settings import StoreSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pydantic import BaseModel
 
+ROOT = Path(__file__).resolve().parents[1]
 TABLE = '[tool.dualgauge]\nmigration = "orders"\n'
 
 
@@ -111,27 +118,32 @@ def test_a_settings_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> Non
 
 def test_an_unknown_key_is_told_with_the_nearest_and_the_known_ones(tmp_path: Path) -> None:
     assert mistakes(tmp_path, '[tool.dualgauge]\nmigration = "orders"\nledgr = {}\n') == (
-        "unknown key 'ledgr' in [tool.dualgauge] (did you mean 'ledger'?); "
-        "known keys: ledger, log, migration, paths, sources, store",
+        (
+            "unknown key 'ledgr' in [tool.dualgauge] (did you mean 'ledger'?); "
+            "known keys: ledger, log, migration, paths, sources, store"
+        ),
     )
 
 
 def test_an_unknown_key_inside_a_table_is_told_with_that_tables_keys(tmp_path: Path) -> None:
     assert mistakes(tmp_path, TABLE + '[tool.dualgauge.store]\nurls = "x"\n[tool.dualgauge.paths]\nview = "x"\n') == (
         "unknown key 'urls' in [tool.dualgauge.store] (did you mean 'url'?); known keys: migrate, url",
-        "unknown key 'view' in [tool.dualgauge.paths] (did you mean 'views_v2'?); "
-        "known keys: comparators, migrations, reports, views_v1, views_v2",
+        (
+            "unknown key 'view' in [tool.dualgauge.paths] (did you mean 'views_v2'?); "
+            "known keys: comparators, migrations, reports, views_v1, views_v2"
+        ),
     )
 
 
 def test_an_unknown_key_of_a_source_is_told_with_the_keys_of_sources(tmp_path: Path) -> None:
     (told,) = mistakes(
         tmp_path,
-        TABLE + '[[tool.dualgauge.sources]]\nname = "a"\npath = "a.csv"\ntype = "t"\noccured_at = "x"\noccurred_at = "x"\n',
+        TABLE
+        + '[[tool.dualgauge.sources]]\nname = "a"\npath = "a.csv"\ntype = "t"\noccured_at = "x"\noccurred_at = "x"\n',
     )
     assert told == (
-        "unknown key 'occured_at' in [tool.dualgauge.sources.0] (did you mean 'occurred_at'?); known keys: event_id, name, "
-        "occurred_at, order_by, path, python, query, read, select, type, where"
+        "unknown key 'occured_at' in [tool.dualgauge.sources.0] (did you mean 'occurred_at'?); "
+        "known keys: event_id, name, occurred_at, order_by, path, python, query, read, select, type, where"
     )
 
 
@@ -156,28 +168,29 @@ def test_all_mistakes_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         ("[tool.dualgauge]\n", "tool.dualgauge.migration is missing"),
         (
             '[tool.dualgauge]\nmigration = "a:b"\n',
-            "tool.dualgauge.migration: a migration's name is not empty and has no colon "
-            "(it is half of the salt that units are hashed with)",
+            ("tool.dualgauge.migration: a migration's name is not empty and has no colon "
+            "(it is half of the salt that units are hashed with)"),
         ),
         (
             TABLE + '[tool.dualgauge.log.columns]\ncents = "INT"\n',
-            "tool.dualgauge.log.columns: cents = 'INT': integers are BIGINT in the log (it has one width, and no unsigned "
-            "ones); allowed: BIGINT, DOUBLE, VARCHAR, BOOLEAN, DATE, TIMESTAMP, TIMESTAMPTZ, BLOB, DECIMAL(p,s)",
+            ("tool.dualgauge.log.columns: cents = 'INT': "
+                "integers are BIGINT in the log (it has one width, and no "
+            "unsigned ones); allowed: BIGINT, DOUBLE, VARCHAR, BOOLEAN, DATE, TIMESTAMP, TIMESTAMPTZ, BLOB, DECIMAL(p,s)"),
         ),
         (
             TABLE + '[tool.dualgauge.log.columns]\nposition = "BIGINT"\n',
-            "tool.dualgauge.log.columns: 'position' is a column of every event already (position, event_id, type, "
-            "occurred_at, recorded_at, payload); choose another name",
+            ("tool.dualgauge.log.columns: 'position' is a column of every event already (position, event_id, type, "
+            "occurred_at, recorded_at, payload); choose another name"),
         ),
         (
             TABLE + '[tool.dualgauge.store]\nurl = "postgresql://h/d"\n',
-            "tool.dualgauge.store.url: 'postgresql' stores are not supported yet; this version serves from SQLite: "
-            "sqlite:///PATH with {side} in it",
+            ("tool.dualgauge.store.url: 'postgresql' stores are not supported yet; this version serves from SQLite: "
+            "sqlite:///PATH with {side} in it"),
         ),
         (
             TABLE + '[tool.dualgauge.store]\nurl = "sqlite:///views.db"\n',
-            "tool.dualgauge.store.url: a SQLite store is one file a side: the url needs {side} in it, "
-            "as in sqlite:///.dualgauge/views_{side}.db",
+            ("tool.dualgauge.store.url: a SQLite store is one file a side: the url needs {side} in it, "
+            "as in sqlite:///.dualgauge/views_{side}.db"),
         ),
         (
             TABLE + '[[tool.dualgauge.sources]]\nname = "a"\n',
@@ -307,3 +320,36 @@ def test_two_comparators_of_one_name_are_refused(tmp_path: Path) -> None:
         f"{tmp_path / 'b.py'} cannot be loaded: 'orders' is already defined in {tmp_path / 'a.py'}; "
         "give one of them another name; mend the file and run the command again"
     )
+
+
+# The page of settings.
+
+TABLES: dict[str, tuple[type[BaseModel], set[str]]] = {
+    "[tool.dualgauge]": (Settings, {"log", "sources", "store", "ledger", "paths"}),
+    "[tool.dualgauge.log]": (LogSettings, set()),
+    "[[tool.dualgauge.sources]]": (SourceSettings, set()),
+    "[tool.dualgauge.store]": (StoreSettings, set()),
+    "[tool.dualgauge.ledger]": (LedgerSettings, set()),
+    "[tool.dualgauge.paths]": (Paths, set()),
+}
+
+
+def test_the_page_of_settings_names_every_key_with_its_default() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    parts = re.split(r"^## `(.+)`$", page, flags=re.MULTILINE)[1:]
+    shown = {
+        heading: re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", text, re.MULTILINE)
+        for heading, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+    assert shown == {
+        heading: [
+            (
+                name,
+                "required" if field.is_required() else f"`{json.dumps(field.get_default(call_default_factory=True))}`",
+            )
+            for name, field in model.model_fields.items()
+            if name not in tables
+        ]
+        for heading, (model, tables) in TABLES.items()
+    }

@@ -1,4 +1,4 @@
-"""The README's quickstart is run as it is printed: its files written, its commands typed, its outputs compared."""
+"""The README's quickstart and the pages of docs/ are run as printed: files, commands, outputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from support.shop import build
 
 ROOT = Path(__file__).resolve().parents[1]
 FENCE = re.compile(r"(?P<before>[^\n]*)\n\n```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -101,3 +103,15 @@ def test_the_quickstart_shows_every_file_that_it_needs() -> None:
         "comparators/customers.py",
         "app.py",
     ]
+
+
+@pytest.mark.parametrize("page", ["views", "comparators", "json"])
+def test_what_a_page_shows_is_what_happens_in_a_small_project(page: str, shop: Path) -> None:
+    build(shop)
+    played = play((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), shop)
+
+    assert played
+    for command, shown, now in played:
+        # A page shows the beginning of a long answer.
+        assert masked(f"$ {command}\n{now}")[: len(masked(f"$ {command}\n{shown}"))] == masked(f"$ {command}\n{shown}")
+        assert "error:" not in now

@@ -145,7 +145,8 @@ def test_a_file_that_is_no_database_is_named_and_left_as_it_is(store: SqliteStor
             look()
         assert str(caught.value) == (
             f"{store.databases.v1} cannot be opened as a SQLite database: file is not a database; "
-            "set [tool.dualgauge.store] url to another file, or move this one away and replay: everything in a store can be rebuilt from the log"
+            "set [tool.dualgauge.store] url to another file, "
+            "or move this one away and replay: everything in a store can be rebuilt from the log"
         )
         assert caught.value.exit_code == 2
     with pytest.raises(NotADatabase), store.load(TOTALS, "h", "t", Position(1)):
@@ -343,7 +344,7 @@ def test_writers_a_differ_and_readers_at_once_never_see_half_and_leave_sound_fil
     for shape in both:
         build(shaped, shape, rows(400, 1), target=1)
     parts = [(WRITER, Side.V1), (WRITER, Side.V2), (DIFFER, Side.V1), (READER, Side.V1), (READER, Side.V2)]
-    running = [run(script, tmp_path, side.value, 4) for script, side in parts]
+    running = [run(script, tmp_path, side.value, 3) for script, side in parts]
     done = [(int(one.communicate()[0] or -1), one.returncode) for one in running]
     assert all(code == 0 and count > 3 for count, code in done), done
     for file in (shaped.databases.v1, shaped.databases.v2):

@@ -23,8 +23,8 @@ GOLDEN = Path(__file__).parent / "golden"
 COLUMNS = {**ENVELOPE, "carrier": "VARCHAR", "origin": "VARCHAR", "delay": "BIGINT", "fare": "DECIMAL(8,2)"}
 FILE = Path("views_v1/orders.sql")
 HAS = (
-    "a view reads the relation `events`, whose columns are position, event_id, type, occurred_at, recorded_at, payload, "
-    "carrier, origin, delay, fare"
+    "a view reads the relation `events`, whose columns are position, event_id, type, occurred_at, recorded_at, "
+    "payload, carrier, origin, delay, fare"
 )
 
 
@@ -123,11 +123,14 @@ def test_both_sides_give_one_text_one_hash(engine: Engine) -> None:
 @pytest.mark.parametrize(
     "select",
     [
-        "WITH late AS (SELECT * FROM events WHERE delay > 10) SELECT carrier AS k, count(*) AS n FROM late GROUP BY ALL",
+        "WITH late AS (SELECT * FROM events WHERE delay > 1) SELECT carrier AS k, count(*) AS n FROM late GROUP BY ALL",
         "SELECT carrier AS k, count(*) AS n FROM (SELECT * FROM events WHERE delay > 10) GROUP BY carrier",
         "SELECT carrier AS k, (SELECT count(*) FROM events) AS n FROM events GROUP BY ALL",
-        "SELECT e.position AS k, w.delay FROM events AS e ASOF LEFT JOIN (SELECT position, origin, delay FROM events) AS w "
-        "ON e.origin = w.origin AND e.position >= w.position",
+        (
+            "SELECT e.position AS k, w.delay FROM events AS e "
+            "ASOF LEFT JOIN (SELECT position, origin, delay FROM events) AS w "
+            "ON e.origin = w.origin AND e.position >= w.position"
+        ),
         "FROM events SELECT carrier AS k, count(*) AS n GROUP BY ALL",
         "SELECT carrier AS k FROM events UNION SELECT origin FROM events",
         "SELECT DISTINCT carrier AS k FROM EVENTS",
@@ -196,7 +199,9 @@ def test_a_view_that_would_answer_otherwise_at_the_next_replay_is_refused(
 
 def test_a_sample_of_the_log_is_refused(engine: Engine) -> None:
     for select in ("SELECT carrier AS k FROM events TABLESAMPLE 10%", "SELECT carrier AS k FROM events USING SAMPLE 5"):
-        assert refused(engine, select, NotDeterministic).startswith("a sample would give another answer at every replay")
+        assert refused(engine, select, NotDeterministic).startswith(
+            "a sample would give another answer at every replay"
+        )
 
 
 def test_no_function_that_duckdb_itself_calls_volatile_is_let_through(engine: Engine) -> None:
@@ -253,7 +258,8 @@ def test_a_view_without_a_key_is_refused_and_its_columns_are_offered(engine: Eng
 
 def test_a_key_that_the_select_does_not_give_is_refused_with_the_nearest(engine: Engine) -> None:
     assert refused(engine, "SELECT carrier, delay FROM events", header="-- key: carier") == (
-        "`-- key:` names 'carier', which the SELECT does not give (did you mean 'carrier'?); its columns are carrier, delay"
+        "`-- key:` names 'carier', which the SELECT does not give (did you mean 'carrier'?); "
+        "its columns are carrier, delay"
     )
 
 
@@ -270,14 +276,17 @@ def test_affected_by_needs_one_expression_for_each_key_column(engine: Engine) ->
 
 def test_affected_by_must_be_something_that_an_event_has(engine: Engine) -> None:
     said = refused(engine, "SELECT carrier AS k FROM events", BadSelect, header="-- key: k\n-- affected_by: k")
-    assert said.startswith("`-- affected_by:` Binder Error: Referenced column \"k\" not found")
+    assert said.startswith('`-- affected_by:` Binder Error: Referenced column "k" not found')
     assert said.endswith(HAS)
 
 
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        ("delay AS _hidden", "column '_hidden' begins with an underscore; such names belong to dualgauge: rename it with AS"),
+        (
+            "delay AS _hidden",
+            "column '_hidden' begins with an underscore; such names belong to dualgauge: rename it with AS",
+        ),
         ("NULL AS nothing", "column 'nothing' is a bare NULL without a type; write CAST(NULL AS a type)"),
         ("delay AS k", "column 'k' is given twice; give each column a name of its own with AS"),
         ("delay AS K", "column 'K' differs from 'k' only in case; give each column a name of its own with AS"),
@@ -305,7 +314,9 @@ def test_an_open_quote_is_named_by_its_line(engine: Engine) -> None:
 # Files and folders.
 
 
-@pytest.mark.parametrize("name", ["Orders", "orders-2", "2orders", "orders__2", "_orders", "orders_", "o" * 41, "größe"])
+@pytest.mark.parametrize(
+    "name", ["Orders", "orders-2", "2orders", "orders__2", "_orders", "orders_", "o" * 41, "größe"]
+)
 def test_a_file_name_that_cannot_name_a_view_is_refused(engine: Engine, tmp_path: Path, name: str) -> None:
     file = tmp_path / f"{name}.sql"
     file.write_text("-- key: k\nSELECT carrier AS k FROM events")

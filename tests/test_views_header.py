@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from dualgauge.stores.types import TYPES
 from dualgauge.views.errors import UnknownHeader, ViewError
 from dualgauge.views.header import HEADERS, parse
 
@@ -47,7 +49,7 @@ def test_a_comment_without_a_colon_may_stand_in_a_header() -> None:
 
 
 def test_blanks_around_names_and_values_mean_nothing() -> None:
-    assert parse("  --key :  a ,  \"b\"  \nSELECT 1", FILE).key == ("a", "b")
+    assert parse('  --key :  a ,  "b"  \nSELECT 1', FILE).key == ("a", "b")
 
 
 def test_an_unknown_header_name_is_refused_with_its_line_and_the_nearest_one() -> None:
@@ -80,4 +82,21 @@ def test_a_header_without_a_value_is_refused_and_says_what_it_holds(name: str) -
 
 
 def test_a_quote_left_open_in_a_header_is_refused() -> None:
-    assert "its header cannot be read: line 1: a quote (') is not closed" in refused("-- affected_by: coalesce(a, 'x)\n")
+    assert "its header cannot be read: line 1: a quote (') is not closed" in refused(
+        "-- affected_by: coalesce(a, 'x)\n"
+    )
+
+
+def rows(heading: str) -> list[tuple[str, str]]:
+    """The first two columns of a table on the page of views."""
+    page = (Path(__file__).resolve().parents[1] / "docs" / "views.md").read_text(encoding="utf-8")
+    text = re.split(r"^## ", page.split(f"\n## {heading}\n")[1], flags=re.MULTILINE)[0]
+    return re.findall(r"^\| `([^`]+)` \| (.+) \|$", text, re.MULTILINE)
+
+
+def test_the_page_of_views_tells_every_header_as_the_code_does() -> None:
+    assert rows("Header") == [(name, meaning) for name, meaning in HEADERS.items()]
+
+
+def test_the_page_of_views_names_every_type_that_a_store_holds() -> None:
+    assert sorted(name for name, _ in rows("Types")) == sorted(TYPES)

@@ -15,12 +15,14 @@ PIECES = st.one_of(
     st.integers(0, 10**6).map(str),
     st.sampled_from(["1.5", "1e-3", "0.25E+7", ".5", "1_000"]),
     st.text("ab -'/*\n;", max_size=8).map(lambda text: "'" + text.replace("'", "''") + "'"),
-    st.text("ab -\"/*\n;", max_size=8).map(lambda text: '"' + text.replace('"', '""') + '"'),
+    st.text('ab -"/*\n;', max_size=8).map(lambda text: '"' + text.replace('"', '""') + '"'),
     st.sampled_from(["e'it\\'s'", "$$ it's -- so $$", "$tag$ $$ $tag$", "e'\\\\'"]),
     st.sampled_from(["(", ")", ",", "=", "<", "+", "*", "[", "]", ".", ";", "{", "}", "?", "%"]),
 )
 GAPS = st.lists(
-    st.sampled_from([" ", "\n", "\t", "\r\n", "-- it's a \"comment\n", "/* it's -- one */", "/* a /* nested */ one */", "--\n"]),
+    st.sampled_from(
+        [" ", "\n", "\t", "\r\n", "-- it's a \"comment\n", "/* it's -- one */", "/* a /* nested */ one */", "--\n"]
+    ),
     min_size=1,
     max_size=3,
 ).map("".join)
@@ -55,13 +57,20 @@ def test_the_case_of_a_keyword_never_counts(keyword: str, data: st.DataObject) -
     assert words(f"x {mixed} y") == words(f"x {keyword} y")
 
 
-@pytest.mark.parametrize(("one", "other"), [("carrier", "Carrier"), ("'a'", "'A'"), ('"from"', '"FROM"'), ("count", "COUNT")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("carrier", "Carrier"), ("'a'", "'A'"), ('"from"', '"FROM"'), ("count", "COUNT")]
+)
 def test_the_case_of_names_and_texts_counts(one: str, other: str) -> None:
     assert words(one) != words(other)
 
 
 def test_what_looks_like_a_comment_inside_a_quote_is_text() -> None:
-    assert words("'-- no' \"/* no */\" $$-- no$$ e'\\' -- no'") == ["'-- no'", '"/* no */"', "$$-- no$$", "e'\\' -- no'"]
+    assert words("'-- no' \"/* no */\" $$-- no$$ e'\\' -- no'") == [
+        "'-- no'",
+        '"/* no */"',
+        "$$-- no$$",
+        "e'\\' -- no'",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +88,13 @@ def test_what_is_left_open_is_named_by_its_line(text: str, said: str) -> None:
 
 
 def test_a_list_is_split_at_its_own_commas_only() -> None:
-    assert split("a, f(b, c), 'x, y', [d, e], \"g, h\" -- i, j") == ["a", "f(b, c)", "'x, y'", "[d, e]", '"g, h" -- i, j']
+    assert split("a, f(b, c), 'x, y', [d, e], \"g, h\" -- i, j") == [
+        "a",
+        "f(b, c)",
+        "'x, y'",
+        "[d, e]",
+        '"g, h" -- i, j',
+    ]
 
 
 @pytest.mark.parametrize("end", ["", ";", " ; ;\n", ";\n-- the end;\n", "\n/* the end */ ;"])

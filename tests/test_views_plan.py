@@ -1,4 +1,4 @@
-"""What a plan says of a view is proven by computing: positions by hand over random events, and events that touch a key."""
+"""What a plan says of a view is proven by computing, by hand, over random events."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ EXACT = {
         lambda e: (e[1],),
     ),
     "GROUP BY ALL with a filter": (
-        "-- key: k, origin\n\nSELECT lower(carrier) AS k, origin, max(delay) FILTER (WHERE type = 'sold') AS m "
-        "FROM events WHERE type <> 'weather' AND delay > 0 GROUP BY ALL",
+        ("-- key: k, origin\n\nSELECT lower(carrier) AS k, origin, max(delay) FILTER (WHERE type = 'sold') AS m "
+        "FROM events WHERE type <> 'weather' AND delay > 0 GROUP BY ALL"),
         lambda e: e[0] != "weather" and e[3] is not None and e[3] > 0,
         lambda e: (e[1].lower() if e[1] else None, e[2]),
     ),
     "HAVING and a trailing comma": (
-        "-- key: carrier\n\nSELECT carrier, -- who\n count(*) AS n, -- all of it\nFROM events GROUP BY 1 HAVING count(*) > 1;",
+        ("-- key: carrier\n\nSELECT carrier, -- who\n count(*) AS n, -- all of it\n"
+        "FROM events GROUP BY 1 HAVING count(*) > 1;"),
         lambda e: True,
         lambda e: (e[1],),
     ),
     "a condition that joins two": (
-        "-- key: origin\n\nSELECT ev.origin, min(ev.delay) AS m FROM events AS ev "
-        "WHERE ev.type = 'sold' OR ev.delay IS NULL GROUP BY ev.origin",
+        ("-- key: origin\n\nSELECT ev.origin, min(ev.delay) AS m FROM events AS ev "
+        "WHERE ev.type = 'sold' OR ev.delay IS NULL GROUP BY ev.origin"),
         lambda e: e[0] == "sold" or e[3] is None,
         lambda e: (e[2],),
     ),
     "as-of look-up": (
-        "-- key: carrier, origin\n\nSELECT e.carrier, e.origin, sum(w.delay) AS w FROM events AS e "
-        "ASOF LEFT JOIN (SELECT position, origin, delay FROM events WHERE type = 'weather') AS w "
-        "ON e.origin = w.origin AND e.position >= w.position WHERE e.type <> 'weather' GROUP BY e.carrier, e.origin",
+        ("-- key: carrier, origin\n\nSELECT e.carrier, e.origin, sum(w.delay) AS w FROM events AS e ASOF LEFT JOIN (SELECT position, origin, delay FROM events WHERE type = 'weather') AS w "
+        "ON e.origin = w.origin AND e.position >= w.position WHERE e.type <> 'weather' GROUP BY e.carrier, e.origin"),
         lambda e: e[0] != "weather",
         lambda e: (e[1], e[2]),
     ),
@@ -80,14 +80,20 @@ BOUND = {
     "FROM first": "FROM events SELECT carrier AS k, count(*) AS n GROUP BY ALL",
     "a join": "SELECT e.carrier AS k, count(*) AS n FROM events AS e JOIN events AS o USING (origin) GROUP BY ALL",
     "a subquery in SELECT": "SELECT carrier AS k, (SELECT count(*) FROM events) AS n FROM events GROUP BY carrier",
-    "a subquery in WHERE": "SELECT carrier AS k, count(*) AS n FROM events WHERE delay IN (SELECT delay FROM events) GROUP BY 1",
-    "a subquery in HAVING": "SELECT carrier AS k FROM events GROUP BY 1 HAVING count(*) > (SELECT count(*) / 2 FROM events)",
+    "a subquery in WHERE": (
+        "SELECT carrier AS k, count(*) AS n FROM events WHERE delay IN (SELECT delay FROM events) GROUP BY 1"
+    ),
+    "a subquery in HAVING": (
+        "SELECT carrier AS k FROM events GROUP BY 1 HAVING count(*) > (SELECT count(*) / 2 FROM events)"
+    ),
     "a look-up of later rows": (
-        "SELECT e.position AS k, w.delay FROM events AS e ASOF LEFT JOIN (SELECT position, origin, delay FROM events) AS w "
+        "SELECT e.position AS k, w.delay FROM events AS e "
+        "ASOF LEFT JOIN (SELECT position, origin, delay FROM events) AS w "
         "ON e.origin = w.origin AND e.position <= w.position"
     ),
     "a look-up by time": (
-        "SELECT e.position AS k, w.delay FROM events AS e ASOF LEFT JOIN (SELECT occurred_at, origin, delay FROM events) AS w "
+        "SELECT e.position AS k, w.delay FROM events AS e "
+        "ASOF LEFT JOIN (SELECT occurred_at, origin, delay FROM events) AS w "
         "ON e.origin = w.origin AND e.occurred_at >= w.occurred_at"
     ),
     "a look-up of sums": (
@@ -115,7 +121,8 @@ def put(engine: Engine, events: Sequence[Event]) -> None:
         return "NULL" if value is None else literal(value) if isinstance(value, str) else str(value)
 
     given = "".join(
-        f" UNION ALL SELECT {at}, 'e{at}', {cell(kind)}, TIMESTAMPTZ '2026-01-01 00:00:00Z' + INTERVAL ({(at * 7) % 5}) HOUR, "
+        f" UNION ALL SELECT {at}, 'e{at}', {cell(kind)}, "
+        f"TIMESTAMPTZ '2026-01-01 00:00:00Z' + INTERVAL ({(at * 7) % 5}) HOUR, "
         f"TIMESTAMPTZ '2026-01-01 00:00:00Z', NULL, {cell(carrier)}, {cell(origin)}, {cell(delay)}, NULL"
         for at, (kind, carrier, origin, delay) in enumerate(events, start=1)
     )
@@ -143,7 +150,9 @@ def test_an_exact_position_is_the_last_event_that_the_row_is_made_from(
         if counts(event):
             last[key_of(event)] = at
 
-    found = {tuple(row[column] for column in one.view.key): row[POSITION] for row in rows(engine, one.select(len(events)))}
+    found = {
+        tuple(row[column] for column in one.view.key): row[POSITION] for row in rows(engine, one.select(len(events)))
+    }
     assert found == {key: last[key] for key in found}
     if "HAVING" not in name:
         assert set(found) == set(last)
@@ -214,7 +223,9 @@ def test_the_events_that_touch_a_key_are_found_exactly(engine: Engine, name: str
             for expression, part in zip(tracing.key.values(), key, strict=True)
         )
         where = f"{tracing.condition} AND {same}" if tracing.condition else same
-        found = engine.rows(f"SELECT {quote(tracing.alias)}.position FROM events AS {quote(tracing.alias)} WHERE {where}")
+        found = engine.rows(
+            f"SELECT {quote(tracing.alias)}.position FROM events AS {quote(tracing.alias)} WHERE {where}"
+        )
         assert {position for (position,) in found} == positions
 
 
@@ -256,13 +267,18 @@ def test_every_view_is_kept_by_replay(engine: Engine) -> None:
             "SELECT carrier AS k, sum(delay::DOUBLE) AS late FROM events GROUP BY carrier",
             "late: adds DOUBLE values (CAST(delay AS DOUBLE))",
         ),
-        ("SELECT carrier AS k, sum(delay / 60) AS hours FROM events GROUP BY carrier", "hours: adds DOUBLE values (delay / 60)"),
+        (
+            "SELECT carrier AS k, sum(delay / 60) AS hours FROM events GROUP BY carrier",
+            "hours: adds DOUBLE values (delay / 60)",
+        ),
     ],
 )  # fmt: skip
 def test_a_sum_that_depends_on_the_order_of_addition_is_warned_of(engine: Engine, select: str, named: str) -> None:
     assert planned(engine, f"-- key: k\n\n{select}").warnings == (
-        f"{named}, whose sum depends on the order of addition; declare the column as DECIMAL, "
-        "or compare it with a tolerant rule",
+        (
+            f"{named}, whose sum depends on the order of addition; declare the column as DECIMAL, "
+            "or compare it with a tolerant rule"
+        ),
     )
 
 

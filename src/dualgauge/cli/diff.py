@@ -25,7 +25,9 @@ def diff(
     comparators: Annotated[
         list[str] | None, typer.Argument(metavar="[COMPARATOR]...", help="Comparators by name; all of them by default.")
     ] = None,
-    samples: Annotated[int, typer.Option("--samples", min=0, max=1000, help="How many mismatched rows to show whole.")] = 5,
+    samples: Annotated[
+        int, typer.Option("--samples", min=0, max=1000, help="How many mismatched rows to show whole.")
+    ] = 5,
     memory_limit: MemoryLimit = "1GB",
     project: ProjectDir = HERE,
     form: FormatOption = Format.TEXT,
@@ -35,8 +37,8 @@ def diff(
     Compare what the two sides answer, at one position of the log.
 
     A comparator says how v2 answers v1's question; views of one name without a comparator are compared by their common
-    columns, exactly. Each run is kept as evidence, in the ledger and in a folder below `reports`, with every mismatching
-    key. Exits with 4 where rows differ that no expected difference explains, or keys are NULL or repeat.
+    columns, exactly. Each run is kept as evidence, in the ledger and in a folder below `reports`, with every
+    mismatching key. Exits with 4 where rows differ that no expected difference explains, or keys are NULL or repeat.
 
     Example: dualgauge diff carrier_months --samples 3
     """
@@ -88,14 +90,30 @@ def _print_findings(screen: Console, found: Comparison) -> None:
     for expected in found.expected_by:
         state = "EXPIRED " if expected.expired else ""
         screen.print(
-            f"  {state}expected, {plural(expected.rows, 'row')}: {expected.reason} (owner {expected.owner}, until {expected.until})",
+            f"  {state}expected, {plural(expected.rows, 'row')}: {expected.reason} "
+            f"(owner {expected.owner}, until {expected.until})",
             soft_wrap=True,
         )
     differing = [one for one in found.columns if one.differ or one.within_rule]
     if differing:
-        made = table("  column", "rule", "compared", "within rule", "expected", "differ", right=["compared", "within rule", "expected", "differ"])
+        made = table(
+            "  column",
+            "rule",
+            "compared",
+            "within rule",
+            "expected",
+            "differ",
+            right=["compared", "within rule", "expected", "differ"],
+        )
         for one in differing:
-            made.add_row(f"  {one.name}", one.rule, f"{one.compared:,}", f"{one.within_rule:,}", f"{one.expected:,}", f"{one.differ:,}")
+            made.add_row(
+                f"  {one.name}",
+                one.rule,
+                f"{one.compared:,}",
+                f"{one.within_rule:,}",
+                f"{one.expected:,}",
+                f"{one.differ:,}",
+            )
         screen.print(made)
     if found.clusters:
         made = table("  cluster", "rows", "for example", right=["rows"])
@@ -114,7 +132,9 @@ def _print_mismatch(screen: Console, one: Mismatch) -> None:
         screen.print(f"    {column}: v1 {_cell(one.v1, column)} | v2 {_cell(one.v2, column)}", soft_wrap=True)
     if one.events_total is not None:
         latest = ", ".join(f"{event.position:,} {event.event_id}" for event in one.events[-3:])
-        screen.print(f"    touched by {plural(one.events_total, 'event')}, the latest: {latest or 'none'}", soft_wrap=True)
+        screen.print(
+            f"    touched by {plural(one.events_total, 'event')}, the latest: {latest or 'none'}", soft_wrap=True
+        )
 
 
 def _cell(row: Mapping[str, object] | None, column: str) -> str:

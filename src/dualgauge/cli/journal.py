@@ -14,7 +14,9 @@ from dualgauge.model import plural
 
 
 def journal(
-    verify: Annotated[bool, typer.Option("--verify", help="Check the hash chain, and the ledger's state against it.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check the hash chain, and the ledger's state against it.")
+    ] = False,
     project: ProjectDir = HERE,
     form: FormatOption = Format.TEXT,
     debug: Debug = False,
@@ -35,7 +37,8 @@ def journal(
                 one = row.entry
                 made.add_row(
                     str(row.seq), f"{one.at:%Y-%m-%d %H:%M:%SZ}", one.who, one.verb,
-                    f"{one.from_stage} {percent_text(one.from_share_ppm)} %", f"{one.to_stage} {percent_text(one.to_share_ppm)} %",
+                    f"{one.from_stage} {percent_text(one.from_share_ppm)} %",
+                    f"{one.to_stage} {percent_text(one.to_share_ppm)} %",
                     one.reason or "",
                 )  # fmt: skip
             screen.print(made if rows else "no moves yet")

@@ -17,10 +17,14 @@ def log_import(
     source: Annotated[
         str | None, typer.Argument(metavar="[SOURCE|FILE]", help="A source by its name, or by a file that it reads.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All sources as one history, merged by the time rows are due.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="All sources as one history, merged by the time rows are due.")
+    ] = False,
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Take only rows due by this time (ISO 8601; without a zone: UTC)."),
+        typer.Option(
+            "--until", metavar="TIME", help="Take only rows due by this time (ISO 8601; without a zone: UTC)."
+        ),
     ] = None,
     dry_run: DryRun = False,
     memory_limit: MemoryLimit = "1GB",
@@ -40,6 +44,7 @@ def log_import(
     with answering("log-import", project, form, debug=debug, memory_limit=memory_limit) as answer:
         done = answer.migration.import_(source, every=every, until=instant("--until", until), dry_run=dry_run)
         would = "would add" if dry_run else "added"
+        step = NextStep("dualgauge replay", "bring the views to the new head")
 
         def text(screen: Console) -> None:
             places = f" at positions {done.first:,} to {done.last:,}" if done.added else ""
@@ -54,5 +59,5 @@ def log_import(
                 "sources": list(done.sources), "until": done.until, "dry_run": dry_run,
             },
             text,
-            next_steps=[NextStep("dualgauge replay", "bring the views to the new head")] if done.added and not dry_run else [],
+            next_steps=[step] if done.added and not dry_run else [],
         )  # fmt: skip

@@ -18,7 +18,8 @@ HIDDEN = {*ENVELOPE, "recorded_at"}
 def log_show(
     head: Annotated[bool, typer.Option("--head", help="Only where the log stands.")] = False,
     first: Annotated[
-        int | None, typer.Option("--from", metavar="POSITION", min=1, help="Begin at this position; default: the last events.")
+        int | None,
+        typer.Option("--from", metavar="POSITION", min=1, help="Begin at this position; default: the last events."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many events.")] = 20,
     project: ProjectDir = HERE,
@@ -33,7 +34,12 @@ def log_show(
     with answering("log-show", project, form, debug=debug) as answer:
         now = answer.migration.head()
         events = [] if head else answer.migration.events(first, limit)
-        standing = {"last": now.last, "last_commit": {"first": now.first, "rows": now.rows}, "chain": now.chain, "sources": dict(now.cursors)}
+        standing = {
+            "last": now.last,
+            "last_commit": {"first": now.first, "rows": now.rows},
+            "chain": now.chain,
+            "sources": dict(now.cursors),
+        }
 
         def text(screen: Console) -> None:
             if head:
@@ -45,8 +51,16 @@ def log_show(
                 return
             made = table("position", "occurred_at", "type", "event_id", "fields", right=["position"])
             for event in events:
-                fields = " ".join(f"{name}={value}" for name, value in event.items() if name not in HIDDEN and value is not None)
-                made.add_row(f"{event['position']:,}", f"{event['occurred_at']:%Y-%m-%d %H:%M:%SZ}", event["type"], event["event_id"], fields)
+                fields = " ".join(
+                    f"{name}={value}" for name, value in event.items() if name not in HIDDEN and value is not None
+                )
+                made.add_row(
+                    f"{event['position']:,}",
+                    f"{event['occurred_at']:%Y-%m-%d %H:%M:%SZ}",
+                    event["type"],
+                    event["event_id"],
+                    fields,
+                )
             screen.print(made)
 
         answer.give({"head": standing, "events": events}, text)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def revision(
-    message: Annotated[str, typer.Option("--message", "-m", metavar="TEXT", help="What the revision is for.")] = "shapes",
+    message: Annotated[
+        str, typer.Option("--message", "-m", metavar="TEXT", help="What the revision is for.")
+    ] = "shapes",
     project: ProjectDir = HERE,
     form: FormatOption = Format.TEXT,
     debug: Debug = False,

@@ -36,7 +36,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done,
 Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.")]
 
 MemoryLimit = Annotated[
-    str, typer.Option("--memory-limit", metavar="SIZE", help="Bound of the engine's memory; above it, it spills to disk.")
+    str,
+    typer.Option("--memory-limit", metavar="SIZE", help="Bound of the engine's memory; above it, it spills to disk."),
 ]
 
 HERE = Path()

@@ -61,9 +61,7 @@ class Answer:
 
 
 @contextmanager
-def answering(
-    verb: str, project: Path, form: Format, *, debug: bool = False, **given: Any
-) -> Iterator[Answer]:
+def answering(verb: str, project: Path, form: Format, *, debug: bool = False, **given: Any) -> Iterator[Answer]:  # noqa: ANN401
     """
     Open the project, run a command's body, and write what it gave or what went wrong; leaves with the exit code.
 
@@ -95,10 +93,12 @@ def failing(verb: str, form: Format, *, debug: bool) -> Iterator[None]:
         raise typer.Exit(_failed(verb, form, fault, fault.exit_code, fault.next_steps)) from None
     except (typer.Exit, typer.Abort, KeyboardInterrupt, BrokenPipeError):
         raise
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001  (whatever it is, it is told as one paragraph)
         if debug:
             traceback.print_exc()
-        steps = (NextStep(f"dualgauge {verb.replace('-', ' ')} --debug ...", "see where it happened; please report it"),)
+        steps = (
+            NextStep(f"dualgauge {verb.replace('-', ' ')} --debug ...", "see where it happened; please report it"),
+        )
         unexpected = DualgaugeError(f"unexpected {type(fault).__name__}: {' '.join(str(fault).split())}")
         raise typer.Exit(_failed(verb, form, unexpected, 1, () if debug else steps)) from None
 
@@ -139,7 +139,7 @@ def _schema(verb: str) -> str:
     return verb.replace(" ", "-") or "dualgauge"
 
 
-def version(show: bool) -> None:  # noqa: FBT001  (typer's form of a flag)
+def version(show: bool) -> None:
     """Print the version and stop."""
     if show:
         console().print(f"dualgauge {__version__}")

@@ -27,7 +27,11 @@ def plan(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: De
                 screen.print(f"  kept by: {one.strategy}; {one.why}", soft_wrap=True)
                 columns = ", ".join(f"{name} {kind}" for name, kind in view.columns.items())
                 screen.print(f"  columns: {columns}", soft_wrap=True)
-                exact = "the last event that changed it" if one.position_sql else "the position of its build, an upper bound"
+                exact = (
+                    "the last event that changed it"
+                    if one.position_sql
+                    else "the position of its build, an upper bound"
+                )
                 screen.print(f"  each row carries: {exact}")
                 traced = "yes" if one.tracing else "no; give the view an `-- affected_by:` header"
                 screen.print(f"  differences can be traced to events: {traced}")
@@ -40,8 +44,9 @@ def plan(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: De
             {
                 "views": [
                     {
-                        "side": one.view.side.value, "view": one.view.name, "file": str(one.view.file), "key": list(one.view.key),
-                        "indexes": [list(index) for index in one.view.header.indexes], "columns": dict(one.view.columns),
+                        "side": one.view.side.value, "view": one.view.name, "file": str(one.view.file),
+                        "key": list(one.view.key), "indexes": [list(index) for index in one.view.header.indexes],
+                        "columns": dict(one.view.columns),
                         "definition_hash": one.view.hash, "strategy": one.strategy, "why": one.why,
                         "row_position": "exact" if one.position_sql else "bound", "traceable": one.tracing is not None,
                         "warnings": list(one.warnings),

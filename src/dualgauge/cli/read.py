@@ -18,7 +18,9 @@ def read(
     key: Annotated[list[str], typer.Argument(metavar="KEY...", help="The key's parts, in the key's order.")],
     unit: Annotated[
         str | None,
-        typer.Option("--unit", metavar="UNIT", help="What chooses the side (a customer, a tenant); without one, v1 answers."),
+        typer.Option(
+            "--unit", metavar="UNIT", help="What chooses the side (a customer, a tenant); without one, v1 answers."
+        ),
     ] = None,
     project: ProjectDir = HERE,
     form: FormatOption = Format.TEXT,

@@ -14,7 +14,8 @@ from dualgauge.model import NextStep, Side
 
 def replay(
     views: Annotated[
-        list[str] | None, typer.Argument(metavar="[VIEW]...", help="Views by name (`orders`) or side and name (`v2.orders`).")
+        list[str] | None,
+        typer.Argument(metavar="[VIEW]...", help="Views by name (`orders`) or side and name (`v2.orders`)."),
     ] = None,
     side: Annotated[Side | None, typer.Option("--side", help="Only the views of one side.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Build anew also what is at the log's head already.")] = False,
@@ -44,14 +45,18 @@ def replay(
                 screen.print(f"wrote the missing revision {done.written.file}", soft_wrap=True)
             for one in done.applied:
                 screen.print(f"applied revision {one.id}: {one.message}", soft_wrap=True)
-            made = table("view", "build", "position", "rows", "seconds", "", right=["build", "position", "rows", "seconds"])
+            made = table(
+                "view", "build", "position", "rows", "seconds", "", right=["build", "position", "rows", "seconds"]
+            )
             for view in done.views:
                 note = "was at the head already" if view.skipped else ""
                 if view.resumed_at:
                     note = f"went on after row {view.resumed_at:,} of a replay that was cut off"
                 rows = "" if view.skipped else f"{view.rows:,}"
                 seconds = "" if view.skipped else f"{view.seconds:.1f}"
-                made.add_row(f"{view.side.value}.{view.view}", str(view.build), f"{view.position:,}", rows, seconds, note)
+                made.add_row(
+                    f"{view.side.value}.{view.view}", str(view.build), f"{view.position:,}", rows, seconds, note
+                )
             screen.print(made)
 
         answer.give(
@@ -63,7 +68,8 @@ def replay(
                 "views": [
                     {
                         "side": one.side.value, "view": one.view, "build": one.build, "position": one.position,
-                        "rows": one.rows, "resumed_at": one.resumed_at, "skipped": one.skipped, "seconds": round(one.seconds, 3),
+                        "rows": one.rows, "resumed_at": one.resumed_at, "skipped": one.skipped,
+                        "seconds": round(one.seconds, 3),
                     }
                     for one in done.views
                 ],

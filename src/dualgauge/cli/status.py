@@ -15,14 +15,17 @@ def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
     """
     Show where the migration stands: stage and share, the log's head, each view, the last diffs.
 
-    A view is `unbuilt`, `stale` (its file changed since its build was made), `lagging` (behind the log's head) or `ready`.
+    A view is `unbuilt`, `stale` (its file changed since its build was made), `lagging` (behind the log's head) or
+    `ready`.
     """
     with answering("status", project, form, debug=debug) as answer:
         now = answer.migration.status()
 
         def text(screen: Console) -> None:
             state = now.state
-            screen.print(f"migration {now.migration}: stage {state.stage}, {percent_text(state.share_ppm)} % of reads on v2")
+            screen.print(
+                f"migration {now.migration}: stage {state.stage}, {percent_text(state.share_ppm)} % of reads on v2"
+            )
             screen.print(f"log: head at position {now.head:,}")
             made = table("view", "readiness", "build", "position", "behind", right=["build", "position", "behind"])
             for one in now.views:
@@ -44,5 +47,9 @@ def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
         steps = []
         if any(one.readiness is not Readiness.READY for one in now.views):
             waiting = [one for one in now.views if one.readiness is not Readiness.READY]
-            steps.append(NextStep("dualgauge replay", f"{plural(len(waiting), 'view')} not at the head with the text of its file"))
+            steps.append(
+                NextStep(
+                    "dualgauge replay", f"{plural(len(waiting), 'view')} not at the head with the text of its file"
+                )
+            )
         answer.give(now.to_json(), text, next_steps=steps)

@@ -37,7 +37,9 @@ class DemoBroke(DualgaugeError):
 
     def __init__(self, command: str, wanted: int, got: int) -> None:
         self.command, self.wanted, self.got = command, wanted, got
-        super().__init__(f"`{command}` should have ended with exit code {wanted} and ended with {got}; please report it")
+        super().__init__(
+            f"`{command}` should have ended with exit code {wanted} and ended with {got}; please report it"
+        )
 
 
 class DemoUnsteady(DualgaugeError):
@@ -70,25 +72,44 @@ def play(folder: Path, screen: Console) -> None:
         "remodelling. Each command below is real: type it in that folder and see the same."
     )
     story.chapter("The history up to 1 December becomes an event log")
-    story.run("log import --all --until " + FIRST_HALF, "Flights and weather, merged by the time each row became known. A position is an event's number in that order.")
-    story.run("log show --limit 4", "The newest events: a flight put on the schedule for the next day, and the weather at midnight UTC.")
-    story.run("replay --side v1", "What readers have today, built from the log. The shapes of the tables went through Alembic first.")
+    story.run(
+        "log import --all --until " + FIRST_HALF,
+        "Flights and weather, merged by the time each row became known. A position is an event's number in that order.",
+    )
+    story.run(
+        "log show --limit 4",
+        "The newest events: a flight put on the schedule for the next day, and the weather at midnight UTC.",
+    )
+    story.run(
+        "replay --side v1",
+        "What readers have today, built from the log. The shapes of the tables went through Alembic first.",
+    )
     story.chapter("v2 is built, from a view with a mistake in it")
     put_view(folder, Side.V2, BUGGY, "route_days")
     story.run("replay --side v2", "The candidate stands beside v1; no reader has seen it.")
     story.run(
         "diff carrier_months --samples 2",
-        "Not the same answer, so exit code 4: 143 of 185 rows differ, and always because v2 has fewer flights. Its view "
-        "joins flights to departures, and a cancelled flight has none.",
+        "Not the same answer, so exit code 4: 143 of 185 rows differ, and always because v2 has fewer flights. Its "
+        "view joins flights to departures, and a cancelled flight has none.",
         exit_code=4,
     )
     story.chapter("The mistake is mended")
     put_view(folder, Side.V2, MENDED, "route_days")
     story.run("status", "The build of v2.route_days is stale: its file has changed since.")
-    story.run("replay --side v2", "Only the stale view is built anew; readers keep the old build until the new one is complete.")
-    story.run("diff", "Nothing is mismatched. 136 rows are expected to differ: v2 counts UTC months, and each difference adds up to the last flight.")
+    story.run(
+        "replay --side v2",
+        "Only the stale view is built anew; readers keep the old build until the new one is complete.",
+    )
+    story.run(
+        "diff",
+        "Nothing is mismatched. 136 rows are expected to differ: v2 counts UTC months, and each difference adds up to "
+        "the last flight.",
+    )
     story.chapter("Reads go over, step by step, while December arrives")
-    story.run("switch --percent 1 --reason 'the diff passed'", "One customer in a hundred reads v2 from now on. Let 2,000 of them ask:")
+    story.run(
+        "switch --percent 1 --reason 'the diff passed'",
+        "One customer in a hundred reads v2 from now on. Let 2,000 of them ask:",
+    )
     story.ask(1)
     story.run("log import --all", "December's events; what is known is skipped.")
     story.run("replay", "Both sides at the new head.")
@@ -99,7 +120,10 @@ def play(folder: Path, screen: Console) -> None:
     story.ask(50)
     story.run("rollback --reason 'somebody wants to look first'", "One write, and every read is on v1 again.")
     story.ask(0)
-    story.run("switch --percent 50 --reason 'nothing was found'", "Forward again. Who is on v2 depends on the customer alone, so these are the same ones:")
+    story.run(
+        "switch --percent 50 --reason 'nothing was found'",
+        "Forward again. Who is on v2 depends on the customer alone, so these are the same ones:",
+    )
     story.ask(50)
     story.run("switch --percent 100", "v2 answers everything; v1 is kept current, so there is still a way back.")
     story.ask(100)
@@ -163,7 +187,9 @@ class _Story:
                     on_v2.add(unit)
         steady = self._steady(percent, on_v2)
         self._asked.append((percent, answered))
-        self.say(f"-> {CUSTOMERS:,} customers asked: v1 answered {answered['v1']:,}, v2 answered {answered['v2']:,}{steady}")
+        self.say(
+            f"-> {CUSTOMERS:,} customers asked: v1 answered {answered['v1']:,}, v2 answered {answered['v2']:,}{steady}"
+        )
 
     def _steady(self, percent: int, on_v2: set[str]) -> str:
         """Say what became of those who read v2 at this share, or at a smaller one, before. Raises DemoUnsteady."""
@@ -177,8 +203,8 @@ class _Story:
         if before != on_v2:
             raise DemoUnsteady(percent, percent)
         if before is not on_v2:
-            return f", the same customers as at {percent} % before"
-        steps = " and ".join(f"{at} %" for at in smaller)
+            return f" (the same customers as at {percent} % before)"
+        steps = ", ".join(f"{at} %" for at in smaller)
         return f"; all who read v2 at {steps} still do" if smaller else ""
 
     def summary(self) -> None:
@@ -186,7 +212,13 @@ class _Story:
         from dualgauge.cli.output import table
 
         self.chapter("What each side answered")
-        made = table("share on v2", "reads", "v1 answered", "v2 answered", right=["share on v2", "reads", "v1 answered", "v2 answered"])
+        made = table(
+            "share on v2",
+            "reads",
+            "v1 answered",
+            "v2 answered",
+            right=["share on v2", "reads", "v1 answered", "v2 answered"],
+        )
         for percent, answered in self._asked:
             made.add_row(f"{percent} %", f"{CUSTOMERS:,}", f"{answered['v1']:,}", f"{answered['v2']:,}")
         self._screen.print(made)

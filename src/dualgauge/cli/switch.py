@@ -16,7 +16,9 @@ from dualgauge.model import NextStep
 def switch(
     percent: Annotated[
         str,
-        typer.Option("--percent", metavar="N", help="Share of reads on v2: 0 is stage shadow, 100 is live, between is canary."),
+        typer.Option(
+            "--percent", metavar="N", help="Share of reads on v2: 0 is stage shadow, 100 is live, between is canary."
+        ),
     ],
     reason: Reason = None,
     dry_run: DryRun = False,
@@ -35,5 +37,9 @@ def switch(
     """
     with answering("switch", project, form, debug=debug) as answer:
         moved = answer.migration.switch(parse_percent(percent), reason=reason, dry_run=dry_run)
-        steps = [NextStep("dualgauge rollback", "take all reads back to v1, at any time")] if moved.after.share_ppm else []
-        answer.give(move_json(moved), lambda screen: print_move(screen, moved), next_steps=steps if moved.changed else [])
+        steps = (
+            [NextStep("dualgauge rollback", "take all reads back to v1, at any time")] if moved.after.share_ppm else []
+        )
+        answer.give(
+            move_json(moved), lambda screen: print_move(screen, moved), next_steps=steps if moved.changed else []
+        )

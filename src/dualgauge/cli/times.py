@@ -12,7 +12,9 @@ class BadTime(UsageError):
 
     def __init__(self, option: str, text: str) -> None:
         self.option, self.text = option, text
-        super().__init__(f"{option} {text!r} is no time; write it as 2013-12-01 or 2013-12-01T06:30:00+01:00 (without a zone: UTC)")
+        super().__init__(
+            f"{option} {text!r} is no time; write it as 2013-12-01 or 2013-12-01T06:30:00+01:00 (without a zone: UTC)"
+        )
 
 
 def instant(option: str, text: str | None) -> datetime | None:

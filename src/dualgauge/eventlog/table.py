@@ -387,15 +387,13 @@ def _statistics(path: Path, rows: int) -> dict[str, Any]:
         low[name], high[name] = min(g.min for g in groups), max(g.max for g in groups)
     return {
         "numRecords": rows,
-        "minValues": {name: _plain(value) for name, value in low.items()},
+        "minValues": {name: _plain(value, timedelta()) for name, value in low.items()},
         # Delta keeps milliseconds: the upper bound is rounded up, or readers would skip a file that they need.
-        "maxValues": {
-            name: _plain(value + ALMOST if isinstance(value, datetime) else value) for name, value in high.items()
-        },
+        "maxValues": {name: _plain(value, ALMOST) for name, value in high.items()},
     }
 
 
-def _plain(value: object) -> object:
+def _plain(value: object, more: timedelta) -> object:
     if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return (value + more).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import Side
 from dualgauge.project.errors import BrokenToml, NoFolder, NoProject
-from dualgauge.project.settings import Paths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dualgauge.project.settings import Paths
 
 FILE = "pyproject.toml"
 

@@ -54,14 +54,15 @@ def validate(model: type[Model], raw: Mapping[str, Any], file: Path) -> Model:
         raise BadSettings(file, [_mistake(model, error) for error in fault.errors()]) from None
 
 
-def _mistake(model: type[BaseModel], error: ErrorDetails) -> str:
+def _mistake(model: type[BaseModel], error: ErrorDetails) -> str:  # noqa: PLR0911  (one row a mistake reads best)
     place, name = error["loc"][:-1], error["loc"][-1] if error["loc"] else ""
     key = ".".join(str(part) for part in (TABLE, *error["loc"]))
     match error["type"]:
         case "extra_forbidden":
             known = _fields(model, place)
             where = ".".join(str(part) for part in (TABLE, *place))
-            return f"unknown key {str(name)!r} in [{where}]{nearest(str(name), known)}; known keys: {listed(sorted(known), 20)}"
+            offered = f"{nearest(str(name), known)}; known keys: {listed(sorted(known), 20)}"
+            return f"unknown key {str(name)!r} in [{where}]{offered}"
         case "missing":
             return f"{key} is missing"
         case "value_error":
@@ -87,5 +88,7 @@ def _fields(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
         elif get_origin(current) in (list, tuple, dict):
             current = get_args(current)[-1] if get_origin(current) is dict else get_args(current)[0]
         if get_origin(current) in (Union, types.UnionType):
-            current = next((arg for arg in get_args(current) if isinstance(arg, type) and issubclass(arg, BaseModel)), None)
+            current = next(
+                (arg for arg in get_args(current) if isinstance(arg, type) and issubclass(arg, BaseModel)), None
+            )
     return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []

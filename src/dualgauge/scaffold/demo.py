@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tomlkit
 
 from dualgauge.errors import UsageError
-from dualgauge.model import Side
+
+if TYPE_CHECKING:
+    from dualgauge.model import Side
 
 MARK = ".dualgauge-demo"
 """A file that says a folder is a demo's: only such a folder is cleared."""
@@ -27,7 +30,9 @@ class NotADemo(UsageError):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        super().__init__(f"{folder} is there and was not made by `dualgauge demo`; nothing was touched: name another folder")
+        super().__init__(
+            f"{folder} is there and was not made by `dualgauge demo`; nothing was touched: name another folder"
+        )
 
 
 def content() -> Path:
@@ -48,7 +53,9 @@ def lay_out(folder: Path) -> None:
             raise NotADemo(folder)
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    (folder / MARK).write_text("Made by `dualgauge demo`, which clears this folder when it is run again.\n", encoding="utf-8")
+    (folder / MARK).write_text(
+        "Made by `dualgauge demo`, which clears this folder when it is run again.\n", encoding="utf-8"
+    )
     root = content()
     for name in FOLDERS:
         (folder / name).mkdir()

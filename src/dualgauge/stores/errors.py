@@ -34,8 +34,9 @@ class BadKeys(DataError):
     def __init__(self, view: str, key: Sequence[str], problem: str, sample: str) -> None:
         self.view, self.key, self.problem, self.sample = view, tuple(key), problem, sample
         super().__init__(
-            f"view {view}: {problem} in its key ({listed(key)}), for example {sample}; a key is never NULL and is there "
-            "once: filter or group the rows in the view's SELECT, or choose another key; readers keep the build before"
+            f"view {view}: {problem} in its key ({listed(key)}), for example {sample}; a key is never NULL and is "
+            "there once: filter or group the rows in the view's SELECT, or choose another key; "
+            "readers keep the build before"
         )
 
 

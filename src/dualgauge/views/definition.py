@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlglot
@@ -33,6 +32,7 @@ from dualgauge.views.lexer import bare, plain, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from dualgauge.engines.duck import Engine
 
@@ -47,9 +47,9 @@ _CHANGING = {
     "now", "current_timestamp", "currenttimestamp", "current_date", "currentdate", "current_time", "currenttime",
     "current_localtime", "current_localtimestamp", "localtime", "localtimestamp", "today", "get_current_timestamp",
     "get_current_time", "transaction_timestamp", "random", "rand", "setseed", "uuid", "gen_random_uuid", "uuidv4",
-    "uuidv7", "nextval", "currval", "setval", "txid_current", "current_transaction_id", "current_setting", "getvariable",
-    "getenv", "version", "current_user", "current_database", "currentdatabase", "current_schema", "currentschema",
-    "current_schemas", "in_search_path", "current_query", "current_query_id", "current_connection_id",
+    "uuidv7", "nextval", "currval", "setval", "txid_current", "current_transaction_id", "current_setting",
+    "getvariable", "getenv", "version", "current_user", "current_database", "currentdatabase", "current_schema",
+    "currentschema", "current_schemas", "in_search_path", "current_query", "current_query_id", "current_connection_id",
     "reservoir_quantile", "sleep_ms", "stats", "vector_type", "write_log",
 }  # fmt: skip
 _SERIES = {"range", "generate_series"}
@@ -107,11 +107,13 @@ def define(engine: Engine, file: Path, side: Side, event_columns: Mapping[str, s
         # Editors of some systems begin a file with a byte order mark; it is no part of the text.
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as fault:
-        raise ViewError(file, f"it is not UTF-8 text ({fault.reason} at byte {fault.start}); save it as UTF-8") from fault
+        raise ViewError(
+            file, f"it is not UTF-8 text ({fault.reason} at byte {fault.start}); save it as UTF-8"
+        ) from fault
     return from_text(engine, text, name, side, file, event_columns)
 
 
-def from_text(
+def from_text(  # noqa: PLR0917  (called with all of them, in this order)
     engine: Engine, text: str, name: str, side: Side, file: Path, event_columns: Mapping[str, str]
 ) -> ViewDefinition:
     """The definition of a text, be it a file's or one that a build was made from. Raises ViewError."""
@@ -124,8 +126,20 @@ def from_text(
     columns = output_columns(engine, text, file, event_columns)
     if tree is None:
         raise ViewError(
-            file, "DuckDB can read it and sqlglot cannot, so nothing says that it reads `events` alone; write it in plainer SQL"
+            file,
+            "DuckDB can read it and sqlglot cannot, so nothing says that it reads `events` alone; "
+            "write it in plainer SQL",
         )
+    _check_header(engine, header, columns, file, event_columns)
+    _check_columns(columns, file)
+    content = [SCHEME, header.canonical(), [[column, kind] for column, kind in columns.items()], words]
+    digest = sha256(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+    return ViewDefinition(name=name, side=side, file=file, text=text, header=header, columns=columns, hash=digest)
+
+
+def _check_header(
+    engine: Engine, header: Header, columns: Mapping[str, str], file: Path, event_columns: Mapping[str, str]
+) -> None:
     if not header.key:
         raise NoKey(file, list(columns))
     for title, names in [("key", header.key), *(("index", index) for index in header.indexes)]:
@@ -134,17 +148,21 @@ def from_text(
                 raise UnknownColumn(file, title, column, list(columns))
     if header.affected_by and len(header.affected_by) != len(header.key):
         raise ViewError(
-            file, f"`-- affected_by:` has {len(header.affected_by)} expressions and the key {len(header.key)} columns; give one each"
+            file,
+            f"`-- affected_by:` has {len(header.affected_by)} expressions and the key {len(header.key)} columns; "
+            "give one each",
         )
     _affected_by_binds(engine, header, file, event_columns)
+
+
+def _check_columns(columns: Mapping[str, str], file: Path) -> None:
     for column, kind in columns.items():
         if column.startswith("_"):
-            raise BadColumn(file, column, "begins with an underscore; such names belong to dualgauge: rename it with AS")
+            raise BadColumn(
+                file, column, "begins with an underscore; such names belong to dualgauge: rename it with AS"
+            )
         if kind == '"NULL"':
             raise BadColumn(file, column, "is a bare NULL without a type; write CAST(NULL AS a type)")
-    content = [SCHEME, header.canonical(), [[column, kind] for column, kind in columns.items()], words]
-    digest = sha256(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
-    return ViewDefinition(name=name, side=side, file=file, text=text, header=header, columns=columns, hash=digest)
 
 
 def output_columns(engine: Engine, text: str, file: Path, event_columns: Mapping[str, str]) -> dict[str, str]:

@@ -38,7 +38,9 @@ class NoKey(ViewError):
     def __init__(self, file: Path, columns: Sequence[str]) -> None:
         self.columns = tuple(columns)
         have = f" out of {listed(columns, 20)}" if columns else ""
-        super().__init__(file, f"the view has no key; begin the file with `-- key: COLUMN`, naming what identifies a row{have}")
+        super().__init__(
+            file, f"the view has no key; begin the file with `-- key: COLUMN`, naming what identifies a row{have}"
+        )
 
 
 class UnknownColumn(ViewError):
@@ -108,4 +110,6 @@ class NotSql(ViewError):
     """A Python file among the views."""
 
     def __init__(self, file: Path) -> None:
-        super().__init__(file, "views are .sql files in this version; folds in Python are not supported yet; move the file away")
+        super().__init__(
+            file, "views are .sql files in this version; folds in Python are not supported yet; move the file away"
+        )

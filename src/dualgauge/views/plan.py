@@ -197,11 +197,21 @@ def _tracing(view: ViewDefinition, tree: exp.Select | None, alias: str | None) -
     key: dict[str, str] = {}
     for name in view.key:
         expression = given.get(name)
-        if expression is None or not _only(expression, alias, alone=alone) or expression.find(exp.AggFunc, exp.Window, exp.Star):
+        if (
+            expression is None
+            or not _only(expression, alias, alone=alone)
+            or expression.find(exp.AggFunc, exp.Window, exp.Star)
+        ):
             return None
         key[name] = expression.sql("duckdb")
     where = tree.args.get("where")
-    parts = list(where.this.flatten()) if where is not None and isinstance(where.this, exp.And) else [where.this] if where else []
+    parts = (
+        list(where.this.flatten())
+        if where is not None and isinstance(where.this, exp.And)
+        else [where.this]
+        if where
+        else []
+    )
     kept = [part for part in parts if _only(part, alias, alone=alone) and not part.find(exp.Subquery, exp.Exists)]
     return Tracing(alias=alias, condition=" AND ".join(f"({part.sql('duckdb')})" for part in kept), key=key)
 
