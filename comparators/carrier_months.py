@@ -83,18 +83,13 @@ carrier_months = Comparator(
                 "cancelled": "coalesce(v1.cancelled, 0) + v2._cancelled_moved",
                 "arrivals": "coalesce(v1.arrivals, 0) + v2._arrivals_moved",
                 "mean_dep_delay": (
-                    "(coalesce(v1.mean_dep_delay * v1.departed, 0) + v2._dep_delay_moved)"
-                    " / nullif(v2.departed, 0)"
+                    "(coalesce(v1.mean_dep_delay * v1.departed, 0) + v2._dep_delay_moved) / nullif(v2.departed, 0)"
                 ),
                 "mean_arr_delay": (
-                    "(coalesce(v1.mean_arr_delay * v1.arrivals, 0) + v2._arr_delay_moved)"
-                    " / nullif(v2.arrivals, 0)"
+                    "(coalesce(v1.mean_arr_delay * v1.arrivals, 0) + v2._arr_delay_moved) / nullif(v2.arrivals, 0)"
                 ),
             },
-            reason=(
-                "v1 counts by New York's calendar, v2 by UTC:"
-                " a month's last evening is in the next month"
-            ),
+            reason=("v1 counts by New York's calendar, v2 by UTC: a month's last evening is in the next month"),
             owner="flight-data",
             until=date(2027, 12, 31),
         ),

@@ -303,13 +303,13 @@ def test_a_mistyped_project_is_refused(shop: Path) -> None:
 def on_terminal(*arguments: str, folder: Path, which: str, **environment: str) -> tuple[str, str]:
     """Run with a terminal as stdout or stderr and a pipe as the other; gives (terminal, pipe)."""
     leader, follower = pty.openpty()
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, which: follower}
     process = subprocess.Popen(
         [sys.executable, "-m", "dualgauge", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "TERM": "xterm-256color", **environment},
         stdin=subprocess.DEVNULL,
-        **streams,
+        stdout=follower if which == "stdout" else subprocess.PIPE,
+        stderr=follower if which == "stderr" else subprocess.PIPE,
     )
     os.close(follower)
     shown = b""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +22,7 @@ from dualgauge.model import PPM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 READY = Readiness(unbuilt=(), v1_position=900, v2_position=900)
@@ -249,8 +249,13 @@ def test_a_share_out_of_bounds_is_a_mistake_of_the_code(ledger: Ledger, share_pp
 
 def test_a_replay_brings_a_migration_to_shadow_as_far_as_it_got(ledger: Ledger) -> None:
     steps: list[tuple[Readiness | None, str]] = [
-        (None, "backfill"), (UNBUILT, "backfill"), (BEHIND, "catchup"), (BEHIND, "catchup"), (READY, "shadow"), (None, "shadow"),
-    ]  # fmt: skip
+        (None, "backfill"),
+        (UNBUILT, "backfill"),
+        (BEHIND, "catchup"),
+        (BEHIND, "catchup"),
+        (READY, "shadow"),
+        (None, "shadow"),
+    ]
     for number, (ready, stage) in enumerate(steps):
         assert replayed(ledger, ready=ready, operation_id=f"replay-{number}").after.stage == stage
     assert [row.entry.verb for row in ledger.journal()] == ["replay", "hydrated", "caught_up"]

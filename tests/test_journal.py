@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -16,6 +16,9 @@ from dualgauge.ledger.errors import BadJournalText
 from dualgauge.ledger.journal import BadRow, JournalEntry
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.model import sha256
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -86,8 +89,10 @@ def found_after(url: str, *statements: str) -> BadRow | None:
         (
             ["DELETE FROM journal WHERE seq = 5"],
             2,
-            "migration 'planes' is in stage canary with 0.0005 % (revision 2, rollout v2, 2026-03-01 12:05:00+00:00), "
-            "and the journal left it in stage canary with 0.0002 % (revision 1,",
+            (
+                "migration 'planes' is in stage canary with 0.0005 % (revision 2, rollout v2, 2026-03-01 12:05:00+00:00), "
+                "and the journal left it in stage canary with 0.0002 % (revision 1,"
+            ),
         ),
         (
             ["UPDATE migration SET share_ppm = 1000000 WHERE name = 'orders'"],

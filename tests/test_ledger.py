@@ -177,7 +177,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
 
 def test_a_path_below_a_file_is_refused_with_the_systems_reason(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LedgerError, match="Not a directory|File exists"):
+    with pytest.raises(LedgerError, match=r"Not a directory|File exists"):
         Ledger.open(f"sqlite:///{tmp_path / 'file' / 'ledger.db'}")
 
 

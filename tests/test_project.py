@@ -13,12 +13,12 @@ import dualgauge
 from dualgauge import Comparator
 from dualgauge.eventlog.settings import LogSettings, SourceSettings
 from dualgauge.ledger.settings import LedgerSettings
-from dualgauge.migration import Settings
 from dualgauge.model import Side
 from dualgauge.project.content import collect, load
 from dualgauge.project.errors import BadContent, BadSettings, BrokenToml, NoFolder, NoProject
 from dualgauge.project.project import find
 from dualgauge.project.settings import Paths, validate
+from dualgauge.settings import Settings
 from dualgauge.stores.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -173,9 +173,9 @@ def test_all_mistakes_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         ),
         (
             TABLE + '[tool.dualgauge.log.columns]\ncents = "INT"\n',
-            ("tool.dualgauge.log.columns: cents = 'INT': "
-                "integers are BIGINT in the log (it has one width, and no "
-            "unsigned ones); allowed: BIGINT, DOUBLE, VARCHAR, BOOLEAN, DATE, TIMESTAMP, TIMESTAMPTZ, BLOB, DECIMAL(p,s)"),
+            ("tool.dualgauge.log.columns: cents = 'INT': integers are BIGINT in the log (it has one "
+            "width, and no unsigned ones); allowed: BIGINT, DOUBLE, VARCHAR, BOOLEAN, DATE, TIMESTAMP, TIMESTAMPTZ, "
+            "BLOB, DECIMAL(p,s)"),
         ),
         (
             TABLE + '[tool.dualgauge.log.columns]\nposition = "BIGINT"\n',
@@ -238,7 +238,7 @@ def test_every_folder_can_be_elsewhere(tmp_path: Path) -> None:
 def test_settings_cannot_be_changed_once_read(tmp_path: Path) -> None:
     settings = validate(Settings, find(project(tmp_path)).raw, tmp_path / "pyproject.toml")
     with pytest.raises(ValueError, match="frozen"):
-        settings.migration = "another"  # type: ignore[misc]
+        settings.migration = "another"
 
 
 # Content.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contract import shop
 from dualgauge.engines.duck import open_engine
 from dualgauge.model import Side, quote
-from dualgauge.replay.choice import NoSuchView
+from dualgauge.replay.errors import CannotCompute, NoSuchView
 from dualgauge.replay.run import LARGEST_CHUNK, SMALLEST_CHUNK, TARGET_SECONDS, _next_size
 from dualgauge.stores.errors import BadKeys, NoStoreType, UnstorableValue
 from dualgauge.stores.types import store_type
@@ -155,6 +155,19 @@ def test_a_value_that_cannot_be_stored_is_refused_with_its_column_and_readers_ke
     assert caught.value.exit_code == 4
     assert migration.store().served(Side.V1) == before
     assert migration.store().point(Side.V1, "totals", ["c0919"]) is not None
+
+
+def test_a_select_that_fails_on_an_event_says_so_and_readers_keep_what_they_had(folder: Path) -> None:
+    migration = shop.imported(folder)
+    migration.replay()
+    before = migration.store().served(Side.V1)
+    shop.view(folder, "v1", "totals", "-- key: event_id\nSELECT event_id, CAST(type AS BIGINT) AS n FROM events")
+    with pytest.raises(CannotCompute) as caught:
+        shop.opened(folder).replay()
+    assert str(caught.value).startswith("view v1.totals: its SELECT cannot be computed over these events: ")
+    assert str(caught.value).endswith("readers keep the build before")
+    assert caught.value.exit_code == 4
+    assert migration.store().served(Side.V1) == before
 
 
 def test_a_type_that_cannot_be_stored_is_refused_before_anything_is_done(folder: Path) -> None:

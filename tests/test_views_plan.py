@@ -16,7 +16,7 @@ from dualgauge.views.definition import from_text
 from dualgauge.views.plan import POSITION, Plan, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 COLUMNS = {**ENVELOPE, "carrier": "VARCHAR", "origin": "VARCHAR", "delay": "BIGINT", "fare": "DOUBLE"}
 FILE = Path("views_v2/orders.sql")
@@ -34,7 +34,7 @@ EVENTS = st.lists(
 )
 
 # A view, and how the events of a row are found by hand: of those that pass the filter, the ones with the row's key.
-EXACT = {
+EXACT: dict[str, tuple[str, Callable[[Event], bool], Callable[[Event], tuple[object, ...]]]] = {
     "grouped": (
         "-- key: carrier\n\nSELECT carrier, count(*) AS n, sum(delay) AS s FROM events GROUP BY carrier",
         lambda e: True,
@@ -59,7 +59,8 @@ EXACT = {
         lambda e: (e[2],),
     ),
     "as-of look-up": (
-        ("-- key: carrier, origin\n\nSELECT e.carrier, e.origin, sum(w.delay) AS w FROM events AS e ASOF LEFT JOIN (SELECT position, origin, delay FROM events WHERE type = 'weather') AS w "
+        ("-- key: carrier, origin\n\nSELECT e.carrier, e.origin, sum(w.delay) AS w FROM events AS e "
+        "ASOF LEFT JOIN (SELECT position, origin, delay FROM events WHERE type = 'weather') AS w "
         "ON e.origin = w.origin AND e.position >= w.position WHERE e.type <> 'weather' GROUP BY e.carrier, e.origin"),
         lambda e: e[0] != "weather",
         lambda e: (e[1], e[2]),

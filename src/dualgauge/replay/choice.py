@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualgauge.errors import UsageError
-from dualgauge.model import Side, listed, nearest
+from dualgauge.replay.errors import NoSuchView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dualgauge.model import Side
     from dualgauge.views.plan import Plan
-
-
-class NoSuchView(UsageError):
-    """A wanted view that no side has."""
-
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        self.name, self.known = name, tuple(known)
-        have = f"there are {listed(known)}" if known else "there are none yet: add one to views_v1 or views_v2"
-        super().__init__(f"no view is called {name!r}{nearest(name, known)}; {have}")
 
 
 def choose(plans: Sequence[Plan], names: Sequence[str], side: Side | None) -> list[Plan]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadValue
 from dualgauge.model import Position, Progress, Side, listed, plural, quote, silent
+from dualgauge.replay.errors import CannotCompute
 from dualgauge.stores.errors import BadKeys, UnstorableValue
 from dualgauge.stores.shapes import Shape
 from dualgauge.stores.types import bound_columns
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 ANSWER = "_answer"
 
 FIRST_CHUNK = 10_000
-TARGET_SECONDS = 0.08
+TARGET_SECONDS = 0.05
 """A chunk's transaction should take about this long: well under the 200 ms after which others would notice."""
 SMALLEST_CHUNK, LARGEST_CHUNK = 500, 50_000
 
@@ -91,6 +92,7 @@ def replay(
         progress: told rows loaded and their number, view by view.
 
     Raises:
+        CannotCompute: a view's SELECT fails on an event.
         BadKeys: a key is NULL or repeats; readers keep the build before.
         UnstorableValue: a value does not fit its stored type.
         Fenced: another replay took a build over.
@@ -108,6 +110,9 @@ def _one(engine: Engine, store: Store, plan: Plan, position: Position, *, force:
     progress(f"{view.label}: computing", 0, None)
     try:
         engine.execute(f"CREATE OR REPLACE TEMP TABLE {ANSWER} AS {plan.select(position)}")
+    except BadValue as fault:
+        raise CannotCompute(view.label, fault.reason.splitlines()[0]) from fault
+    try:
         _check_keys(engine, view)
         total = engine.row(f"SELECT count(*) FROM {ANSWER}")[0]
         with store.load(shape_of(view), view.hash, view.text, position) as loading:

@@ -63,7 +63,8 @@ def metadata(shapes: Sequence[Shape]) -> sa.MetaData:
         # The key's order is the header's, not that of the columns.
         table.append_constraint(sa.PrimaryKeyConstraint(*(table.c[column] for column in shape.key), name=f"pk_{name}"))
         for index in shape.indexes:
-            sa.Index(f"ix_{name}__{'_'.join(index)}", *(table.c[column] for column in index))
+            # Two underscores, so that an index on `a_b` and one on `a, b` have two names.
+            sa.Index(f"ix_{name}__{'__'.join(index)}", *(table.c[column] for column in index))
     return found
 
 
