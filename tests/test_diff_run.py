@@ -407,6 +407,30 @@ def test_a_mismatch_shows_both_rows_and_the_events_that_touched_its_key(project:
     ]
 
 
+def test_an_event_that_only_one_side_counts_is_among_those_shown(project: Project) -> None:
+    text = "-- key: customer\nSELECT customer, sum(amount) AS total FROM events{} GROUP BY customer\n"
+    project.write("views_v1/customers.sql", text.format(" WHERE type = 'ordered'"))
+    project.write("views_v2/customers.sql", text.format(""))
+
+    (run,) = project.build().diff()
+
+    (one,) = run.comparison.mismatches
+    assert one.key == {"customer": "ann"}
+    assert [event.event_id for event in one.events] == ["o-1", "o-3", "o-4"]
+    assert one.events_total == 3
+
+
+def test_a_replay_of_v1_alone_begins_no_migration(project: Project) -> None:
+    migration = project.open()
+    migration.import_()
+
+    migration.replay(side=Side.V1)
+    before = migration.state().stage
+    migration.replay(side=Side.V2)
+
+    assert (before, migration.state().stage) == ("off", "shadow")
+
+
 KEYS = {
     "day": "CAST(occurred_at AS DATE)",
     "instant": "occurred_at",

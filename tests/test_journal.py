@@ -90,8 +90,8 @@ def found_after(url: str, *statements: str) -> BadRow | None:
             ["DELETE FROM journal WHERE seq = 5"],
             2,
             (
-                "migration 'planes' is in stage canary with 0.0005 % (revision 2, rollout v2, 2026-03-01 12:05:00+00:00), "
-                "and the journal left it in stage canary with 0.0002 % (revision 1,"
+                "migration 'planes' is in stage canary with 0.0005 % (revision 2, rollout v2, "
+                "2026-03-01 12:05:00+00:00), and the journal left it in stage canary with 0.0002 % (revision 1,"
             ),
         ),
         (

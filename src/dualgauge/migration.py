@@ -159,6 +159,7 @@ class Migration:
 
         With `migrate = "auto"` missing revisions are written and applied first. The ledger notes how far v2 is.
         """
+        from dualgauge.cutover.stages import Stage
         from dualgauge.replay.choice import choose
         from dualgauge.replay.run import replay
 
@@ -171,10 +172,13 @@ class Migration:
             if dry_run:
                 return Rebuild(position=head, written=None, applied=(), views=())
             operation = uuid.uuid4().hex
-            if any(one.view.side is Side.V2 for one in chosen):
+            v2_chosen = any(one.view.side is Side.V2 for one in chosen)
+            if v2_chosen:
                 self._note_replay(ledger, operation, None)
             done = replay(engine, log, self.store(), chosen, head, force=force, progress=self.progress)
-            self._note_replay(ledger, operation, self._readiness([one.view for one in plans]))
+            if v2_chosen or self.state().stage != Stage.OFF:
+                # A replay of v1 alone begins no migration; it may be what v2 still waited for.
+                self._note_replay(ledger, operation, self._readiness([one.view for one in plans]))
             return Rebuild(position=head, written=written, applied=applied, views=tuple(done))
 
     def diff(self, names: Sequence[str] = (), *, samples: int = 10) -> list[DiffRun]:

@@ -61,6 +61,6 @@ def log_show(
                     event["event_id"],
                     fields,
                 )
-            screen.print(made)
+            screen.print(made if events else "no events yet")
 
         answer.give({"head": standing, "events": events}, text)

@@ -48,7 +48,7 @@ class Pair:
     v1: str
     v2: str
     views: Mapping[Side, Sequence[str]]
-    tracing: Tracing | None
+    tracings: tuple[Tracing, ...]
     plain: bool
 
 
@@ -117,7 +117,7 @@ def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[st
         v1=sql[Side.V1],
         v2=sql[Side.V2],
         views=views,
-        tracing=_tracing(comparator, views, by_side),
+        tracings=_tracings(comparator, views, by_side),
         plain=given is None or (given.v1 is None and given.v2 is None),
     )
 
@@ -131,18 +131,17 @@ def _whole(name: str, side: Side, given: Comparator | None, by_side: Mapping[Sid
     return f"SELECT {columns} FROM {side.value}.{quote(name)}"
 
 
-def _tracing(
+def _tracings(
     comparator: Comparator, views: Mapping[Side, Sequence[str]], by_side: Mapping[Side, Mapping[str, Plan]]
-) -> Tracing | None:
-    """What the comparator declares, else what a view with the same key proves."""
+) -> tuple[Tracing, ...]:
+    """What the comparator declares, else what the views with the same key prove: what one side ignores may matter."""
     if comparator.affected_by is not None:
-        return Tracing(alias="events", condition="", key=dict(comparator.affected_by))
-    for side in Side:
-        if len(views[side]) == 1:
-            plan = by_side[side][views[side][0]]
-            if plan.tracing is not None and set(plan.tracing.key) == set(comparator.key):
-                return plan.tracing
-    return None
+        return (Tracing(alias="events", condition="", key=dict(comparator.affected_by)),)
+    plans = [by_side[side][views[side][0]] for side in Side if len(views[side]) == 1]
+    found = [
+        plan.tracing for plan in plans if plan.tracing is not None and set(plan.tracing.key) == set(comparator.key)
+    ]
+    return tuple(found)
 
 
 def run_diff(
@@ -181,12 +180,12 @@ def run_diff(
             today=started.date(), samples=samples, keep=folder / MISMATCHES, stable=pair.plain,
             progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
         )  # fmt: skip
-    untraced = "" if pair.tracing else "which events touch a key is not known; give the comparator an affected_by"
-    if comparison.mismatches and pair.tracing:
+    untraced = "" if pair.tracings else "which events touch a key is not known; give the comparator an affected_by"
+    if comparison.mismatches and pair.tracings:
         progress(f"{pair.name}: looking for the events", 0, None)
         events = log.relation(pinned.position)
         try:
-            comparison = replace(comparison, mismatches=trace(engine, events, pair.tracing, comparison.mismatches))
+            comparison = replace(comparison, mismatches=trace(engine, events, pair.tracings, comparison.mismatches))
         except EngineError as fault:
             # The expressions are the user's: a diff that found something must not be lost for want of a trace.
             untraced = f"affected_by cannot be computed: {fault.reason.splitlines()[0]}"

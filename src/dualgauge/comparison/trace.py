@@ -11,7 +11,7 @@ from dualgauge.comparison.values import Touching
 from dualgauge.model import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dualgauge.comparison.values import Mismatch
     from dualgauge.engines.duck import Engine
@@ -21,34 +21,36 @@ MOST_EVENTS = 8
 """How many events a sampled mismatch shows: the latest ones; all are counted."""
 
 
-def trace(engine: Engine, events: str, tracing: Tracing | None, mismatches: Sequence[Mismatch]) -> tuple[Mismatch, ...]:
+def trace(
+    engine: Engine, events: str, tracings: Sequence[Tracing], mismatches: Sequence[Mismatch]
+) -> tuple[Mismatch, ...]:
     """
     The mismatches, each with the latest events that touched its key and their number.
 
     Args:
-        engine: scans the log once for all of them.
+        engine: scans the log once for each tracing.
         events: the log up to the diff's position, as a SELECT.
-        tracing: which events touch a key; None where nobody can tell, then the mismatches come back as they are.
+        tracings: which events touch a key, of one side or both: an event counts that touches it by any of them. Where
+            nobody can tell there is none, and the mismatches come back as they are.
         mismatches: the samples.
 
     Raises:
         EngineError: an expression of `affected_by` fails on an event.
     """
-    if tracing is None or not mismatches:
+    if not tracings or not mismatches:
         return tuple(mismatches)
-    names = list(tracing.key)
+    names = list(tracings[0].key)
     if any(set(names) - set(one.key) for one in mismatches):
         return tuple(mismatches)
-    alias, made = quote(tracing.alias), {name: f"_key_{i}" for i, name in enumerate(names)}
+    made = {name: f"_key_{i}" for i, name in enumerate(names)}
     keys = pa.table(
         {"_n": pa.array(range(len(mismatches)), pa.int64())}
         | {column: _values([one.key[name] for one in mismatches]) for name, column in made.items()}
     )
     engine.register("_traced", keys)
-    chosen = ", ".join(f"CAST(({tracing.key[name]}) AS VARCHAR) AS {column}" for name, column in made.items())
-    where = f" WHERE {tracing.condition}" if tracing.condition else ""
-    # Keys are made in a query of their own: the user's expressions must not see the columns of the join.
-    keyed = f"SELECT position, event_id, type, occurred_at, {chosen} FROM ({events}) AS {alias}{where}"
+    # Keys are made in queries of their own: the user's expressions must not see the columns of the join. UNION takes
+    # an event once that touches a key on both sides.
+    keyed = " UNION ".join(_keyed(events, one, made) for one in tracings)
     match = " AND ".join(f"e.{column} IS NOT DISTINCT FROM CAST(k.{column} AS VARCHAR)" for column in made.values())
     try:
         rows = engine.rows(
@@ -68,6 +70,13 @@ def trace(engine: Engine, events: str, tracing: Tracing | None, mismatches: Sequ
     return tuple(
         replace(one, events=tuple(found.get(i, ())), events_total=total.get(i, 0)) for i, one in enumerate(mismatches)
     )
+
+
+def _keyed(events: str, tracing: Tracing, made: Mapping[str, str]) -> str:
+    """Every event that a tracing lets through, with the key that it touches as text."""
+    chosen = ", ".join(f"CAST(({tracing.key[name]}) AS VARCHAR) AS {column}" for name, column in made.items())
+    where = f" WHERE {tracing.condition}" if tracing.condition else ""
+    return f"SELECT position, event_id, type, occurred_at, {chosen} FROM ({events}) AS {quote(tracing.alias)}{where}"
 
 
 def _values(keys: Sequence[object]) -> pa.Array:
