@@ -420,7 +420,9 @@ def test_an_event_that_only_one_side_counts_is_among_those_shown(project: Projec
     assert one.events_total == 3
 
 
-def test_a_replay_of_v1_alone_begins_no_migration(project: Project) -> None:
+def test_a_replay_of_v1_alone_begins_no_migration(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.lay_out()
     migration = project.open()
     migration.import_()
 
