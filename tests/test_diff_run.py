@@ -10,8 +10,7 @@ import sys
 import textwrap
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -20,11 +19,16 @@ import dualgauge
 from dualgauge.cli import main
 from dualgauge.comparison.errors import NoSuchView, NothingToCompare, UnequalPositions
 from dualgauge.comparison.values import Kind
+from dualgauge.cutover.errors import NotReady
+from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.values import EvidenceKind, EvidenceRun, RunState
 from dualgauge.model import Outcome, Side
 from dualgauge.scaffold.demo import content
 from dualgauge.stores.errors import NotBuilt
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -279,7 +283,7 @@ def test_a_run_is_kept_as_evidence_that_says_what_it_is_bound_to(project: Projec
         Outcome.PASS,
     )
     assert (kept.position, kept.started_at, kept.finished_at) == (4, NOW, NOW)
-    assert (kept.evidence_key, kept.folder) == (run.evidence_key, str(run.folder))
+    assert (kept.evidence_key, kept.folder) == (run.evidence_key, f"reports/{run.run_id}")
     assert set(kept.bound) == {"v1", "v2", "comparator", "comparator_hash", "configuration_hash"}
     for side in ("v1", "v2"):
         (one,) = [kept.bound[side]["customers"]]  # type: ignore[index]
@@ -357,7 +361,7 @@ def test_a_run_that_was_killed_stays_running_and_is_evidence_of_nothing(project:
     (killed,) = project.evidence()
     assert (killed.state, killed.verdict, killed.finished_at, killed.summary) == (RunState.RUNNING, None, None, None)
     assert killed.folder is not None
-    assert not (Path(killed.folder) / "diff.json").exists()
+    assert not (project.root / killed.folder / "diff.json").exists()
     assert migration.status().last_diffs == ()
 
     (run,) = migration.diff()
@@ -614,3 +618,73 @@ def test_samples_bound_what_is_shown_and_never_what_is_counted(project: Project,
 
     (run,) = said["result"]["runs"]
     assert (code, run["changed"], len(run["mismatches"])) == (4, 2, 1)
+
+
+def test_views_without_a_comparator_are_compared_as_they_were_built_though_their_files_were_edited(
+    project: Project,
+) -> None:
+    for side in ("v1", "v2"):
+        edited = V1.replace("count(*) AS orders", "count(*) AS orders, max(amount) AS top")
+        project.write(f"views_{side}/customers.sql", edited)
+
+    (run,) = project.open().diff()
+
+    assert run.comparison.verdict is Outcome.PASS
+    assert [column.name for column in run.comparison.columns] == ["orders", "total"]
+
+
+def test_a_diff_that_could_not_look_is_inconclusive_and_leaves_no_folder(project: Project) -> None:
+    project.comparator('key="nothing"')
+
+    with pytest.raises(DualgaugeError):
+        project.open().diff()
+
+    (kept,) = project.evidence()
+    assert (kept.state, kept.verdict) == ("finished", Outcome.INCONCLUSIVE)
+    assert kept.summary is not None
+    assert "nothing" in str(kept.summary["error"])
+    assert not list((project.root / "reports").glob("*"))
+
+
+def test_reads_do_not_wait_for_a_served_view_whose_file_is_gone(project: Project) -> None:
+    project.write("views_v2/extra.sql", V1)
+    migration = project.build()
+    (project.root / "views_v2" / "extra.sql").unlink()
+    project.write("orders.csv", HEAD + FOUR + TWO_MORE)
+    migration.import_()
+    migration.replay()
+
+    assert migration.switch(500_000).after.share_ppm == 500_000
+
+
+def test_v2_gets_no_more_reads_while_one_of_its_views_is_behind_one_of_v1(project: Project) -> None:
+    for side in ("v1", "v2"):
+        project.write(f"views_{side}/others.sql", V1)
+    migration = project.build()
+    project.write("orders.csv", HEAD + FOUR + TWO_MORE)
+    migration.import_()
+    migration.replay(["v1.others", "v2.customers"])
+
+    with pytest.raises(NotReady, match="v1 is at position 6 and v2 at position 4"):
+        migration.switch(500_000)
+
+
+def test_the_share_can_be_lowered_while_a_view_file_is_broken(project: Project) -> None:
+    migration = project.open()
+    migration.switch(100_000)
+    project.write("views_v2/customers.sql", "SELEC")
+
+    assert migration.switch(50_000).after.share_ppm == 50_000
+
+
+def test_looking_at_a_project_makes_no_file(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.lay_out()
+    migration = project.open()
+
+    migration.status()
+    migration.journal()
+    migration.import_(dry_run=True)
+    migration.replay(dry_run=True)
+
+    assert not (tmp_path / ".dualgauge").exists()

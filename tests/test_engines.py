@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dualgauge.engines.duck import Engine, open_engine, parquet
-from dualgauge.engines.errors import BadStatement, BadValue, EngineError, OutOfMemory
+from dualgauge.engines.errors import BadStatement, BadValue, CannotRead, EngineError, OutOfMemory
 from support.log_project import run_child
 
 if TYPE_CHECKING:
@@ -84,7 +84,6 @@ def test_a_wrong_statement_is_told_in_its_first_paragraph(engine: Engine, sql: s
             "Out of Range Error: Overflow in addition of INT64",
         ),
         ("SELECT error('no such thing')", "Invalid Input Error: no such thing"),
-        ("SELECT * FROM read_csv('/nowhere/at/all.csv')", "IO Error: No files found that match the pattern"),
     ],
 )
 def test_a_value_that_does_not_fit_is_an_error_of_the_data(engine: Engine, sql: str, reason: str) -> None:
@@ -93,6 +92,15 @@ def test_a_value_that_does_not_fit_is_an_error_of_the_data(engine: Engine, sql: 
 
     assert str(refused.value).startswith(f"DuckDB: {reason}")
     assert refused.value.exit_code == 4
+
+
+def test_a_file_that_cannot_be_read_is_no_error_of_the_data_and_says_what_to_do(engine: Engine) -> None:
+    with pytest.raises(CannotRead) as refused:
+        engine.rows("SELECT * FROM read_csv('/nowhere/at/all.csv')")
+
+    assert str(refused.value).startswith("DuckDB: IO Error: No files found that match the pattern")
+    assert str(refused.value).endswith("and that the disk has room, then run the command again")
+    assert refused.value.exit_code == 1
 
 
 def test_an_engine_stays_usable_after_a_refusal(engine: Engine) -> None:

@@ -284,7 +284,7 @@ if boundary == "half a staged file":
 elif boundary == "a staged file":
     before(imports, "_fresh")
 elif boundary == "a file in its place":
-    before(table, "_statistics")
+    before(table, "statistics")
 elif boundary == "a commit":
     before(Ledger, "add_log_commit")
 elif boundary == "an empty log":

@@ -356,10 +356,10 @@ def test_a_verdict_stands_once_given(url: str) -> None:
             ledger.finish_evidence("r1", verdict=Outcome.PASS, finished_at=later, summary={"bad": 1})
 
 
-def test_an_unknown_run_is_named_with_the_command_that_lists_them(url: str) -> None:
+def test_an_unknown_run_is_named_with_the_place_where_runs_are_kept(url: str) -> None:
     with Ledger.open(url) as ledger, pytest.raises(UnknownRun) as caught:
         ledger.finish_evidence("r9", verdict=Outcome.PASS, finished_at=AT, summary={})
-    assert str(caught.value) == "there is no evidence run 'r9'; `dualgauge evidence list` shows those there are"
+    assert str(caught.value) == "there is no evidence run 'r9'; runs are named like the folders below `reports`"
 
 
 def test_runs_are_listed_newest_first_by_kind_and_name(url: str) -> None:

@@ -96,7 +96,7 @@ class Migration:
 
         root = self.project.root
         chosen = choose(self.settings.sources, root, self.project.file, source, every=every)
-        with self._engine() as engine, self._ledger() as ledger:
+        with self._engine() as engine, self._ledger_if_any() if dry_run else self._ledger() as ledger:
             log = self._log(ledger)
             return run_import(
                 engine, log, chosen, now=self.clock(), until=until, dry_run=dry_run, progress=self.progress
@@ -159,26 +159,24 @@ class Migration:
 
         With `migrate = "auto"` missing revisions are written and applied first. The ledger notes how far v2 is.
         """
-        from dualgauge.cutover.stages import Stage
+        from dualgauge.cutover.readiness import look
         from dualgauge.replay.choice import choose
         from dualgauge.replay.run import replay
 
-        with self._engine() as engine, self._ledger() as ledger:
+        with self._engine() as engine:
             plans = self._plans(engine)
             chosen = choose(plans, names, side)
-            log = self._log(ledger)
+            log = self._log()
             head = log.head().last
             written, applied = self._shaped([one.view for one in plans], dry_run=dry_run)
             if dry_run:
                 return Rebuild(position=head, written=None, applied=(), views=())
             operation = uuid.uuid4().hex
             v2_chosen = any(one.view.side is Side.V2 for one in chosen)
-            if v2_chosen:
-                self._note_replay(ledger, operation, None)
+            self._note_replay(operation, None, begins=v2_chosen)
             done = replay(engine, log, self.store(), chosen, head, force=force, progress=self.progress)
-            if v2_chosen or self.state().stage != Stage.OFF:
-                # A replay of v1 alone begins no migration; it may be what v2 still waited for.
-                self._note_replay(ledger, operation, self._readiness([one.view for one in plans]))
+            ready = look(self.store(), [one.view for one in plans])
+            self._note_replay(operation, ready, begins=v2_chosen)
             return Rebuild(position=head, written=written, applied=applied, views=tuple(done))
 
     def diff(self, names: Sequence[str] = (), *, samples: int = 10) -> list[DiffRun]:
@@ -193,6 +191,7 @@ class Migration:
             return [
                 run_diff(
                     engine, self._log(), self.store(), ledger, pair,
+                    root=self.project.root,
                     reports=self.project.path(self.settings.paths.reports),
                     configuration_hash=sha256(canonical_json(self.project.raw)),
                     clock=self.clock, samples=samples, progress=self.progress,
@@ -211,23 +210,24 @@ class Migration:
 
     def state(self) -> MigrationState:
         """The migration's state; one that has no ledger yet was never moved."""
-        from dualgauge.ledger.errors import NoLedger
-        from dualgauge.ledger.ledger import Ledger
         from dualgauge.ledger.values import MigrationState
 
-        try:
-            with Ledger.open(self.ledger_url, create=False) as ledger:
-                return ledger.state(self.settings.migration)
-        except NoLedger:
-            return MigrationState(self.settings.migration)
+        name = self.settings.migration
+        with self._ledger_if_any() as ledger:
+            return ledger.state(name) if ledger else MigrationState(name)
 
     def switch(self, share_ppm: int, *, reason: str | None = None, dry_run: bool = False) -> Moved:
         """Set the share of reads on v2, in parts per million, by one compare-and-set of the ledger."""
+        from dualgauge.cutover.readiness import look
         from dualgauge.cutover.switch import switch
 
-        with self._engine() as engine, self._ledger() as ledger:
+        def ready() -> Readiness:
+            with self._engine() as engine:
+                return look(self.store(), self._views(engine))
+
+        with self._ledger() as ledger:
             return switch(
-                ledger, self.settings.migration, share_ppm=share_ppm, ready=self._readiness(self._views(engine)),
+                ledger, self.settings.migration, share_ppm=share_ppm, ready=ready,
                 who=self.who, at=self.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
             )  # fmt: skip
 
@@ -243,30 +243,31 @@ class Migration:
 
     def journal(self) -> tuple[JournalRow, ...]:
         """Every move of this migration, oldest first."""
-        with self._ledger() as ledger:
-            return ledger.journal(self.settings.migration)
+        with self._ledger_if_any() as ledger:
+            return ledger.journal(self.settings.migration) if ledger else ()
 
     def verify_journal(self) -> BadRow | None:
         """The first journal row that was changed by hand, or None."""
-        with self._ledger() as ledger:
-            return ledger.verify_journal()
+        with self._ledger_if_any() as ledger:
+            return ledger.verify_journal() if ledger else None
 
     def status(self) -> Status:
         """Where everything stands."""
-        from dualgauge.ledger.values import EvidenceKind
-        from dualgauge.reporting.status import Status, newest, served_of, view_status
+        from dualgauge.ledger.values import EvidenceKind, MigrationState
+        from dualgauge.reporting.status import Status, newest, view_status
 
-        with self._engine() as engine, self._ledger() as ledger:
+        name = self.settings.migration
+        with self._engine() as engine, self._ledger_if_any() as ledger:
             head, store = self._log().head().last, self.store()
             views = self._views(engine)
-            served = {side: served_of(store.checkpoints(side), store.served(side)) for side in Side}
+            served = {side: store.served_builds(side) for side in Side}
             known = {(one.side, one.name) for one in views}
             return Status(
-                migration=self.settings.migration,
-                state=ledger.state(self.settings.migration),
+                migration=name,
+                state=ledger.state(name) if ledger else MigrationState(name),
                 head=head,
                 views=tuple(view_status(one, served[one.side].get(one.name), head) for one in views),
-                last_diffs=newest(ledger.evidence_runs(kind=EvidenceKind.DIFF)),
+                last_diffs=newest(ledger.evidence_runs(kind=EvidenceKind.DIFF) if ledger else ()),
                 unread=tuple(
                     f"{side.value}.{name}" for side in Side for name in served[side] if (side, name) not in known
                 ),
@@ -293,6 +294,20 @@ class Migration:
         from dualgauge.ledger.ledger import Ledger
 
         with Ledger.open(self.ledger_url) as ledger:
+            yield ledger
+
+    @contextmanager
+    def _ledger_if_any(self) -> Iterator[Ledger | None]:
+        """The ledger, or None where nothing has made one yet: looking at a migration makes nothing."""
+        from dualgauge.ledger.errors import NoLedger
+        from dualgauge.ledger.ledger import Ledger
+
+        try:
+            ledger = Ledger.open(self.ledger_url, create=False)
+        except NoLedger:
+            yield None
+            return
+        with ledger:
             yield ledger
 
     def _log(self, ledger: Ledger | None = None) -> EventLog:
@@ -327,6 +342,7 @@ class Migration:
         """Bring the store's shapes to the views, or refuse where the user does that by hand."""
         from dualgauge.replay.run import shape_of
         from dualgauge.stores.errors import MissingShape
+        from dualgauge.stores.migrations import revision_message
 
         store, shapes = self.store(), [shape_of(one) for one in views]
         if self.settings.store.migrate == "manual":
@@ -337,30 +353,19 @@ class Migration:
         if dry_run:
             return None, ()
         applied = store.upgrade(self._migrations, shapes)
-        written = store.revise(self._migrations, shapes, _message(store.missing(self._migrations, shapes)))
+        written = store.revise(self._migrations, shapes, revision_message(store.missing(self._migrations, shapes)))
         if written is not None:
             applied += store.upgrade(self._migrations, shapes)
         return written, tuple(applied)
 
-    def _readiness(self, views: Sequence[ViewDefinition]) -> Readiness:
-        """Whether v2 could answer reads: every view built, and both sides at one position."""
-        from dualgauge.cutover.values import Readiness
-        from dualgauge.reporting.status import served_of
-
-        store = self.store()
-        served = {side: served_of(store.checkpoints(side), store.served(side)) for side in Side}
-        wanted = [one for one in views if one.name not in served[one.side]]
-        lowest = {side: min((one.position for one in served[side].values()), default=None) for side in Side}
-        return Readiness(
-            unbuilt=tuple(one.label for one in wanted), v1_position=lowest[Side.V1], v2_position=lowest[Side.V2]
-        )
-
-    def _note_replay(self, ledger: Ledger, operation: str, ready: Readiness | None) -> None:
+    def _note_replay(self, operation: str, ready: Readiness | None, *, begins: bool) -> None:
         from dualgauge.cutover.switch import record_replay
 
-        record_replay(
-            ledger, self.settings.migration, ready=ready, who=self.who, at=self.clock(), operation_id=operation
-        )
+        with self._ledger() as ledger:
+            record_replay(
+                ledger, self.settings.migration, ready=ready, begins=begins,
+                who=self.who, at=self.clock(), operation_id=operation,
+            )  # fmt: skip
 
 
 def open(path: Path | str = ".", **given: Any) -> Migration:  # noqa: A001, ANN401  (the public door; passed on to the dataclass, which names them)
@@ -390,9 +395,3 @@ def alembic_environment(context: EnvironmentContext, file: Path) -> None:
         return
     migration = open(file.parent)
     migrations.run_plain(context, migration.store().databases, migration.shapes())
-
-
-def _message(missing: Sequence[str]) -> str:
-    """A revision's message: the shapes it touches."""
-    names = sorted({line.split(" ", 1)[1].split(".")[1].removesuffix("__shape") for line in missing if "." in line})
-    return "shapes of " + ", ".join(names) if names else "shapes"

@@ -8,7 +8,7 @@ from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering, table
 from dualgauge.cutover.percent import percent_text
 from dualgauge.model import NextStep, plural
-from dualgauge.reporting.status import Readiness
+from dualgauge.reporting.status import ViewReadiness
 
 
 def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: Debug = False) -> None:
@@ -45,8 +45,8 @@ def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
                 )
 
         steps = []
-        if any(one.readiness is not Readiness.READY for one in now.views):
-            waiting = [one for one in now.views if one.readiness is not Readiness.READY]
+        if any(one.readiness is not ViewReadiness.READY for one in now.views):
+            waiting = [one for one in now.views if one.readiness is not ViewReadiness.READY]
             steps.append(
                 NextStep(
                     "dualgauge replay", f"{plural(len(waiting), 'view')} not at the head with the text of its file"

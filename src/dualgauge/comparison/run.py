@@ -8,7 +8,9 @@ position. A run that was killed stays `running` in the ledger and is evidence of
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from dualgauge.comparison.errors import NoSuchComparator, NothingToCompare
 from dualgauge.comparison.pinned import pin, views_of
 from dualgauge.comparison.trace import trace
 from dualgauge.engines.errors import EngineError
+from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.values import EvidenceKind, evidence_key
 from dualgauge.model import Clock, Outcome, Position, Progress, Side, quote, silent
 from dualgauge.views.plan import Tracing
@@ -41,7 +44,12 @@ RESULT = "diff.json"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A comparator with its name and the queries of both sides. `plain`: they only read one view each."""
+    """
+    A comparator with its name and the queries of both sides.
+
+    `plain`: they only read one view each. `undeclared`: nobody wrote a comparator, so the columns that both builds
+    have are compared.
+    """
 
     name: str
     comparator: Comparator
@@ -50,13 +58,15 @@ class Pair:
     views: Mapping[Side, Sequence[str]]
     tracings: tuple[Tracing, ...]
     plain: bool
+    undeclared: bool
 
 
 @dataclass(frozen=True, slots=True)
 class DiffRun:
     """
-    One comparator's run. `folder` holds its result and every mismatched key.
+    One comparator's run.
 
+    `folder` holds its result and every mismatched key; `shown_folder` is its path from the project's root, as kept.
     `untraced` says why the samples show no events; it is empty where they do.
     """
 
@@ -66,6 +76,7 @@ class DiffRun:
     comparison: Comparison
     evidence_key: str
     folder: Path
+    shown_folder: str
     seconds: float
     untraced: str
 
@@ -76,7 +87,7 @@ class DiffRun:
             "comparator": self.name,
             "position": self.position,
             "evidence_key": self.evidence_key,
-            "folder": str(self.folder),
+            "folder": self.shown_folder,
             "seconds": round(self.seconds, 3),
             "untraced": self.untraced,
             **self.comparison.to_json(),
@@ -108,7 +119,7 @@ def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[st
     sql: dict[Side, str] = {}
     for side in Side:
         own = given and (given.v1 if side is Side.V1 else given.v2)
-        sql[side] = own or _whole(name, side, given, by_side)
+        sql[side] = own or f"SELECT * FROM {side.value}.{quote(name)}"
     comparator = given or Comparator(key=by_side[Side.V1][name].view.key)
     views = {side: views_of(name, side, sql[side], list(by_side[side])) for side in Side}
     return Pair(
@@ -119,16 +130,15 @@ def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[st
         views=views,
         tracings=_tracings(comparator, views, by_side),
         plain=given is None or (given.v1 is None and given.v2 is None),
+        undeclared=given is None,
     )
 
 
-def _whole(name: str, side: Side, given: Comparator | None, by_side: Mapping[Side, Mapping[str, Plan]]) -> str:
-    """A side's view of the comparator's name; where nothing was declared, its columns that both sides have."""
-    columns = "*"
-    if given is None:
-        other = by_side[Side.V2 if side is Side.V1 else Side.V1][name].view.columns
-        columns = ", ".join(quote(c) for c in by_side[side][name].view.columns if c in other)
-    return f"SELECT {columns} FROM {side.value}.{quote(name)}"
+def _common(pair: Pair, pinned: Pinned, side: Side) -> str:
+    """A side's view of the pair's name, with the columns that both builds have."""
+    own, other = (pinned.columns[at][pair.name] for at in (side, Side.V2 if side is Side.V1 else Side.V1))
+    columns = ", ".join(quote(column) for column in own if column in other)
+    return f"SELECT {columns} FROM {side.value}.{quote(pair.name)}"
 
 
 def _tracings(
@@ -151,6 +161,7 @@ def run_diff(
     ledger: Ledger,
     pair: Pair,
     *,
+    root: Path,
     reports: Path,
     configuration_hash: str,
     clock: Clock,
@@ -162,7 +173,7 @@ def run_diff(
 
     Raises:
         NotBuilt, UnequalPositions: the sides cannot be compared now; no run was begun.
-        and what `compare_relations` raises; the run then stays unfinished in the ledger.
+        and what `compare_relations` raises; the run then ends inconclusive, with the error as its summary.
     """
     started = clock()
     with tempfile.TemporaryDirectory(prefix="dualgauge-diff-") as scratch:
@@ -171,15 +182,24 @@ def run_diff(
         run_id = f"{started:%Y%m%dT%H%M%SZ}-{pair.name}-{secrets.token_hex(3)}"
         folder = reports / run_id
         folder.mkdir(parents=True)
+        v1, v2 = (_common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
         ledger.start_evidence(
             run_id, kind=EvidenceKind.DIFF, name=pair.name, bound=bound, started_at=started,
-            position=pinned.position, folder=str(folder),
+            position=pinned.position, folder=os.path.relpath(folder, root),
         )  # fmt: skip
-        comparison = compare_relations(
-            engine, pair.v1, pair.v2, pair.comparator,
-            today=started.date(), samples=samples, keep=folder / MISMATCHES, stable=pair.plain,
-            progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
-        )  # fmt: skip
+        try:
+            comparison = compare_relations(
+                engine, v1, v2, pair.comparator,
+                today=started.date(), samples=samples, keep=folder / MISMATCHES, stable=pair.plain,
+                progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
+            )  # fmt: skip
+        except DualgaugeError as fault:
+            # It could not look, which is not a run that was cut off: only a killed one stays `running`.
+            shutil.rmtree(folder)
+            ledger.finish_evidence(
+                run_id, verdict=Outcome.INCONCLUSIVE, finished_at=clock(), summary={"error": str(fault)}
+            )
+            raise
     untraced = "" if pair.tracings else "which events touch a key is not known; give the comparator an affected_by"
     if comparison.mismatches and pair.tracings:
         progress(f"{pair.name}: looking for the events", 0, None)
@@ -197,6 +217,7 @@ def run_diff(
         comparison=comparison,
         evidence_key=evidence_key(bound),
         folder=folder,
+        shown_folder=os.path.relpath(folder, root),
         seconds=(finished - started).total_seconds(),
         untraced=untraced,
     )

@@ -19,6 +19,7 @@ from dualgauge.ledger.values import percent_text
 from dualgauge.model import PPM
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from dualgauge.cutover.values import Readiness
@@ -31,7 +32,7 @@ def switch(
     migration: str,
     *,
     share_ppm: int,
-    ready: Readiness,
+    ready: Readiness | Callable[[], Readiness],
     who: str,
     at: datetime,
     operation_id: str,
@@ -41,6 +42,8 @@ def switch(
 ) -> Moved:
     """
     Set the share of reads on v2: 0 is stage shadow, 1,000,000 ppm is live, between is canary.
+
+    `ready` may be a function: it is asked only where the share would grow.
 
     The share that it has already changes nothing and writes nothing.
 
@@ -61,8 +64,10 @@ def switch(
     if before.share_ppm == share_ppm:
         return Moved(before, before, dry_run=dry_run)
     # An end says that it is one, whatever v2 lacks; before shadow, what is missing says more than the table does.
-    if allowed(stage) and share_ppm > before.share_ppm and ready.missing:
-        raise NotReady(migration, share_ppm, ready.missing)
+    if allowed(stage) and share_ppm > before.share_ppm:
+        missing = (ready() if callable(ready) else ready).missing
+        if missing:
+            raise NotReady(migration, share_ppm, missing)
     return _move(ledger, before, target(stage, verb), order)
 
 
@@ -105,6 +110,7 @@ def record_replay(
     migration: str,
     *,
     ready: Readiness | None,
+    begins: bool = True,
     who: str,
     at: datetime,
     operation_id: str,
@@ -115,11 +121,12 @@ def record_replay(
 
     Args:
         ready: what the stores hold now; None when the replay has only begun.
+        begins: whether v2 was replayed; a replay of v1 alone begins no migration, but may be what v2 waited for.
         operation_id: of the replay; each row's id is this with the verb behind it.
 
     In later stages, and in the ends, it does nothing: a rebuild beside reads is no move.
     """
-    verbs = [Verb.REPLAY]
+    verbs = [Verb.REPLAY] if begins else []
     if ready is not None and ready.hydrated:
         verbs.append(Verb.HYDRATED)
         if ready.caught_up:

@@ -18,8 +18,8 @@ class Readiness:
 
     Args:
         unbuilt: the views that have no build, as `v2.orders`; of either side, since the sides are compared.
-        v1_position: the position that all of v1 is at, its lowest; None where an adopted v1 cannot tell.
-        v2_position: the position that all of v2 is at, its lowest; None without any build.
+        v1_position: how far v1 is, by its view that is furthest; None where an adopted v1 cannot tell.
+        v2_position: how far all of v2 is, by its view that is least far; None without any build.
     """
 
     unbuilt: tuple[str, ...]

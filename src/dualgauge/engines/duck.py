@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from dualgauge.engines.errors import BadStatement, BadValue, EngineError, OutOfMemory
+from dualgauge.engines.errors import BadStatement, BadValue, CannotRead, EngineError, OutOfMemory
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -82,10 +82,6 @@ class Engine:
         with _translated():
             self._connection.unregister(name)
 
-    def interrupt(self) -> None:
-        """Stop the running statement from another thread."""
-        self._connection.interrupt()
-
 
 @contextmanager
 def open_engine(
@@ -133,7 +129,9 @@ def _translated() -> Iterator[None]:
         raise OutOfMemory(_reason(fault)) from fault
     except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException) as fault:
         raise BadStatement(_reason(fault)) from fault
-    except (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfRangeException, duckdb.IOException) as fault:
+    except duckdb.IOException as fault:
+        raise CannotRead(_reason(fault)) from fault
+    except (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfRangeException) as fault:
         raise BadValue(_reason(fault)) from fault
     except duckdb.Error as fault:
         raise EngineError(_reason(fault)) from fault

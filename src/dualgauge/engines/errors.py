@@ -25,6 +25,17 @@ class BadValue(EngineError):
     exit_code = 4
 
 
+class CannotRead(BadValue):
+    """A file or the disk failed: not there, damaged, full. It is no fault of the SQL or of a row."""
+
+    exit_code = 1
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        advice = "see that the file is there and whole (restore it from a backup if not) and that the disk has room"
+        self.args = (f"DuckDB: {reason}; {advice}, then run the command again",)
+
+
 class OutOfMemory(EngineError):
     """The memory limit was reached and spilling did not help."""
 

@@ -23,7 +23,7 @@ from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
 from dualgauge.eventlog.reading import told
 from dualgauge.eventlog.sources import diagnose, select
-from dualgauge.eventlog.table import STAGING, Behind, EventLog, Head, token
+from dualgauge.eventlog.table import STAGING, TRIES, Behind, EventLog, Head, token
 from dualgauge.model import Position, Progress, canonical_json, literal, quote, sha256, silent
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.reading import Source
-
-TRIES = 20
-"""How often an import that lost the race for the next position starts over."""
 
 ROWS_PER_COMMIT = 4_194_304
 """A larger import is committed in parts, each whole, so that no file grows without bound."""

@@ -10,10 +10,8 @@ second fails and starts over. Its metadata has one key, `dualgauge`, that says w
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
@@ -25,7 +23,8 @@ from deltalake.transaction import AddAction
 
 from dualgauge.engines.duck import parquet
 from dualgauge.eventlog.chain import GENESIS, file_digest, link
-from dualgauge.eventlog.errors import ChangedType, LogAndLedgerDisagree, NoLog, NotALog
+from dualgauge.eventlog.errors import ChangedType, LogAndLedgerDisagree, LostRace, NoLog, NotALog
+from dualgauge.eventlog.files import make_durable, statistics
 from dualgauge.ledger.values import LogCommit
 from dualgauge.model import START, Position, canonical_json, quote
 
@@ -39,7 +38,8 @@ if TYPE_CHECKING:
 KEY = "dualgauge"
 """Name of the metadata key and of the Delta application transaction."""
 
-ALMOST = timedelta(microseconds=999)
+TRIES = 20
+"""How often a writer that lost the race for the next commit starts over."""
 
 STAGING = "_staging"
 """Folder of files not yet committed; Delta readers ignore names that start with an underscore."""
@@ -180,7 +180,10 @@ class EventLog:
                 # Another process created it at the same time; if not, this raises again.
                 self._table = DeltaTable(str(self.path))
             self._head = None
-        while added := self._undeclared(self._table):
+        for _ in range(TRIES):
+            added = self._undeclared(self._table)
+            if not added:
+                return
             metadata = self.head().metadata()
             try:
                 # Not retried by delta-rs: it would repeat this head after another writer's commit, and rewind the log.
@@ -189,6 +192,7 @@ class EventLog:
                 )
             except CommitFailedError:
                 self.refresh()
+        raise LostRace(self.path, TRIES)
 
     def staging(self, name: str) -> Path:
         """A path for a file that is being written; it is on the log's own disk, so that moving it is one step."""
@@ -219,14 +223,14 @@ class EventLog:
         )
         name = f"events-{first:016d}-{last:016d}-{token(staged)}.parquet"
         final = self.path / name
-        _make_durable(staged, final)
+        make_durable(staged, final)
         action = AddAction(
             path=name,
             size=final.stat().st_size,
             partition_values={},
             modification_time=int(time.time() * 1000),
             data_change=True,
-            stats=json.dumps(_statistics(final, rows)),
+            stats=json.dumps(statistics(final, rows)),
         )
         properties = CommitProperties(
             custom_metadata=new.metadata(), app_transactions=[Transaction(KEY, int(last))], max_commit_retries=0
@@ -361,39 +365,3 @@ def _delta_text(column: Field) -> str:
 
 def _schema(columns: Mapping[str, str]) -> Schema:
     return Schema([Field(name, _delta_type(kind), nullable=True) for name, kind in columns.items()])
-
-
-def _make_durable(staged: Path, final: Path) -> None:
-    """Flush the file, move it into place, flush the folder: a commit must not name a file that a crash can lose."""
-    with staged.open("rb") as file:
-        os.fsync(file.fileno())
-    staged.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _statistics(path: Path, rows: int) -> dict[str, Any]:
-    """Delta statistics that readers choose files by: positions and times, from the Parquet footer."""
-    footer = pq.read_metadata(path)
-    names = [footer.schema.column(i).name for i in range(footer.num_columns)]
-    low: dict[str, Any] = {}
-    high: dict[str, Any] = {}
-    for name in ("position", "occurred_at", "recorded_at"):
-        index = names.index(name)
-        groups = [footer.row_group(i).column(index).statistics for i in range(footer.num_row_groups)]
-        low[name], high[name] = min(g.min for g in groups), max(g.max for g in groups)
-    return {
-        "numRecords": rows,
-        "minValues": {name: _plain(value, timedelta()) for name, value in low.items()},
-        # Delta keeps milliseconds: the upper bound is rounded up, or readers would skip a file that they need.
-        "maxValues": {name: _plain(value, ALMOST) for name, value in high.items()},
-    }
-
-
-def _plain(value: object, more: timedelta) -> object:
-    if isinstance(value, datetime):
-        return (value + more).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return value

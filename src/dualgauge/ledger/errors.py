@@ -106,7 +106,7 @@ class UnknownRun(UsageError):
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        super().__init__(f"there is no evidence run {run_id!r}; `dualgauge evidence list` shows those there are")
+        super().__init__(f"there is no evidence run {run_id!r}; runs are named like the folders below `reports`")
 
 
 class RunConflict(ConflictError):
@@ -125,8 +125,8 @@ class LogCommitDiffers(ConflictError):
         super().__init__(
             f"the log's commit that ends at position {last} has chain {given[:12]}, "
             f"and the ledger kept {kept[:12]} for it: "
-            "the log or the ledger was changed, or they do not belong together; `dualgauge log verify` says which",
-            next_steps=(NextStep("dualgauge log verify", "find what was changed"),),
+            "the log or the ledger was changed, or they do not belong together; nothing was written: "
+            "restore the one that was changed from a backup"
         )
 
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dualgauge.engines.errors import BadValue
+from dualgauge.engines.errors import BadValue, CannotRead
 from dualgauge.model import Position, Progress, Side, listed, plural, quote, silent
 from dualgauge.replay.errors import CannotCompute
 from dualgauge.stores.errors import BadKeys, UnstorableValue
@@ -58,15 +58,9 @@ def shape_of(view: ViewDefinition) -> Shape:
 
 def is_current(store: Store, view: ViewDefinition, position: Position) -> int | None:
     """The number of the served build, where it was made from this text and is at this position."""
-    number = store.served(view.side).get(view.name)
-    for one in store.checkpoints(view.side):
-        if (
-            (one.view, one.build) == (view.name, number)
-            and one.definition_hash == view.hash
-            and one.position == position
-        ):
-            return one.build
-    return None
+    one = store.served_builds(view.side).get(view.name)
+    current = one is not None and one.definition_hash == view.hash and one.position == position
+    return one.build if one is not None and current else None
 
 
 def replay(
@@ -110,6 +104,8 @@ def _one(engine: Engine, store: Store, plan: Plan, position: Position, *, force:
     progress(f"{view.label}: computing", 0, None)
     try:
         engine.execute(f"CREATE OR REPLACE TEMP TABLE {ANSWER} AS {plan.select(position)}")
+    except CannotRead:
+        raise
     except BadValue as fault:
         raise CannotCompute(view.label, fault.reason.splitlines()[0]) from fault
     try:
@@ -123,6 +119,8 @@ def _one(engine: Engine, store: Store, plan: Plan, position: Position, *, force:
                 view.name, view.side, loading.build, position,
                 rows=total, resumed_at=resumed_at, skipped=False, seconds=time.monotonic() - start,
             )  # fmt: skip
+    except CannotRead:
+        raise
     except BadValue as fault:
         raise UnstorableValue(view.label, fault.reason.split(": ", 1)[-1]) from fault
     finally:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from dualgauge.ledger.values import EvidenceRun, MigrationState
     from dualgauge.model import Position, Side
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dualgauge.views.definition import ViewDefinition
 
 
-class Readiness(StrEnum):
+class ViewReadiness(StrEnum):
     """How near a view is to what its file and the log say."""
 
     UNBUILT = "unbuilt"
@@ -30,7 +30,7 @@ class ViewStatus:
 
     side: Side
     view: str
-    readiness: Readiness
+    readiness: ViewReadiness
     build: int | None
     position: Position | None
     behind: int | None
@@ -74,12 +74,12 @@ class Status:
 def view_status(view: ViewDefinition, served: Checkpoint | None, head: Position) -> ViewStatus:
     """Compare a view's file with the build that readers get."""
     if served is None:
-        return ViewStatus(view.side, view.name, Readiness.UNBUILT, None, None, None)
+        return ViewStatus(view.side, view.name, ViewReadiness.UNBUILT, None, None, None)
     behind = head - served.position
     if served.definition_hash != view.hash:
-        readiness = Readiness.STALE
+        readiness = ViewReadiness.STALE
     else:
-        readiness = Readiness.LAGGING if behind else Readiness.READY
+        readiness = ViewReadiness.LAGGING if behind else ViewReadiness.READY
     return ViewStatus(view.side, view.name, readiness, served.build, served.position, behind)
 
 
@@ -90,8 +90,3 @@ def newest(runs: Sequence[EvidenceRun]) -> tuple[EvidenceRun, ...]:
         if one.finished_at is not None:
             found.setdefault(one.name, one)
     return tuple(found[name] for name in sorted(found))
-
-
-def served_of(checkpoints: Sequence[Checkpoint], served: Mapping[str, int]) -> dict[str, Checkpoint]:
-    """The checkpoint of each view's served build."""
-    return {one.view: one for one in checkpoints if served.get(one.view) == one.build}

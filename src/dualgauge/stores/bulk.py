@@ -107,6 +107,10 @@ class SqliteSnapshot:
         """The build of a view that readers get."""
         return self._served.get(view)
 
+    def builds(self) -> dict[str, Checkpoint]:
+        """The build of each view that readers get."""
+        return dict(self._served)
+
     def batches(self, view: str, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
         """Rows of the served build in lists of at most `size`, as stored."""
         table = builds.build_name(view, self._served[view].build)

@@ -1,9 +1,9 @@
 """
 The Alembic environment of the serving store: writing, applying and running revisions of shapes.
 
-The project's `migrations/env.py` calls `run`; so does plain `alembic`, which finds the folder through
-`[tool.alembic]` in pyproject.toml. Revisions may be run again after a crash (`if_not_exists`): commits are not
-atomic across the two files.
+The project's `migrations/env.py` comes here by way of `dualgauge.migration`; so does plain `alembic`, which finds
+the folder through `[tool.alembic]` in pyproject.toml. Revisions may be run again after a crash
+(`if_not_exists`): commits are not atomic across the two files.
 """
 
 from __future__ import annotations
@@ -74,13 +74,6 @@ def missing(connection: sa.Connection, shapes: Sequence[Shape]) -> list[str]:
     upgrades = produce_migrations(context, target).upgrade_ops
     keys = [f"ChangeKey {new.schema}.{new.name}" for old, new in _pairs(connection, target) if _key(old) != _key(new)]
     return sorted([*(_described(upgrades.ops) if upgrades is not None else ()), *keys])
-
-
-def pending(folder: Path, connection: sa.Connection) -> bool:
-    """Whether there are revisions that the store has not applied."""
-    script = ScriptDirectory.from_config(configuration(folder))
-    context = MigrationContext.configure(connection, opts=_options(sa.MetaData()))
-    return set(context.get_current_heads()) != set(script.get_heads())
 
 
 def write_revision(folder: Path, connection: sa.Connection, shapes: Sequence[Shape], message: str) -> Revision | None:
@@ -258,3 +251,9 @@ def _described(found: Iterable[ops.MigrateOperation]) -> Iterable[str]:
 
 def _path(script: Script) -> Path:
     return Path(script.path)
+
+
+def revision_message(missing: Sequence[str]) -> str:
+    """A revision's message: the shapes it touches."""
+    names = sorted({line.split(" ", 1)[1].split(".")[1].removesuffix("__shape") for line in missing if "." in line})
+    return "shapes of " + ", ".join(names) if names else "shapes"

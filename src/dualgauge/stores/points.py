@@ -47,16 +47,6 @@ class Reader:
         """Let go of the connection."""
         self._connection.close()
 
-    def key_columns(self, view: str) -> list[sa.Column[Any]]:
-        """
-        The columns that identify a row of the build that is served.
-
-        Raises:
-            NotBuilt: no build of the view is served.
-        """
-        self._lookups.pop(view, None)
-        return list(self._lookup(view).key)
-
     def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         """
         The row of a key as readers see it, values as they are stored; None where there is none.

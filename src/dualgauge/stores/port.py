@@ -43,7 +43,7 @@ class Loading(Protocol):
 
     def finish(self) -> int | None:
         """
-        Index the build, move its checkpoint to the target, and let readers have it, in one transaction.
+        Index the build; then move its checkpoint to the target and let readers have it, in one transaction.
 
         Gives the number of the build that readers had. Older ones than that are dropped.
 
@@ -90,6 +90,9 @@ class Store(Protocol):
 
     def checkpoints(self, side: Side) -> list[Checkpoint]:
         """Every build of a side."""
+
+    def served_builds(self, side: Side) -> dict[str, Checkpoint]:
+        """The checkpoint of each build that readers get, by view, in one transaction."""
 
     def served(self, side: Side) -> dict[str, int]:
         """Which build of each view readers get."""

@@ -50,12 +50,17 @@ class SqliteStore:
             return migrations.history(folder, connection)
 
     def missing(self, folder: Path, shapes: Sequence[Shape]) -> list[str]:
-        """What the shapes in the store lack, and whether revisions wait to be applied; see the port."""
+        """What the shapes in the store lack; the migrations folder must be there. See the port."""
         from dualgauge.stores import migrations
 
         with self.databases.open() as engine, reading(engine) as connection:
             migrations.configuration(folder)
             return migrations.missing(connection, shapes)
+
+    def served_builds(self, side: Side) -> dict[str, Checkpoint]:
+        """The checkpoint of each build that readers get; see the port."""
+        with self.snapshot(side) as snapshot:
+            return snapshot.builds()
 
     def checkpoints(self, side: Side) -> list[Checkpoint]:
         """Every build of a side."""

@@ -95,7 +95,7 @@ def read_folder(engine: Engine, folder: Path, side: Side, event_columns: Mapping
         return []
     for file in sorted(folder.glob("*.py")):
         raise NotSql(file)
-    return [define(engine, file, side, event_columns) for file in sorted(folder.glob("*.sql")) if file.is_file()]
+    return [define(engine, file, side, event_columns) for file in sorted(folder.glob("*.sql"))]
 
 
 def define(engine: Engine, file: Path, side: Side, event_columns: Mapping[str, str]) -> ViewDefinition:
