@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from dualgauge.migration import Migration
 
-KILLS = 100
+KILLS = int(os.environ.get("DUALGAUGE_KILLS", "100"))
 EVENTS = 300_000
 SETTINGS = """
 [tool.dualgauge]
