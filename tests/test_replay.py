@@ -63,7 +63,7 @@ def test_a_build_is_what_the_views_select_gives_on_the_same_events(folder: Path,
     [plan] = [one for one in migration.plans() if one.view.label == f"v2.{name}"]
     assert (plan.position_sql is not None) == EXACT.get(name, plan.position_sql is not None)
     with open_engine(threads=2) as engine:
-        engine.execute(f"CREATE TEMP VIEW events AS {migration._log().relation(migration.head().last)}")
+        engine.execute(f"CREATE TEMP VIEW events AS {migration.log().relation(migration.head().last)}")
         kinds = plan.view.columns
         rows = {column: store_type("v", column, kind) for column, kind in kinds.items()}
         found = stored(migration, Side.V2, name)

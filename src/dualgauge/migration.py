@@ -7,42 +7,34 @@ calls the rooms once, and closes it. Heavy rooms are loaded where they are used:
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import uuid
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.ledger.settings import resolve_url
-from dualgauge.model import Clock, Position, Progress, Side, canonical_json, sha256, silent, utc_now
-from dualgauge.project.project import Project, find
+from dualgauge.access import Access
+from dualgauge.model import Position, Side
+from dualgauge.project.project import find
 from dualgauge.project.settings import validate
 from dualgauge.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from alembic.runtime.environment import EnvironmentContext
 
     from dualgauge.comparison.run import DiffRun
     from dualgauge.cutover.values import Moved, Readiness
-    from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.imports import Imported
-    from dualgauge.eventlog.table import EventLog, Head
+    from dualgauge.eventlog.table import Head
     from dualgauge.ledger.journal import BadRow, JournalRow
-    from dualgauge.ledger.ledger import Ledger
     from dualgauge.ledger.values import MigrationState
     from dualgauge.replay.run import Replayed
     from dualgauge.reporting.status import Status
     from dualgauge.routing.decision import Decision
     from dualgauge.stores.migrations import Revision
     from dualgauge.stores.shapes import Shape
-    from dualgauge.stores.sqlite import SqliteStore
-    from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan import Plan
 
 
@@ -66,26 +58,9 @@ class Rebuild:
     views: tuple[Replayed, ...]
 
 
-def acting() -> str:
-    """Who acts, for the journal: user and host."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        # A container may run under a number that has no name.
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
-
-
 @dataclass(frozen=True)
-class Migration:
-    """One project's migration. Values come in here: the clock, who acts, and the engine's memory limit."""
-
-    project: Project
-    settings: Settings
-    clock: Clock = utc_now
-    who: str = field(default_factory=acting)
-    memory_limit: str = "1GB"
-    progress: Progress = silent
+class Migration(Access):
+    """One project's migration: each method is one command."""
 
     def import_(
         self, source: str | None = None, *, every: bool = False, until: datetime | None = None, dry_run: bool = False
@@ -96,15 +71,15 @@ class Migration:
 
         root = self.project.root
         chosen = choose(self.settings.sources, root, self.project.file, source, every=every)
-        with self._engine() as engine, self._ledger_if_any() if dry_run else self._ledger() as ledger:
-            log = self._log(ledger)
+        with self.engine() as engine, self.ledger_if_any() if dry_run else self.ledger() as ledger:
+            log = self.log(ledger)
             return run_import(
                 engine, log, chosen, now=self.clock(), until=until, dry_run=dry_run, progress=self.progress
             )
 
     def head(self) -> Head:
         """Where the log stands."""
-        return self._log().head()
+        return self.log().head()
 
     def events(self, first: int | None = None, limit: int = 20) -> list[dict[str, Any]]:
         """
@@ -115,41 +90,41 @@ class Migration:
         """
         from dualgauge.eventlog.errors import NoLog
 
-        log = self._log()
+        log = self.log()
         if not log.exists:
             raise NoLog(log.path)
         head = log.head().last
         start = max(1, first if first is not None else head - limit + 1)
         upto = Position(min(head, start + limit - 1))
-        with self._engine() as engine:
+        with self.engine() as engine:
             relation = log.relation(upto, after=Position(start - 1))
             return list(engine.arrow(f"SELECT * FROM ({relation}) ORDER BY position").to_pylist())
 
     def plans(self) -> list[Plan]:
         """How each view of both sides is kept. Raises ViewError where a file cannot be used."""
-        with self._engine() as engine:
-            return self._plans(engine)
+        with self.engine() as engine:
+            return self.plans_of(engine)
 
     def shapes(self) -> list[Shape]:
         """The shapes that the view files ask for, of both sides."""
         from dualgauge.replay.run import shape_of
 
-        with self._engine() as engine:
-            return [shape_of(one) for one in self._views(engine)]
+        with self.engine() as engine:
+            return [shape_of(one) for one in self.views(engine)]
 
     def revise(self, message: str) -> Revision | None:
         """Write the Alembic revision that the views' shapes need; None where none is missing."""
         store, shapes = self.store(), self.shapes()
-        store.upgrade(self._migrations, shapes)
-        return store.revise(self._migrations, shapes, message)
+        store.upgrade(self.migrations_folder, shapes)
+        return store.revise(self.migrations_folder, shapes, message)
 
     def upgrade(self) -> list[Revision]:
         """Apply the revisions that the store lacks; gives them."""
-        return self.store().upgrade(self._migrations, [])
+        return self.store().upgrade(self.migrations_folder, [])
 
     def revisions(self) -> list[Revision]:
         """All revisions, oldest first."""
-        return self.store().history(self._migrations)
+        return self.store().history(self.migrations_folder)
 
     def replay(
         self, names: Sequence[str] = (), *, side: Side | None = None, force: bool = False, dry_run: bool = False
@@ -162,13 +137,17 @@ class Migration:
         from dualgauge.cutover.readiness import look
         from dualgauge.replay.choice import choose
         from dualgauge.replay.run import replay
+        from dualgauge.replay.shaping import shape_store
 
-        with self._engine() as engine:
-            plans = self._plans(engine)
+        with self.engine() as engine:
+            plans = self.plans_of(engine)
             chosen = choose(plans, names, side)
-            log = self._log()
+            log = self.log()
             head = log.head().last
-            written, applied = self._shaped([one.view for one in plans], dry_run=dry_run)
+            written, applied = shape_store(
+                self.store(), self.migrations_folder, [one.view for one in plans],
+                mode=self.settings.store.migrate, dry_run=dry_run,
+            )  # fmt: skip
             if dry_run:
                 return Rebuild(position=head, written=None, applied=(), views=())
             operation = uuid.uuid4().hex
@@ -185,15 +164,15 @@ class Migration:
         from dualgauge.comparison.run import pairs, run_diff
         from dualgauge.project.content import collect
 
-        with self._engine() as engine, self._ledger() as ledger:
+        with self.engine() as engine, self.ledger() as ledger:
             given = collect(self.project.path(self.settings.paths.comparators), Comparator)
-            chosen = pairs(given, self._plans(engine), names)
+            chosen = pairs(given, self.plans_of(engine), names)
             return [
                 run_diff(
-                    engine, self._log(), self.store(), ledger, pair,
+                    engine, self.log(), self.store(), ledger, pair,
                     root=self.project.root,
-                    reports=self.project.path(self.settings.paths.reports),
-                    configuration_hash=sha256(canonical_json(self.project.raw)),
+                    reports=self.reports,
+                    configuration_hash=self.configuration_hash,
                     clock=self.clock, samples=samples, progress=self.progress,
                 )
                 for pair in chosen
@@ -213,7 +192,7 @@ class Migration:
         from dualgauge.ledger.values import MigrationState
 
         name = self.settings.migration
-        with self._ledger_if_any() as ledger:
+        with self.ledger_if_any() as ledger:
             return ledger.state(name) if ledger else MigrationState(name)
 
     def switch(self, share_ppm: int, *, reason: str | None = None, dry_run: bool = False) -> Moved:
@@ -222,10 +201,10 @@ class Migration:
         from dualgauge.cutover.switch import switch
 
         def ready() -> Readiness:
-            with self._engine() as engine:
-                return look(self.store(), self._views(engine))
+            with self.engine() as engine:
+                return look(self.store(), self.views(engine))
 
-        with self._ledger() as ledger:
+        with self.ledger() as ledger:
             return switch(
                 ledger, self.settings.migration, share_ppm=share_ppm, ready=ready,
                 who=self.who, at=self.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
@@ -235,7 +214,7 @@ class Migration:
         """Take all reads back to v1. Nothing is asked for, and no view is looked at."""
         from dualgauge.cutover.switch import rollback
 
-        with self._ledger() as ledger:
+        with self.ledger() as ledger:
             return rollback(
                 ledger, self.settings.migration,
                 who=self.who, at=self.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
@@ -243,12 +222,12 @@ class Migration:
 
     def journal(self) -> tuple[JournalRow, ...]:
         """Every move of this migration, oldest first."""
-        with self._ledger_if_any() as ledger:
+        with self.ledger_if_any() as ledger:
             return ledger.journal(self.settings.migration) if ledger else ()
 
     def verify_journal(self) -> BadRow | None:
         """The first journal row that was changed by hand, or None."""
-        with self._ledger_if_any() as ledger:
+        with self.ledger_if_any() as ledger:
             return ledger.verify_journal() if ledger else None
 
     def status(self) -> Status:
@@ -257,9 +236,9 @@ class Migration:
         from dualgauge.reporting.status import Status, newest, view_status
 
         name = self.settings.migration
-        with self._engine() as engine, self._ledger_if_any() as ledger:
-            head, store = self._log().head().last, self.store()
-            views = self._views(engine)
+        with self.engine() as engine, self.ledger_if_any() as ledger:
+            head, store = self.log().head().last, self.store()
+            views = self.views(engine)
             served = {side: store.served_builds(side) for side in Side}
             known = {(one.side, one.name) for one in views}
             return Status(
@@ -273,95 +252,10 @@ class Migration:
                 ),
             )
 
-    @property
-    def ledger_url(self) -> str:
-        """The ledger's URL, as `Router` takes it."""
-        return resolve_url(self.settings.ledger.url, self.project.root)
-
-    @property
-    def _migrations(self) -> Path:
-        return self.project.path(self.settings.paths.migrations)
-
-    @contextmanager
-    def _engine(self) -> Iterator[Engine]:
-        from dualgauge.engines.duck import open_engine
-
-        with open_engine(memory_limit=self.memory_limit) as engine:
-            yield engine
-
-    @contextmanager
-    def _ledger(self) -> Iterator[Ledger]:
-        from dualgauge.ledger.ledger import Ledger
-
-        with Ledger.open(self.ledger_url) as ledger:
-            yield ledger
-
-    @contextmanager
-    def _ledger_if_any(self) -> Iterator[Ledger | None]:
-        """The ledger, or None where nothing has made one yet: looking at a migration makes nothing."""
-        from dualgauge.ledger.errors import NoLedger
-        from dualgauge.ledger.ledger import Ledger
-
-        try:
-            ledger = Ledger.open(self.ledger_url, create=False)
-        except NoLedger:
-            yield None
-            return
-        with ledger:
-            yield ledger
-
-    def _log(self, ledger: Ledger | None = None) -> EventLog:
-        from dualgauge.eventlog.table import open_log
-
-        return open_log(self.project.path(self.settings.log.path), self.settings.log, ledger)
-
-    def store(self) -> SqliteStore:
-        """The serving store, for point reads of an application that has the project at hand."""
-        from dualgauge.stores.sqlite import open_store
-
-        return open_store(self.settings.store, self.project.root)
-
-    def _views(self, engine: Engine) -> list[ViewDefinition]:
-        from dualgauge.views.definition import read_folder
-
-        columns = self.settings.log.all_columns
-        return [
-            one
-            for side in Side
-            for one in read_folder(engine, self.project.views(side, self.settings.paths), side, columns)
-        ]
-
-    def _plans(self, engine: Engine) -> list[Plan]:
-        from dualgauge.views.plan import plan
-
-        return [plan(engine, one, self.settings.log.all_columns) for one in self._views(engine)]
-
-    def _shaped(
-        self, views: Sequence[ViewDefinition], *, dry_run: bool
-    ) -> tuple[Revision | None, tuple[Revision, ...]]:
-        """Bring the store's shapes to the views, or refuse where the user does that by hand."""
-        from dualgauge.replay.run import shape_of
-        from dualgauge.stores.errors import MissingShape
-        from dualgauge.stores.migrations import revision_message
-
-        store, shapes = self.store(), [shape_of(one) for one in views]
-        if self.settings.store.migrate == "manual":
-            missing = store.missing(self._migrations, shapes)
-            if missing:
-                raise MissingShape(missing)
-            return None, ()
-        if dry_run:
-            return None, ()
-        applied = store.upgrade(self._migrations, shapes)
-        written = store.revise(self._migrations, shapes, revision_message(store.missing(self._migrations, shapes)))
-        if written is not None:
-            applied += store.upgrade(self._migrations, shapes)
-        return written, tuple(applied)
-
     def _note_replay(self, operation: str, ready: Readiness | None, *, begins: bool) -> None:
         from dualgauge.cutover.switch import record_replay
 
-        with self._ledger() as ledger:
+        with self.ledger() as ledger:
             record_replay(
                 ledger, self.settings.migration, ready=ready, begins=begins,
                 who=self.who, at=self.clock(), operation_id=operation,

@@ -87,7 +87,7 @@ def test_an_import_killed_a_hundred_times_gives_each_event_once(project: Path) -
             shutil.rmtree(project / ".dualgauge")
     migration.import_()
 
-    log = migration._log()
+    log = migration.log()
     with open_engine() as engine:
         found = engine.row(
             "SELECT count(*), count(DISTINCT event_id), min(position), max(position), count(DISTINCT position) "

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dualgauge.comparison.bound import bound
 from dualgauge.comparison.comparator import Comparator
 from dualgauge.comparison.diff import compare_relations
 from dualgauge.comparison.errors import NoSuchComparator, NothingToCompare
@@ -178,13 +179,13 @@ def run_diff(
     started = clock()
     with tempfile.TemporaryDirectory(prefix="dualgauge-diff-") as scratch:
         pinned = pin(engine, store, pair.views, log.settings.all_columns, Path(scratch), progress=progress)
-        bound = _bound(pair, pinned, configuration_hash)
+        about = bound(pair, pinned.builds, configuration_hash)
         run_id = f"{started:%Y%m%dT%H%M%SZ}-{pair.name}-{secrets.token_hex(3)}"
         folder = reports / run_id
         folder.mkdir(parents=True)
         v1, v2 = (_common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
         ledger.start_evidence(
-            run_id, kind=EvidenceKind.DIFF, name=pair.name, bound=bound, started_at=started,
+            run_id, kind=EvidenceKind.DIFF, name=pair.name, bound=about, started_at=started,
             position=pinned.position, folder=os.path.relpath(folder, root),
         )  # fmt: skip
         try:
@@ -215,7 +216,7 @@ def run_diff(
         name=pair.name,
         position=pinned.position,
         comparison=comparison,
-        evidence_key=evidence_key(bound),
+        evidence_key=evidence_key(about),
         folder=folder,
         shown_folder=os.path.relpath(folder, root),
         seconds=(finished - started).total_seconds(),
@@ -224,21 +225,6 @@ def run_diff(
     (folder / RESULT).write_text(json.dumps(run.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     ledger.finish_evidence(run_id, verdict=comparison.verdict, finished_at=finished, summary=_summary(comparison))
     return run
-
-
-def _bound(pair: Pair, pinned: Pinned, configuration_hash: str) -> dict[str, object]:
-    """What the evidence is bound to: change any of it, and the evidence is of something else."""
-    sides = {
-        side.value: {
-            name: {"build": one.build, "definition_hash": one.definition_hash}
-            for name, one in pinned.builds[side].items()
-        }
-        for side in Side
-    }
-    return {
-        **sides, "comparator": pair.name, "comparator_hash": pair.comparator.definition_hash(),
-        "configuration_hash": configuration_hash,
-    }  # fmt: skip
 
 
 def _summary(comparison: Comparison) -> dict[str, object]:
