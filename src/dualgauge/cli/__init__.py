@@ -41,7 +41,10 @@ class InOrder(TyperGroup):
 
     def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002  (typer's signature)
         """Names as `--help` shows them."""
-        order = ("demo", "log", "plan", "migrate", "replay", "status", "diff", "read", "switch", "rollback", "journal")
+        order = (
+            "init", "demo", "doctor", "log", "plan", "migrate", "replay", "status", "diff", "check", "evidence",
+            "report", "read", "switch", "rollback", "journal",
+        )  # fmt: skip
         return sorted(self.commands, key=order.index)
 
 

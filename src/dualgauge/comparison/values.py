@@ -150,6 +150,31 @@ class Cluster(_Value):
 
 
 @dataclass(frozen=True, slots=True)
+class Profile(_Value):
+    """One column of one side: rows, NULLs, distinct values (NULL not counted), smallest and largest; None of none."""
+
+    rows: int
+    nulls: int
+    distinct: int
+    least: object
+    most: object
+
+
+@dataclass(frozen=True, slots=True)
+class Drift(_Value):
+    """
+    A column's profile on both sides; a side that lacks the column has None.
+
+    `notes` says in phrases what drifted (null share, least, most, distinct values); empty where nothing did.
+    """
+
+    column: str
+    v1: Profile | None
+    v2: Profile | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison(_Value):
     """
     What two relations answered, at one position.
@@ -158,6 +183,8 @@ class Comparison(_Value):
     matched, expected or changed; `expected` also counts the excused rows that one side lacks.
     `only_in_v1`, `only_in_v2` and `changed` are mismatches; `unexpected_same` are among the changed.
     `why` gives each value with its limit and sample size, what failed first.
+    `in_flight` counts keys left out because they changed while they were looked at (an adopted v1 that cannot tell
+    its position). `drifts` has a row for each column.
     """
 
     rows_v1: int
@@ -178,6 +205,8 @@ class Comparison(_Value):
     plan: str
     verdict: Outcome
     why: tuple[str, ...]
+    in_flight: int = 0
+    drifts: tuple[Drift, ...] = ()
 
     @property
     def mismatched(self) -> int:
