@@ -17,7 +17,7 @@ INSTALLED := .venv/.installed
 # `check` stops at the first failure, in its order, also under `make -j`.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: bench check clean demo docs docs-check help imports lint lock test torture types wheel
+.PHONY: bench check clean demo docs docs-check help imports lint lock site test torture types wheel
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target what; do \
@@ -51,6 +51,9 @@ docs: $(INSTALLED) ## write the generated pages of docs/
 
 docs-check: $(INSTALLED) ## fail where a generated page is stale
 	$(BIN)/python docs/generate.py --check
+
+site: $(INSTALLED) ## build the documentation's site in build/site; a warning is an error
+	$(BIN)/python -m sphinx -q -n -W --keep-going -b html -d build/site.cache -c docs . build/site
 
 test: $(INSTALLED) ## all tests, but for torture
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 from hypothesis import settings
 
+from support.browser import NoBrowser, chromium, executable
 from support.pg_cluster import Cluster, NoServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,7 +46,7 @@ settings.load_profile("ci" if REQUIRED or os.environ.get("CI") else "default")
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark a test by what it asks for."""
     asked = set(getattr(item, "fixturenames", ()))
-    for fixture, mark in (("data_folder", "data"), ("postgres", "postgresql")):
+    for fixture, mark in (("data_folder", "data"), ("postgres", "postgresql"), ("browser", "browser")):
         if fixture in asked:
             item.add_marker(mark)
 
@@ -85,6 +88,17 @@ def postgres_url(postgres: Cluster) -> Iterator[str]:
     url = postgres.new_database()
     yield url
     postgres.drop_database(url)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium. Its module ends it: while it runs, other tests could start no event loop."""
+    try:
+        executable()
+    except NoBrowser as error:
+        _missing(str(error))
+    with chromium() as running:
+        yield running
 
 
 def _missing(what: str) -> NoReturn:

@@ -16,7 +16,7 @@ import pytest
 from typer.main import get_command
 
 from dualgauge.cli import app
-from support.shop import ROOT, Said, add_order, build, call, child, lay_out
+from support.shop import ROOT, Said, add_order, build, call, child, lay_out, open_gates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +36,21 @@ WORKING = {
     "replay": [],
     "status": [],
     "diff": ["customers"],
+    "evidence list": [],
+    "evidence show": ["RUN"],
     "read": ["customers", "ada", "--unit", "ada"],
     "switch": ["--percent", "50"],
     "rollback": [],
     "journal": ["--verify"],
 }
+
+
+def working(command: str, folder: Path) -> list[str]:
+    """A command of these in a project where it works: with evidence, for those that want some."""
+    if command == "switch" or command.startswith("evidence"):
+        open_gates(folder)
+    runs = sorted(path.name for path in (folder / "reports").glob("*"))
+    return [*command.split(), *(runs[-1] if one == "RUN" else one for one in WORKING[command])]
 
 
 def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -64,6 +74,13 @@ def shop(built: Path, tmp_path: Path) -> Path:
     """A project whose views are built; every test has its own."""
     shutil.copytree(built, tmp_path / "shop")
     return tmp_path / "shop"
+
+
+@pytest.fixture
+def compared(shop: Path) -> Path:
+    """The same where every comparison passes, so that the share may grow."""
+    open_gates(shop)
+    return shop
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -108,7 +125,7 @@ def test_dualgauge_alone_shows_the_commands_in_the_order_of_the_work(tmp_path: P
     shown = re.findall(r"^\W+(\w+)  ", said.out, re.MULTILINE)
 
     assert [name for name in shown if (name,) in COMMANDS] == [
-        "demo", "log", "plan", "migrate", "replay", "status", "diff", "read", "switch", "rollback", "journal",
+        "demo", "log", "plan", "migrate", "replay", "status", "diff", "evidence", "read", "switch", "rollback", "journal",
     ]  # fmt: skip
 
 
@@ -138,7 +155,7 @@ def envelope(said: Said, command: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("command", WORKING)
 def test_an_answer_in_json_is_one_object(command: str, shop: Path) -> None:
-    said = call(*command.split(), *WORKING[command], "--format", "json", folder=shop)
+    said = call(*working(command, shop), "--format", "json", folder=shop)
 
     assert envelope(said, command)["error"] is None
     assert said.exit_code == 0
@@ -203,8 +220,8 @@ def test_the_page_of_json_names_every_schema_and_its_fields(built: Path, tmp_pat
     }
     shutil.copytree(built, tmp_path / "shop")
     answers = [
-        call(*command.split(), *arguments, "--format", "json", folder=tmp_path / "shop").json
-        for command, arguments in WORKING.items()
+        call(*working(command, tmp_path / "shop"), "--format", "json", folder=tmp_path / "shop").json
+        for command in WORKING
     ]
 
     assert shown == {answer["schema"]: list(answer["result"]) for answer in answers}
@@ -215,7 +232,7 @@ def test_the_page_of_json_names_every_schema_and_its_fields(built: Path, tmp_pat
 
 @pytest.mark.parametrize("command", WORKING)
 def test_an_answer_in_text_leaves_stderr_clean(command: str, shop: Path) -> None:
-    said = call(*command.split(), *WORKING[command], folder=shop)
+    said = call(*working(command, shop), folder=shop)
 
     assert (said.exit_code, said.err) == (0, "")
     assert said.out.strip()
@@ -452,16 +469,16 @@ def test_status_says_what_is_unbuilt_stale_lagging_or_ready(shop: Path) -> None:
     assert said.out.endswith("next: dualgauge replay   # 3 views not at the head with the text of its file\n")
 
 
-def test_read_says_which_side_answered_and_why(shop: Path) -> None:
-    assert call("read", "customers", "ada", folder=shop).out.splitlines() == [
+def test_read_says_which_side_answered_and_why(compared: Path) -> None:
+    assert call("read", "customers", "ada", folder=compared).out.splitlines() == [
         "v1 answered: a read without a unit reads v1 (0 % of reads are on v2)",
         "  customer  ada",
         "  orders    2",
         "  cents     3300",
     ]
-    call("switch", "--percent", "50", folder=shop)
+    call("switch", "--percent", "50", folder=compared)
     lines = [
-        call("read", "customers", "ada", "--unit", name, folder=shop).out.splitlines()[0] for name in ("ada", "cyd")
+        call("read", "customers", "ada", "--unit", name, folder=compared).out.splitlines()[0] for name in ("ada", "cyd")
     ]
     assert lines == [
         "v1 answered: the unit stands at 62.7165 %, and 50 % of reads are on v2",
@@ -518,21 +535,25 @@ def test_switch_before_v2_is_built_is_refused_and_names_the_next_command(tmp_pat
     before = dump(shop)
 
     assert call("switch", "--percent", "1", folder=shop) == Said(
-        5,
+        3,
         "",
-        "error: 1 % of the reads of 'customers' cannot go to v2: there is no build of v2.customers. "
-        "Nothing was changed: run `dualgauge replay`\n"
-        "next: dualgauge replay   # build what is missing and bring both sides to one position\n",
+        "error: 1 % of the reads of 'customers' cannot go to v2. Gate builds: v2 cannot answer yet (found: there is no "
+        "build of v2.customers; needed: a build of every view, v2 as far as v1). Closed too: lag, diff:customers, "
+        "diff:unlike, diff:empty. Nothing was changed: run `dualgauge replay`, then "
+        "`dualgauge diff customers unlike empty`, and ask again\n"
+        "next: dualgauge replay   # build what is missing and bring both sides to the log's head\n"
+        "next: dualgauge diff customers unlike empty   # make the evidence that diff:customers asks for\n",
     )
     assert dump(shop) == before
 
 
-def test_switch_to_the_same_share_writes_nothing(shop: Path) -> None:
-    call("switch", "--percent", "25", folder=shop)
-    before = dump(shop)
+def test_switch_to_the_same_share_writes_nothing(compared: Path) -> None:
+    call("switch", "--percent", "25", folder=compared)
+    before = dump(compared)
 
-    assert call("switch", "--percent", "25.0", folder=shop).out == "nothing to do: stage canary (25 % on v2) already\n"
-    assert dump(shop) == before
+    said = call("switch", "--percent", "25.0", folder=compared)
+    assert said.out == "nothing to do: stage canary (25 % on v2) already\n"
+    assert dump(compared) == before
 
 
 @pytest.mark.parametrize(
@@ -540,10 +561,6 @@ def test_switch_to_the_same_share_writes_nothing(shop: Path) -> None:
     [
         (["log", "import", "--all"], "would add 1 event at positions 6 to 6 from orders; 5 events known already\n"),
         (["replay", "--force"], "the settings and views are in order; would replay to position 5\n"),
-        (
-            ["switch", "--percent", "50"],
-            "would move from stage shadow (0 % on v2) to stage canary (50 % on v2)\n",
-        ),
         (["rollback"], "nothing to do: stage shadow (0 % on v2) already\n"),
     ],
 )
@@ -560,42 +577,54 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(arguments: list[s
     }
 
 
-def test_a_dry_run_of_a_rollback_leaves_the_share(shop: Path) -> None:
-    call("switch", "--percent", "50", folder=shop)
-    said = call("rollback", "--dry-run", folder=shop)
+def test_a_dry_run_of_a_switch_shows_the_gates_and_moves_nothing(compared: Path) -> None:
+    rows = dump(compared)
+    said = call("switch", "--percent", "50", "--dry-run", folder=compared)
+
+    assert (said.exit_code, said.err) == (0, "")
+    assert said.out.startswith("would move from stage shadow (0 % on v2) to stage canary (50 % on v2)\n")
+    assert re.findall(r"^(\S+) +pass ", said.out, re.MULTILINE) == [
+        "journal", "builds", "definitions", "lag", "diff:customers",
+    ]  # fmt: skip
+    assert dump(compared) == rows
+
+
+def test_a_dry_run_of_a_rollback_leaves_the_share(compared: Path) -> None:
+    call("switch", "--percent", "50", folder=compared)
+    said = call("rollback", "--dry-run", folder=compared)
 
     assert said.out == "would move from stage canary (50 % on v2) to stage shadow (0 % on v2)\n"
-    assert call("status", "--format", "json", folder=shop).json["result"]["share_ppm"] == 500_000
+    assert call("status", "--format", "json", folder=compared).json["result"]["share_ppm"] == 500_000
 
 
-def test_the_journal_keeps_who_moved_what_and_why(shop: Path) -> None:
-    call("switch", "--percent", "0.25", "--reason", "the diff passed", folder=shop)
-    call("rollback", "--reason", "lunch", folder=shop)
-    rows = call("journal", "--format", "json", folder=shop).json["result"]["rows"]
+def test_the_journal_keeps_who_moved_what_and_why(compared: Path) -> None:
+    call("switch", "--percent", "0.25", "--reason", "the diff passed", folder=compared)
+    call("rollback", "--reason", "lunch", folder=compared)
+    rows = call("journal", "--format", "json", folder=compared).json["result"]["rows"]
 
     assert [(row["verb"], row["to"]["stage"], row["to"]["share_ppm"], row["reason"]) for row in rows[-2:]] == [
         ("share_some", "canary", 2_500, "the diff passed"),
         ("roll_back", "shadow", 0, "lunch"),
     ]
     assert all("@" in row["who"] for row in rows)
-    assert call("journal", "--verify", folder=shop).out.endswith(
-        "verified: 5 rows, the chain is whole and the ledger agrees with it\n"
+    assert call("journal", "--verify", folder=compared).out.endswith(
+        "verified: 6 rows, the chain is whole and the ledger agrees with it\n"
     )
 
 
-def test_journal_verify_finds_a_row_that_was_changed_by_hand(shop: Path) -> None:
-    call("switch", "--percent", "50", "--reason", "the diff passed", folder=shop)
-    with contextlib.closing(sqlite3.connect(shop / ".dualgauge" / "ledger.db")) as connection, connection:
-        connection.execute("UPDATE journal SET row = replace(row, 'the diff passed', 'nobody looked') WHERE seq = 4")
+def test_journal_verify_finds_a_row_that_was_changed_by_hand(compared: Path) -> None:
+    call("switch", "--percent", "50", "--reason", "the diff passed", folder=compared)
+    with contextlib.closing(sqlite3.connect(compared / ".dualgauge" / "ledger.db")) as connection, connection:
+        connection.execute("UPDATE journal SET row = replace(row, 'the diff passed', 'nobody looked') WHERE seq = 5")
 
-    said = call("journal", "--verify", folder=shop)
+    said = call("journal", "--verify", folder=compared)
     assert said.exit_code == 1
     assert "nobody looked" in said.out
-    assert "the journal is not what was written: row 4: " in said.out
-    found = envelope(call("journal", "--verify", "--format", "json", folder=shop), "journal")["result"]
+    assert "the journal is not what was written: row 5: " in said.out
+    found = envelope(call("journal", "--verify", "--format", "json", folder=compared), "journal")["result"]
     assert found["verified"] is False
-    assert found["problem"]["seq"] == 4
-    assert call("journal", folder=shop).exit_code == 0
+    assert found["problem"]["seq"] == 5
+    assert call("journal", folder=compared).exit_code == 0
 
 
 def test_journal_verify_finds_a_share_that_was_changed_by_hand(shop: Path) -> None:

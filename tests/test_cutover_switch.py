@@ -10,26 +10,52 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualgauge.cutover.errors import IllegalMove, NotReady, UnknownStage
+from dualgauge.cutover.errors import GateRefused, IllegalMove, UnknownStage
 from dualgauge.cutover.stages import MOVES, Stage, Verb
 from dualgauge.cutover.switch import record_replay, rollback, switch
-from dualgauge.cutover.values import Readiness
+from dualgauge.cutover.values import GateResult, Readiness
 from dualgauge.ledger.errors import OperationReused, StateChanged
 from dualgauge.ledger.journal import JournalEntry
 from dualgauge.ledger.ledger import Ledger
-from dualgauge.ledger.values import MigrationState
-from dualgauge.model import PPM
+from dualgauge.model import PPM, NextStep, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from dualgauge.ledger.values import MigrationState
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 READY = Readiness(unbuilt=(), v1_position=900, v2_position=900)
 UNBUILT = Readiness(unbuilt=("v2.orders", "v2.planes"), v1_position=900, v2_position=None)
 BEHIND = Readiness(unbuilt=(), v1_position=900, v2_position=850)
 
-put = partial(switch, migration="orders", ready=READY, who="ana", at=AT)
+BUILDS = GateResult("builds", Outcome.PASS, "every view is built", "a build of every view")
+DIFF = GateResult("diff:orders", Outcome.PASS, "run r7: pass", "a passing diff", run="r7")
+CLOSED = GateResult(
+    "diff:orders", Outcome.FAIL, "run r8: fail", "a passing diff", "run r8 failed",
+    (NextStep("dualgauge diff orders", "look again"),), "r8",
+)  # fmt: skip
+UNSURE = GateResult(
+    "diff:planes", Outcome.INCONCLUSIVE, "no evidence", "a passing diff", "there is no diff of planes",
+    (NextStep("dualgauge diff planes", "look"),),
+)  # fmt: skip
+
+
+def opened() -> Sequence[GateResult]:
+    return BUILDS, DIFF
+
+
+def closed() -> Sequence[GateResult]:
+    return BUILDS, CLOSED, UNSURE
+
+
+def never_asked() -> Sequence[GateResult]:
+    message = "a gate was asked"
+    raise AssertionError(message)
+
+
+put = partial(switch, migration="orders", gates=opened, who="ana", at=AT)
 back = partial(rollback, migration="orders", who="ana", at=AT)
 replayed = partial(record_replay, migration="orders", who="ana", at=AT)
 
@@ -83,54 +109,55 @@ def test_a_share_between_is_canary_all_is_live_and_none_is_shadow(shadow: Ledger
 
 
 def test_the_journal_says_who_moved_what_why_and_on_which_evidence(shadow: Ledger) -> None:
-    put(shadow, share_ppm=50_000, operation_id="op-1", reason="first step", evidence=("run-7",))
+    put(shadow, share_ppm=50_000, operation_id="op-1", reason="first step")
     assert shadow.journal()[-1].entry == JournalEntry(
-        "orders", "share_some", "ana", AT, "shadow", 0, "canary", 50_000, "op-1", "first step", ("run-7",)
+        "orders", "share_some", "ana", AT, "shadow", 0, "canary", 50_000, "op-1", "first step", ("r7",)
     )
 
 
-def test_reads_do_not_go_to_a_v2_without_builds(ledger: Ledger) -> None:
-    with pytest.raises(NotReady) as caught:
-        put(ledger, share_ppm=50_000, ready=UNBUILT, operation_id="op-1")
+def test_a_closed_gate_refuses_and_names_value_limit_and_what_to_run(shadow: Ledger) -> None:
+    rows = shadow.journal()
+    with pytest.raises(GateRefused) as caught:
+        put(shadow, share_ppm=50_000, gates=closed, operation_id="op-1")
     assert str(caught.value) == (
-        "5 % of the reads of 'orders' cannot go to v2: there is no build of v2.orders, v2.planes. "
-        "Nothing was changed: run `dualgauge replay`"
+        "5 % of the reads of 'orders' cannot go to v2. "
+        "Gate diff:orders: run r8 failed (found: run r8: fail; needed: a passing diff). Closed too: diff:planes. "
+        "Nothing was changed: run `dualgauge diff orders planes`, and ask again"
     )
-    assert caught.value.exit_code == 5
-    assert [step.command for step in caught.value.next_steps] == ["dualgauge replay"]
-    assert (ledger.state("orders"), ledger.journal()) == (MigrationState("orders"), ())
+    assert caught.value.exit_code == 3
+    assert [step.command for step in caught.value.next_steps] == ["dualgauge diff orders planes"]
+    assert [one["outcome"] for one in caught.value.details()["gates"]] == ["pass", "fail", "inconclusive"]
+    assert (shadow.state("orders").stage, shadow.journal()) == ("shadow", rows)
 
 
-@pytest.mark.parametrize(
-    ("ready", "missing"),
-    [
-        (BEHIND, "v1 is at position 900 and v2 at position 850"),
-        (Readiness((), 900, 950), "v1 is at position 900 and v2 at position 950"),
-        (Readiness((), 900, None), "v2 has no builds"),
-    ],
-)
-def test_reads_do_not_go_to_a_v2_at_another_position(shadow: Ledger, ready: Readiness, missing: str) -> None:
-    with pytest.raises(NotReady, match=missing):
-        put(shadow, share_ppm=50_000, ready=ready, operation_id="op-1")
-    assert shadow.state("orders").stage == "shadow"
+def test_an_inconclusive_gate_is_as_closed_as_one_that_failed(shadow: Ledger) -> None:
+    with pytest.raises(GateRefused, match="Gate diff:planes: there is no diff of planes"):
+        put(shadow, share_ppm=50_000, gates=lambda: (BUILDS, UNSURE), operation_id="op-1")
 
 
-def test_an_adopted_v1_that_cannot_tell_its_position_holds_nothing_up(shadow: Ledger) -> None:
-    assert put(shadow, share_ppm=1, ready=Readiness((), None, 900), operation_id="op-1").after.stage == "canary"
+def test_a_move_forward_without_any_gate_is_a_mistake_of_the_code(shadow: Ledger) -> None:
+    with pytest.raises(ValueError, match="asked by at least one gate"):
+        put(shadow, share_ppm=50_000, gates=tuple, operation_id="op-1")
 
 
-@pytest.mark.parametrize("ready", [UNBUILT, BEHIND])
-def test_going_back_asks_for_nothing(shadow: Ledger, ready: Readiness) -> None:
+def test_a_move_gives_the_gates_that_it_passed(shadow: Ledger) -> None:
+    assert put(shadow, share_ppm=50_000, operation_id="op-1").gates == (BUILDS, DIFF)
+    assert put(shadow, share_ppm=10_000, operation_id="op-2").gates == ()
+
+
+@pytest.mark.parametrize("gates", [closed, never_asked])
+def test_going_back_asks_no_gate(shadow: Ledger, gates: Callable[[], Sequence[GateResult]]) -> None:
     put(shadow, share_ppm=PPM, operation_id="op-1")
-    assert put(shadow, share_ppm=50_000, ready=ready, operation_id="op-2").after.stage == "canary"
-    assert put(shadow, share_ppm=10_000, ready=ready, operation_id="op-3").after.share_ppm == 10_000
-    assert put(shadow, share_ppm=0, ready=ready, operation_id="op-4").after.stage == "shadow"
+    assert put(shadow, share_ppm=50_000, gates=gates, operation_id="op-2").after.stage == "canary"
+    assert put(shadow, share_ppm=10_000, gates=gates, operation_id="op-3").after.share_ppm == 10_000
+    assert put(shadow, share_ppm=0, gates=gates, operation_id="op-4").after.stage == "shadow"
+    assert [row.entry.evidence for row in shadow.journal()][-3:] == [(), (), ()]
 
 
 def test_the_share_it_has_already_changes_nothing_and_leaves_no_row(shadow: Ledger) -> None:
     put(shadow, share_ppm=50_000, operation_id="op-1")
     rows = shadow.journal()
-    moved = put(shadow, share_ppm=50_000, ready=UNBUILT, operation_id="op-2")
+    moved = put(shadow, share_ppm=50_000, gates=never_asked, operation_id="op-2")
     assert not moved.changed
     assert moved.before == moved.after == shadow.state("orders")
     assert shadow.journal() == rows
@@ -145,8 +172,8 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(shadow: Ledger) -> None
     assert put(shadow, share_ppm=50_000, operation_id="op-1").after == moved.after
     assert back(shadow, operation_id="op-2", dry_run=True).after.stage == "shadow"
     assert shadow.state("orders").stage == "canary"
-    with pytest.raises(NotReady):
-        put(shadow, share_ppm=60_000, ready=BEHIND, operation_id="op-3", dry_run=True)
+    with pytest.raises(GateRefused):
+        put(shadow, share_ppm=60_000, gates=closed, operation_id="op-3", dry_run=True)
 
 
 def test_a_migration_that_is_ready_but_not_in_shadow_is_told_what_its_stage_allows(ledger: Ledger) -> None:
@@ -160,7 +187,7 @@ def test_a_migration_that_is_ready_but_not_in_shadow_is_told_what_its_stage_allo
 def test_an_end_says_that_it_is_one_whatever_v2_lacks(shadow: Ledger, stage: str) -> None:
     by_hand(shadow, stage, 0)
     with pytest.raises(IllegalMove, match=f"stage {stage} does not allow share_some"):
-        put(shadow, share_ppm=50_000, ready=UNBUILT, operation_id="op-1")
+        put(shadow, share_ppm=50_000, gates=never_asked, operation_id="op-1")
 
 
 @pytest.mark.parametrize(("stage", "share_ppm"), [("canary", 50_000), ("live", PPM), ("rampdown", PPM)])

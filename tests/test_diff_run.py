@@ -19,7 +19,7 @@ import dualgauge
 from dualgauge.cli import main
 from dualgauge.comparison.errors import NoSuchView, NothingToCompare, UnequalPositions
 from dualgauge.comparison.values import Kind
-from dualgauge.cutover.errors import NotReady
+from dualgauge.cutover.errors import GateRefused
 from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.values import EvidenceKind, EvidenceRun, RunState
@@ -653,6 +653,7 @@ def test_reads_do_not_wait_for_a_served_view_whose_file_is_gone(project: Project
     project.write("orders.csv", HEAD + FOUR + TWO_MORE)
     migration.import_()
     migration.replay()
+    migration.diff()
 
     assert migration.switch(500_000).after.share_ppm == 500_000
 
@@ -665,12 +666,13 @@ def test_v2_gets_no_more_reads_while_one_of_its_views_is_behind_one_of_v1(projec
     migration.import_()
     migration.replay(["v1.others", "v2.customers"])
 
-    with pytest.raises(NotReady, match="v1 is at position 6 and v2 at position 4"):
+    with pytest.raises(GateRefused, match="v1 is at position 6 and v2 at position 4"):
         migration.switch(500_000)
 
 
 def test_the_share_can_be_lowered_while_a_view_file_is_broken(project: Project) -> None:
     migration = project.open()
+    migration.diff()
     migration.switch(100_000)
     project.write("views_v2/customers.sql", "SELEC")
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from dualgauge.ledger import journal
 from dualgauge.ledger.errors import BadJournalText
-from dualgauge.ledger.journal import BadRow, JournalEntry
+from dualgauge.ledger.journal import BadRow, EvidenceEntry, JournalEntry
 from dualgauge.ledger.ledger import Ledger
-from dualgauge.model import sha256
+from dualgauge.ledger.values import EvidenceKind
+from dualgauge.model import Outcome, Position, sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +122,92 @@ def test_what_was_done_by_hand_is_found_where_it_was_done(
     assert problem in found.problem
 
 
+@pytest.fixture
+def sealed_url(url: str) -> str:
+    """The same ledger with three finished runs and one that is running; their seals are rows 6 to 8."""
+    with Ledger.open(url) as ledger:
+        for number, verdict in enumerate([Outcome.PASS, Outcome.FAIL, Outcome.PASS], start=1):
+            run = f"r{number}"
+            at = AT + timedelta(hours=number)
+            ledger.start_evidence(
+                run, kind=EvidenceKind.DIFF, name="orders", bound={"n": number}, started_at=at, position=Position(9),
+                folder=f"reports/{run}",
+            )  # fmt: skip
+            ledger.finish_evidence(
+                run, verdict=verdict, finished_at=at, summary={"rows": number}, migration="orders", who="ana"
+            )
+        ledger.start_evidence("r4", kind=EvidenceKind.DIFF, name="orders", bound={}, started_at=AT)
+        assert ledger.verify_journal() is None
+    return url
+
+
+CHANGED = "is not what was sealed: its row was changed by hand"
+
+
+@pytest.mark.parametrize(
+    ("statements", "seq", "run", "problem"),
+    [
+        (["UPDATE evidence SET verdict = 'pass' WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET position = 10 WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET bound = '{\"n\":3}' WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET evidence_key = 'x' WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET name = 'planes' WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET kind = 'check' WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET state = 'running' WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET state = 'unsealed' WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET started_at = finished_at || ' ' WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET finished_at = '2035-01-01T00:00:00+00:00' WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET summary = '{}' WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET folder = 'reports/r1' WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (["UPDATE evidence SET folder = NULL WHERE run_id = 'r2'"], 7, "r2", CHANGED),
+        (
+            [
+                "UPDATE evidence SET run_id = 'x' WHERE run_id = 'r1'",
+                "UPDATE evidence SET run_id = 'r1' WHERE run_id = 'r3'",
+                "UPDATE evidence SET run_id = 'r3' WHERE run_id = 'x'",
+            ],
+            6, "r1", CHANGED,
+        ),
+        (["DELETE FROM evidence WHERE run_id = 'r2'"], 7, "r2", "is gone from the ledger: it was removed by hand"),
+        (
+            ["UPDATE evidence SET state = 'finished', verdict = 'pass' WHERE run_id = 'r4'"], 0, "r4",
+            "r4 is finished in the ledger and has no seal in the journal: it was put in, or its seal was removed",
+        ),
+        (["UPDATE evidence SET state = 'done' WHERE run_id = 'r4'"], 0, "r4", "evidence run r4 is done in the ledger"),
+        (["DELETE FROM journal WHERE seq = 8"], 0, "r3", "has no seal in the journal"),
+        (["DELETE FROM journal WHERE seq = 7"], 7, None, "row 7 is missing: row 8 stands in its place"),
+        (
+            ["UPDATE journal SET row = replace(row, '\"verdict\":\"fail\"', '\"verdict\":\"pass\"')"], 7, None,
+            "row 7 was changed: its text does not",
+        ),
+    ],
+)  # fmt: skip
+def test_evidence_that_was_changed_by_hand_is_named(
+    sealed_url: str, statements: list[str], seq: int, run: str | None, problem: str
+) -> None:
+    found = found_after(sealed_url, *statements)
+
+    assert found is not None
+    assert (found.seq, found.run) == (seq, run)
+    assert problem in found.problem
+
+
+def test_a_row_of_evidence_is_canonical_and_says_what_it_is() -> None:
+    row = journal.evidence_row(
+        EvidenceEntry("orders", "ana", AT, "r1", EvidenceKind.CHECK, "orders", Outcome.FAIL, "key", "seal"),
+        seq=1, previous=journal.FIRST_PREVIOUS,
+    )  # fmt: skip
+    assert row.row == (
+        '{"at":"2026-03-01T12:00:00.000000+00:00","evidence_key":"key","kind":"check","migration":"orders",'
+        '"name":"orders","operation_id":"evidence:r1","row":"evidence","run":"r1","seal":"seal","seq":1,'
+        '"verdict":"fail","who":"ana"}'
+    )
+    assert row.evidence == EvidenceEntry(
+        "orders", "ana", AT, "r1", EvidenceKind.CHECK, "orders", Outcome.FAIL, "key", "seal"
+    )
+    assert journal.verify([row], []) is None
+
+
 def test_a_forged_row_with_a_fitting_digest_breaks_the_next_one(url: str) -> None:
     with Ledger.open(url) as ledger:
         third = ledger.journal()[2]
@@ -155,7 +242,7 @@ def entry(reason: str | None = None, share_ppm: int = 0, who: str = "ana") -> Jo
 
 
 def test_the_first_row_is_chained_to_64_zeros_and_its_text_is_canonical() -> None:
-    row = journal.seal(entry('"new"\n\x01 é 😀'), seq=1, revision=1, rollout="v2", previous=journal.FIRST_PREVIOUS)
+    row = journal.move_row(entry('"new"\n\x01 é 😀'), seq=1, revision=1, rollout="v2", previous=journal.FIRST_PREVIOUS)
     assert row.row == (
         '{"at":"2026-03-01T12:00:00.000000+00:00","evidence":["run-1"],"from_share_ppm":0,"from_stage":"off",'
         '"migration":"orders","operation_id":"op-1","reason":"\\"new\\"\\n\\u0001 é 😀","revision":1,"rollout":"v2",'
@@ -167,14 +254,14 @@ def test_the_first_row_is_chained_to_64_zeros_and_its_text_is_canonical() -> Non
 @given(reason=st.none() | st.text(), who=st.text(), share_ppm=st.integers(0, 1_000_000))
 def test_an_entry_comes_back_from_its_row_as_it_was(reason: str | None, who: str, share_ppm: int) -> None:
     given_entry = entry(reason, share_ppm, who)
-    row = journal.seal(given_entry, seq=1, revision=1, rollout="v2", previous=journal.FIRST_PREVIOUS)
+    row = journal.move_row(given_entry, seq=1, revision=1, rollout="v2", previous=journal.FIRST_PREVIOUS)
     assert row.entry == given_entry
     assert journal.verify([row]) is None
 
 
 def test_a_text_without_utf8_form_is_refused_with_its_fields_name() -> None:
     with pytest.raises(BadJournalText) as caught:
-        journal.seal(entry("half a pair: \ud83d"), seq=1, revision=1, rollout="v2", previous=journal.FIRST_PREVIOUS)
+        journal.move_row(entry("half a pair: \ud83d"), seq=1, revision=1, rollout="v2", previous=journal.FIRST_PREVIOUS)
     assert str(caught.value) == (
         "reason of the journal entry holds a character that has no UTF-8 form (a lone surrogate); "
         "nothing was written: give it in plain text"
@@ -185,4 +272,4 @@ def test_a_number_that_json_cannot_hold_exactly_is_refused() -> None:
     with pytest.raises(
         BadJournalText, match="to_share_ppm of the journal entry is 9007199254740992, which JSON cannot hold"
     ):
-        journal.seal(entry(share_ppm=2**53), seq=1, revision=1, rollout="v2", previous=journal.FIRST_PREVIOUS)
+        journal.move_row(entry(share_ppm=2**53), seq=1, revision=1, rollout="v2", previous=journal.FIRST_PREVIOUS)

@@ -10,18 +10,22 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import ValidationError
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine
 
 from dualgauge.ledger.errors import (
+    BadJournalText,
     BadLedgerUrl,
+    BrokenRun,
     LedgerBusy,
     LedgerError,
     LogCommitDiffers,
@@ -33,12 +37,20 @@ from dualgauge.ledger.errors import (
     StateChanged,
     UnknownRun,
 )
-from dualgauge.ledger.journal import JournalEntry
+from dualgauge.ledger.journal import JournalEntry, RowKind
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.opening import SCRIPTS
 from dualgauge.ledger.settings import LedgerSettings, resolve_url
 from dualgauge.ledger.tables import METADATA, REVISIONS, VERSION_TABLE
-from dualgauge.ledger.values import EvidenceKind, LogCommit, MigrationState, RunState, percent_text, time_text
+from dualgauge.ledger.values import (
+    EvidenceKind,
+    EvidenceRun,
+    LogCommit,
+    MigrationState,
+    RunState,
+    percent_text,
+    time_text,
+)
 from dualgauge.model import Outcome, Position
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 250, tzinfo=UTC)
@@ -64,6 +76,10 @@ def entry(state: MigrationState, stage: str, share_ppm: int, operation_id: str) 
         "a reason",
         ("run-1",),
     )
+
+
+def finish(ledger: Ledger, run_id: str, **found: Any) -> EvidenceRun:
+    return ledger.finish_evidence(run_id, migration="orders", who="ana", **found)
 
 
 def by_hand(url: str, sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
@@ -310,7 +326,7 @@ def test_a_run_is_kept_from_its_start_to_its_verdict(url: str) -> None:
             started_at=AT, folder="reports/r1",
         )  # fmt: skip
         assert (started.state, started.verdict, started.summary) == (RunState.RUNNING, None, None)
-        finished = ledger.finish_evidence("r1", verdict=Outcome.PASS, finished_at=AT, summary={"rows": 3})
+        finished = finish(ledger, "r1", verdict=Outcome.PASS, finished_at=AT, summary={"rows": 3})
         assert ledger.evidence_run("r1") == finished
         assert (finished.state, finished.verdict, finished.summary) == (RunState.FINISHED, Outcome.PASS, {"rows": 3})
         assert (finished.started_at, finished.finished_at, finished.folder) == (AT, AT, "reports/r1")
@@ -341,24 +357,135 @@ def test_a_running_run_resumes_and_a_finished_one_does_not(url: str) -> None:
         )
         with pytest.raises(RunConflict, match="evidence run 'r1' is of diff 'orders' and bound to something else"):
             ledger.start_evidence("r1", kind=EvidenceKind.DIFF, name="orders", bound={"a": 2}, started_at=later)
-        ledger.finish_evidence("r1", verdict=Outcome.FAIL, finished_at=AT, summary={})
+        finish(ledger, "r1", verdict=Outcome.FAIL, finished_at=AT, summary={})
         with pytest.raises(RunConflict, match="evidence run 'r1' is finished; nothing was written: start a new run"):
             ledger.start_evidence("r1", kind=EvidenceKind.DIFF, name="orders", bound={"a": 1}, started_at=later)
+
+
+def test_a_finished_run_is_sealed_in_the_journal(url: str) -> None:
+    with Ledger.open(url) as ledger:
+        off = ledger.state("orders")
+        ledger.move(off, entry(off, "canary", 50_000, "op-1"))
+        ledger.start_evidence("r1", kind=EvidenceKind.DIFF, name="orders", bound={"a": 1}, started_at=AT)
+        assert len(ledger.journal()) == 1
+        finished = finish(ledger, "r1", verdict=Outcome.PASS, finished_at=AT, summary={"rows": 3})
+
+        row = ledger.journal("orders")[-1]
+        assert (row.seq, row.operation_id, row.kind, row.migration) == (2, "evidence:r1", RowKind.EVIDENCE, "orders")
+        sealed = row.evidence
+        assert (sealed.who, sealed.at, sealed.run, sealed.name) == ("ana", AT, "r1", "orders")
+        assert (sealed.kind, sealed.verdict, sealed.evidence_key) == ("diff", "pass", finished.evidence_key)
+        (held,) = ledger.evidence().sealed
+        assert (held.run, held.broken, held.seq) == (finished, "", 2)
+        assert ledger.verify_journal() is None
+        # Moves go on behind it, in the same chain.
+        state = ledger.state("orders")
+        ledger.move(state, entry(state, "canary", 60_000, "op-2"))
+        assert [one.kind for one in ledger.journal()] == ["move", "evidence", "move"]
+        assert ledger.verify_journal() is None
+        assert ledger.journal("planes") == ()
+
+
+def test_a_verdict_that_is_given_again_is_sealed_once(url: str) -> None:
+    with Ledger.open(url) as ledger:
+        ledger.start_evidence("r1", kind=EvidenceKind.DIFF, name="orders", bound={}, started_at=AT)
+        for _ in range(2):
+            finish(ledger, "r1", verdict=Outcome.PASS, finished_at=AT, summary={})
+        assert len(ledger.journal()) == 1
+
+
+def test_a_run_that_cannot_be_sealed_is_not_finished(url: str) -> None:
+    with Ledger.open(url) as ledger:
+        ledger.start_evidence("r1", kind=EvidenceKind.DIFF, name="orders", bound={}, started_at=AT)
+        with pytest.raises(BadJournalText, match="who of the journal entry holds a character that has no UTF-8 form"):
+            ledger.finish_evidence(
+                "r1", verdict=Outcome.PASS, finished_at=AT, summary={}, migration="orders", who="\ud83d"
+            )
+        assert ledger.evidence_run("r1").state is RunState.RUNNING
+        assert ledger.journal() == ()
+
+
+def test_a_row_that_no_run_could_have_written_is_named(url: str) -> None:
+    with Ledger.open(url) as ledger:
+        ledger.start_evidence("r1", kind=EvidenceKind.DIFF, name="orders", bound={}, started_at=AT)
+        by_hand(url, "UPDATE evidence SET kind = 'guess'")
+        with pytest.raises(BrokenRun) as caught:
+            ledger.evidence_runs()
+        assert str(caught.value) == (
+            "evidence run 'r1' cannot be read: 'guess' is not a valid EvidenceKind; its row was changed by other "
+            "hands: `dualgauge journal --verify` says what else was"
+        )
+        assert [(one.run_id, one.run) for one in ledger.evidence().strays] == [("r1", None)]
+
+
+def first_revision(url: str) -> None:
+    """A ledger as the first dualgauge made it: one finished run without a seal, one that runs, and one move."""
+    Ledger.open(url).close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    with Ledger.open(url) as ledger:
+        off = ledger.state("orders")
+        ledger.move(off, entry(off, "canary", 50_000, "op-1"))
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
+        for run_id, verdict, state in (("r1", "pass", "finished"), ("r2", None, "running")):
+            connection.execute(
+                text(
+                    "INSERT INTO evidence VALUES (:run_id, 'diff', 'orders', 'k', '{}', 6, :verdict, :state, "
+                    ":at, :finished, '{}', 'reports/x')"
+                ),
+                {
+                    "run_id": run_id, "verdict": verdict, "state": state, "at": time_text(AT),
+                    "finished": verdict and time_text(AT),
+                },
+            )  # fmt: skip
+    engine.dispose()
+
+
+def upgraded(url: str) -> None:
+    with Ledger.open(url, create=False) as ledger:
+        assert [(run.run_id, run.state) for run in ledger.evidence_runs()] == [
+            ("r2", RunState.RUNNING), ("r1", RunState.UNSEALED),
+        ]  # fmt: skip
+        assert ledger.evidence_run("r1").verdict is Outcome.PASS
+        evidence = ledger.evidence()
+        assert (evidence.sealed, evidence.first_bad) == ((), None)
+        assert [(one.run_id, one.forged) for one in evidence.strays] == [("r1", False), ("r2", False)]
+        with pytest.raises(RunConflict, match="is finished already, with verdict pass"):
+            finish(ledger, "r1", verdict=Outcome.FAIL, finished_at=AT, summary={})
+        finish(ledger, "r2", verdict=Outcome.PASS, finished_at=AT, summary={})
+        assert [row.kind for row in ledger.journal()] == ["move", "evidence"]
+        assert ledger.verify_journal() is None
+
+
+def test_runs_of_before_evidence_was_sealed_are_kept_and_set_apart(url: str) -> None:
+    first_revision(url)
+    upgraded(url)
+    assert by_hand(url, f"SELECT * FROM {VERSION_TABLE}") == [(REVISIONS[-1],)]
+
+
+def test_runs_of_before_evidence_was_sealed_are_set_apart_on_postgresql_too(postgres_url: str) -> None:
+    first_revision(postgres_url)
+    upgraded(postgres_url)
 
 
 def test_a_verdict_stands_once_given(url: str) -> None:
     with Ledger.open(url) as ledger:
         ledger.start_evidence("r1", kind=EvidenceKind.CHECK, name="orders", bound={}, started_at=AT)
-        given = ledger.finish_evidence("r1", verdict=Outcome.FAIL, finished_at=AT, summary={"bad": 1})
+        given = finish(ledger, "r1", verdict=Outcome.FAIL, finished_at=AT, summary={"bad": 1})
         later = AT + timedelta(hours=1)
-        assert ledger.finish_evidence("r1", verdict=Outcome.FAIL, finished_at=later, summary={"bad": 1}) == given
+        assert finish(ledger, "r1", verdict=Outcome.FAIL, finished_at=later, summary={"bad": 1}) == given
         with pytest.raises(RunConflict, match="evidence run 'r1' is finished already, with verdict fail"):
-            ledger.finish_evidence("r1", verdict=Outcome.PASS, finished_at=later, summary={"bad": 1})
+            finish(ledger, "r1", verdict=Outcome.PASS, finished_at=later, summary={"bad": 1})
 
 
 def test_an_unknown_run_is_named_with_the_place_where_runs_are_kept(url: str) -> None:
     with Ledger.open(url) as ledger, pytest.raises(UnknownRun) as caught:
-        ledger.finish_evidence("r9", verdict=Outcome.PASS, finished_at=AT, summary={})
+        finish(ledger, "r9", verdict=Outcome.PASS, finished_at=AT, summary={})
     assert str(caught.value) == "there is no evidence run 'r9'; runs are named like the folders below `reports`"
 
 
@@ -436,6 +563,20 @@ def test_two_processes_that_race_never_both_win_and_the_journal_holds(url: str) 
 
 
 @pytest.mark.parametrize("moment", ["before the commit", "after the commit"])
+def test_a_process_killed_while_it_finishes_a_run_leaves_verdict_and_seal_or_neither(url: str, moment: str) -> None:
+    with Ledger.open(url) as ledger:
+        ledger.start_evidence("r1", kind=EvidenceKind.DIFF, name="orders", bound={}, started_at=AT)
+        with child("die_sealing", url, moment) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"{moment}\n"
+            process.send_signal(signal.SIGKILL)
+        done = moment == "after the commit"
+        assert ledger.evidence_run("r1").state is (RunState.FINISHED if done else RunState.RUNNING)
+        assert [row.operation_id for row in ledger.journal()] == (["evidence:r1"] if done else [])
+        assert ledger.verify_journal() is None
+
+
+@pytest.mark.parametrize("moment", ["before the commit", "after the commit"])
 def test_a_process_killed_in_a_move_leaves_it_whole_or_not_at_all(url: str, moment: str) -> None:
     with Ledger.open(url) as ledger:
         off = ledger.state("orders")
@@ -485,5 +626,17 @@ def die(url: str, moment: str) -> None:
         stand_still(None)
 
 
+def die_sealing(url: str, moment: str) -> None:
+    def stand_still(_: object) -> None:
+        print(moment, flush=True)
+        sys.stdin.readline()
+
+    with Ledger.open(url) as ledger:
+        if moment == "before the commit":
+            event.listen(Engine, "commit", stand_still)
+        finish(ledger, "r1", verdict=Outcome.PASS, finished_at=AT, summary={})
+        stand_still(None)
+
+
 if __name__ == "__main__":
-    {"race": race, "die": die}[sys.argv[1]](*sys.argv[2:])
+    {"race": race, "die": die, "die_sealing": die_sealing}[sys.argv[1]](*sys.argv[2:])

@@ -29,6 +29,7 @@ CONTENT_PATTERNS = (
     "migrations/env.py",
     "migrations/script.py.mako",
     "pyproject.toml",
+    "reports/README.md",
     "views_v1/*.sql",
     "views_v2/*.sql",
 )
@@ -69,6 +70,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, copy / name)
     for name in ("comparators", "migrations", "src", "views_v1", "views_v2"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "reports").mkdir()
+    shutil.copy(ROOT / "reports" / "README.md", copy / "reports" / "README.md")
     for name in LITTER:
         (copy / name).parent.mkdir(exist_ok=True)
         (copy / name).write_text("litter")

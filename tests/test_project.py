@@ -127,7 +127,7 @@ def test_an_unknown_key_is_told_with_the_nearest_and_the_known_ones(tmp_path: Pa
 
 def test_an_unknown_key_inside_a_table_is_told_with_that_tables_keys(tmp_path: Path) -> None:
     assert mistakes(tmp_path, TABLE + '[tool.dualgauge.store]\nurls = "x"\n[tool.dualgauge.paths]\nview = "x"\n') == (
-        "unknown key 'urls' in [tool.dualgauge.store] (did you mean 'url'?); known keys: migrate, url",
+        "unknown key 'urls' in [tool.dualgauge.store] (did you mean 'url'?); known keys: adopt_url, migrate, url",
         (
             "unknown key 'view' in [tool.dualgauge.paths] (did you mean 'views_v2'?); "
             "known keys: comparators, migrations, reports, views_v1, views_v2"

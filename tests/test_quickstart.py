@@ -1,102 +1,49 @@
-"""The README's quickstart and the pages of docs/ are run as printed: files, commands, outputs."""
+"""The README's quickstart is run as printed: files, commands, outputs."""
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support.shop import build
+from support.snippets import ROOT, blocks, calls, commands, headings, masked, play, section
 
-ROOT = Path(__file__).resolve().parents[1]
-FENCE = re.compile(r"(?P<before>[^\n]*)\n\n```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"\*\*`(?P<path>[^`]+)`\*\*$")
+if TYPE_CHECKING:
+    from pathlib import Path
 
-# What differs from run to run: times, run ids, seconds, who, where the project lies.
-MASKS = (
-    (re.compile(r"\d{8}T\d{6}Z-(\w+)-[0-9a-f]{6}"), r"RUN-\1"),
-    (re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}Z  \S+@\S+"), "WHEN  WHO"),
-    (re.compile(r"/\S*/shop/"), "SHOP/"),
-    (re.compile(r"\b\d+\.\d\b(?=\s*$)", re.MULTILINE), "SECONDS"),
-    (re.compile(r"[ \t]+"), " "),
-)
-
-
-def section(text: str, heading: str) -> str:
-    """A page's part from a heading to the next of its level."""
-    return re.split(r"^## ", text, flags=re.MULTILINE)[1 + headings(text).index(heading)]
-
-
-def headings(text: str) -> list[str]:
-    return re.findall(r"^## (.+)$", text, re.MULTILINE)
-
-
-def masked(text: str) -> list[str]:
-    for pattern, instead in MASKS:
-        text = pattern.sub(instead, text)
-    return [line.strip() for line in text.strip().splitlines()]
-
-
-def calls(body: str) -> list[tuple[str, str]]:
-    """A console block as (command, what it prints)."""
-    parts = re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]
-    return [(command, output) for command, _, output in (part.partition("\n") for part in parts)]
+README = ROOT / "README.md"
 
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder beside the repository, and the commands `dualgauge` and `python` as an installation gives them."""
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    for name, call in (("dualgauge", f"{sys.executable} -m dualgauge"), ("python", sys.executable)):
-        (commands / name).write_text(f'#!/bin/sh\nexec {call} "$@"\n')
-        (commands / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
-    (tmp_path / "dualgauge").symlink_to(ROOT)
-    folder = tmp_path / "shop"
-    folder.mkdir()
-    return folder
+    return commands(tmp_path, monkeypatch)
 
 
-def play(text: str, folder: Path) -> list[tuple[str, str, str]]:
-    """Write the files and run the commands of a text, in its order; gives (command, printed there, printed now)."""
-    played = []
-    for block in FENCE.finditer(text):
-        if file := FILE.search(block["before"]):
-            path = folder / file["path"]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block["body"], encoding="utf-8")
-        elif block["language"] == "console":
-            for command, output in calls(block["body"]):
-                done = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False)
-                played.append((command, output, done.stdout + done.stderr))
-    return played
+PLAYED = ("Compare two files", "Your own project", "Checks, gates, a report")
+
+
+def played_text() -> str:
+    readme = README.read_text(encoding="utf-8")
+    return "".join(section(readme, heading) for heading in PLAYED)
 
 
 def test_the_quickstart_does_what_the_readme_shows(shop: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    played = play(section(readme, "Your own project in five minutes"), shop)
+    played = play(played_text(), shop)
 
-    assert [masked(f"$ {command}\n{now}") for command, _, now in played] == [
-        masked(f"$ {command}\n{shown}") for command, shown, _ in played
+    assert [masked(f"$ {one.command}\n{one.now}") for one in played] == [
+        masked(f"$ {one.command}\n{one.shown}") for one in played
     ]
-    typed = " ".join(command for command, _, _ in played)
-    for verb in ("log import", "replay", "diff", "switch", "read", "rollback", "journal"):
+    typed = " ".join(one.command for one in played)
+    for verb in ("init", "log add", "log import", "replay", "diff", "check", "switch", "read", "report", "rollback"):
         assert f"dualgauge {verb}" in typed
+    assert [one.exit_code for one in played if one.exit_code] == [4, 4, 3]
 
 
 def test_the_quickstart_shows_every_file_that_it_needs() -> None:
-    text = section((ROOT / "README.md").read_text(encoding="utf-8"), "Your own project in five minutes")
-    named = [found["path"] for block in FENCE.finditer(text) if (found := FILE.search(block["before"]))]
-
-    assert named == [
+    assert [block.path for block in blocks(played_text()) if block.path] == [
+        "old.csv",
+        "new.csv",
         "data/orders.csv",
-        "pyproject.toml",
         "views_v1/customers.sql",
         "views_v2/customers.sql",
         "comparators/customers.py",
@@ -105,13 +52,18 @@ def test_the_quickstart_shows_every_file_that_it_needs() -> None:
     ]
 
 
-@pytest.mark.parametrize("page", ["views", "comparators", "json"])
-def test_what_a_page_shows_is_what_happens_in_a_small_project(page: str, shop: Path) -> None:
-    build(shop)
-    played = play((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), shop)
+def test_a_first_verdict_takes_six_commands() -> None:
+    text = section(README.read_text(encoding="utf-8"), "Your own project")
+    commands_typed = [
+        command for block in blocks(text) if block.language == "console" for command, _ in calls(block.body)
+    ]
 
-    assert played
-    for command, shown, now in played:
-        # A page shows the beginning of a long answer.
-        assert masked(f"$ {command}\n{now}")[: len(masked(f"$ {command}\n{shown}"))] == masked(f"$ {command}\n{shown}")
-        assert "error:" not in now
+    assert commands_typed.index("dualgauge diff") < 6
+
+
+def test_nothing_of_the_readme_is_left_unrun_without_saying_so() -> None:
+    readme = README.read_text(encoding="utf-8")
+    console = {heading for heading in headings(readme) if "```console" in section(readme, heading)}
+
+    # The demo is run by test_demo.py, the wheel is built and installed by test_packaging.py.
+    assert console - set(PLAYED) == {"See it", "Install"}

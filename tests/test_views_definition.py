@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).parent / "golden"
 COLUMNS = {**ENVELOPE, "carrier": "VARCHAR", "origin": "VARCHAR", "delay": "BIGINT", "fare": "DECIMAL(8,2)"}
 FILE = Path("views_v1/orders.sql")
 HAS = (
-    "a view reads the relation `events`, whose columns are position, event_id, type, occurred_at, recorded_at, "
+    "mend the file: a view reads the relation `events`, whose columns are position, event_id, type, occurred_at, recorded_at, "
     "payload, carrier, origin, delay, fare"
 )
 
@@ -298,12 +298,13 @@ def test_a_column_that_no_store_can_hold_is_refused(engine: Engine, column: str,
 
 def test_a_syntax_error_is_told_in_duckdbs_words(engine: Engine) -> None:
     said = refused(engine, "SELECT carrier AS k FROM events GRUOP BY carrier", BadSelect)
-    assert said == f'Parser Error: syntax error at or near "BY"; {HAS}'
+    assert said == f'line 3: Parser Error: syntax error at or near "BY"; {HAS}'
 
 
 def test_a_column_that_no_event_has_is_refused_with_those_there_are(engine: Engine) -> None:
     said = refused(engine, "SELECT carrier AS k, dely FROM events", BadSelect)
-    assert said == f'Binder Error: Referenced column "dely" not found in FROM clause!; {HAS}'
+    missing = 'Binder Error: Referenced column "dely" not found in FROM clause'
+    assert said == f"line 3: {missing} (did you mean 'delay'?); {HAS}"
 
 
 def test_an_open_quote_is_named_by_its_line(engine: Engine) -> None:

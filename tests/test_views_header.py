@@ -57,7 +57,7 @@ def test_an_unknown_header_name_is_refused_with_its_line_and_the_nearest_one() -
 
     assert said == (
         "views_v2/orders.sql: line 2: no header is called 'indexx' (did you mean 'index'?); known: key, index, "
-        "affected_by, description; put a blank line before comments that are not headers"
+        "affected_by, description, adopt, position_query; put a blank line before comments that are not headers"
     )
 
 

@@ -5,8 +5,9 @@ The flow, in order: sources are imported into an event log; a replay builds the 
 (what readers have today) and v2 (the candidate), from that log; a diff compares what they answer at one
 position; reads are shared between them; traffic moves forward or back, step by step, on evidence.
 
-`open(path)` gives a migration, with a method for each command of the command line. Content files use
-`Comparator`, `Expected` and the rules. Applications use `Router`, which loads none of the heavy engines.
+`open(path)` gives a migration, with a method for each command of the command line. `compare(a, b, comparator)`
+compares two files, tables or data frames without a project. Content files use
+`Comparator`, `Expected`, `Check` and the rules. Applications use `Router`, which loads none of the heavy engines.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dualgauge.comparison.checks import Check
     from dualgauge.comparison.comparator import Comparator, Expected
     from dualgauge.comparison.rules import Absolute, Exact, Relative, Rounded
+    from dualgauge.comparison.sources import compare
     from dualgauge.errors import DualgaugeError
     from dualgauge.migration import Migration, open  # noqa: A004  (dualgauge.open is the public door)
     from dualgauge.routing.router import Router
 
 __all__ = [
     "Absolute",
+    "Check",
     "Comparator",
     "DualgaugeError",
     "Exact",
@@ -32,6 +36,7 @@ __all__ = [
     "Rounded",
     "Router",
     "__version__",
+    "compare",
     "open",
 ]
 
@@ -39,6 +44,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Absolute": "dualgauge.comparison.rules",
+    "Check": "dualgauge.comparison.checks",
     "Comparator": "dualgauge.comparison.comparator",
     "DualgaugeError": "dualgauge.errors",
     "Exact": "dualgauge.comparison.rules",
@@ -47,6 +53,7 @@ _HOME = {
     "Relative": "dualgauge.comparison.rules",
     "Rounded": "dualgauge.comparison.rules",
     "Router": "dualgauge.routing.router",
+    "compare": "dualgauge.comparison.sources",
     "open": "dualgauge.migration",
 }
 

@@ -9,22 +9,30 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.settings import resolve_url
 from dualgauge.model import Clock, Progress, Side, canonical_json, sha256, silent, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from dualgauge.cutover.evidence import EvidenceLine
+    from dualgauge.cutover.standing import Present
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table import EventLog
     from dualgauge.ledger.ledger import Ledger
+    from dualgauge.model import Position
     from dualgauge.project.project import Project
     from dualgauge.settings import Settings
+    from dualgauge.stores.adopting import AdoptingStore
+    from dualgauge.stores.port import Store
+    from dualgauge.stores.queried import Queried
     from dualgauge.stores.sqlite import SqliteStore
     from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan import Plan
@@ -42,7 +50,7 @@ def acting() -> str:
 
 @dataclass(frozen=True)
 class Access:
-    """One project. Values come in here: the clock, who acts, and the engine's memory limit."""
+    """One project. Values come in here: the clock, who acts, the engine's memory limit, and how to wait."""
 
     project: Project
     settings: Settings
@@ -50,6 +58,7 @@ class Access:
     who: str = field(default_factory=acting)
     memory_limit: str = "1GB"
     progress: Progress = silent
+    sleep: Callable[[float], None] = time.sleep
 
     @property
     def ledger_url(self) -> str:
@@ -107,21 +116,64 @@ class Access:
 
         return open_log(self.project.path(self.settings.log.path), self.settings.log, ledger)
 
-    def store(self) -> SqliteStore:
-        """The serving store, for point reads of an application that has the project at hand."""
+    def store(self) -> Store:
+        """What answers reads: builds, and v1's adopted tables. Raises ViewError where a file adopts a table wrongly."""
+        adopting = self.adopting()
+        return self.builds() if adopting is None else adopting
+
+    def builds(self) -> SqliteStore:
+        """The serving store by itself: what dualgauge built, and no adopted table."""
         from dualgauge.stores.sqlite import open_store
 
         return open_store(self.settings.store, self.project.root)
+
+    def adopting(self) -> AdoptingStore | None:
+        """The store where v1 has adopted tables; None where it has none. Loads no engine, and connects to nothing."""
+        from dualgauge.views.header import adoptions
+
+        found = adoptions(self.project.views(Side.V1, self.settings.paths))
+        if not found:
+            return None
+        from dualgauge.stores.adopting import AdoptingStore
+
+        return AdoptingStore(self.builds(), found, self.settings.store.adopted_url, self.project.root)
+
+    def adopted_positions(self) -> dict[str, Position | None]:
+        """
+        How far each adopted view is; None where nobody can tell. A rollback asks: nothing raises, nothing heavy loads.
+
+        Where the database does not answer, or cannot be opened, all of them are unknown.
+        """
+        from dualgauge.views.header import adoptions
+
+        names: dict[str, Position | None] = {}
+        try:
+            names = dict.fromkeys(adoptions(self.project.views(Side.V1, self.settings.paths)))
+            adopting = self.adopting()
+            return adopting.positions() if adopting else {}
+        except DualgaugeError:
+            return names
+
+    def queried(self, plans: Sequence[Plan], side: Side, name: str) -> Queried:
+        """Where a view of a side can be read by another library's SQL: what readers see, or the adopted table."""
+        from dualgauge.stores.queried import in_database, in_file
+
+        view = next(one.view for one in plans if (one.view.side, one.view.name) == (side, name))
+        if view.adopted:
+            return in_database(self.settings.store.adopted_url, view.adopted, view.key, root=self.project.root)
+        return in_file(self.builds().databases.file(side), view.name, view.key)
 
     def views(self, engine: Engine) -> list[ViewDefinition]:
         """The view files of both sides, v1's first. Raises ViewError."""
         from dualgauge.views.definition import read_folder
 
         columns = self.settings.log.all_columns
+        adopting = self.adopting()
+        declared = adopting.declared if adopting else None
         return [
             one
             for side in Side
-            for one in read_folder(engine, self.project.views(side, self.settings.paths), side, columns)
+            for one in read_folder(engine, self.project.views(side, self.settings.paths), side, columns, declared)
         ]
 
     def plans_of(self, engine: Engine) -> list[Plan]:
@@ -129,3 +181,39 @@ class Access:
         from dualgauge.views.plan import plan
 
         return [plan(engine, one, self.settings.log.all_columns) for one in self.views(engine)]
+
+    def present(self, ledger: Ledger | None) -> Present:
+        """What a decision on a move forward is made from, as it is now."""
+        from dualgauge.comparison.comparator import Comparator
+        from dualgauge.comparison.run import pairs
+        from dualgauge.cutover.readiness import find
+        from dualgauge.ledger.seal import Evidence
+        from dualgauge.project.content import collect
+
+        with self.engine() as engine:
+            plans = self.plans_of(engine)
+        return find(
+            self.store(), [one.view for one in plans],
+            lambda: pairs(collect(self.project.path(self.settings.paths.comparators), Comparator), plans),
+            ledger.evidence() if ledger else Evidence(),
+            head=self.log().head().last, configuration_hash=self.configuration_hash, at=self.clock(),
+        )  # fmt: skip
+
+    def present_if_readable(self, ledger: Ledger | None) -> Present | None:
+        """The same; None where a file of the project cannot be read, so that what does not need it can still be told."""
+        from dualgauge.errors import DualgaugeError
+
+        try:
+            return self.present(ledger)
+        except DualgaugeError:
+            return None
+
+    def runs(self) -> list[EvidenceLine]:
+        """All runs that make evidence, newest first. A project that cannot be read now still has them."""
+        from dualgauge.cutover.evidence import lines
+
+        with self.ledger_if_any() as ledger:
+            if ledger is None:
+                return []
+            present = self.present_if_readable(ledger)
+            return lines(present.evidence if present else ledger.evidence(), present, self.settings.gates.limits)

@@ -8,11 +8,12 @@ calls the rooms once, and closes it. Heavy rooms are loaded where they are used:
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.access import Access
+from dualgauge.errors import DualgaugeError
 from dualgauge.model import Position, Side
 from dualgauge.project.project import find
 from dualgauge.project.settings import validate
@@ -24,14 +25,19 @@ if TYPE_CHECKING:
 
     from alembic.runtime.environment import EnvironmentContext
 
+    from dualgauge.comparison.check_run import CheckRun
     from dualgauge.comparison.run import DiffRun
-    from dualgauge.cutover.values import Moved, Readiness
+    from dualgauge.cutover.evidence import EvidenceLine, EvidenceShown
+    from dualgauge.cutover.values import GateResult, Moved, Readiness
+    from dualgauge.doctor.values import Examination
     from dualgauge.eventlog.imports import Imported
+    from dualgauge.eventlog.propose import Proposed
     from dualgauge.eventlog.table import Head
     from dualgauge.ledger.journal import BadRow, JournalRow
     from dualgauge.ledger.values import MigrationState
     from dualgauge.replay.run import Replayed
     from dualgauge.reporting.status import Status
+    from dualgauge.reporting.values import ReportFiles
     from dualgauge.routing.decision import Decision
     from dualgauge.stores.migrations import Revision
     from dualgauge.stores.shapes import Shape
@@ -50,17 +56,29 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """What a replay did: revisions that it wrote and applied, and what became of each view."""
+    """
+    What a replay did: revisions that it wrote and applied, and what became of each view.
+
+    `adopted` are the chosen views that nobody builds: tables of the user's own. `nothing`: there was no other.
+    """
 
     position: Position
     written: Revision | None
     applied: tuple[Revision, ...]
     views: tuple[Replayed, ...]
+    adopted: tuple[str, ...] = ()
+    nothing: bool = False
 
 
 @dataclass(frozen=True)
 class Migration(Access):
     """One project's migration: each method is one command."""
+
+    def doctor(self) -> Examination:
+        """Look at the set-up, and change nothing; see `doctor.examine`, which works without a project too."""
+        from dualgauge.doctor.examine import examine
+
+        return examine(self.project.root, clock=self.clock)
 
     def import_(
         self, source: str | None = None, *, every: bool = False, until: datetime | None = None, dry_run: bool = False
@@ -76,6 +94,18 @@ class Migration(Access):
             return run_import(
                 engine, log, chosen, now=self.clock(), until=until, dry_run=dry_run, progress=self.progress
             )
+
+    def propose(self, file: str, *, name: str | None = None, write: bool = False) -> Proposed:
+        """Propose the source that reads a file (a path or glob from here); `write` adds it to the settings."""
+        from dualgauge.eventlog.propose import add, propose
+
+        settings, project = self.settings, self.project
+        with self.engine() as engine:
+            made = propose(
+                engine, file, here=Path.cwd(), root=project.root, name=name,
+                sources=settings.sources, declared=settings.log.columns, progress=self.progress,
+            )  # fmt: skip
+        return add(made, project, check=lambda raw: validate(Settings, raw, project.file), write=write)
 
     def head(self) -> Head:
         """Where the log stands."""
@@ -110,7 +140,7 @@ class Migration(Access):
         from dualgauge.replay.run import shape_of
 
         with self.engine() as engine:
-            return [shape_of(one) for one in self.views(engine)]
+            return [shape_of(one) for one in self.views(engine) if not one.adopted]
 
     def revise(self, message: str) -> Revision | None:
         """Write the Alembic revision that the views' shapes need; None where none is missing."""
@@ -132,34 +162,42 @@ class Migration(Access):
         """
         Build views anew from the log, up to its head: of one side or both, some by name or all.
 
-        With `migrate = "auto"` missing revisions are written and applied first. The ledger notes how far v2 is.
+        With `migrate = "auto"` missing revisions are written and applied first. The ledger notes how far v2 is. Adopted
+        views are left as they are; where nothing else is chosen, nothing is done.
         """
         from dualgauge.cutover.readiness import look
-        from dualgauge.replay.choice import choose
+        from dualgauge.replay.choice import apart, choose
         from dualgauge.replay.run import replay
         from dualgauge.replay.shaping import shape_store
 
         with self.engine() as engine:
             plans = self.plans_of(engine)
-            chosen = choose(plans, names, side)
+            chosen, adopted = apart(choose(plans, names, side))
             log = self.log()
             head = log.head().last
+            if not chosen:
+                return Rebuild(position=head, written=None, applied=(), views=(), adopted=adopted, nothing=True)
             written, applied = shape_store(
-                self.store(), self.migrations_folder, [one.view for one in plans],
+                self.store(), self.migrations_folder, [one.view for one in plans if not one.view.adopted],
                 mode=self.settings.store.migrate, dry_run=dry_run,
             )  # fmt: skip
             if dry_run:
-                return Rebuild(position=head, written=None, applied=(), views=())
+                return Rebuild(position=head, written=None, applied=(), views=(), adopted=adopted)
             operation = uuid.uuid4().hex
             v2_chosen = any(one.view.side is Side.V2 for one in chosen)
             self._note_replay(operation, None, begins=v2_chosen)
             done = replay(engine, log, self.store(), chosen, head, force=force, progress=self.progress)
             ready = look(self.store(), [one.view for one in plans])
             self._note_replay(operation, ready, begins=v2_chosen)
-            return Rebuild(position=head, written=written, applied=applied, views=tuple(done))
+            return Rebuild(position=head, written=written, applied=applied, views=tuple(done), adopted=adopted)
 
-    def diff(self, names: Sequence[str] = (), *, samples: int = 10) -> list[DiffRun]:
-        """Compare both sides at one position, by all comparators or some; each run is kept as evidence."""
+    def diff(self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0) -> list[DiffRun]:
+        """
+        Compare both sides at one position, by all comparators or some; each run is kept as evidence.
+
+        Where v1 is a table of the user's own that cannot tell its position, a difference counts only when it is still
+        there after `settle` seconds; 0 waits for nothing.
+        """
         from dualgauge.comparison.comparator import Comparator
         from dualgauge.comparison.run import pairs, run_diff
         from dualgauge.project.content import collect
@@ -173,10 +211,53 @@ class Migration(Access):
                     root=self.project.root,
                     reports=self.reports,
                     configuration_hash=self.configuration_hash,
-                    clock=self.clock, samples=samples, progress=self.progress,
+                    clock=self.clock, samples=samples, progress=self.progress, settle=settle, sleep=self.sleep,
+                    migration=self.settings.migration, who=self.who,
                 )
                 for pair in chosen
             ]  # fmt: skip
+
+    def check(self, names: Sequence[str] = ()) -> list[CheckRun]:
+        """Ask the checks of all comparators or some, at one position; each run that has checks is kept as evidence."""
+        from dualgauge.comparison.check_run import Keeping, run_checks
+        from dualgauge.comparison.comparator import Comparator
+        from dualgauge.comparison.run import pairs
+        from dualgauge.project.content import collect
+
+        with self.engine() as engine, self.ledger() as ledger:
+            plans = self.plans_of(engine)
+            given = collect(self.project.path(self.settings.paths.comparators), Comparator)
+            keeping = Keeping(
+                ledger, self.project.root, self.reports, self.configuration_hash,
+                migration=self.settings.migration, who=self.who, clock=self.clock,
+            )  # fmt: skip
+            return run_checks(
+                engine, self.log(), self.store(), pairs(given, plans, names),
+                where=lambda side, name: self.queried(plans, side, name), keeping=keeping, progress=self.progress,
+            )  # fmt: skip
+
+    def report(
+        self, names: Sequence[str] = (), *, run: str | None = None, output: Path | None = None
+    ) -> ReportFiles:
+        """Write a report of kept evidence (`reporting.report`): of one run, or the newest of some comparators or all."""
+        from dualgauge.cutover.evidence import lines
+        from dualgauge.ledger.seal import Evidence
+        from dualgauge.reporting.report import Wanted, folder_name, make_report, write
+        from dualgauge.reporting.standing import Kept
+
+        now, limits, present, trouble = self.clock(), self.settings.gates.limits, None, ""
+        with self.ledger_if_any() as ledger:
+            evidence = ledger.evidence() if ledger else Evidence()
+            try:
+                present = self.present(ledger)
+            except DualgaugeError as fault:
+                trouble = str(fault)
+        kept = Kept(
+            tuple(lines(evidence, present, limits)), self.log().head().last, limits, present, trouble,
+            evidence.problem.problem if evidence.problem else "",
+        )  # fmt: skip
+        made = make_report(kept, self.state(), Wanted(names, run), root=self.project.root, now=now)
+        return write(made, output or self.reports / folder_name(now), self.project.root)
 
     def read(self, view: str, key: Sequence[str], *, unit: str | None = None) -> Answer:
         """Answer one read from the side that the share gives the unit, as a router would."""
@@ -197,60 +278,80 @@ class Migration(Access):
 
     def switch(self, share_ppm: int, *, reason: str | None = None, dry_run: bool = False) -> Moved:
         """Set the share of reads on v2, in parts per million, by one compare-and-set of the ledger."""
-        from dualgauge.cutover.readiness import look
+        from dualgauge.cutover.gates import decide
         from dualgauge.cutover.switch import switch
-
-        def ready() -> Readiness:
-            with self.engine() as engine:
-                return look(self.store(), self.views(engine))
 
         with self.ledger() as ledger:
             return switch(
-                ledger, self.settings.migration, share_ppm=share_ppm, ready=ready,
+                ledger, self.settings.migration, share_ppm=share_ppm,
+                gates=lambda: decide(self.present(ledger), self.settings.gates.limits),
                 who=self.who, at=self.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
             )  # fmt: skip
 
+    def gates(self, share_ppm: int) -> tuple[GateResult, ...]:
+        """What a move to this share would be asked now, each gate with its answer; nothing where no gate is asked."""
+        from dualgauge.cutover.gates import decide
+
+        if share_ppm <= self.state().share_ppm:
+            return ()
+        with self.ledger_if_any() as ledger:
+            return decide(self.present(ledger), self.settings.gates.limits)
+
     def rollback(self, *, reason: str | None = None, dry_run: bool = False) -> Moved:
-        """Take all reads back to v1. Nothing is asked for, and no view is looked at."""
+        """Take all reads back to v1. Nothing is asked for; adopted tables are looked at when the move is made."""
         from dualgauge.cutover.switch import rollback
 
         with self.ledger() as ledger:
-            return rollback(
+            moved = rollback(
                 ledger, self.settings.migration,
                 who=self.who, at=self.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
             )  # fmt: skip
+        return replace(moved, v1_positions=self.adopted_positions())
 
     def journal(self) -> tuple[JournalRow, ...]:
-        """Every move of this migration, oldest first."""
+        """Every row of this migration, oldest first: moves and finished evidence."""
         with self.ledger_if_any() as ledger:
             return ledger.journal(self.settings.migration) if ledger else ()
 
     def verify_journal(self) -> BadRow | None:
-        """The first journal row that was changed by hand, or None."""
+        """What was changed by hand, first found: in the ledger, or in a file of evidence; None if all is well."""
+        from dualgauge.cutover.evidence import changed_file
+
         with self.ledger_if_any() as ledger:
-            return ledger.verify_journal() if ledger else None
+            if ledger is None:
+                return None
+            evidence = ledger.evidence()
+        return evidence.first_bad or changed_file(evidence, self.project.root)
+
+    def evidence(
+        self, name: str | None = None, kind: str | None = None, limit: int | None = None
+    ) -> tuple[EvidenceLine, ...]:
+        """The runs that make evidence, newest first, each with whether a gate goes by it now."""
+        from dualgauge.cutover.evidence import chosen
+
+        return chosen(self.runs(), name=name, kind=kind, limit=limit)
+
+    def evidence_run(self, run_id: str) -> EvidenceShown:
+        """One run of evidence in whole. Raises UnknownRun."""
+        from dualgauge.cutover.evidence import show
+
+        return show(self.runs(), run_id, self.project.root)
 
     def status(self) -> Status:
         """Where everything stands."""
+        from dualgauge.cutover.gates import decide
         from dualgauge.ledger.values import EvidenceKind, MigrationState
-        from dualgauge.reporting.status import Status, newest, view_status
+        from dualgauge.reporting.status import gather
 
         name = self.settings.migration
         with self.engine() as engine, self.ledger_if_any() as ledger:
-            head, store = self.log().head().last, self.store()
-            views = self.views(engine)
-            served = {side: store.served_builds(side) for side in Side}
-            known = {(one.side, one.name) for one in views}
-            return Status(
-                migration=name,
-                state=ledger.state(name) if ledger else MigrationState(name),
-                head=head,
-                views=tuple(view_status(one, served[one.side].get(one.name), head) for one in views),
-                last_diffs=newest(ledger.evidence_runs(kind=EvidenceKind.DIFF) if ledger else ()),
-                unread=tuple(
-                    f"{side.value}.{name}" for side in Side for name in served[side] if (side, name) not in known
-                ),
-            )
+            store, present = self.store(), self.present_if_readable(ledger)
+            return gather(
+                name, ledger.state(name) if ledger else MigrationState(name), self.log().head().last,
+                self.views(engine), {side: store.served_builds(side) for side in Side},
+                ledger.evidence_runs(kind=EvidenceKind.DIFF) if ledger else (),
+                None if present is None else decide(present, self.settings.gates.limits),
+            )  # fmt: skip
 
     def _note_replay(self, operation: str, ready: Readiness | None, *, begins: bool) -> None:
         from dualgauge.cutover.switch import record_replay
@@ -288,4 +389,4 @@ def alembic_environment(context: EnvironmentContext, file: Path) -> None:
     if migrations.run_handed_over(context):
         return
     migration = open(file.parent)
-    migrations.run_plain(context, migration.store().databases, migration.shapes())
+    migrations.run_plain(context, migration.builds().databases, migration.shapes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
+from dualgauge.cutover.settings import GateSettings
 from dualgauge.eventlog.settings import LogSettings, SourceSettings
 from dualgauge.ledger.settings import LedgerSettings
 from dualgauge.project.settings import Paths, Section
@@ -13,11 +14,12 @@ from dualgauge.stores.settings import StoreSettings
 class Settings(Section):
     """Everything under `[tool.dualgauge]`."""
 
-    migration: str
+    migration: str = Field(description="the migration's name in the ledger; not empty, no colon")
     log: LogSettings = Field(default_factory=LogSettings)
     sources: list[SourceSettings] = Field(default_factory=list)
     store: StoreSettings = Field(default_factory=StoreSettings)
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
+    gates: GateSettings = Field(default_factory=GateSettings)
     paths: Paths = Field(default_factory=Paths)
 
     @field_validator("migration")

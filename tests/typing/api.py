@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import dualgauge
 from dualgauge import Absolute, Comparator, Exact, Expected, Relative, Rounded, Router
+from dualgauge.model import Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 orders = Comparator(
     key=("tenant", "order_id"),
@@ -35,6 +40,12 @@ def play(path: str) -> int:
     row: dict[str, object] | None = answer.row
     share: int = moved.after.share_ppm
     return imported.added + len(rebuilt.views) + len(failed) + share + (row is not None)
+
+
+def two_files(old: str, new: Path) -> bool:
+    """Two relations without a project."""
+    found = dualgauge.compare(old, new, Comparator(key="id"), today=date(2027, 1, 1), samples=3, memory_limit="500MB")
+    return found.verdict is Outcome.PASS and found.mismatched == 0
 
 
 def serve(order_id: int) -> str:

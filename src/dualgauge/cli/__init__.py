@@ -15,20 +15,29 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from dualgauge.cli import (
+    check,
     demo,
     diff,
+    doctor,
+    evidence,
+    init,
     journal,
+    log_add,
     log_import,
     log_show,
     migrate,
     plan,
     read,
     replay,
+    report,
     rollback,
     status,
     switch,
 )
-from dualgauge.cli.output import interrupted, usage_error, version
+from dualgauge.cli.options import Format
+from dualgauge.cli.output import failing, interrupted, usage_error, version
+from dualgauge.cli.screen import prepare
+from dualgauge.errors import keep_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +70,7 @@ app = typer.Typer(
 START, LOG, BUILD, COMPARE, TRAFFIC, CUTOVER = "Start", "Log", "Build", "Compare", "Traffic", "Cutover"
 
 log = typer.Typer(no_args_is_help=True, help="The event log: the one history that every view is made from.")
+log.command("add")(log_add.log_add)
 log.command("import")(log_import.log_import)
 log.command("show")(log_show.log_show)
 
@@ -69,13 +79,22 @@ migrations.command("revision")(migrate.revision)
 migrations.command("upgrade")(migrate.upgrade)
 migrations.command("history")(migrate.history)
 
+runs = typer.Typer(no_args_is_help=True, help="The runs that make evidence: what they found, and whether they count.")
+runs.command("list")(evidence.evidence_list)
+runs.command("show")(evidence.evidence_show)
+
+app.command("init", rich_help_panel=START)(init.init)
 app.command("demo", rich_help_panel=START)(demo.demo)
+app.command("doctor", rich_help_panel=START)(doctor.doctor)
 app.add_typer(log, name="log", rich_help_panel=LOG)
 app.command("plan", rich_help_panel=BUILD)(plan.plan)
 app.add_typer(migrations, name="migrate", rich_help_panel=BUILD)
 app.command("replay", rich_help_panel=BUILD)(replay.replay)
 app.command("status", rich_help_panel=BUILD)(status.status)
 app.command("diff", rich_help_panel=COMPARE)(diff.diff)
+app.command("check", rich_help_panel=COMPARE)(check.check)
+app.command("report", rich_help_panel=COMPARE)(report.report)
+app.add_typer(runs, name="evidence", rich_help_panel=COMPARE)
 app.command("read", rich_help_panel=TRAFFIC)(read.read)
 app.command("switch", rich_help_panel=CUTOVER)(switch.switch)
 app.command("rollback", rich_help_panel=CUTOVER)(rollback.rollback)
@@ -117,15 +136,20 @@ def verb_of(arguments: Sequence[str]) -> str:
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    prepare()
     arguments = sys.argv[1:]
-    if not wants_json(arguments):
-        app(prog_name="dualgauge")
-        return
-    # One object on stdout, also for a call that does not parse.
+    for one in arguments:
+        # A database may be named in the call itself.
+        keep_secret(one)
+    verb, form = verb_of(arguments), Format.JSON if wants_json(arguments) else Format.TEXT
     try:
-        code = app(args=arguments, prog_name="dualgauge", standalone_mode=False)
+        # What goes wrong outside a command's own `answering` is told in the same way.
+        with failing(verb.replace(" ", "-") or "dualgauge", form, debug="--debug" in arguments):
+            code = app(args=arguments, prog_name="dualgauge", standalone_mode=False)
+    except typer.Exit as end:
+        code = end.exit_code
     except TyperException as fault:
-        code = usage_error(verb_of(arguments), fault.format_message(), fault.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        code = interrupted(verb_of(arguments))
+        code = usage_error(verb, form, fault)
+    except typer.Abort:
+        code = interrupted(verb, form)
     sys.exit(code if isinstance(code, int) else 0)

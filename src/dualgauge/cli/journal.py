@@ -10,21 +10,23 @@ from rich.console import Console
 from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering, table
 from dualgauge.cutover.percent import percent_text
+from dualgauge.ledger.journal import JournalRow, RowKind
 from dualgauge.model import plural
 
 
 def journal(
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check the hash chain, and the ledger's state against it.")
+        bool, typer.Option("--verify", help="Check the hash chain, and the ledger's state and evidence against it.")
     ] = False,
     project: ProjectDir = HERE,
     form: FormatOption = Format.TEXT,
     debug: Debug = False,
 ) -> None:
     """
-    Show every move of the migration: when, who, from where to where, and why.
+    Show every move of the migration and every finished run of evidence: when, who, what, and why.
 
-    The journal is append-only and hash-chained; `--verify` finds a row that was changed, removed or put in, and exits
+    The journal is append-only and hash-chained. A run's row seals what the ledger keeps of it. `--verify` finds a row
+    of either that was changed, removed or put in, and a file below `reports` that is not what its run wrote; it exits
     with 1 where it does.
     """
     with answering("journal", project, form, debug=debug) as answer:
@@ -32,36 +34,55 @@ def journal(
         bad = answer.migration.verify_journal() if verify else None
 
         def text(screen: Console) -> None:
-            made = table("seq", "when", "who", "verb", "from", "to", "reason", right=["seq"])
+            made = table("seq", "when", "who", "what", "from", "to", "reason", right=["seq"])
             for row in rows:
-                one = row.entry
-                made.add_row(
-                    str(row.seq), f"{one.at:%Y-%m-%d %H:%M:%SZ}", one.who, one.verb,
-                    f"{one.from_stage} {percent_text(one.from_share_ppm)} %",
-                    f"{one.to_stage} {percent_text(one.to_share_ppm)} %",
-                    one.reason or "",
-                )  # fmt: skip
+                made.add_row(str(row.seq), *_cells(row))
             screen.print(made if rows else "no moves yet")
             if bad is not None:
-                screen.print(f"the journal is not what was written: row {bad.seq}: {bad.problem}", soft_wrap=True)
+                where = f"row {bad.seq}: " if bad.seq else ""
+                screen.print(f"the journal is not what was written: {where}{bad.problem}", soft_wrap=True)
             elif verify:
                 screen.print(f"verified: {plural(len(rows), 'row')}, the chain is whole and the ledger agrees with it")
 
         answer.give(
             {
-                "rows": [
-                    {
-                        "seq": row.seq, "at": row.entry.at, "who": row.entry.who, "verb": row.entry.verb,
-                        "from": {"stage": row.entry.from_stage, "share_ppm": row.entry.from_share_ppm},
-                        "to": {"stage": row.entry.to_stage, "share_ppm": row.entry.to_share_ppm},
-                        "reason": row.entry.reason, "evidence": list(row.entry.evidence),
-                        "operation_id": row.operation_id, "digest": row.digest,
-                    }
-                    for row in rows
-                ],
+                "rows": [_json(row) for row in rows],
                 "verified": None if not verify else bad is None,
-                "problem": None if bad is None else {"seq": bad.seq, "problem": bad.problem},
+                "problem": None if bad is None else {"seq": bad.seq, "problem": bad.problem, "run": bad.run},
             },
             text,
             exit_code=1 if bad is not None else 0,
-        )  # fmt: skip
+        )
+
+
+def _cells(row: JournalRow) -> list[str]:
+    """A row's when, who, what, from, to, reason; of evidence: what it found, the comparator, and the run."""
+    if row.kind is RowKind.EVIDENCE:
+        run = row.evidence
+        return [f"{run.at:%Y-%m-%d %H:%M:%SZ}", run.who, f"{run.kind.value} {run.verdict.value}", run.name, "", run.run]
+    one = row.entry
+    return [
+        f"{one.at:%Y-%m-%d %H:%M:%SZ}", one.who, one.verb,
+        f"{one.from_stage} {percent_text(one.from_share_ppm)} %", f"{one.to_stage} {percent_text(one.to_share_ppm)} %",
+        one.reason or "",
+    ]  # fmt: skip
+
+
+def _json(row: JournalRow) -> dict[str, object]:
+    """A row as `--format json` gives it; `row` says which of the two kinds it is."""
+    sealed = {"operation_id": row.operation_id, "digest": row.digest}
+    if row.kind is RowKind.EVIDENCE:
+        run = row.evidence
+        return {
+            "seq": row.seq, "row": row.kind.value, "at": run.at, "who": run.who, "run": run.run, "kind": run.kind.value,
+            "comparator": run.name, "verdict": run.verdict.value, "evidence_key": run.evidence_key, "seal": run.seal,
+            **sealed,
+        }  # fmt: skip
+    one = row.entry
+    return {
+        "seq": row.seq, "row": row.kind.value, "at": one.at, "who": one.who, "verb": one.verb,
+        "from": {"stage": one.from_stage, "share_ppm": one.from_share_ppm},
+        "to": {"stage": one.to_stage, "share_ppm": one.to_share_ppm},
+        "reason": one.reason, "evidence": list(one.evidence),
+        **sealed,
+    }  # fmt: skip

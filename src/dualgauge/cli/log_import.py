@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dualgauge.cli import completion
 from dualgauge.cli.options import HERE, Debug, DryRun, Format, FormatOption, MemoryLimit, ProjectDir
 from dualgauge.cli.output import answering
 from dualgauge.cli.times import instant
@@ -15,7 +16,12 @@ from dualgauge.model import NextStep, plural
 
 def log_import(
     source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE|FILE]", help="A source by its name, or by a file that it reads.")
+        str | None,
+        typer.Argument(
+            metavar="[SOURCE|FILE]",
+            help="A source by its name, or by a file that it reads.",
+            autocompletion=completion.sources,
+        ),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="All sources as one history, merged by the time rows are due.")

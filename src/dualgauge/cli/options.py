@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from dualgauge.errors import redact
+
 
 class Format(StrEnum):
     """How a command answers."""
@@ -33,7 +35,15 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 
-Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.")]
+
+def _without_password(reason: str | None) -> str | None:
+    """The journal is read by many, and is never changed: a URL in a reason goes in without its password."""
+    return None if reason is None else redact(reason)
+
+
+Reason = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.", callback=_without_password)
+]
 
 MemoryLimit = Annotated[
     str,

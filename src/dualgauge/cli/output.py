@@ -7,10 +7,11 @@ Text goes to stdout, errors and progress to stderr; bars are drawn only on a ter
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,24 +19,36 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.exceptions import TyperException
 
 from dualgauge import __version__
 from dualgauge.cli.options import Format
 from dualgauge.cli.progress import bars
-from dualgauge.errors import DualgaugeError
+from dualgauge.cli.screen import Listing, Screen, paragraph
+from dualgauge.errors import DualgaugeError, SystemRefused, UsageError, redact
 from dualgauge.model import NextStep, jsonable
 
 if TYPE_CHECKING:
     from dualgauge.migration import Migration
 
-PIPE_WIDTH = 140
-"""Columns of a line where stdout is no terminal."""
+INTERRUPTED = 130
+"""Exit code of a command stopped from the keyboard, as shells give it: 128 and the number of SIGINT."""
+
+
+class NobodyReads(DualgaugeError):
+    """The answer cannot be written to standard output."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the answer cannot be written to standard output: {reason}; what the command did is done: look with "
+            "`dualgauge status`, or run it again with its output elsewhere"
+        )
 
 
 def console() -> Console:
     """Where text answers go. No highlighting of values, no markup from data."""
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(width=width, highlight=False, markup=False, soft_wrap=False)
+    return Screen()
 
 
 @dataclass
@@ -89,17 +102,25 @@ def failing(verb: str, form: Format, *, debug: bool) -> Iterator[None]:
         yield
     except DualgaugeError as fault:
         if debug:
-            traceback.print_exc()
+            _traceback(fault)
         raise typer.Exit(_failed(verb, form, fault, fault.exit_code, fault.next_steps)) from None
-    except (typer.Exit, typer.Abort, KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt:
+        raise typer.Exit(interrupted(verb, form)) from None
+    except BrokenPipeError:
+        # Help, or a story, whose reader went away.
+        silence()
+        raise typer.Exit(1) from None
+    except (typer.Exit, typer.Abort, TyperException):
         raise
     except Exception as fault:  # noqa: BLE001  (whatever it is, it is told as one paragraph)
         if debug:
-            traceback.print_exc()
+            _traceback(fault)
+        if refused := SystemRefused.of(fault):
+            raise typer.Exit(_failed(verb, form, refused, refused.exit_code, ())) from None
         steps = (
             NextStep(f"dualgauge {verb.replace('-', ' ')} --debug ...", "see where it happened; please report it"),
         )
-        unexpected = DualgaugeError(f"unexpected {type(fault).__name__}: {' '.join(str(fault).split())}")
+        unexpected = DualgaugeError(f"unexpected {type(fault).__name__}: {fault}")
         raise typer.Exit(_failed(verb, form, unexpected, 1, () if debug else steps)) from None
 
 
@@ -111,28 +132,58 @@ def write(
     next_steps: Sequence[NextStep],
     text: Callable[[Console], None] | None,
 ) -> None:
-    """Write a command's answer on stdout."""
-    if form is Format.JSON:
-        _object(verb, exit_code, result, None, next_steps)
-        return
-    screen = console()
-    if text is not None:
-        text(screen)
-    for step in next_steps:
-        screen.print(f"next: {step.command}   # {step.why}", soft_wrap=True)
+    """
+    Write a command's answer on stdout. A reader that goes away ends it quietly: what was to be done is done.
+
+    Raises:
+        NobodyReads: stdout takes nothing, for example because its disk is full.
+    """
+    try:
+        if form is Format.JSON:
+            _object(verb, exit_code, result, None, next_steps)
+            return
+        screen = console()
+        if text is not None:
+            text(screen)
+        for step in next_steps:
+            screen.print(f"next: {step.command}   # {step.why}", soft_wrap=True)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence()
+    except OSError as fault:
+        silence()
+        raise NobodyReads(fault.strerror or str(fault)) from fault
 
 
-def usage_error(verb: str, message: str, exit_code: int) -> int:
-    """Answer a call that does not parse, in JSON; `verb` is empty where the call names no command."""
+def silence() -> None:
+    """Let what is still to be written to stdout go nowhere, so that the process can end without a complaint."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def usage_error(verb: str, form: Format, fault: TyperException) -> int:
+    """Answer a call that does not parse; `verb` is empty where the call names no command."""
+    message = fault.format_message()
+    shown = redact(message)
     step = NextStep(f"dualgauge {verb} --help".replace("  ", " "), "see what it takes")
-    _object(_schema(verb), exit_code, None, {"type": "UsageError", "message": message}, (step,))
-    return exit_code
+    if form is Format.JSON:
+        error = {"type": "UsageError", "message": paragraph(shown)}
+        _object(_schema(verb), fault.exit_code, None, error, (step,))
+    elif shown == message:
+        from typer.rich_utils import rich_format_error
+
+        rich_format_error(fault)  # type: ignore[arg-type]  # typer keeps the class that it takes to itself
+    else:
+        _failed(verb, form, UsageError(message), fault.exit_code, (step,))
+    return fault.exit_code
 
 
-def interrupted(verb: str) -> int:
-    """Answer a call that was stopped from the keyboard, in JSON."""
-    _object(_schema(verb), 1, None, {"type": "Interrupted", "message": "interrupted; run the command again"}, ())
-    return 1
+def interrupted(verb: str, form: Format) -> int:
+    """Answer a call that was stopped from the keyboard."""
+    told = DualgaugeError("interrupted; what was being written is not in use: run the command again")
+    return _failed(_schema(verb), form, told, INTERRUPTED, (), kind="Interrupted")
 
 
 def _schema(verb: str) -> str:
@@ -148,25 +199,43 @@ def version(show: bool) -> None:
 
 def table(*columns: str, right: Sequence[str] = ()) -> Table:
     """A table in the one style of the tool; `right` names the columns of numbers."""
-    made = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True, padding=(0, 2, 0, 0))
+    made = Listing(box=None, pad_edge=False, header_style="bold", collapse_padding=True, padding=(0, 2, 0, 0))
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
 
 
-def _failed(verb: str, form: Format, fault: DualgaugeError, exit_code: int, steps: Sequence[NextStep]) -> int:
+def _failed(
+    verb: str,
+    form: Format,
+    fault: DualgaugeError,
+    exit_code: int,
+    steps: Sequence[NextStep],
+    *,
+    kind: str = "",
+) -> int:
+    told = paragraph(str(fault))
     if form is Format.JSON:
-        _object(verb, exit_code, None, {"type": type(fault).__name__, "message": str(fault)}, steps)
+        with suppress(OSError):
+            error = {"type": kind or type(fault).__name__, "message": told, **fault.details()}
+            _object(verb, exit_code, None, error, steps)
         return exit_code
-    screen = Console(stderr=True, highlight=False, markup=False)
-    screen.print(f"error: {fault}", soft_wrap=True)
-    for step in steps:
-        screen.print(f"next: {step.command}   # {step.why}", soft_wrap=True)
+    # Where nobody reads stderr either, the exit code has to do.
+    with suppress(OSError):
+        screen = Screen(stderr=True)
+        screen.print(f"error: {told}", soft_wrap=True)
+        for step in steps:
+            screen.print(f"next: {step.command}   # {step.why}", soft_wrap=True)
     return exit_code
 
 
+def _traceback(fault: BaseException) -> None:
+    """The way to a fault, on stderr. Libraries put what they were given into their errors: passwords are hidden."""
+    sys.stderr.write(redact("".join(traceback.format_exception(fault))))
+
+
 def _object(
-    verb: str, exit_code: int, result: object, error: dict[str, str] | None, next_steps: Sequence[NextStep]
+    verb: str, exit_code: int, result: object, error: Mapping[str, object] | None, next_steps: Sequence[NextStep]
 ) -> None:
     envelope = {
         "schema": f"dualgauge.{verb}/1",
@@ -175,4 +244,7 @@ def _object(
         "error": error,
         "next_steps": [{"command": step.command, "why": step.why} for step in next_steps],
     }
-    sys.stdout.write(json.dumps(envelope, ensure_ascii=False, indent=2, default=jsonable) + "\n")
+    # Escaped where the other end may not take every character: it is the same JSON.
+    plain = not (sys.stdout.encoding or "utf-8").lower().replace("_", "-").startswith("utf")
+    sys.stdout.write(json.dumps(envelope, ensure_ascii=plain, indent=2, default=jsonable) + "\n")
+    sys.stdout.flush()

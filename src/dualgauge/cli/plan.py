@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 
 from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering
+
+if TYPE_CHECKING:
+    from dualgauge.views.plan import Plan
+
+UNKNOWN = "unknown; a difference counts when it is still there after the settle time of `dualgauge diff`"
 
 
 def plan(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: Debug = False) -> None:
@@ -27,6 +34,10 @@ def plan(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: De
                 screen.print(f"  kept by: {one.strategy}; {one.why}", soft_wrap=True)
                 columns = ", ".join(f"{name} {kind}" for name, kind in view.columns.items())
                 screen.print(f"  columns: {columns}", soft_wrap=True)
+                if view.adopted:
+                    known = "asked of its `-- position_query:`" if view.header.position_query else UNKNOWN
+                    screen.print(f"  position: {known}", soft_wrap=True)
+                    continue
                 exact = (
                     "the last event that changed it"
                     if one.position_sql
@@ -48,7 +59,8 @@ def plan(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: De
                         "key": list(one.view.key), "indexes": [list(index) for index in one.view.header.indexes],
                         "columns": dict(one.view.columns),
                         "definition_hash": one.view.hash, "strategy": one.strategy, "why": one.why,
-                        "row_position": "exact" if one.position_sql else "bound", "traceable": one.tracing is not None,
+                        "adopted": one.view.adopted, "row_position": _row_position(one),
+                        "traceable": one.tracing is not None,
                         "warnings": list(one.warnings),
                     }
                     for one in plans
@@ -56,3 +68,10 @@ def plan(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: De
             },
             text,
         )  # fmt: skip
+
+
+def _row_position(one: Plan) -> str | None:
+    """How exactly a row knows its last event; nobody knows it of a table that code of the user's own keeps."""
+    if one.view.adopted:
+        return None
+    return "exact" if one.position_sql else "bound"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,15 +21,20 @@ from rich.progress import (
 from dualgauge.model import Progress as Report
 from dualgauge.model import silent
 
+_CANNOT_MOVE = ("dumb", "unknown")
+"""Terminals that cannot take a line back: a bar would fill the screen."""
+
 
 @contextmanager
 def bars() -> Iterator[Report]:
     """Give a function that draws the step at work; one that does nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("TERM", "") in _CANNOT_MOVE:
         yield silent
         return
+    # The dots of the usual spinner are no ASCII.
+    spinner = "dots" if (sys.stderr.encoding or "").lower().startswith("utf") else "line"
     columns = (
-        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        SpinnerColumn(spinner), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:

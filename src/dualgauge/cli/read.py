@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dualgauge.cli import completion
 from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering
 from dualgauge.cutover.percent import percent_text
@@ -14,7 +15,10 @@ from dualgauge.routing.decision import Reason
 
 
 def read(
-    view: Annotated[str, typer.Argument(metavar="VIEW", help="The view's name, without a side.")],
+    view: Annotated[
+        str,
+        typer.Argument(metavar="VIEW", help="The view's name, without a side.", autocompletion=completion.view_names),
+    ],
     key: Annotated[list[str], typer.Argument(metavar="KEY...", help="The key's parts, in the key's order.")],
     unit: Annotated[
         str | None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dualgauge.cli import completion
 from dualgauge.cli.options import HERE, Debug, DryRun, Format, FormatOption, MemoryLimit, ProjectDir
 from dualgauge.cli.output import answering, table
 from dualgauge.model import NextStep, Side
@@ -15,7 +16,11 @@ from dualgauge.model import NextStep, Side
 def replay(
     views: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[VIEW]...", help="Views by name (`orders`) or side and name (`v2.orders`)."),
+        typer.Argument(
+            metavar="[VIEW]...",
+            help="Views by name (`orders`) or side and name (`v2.orders`).",
+            autocompletion=completion.views,
+        ),
     ] = None,
     side: Annotated[Side | None, typer.Option("--side", help="Only the views of one side.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Build anew also what is at the log's head already.")] = False,
@@ -30,7 +35,7 @@ def replay(
 
     Each view gets a new build beside the old one; readers keep the old one until the new one is complete, and then get
     it in one transaction. A killed replay goes on where it was when it is run again. With migrate = "auto" the missing
-    Alembic revision is written and applied first.
+    Alembic revision is written and applied first. An adopted v1 is left as it is: code of your own keeps it.
 
     Example: dualgauge replay --side v2
     """
@@ -38,6 +43,10 @@ def replay(
         done = answer.migration.replay(views or [], side=side, force=force, dry_run=dry_run)
 
         def text(screen: Console) -> None:
+            for label in done.adopted:
+                screen.print(f"{label}: adopted, so there is nothing to build: code of your own keeps its table")
+            if done.nothing:
+                return
             if dry_run:
                 screen.print(f"the settings and views are in order; would replay to position {done.position:,}")
                 return
@@ -73,6 +82,7 @@ def replay(
                     }
                     for one in done.views
                 ],
+                "adopted": list(done.adopted),
             },
             text,
             next_steps=[] if dry_run else [_next(side)],

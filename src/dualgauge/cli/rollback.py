@@ -18,8 +18,9 @@ def rollback(
     Take all reads back to v1.
 
     One write: share 0, stage shadow. It is never refused before the migration is complete, because v1 is fed from the
-    log until then.
+    log until then. Where v1 is a table of your own, its position is shown, or that it is unknown.
     """
     with answering("rollback", project, form, debug=debug) as answer:
         moved = answer.migration.rollback(reason=reason, dry_run=dry_run)
-        answer.give(move_json(moved), lambda screen: print_move(screen, moved))
+        result = {**move_json(moved), "v1_positions": dict(moved.v1_positions)}
+        answer.give(result, lambda screen: print_move(screen, moved))

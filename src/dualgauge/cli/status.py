@@ -7,16 +7,17 @@ from rich.console import Console
 from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering, table
 from dualgauge.cutover.percent import percent_text
-from dualgauge.model import NextStep, plural
-from dualgauge.reporting.status import ViewReadiness
+from dualgauge.model import NextStep, listed, plural
+from dualgauge.reporting.status import Status, ViewReadiness, ViewStatus
 
 
 def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: Debug = False) -> None:
     """
-    Show where the migration stands: stage and share, the log's head, each view, the last diffs.
+    Show where the migration stands: stage and share, the log's head, each view, the last diffs, and
+    what the gates would say to a larger share.
 
     A view is `unbuilt`, `stale` (its file changed since its build was made), `lagging` (behind the log's head) or
-    `ready`.
+    `ready`; `adopted` where code of your own keeps it.
     """
     with answering("status", project, form, debug=debug) as answer:
         now = answer.migration.status()
@@ -29,8 +30,7 @@ def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
             screen.print(f"log: head at position {now.head:,}")
             made = table("view", "readiness", "build", "position", "behind", right=["build", "position", "behind"])
             for one in now.views:
-                at = ["", "", ""] if one.build is None else [str(one.build), f"{one.position:,}", f"{one.behind:,}"]
-                made.add_row(f"{one.side.value}.{one.view}", one.readiness.value, *at)
+                made.add_row(f"{one.side.value}.{one.view}", one.readiness.value, *_place(one))
             if now.views:
                 screen.print(made)
             else:
@@ -43,13 +43,34 @@ def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
                     f"last diff of {run.name}: {run.verdict} at position {run.position:,} "
                     f"({summary.get('mismatched', 0):,} mismatched, {summary.get('expected', 0):,} expected)"
                 )
+            screen.print(_gates(now), soft_wrap=True)
 
         steps = []
-        if any(one.readiness is not ViewReadiness.READY for one in now.views):
-            waiting = [one for one in now.views if one.readiness is not ViewReadiness.READY]
+        settled = (ViewReadiness.READY, ViewReadiness.ADOPTED)
+        if waiting := [one for one in now.views if one.readiness not in settled]:
             steps.append(
                 NextStep(
                     "dualgauge replay", f"{plural(len(waiting), 'view')} not at the head with the text of its file"
                 )
             )
         answer.give(now.to_json(), text, next_steps=steps)
+
+
+def _gates(now: Status) -> str:
+    """The gates in a line: how many are open, and the first that is closed with its reason."""
+    if now.gates is None:
+        return "gates: cannot be asked: a view or comparator file cannot be read (`dualgauge switch --dry-run` says which)"
+    closed = [one for one in now.gates if not one.passed]
+    if not closed:
+        return f"gates: all {len(now.gates)} open"
+    others = f"; closed too: {listed(one.name for one in closed[1:])}" if closed[1:] else ""
+    return f"gates: {len(now.gates) - len(closed)} of {len(now.gates)} open; {closed[0].name}: {closed[0].why}{others}"
+
+
+def _place(one: ViewStatus) -> tuple[str, str, str]:
+    """Build, position and how far behind it is, as far as there are any."""
+    build = "" if one.build is None else str(one.build)
+    if one.position is None:
+        return build, "unknown" if one.adopted else "", ""
+    behind = one.behind or 0
+    return build, f"{one.position:,}", f"{-behind:,} ahead" if behind < 0 else f"{behind:,}"

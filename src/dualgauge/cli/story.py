@@ -113,12 +113,20 @@ def play(folder: Path, screen: Console) -> None:
     story.ask(1)
     story.run("log import --all", "December's events; what is known is skipped.")
     story.run("replay", "Both sides at the new head.")
-    story.run("switch --percent 10", "The one percent stays on v2, nine more join them.")
-    story.ask(10)
+    story.run(
+        "switch --percent 10",
+        "Refused, with exit code 3: the diffs that passed are of the builds before December. Nobody compared these.",
+        exit_code=3,
+    )
     story.run("diff", "December is in, and still nothing is mismatched.")
-    story.run("switch --percent 50", "Half of all customers.")
+    story.run("switch --percent 10", "Now it goes. The one percent stays on v2, nine more join them.")
+    story.ask(10)
+    story.run("switch --percent 50", "Half of all customers; the same evidence still counts.")
     story.ask(50)
-    story.run("rollback --reason 'somebody wants to look first'", "One write, and every read is on v1 again.")
+    story.run(
+        "rollback --reason 'somebody wants to look first'",
+        "One write, and every read is on v1 again. Going back asks no gate.",
+    )
     story.ask(0)
     story.run(
         "switch --percent 50 --reason 'nothing was found'",
@@ -128,7 +136,10 @@ def play(folder: Path, screen: Console) -> None:
     story.run("switch --percent 100", "v2 answers everything; v1 is kept current, so there is still a way back.")
     story.ask(100)
     story.run("read airport_days JFK 2013-12-24 --unit customer-17", "One read, with the reason for its side.")
-    story.run("journal --verify", "Who moved what, when and why, in a chain that shows a change by hand.")
+    story.run(
+        "journal --verify",
+        "Who moved what, when and why, and what each diff found, in a chain that shows a change by hand.",
+    )
     story.summary()
     story.say(f"Played in {time.monotonic() - start:.0f} s. Go on in {folder}; `dualgauge --help` lists the commands.")
 
@@ -149,11 +160,12 @@ class _Story:
         self._screen.print(f"\n== {title}", style="bold", soft_wrap=True)
 
     def run(self, command: str, meaning: str, *, exit_code: int = 0) -> None:
-        """Print a command, run it, and say in one line what its result means."""
+        """Print a command, run it, and say in one line what its result means. A refusal that is told is no error."""
         self._screen.print(f"\n$ dualgauge {command}", style="bold", soft_wrap=True)
         sys.stdout.flush()
         arguments = [sys.executable, "-m", "dualgauge", *shlex.split(command)]
-        done = subprocess.run(arguments, cwd=self._folder, env=_environment(), check=False)  # noqa: S603
+        errors = subprocess.STDOUT if exit_code else None
+        done = subprocess.run(arguments, cwd=self._folder, env=_environment(), stderr=errors, check=False)  # noqa: S603
         if done.returncode != exit_code:
             raise DemoBroke(f"dualgauge {command}", exit_code, done.returncode)
         self.say(f"-> {meaning}")

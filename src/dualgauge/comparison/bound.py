@@ -24,7 +24,9 @@ def bound(pair: Pair, builds: Mapping[Side, Mapping[str, Checkpoint]], configura
     """What a diff of a pair is bound to, from the builds that it compares."""
     sides = {
         side.value: {
-            name: {"build": one.build, "definition_hash": one.definition_hash} for name, one in builds[side].items()
+            # Nobody built an adopted table: what it is by its definition is all that evidence can be bound to.
+            name: {"build": None if one.adopted else one.build, "definition_hash": one.definition_hash}
+            for name, one in builds[side].items()
         }
         for side in Side
     }
@@ -34,6 +36,13 @@ def bound(pair: Pair, builds: Mapping[Side, Mapping[str, Checkpoint]], configura
         "comparator_hash": pair.comparator.definition_hash(),
         "configuration_hash": configuration_hash,
     }
+
+
+def check_bound(
+    pair: Pair, builds: Mapping[Side, Mapping[str, Checkpoint]], configuration_hash: str
+) -> dict[str, object]:
+    """What a run of a pair's checks is bound to: what its diff is, and the checks."""
+    return {**bound(pair, builds, configuration_hash), "checks_hash": pair.comparator.checks_hash()}
 
 
 def served(store: Store, pair: Pair) -> dict[Side, dict[str, Checkpoint]]:

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final
 
+from dualgauge.comparison.checks import single, taken
 from dualgauge.comparison.errors import BadComparator
 from dualgauge.comparison.rules import Exact, Rule
 from dualgauge.model import canonical_json, sha256
@@ -139,6 +140,7 @@ class Comparator:
         expected: the differences that v2 exists to make; the first that fits a row counts it.
         affected_by: per key column, an expression over an event giving the keys that the event touches.
         limits: how many mismatched rows still pass.
+        checks: rules that each side must keep by itself: `Check(...)`, or objects of Great Expectations.
 
     Raises:
         BadComparator: a field is empty, contradicts another, or is of another type.
@@ -151,6 +153,7 @@ class Comparator:
     expected: Sequence[Expected] = ()
     affected_by: Mapping[str, str] | None = None
     limits: Limits = field(default_factory=Limits)
+    checks: Sequence[object] = ()
 
     def __post_init__(self) -> None:
         key = (self.key,) if isinstance(self.key, str) else tuple(self.key)
@@ -172,6 +175,7 @@ class Comparator:
             raise BadComparator("Comparator: limits", f"must be Limits(...), got {self.limits!r}")
         for column in self.limits.columns:
             self._check_compared(f"Limits: columns[{column!r}]", column)
+        object.__setattr__(self, "checks", taken(self.checks))
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -184,7 +188,7 @@ class Comparator:
         return by_name.get(column.casefold(), Exact())
 
     def as_json(self) -> dict[str, object]:
-        """Give everything that decides a verdict, and nothing else."""
+        """Give everything that decides a diff's verdict, and nothing else: checks have a hash of their own."""
         return {
             "scheme": SCHEME,
             "key": list(self.key),
@@ -199,6 +203,10 @@ class Comparator:
     def definition_hash(self) -> str:
         """SHA-256 in hex: what evidence is bound to. Two comparators with one hash judge alike."""
         return sha256(canonical_json(self.as_json()))
+
+    def checks_hash(self) -> str:
+        """SHA-256 in hex of the checks, suites taken apart: what evidence of a check run is bound to."""
+        return sha256(canonical_json([check.as_json() for check in single(self.checks)]))
 
     def _check_rules(self) -> None:
         for column, rule in self.rules.items():

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from dualgauge.comparison.clusters import clusters_of, keep_keys, label, sample
 from dualgauge.comparison.counts import count
+from dualgauge.comparison.drift import drifts
 from dualgauge.comparison.expectations import blame, check, expectations
 from dualgauge.comparison.judge import judge
 from dualgauge.comparison.keys import sort_out
 from dualgauge.comparison.plans import Plan, choose
-from dualgauge.comparison.relations import bring, count_lost, count_rows, scratch
+from dualgauge.comparison.relations import bring, count_lost, scratch
 from dualgauge.comparison.schema import read_layout
 from dualgauge.comparison.values import Comparison
 from dualgauge.comparison.verdict import decide, schema_findings
@@ -23,12 +24,13 @@ from dualgauge.engines.errors import EngineError
 from dualgauge.model import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import date
     from pathlib import Path
 
     from dualgauge.comparison.comparator import Comparator
-    from dualgauge.comparison.values import SchemaColumn
+    from dualgauge.comparison.relations import Scratch
+    from dualgauge.comparison.schema import Layout
     from dualgauge.engines.duck import Engine
 
 __all__ = ["Plan", "compare_relations"]
@@ -77,7 +79,7 @@ def compare_relations(
         say("schema")
         layout = read_layout(engine, v1_sql, v2_sql, comparator)
         if layout.bad_keys:
-            return _nothing_compared(engine, layout.schema, v1_sql, v2_sql)
+            return _nothing_compared(space, layout, v1_sql, v2_sql, stable=stable)
         v1 = bring(space, layout, "v1", v1_sql, stable=stable)
         v2 = bring(space, layout, "v2", v2_sql, stable=stable)
         expected = expectations(comparator, layout, today)
@@ -125,6 +127,7 @@ def compare_relations(
             plan=candidates.plan,
             verdict=verdict,
             why=why,
+            drifts=drifts(engine, layout, v1, v2),
         )
 
 
@@ -132,10 +135,11 @@ def _quiet(_step: str) -> None:
     """Report to nobody."""
 
 
-def _nothing_compared(engine: Engine, schema: Sequence[SchemaColumn], v1_sql: str, v2_sql: str) -> Comparison:
-    """No row can be paired by keys that have no common type: the rows are counted, and that is all."""
-    rows_v1, rows_v2 = count_rows(engine, v1_sql), count_rows(engine, v2_sql)
-    why = (*schema_findings(schema), "0 rows were compared: a key column has no common type")
+def _nothing_compared(space: Scratch, layout: Layout, v1_sql: str, v2_sql: str, *, stable: bool) -> Comparison:
+    """No row can be paired by keys that have no common type: rows are counted, columns profiled, and that is all."""
+    v1, v2 = (bring(space, layout, side, sql, stable=stable) for side, sql in (("v1", v1_sql), ("v2", v2_sql)))
+    rows_v1, rows_v2 = (int(space.engine.row(f"SELECT count(*) FROM {relation}")[0]) for relation in (v1, v2))
+    why = (*schema_findings(layout.schema), "0 rows were compared: a key column has no common type")
     return Comparison(
         rows_v1=rows_v1,
         rows_v2=rows_v2,
@@ -146,7 +150,7 @@ def _nothing_compared(engine: Engine, schema: Sequence[SchemaColumn], v1_sql: st
         only_in_v2=0,
         changed=0,
         unexpected_same=0,
-        schema=tuple(schema),
+        schema=layout.schema,
         key_problems=(),
         columns=(),
         expected_by=(),
@@ -155,4 +159,5 @@ def _nothing_compared(engine: Engine, schema: Sequence[SchemaColumn], v1_sql: st
         plan="none",
         verdict=Outcome.FAIL,
         why=why,
+        drifts=drifts(space.engine, layout, v1, v2),
     )

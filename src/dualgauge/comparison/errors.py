@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualgauge.errors import ConflictError, DataError, UsageError
+from dualgauge.errors import ConflictError, DataError, DualgaugeError, UsageError
 from dualgauge.model import NextStep, listed, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dualgauge.model import Side
 
@@ -145,12 +145,150 @@ class NothingToCompare(UsageError):
 
 
 class UnequalPositions(ConflictError):
-    """The builds that would be compared are not at one position."""
+    """What would be compared is not at one position. `adopted` are the labels that are tables of the user's own."""
 
-    def __init__(self, positions: Mapping[str, int]) -> None:
-        self.positions = dict(positions)
+    def __init__(self, positions: Mapping[str, int], adopted: Sequence[str] = ()) -> None:
+        self.positions, self.adopted = dict(positions), tuple(adopted)
         shown = listed(f"{view} at {position:,}" for view, position in positions.items())
+        sentence = f"the views are at different positions ({shown}), and answers can only be compared at one"
+        steps = [NextStep("dualgauge replay", "bring every view to the log's head")]
+        if adopted:
+            built = max((position for label, position in positions.items() if label not in adopted), default=0)
+            behind = [label for label in adopted if positions[label] < built]
+            if behind:
+                sentence += f"; code of your own keeps {listed(behind)}: compare again when it has come as far"
+            else:
+                steps.insert(0, NextStep("dualgauge log import --all", f"take in what {listed(adopted)} has already"))
+        super().__init__(sentence, next_steps=tuple(steps))
+
+
+class ChangedMeanwhile(ConflictError):
+    """A build was replaced or a table altered while a diff waited: its two looks are of two things."""
+
+    def __init__(self, comparator: str) -> None:
+        self.comparator = comparator
         super().__init__(
-            f"the views are at different positions ({shown}), and answers can only be compared at one",
-            next_steps=(NextStep("dualgauge replay", "bring every view to the log's head"),),
+            f"comparator {comparator!r}: a view was replayed, or its table altered, while the diff waited for what "
+            "changes to settle; nothing was compared: run the diff again when that is done",
+            next_steps=(NextStep("dualgauge diff", "compare again"),),
+        )
+
+
+class NotRead(UsageError):
+    """A check names a view that its comparator does not read on that side."""
+
+    def __init__(
+        self, comparator: str, expectation: str, side: Side, view: str, views: Mapping[Side, Sequence[str]]
+    ) -> None:
+        self.comparator, self.expectation, self.side, self.view = comparator, expectation, side, view
+        there = [other for other, names in views.items() if view in names]
+        advice = f"write on={there[0].value!r}" if there else "name one of these"
+        super().__init__(
+            f"check {expectation} of comparator {comparator!r} names the view {view!r}, which the comparator does not "
+            f"read on {side.value}{nearest(view, views[side])}; it reads {listed(views[side])}; {advice}"
+        )
+
+
+class UnclearView(UsageError):
+    """A check names no view, and its comparator reads several on that side."""
+
+    def __init__(self, comparator: str, expectation: str, side: Side, names: Sequence[str]) -> None:
+        self.comparator, self.expectation, self.side = comparator, expectation, side
+        super().__init__(
+            f"check {expectation} of comparator {comparator!r} does not say which view it is asked of: the comparator "
+            f"reads {listed(names)} on {side.value}; write Check(..., view={names[0]!r}, on={side.value!r})"
+        )
+
+
+class NoSuchExpectation(UsageError):
+    """A check names an expectation that Great Expectations does not have."""
+
+    def __init__(self, comparator: str, name: str, known: Iterable[str]) -> None:
+        self.comparator, self.name = comparator, name
+        super().__init__(
+            f"comparator {comparator!r} has a check {name!r}, which is no expectation{nearest(name, known)}; "
+            "correct its name: Great Expectations lists them in its gallery"
+        )
+
+
+class BadArguments(UsageError):
+    """Great Expectations refuses a check's arguments."""
+
+    def __init__(self, comparator: str, expectation: str, words: str) -> None:
+        self.comparator, self.expectation, self.words = comparator, expectation, words
+        super().__init__(
+            f"comparator {comparator!r}: Great Expectations refuses the arguments of check {expectation}: {words}; "
+            "correct them in the comparator"
+        )
+
+
+class BuildsMoved(ConflictError):
+    """The builds changed while they were checked, time and again."""
+
+    def __init__(self, comparator: str, tries: int) -> None:
+        self.comparator, self.tries = comparator, tries
+        super().__init__(
+            f"the views of comparator {comparator!r} changed while they were checked, {tries} times in a row; "
+            "check again when no replay is at work",
+            next_steps=(NextStep(f"dualgauge check {comparator}", "once the replay is done"),),
+        )
+
+
+class NoSource(UsageError):
+    """What was named as one side of a comparison, and cannot be one."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(
+            f"{name} cannot be compared: {reason}; name a file (.csv, .tsv, .json, .jsonl, .ndjson, also with .gz, "
+            ".parquet), a pattern in quotes, or a table of a database (shop.db#orders, postgresql://host/db#orders)"
+        )
+
+
+class UnreadableSource(DualgaugeError):
+    """A side that is there and cannot be read."""
+
+    def __init__(self, name: str, reason: str, advice: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"{name} cannot be read: {reason}; {advice}")
+
+
+class UnclearTable(UsageError):
+    """A database of several tables, or of none, and no table named."""
+
+    def __init__(self, name: str, tables: Sequence[str]) -> None:
+        self.name, self.tables = name, tuple(tables)
+        have = f"it has {listed(tables)}" if tables else "it has none"
+        advice = f"name one, as in {name}#{tables[0]}" if tables else "correct the name"
+        super().__init__(f"{name}: which table is to be compared is not said, and {have}; {advice}")
+
+
+class NoKey(UsageError):
+    """Nothing says which columns identify a row. `found` are columns that do, on both sides."""
+
+    def __init__(self, found: Sequence[Sequence[str]], common: Sequence[str], command: str) -> None:
+        self.found, self.common = tuple(tuple(one) for one in found), tuple(common)
+        if self.found:
+            said = " or ".join(" with ".join(one) for one in self.found)
+            advice = f"on both sides {said} is unique and never NULL: give what identifies a row with --key"
+        elif self.common:
+            advice = (
+                f"no column and no pair of columns is unique and never NULL on both sides, of {listed(self.common)}: "
+                "give those that identify a row with --key A,B,C"
+            )
+        else:
+            advice = "the two sides have no column in common, so there is nothing to pair their rows by"
+        steps = (NextStep(f"{command} --key {','.join(self.found[0])}", "compare by it"),) if self.found else ()
+        super().__init__(f"no key was given, and no primary key is stated on both sides; {advice}", next_steps=steps)
+
+
+class NoKeyColumn(UsageError):
+    """A column of the key that one side lacks."""
+
+    def __init__(self, column: str, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        self.column, self.name = column, name
+        super().__init__(
+            f"--key {column}: {name} has no such column{nearest(column, names)}; it has {listed(names) or 'none'}; "
+            "give columns that both sides have"
         )

@@ -19,6 +19,7 @@ from sqlglot import expressions as exp
 from dualgauge.comparison.errors import BadRelation, NoSuchView, UnequalPositions
 from dualgauge.model import Position, Progress, Side, literal, quote, silent
 from dualgauge.stores.errors import NotBuilt
+from dualgauge.stores.table_types import arrow_type
 from dualgauge.stores.types import StoreType, store_type
 from dualgauge.views.definition import output_columns
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.stores.adopting import AdoptedRows
     from dualgauge.stores.control import Checkpoint
     from dualgauge.stores.port import Row, Snapshot, Store
 
@@ -36,11 +38,20 @@ _ARROW = {"int64": pa.int64(), "float64": pa.float64(), "string": pa.string(), "
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """Both sides at one position. `builds` says what each view was served from."""
+    """
+    Both sides at one position. `builds` says what each view was served from.
+
+    A table of the user's own that cannot tell its position is taken as it is: see `moving`.
+    """
 
     position: Position
     builds: Mapping[Side, Mapping[str, Checkpoint]]
     columns: Mapping[Side, Mapping[str, Mapping[str, str]]]
+
+    @property
+    def moving(self) -> bool:
+        """Whether a side may be at another position: one look cannot tell a difference from a row on its way."""
+        return any(one.position is None for views in self.builds.values() for one in views.values())
 
 
 def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> list[str]:
@@ -84,7 +95,7 @@ def pin(
     progress: Progress = silent,
 ) -> Pinned:
     """
-    Take the served builds of some views out of the store.
+    Take the served builds of some views, and adopted tables, out of the store.
 
     Args:
         engine: gets the relations `v1.NAME`, `v2.NAME`.
@@ -96,7 +107,8 @@ def pin(
 
     Raises:
         NotBuilt: a view has no build.
-        UnequalPositions: the builds are not all at one position.
+        UnequalPositions: what says its position is not all at one.
+        AdoptedTableMissing, BadPosition, TablesUnreachable: an adopted table cannot be read.
     """
     builds: dict[Side, dict[str, Checkpoint]] = {}
     columns: dict[Side, dict[str, dict[str, str]]] = {}
@@ -111,18 +123,30 @@ def pin(
                 builds[side][name] = checkpoint
             _same_position(builds)
             for name, checkpoint in builds[side].items():
+                adopted = snapshot.adopted(name)
+                if adopted is not None:
+                    columns[side][name] = dict(adopted.columns)
+                    _bring_table(engine, adopted, side, name, folder=folder, progress=progress)
+                    continue
                 # The text that the build was made from, which a file edited since does not change.
                 kinds = output_columns(engine, checkpoint.text, Path(name), event_columns)
                 columns[side][name] = kinds
                 _bring(engine, snapshot, side, name, kinds=kinds, folder=folder, progress=progress)
-    position = next(iter(one.position for side in builds.values() for one in side.values()))
+    # v2 is always built from the log, so there is one that knows.
+    position = next(one.position for side in builds.values() for one in side.values() if one.position is not None)
     return Pinned(position=position, builds=builds, columns=columns)
 
 
 def _same_position(builds: Mapping[Side, Mapping[str, Checkpoint]]) -> None:
-    positions = {f"{side.value}.{name}": one.position for side, views in builds.items() for name, one in views.items()}
+    known = {
+        f"{side.value}.{name}": (one.position, one.adopted)
+        for side, views in builds.items()
+        for name, one in views.items()
+        if one.position is not None
+    }
+    positions = {label: position for label, (position, _) in known.items()}
     if len(set(positions.values())) > 1:
-        raise UnequalPositions(positions)
+        raise UnequalPositions(positions, adopted=[label for label, (_, adopted) in known.items() if adopted])
 
 
 def _bring(
@@ -146,6 +170,25 @@ def _bring(
             read += len(batch)
             progress(step, read, None)
     typed = ", ".join(f"{row.from_sqlite(quote(column))} AS {quote(column)}" for column, row in rows.items())
+    engine.execute(
+        f"CREATE OR REPLACE VIEW {side.value}.{quote(name)} AS SELECT {typed} FROM read_parquet({literal(str(file))})"
+    )
+
+
+def _bring_table(
+    engine: Engine, adopted: AdoptedRows, side: Side, name: str, *, folder: Path, progress: Progress
+) -> None:
+    """The same for a table of the user's own, whose rows come in Arrow."""
+    file = folder / f"{side.value}-{name}.parquet"
+    schema = pa.schema([(column, arrow_type(kind)) for column, kind in adopted.columns.items()])
+    step, read = f"{side.value}.{name}: reading", 0
+    progress(step, 0, None)
+    with pq.ParquetWriter(file, schema, compression="snappy") as writer:
+        for batch in adopted.batches(BATCH):
+            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+            read += batch.num_rows
+            progress(step, read, None)
+    typed = ", ".join(f"CAST({quote(column)} AS {kind}) AS {quote(column)}" for column, kind in adopted.columns.items())
     engine.execute(
         f"CREATE OR REPLACE VIEW {side.value}.{quote(name)} AS SELECT {typed} FROM read_parquet({literal(str(file))})"
     )

@@ -92,11 +92,6 @@ def bring(space: Scratch, layout: Layout, side: str, sql: str, *, stable: bool) 
         raise BadRelation(side, fault.reason) from fault
 
 
-def count_rows(engine: Engine, sql: str) -> int:
-    """How many rows a query gives."""
-    return int(engine.row(f"SELECT count(*) FROM ({_bare(sql)}\n)")[0])
-
-
 def _bare(sql: str) -> str:
     """The query without the semicolon that would end the statement around it."""
     return sql.strip().removesuffix(";")

@@ -11,25 +11,29 @@ import json
 import os
 import secrets
 import shutil
-import tempfile
+import time
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.bound import bound
 from dualgauge.comparison.comparator import Comparator
 from dualgauge.comparison.diff import compare_relations
-from dualgauge.comparison.errors import NoSuchComparator, NothingToCompare
+from dualgauge.comparison.errors import ChangedMeanwhile, NoSuchComparator, NothingToCompare
+from dualgauge.comparison.files import file_hashes
 from dualgauge.comparison.pinned import pin, views_of
+from dualgauge.comparison.settle import SETTLE_SECONDS, noted, still
 from dualgauge.comparison.trace import trace
 from dualgauge.engines.errors import EngineError
+from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.values import EvidenceKind, evidence_key
 from dualgauge.model import Clock, Outcome, Position, Progress, Side, quote, silent
 from dualgauge.views.plan import Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from dualgauge.comparison.pinned import Pinned
     from dualgauge.comparison.values import Comparison
@@ -135,7 +139,7 @@ def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[st
     )
 
 
-def _common(pair: Pair, pinned: Pinned, side: Side) -> str:
+def common(pair: Pair, pinned: Pinned, side: Side) -> str:
     """A side's view of the pair's name, with the columns that both builds have."""
     own, other = (pinned.columns[at][pair.name] for at in (side, Side.V2 if side is Side.V1 else Side.V1))
     columns = ", ".join(quote(column) for column in own if column in other)
@@ -166,40 +170,65 @@ def run_diff(
     reports: Path,
     configuration_hash: str,
     clock: Clock,
+    migration: str,
+    who: str,
     samples: int = 10,
+    settle: float = SETTLE_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
     progress: Progress = silent,
 ) -> DiffRun:
     """
-    Compare one pair at one position and keep the result as evidence.
+    Compare one pair at one position and keep the result as evidence, sealed in the journal of `migration`.
+
+    Where v1 cannot tell its position and differs, both sides are looked at again after `settle` seconds, and what
+    changed between is left out; 0: one look must do.
 
     Raises:
         NotBuilt, UnequalPositions: the sides cannot be compared now; no run was begun.
+        ChangedMeanwhile: the second look is of something else; the run then ends inconclusive.
         and what `compare_relations` raises; the run then ends inconclusive, with the error as its summary.
     """
     started = clock()
-    with tempfile.TemporaryDirectory(prefix="dualgauge-diff-") as scratch:
-        pinned = pin(engine, store, pair.views, log.settings.all_columns, Path(scratch), progress=progress)
+    with scratch("diff") as pins:
+        pinned = pin(engine, store, pair.views, log.settings.all_columns, pins, progress=progress)
         about = bound(pair, pinned.builds, configuration_hash)
         run_id = f"{started:%Y%m%dT%H%M%SZ}-{pair.name}-{secrets.token_hex(3)}"
         folder = reports / run_id
         folder.mkdir(parents=True)
-        v1, v2 = (_common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
+        v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
         ledger.start_evidence(
             run_id, kind=EvidenceKind.DIFF, name=pair.name, bound=about, started_at=started,
             position=pinned.position, folder=os.path.relpath(folder, root),
         )  # fmt: skip
         try:
-            comparison = compare_relations(
-                engine, v1, v2, pair.comparator,
-                today=started.date(), samples=samples, keep=folder / MISMATCHES, stable=pair.plain,
+            compare = partial(
+                compare_relations, engine, comparator=pair.comparator,
+                today=started.date(), samples=samples, keep=folder / MISMATCHES,
                 progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
             )  # fmt: skip
+            comparison = compare(v1, v2, stable=pair.plain)
+            if comparison.mismatched and pinned.moving and settle > 0:
+
+                def again() -> None:
+                    progress(f"{pair.name}: waiting {settle:g} s for v1 to settle", 0, None)
+                    sleep(settle)
+                    # Files of their own: an engine may remember what it read of a file.
+                    (second_pins := pins / "again").mkdir()
+                    second = pin(engine, store, pair.views, log.settings.all_columns, second_pins, progress=progress)
+                    if (second.position, second.columns) != (pinned.position, pinned.columns) or (
+                        bound(pair, second.builds, configuration_hash) != about
+                    ):
+                        raise ChangedMeanwhile(pair.name)
+
+                with still(engine, v1, v2, pair.comparator, exact=pair.plain, again=again) as looks:
+                    comparison = noted(compare(looks.v1, looks.v2, stable=True), looks.in_flight, settle)
         except DualgaugeError as fault:
             # It could not look, which is not a run that was cut off: only a killed one stays `running`.
             shutil.rmtree(folder)
             ledger.finish_evidence(
-                run_id, verdict=Outcome.INCONCLUSIVE, finished_at=clock(), summary={"error": str(fault)}
-            )
+                run_id, verdict=Outcome.INCONCLUSIVE, finished_at=clock(), summary={"error": str(fault)},
+                migration=migration, who=who,
+            )  # fmt: skip
             raise
     untraced = "" if pair.tracings else "which events touch a key is not known; give the comparator an affected_by"
     if comparison.mismatches and pair.tracings:
@@ -223,14 +252,17 @@ def run_diff(
         untraced=untraced,
     )
     (folder / RESULT).write_text(json.dumps(run.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    ledger.finish_evidence(run_id, verdict=comparison.verdict, finished_at=finished, summary=_summary(comparison))
+    ledger.finish_evidence(
+        run_id, verdict=comparison.verdict, finished_at=finished,
+        summary={**_summary(comparison), "files": file_hashes(folder)}, migration=migration, who=who,
+    )  # fmt: skip
     return run
 
 
 def _summary(comparison: Comparison) -> dict[str, object]:
     names = (
         "rows_v1", "rows_v2", "compared", "matched", "expected", "only_in_v1", "only_in_v2", "changed",
-        "unexpected_same", "mismatched",
+        "unexpected_same", "mismatched", "in_flight",
     )  # fmt: skip
     return {**{name: getattr(comparison, name) for name in names}, "why": list(comparison.why)}
 

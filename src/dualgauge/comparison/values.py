@@ -151,11 +151,16 @@ class Cluster(_Value):
 
 @dataclass(frozen=True, slots=True)
 class Profile(_Value):
-    """One column of one side: rows, NULLs, distinct values (NULL not counted), smallest and largest; None of none."""
+    """
+    One column of one side: rows, NULLs, distinct values (NULL not counted), smallest and largest; None of none.
+
+    `distinct` is counted up to 200,000 rows and estimated above, within a tenth. It, `least` and `most` are None for
+    what has no order (a list, a struct, bytes). Of a text the first 200 characters are kept.
+    """
 
     rows: int
     nulls: int
-    distinct: int
+    distinct: int | None
     least: object
     most: object
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from dualgauge.errors import ConflictError, UsageError
+from dualgauge.errors import ConflictError, GateError, UsageError
 from dualgauge.ledger.values import percent_text
 from dualgauge.model import NextStep, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dualgauge.cutover.stages import Stage, Verb
+    from dualgauge.cutover.values import GateResult
+
+JOINED: Final = ("diff", "check")
+"""Commands that take several comparators at once."""
 
 
 class IllegalMove(ConflictError):
@@ -39,16 +45,43 @@ class UnknownStage(ConflictError):
         )
 
 
-class NotReady(ConflictError):
-    """Reads cannot go to v2 as it stands: `missing` says what it lacks."""
+class GateRefused(GateError):
+    """
+    A move forward was asked for, and not every gate is open. `gates` are all of them, `closed` those that are not.
 
-    def __init__(self, migration: str, share_ppm: int, missing: tuple[str, ...]) -> None:
-        self.migration, self.share_ppm, self.missing = migration, share_ppm, missing
+    The sentence tells of the first that is closed: what the others wait for is often the same.
+    """
+
+    def __init__(self, migration: str, share_ppm: int, gates: tuple[GateResult, ...]) -> None:
+        self.migration, self.share_ppm, self.gates = migration, share_ppm, gates
+        self.closed = tuple(one for one in gates if not one.passed)
+        first, others = self.closed[0], self.closed[1:]
+        more = f" Closed too: {listed(one.name for one in others)}." if others else ""
+        steps = joined(step for one in self.closed for step in one.next_steps)
+        run = ", then ".join(f"`{step.command}`" for step in steps)
         super().__init__(
-            f"{percent_text(share_ppm)} % of the reads of {migration!r} cannot go to v2: {'; '.join(missing)}. "
-            "Nothing was changed: run `dualgauge replay`",
-            next_steps=(NextStep("dualgauge replay", "build what is missing and bring both sides to one position"),),
+            f"{percent_text(share_ppm)} % of the reads of {migration!r} cannot go to v2. "
+            f"Gate {first.name}: {first.why} (found: {first.value}; needed: {first.limit}).{more} "
+            f"Nothing was changed: run {run}, and ask again",
+            next_steps=steps,
         )
+
+    def details(self) -> dict[str, object]:
+        """All gates, open ones too."""
+        return {"gates": [one.to_json() for one in self.gates]}
+
+
+def joined(steps: Iterable[NextStep]) -> tuple[NextStep, ...]:
+    """Each command once, in order; several diffs, or checks, become one call that names them all."""
+    found: dict[str, NextStep] = {}
+    for step in steps:
+        verb, _, names = step.command.removeprefix("dualgauge ").partition(" ")
+        key = verb if verb in JOINED and names else step.command
+        if key not in found:
+            found[key] = step
+        elif key in JOINED and names not in found[key].command.split():
+            found[key] = NextStep(f"{found[key].command} {names}", found[key].why)
+    return tuple(found.values())
 
 
 class BadPercent(UsageError):

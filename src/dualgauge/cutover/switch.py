@@ -1,7 +1,7 @@
 """
 Moving a migration: each function here is at most one compare-and-set of the ledger for each verb.
 
-Forward asks for readiness; back never does. Who, when and the operation's id are handed in. An operation id
+Forward asks the gates; back never does. Who, when and the operation's id are handed in. An operation id
 that was done before gives what it did then, so a call that lost its answer can be repeated.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dualgauge.cutover.errors import NotReady, UnknownStage
+from dualgauge.cutover.errors import GateRefused, UnknownStage
 from dualgauge.cutover.stages import MOVES, Stage, Verb, allowed, target, verb_of_share
 from dualgauge.cutover.values import Moved
 from dualgauge.ledger.errors import OperationReused, StateChanged
@@ -19,10 +19,10 @@ from dualgauge.ledger.values import percent_text
 from dualgauge.model import PPM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from dualgauge.cutover.values import Readiness
+    from dualgauge.cutover.values import GateResult, Readiness
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.ledger.values import MigrationState
 
@@ -32,23 +32,22 @@ def switch(
     migration: str,
     *,
     share_ppm: int,
-    ready: Readiness | Callable[[], Readiness],
+    gates: Callable[[], Sequence[GateResult]],
     who: str,
     at: datetime,
     operation_id: str,
     reason: str | None = None,
-    evidence: tuple[str, ...] = (),
     dry_run: bool = False,
 ) -> Moved:
     """
     Set the share of reads on v2: 0 is stage shadow, 1,000,000 ppm is live, between is canary.
 
-    `ready` may be a function: it is asked only where the share would grow.
+    `gates` is called only where the share would grow; the runs that its results rest on go into the journal.
 
     The share that it has already changes nothing and writes nothing.
 
     Raises:
-        NotReady: the share would grow, and v2 lacks something. Lowering it is never refused for that.
+        GateRefused: the share would grow, and a gate is closed. Lowering it is never refused for that.
         IllegalMove: the stage has no such move.
         StateChanged: another move came between.
         OperationReused: the operation id made another move.
@@ -58,17 +57,17 @@ def switch(
         raise ValueError(message)
     before, stage = _present(ledger, migration)
     verb = verb_of_share(share_ppm)
-    order = _Order(verb, share_ppm, who, at, operation_id, reason, evidence, dry_run)
+    order = _Order(verb, share_ppm, who, at, operation_id, reason, (), dry_run)
     if done := _done(ledger, migration, order):
         return done
     if before.share_ppm == share_ppm:
         return Moved(before, before, dry_run=dry_run)
+    asked: tuple[GateResult, ...] = ()
     # An end says that it is one, whatever v2 lacks; before shadow, what is missing says more than the table does.
     if allowed(stage) and share_ppm > before.share_ppm:
-        missing = (ready() if callable(ready) else ready).missing
-        if missing:
-            raise NotReady(migration, share_ppm, missing)
-    return _move(ledger, before, target(stage, verb), order)
+        asked = _passed(migration, share_ppm, gates())
+        order = replace(order, evidence=tuple(dict.fromkeys(one.run for one in asked if one.run)))
+    return replace(_move(ledger, before, target(stage, verb), order), gates=asked)
 
 
 def rollback(
@@ -150,6 +149,16 @@ class _Order:
     reason: str | None
     evidence: tuple[str, ...]
     dry_run: bool
+
+
+def _passed(migration: str, share_ppm: int, gates: Sequence[GateResult]) -> tuple[GateResult, ...]:
+    if not gates:
+        # No gate at all would let everything through. That is a mistake of the calling code.
+        message = "a move forward is asked by at least one gate"
+        raise ValueError(message)
+    if not all(one.passed for one in gates):
+        raise GateRefused(migration, share_ppm, tuple(gates))
+    return tuple(gates)
 
 
 def _present(ledger: Ledger, migration: str) -> tuple[MigrationState, Stage]:

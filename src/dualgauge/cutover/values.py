@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dualgauge.model import listed
+from dualgauge.model import Outcome, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dualgauge.ledger.values import MigrationState
+    from dualgauge.model import NextStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +52,57 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True)
+class GateResult:
+    """
+    What a gate says of a move forward. Only `pass` opens it; `inconclusive` is never a pass.
+
+    Args:
+        name: `builds`, `diff:customers`; unique among the gates of a move.
+        outcome: what it says.
+        value: what was found.
+        limit: what is needed.
+        why: what is wrong, as a phrase; of an open gate a remark, or nothing.
+        next_steps: what opens it.
+        run: the evidence run that it rests on; empty where it rests on none.
+    """
+
+    name: str
+    outcome: Outcome
+    value: str
+    limit: str
+    why: str = ""
+    next_steps: tuple[NextStep, ...] = ()
+    run: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate is open."""
+        return self.outcome is Outcome.PASS
+
+    def to_json(self) -> dict[str, object]:
+        """Its fields."""
+        return {
+            "name": self.name, "outcome": self.outcome.value, "value": self.value, "limit": self.limit,
+            "why": self.why, "run": self.run or None,
+            "next_steps": [{"command": step.command, "why": step.why} for step in self.next_steps],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Moved:
     """
     A move: what the migration was and what it is, or, in a dry run, would be.
 
-    Where `changed` is False there was nothing to do and no journal row was written.
+    Where `changed` is False there was nothing to do and no journal row was written. `gates` are those that a move
+    forward passed; back there are none. `v1_positions` says, after a rollback, how far each adopted view of v1 is; None
+    where nobody can tell.
     """
 
     before: MigrationState
     after: MigrationState
     dry_run: bool = False
+    gates: tuple[GateResult, ...] = ()
+    v1_positions: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:

@@ -8,13 +8,15 @@ they are built in, so nothing is downloaded.
 
 from __future__ import annotations
 
-import tempfile
+import json
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from dualgauge.engines.errors import BadStatement, BadValue, CannotRead, EngineError, OutOfMemory
+from dualgauge.engines.errors import BadMemoryLimit, BadStatement, BadValue, CannotRead, EngineError, OutOfMemory
+from dualgauge.engines.scratch import scratch
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -27,6 +29,12 @@ Row = tuple[Any, ...]
 
 MEMORY_LIMIT = "1GB"
 """Bound of DuckDB's own memory; the process needs some more for Python and Arrow."""
+
+_SIZE = re.compile(r"\s*[0-9]+(?:\.[0-9]+)?\s*[KMGT]i?B\s*", re.IGNORECASE)
+
+_WRAPPED = re.compile(r'"exception_message":("(?:[^"\\]|\\.)*")')
+
+_LINE = re.compile(r"^LINE ([0-9]+): ", re.MULTILINE)
 
 BATCH_ROWS = 20_000
 
@@ -96,16 +104,20 @@ def open_engine(
         folder: where to spill; a temporary folder by default. What is spilled is removed at the end.
 
     Raises:
-        BadStatement: `memory_limit` is not a size.
+        BadMemoryLimit: `memory_limit` is not a size.
+        NoScratch: there is no place to spill.
     """
-    with tempfile.TemporaryDirectory(prefix="dualgauge-", dir=folder) as spill:
+    if not _SIZE.fullmatch(memory_limit):
+        # DuckDB takes -1GB for no limit at all.
+        raise BadMemoryLimit(memory_limit)
+    with scratch("engine", folder) as spill:
         connection = duckdb.connect()
         try:
             engine = Engine(connection)
             engine.execute("SET enable_progress_bar = false")
             engine.execute("SET TimeZone = 'UTC'")
             engine.execute(f"SET memory_limit = {literal(memory_limit)}")
-            engine.execute(f"SET temp_directory = {literal(spill)}")
+            engine.execute(f"SET temp_directory = {literal(str(spill))}")
             engine.execute("SET autoinstall_known_extensions = false")
             if threads is not None:
                 engine.execute(f"SET threads = {threads:d}")
@@ -125,18 +137,27 @@ def parquet(files: Sequence[Path | str], columns: Sequence[str] = ("*",)) -> str
 def _translated() -> Iterator[None]:
     try:
         yield
+    except duckdb.InterruptException:
+        # Ctrl-C reaches a running statement as an error of DuckDB's own.
+        raise KeyboardInterrupt from None
     except duckdb.OutOfMemoryException as fault:
-        raise OutOfMemory(_reason(fault)) from fault
+        raise OutOfMemory(*_told(fault)) from fault
     except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException) as fault:
-        raise BadStatement(_reason(fault)) from fault
+        raise BadStatement(*_told(fault)) from fault
     except duckdb.IOException as fault:
-        raise CannotRead(_reason(fault)) from fault
+        raise CannotRead(*_told(fault)) from fault
     except (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfRangeException) as fault:
-        raise BadValue(_reason(fault)) from fault
+        raise BadValue(*_told(fault)) from fault
     except duckdb.Error as fault:
-        raise EngineError(_reason(fault)) from fault
+        raise EngineError(*_told(fault)) from fault
 
 
-def _reason(fault: duckdb.Error) -> str:
-    """DuckDB's own words, without the stack of hints behind them."""
-    return str(fault).strip().split("\n\n", maxsplit=1)[0].strip()
+def _told(fault: duckdb.Error) -> tuple[str, int]:
+    """DuckDB's own words, without the stack of hints behind them, and the line of the statement that it points to."""
+    text = str(fault).strip()
+    line = _LINE.search(text)
+    reason = text.split("\n\n", maxsplit=1)[0].strip()
+    # What fails in a thread of its own comes wrapped as JSON.
+    if wrapped := _WRAPPED.search(reason):
+        reason = f"{reason.partition(':')[0]}: {json.loads(wrapped[1])}"
+    return reason, int(line[1]) if line else 0

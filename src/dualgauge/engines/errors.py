@@ -2,43 +2,85 @@
 
 from __future__ import annotations
 
-from dualgauge.errors import DualgaugeError
+import re
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from dualgauge.errors import DualgaugeError, UsageError
+from dualgauge.model import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_UNKNOWN: Final = re.compile(r'Referenced column "(?P<name>[^"]+)" not found')
 
 
 class EngineError(DualgaugeError):
-    """The engine refused a statement. `reason` is its own first paragraph."""
+    """
+    The engine refused a statement.
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(f"DuckDB: {reason}")
+    `reason` is its own first paragraph, `line` the line of the statement that it points to, 0 where it points to none.
+    `advice` is the next step of the kind.
+    """
+
+    advice: ClassVar[str] = "run the command again with --debug to see which statement it was"
+
+    def __init__(self, reason: str, line: int = 0) -> None:
+        self.reason, self.line = reason, line
+        super().__init__(f"DuckDB: {reason}; {self.advice}")
+
+    def unknown_column(self, known: Iterable[str]) -> str:
+        """` (did you mean 'x'?)` where the statement names a column that is not there and `known` has one like it."""
+        match = _UNKNOWN.search(self.reason)
+        return nearest(match["name"], known) if match else ""
 
 
 class BadStatement(EngineError):
     """The SQL does not parse, or names what does not exist."""
 
     exit_code = 2
+    advice = "mend the SQL (of the source, view or comparator that was at work) and run the command again"
 
 
 class BadValue(EngineError):
     """A value does not fit: a failed cast, a number out of range, a broken input file."""
 
     exit_code = 4
+    advice = (
+        "mend the value, or guard the expression (TRY_CAST gives NULL where a cast fails), and run the command again"
+    )
+
+
+class BadMemoryLimit(UsageError):
+    """A memory limit that is no size."""
+
+    def __init__(self, given: str) -> None:
+        self.given = given
+        super().__init__(f"--memory-limit {given!r} is no size of memory; give a size such as 500MB or 4GB")
 
 
 class CannotRead(BadValue):
     """A file or the disk failed: not there, damaged, full. It is no fault of the SQL or of a row."""
 
     exit_code = 1
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        advice = "see that the file is there and whole (restore it from a backup if not) and that the disk has room"
-        self.args = (f"DuckDB: {reason}; {advice}, then run the command again",)
+    advice = (
+        "see that the file is there and whole (restore it from a backup if not) and that the disk has room, "
+        "then run the command again"
+    )
 
 
 class OutOfMemory(EngineError):
     """The memory limit was reached and spilling did not help."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}; give the engine more with --memory-limit, or stop what else uses memory")
-        self.reason = reason
+    advice = "give the engine more with --memory-limit, or stop what else uses memory"
+
+
+class NoScratch(DualgaugeError):
+    """No folder for temporary files can be made."""
+
+    def __init__(self, folder: Path | str, reason: str) -> None:
+        self.folder, self.reason = folder, reason
+        super().__init__(
+            f"temporary files cannot be written in {folder}: {reason}; make room there, or name another folder in the "
+            "environment variable TMPDIR, and run the command again"
+        )

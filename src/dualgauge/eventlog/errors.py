@@ -55,32 +55,58 @@ class UnknownFormat(UsageError):
 class BadPython(UsageError):
     """A `python = "package.module:name"` source that gives no table."""
 
-    def __init__(self, source: str, reference: str, reason: str) -> None:
-        self.source, self.reference, self.reason = source, reference, reason
+    def __init__(self, source: str, reference: str, reason: str, root: Path) -> None:
+        self.source, self.reference, self.reason, self.root = source, reference, reason, root
         super().__init__(
-            f"source {source!r}: python = {reference!r} {reason}; it must name a data frame, an Arrow table or "
-            "reader, or a callable that gives one, as 'package.module:name'"
+            f"source {source!r}: python = {reference!r} {reason}; it must name a data frame, an Arrow table or reader, "
+            f"or a callable that gives one, as 'package.module:name', in a module that is installed or lies in {root}"
         )
 
 
 class BadMapping(UsageError):
-    """A source's expressions or query do not fit its columns."""
+    """A source's expressions or query do not fit its columns. `setting` is the one at fault, where it can be told."""
 
-    def __init__(self, source: str, reason: str, columns: Sequence[str] = ()) -> None:
-        self.source, self.reason, self.columns = source, reason, tuple(columns)
+    def __init__(self, source: str, reason: str, columns: Sequence[str] = (), setting: str = "") -> None:
+        self.source, self.reason, self.columns, self.setting = source, reason, tuple(columns), setting
         have = f"; the source's columns are {listed(columns, 40)}" if columns else ""
-        super().__init__(f"source {source!r}: {reason}{have}; mend its [[tool.dualgauge.sources]] table")
+        what = f"{setting}: " if setting else ""
+        super().__init__(f"source {source!r}: {what}{reason}{have}; mend its [[tool.dualgauge.sources]] table")
 
 
 class BadRow(DataError):
-    """A row that does not fit; nothing of the import was appended."""
+    """A row that does not fit; nothing of the import was appended. `row` names the file and the row in it."""
 
-    def __init__(self, source: str, row: str, reason: str) -> None:
+    def __init__(
+        self,
+        source: str,
+        row: str,
+        reason: str,
+        advice: str = "mend the row, or leave it out with the source's `where`",
+    ) -> None:
         self.source, self.row, self.reason = source, row, reason
         place = f", {row}" if row else ""
+        super().__init__(f"source {source!r}{place}: {reason}; nothing was imported: {advice}")
+
+
+class BadFile(BadRow):
+    """A file that cannot be read as one of its format. `file` names it, with the line where that is known."""
+
+    def __init__(self, source: str, file: str, reason: str, hint: str = "") -> None:
+        self.file = file
+        wrong_text = "unicode" in reason.lower() or "utf-8" in reason.lower()
+        if wrong_text and not hint:
+            hint = 'save it as UTF-8, or say what it is written in: read = {encoding = "latin-1"} or "utf-16"'
+        super().__init__(source, file, reason, f"mend the file{f'; {hint}' if hint else ''}")
+
+
+class EmptyFile(UsageError):
+    """A file without a byte: it has no columns that the source's expressions could name."""
+
+    def __init__(self, source: str, file: str) -> None:
+        self.source, self.file = source, file
         super().__init__(
-            f"source {source!r}{place}: {reason}; "
-            "nothing was imported: mend the row, or leave it out with the source's `where`"
+            f"source {source!r}: {file} is empty, so it has no columns; nothing was imported: "
+            "fill the file, or take it out of the source's path"
         )
 
 
@@ -127,6 +153,17 @@ class NotALog(UsageError):
         )
 
 
+class DamagedLog(DualgaugeError):
+    """A file of the log that is gone, or is not what was written."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"the log at {path} is damaged: {reason}; restore the log's folder from a backup, or move it and the store "
+            "away and import the sources again"
+        )
+
+
 class LostRace(ConflictError):
     """Other writers were quicker, again and again. Parts of a large import may be in the log."""
 
@@ -146,4 +183,97 @@ class LogAndLedgerDisagree(DualgaugeError):
         super().__init__(
             f"the log at {path} and the ledger disagree at position {position:,}: {reason}; one of them was changed or "
             "replaced: restore it from a backup, or start a new ledger if the log was replaced on purpose"
+        )
+
+
+class NoSuchData(UsageError):
+    """A file or glob that `log add` was given matches nothing."""
+
+    def __init__(self, path: str, folder: Path, *, is_folder: bool = False) -> None:
+        self.path, self.folder = path, folder
+        found = "is a folder" if is_folder else "matches no file"
+        glob = f'name a file in it, or a glob in quotes ("{path.rstrip("/")}/*.csv")'
+        advice = glob if is_folder else "check the path"
+        super().__init__(f"{path} {found} (looked for from {folder}); {advice}")
+
+
+class NothingToRead(UsageError):
+    """A file without a row: a source is proposed from values."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(
+            f"{file}: {reason}, and a source is proposed from the values of its rows; name a file that has some, "
+            "or write its [[tool.dualgauge.sources]] table by hand"
+        )
+
+
+class NoHeader(UsageError):
+    """A CSV file whose first line is a row."""
+
+    def __init__(self, file: str, line: str) -> None:
+        self.file, self.line = file, line
+        most = 60
+        shown = line if len(line) <= most else f"{line[:most]}..."
+        super().__init__(
+            f"{file}: its first line ({shown}) does not name the columns; put a line with their names first, or write "
+            " its [[tool.dualgauge.sources]] table by hand, with read = {header = false, names = [...]}"
+        )
+
+
+class Unreadable(DataError):
+    """A file that is broken, in another encoding, or no file of its format."""
+
+    def __init__(self, file: str, reason: str, *, encoding: str = "") -> None:
+        self.file, self.reason = file, reason
+        advice = (
+            f"write it as UTF-8 (iconv -f {encoding.replace('latin-1', 'latin1')} -t utf-8 {file}), or write its "
+            f'[[tool.dualgauge.sources]] table by hand, with read = {{encoding = "{encoding}"}}'
+            if encoding
+            else "mend the file and run the command again"
+        )
+        super().__init__(f"{file} cannot be read: {reason}; {advice}")
+
+
+class NoTime(UsageError):
+    """A file in which no column tells when its rows happened."""
+
+    def __init__(self, file: str, columns: Sequence[str]) -> None:
+        self.file, self.columns = file, tuple(columns)
+        super().__init__(
+            f"{file}: no column reads as a time for its rows (the columns are {listed(columns, 40)}), and an event has "
+            "one; add such a column, or write its [[tool.dualgauge.sources]] table by hand, with occurred_at as an "
+            "expression"
+        )
+
+
+class AlreadyASource(ConflictError):
+    """The project has a source of that name, or one that reads that file."""
+
+    def __init__(self, name: str, path: str, *, same_path: bool) -> None:
+        self.name, self.path = name, path
+        steps: tuple[NextStep, ...] = ()
+        if same_path:
+            sentence = (
+                f"source {name!r} reads {path} already; nothing was written: import it, or change or remove its "
+                "[[tool.dualgauge.sources]] table first"
+            )
+            steps = (NextStep(f"dualgauge log import {name}", "take in its rows that are new"),)
+        else:
+            sentence = (
+                f"there is a source {name!r} already, which does not read {path}; nothing was written: give this one "
+                "a name of its own with --name"
+            )
+        super().__init__(sentence, next_steps=steps)
+
+
+class DeclaredOtherwise(ConflictError):
+    """A column of the file has the name of a declared one, and another type."""
+
+    def __init__(self, column: str, declared: str, found: str, file: str) -> None:
+        self.column, self.declared, self.found, self.file = column, declared, found, file
+        super().__init__(
+            f"column {column!r} is declared as {declared} in [tool.dualgauge.log.columns] and holds {found} in {file}; "
+            f"nothing was written: rename the column in the file, or, while nothing is imported, declare {column!r} "
+            f"as {found}"
         )

@@ -10,25 +10,25 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import BadStatement, BadValue
+from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
 from dualgauge.eventlog.reading import told
-from dualgauge.eventlog.sources import diagnose, select
+from dualgauge.eventlog.sources import diagnose, places, select
 from dualgauge.eventlog.table import STAGING, TRIES, Behind, EventLog, Head, token
 from dualgauge.model import Position, Progress, canonical_json, literal, quote, sha256, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.reading import Source
@@ -91,7 +91,10 @@ def run_import(
         done: list[Head] = []
         for _ in range(TRIES):
             progress("looking for known ids", 0, None)
-            fresh = _fresh(engine, log, merged)
+            try:
+                fresh = _fresh(engine, log, merged)
+            except ChangedEvent as fault:
+                raise _placed(engine, log, sources, fault) from None
             head = log.head()
             if dry_run:
                 first = Position(head.last + 1 if fresh.added else 0)
@@ -114,12 +117,24 @@ def run_import(
         raise LostRace(log.path, TRIES)
 
 
+def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: ChangedEvent) -> ChangedEvent:
+    """The same error, with the rows called by their file and number where the sources tell."""
+    found = [
+        place for i, one in enumerate(sources) for place in places(engine, one, log.settings.columns, i, fault.event_id)
+    ]
+    in_log = fault.first.startswith("position")
+    if len(found) < (1 if in_log else 2):
+        return fault
+    first, second = (fault.first, found[0]) if in_log else (found[0], found[1])
+    return ChangedEvent(fault.event_id, first, second, fault.columns)
+
+
 @contextmanager
 def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[tuple[Path, Path]]:
     """Two paths for files that are not committed yet; whatever is left of them is removed at the end."""
     if dry_run:
-        with tempfile.TemporaryDirectory(prefix="dualgauge-") as folder:
-            yield Path(folder, "merged.parquet"), Path(folder, "part.parquet")
+        with scratch("import") as folder:
+            yield folder / "merged.parquet", folder / "part.parquet"
         return
     remove_leftovers(log, now)
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"

@@ -7,6 +7,8 @@ Rows keep the order of their file, and can be numbered in it.
 from __future__ import annotations
 
 import importlib
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ from dualgauge.eventlog.errors import BadPython, UnknownFormat
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dualgauge.engines.duck import Engine
     from dualgauge.engines.errors import EngineError
     from dualgauge.eventlog.settings import SourceSettings
@@ -111,17 +115,32 @@ def reader(source: Source, file: Path) -> str:
     Raises:
         UnknownFormat: the file's ending says nothing.
     """
-    suffixes = [suffix for suffix in file.suffixes if suffix.lower() != ".gz"]
-    function = _READERS.get(suffixes[-1].lower() if suffixes else "")
-    if function is None:
-        raise UnknownFormat(source.name, file)
+    function, ending = format_of(source, file), _ending(file)
     options = dict(source.settings.read)
     if function == "read_json":
-        options.setdefault("format", "newline_delimited" if suffixes[-1].lower() != ".json" else "auto")
-    if suffixes[-1].lower() == ".tsv":
+        options.setdefault("format", "newline_delimited" if ending != ".json" else "auto")
+    if ending == ".tsv":
         options.setdefault("delim", "\t")
     arguments = "".join(f", {name} = {_value(value)}" for name, value in options.items())
     return f"{function}({literal(str(file))}{arguments})"
+
+
+def format_of(source: Source, file: Path) -> str:
+    """
+    The name of DuckDB's reader of a file.
+
+    Raises:
+        UnknownFormat: the file's ending says nothing.
+    """
+    function = _READERS.get(_ending(file))
+    if function is None:
+        raise UnknownFormat(source.name, file)
+    return function
+
+
+def _ending(file: Path) -> str:
+    suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
+    return suffixes[-1] if suffixes else ""
 
 
 def _value(value: object) -> str:
@@ -142,21 +161,44 @@ def _value(value: object) -> str:
 def _python_object(source: Source) -> object:
     reference = source.settings.python
     module_name, _, name = reference.partition(":")
-    try:
-        found: Any = importlib.import_module(module_name)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except Exception as fault:
-        raise BadPython(source.name, reference, f"cannot be imported ({type(fault).__name__}: {fault})") from fault
-    if callable(found):
+    with _importable(source.root):
         try:
-            found = found()
+            found: Any = importlib.import_module(module_name)
+            for part in name.split("."):
+                found = getattr(found, part)
         except Exception as fault:
-            raise BadPython(source.name, reference, f"raised {type(fault).__name__}: {fault}") from fault
+            reason = f"cannot be imported ({type(fault).__name__}: {fault})"
+            raise BadPython(source.name, reference, reason, source.root) from fault
+        if callable(found):
+            try:
+                found = found()
+            except Exception as fault:
+                reason = f"raised {type(fault).__name__}: {fault}"
+                raise BadPython(source.name, reference, reason, source.root) from fault
     library = type(found).__module__.partition(".")[0]
     if not hasattr(found, "__arrow_c_stream__") and library not in {"pandas", "pyarrow"}:
-        raise BadPython(source.name, reference, f"gives a {type(found).__name__}")
+        raise BadPython(source.name, reference, f"gives a {type(found).__name__}", source.root)
     return found
+
+
+@contextmanager
+def _importable(root: Path) -> Iterator[None]:
+    """
+    Let the project's own modules be imported, behind everything that is installed.
+
+    They are forgotten afterwards: another project of this process may have a module of the same name.
+    """
+    before = set(sys.modules)
+    sys.path.append(str(root))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(root))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(root):
+                del sys.modules[name]
 
 
 def told(fault: EngineError) -> str:
@@ -164,3 +206,13 @@ def told(fault: EngineError) -> str:
     lines = [line.strip() for line in fault.reason.splitlines()]
     end = next((i for i, line in enumerate(lines) if line.lower().startswith("possible")), len(lines))
     return ", ".join(line.rstrip(",.") for line in lines[:end] if line)
+
+
+def keywords(engine: Engine) -> set[str]:
+    """Words that DuckDB takes for a column only in quotes."""
+    return {
+        word
+        for (word,) in engine.rows(
+            "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')"
+        )
+    }

@@ -8,18 +8,20 @@ declared ones, and two that only order the import: `_due` (the time by which sou
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
+from dualgauge.eventlog.broken import refuse_broken
 from dualgauge.eventlog.errors import (
+    BadFile,
     BadMapping,
-    BadRow,
     NoSuchFile,
     NoSuchSource,
     WhichSource,
 )
-from dualgauge.eventlog.reading import FILE_ORDER, Source, load, matches, raw_rows, reader, told
+from dualgauge.eventlog.reading import FILE_ORDER, Source, keywords, load, matches, raw_rows, reader, told
 from dualgauge.eventlog.settings import ENVELOPE
 from dualgauge.model import literal, quote
 
@@ -76,18 +78,44 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
 
     Raises:
         BadMapping: an expression or the query does not fit, naming the columns that there are.
-        BadRow: a file cannot be read.
+        BadFile, EmptyFile: a file cannot be read.
     """
+    refuse_broken(engine, source)
     load(engine, source, number)
     base = raw_rows(source, number)
     settings = source.settings
     available = _available(engine, source, base)
     mapped = _query(base, settings) if settings.query else _row_mapping(base, settings, columns, available)
-    names = _described(engine, source, mapped, tuple(name for name in available if not name.startswith("_")))
+    known = tuple(name for name in available if not name.startswith("_"))
+    try:
+        names = _described(engine, source, mapped, known)
+    except BadMapping:
+        _refuse_setting(engine, source, base, available)
+        raise
     for needed in ("event_id", "type", "occurred_at"):
         if needed not in _folded(names):
             raise BadMapping(source.name, f"its query gives no column {needed!r}", tuple(names))
     return _enveloped(engine, source, mapped, names, columns)
+
+
+def _refuse_setting(engine: Engine, source: Source, base: str, available: dict[str, str]) -> None:
+    """Raise BadMapping for the first of a source's expressions that fails on its own; else do nothing."""
+    settings, known = _columns_quoted(source.settings, available), tuple(n for n in available if not n.startswith("_"))
+    given = {"query": settings.query} if settings.query else {
+        "event_id": settings.event_id, "type": settings.type, "occurred_at": settings.occurred_at,
+        "order_by": "" if settings.order_by == FILE_ORDER else settings.order_by, "where": settings.where,
+        **{f"select.{name}": expression for name, expression in settings.select.items()},
+    }  # fmt: skip
+    for name, expression in given.items():
+        if not expression:
+            continue
+        try:
+            engine.columns(_query(base, settings) if name == "query" else f"SELECT {expression} FROM ({base})")
+        except EngineError as fault:
+            advice = f"{fault.unknown_column(known)}{_word_of_sql(engine, fault, expression, known)}"
+            reason = f"{fault.reason.splitlines()[0].rstrip('!')}{advice}"
+            what = name if name == "query" else f"{name} = {expression!r}"
+            raise BadMapping(source.name, reason, known, what) from fault
 
 
 def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: int) -> tuple[str, str] | None:
@@ -95,24 +123,70 @@ def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: in
     The first row of a source that does not fit: its place in the file, and why. None where no row can be named.
 
     The source was read by `select` on this engine before.
+
+    Raises:
+        BadFile: a file cannot be read to its end.
     """
     for file in source.files:
         try:
             engine.rows(f"SELECT count(COLUMNS(*)) FROM {reader(source, file)}")
         except EngineError as fault:
-            return source.label(file), told(fault)
+            raise BadFile(source.name, source.label(file), told(fault)) from fault
     try:
         return _misfit(engine, source, columns, raw_rows(source, number, placed=not source.settings.query))
     except EngineError:
         return None
 
 
+def places(engine: Engine, source: Source, columns: dict[str, str], number: int, event_id: str) -> list[str]:
+    """Where the rows of an event id stand in the files of a source read before; none where its rows cannot be placed."""
+    if source.settings.query or not source.files:
+        return []
+    base = raw_rows(source, number, placed=True)
+    try:
+        mapped = _row_mapping(base, source.settings, columns, _described(engine, source, base, ()), placed=True)
+        rows = engine.rows(f"SELECT _file, _row FROM ({mapped}) WHERE event_id = ? ORDER BY _file, _row", [event_id])
+    except (BadMapping, EngineError):
+        return []
+    return [_place(file, row) for file, row in rows]
+
+
+def _columns_quoted(settings: SourceSettings, available: dict[str, str]) -> SourceSettings:
+    """
+    The settings with every expression that is just a column's name in quotes.
+
+    So a column may be called `at`, `order` or `Unit Price`, without its user knowing the words of SQL.
+    """
+    names = {name.lower(): name for name in available}
+
+    def quoted(expression: str) -> str:
+        name = names.get(expression.strip().lower())
+        return expression if name is None or expression == FILE_ORDER else quote(name)
+
+    plain = {key: quoted(getattr(settings, key)) for key in ("event_id", "type", "occurred_at", "order_by")}
+    select = {name: quoted(expression) for name, expression in settings.select.items()}
+    return settings.model_copy(update={**plain, "select": select})
+
+
+def _word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Sequence[str]) -> str:
+    """Advice for a syntax error where a column has the name of a word that SQL takes for its own."""
+    if "syntax error" not in fault.reason:
+        return ""
+    outside = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", " ", expression)
+    said = {word.lower() for word in re.findall(r"\w+", outside)} & {name.lower() for name in known}
+    words = sorted(said & keywords(engine))
+    if not words:
+        return ""
+    return f"; {words[0]!r} is a word of SQL: where it means the column, write it in double quotes"
+
+
 def _misfit(engine: Engine, source: Source, columns: dict[str, str], base: str) -> tuple[str, str] | None:
-    settings = source.settings
+    available = _described(engine, source, base, ())
+    settings = _columns_quoted(source.settings, available)
     if settings.query:
         mapped, place = _query(base, settings), "'', 0"
     else:
-        mapped = _row_mapping(base, settings, columns, _described(engine, source, base, ()), placed=True)
+        mapped = _row_mapping(base, settings, columns, available, placed=True)
         place = "_file, _row"
     names = _described(engine, source, mapped, ())
     needed = ["event_id", "type", "occurred_at", *(["_order"] if "_order" in names else [])]
@@ -177,6 +251,7 @@ def _row_mapping(
     base: str, settings: SourceSettings, columns: dict[str, str], available: dict[str, str], *, placed: bool = False
 ) -> str:
     """One event a row; `placed`, an expression that fails gives NULL, and the row's place comes along."""
+    settings = _columns_quoted(settings, available)
     event_id = settings.event_id or f"{'_file' if settings.path else literal(settings.name)} || '#' || _row"
     tried = "TRY({})" if placed else "{}"
     wanted = _folded(available).keys() - _folded(settings.select).keys()
@@ -240,8 +315,22 @@ def _loses(column: str, given: str, kind: str) -> str:
     exact = kind == "BIGINT" or (kind.startswith("DECIMAL") and given.startswith("DECIMAL"))
     if exact and given.startswith(("DECIMAL", "DOUBLE", "FLOAT")) and given.replace(" ", "") != kind:
         return f"{column} <> TRY_CAST({column} AS {kind})"
-    if kind == "BIGINT" and given == "VARCHAR":
+    if given == "VARCHAR":
+        return _text_loses(column, kind)
+    return "false"
+
+
+def _text_loses(column: str, kind: str) -> str:
+    """A condition: a text says more than the value that becomes of it, as `2.555` does where DuckDB rounds it."""
+    if kind == "BIGINT":
         return f"TRY_CAST({column} AS DOUBLE) <> TRY_CAST({column} AS BIGINT)"
+    if kind == "DATE":
+        return f"TRY_CAST({column} AS TIMESTAMP) <> CAST(TRY_CAST({column} AS DATE) AS TIMESTAMP)"
+    if kind.startswith("DECIMAL"):
+        scale = int(kind.rstrip(")").rpartition(",")[2])
+        further = literal(rf"\.[0-9]{{{scale}}}[0-9]*[1-9]")
+        power = f"TRY_CAST({column} AS DOUBLE) <> CAST(TRY_CAST({column} AS {kind}) AS DOUBLE)"
+        return f"CASE WHEN {column} ILIKE '%e%' THEN {power} ELSE regexp_matches({column}, {further}) END"
     return "false"
 
 
@@ -263,7 +352,7 @@ def _due(engine: Engine, source: Source, mapped: str, order: str) -> tuple[str, 
 
 
 def _available(engine: Engine, source: Source, base: str) -> dict[str, str]:
-    """The raw columns and their types; where the files cannot be read, BadRow names the one at fault."""
+    """The raw columns and their types; where the files cannot be read, BadFile names the one at fault."""
     try:
         return _described(engine, source, base, ())
     except BadMapping as fault:
@@ -271,7 +360,7 @@ def _available(engine: Engine, source: Source, base: str) -> dict[str, str]:
             try:
                 engine.columns(f"SELECT * FROM {reader(source, file)}")
             except BadValue as why:
-                raise BadRow(source.name, source.label(file), told(why)) from why
+                raise BadFile(source.name, source.label(file), told(why)) from why
             except EngineError:
                 break
         raise fault from None

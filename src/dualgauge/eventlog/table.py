@@ -23,7 +23,7 @@ from deltalake.transaction import AddAction
 
 from dualgauge.engines.duck import parquet
 from dualgauge.eventlog.chain import GENESIS, file_digest, link
-from dualgauge.eventlog.errors import ChangedType, LogAndLedgerDisagree, LostRace, NoLog, NotALog
+from dualgauge.eventlog.errors import ChangedType, DamagedLog, LogAndLedgerDisagree, LostRace, NoLog, NotALog
 from dualgauge.eventlog.files import make_durable, statistics
 from dualgauge.ledger.values import LogCommit
 from dualgauge.model import START, Position, canonical_json, quote
@@ -111,10 +111,9 @@ class EventLog:
         found: dict[str, Position] = {}
         before = START
         for file in self.files():
-            footer = pq.read_metadata(file)
-            for name in footer.schema.to_arrow_schema().names:
+            for name in self._columns_of(file):
                 found.setdefault(name, Position(before + 1))
-            before = Position(before + footer.num_rows)
+            before = Position(before + pq.read_metadata(file).num_rows)
         return {name: found[name] for name in self.settings.columns if name in found}
 
     def refresh(self) -> Head:
@@ -149,7 +148,7 @@ class EventLog:
             return f"SELECT {_typed_nulls(columns)} WHERE false"
         chosen = ", ".join(quote(name) for name in columns)
         # The newest file has every column that was declared when it was written.
-        newest = set(pq.read_schema(files[-1]).names)
+        newest = set(self._columns_of(files[-1]))
         body = parquet(files)
         if not set(columns) <= newest:
             body = f"SELECT {_typed_nulls(columns)} WHERE false UNION ALL BY NAME {body}"
@@ -277,6 +276,19 @@ class EventLog:
                 self._ledger.add_log_commit(LogCommit(said.first, said.last, said.rows, digest, said.chain))
             previous = said.chain
 
+    def _columns_of(self, file: Path) -> list[str]:
+        """
+        The columns of one of the log's files.
+
+        Raises:
+            DamagedLog: it is gone, or is no Parquet file any more.
+        """
+        try:
+            return list(pq.read_schema(file).names)
+        except (OSError, pa.ArrowException) as fault:
+            reason = "it is not there" if isinstance(fault, FileNotFoundError) else str(fault).split("\n")[0]
+            raise DamagedLog(self.path, f"{file.name} cannot be read ({reason.rstrip('.')})") from fault
+
     def _undeclared(self, table: DeltaTable) -> list[Field]:
         """The declared columns that the table lacks."""
         have = {f.name: _delta_text(f) for f in table.schema().fields}
@@ -325,6 +337,8 @@ def open_log(path: Path, settings: LogSettings, ledger: Ledger | None = None) ->
     Raises:
         NotALog: the folder holds something else.
     """
+    if path.exists() and not path.is_dir():
+        raise NotALog(path, "it is a file, and a log is a folder")
     try:
         table = DeltaTable(str(path)) if path.exists() else None
     except TableNotFoundError as fault:
@@ -332,13 +346,18 @@ def open_log(path: Path, settings: LogSettings, ledger: Ledger | None = None) ->
         if any(file.is_file() and not file.name.endswith(".tmp") for file in path.rglob("*")):
             raise NotALog(path, "it holds files, but no Delta Lake table") from fault
         table = None
-    except DeltaError as fault:
-        raise NotALog(path, str(fault)) from fault
+    except (DeltaError, OSError) as fault:
+        raise NotALog(path, _first_words(fault)) from fault
     if table is not None:
         names = {f.name for f in table.schema().fields}
         if not {"position", "event_id", "type", "occurred_at"} <= names:
             raise NotALog(path, "it is a Delta Lake table without an event's columns")
     return EventLog(path, settings, table, ledger)
+
+
+def _first_words(fault: Exception) -> str:
+    """What the Delta library says, without the addresses of its own code behind it."""
+    return str(fault).strip().splitlines()[0].split(" 0: ")[0].removeprefix("Kernel error: ").rstrip(". ")
 
 
 def token(staged: Path) -> str:

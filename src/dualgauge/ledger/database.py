@@ -17,7 +17,8 @@ from sqlalchemy import NullPool, create_engine, event, text
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from dualgauge.ledger.errors import BadLedgerUrl, LedgerBusy, LedgerError, NoLedger, NotALedger
+from dualgauge.errors import keep_secret, redact
+from dualgauge.ledger.errors import UNREADABLE, BadLedgerUrl, LedgerBusy, LedgerError, NoLedger, NotALedger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +46,15 @@ class Database:
         self.timeout = timeout
         try:
             parsed = make_url(url)
-            self.shown = parsed.render_as_string(hide_password=True)
+            keep_secret(url)
+            self.shown = redact(parsed.render_as_string(hide_password=True))
             self._path = _path(parsed)
             self._engine = self._sqlite(self._path) if self._path else self._server(parsed)
         except NoSuchModuleError as fault:
             raise BadLedgerUrl("its kind of database is unknown") from fault
-        except ArgumentError as fault:
-            raise BadLedgerUrl("it cannot be read as one") from fault
+        except (ArgumentError, ValueError):
+            # From nothing: who forgets to escape an @ or a / finds a part of the password in the parser's message.
+            raise BadLedgerUrl(UNREADABLE) from None
         except ModuleNotFoundError as fault:
             reason = f"its driver {fault.name} is not installed (the extra `dualgauge[postgresql]` brings psycopg)"
             raise BadLedgerUrl(reason) from fault
@@ -64,7 +67,7 @@ class Database:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch(exist_ok=True)
         except OSError as fault:
-            raise LedgerError(self.shown, str(fault)) from fault
+            raise LedgerError(self.shown, fault.strerror or str(fault)) from fault
 
     def use_wal(self) -> None:
         """Have a SQLite file keep a write-ahead log, so that readers never wait. The file remembers it."""

@@ -17,7 +17,13 @@ class LedgerError(DualgaugeError):
 
     def __init__(self, url: str, reason: str) -> None:
         self.url, self.reason = url, reason
-        super().__init__(f"the ledger {url} cannot be used: {reason}; see that it can be reached, then run this again")
+        # A file is not reached but written: SQLite says "unable to open" and "full" of both its file and its folder.
+        advice = (
+            "see that you may write the file and its folder and that the disk has room"
+            if url.startswith("sqlite")
+            else "see that it can be reached, and that user, password and database are right"
+        )
+        super().__init__(f"the ledger {url} cannot be used: {reason}; nothing was written: {advice}, then run this again")
 
 
 class LedgerBusy(ConflictError):
@@ -29,6 +35,9 @@ class LedgerBusy(ConflictError):
             f"the ledger {url} is held by another process for more than {seconds:g} s; "
             "nothing was written: end or wait for that process, then run this again"
         )
+
+
+UNREADABLE = "it cannot be read as one (write %40 for an @ in a password, %2F for a /, %3A for a :)"
 
 
 class BadLedgerUrl(UsageError):
@@ -107,6 +116,18 @@ class UnknownRun(UsageError):
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         super().__init__(f"there is no evidence run {run_id!r}; runs are named like the folders below `reports`")
+
+
+class BrokenRun(ConflictError):
+    """The row of a run holds what no run could have written."""
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        self.run_id, self.reason = run_id, reason
+        super().__init__(
+            f"evidence run {run_id!r} cannot be read: {reason}; its row was changed by other hands: "
+            "`dualgauge journal --verify` says what else was",
+            next_steps=(NextStep("dualgauge journal --verify", "see what the journal says of it"),),
+        )
 
 
 class RunConflict(ConflictError):

@@ -1,9 +1,13 @@
 """
-The journal: who moved which migration, when, from what to what, why, on which evidence.
+The journal: who moved which migration, when, from what to what, why; and which evidence was finished, with its seal.
 
 It is append-only and hash-chained: a row's digest is SHA-256 over the digest of the row before it and the
 row's text, so that no row can be changed, removed or moved without every later digest changing. Whoever can
-rewrite the whole chain and the migrations with it leaves no trace here: keep the last digest elsewhere too.
+rewrite the whole chain and the migrations with it, or cut off its end with what that end speaks of, leaves no
+trace here: keep the last digest elsewhere too.
+
+There are two kinds of rows. A move has a verb. A row of evidence holds `"row": "evidence"` and the digest of a
+finished run's row (`dualgauge.ledger.seal`). Moves hold no such field: they were there first, and their digests stand.
 """
 
 from __future__ import annotations
@@ -11,11 +15,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.ledger.errors import BadJournalText
-from dualgauge.ledger.values import MigrationState, percent_text, time_text
-from dualgauge.model import canonical_json, sha256
+from dualgauge.ledger.values import EvidenceKind, MigrationState, percent_text, time_text
+from dualgauge.model import Outcome, canonical_json, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +29,13 @@ FIRST_PREVIOUS: Final = "0" * 64
 
 EXACT_INTEGER: Final = 2**53 - 1
 """RFC 8785 writes numbers as IEEE 754 doubles do: past this an integer would not be exact."""
+
+
+class RowKind(StrEnum):
+    """What a row of the journal tells of."""
+
+    MOVE = "move"
+    EVIDENCE = "evidence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +63,36 @@ class JournalEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceEntry:
+    """
+    One run that was finished: whose, what it judged, and `seal`, the digest over all that its row held then.
+
+    `at` is when it was finished, `evidence_key` the fingerprint of what it is bound to.
+    """
+
+    migration: str
+    who: str
+    at: datetime
+    run: str
+    kind: EvidenceKind
+    name: str
+    verdict: Outcome
+    evidence_key: str
+    seal: str
+
+    @property
+    def operation_id(self) -> str:
+        """The id of the row: a run is sealed once."""
+        return f"evidence:{self.run}"
+
+
+@dataclass(frozen=True, slots=True)
 class JournalRow:
     """
-    One row as it is stored. `row` is the canonical JSON of the entry, its number, and the revision it made.
+    One row as it is stored. `row` is the canonical JSON of the entry, its number, and the revision that a move made.
 
-    `seq` is dense from 1. `digest` covers `previous` and `row`, both as UTF-8 text.
+    `seq` is dense from 1. `digest` covers `previous` and `row`, both as UTF-8 text. Ask `kind` first: a move has
+    `entry`, `before` and `after`, a row of evidence has `evidence`.
     """
 
     seq: int
@@ -65,8 +102,35 @@ class JournalRow:
     row: str
 
     @property
+    def kind(self) -> RowKind:
+        """What the row tells of."""
+        return RowKind(self._fields().get("row", RowKind.MOVE))
+
+    @property
+    def migration(self) -> str:
+        """Whose row it is."""
+        name: str = self._fields()["migration"]
+        return name
+
+    @property
+    def evidence(self) -> EvidenceEntry:
+        """The finished run that the row holds."""
+        kept = self._fields()
+        return EvidenceEntry(
+            migration=kept["migration"],
+            who=kept["who"],
+            at=datetime.fromisoformat(kept["at"]),
+            run=kept["run"],
+            kind=EvidenceKind(kept["kind"]),
+            name=kept["name"],
+            verdict=Outcome(kept["verdict"]),
+            evidence_key=kept["evidence_key"],
+            seal=kept["seal"],
+        )
+
+    @property
     def entry(self) -> JournalEntry:
-        """The entry that the row holds."""
+        """The move that the row holds."""
         kept = self._fields()
         kept["at"] = datetime.fromisoformat(kept["at"])
         kept["evidence"] = tuple(kept["evidence"])
@@ -98,26 +162,50 @@ class JournalRow:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """What verification found first. `seq` is 0 when a migration has no row in the journal at all."""
+    """
+    What verification found first.
+
+    `seq` is 0 when a migration, or a finished run, has no row in the journal at all. `run` names the run whose
+    evidence is concerned, if it is one.
+    """
 
     seq: int
     problem: str
+    run: str | None = None
 
 
-def seal(entry: JournalEntry, *, seq: int, revision: int, rollout: str, previous: str) -> JournalRow:
+def move_row(entry: JournalEntry, *, seq: int, revision: int, rollout: str, previous: str) -> JournalRow:
     """
-    Make the row of an entry: row number `seq`, chained to the digest `previous`.
+    Make the row of a move: row number `seq`, chained to the digest `previous`.
 
     Raises:
         BadJournalText: a text with a lone surrogate, or an integer beyond 2**53 - 1.
     """
-    fields = asdict(entry) | {"at": time_text(entry.at), "seq": seq, "revision": revision, "rollout": rollout}
+    made = {"at": time_text(entry.at), "seq": seq, "revision": revision, "rollout": rollout}
+    return _chained(asdict(entry) | made, previous)
+
+
+def evidence_row(entry: EvidenceEntry, *, seq: int, previous: str) -> JournalRow:
+    """
+    Make the row of a finished run: row number `seq`, chained to the digest `previous`.
+
+    Raises:
+        BadJournalText: as `move_row`.
+    """
+    made = {
+        "at": time_text(entry.at), "kind": entry.kind.value, "operation_id": entry.operation_id,
+        "row": RowKind.EVIDENCE.value, "seq": seq, "verdict": entry.verdict.value,
+    }  # fmt: skip
+    return _chained(asdict(entry) | made, previous)
+
+
+def _chained(fields: dict[str, Any], previous: str) -> JournalRow:
     for name, value in fields.items():
         _check(name, value)
     # RFC 8785: only strings, exact integers, null and arrays are here, and all keys are ASCII. For these Python's
     # sorted, compact JSON is that form already: the same escapes, and code-point order of keys is UTF-16 order.
     row = canonical_json(fields)
-    return JournalRow(seq, entry.operation_id, previous, digest(previous, row), row)
+    return JournalRow(fields["seq"], fields["operation_id"], previous, digest(previous, row), row)
 
 
 def digest(previous: str, row: str) -> str:
@@ -137,7 +225,8 @@ def verify(rows: Iterable[JournalRow], states: Iterable[MigrationState] | None =
         if problem := _problem(row, number, previous):
             return BadRow(number, problem)
         previous = row.digest
-        made[row.after.name] = (row.seq, row.after)
+        if row.kind is RowKind.MOVE:
+            made[row.after.name] = (row.seq, row.after)
     return None if states is None else _disagreement(made, states)
 
 
@@ -149,8 +238,9 @@ def _problem(row: JournalRow, number: int, previous: str) -> str | None:
     if row.previous != previous:
         return f"row {number} does not follow the row before it: a row was removed, inserted or moved"
     try:
-        kept, operation_id = json.loads(row.row)["seq"], row.entry.operation_id
-    except (ValueError, TypeError, KeyError) as fault:
+        entry = row.entry if row.kind is RowKind.MOVE else row.evidence
+        kept, operation_id = json.loads(row.row)["seq"], entry.operation_id
+    except (ValueError, TypeError, KeyError, AttributeError) as fault:
         return f"row {number} cannot be read as a journal entry: {fault}"
     if (kept, operation_id) != (row.seq, row.operation_id):
         return f"row {number} was moved: its text is of row {kept}, operation {operation_id!r}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import select
 
@@ -12,6 +10,8 @@ from dualgauge.ledger import journal
 from dualgauge.ledger.database import Database
 from dualgauge.ledger.errors import LogCommitDiffers, OperationReused, RunConflict, StateChanged, UnknownRun
 from dualgauge.ledger.opening import bring_up
+from dualgauge.ledger.rows import run_of, state_of
+from dualgauge.ledger.seal import gather, seal
 from dualgauge.ledger.tables import EVIDENCE, JOURNAL, LOG_COMMIT, MIGRATION
 from dualgauge.ledger.values import (
     EvidenceKind,
@@ -22,15 +22,18 @@ from dualgauge.ledger.values import (
     evidence_key,
     time_text,
 )
-from dualgauge.model import Outcome, Position, canonical_json
+from dualgauge.model import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from types import TracebackType
 
-    from sqlalchemy.engine import Connection, RowMapping
+    from sqlalchemy.engine import Connection
 
     from dualgauge.ledger.journal import BadRow, JournalEntry, JournalRow
+    from dualgauge.ledger.seal import Evidence
+    from dualgauge.model import Outcome, Position
 
 TIMEOUT = 30.0
 """Seconds to wait for another writer."""
@@ -104,16 +107,12 @@ class Ledger:
             found = _state(connection, expected.name)
             if _compared(found) != _compared(expected):
                 raise StateChanged(expected, found)
-            newest = select(JOURNAL.c.seq, JOURNAL.c.digest).order_by(JOURNAL.c.seq.desc()).limit(1)
-            last = connection.execute(newest).first()
-            seq, previous = (last.seq + 1, last.digest) if last else (1, journal.FIRST_PREVIOUS)
-            row = journal.seal(entry, seq=seq, revision=found.revision + 1, rollout=found.rollout, previous=previous)
-            _set(connection, found, row.after)
-            connection.execute(
-                JOURNAL.insert().values(
-                    seq=row.seq, operation_id=row.operation_id, previous=row.previous, digest=row.digest, row=row.row
-                )
+            seq, previous = _end(connection)
+            row = journal.move_row(
+                entry, seq=seq, revision=found.revision + 1, rollout=found.rollout, previous=previous
             )
+            _set(connection, found, row.after)
+            _append(connection, row)
             return row.after
 
     def operation(self, operation_id: str) -> JournalRow | None:
@@ -122,15 +121,26 @@ class Ledger:
             return _operation(connection, operation_id)
 
     def journal(self, migration: str | None = None) -> tuple[JournalRow, ...]:
-        """The journal, oldest row first; of one migration, or whole."""
+        """The journal, oldest row first, moves and evidence; of one migration, or whole."""
         with self._database.reading() as connection:
             rows = _journal(connection)
-        return tuple(row for row in rows if migration is None or row.after.name == migration)
+        return tuple(row for row in rows if migration is None or row.migration == migration)
 
     def verify_journal(self) -> BadRow | None:
-        """The first row that was tampered with, or a migration that disagrees with the journal; None if all is well."""
+        """
+        What was done by hand, first found; None if all is well.
+
+        A row of the journal that was tampered with, a migration that disagrees with the journal, or a run of evidence
+        that is not what was sealed, has no seal, or is gone.
+        """
+        return self.evidence().first_bad
+
+    def evidence(self) -> Evidence:
+        """All runs, held to their seals, in one snapshot; with what is wrong with the journal, if anything is."""
         with self._database.reading() as connection:
-            return journal.verify(_journal(connection), _states(connection))
+            rows = _journal(connection)
+            problem = journal.verify(rows, _states(connection))
+            return gather(rows, connection.execute(select(EVIDENCE)).mappings().all(), problem)
 
     def start_evidence(
         self,
@@ -152,7 +162,7 @@ class Ledger:
         bound_text = canonical_json(bound)
         with self._database.writing() as connection:
             if found := _run(connection, run_id):
-                if found.state is RunState.FINISHED:
+                if found.state is not RunState.RUNNING:
                     raise RunConflict(run_id, "is finished")
                 if (found.kind, found.name, found.evidence_key) != (kind, name, evidence_key(bound)):
                     raise RunConflict(run_id, f"is of {found.kind} {found.name!r} and bound to something else")
@@ -173,19 +183,37 @@ class Ledger:
             return _known_run(connection, run_id)
 
     def finish_evidence(
-        self, run_id: str, *, verdict: Outcome, finished_at: datetime, summary: Mapping[str, object]
+        self,
+        run_id: str,
+        *,
+        verdict: Outcome,
+        finished_at: datetime,
+        summary: Mapping[str, object],
+        migration: str,
+        who: str,
     ) -> EvidenceRun:
         """
-        Write a run's verdict. The same verdict and summary again change nothing: the first time stands.
+        Write a run's verdict, and its seal in the journal, in one transaction.
+
+        The same verdict and summary again change nothing: the first time stands.
+
+        Args:
+            run_id: the run, as it was started.
+            verdict: what it found.
+            finished_at: when.
+            summary: its counts, and `files`: the SHA-256 of each file in its folder, by name.
+            migration: whose evidence it is.
+            who: who ran it.
 
         Raises:
             UnknownRun: no run has this id.
             RunConflict: it is finished with another verdict or summary.
+            BadJournalText: a text has no canonical form.
         """
         summary_text = canonical_json(summary)
         with self._database.writing() as connection:
             found = _known_run(connection, run_id)
-            if found.state is RunState.FINISHED:
+            if found.state is not RunState.RUNNING:
                 if found.verdict != verdict or canonical_json(found.summary) != summary_text:
                     raise RunConflict(run_id, f"is finished already, with verdict {found.verdict}")
                 return found
@@ -199,7 +227,14 @@ class Ledger:
                     summary=summary_text,
                 )
             )
-            return _known_run(connection, run_id)
+            row = connection.execute(select(EVIDENCE).where(EVIDENCE.c.run_id == run_id)).mappings().one()
+            seq, previous = _end(connection)
+            entry = journal.EvidenceEntry(
+                migration=migration, who=who, at=finished_at, run=run_id, kind=found.kind, name=found.name,
+                verdict=verdict, evidence_key=found.evidence_key, seal=seal(row),
+            )  # fmt: skip
+            _append(connection, journal.evidence_row(entry, seq=seq, previous=previous))
+            return run_of(row)
 
     def evidence_run(self, run_id: str) -> EvidenceRun:
         """
@@ -221,7 +256,7 @@ class Ledger:
         if name is not None:
             query = query.where(EVIDENCE.c.name == name)
         with self._database.reading() as connection:
-            return tuple(_run_of(row) for row in connection.execute(query).mappings())
+            return tuple(run_of(row) for row in connection.execute(query).mappings())
 
     def log_commits(self) -> tuple[LogCommit, ...]:
         """The mirror of the log's digest chain, in order of position."""
@@ -250,17 +285,12 @@ class Ledger:
 
 def _state(connection: Connection, name: str) -> MigrationState:
     row = connection.execute(select(MIGRATION).where(MIGRATION.c.name == name)).mappings().first()
-    return _state_of(row) if row else MigrationState(name)
+    return state_of(row) if row else MigrationState(name)
 
 
 def _states(connection: Connection) -> tuple[MigrationState, ...]:
     rows = connection.execute(select(MIGRATION).order_by(MIGRATION.c.name)).mappings()
-    return tuple(_state_of(row) for row in rows)
-
-
-def _state_of(row: RowMapping) -> MigrationState:
-    kept: dict[str, Any] = dict(row)
-    return MigrationState(**kept | {"changed_at": datetime.fromisoformat(kept["changed_at"])})
+    return tuple(state_of(row) for row in rows)
 
 
 def _compared(state: MigrationState) -> tuple[str, int, str, int]:
@@ -283,6 +313,18 @@ def _set(connection: Connection, found: MigrationState, after: MigrationState) -
         connection.execute(MIGRATION.update().where(MIGRATION.c.name == after.name).values(**values))
 
 
+def _end(connection: Connection) -> tuple[int, str]:
+    """The number that the journal's next row gets, and the digest that it is chained to."""
+    newest = select(JOURNAL.c.seq, JOURNAL.c.digest).order_by(JOURNAL.c.seq.desc()).limit(1)
+    last = connection.execute(newest).first()
+    return (last.seq + 1, last.digest) if last else (1, journal.FIRST_PREVIOUS)
+
+
+def _append(connection: Connection, row: JournalRow) -> None:
+    values = {"seq": row.seq, "operation_id": row.operation_id, "previous": row.previous, "digest": row.digest}
+    connection.execute(JOURNAL.insert().values(**values, row=row.row))
+
+
 def _operation(connection: Connection, operation_id: str) -> JournalRow | None:
     row = connection.execute(select(JOURNAL).where(JOURNAL.c.operation_id == operation_id)).mappings().first()
     return journal.JournalRow(**row) if row else None
@@ -302,27 +344,10 @@ def _journal(connection: Connection) -> tuple[JournalRow, ...]:
 
 def _run(connection: Connection, run_id: str) -> EvidenceRun | None:
     row = connection.execute(select(EVIDENCE).where(EVIDENCE.c.run_id == run_id)).mappings().first()
-    return _run_of(row) if row else None
+    return run_of(row) if row else None
 
 
 def _known_run(connection: Connection, run_id: str) -> EvidenceRun:
     if found := _run(connection, run_id):
         return found
     raise UnknownRun(run_id)
-
-
-def _run_of(row: RowMapping) -> EvidenceRun:
-    kept: dict[str, Any] = dict(row)
-    return EvidenceRun(
-        **kept
-        | {
-            "kind": EvidenceKind(kept["kind"]),
-            "bound": json.loads(kept["bound"]),
-            "position": None if kept["position"] is None else Position(kept["position"]),
-            "state": RunState(kept["state"]),
-            "verdict": kept["verdict"] and Outcome(kept["verdict"]),
-            "started_at": datetime.fromisoformat(kept["started_at"]),
-            "finished_at": kept["finished_at"] and datetime.fromisoformat(kept["finished_at"]),
-            "summary": kept["summary"] and json.loads(kept["summary"]),
-        }
-    )

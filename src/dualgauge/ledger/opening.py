@@ -42,6 +42,19 @@ def bring_up(database: Database, *, create: bool) -> None:
             _upgrade(connection)
 
 
+def revision(database: Database) -> str:
+    """
+    The revision that a ledger is at, looked at without upgrading it; `REVISIONS[-1]` is the one worked with.
+
+    Raises:
+        NoLedger, NewerLedger, NotALedger: as `bring_up`.
+    """
+    with database.reading() as connection:
+        found = _found(connection, database.shown, create=False)
+    assert found is not None  # noqa: S101  (without `create`, no ledger raises)
+    return found
+
+
 def _found(connection: Connection, shown: str, *, create: bool) -> str | None:
     """The revision of the tables that are there; None where there are none and they may be made."""
     names = set(inspect(connection).get_table_names())

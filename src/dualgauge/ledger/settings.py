@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from dualgauge.ledger.errors import BadLedgerUrl
+from dualgauge.ledger.errors import UNREADABLE, BadLedgerUrl
+from dualgauge.project.environment import expand
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,22 +20,28 @@ class LedgerSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str = "sqlite:///.dualgauge/ledger.db"
+    url: str = Field(
+        "sqlite:///.dualgauge/ledger.db",
+        description="the ledger: SQLite or PostgreSQL, as SQLAlchemy writes it; `${NAME}` is an environment variable",
+    )
 
 
 def resolve_url(url: str, root: Path) -> str:
     """
     Write a relative SQLite path as an absolute one below `root`; every other URL stays as it is.
 
-    The result still holds its password: it is for opening, not for showing.
+    `${NAME}` becomes the value of the environment variable. The result holds its password: it is for opening, not for
+    showing.
 
     Raises:
         BadLedgerUrl: this is no database URL.
+        NoVariable: it names an environment variable that is not set.
     """
+    url = expand(url, "tool.dualgauge.ledger.url")
     try:
         parsed = make_url(url)
-    except ArgumentError as fault:
-        raise BadLedgerUrl("it cannot be read as one") from fault
+    except (ArgumentError, ValueError):
+        raise BadLedgerUrl(UNREADABLE) from None
     path = parsed.database
     if parsed.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
         return url

@@ -63,6 +63,6 @@ LOG_COMMIT: Final = Table(
 
 VERSION_TABLE: Final = "dualgauge_version"
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """Every revision of these tables, oldest first. Stated here so that opening a ledger needs no alembic; a test
 holds it equal to the files."""

@@ -41,10 +41,15 @@ class EvidenceKind(StrEnum):
 
 
 class RunState(StrEnum):
-    """A run that was killed stays `running`; only `finished` evidence can open a gate."""
+    """
+    A run that was killed stays `running`; only `finished` evidence, whose seal is in the journal, can open a gate.
+
+    `unsealed` runs were finished by a dualgauge that did not seal them: they are kept to be read, and open no gate.
+    """
 
     RUNNING = "running"
     FINISHED = "finished"
+    UNSEALED = "unsealed"
 
 
 @dataclass(frozen=True, slots=True)

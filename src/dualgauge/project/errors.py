@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualgauge.errors import UsageError
+from dualgauge.errors import DualgaugeError, UsageError
 from dualgauge.model import NextStep
 
 if TYPE_CHECKING:
@@ -40,6 +40,24 @@ class BrokenToml(UsageError):
         super().__init__(f"{file} is not valid TOML: {reason}; mend that line and run the command again")
 
 
+class Unreadable(DualgaugeError):
+    """A file of the project that is there and cannot be read."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(f"{file} cannot be read: {reason}; see that you may read it, and run the command again")
+
+
+class NotATable(UsageError):
+    """`dualgauge = ...` stands where the table should be."""
+
+    def __init__(self, file: Path, given: object) -> None:
+        self.file, self.given = file, given
+        super().__init__(
+            f"{file}: tool.dualgauge is {given!r}, and should be a table; begin it with a line [tool.dualgauge]"
+        )
+
+
 class BadSettings(UsageError):
     """One or more settings are wrong; all of them are told at once."""
 
@@ -49,9 +67,31 @@ class BadSettings(UsageError):
         super().__init__(f"{file}: {lines}. Mend the settings under [tool.dualgauge] and run the command again")
 
 
+class NoVariable(UsageError):
+    """A setting names an environment variable that is not set."""
+
+    def __init__(self, key: str, name: str) -> None:
+        self.key, self.name = key, name
+        super().__init__(
+            f"{key} names the environment variable {name}, which is not set; set it where the command runs, as in "
+            f"`export {name}=...`, and run the command again"
+        )
+
+
 class BadContent(UsageError):
     """A Python content file cannot be loaded."""
 
     def __init__(self, file: Path, reason: str) -> None:
         self.file, self.reason = file, reason
         super().__init__(f"{file} cannot be loaded: {reason}; mend the file and run the command again")
+
+
+class CannotEdit(UsageError):
+    """The settings file cannot be added to by a command."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(
+            f"{file} {reason}; nothing was written: run the command without --write and put what it prints into the "
+            "file by hand"
+        )

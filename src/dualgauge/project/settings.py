@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dualgauge.model import listed, nearest
 from dualgauge.project.errors import BadSettings
@@ -34,11 +34,11 @@ class Section(BaseModel):
 class Paths(Section):
     """`[tool.dualgauge.paths]`: where content and evidence lie, relative to the project."""
 
-    migrations: str = "migrations"
-    views_v1: str = "views_v1"
-    views_v2: str = "views_v2"
-    comparators: str = "comparators"
-    reports: str = "reports"
+    migrations: str = Field("migrations", description="the Alembic environment and its revisions")
+    views_v1: str = Field("views_v1", description="v1's view files")
+    views_v2: str = Field("views_v2", description="v2's view files")
+    comparators: str = Field("comparators", description="Python files with comparators")
+    reports: str = Field("reports", description="one folder for each run, written by the tool")
 
 
 def validate(model: type[Model], raw: Mapping[str, Any], file: Path) -> Model:

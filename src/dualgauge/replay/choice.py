@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from dualgauge.views.plan import Plan
 
 
+def apart(plans: Sequence[Plan]) -> tuple[list[Plan], tuple[str, ...]]:
+    """The plans that are built, and the labels of the adopted ones, which are not."""
+    return [one for one in plans if not one.view.adopted], tuple(one.view.label for one in plans if one.view.adopted)
+
+
 def choose(plans: Sequence[Plan], names: Sequence[str], side: Side | None) -> list[Plan]:
     """
     The plans of a call: all of a side or of both, or those named, as `orders` (each side's) or `v2.orders`.

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from dualgauge.cutover.values import GateResult
     from dualgauge.ledger.values import EvidenceRun, MigrationState
     from dualgauge.model import Position, Side
     from dualgauge.stores.control import Checkpoint
@@ -22,11 +23,17 @@ class ViewReadiness(StrEnum):
     STALE = "stale"
     LAGGING = "lagging"
     READY = "ready"
+    ADOPTED = "adopted"
 
 
 @dataclass(frozen=True, slots=True)
 class ViewStatus:
-    """One view of one side. `behind` counts events between its position and the head."""
+    """
+    One view of one side. `behind` counts events between its position and the head.
+
+    `adopted` is the table of the user's own that is the view: it has no build, its position is None where it cannot
+    tell, and it may be ahead of the log, which is a negative `behind`.
+    """
 
     side: Side
     view: str
@@ -34,18 +41,23 @@ class ViewStatus:
     build: int | None
     position: Position | None
     behind: int | None
+    adopted: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """Its fields."""
         return {
             "side": self.side.value, "view": self.view, "readiness": self.readiness.value,
-            "build": self.build, "position": self.position, "behind": self.behind,
+            "build": self.build, "position": self.position, "behind": self.behind, "adopted": self.adopted,
         }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole of it. `last_diffs` holds the newest finished run of each comparator."""
+    """
+    The whole of it. `last_diffs` holds the newest finished run of each comparator.
+
+    `gates` are what a larger share would be asked; None where the project's files do not let them be asked.
+    """
 
     migration: str
     state: MigrationState
@@ -53,6 +65,7 @@ class Status:
     views: tuple[ViewStatus, ...]
     last_diffs: tuple[EvidenceRun, ...]
     unread: tuple[str, ...]
+    gates: tuple[GateResult, ...] | None = None
 
     def to_json(self) -> dict[str, object]:
         """What `--format json` gives."""
@@ -68,14 +81,39 @@ class Status:
                 for one in self.last_diffs
             ],
             "views_without_a_file": list(self.unread),
+            "gates": None if self.gates is None else [one.to_json() for one in self.gates],
         }
+
+
+def gather(
+    name: str,
+    state: MigrationState,
+    head: Position,
+    views: Sequence[ViewDefinition],
+    served: Mapping[Side, Mapping[str, Checkpoint]],
+    diffs: Sequence[EvidenceRun],
+    gates: tuple[GateResult, ...] | None,
+) -> Status:
+    """Put it together from what log, stores and ledger hold; `diffs` come newest first."""
+    known = {(one.side, one.name) for one in views}
+    return Status(
+        migration=name,
+        state=state,
+        head=head,
+        views=tuple(view_status(one, served[one.side].get(one.name), head) for one in views),
+        last_diffs=newest(diffs),
+        unread=tuple(f"{side.value}.{name}" for side in served for name in served[side] if (side, name) not in known),
+        gates=gates,
+    )
 
 
 def view_status(view: ViewDefinition, served: Checkpoint | None, head: Position) -> ViewStatus:
     """Compare a view's file with the build that readers get."""
     if served is None:
         return ViewStatus(view.side, view.name, ViewReadiness.UNBUILT, None, None, None)
-    behind = head - served.position
+    behind = None if served.position is None else head - served.position
+    if view.adopted:
+        return ViewStatus(view.side, view.name, ViewReadiness.ADOPTED, None, served.position, behind, view.adopted)
     if served.definition_hash != view.hash:
         readiness = ViewReadiness.STALE
     else:

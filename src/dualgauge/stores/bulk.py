@@ -111,6 +111,9 @@ class SqliteSnapshot:
         """The build of each view that readers get."""
         return dict(self._served)
 
+    def adopted(self, view: str) -> None:
+        """No view of this store is a table of the user's own."""
+
     def batches(self, view: str, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
         """Rows of the served build in lists of at most `size`, as stored."""
         table = builds.build_name(view, self._served[view].build)

@@ -28,16 +28,29 @@ REPLAY = "_dualgauge_replay"
 LAST_BUILD = "_dualgauge_last_build"
 
 
+ADOPTED = 0
+"""The build number of a table of the user's own, which nobody built; builds are numbered from 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state of one build. `position` 0: still being loaded. `text` is what the build was made from."""
+    """
+    The state of one build, or of an adopted table.
+
+    `position` 0: still being loaded; None: an adopted table that cannot tell. `text` is what the build was made from.
+    """
 
     view: str
     build: int
-    position: Position
+    position: Position | None
     epoch: int
     definition_hash: str
     text: str
+
+    @property
+    def adopted(self) -> bool:
+        """Whether this is a table of the user's own."""
+        return self.build == ADOPTED
 
 
 @dataclass(frozen=True, slots=True)

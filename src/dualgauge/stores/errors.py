@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dualgauge.errors import ConflictError, DataError, DualgaugeError, UsageError
-from dualgauge.model import NextStep, listed
+from dualgauge.model import NextStep, listed, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from dualgauge.stores.adoption import Adoption
+
+
+class BadStoreUrl(UsageError):
+    """A setting that, with its environment variables, is no URL that can be used."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        self.key, self.reason = key, reason
+        super().__init__(f"{key}: {reason}; mend the setting or the variable that it names")
 
 
 class NoStoreType(UsageError):
@@ -143,3 +153,89 @@ class BadKey(UsageError):
     def __init__(self, view: str, columns: Sequence[str], reason: str) -> None:
         self.view, self.columns, self.reason = view, tuple(columns), reason
         super().__init__(f"view {view}: {reason}; its key is {listed(columns)}, so give {len(columns)} in that order")
+
+
+class BadTablesUrl(UsageError):
+    """A URL that names no database that can be opened; `url` is as it may be shown."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(
+            f"the database {url} cannot be opened: {reason}; "
+            "write it as sqlite:///shop.db or postgresql://user@host/database"
+        )
+
+
+class NoTablesFile(UsageError):
+    """A SQLite database that is not there: it is only read, so it is never made."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path} cannot be read as a SQLite database: {reason}; correct its path")
+
+
+class TablesUnreachable(DualgaugeError):
+    """Somebody else's database does not answer, or is none; `url` is as it may be shown."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(
+            f"{url} cannot be read: {reason}; see that it is the right one, that it runs, and that you may read it"
+        )
+
+
+class TablesRefused(UsageError):
+    """A statement that somebody else's database refuses: it is wrong, or it would write."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(f"{url} refuses the query: {reason}; it is only read: give one SELECT that it can answer")
+
+
+class NoTable(UsageError):
+    """A name that no table or view of the database has."""
+
+    def __init__(self, url: str, table: str, known: Sequence[str]) -> None:
+        self.url, self.table = url, table
+        have = f"it has {listed(known)}" if known else "it has no tables"
+        super().__init__(f"{url} has no table {table!r}{nearest(table, known)}; {have}; name one of its tables")
+
+
+class NoTableColumn(UsageError):
+    """A name that no column of the table has."""
+
+    def __init__(self, table: str, column: str, known: Iterable[str]) -> None:
+        names = list(known)
+        self.table, self.column = table, column
+        super().__init__(
+            f"table {table} has no column {column!r}{nearest(column, names)}; it has {listed(names)}; name one of them"
+        )
+
+
+class AdoptedTableMissing(UsageError):
+    """A view file adopts a table that its database does not have."""
+
+    def __init__(self, adoption: Adoption, fault: NoTable) -> None:
+        self.table = adoption.table
+        super().__init__(
+            f"{adoption.file}: {fault}, or name the database in [tool.dualgauge.store] adopt_url",
+        )
+
+
+class BadPosition(UsageError):
+    """The position query of an adopted view does not give a position."""
+
+    def __init__(self, adoption: Adoption, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"{adoption.file}: `-- position_query:` {reason}; write a SELECT that gives the number of the last event "
+            "that the table has in it, or remove the line: the position is then unknown"
+        )
+
+
+class UnreadableValue(DataError):
+    """A value that the database itself cannot hand out as what it says it is."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(f"{url} holds a value that cannot be read: {reason}; correct that row in its application")

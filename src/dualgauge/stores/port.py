@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dualgauge.model import Position, Side
+    from dualgauge.stores.adopting import AdoptedRows
     from dualgauge.stores.control import Checkpoint
     from dualgauge.stores.migrations import Revision
     from dualgauge.stores.shapes import Shape
@@ -60,6 +61,9 @@ class Snapshot(Protocol):
 
     def batches(self, view: str, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
         """Rows of the served build (public and hidden columns alike), as stored."""
+
+    def adopted(self, view: str) -> AdoptedRows | None:
+        """The table of the user's own behind a view; None where readers get a build."""
 
 
 class PointReader(Protocol):

@@ -102,5 +102,5 @@ class SqliteStore:
 
 def open_store(settings: StoreSettings, root: Path) -> SqliteStore:
     """The store of a project: paths in its url are relative to the root."""
-    files = {side: root / settings.url.removeprefix("sqlite:///").replace("{side}", side.value) for side in Side}
+    files = {side: root / settings.opened_url(side).removeprefix("sqlite:///") for side in Side}
     return SqliteStore(Databases(v1=files[Side.V1], v2=files[Side.V2]))

@@ -1,12 +1,11 @@
 """
 A view's definition: its file, checked against the log's columns, with the hash that evidence is bound to.
 
-Definition hash, scheme 1: SHA-256 of the JSON list [scheme, header, output types, tokens of the text].
+A v1 may be adopted: a table of the user's own, whose columns come from its database.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,11 +14,13 @@ import sqlglot
 from sqlglot import expressions as exp
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.model import Side, quote, sha256
+from dualgauge.model import Side, quote
 from dualgauge.views.errors import (
+    AdoptsOnV2,
     BadColumn,
     BadName,
     BadSelect,
+    NoColumn,
     NoKey,
     NotDeterministic,
     NotSql,
@@ -27,16 +28,18 @@ from dualgauge.views.errors import (
     UnknownColumn,
     ViewError,
 )
-from dualgauge.views.header import Header, parse
+from dualgauge.views.header import Header, adoption, definition_hash, parse
 from dualgauge.views.lexer import bare, plain, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.stores.adoption import Adoption
 
-SCHEME = 1
+    Declared = Callable[[Adoption], Mapping[str, str]]
+    """Gives the columns of an adopted table, with the DuckDB types that it declares."""
 
 EVENTS = "events"
 """Name of the relation that a view reads."""
@@ -57,7 +60,11 @@ _SERIES = {"range", "generate_series"}
 
 @dataclass(frozen=True, slots=True)
 class ViewDefinition:
-    """One view of one side. `columns` are its public columns with their DuckDB types, in order."""
+    """
+    One view of one side. `columns` are its public columns with their DuckDB types, in order.
+
+    Those of an adopted view are its table's, with the types that are declared; SQLite may hold other values too.
+    """
 
     name: str
     side: Side
@@ -73,12 +80,23 @@ class ViewDefinition:
         return self.header.key
 
     @property
+    def adopted(self) -> str | None:
+        """The table of the user's own that is this view; None where the view is built from the log."""
+        return self.header.adopt or None
+
+    @property
     def label(self) -> str:
         """What messages call it: `v2.orders`."""
         return f"{self.side.value}.{self.name}"
 
 
-def read_folder(engine: Engine, folder: Path, side: Side, event_columns: Mapping[str, str]) -> list[ViewDefinition]:
+def read_folder(
+    engine: Engine,
+    folder: Path,
+    side: Side,
+    event_columns: Mapping[str, str],
+    declared: Declared | None = None,
+) -> list[ViewDefinition]:
     """
     Every view of a side, by name.
 
@@ -87,19 +105,23 @@ def read_folder(engine: Engine, folder: Path, side: Side, event_columns: Mapping
         folder: the side's folder; none is no view.
         side: whose it is.
         event_columns: columns of `events` with their DuckDB types.
+        declared: asks the database for the columns of an adopted table; called only where there is one.
 
     Raises:
         ViewError: a file cannot be used.
+        NoTable, TablesUnreachable: an adopted table cannot be looked at.
     """
     if not folder.is_dir():
         return []
     for file in sorted(folder.glob("*.py")):
         raise NotSql(file)
-    return [define(engine, file, side, event_columns) for file in sorted(folder.glob("*.sql"))]
+    return [define(engine, file, side, event_columns, declared) for file in sorted(folder.glob("*.sql"))]
 
 
-def define(engine: Engine, file: Path, side: Side, event_columns: Mapping[str, str]) -> ViewDefinition:
-    """Read and check one view file. Raises ViewError."""
+def define(
+    engine: Engine, file: Path, side: Side, event_columns: Mapping[str, str], declared: Declared | None = None
+) -> ViewDefinition:
+    """Read and check one view file. Raises as `read_folder`."""
     name = file.stem
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise BadName(file)
@@ -110,7 +132,28 @@ def define(engine: Engine, file: Path, side: Side, event_columns: Mapping[str, s
         raise ViewError(
             file, f"it is not UTF-8 text ({fault.reason} at byte {fault.start}); save it as UTF-8"
         ) from fault
+    except OSError as fault:
+        # A folder of that name, a link to nowhere, a file of somebody else.
+        raise ViewError(
+            file, f"it cannot be read ({fault.strerror or fault}); put a file there that can, or remove it"
+        ) from fault
+    if (header := parse(text, file)).adopt:
+        return _adopting(header, text, side, file, declared)
     return from_text(engine, text, name, side, file, event_columns)
+
+
+def _adopting(header: Header, text: str, side: Side, file: Path, declared: Declared | None) -> ViewDefinition:
+    if side is not Side.V1:
+        raise AdoptsOnV2(file, header.adopt)
+    found = adoption(header, text, file)
+    columns = dict(declared(found)) if declared else {}
+    for column in header.key:
+        if column not in columns:
+            raise NoColumn(file, header.adopt, column, list(columns))
+    _apart(columns, file, "drop or rename one, or adopt a database view without it")
+    return ViewDefinition(
+        name=file.stem, side=side, file=file, text=text, header=header, columns=columns, hash=found.hash_of(columns)
+    )
 
 
 def from_text(  # noqa: PLR0917  (called with all of them, in this order)
@@ -132,8 +175,7 @@ def from_text(  # noqa: PLR0917  (called with all of them, in this order)
         )
     _check_header(engine, header, columns, file, event_columns)
     _check_columns(columns, file)
-    content = [SCHEME, header.canonical(), [[column, kind] for column, kind in columns.items()], words]
-    digest = sha256(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+    digest = definition_hash(header, columns, words)
     return ViewDefinition(name=name, side=side, file=file, text=text, header=header, columns=columns, hash=digest)
 
 
@@ -172,16 +214,20 @@ def output_columns(engine: Engine, text: str, file: Path, event_columns: Mapping
     try:
         found = engine.rows(f"DESCRIBE {bare(text)}")
     except EngineError as fault:
-        raise BadSelect(file, fault.reason.splitlines()[0], list(event_columns)) from fault
-    columns: dict[str, str] = {}
+        raise BadSelect(file, _told(fault, event_columns), list(event_columns), fault.line) from fault
+    _apart([column for column, *_ in found], file, "give each column a name of its own with AS")
+    return {column: kind for column, kind, *_ in found}
+
+
+def _apart(columns: Iterable[str], file: Path, advice: str) -> None:
+    """Refuse columns that DuckDB could not tell apart."""
     spelled: dict[str, str] = {}
-    for column, kind, *_ in found:
+    for column in columns:
         if column.casefold() in spelled:
             other = spelled[column.casefold()]
             same = "is given twice" if other == column else f"differs from {other!r} only in case"
-            raise BadColumn(file, column, f"{same}; give each column a name of its own with AS")
-        spelled[column.casefold()], columns[column] = column, kind
-    return columns
+            raise BadColumn(file, column, f"{same}; {advice}")
+        spelled[column.casefold()] = column
 
 
 def _affected_by_binds(engine: Engine, header: Header, file: Path, event_columns: Mapping[str, str]) -> None:
@@ -190,7 +236,12 @@ def _affected_by_binds(engine: Engine, header: Header, file: Path, event_columns
     try:
         engine.columns(f"SELECT {', '.join(f'({expression})' for expression in header.affected_by)} FROM {EVENTS}")
     except EngineError as fault:
-        raise BadSelect(file, f"`-- affected_by:` {fault.reason.splitlines()[0]}", list(event_columns)) from fault
+        raise BadSelect(file, f"`-- affected_by:` {_told(fault, event_columns)}", list(event_columns)) from fault
+
+
+def _told(fault: EngineError, event_columns: Mapping[str, str]) -> str:
+    """DuckDB's first line, with the nearest of the events' columns where it misses one."""
+    return f"{fault.reason.splitlines()[0].rstrip('!')}{fault.unknown_column(event_columns)}"
 
 
 def _one_select(text: str, file: Path) -> exp.Expr | None:

@@ -55,12 +55,41 @@ class UnknownColumn(ViewError):
         )
 
 
-class BadSelect(ViewError):
-    """The SELECT does not parse or names what does not exist."""
+class NoColumn(ViewError):
+    """The key of an adopted view names a column that its table does not have."""
 
-    def __init__(self, file: Path, reason: str, columns: Sequence[str]) -> None:
-        self.reason, self.columns = reason, tuple(columns)
-        super().__init__(file, f"{reason}; a view reads the relation `events`, whose columns are {listed(columns, 40)}")
+    def __init__(self, file: Path, table: str, column: str, columns: Sequence[str]) -> None:
+        self.table, self.column, self.columns = table, column, tuple(columns)
+        super().__init__(
+            file,
+            f"`-- key:` names {column!r}, which the table {table!r} does not have{nearest(column, columns)}; "
+            f"its columns are {listed(columns, 20)}",
+        )
+
+
+class AdoptsOnV2(ViewError):
+    """A table is adopted as v2."""
+
+    def __init__(self, file: Path, table: str) -> None:
+        self.table = table
+        super().__init__(
+            file,
+            f"it adopts the table {table!r}, and only v1 may be adopted: v2 is built from the log; write the SELECT "
+            "that gives v2's rows, and put `-- adopt:` into the file of the same name in v1's folder",
+        )
+
+
+class BadSelect(ViewError):
+    """The SELECT does not parse or names what does not exist; `line` is 0 where nothing says which."""
+
+    def __init__(self, file: Path, reason: str, columns: Sequence[str], line: int = 0) -> None:
+        self.reason, self.columns, self.line = reason, tuple(columns), line
+        place = f"line {line}: " if line else ""
+        super().__init__(
+            file,
+            f"{place}{reason}; mend the file: a view reads the relation `events`, whose columns are "
+            f"{listed(columns, 40)}",
+        )
 
 
 class NotDeterministic(ViewError):

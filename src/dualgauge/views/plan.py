@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 POSITION = "_position"
 """The hidden column of every row: the last event that changed it, or an upper bound."""
 
+ADOPTED = "adopted"
+"""The strategy of a table of the user's own: nothing is built."""
+
 _ROUNDED = (exp.Sum, exp.Avg)
 _FLOATS = {"DOUBLE", "FLOAT"}
 
@@ -45,9 +48,9 @@ class Plan:
     """
     What is known of a view before it is built.
 
-    `strategy` is `replay` for every view: each build is a full replay to the new head. `position_sql` gives
-    `_position` exactly, or is None where only the head bounds it. `tracing` is None where the plan cannot tell
-    which events touch a key.
+    `strategy` is `replay` for every view that is built: each build is a full replay to the new head; `adopted` for
+    one that is not. `position_sql` gives `_position` exactly, or is None where only the head bounds it. `tracing` is
+    None where the plan cannot tell which events touch a key.
     """
 
     view: ViewDefinition
@@ -66,6 +69,15 @@ class Plan:
 
 def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str]) -> Plan:
     """Derive a view's plan. The engine must know an (empty) `events`, as `define` leaves it."""
+    if view.adopted:
+        return Plan(
+            view=view,
+            strategy=ADOPTED,
+            why=f"code of your own keeps the table {view.adopted}, which is only read",
+            position_sql=None,
+            tracing=None,
+            warnings=(),
+        )
     whole = sqlglot.parse_one(plain(view.text), dialect="duckdb")
     tree = whole if isinstance(whole, exp.Select) else None
     main = _main_events(tree) if tree is not None else None

@@ -1,0 +1,157 @@
+"""
+Checks: rules that a side must keep by itself, whatever the other answers. Great Expectations judges them.
+
+A `Check` is a light value: content files need not import great_expectations, which takes seconds. It is resolved
+when the checks are run (`comparison/gx.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from dualgauge.comparison.errors import BadComparator, NotRead, UnclearView
+from dualgauge.comparison.values import safe
+from dualgauge.model import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+On = Literal["v1", "v2", "both"]
+"""Which sides a check is asked of."""
+
+BOTH: Final = "both"
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Check:
+    """
+    One expectation, asked of a view of one side or of both.
+
+    Args:
+        expectation: its name, as Great Expectations has it (`expect_column_values_to_not_be_null`), or an Expectation
+            or ExpectationSuite object.
+        on: `v1`, `v2` or `both`.
+        view: which view of those sides, where the comparator's query reads several; by default the one that is named
+            like the comparator, else the only one.
+        arguments: the expectation's own, such as `column` and `mostly`. None beside an object, which has them.
+
+    Raises:
+        BadComparator: a field is empty or of another type.
+    """
+
+    expectation: Any
+    on: On
+    view: str | None
+    arguments: Mapping[str, Any] = field(hash=False)
+
+    def __init__(self, expectation: object, /, *, on: On = BOTH, view: str | None = None, **arguments: object) -> None:
+        if isinstance(expectation, str):
+            if not expectation.strip():
+                raise BadComparator("Check", "needs the name of an expectation; it is empty")
+        elif not is_foreign(expectation):
+            raise BadComparator(
+                "Check", f"needs the name of an expectation, or an Expectation object; got {expectation!r}"
+            )
+        elif arguments:
+            raise BadComparator("Check", f"takes no {next(iter(arguments))!r} beside an object; give it to the object")
+        given: object = on
+        if given not in (BOTH, *Side):
+            raise BadComparator("Check: on", f"must be 'v1', 'v2' or 'both', got {on!r}")
+        named: object = view
+        if named is not None and (not isinstance(named, str) or not named.strip()):
+            raise BadComparator("Check: view", f"must be the name of a view, got {view!r}")
+        object.__setattr__(self, "expectation", expectation)
+        object.__setattr__(self, "on", str(on))
+        object.__setattr__(self, "view", view)
+        object.__setattr__(self, "arguments", MappingProxyType(dict(arguments)))
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides that it is asked of."""
+        return tuple(Side) if self.on == BOTH else (Side(self.on),)
+
+    @property
+    def name(self) -> str:
+        """The expectation's name."""
+        return self.expectation if isinstance(self.expectation, str) else str(self.expectation.expectation_type)
+
+    @property
+    def written(self) -> dict[str, object]:
+        """The expectation's arguments as they were written, as JSON holds them."""
+        plain = isinstance(self.expectation, str)
+        given = self.arguments if plain else self.expectation.configuration.kwargs
+        return {name: safe(_ordered(value)) for name, value in given.items() if name != "batch_id"}
+
+    def as_json(self) -> dict[str, object]:
+        """Give what the hash of a comparator's checks is taken from."""
+        return {"expectation": self.name, "arguments": self.written, "on": self.on, "view": self.view}
+
+
+def _ordered(value: object) -> object:
+    """A set as a list that is the same in every process."""
+    return sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+
+
+def is_foreign(given: object) -> bool:
+    """Whether a value is an Expectation or an ExpectationSuite; great_expectations is not imported for it."""
+    names = {one.__name__ for one in type(given).__mro__ if one.__module__.partition(".")[0] == "great_expectations"}
+    return bool(names & {"Expectation", "ExpectationSuite"})
+
+
+def taken(given: object) -> tuple[object, ...]:
+    """
+    A comparator's `checks` as it keeps them.
+
+    Raises:
+        BadComparator: something in it is no check.
+    """
+    if isinstance(given, str | Check) or not isinstance(given, Sequence):
+        raise BadComparator("Comparator: checks", f"must be a list of Check(...), got {given!r}")
+    for at, one in enumerate(given):
+        if not isinstance(one, Check) and not is_foreign(one):
+            raise BadComparator(
+                f"Comparator: checks[{at}]",
+                f"must be Check(...), or an Expectation or ExpectationSuite of Great Expectations, got {one!r}",
+            )
+    return tuple(given)
+
+
+def single(checks: Sequence[object]) -> Iterator[Check]:
+    """The checks one by one, suites taken apart."""
+    for one in checks:
+        check = one if isinstance(one, Check) else Check(one)
+        inside = getattr(check.expectation, "expectations", None)
+        if inside is None:
+            yield check
+        else:
+            yield from (Check(expectation, on=check.on, view=check.view) for expectation in inside)
+
+
+def placed(comparator: str, check: Check, views: Mapping[Side, Sequence[str]]) -> Iterator[tuple[Side, str]]:
+    """
+    The views that a check is asked of.
+
+    Args:
+        comparator: name of the comparator that has it.
+        check: the check.
+        views: those that the comparator's queries read, by side.
+
+    Raises:
+        NotRead: it names a view that the comparator does not read on a side.
+        UnclearView: it names none, and the query of a side reads several, none named like the comparator.
+    """
+    for side in check.sides:
+        names = views[side]
+        if check.view is not None:
+            if check.view not in names:
+                raise NotRead(comparator, check.name, side, check.view, views)
+            yield side, check.view
+        elif comparator in names:
+            yield side, comparator
+        elif len(names) == 1:
+            yield side, names[0]
+        else:
+            raise UnclearView(comparator, check.name, side, names)

@@ -1,0 +1,214 @@
+"""
+Whether one finished run still counts: that it is of what is there now, is what was sealed, and is fresh.
+
+Everything here is a function of values. The journal's order says which of two runs is newer: a clock may be wrong,
+and the row of a newer run may have been removed by hand, but its seal is still in the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.ledger.seal import Evidence, Sealed
+from dualgauge.ledger.values import EvidenceKind, evidence_key
+from dualgauge.model import Position, Side, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dualgauge.cutover.values import Readiness
+    from dualgauge.ledger.values import EvidenceRun
+
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""How far in the future a run may have finished: the clocks of two machines are never quite alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How fresh evidence must be; `shown` is the age as the settings write it."""
+
+    max_age: timedelta = timedelta(hours=24)
+    max_events_behind: int = 0
+    shown: str = "24h"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    Evidence that a gate asks for: of a comparator, bound to exactly this.
+
+    `bound` is None where nothing can be bound to, because of `missing`. `ends` are the last days of the comparator's
+    expected differences, with their reasons.
+    """
+
+    kind: EvidenceKind
+    name: str
+    bound: Mapping[str, object] | None = field(hash=False)
+    missing: str = ""
+    ends: tuple[tuple[date, str], ...] = ()
+
+    @property
+    def key(self) -> str | None:
+        """The evidence key of a run that would count; None where there can be none."""
+        return None if self.bound is None else evidence_key(self.bound)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewNow:
+    """A view's file, and the build that readers get; None where there is none."""
+
+    side: Side
+    name: str
+    file_hash: str
+    build: int | None = None
+    built_hash: str | None = None
+    position: Position | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name with its side: `v2.orders`."""
+        return f"{self.side.value}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """All that a decision on a move forward is made from, as it was found `at` a time."""
+
+    at: datetime
+    head: Position
+    readiness: Readiness
+    views: tuple[ViewNow, ...]
+    wanted: tuple[Wanted, ...]
+    evidence: Evidence = field(default_factory=Evidence)
+
+
+def newest(present: Present, wanted: Wanted) -> Sealed | None:
+    """The run that decides a gate: the last that was sealed with the wanted key, whatever its verdict."""
+    return max((one for one in _of(present, wanted) if one.entry.evidence_key == wanted.key), key=_order, default=None)
+
+
+def latest(present: Present, wanted: Wanted) -> Sealed | None:
+    """The last run of the wanted kind and comparator, whatever it is bound to."""
+    return max(_of(present, wanted), key=_order, default=None)
+
+
+def why_not(present: Present, wanted: Wanted | None, one: Sealed, limits: Limits) -> str:
+    """Say in a phrase why a gate does not go by this run; empty where it does, with a pass as with a fail."""
+    if one.broken:
+        return "gone from the ledger" if "is gone" in one.broken else "not what was sealed"
+    if wanted is None:
+        return f"no comparator {one.entry.name} asks for it"
+    if one.run is None or wanted.bound is None:
+        return wanted.missing
+    if one.entry.evidence_key != wanted.key:
+        return ", ".join(short for short, _ in differences(one.run.bound, wanted.bound)) or "of something else"
+    deciding = newest(present, wanted)
+    if deciding is not None and deciding.seq != one.seq:
+        return "a newer run decides"
+    return next((short for short, _ in staleness(present, wanted, one.run, limits)), "")
+
+
+def staleness(present: Present, wanted: Wanted, run: EvidenceRun, limits: Limits) -> Iterator[tuple[str, str]]:
+    """What makes a run of exactly what is there too old, each in short and as a phrase; nothing where it is fresh."""
+    age = age_of(present, run)
+    if age < -CLOCKS_DIFFER:
+        yield "from the future", f"run {run.run_id} finished {lasting(-age)} from now: one of two clocks is wrong"
+    for until, reason in wanted.ends:
+        if run.started_at.date() <= until < present.at.date():
+            short = f"an expected difference ended on {until}"
+            yield short, f"the expected difference {reason!r} ended on {until}, and run {run.run_id} is from before"
+    if age > limits.max_age:
+        yield (
+            f"older than {limits.shown}",
+            f"run {run.run_id} finished {lasting(age)} ago, and may be {limits.shown} old",
+        )
+    behind = behind_of(present, run)
+    if behind is None:
+        yield "of no position", f"run {run.run_id} does not say which position of the log it is of"
+    elif behind > limits.max_events_behind:
+        short = f"{plural(behind, 'event')} behind"
+        yield short, f"{plural(behind, 'event')} came after position {run.position:,}, which run {run.run_id} is of"
+    elif behind < 0:
+        yield (
+            "ahead of the log",
+            f"run {run.run_id} is of position {run.position:,}, and the log ends at {present.head:,}",
+        )
+
+
+def differences(then: Mapping[str, object], now: Mapping[str, object]) -> list[tuple[str, str]]:
+    """What two bounds differ in, each in short and as a phrase; views first."""
+    found: list[tuple[str, str]] = []
+    for side in Side:
+        was, present = _views(then, side), _views(now, side)
+        for name in sorted(was.keys() | present.keys()):
+            label = f"{side.value}.{name}"
+            if name not in was:
+                found.append((f"without {label}", f"the evidence does not cover {label}"))
+            elif name not in present:
+                found.append((f"with {label}", f"the evidence is of {label} too, which is no longer compared"))
+            elif was[name] != present[name]:
+                found.append(_changed(label, was[name], present[name]))
+    others = sorted((then.keys() | now.keys()) - {side.value for side in Side})
+    edited = [key for key in others if then.get(key) != now.get(key)]
+    return found + [_OTHERS.get(key, (f"another {key}", f"its {key} was another")) for key in edited]
+
+
+def age_of(present: Present, run: EvidenceRun) -> timedelta:
+    """How long ago a finished run finished."""
+    return present.at - (run.finished_at or run.started_at)
+
+
+def behind_of(present: Present, run: EvidenceRun) -> int | None:
+    """How many events came after a run's position; None where it has none."""
+    return None if run.position is None else present.head - run.position
+
+
+def lasting(span: timedelta) -> str:
+    """Write a duration of zero or more in its largest whole units: `3 minutes`, `25 h`, `4 d 2 h`."""
+    minutes = int(span.total_seconds() // 60)
+    if minutes < 60:  # noqa: PLR2004  (minutes of an hour)
+        return plural(minutes, "minute")
+    hours, left = divmod(minutes, 60)
+    if hours < 48:  # noqa: PLR2004  (hours are read more easily than days and hours)
+        return f"{hours} h {left} min" if left else f"{hours} h"
+    days, left = divmod(hours, 24)
+    return f"{days} d {left} h" if left else f"{days} d"
+
+
+_OTHERS: Final = {
+    "comparator_hash": ("another comparator", "the comparator was edited since the evidence was made"),
+    "checks_hash": ("other checks", "the comparator's checks were edited since the evidence was made"),
+    "configuration_hash": (
+        "another configuration",
+        "the settings in [tool.dualgauge] were edited since the evidence was made",
+    ),
+}
+
+
+def _of(present: Present, wanted: Wanted) -> list[Sealed]:
+    mine = (wanted.kind, wanted.name)
+    return [one for one in present.evidence.sealed if (one.entry.kind, one.entry.name) == mine]
+
+
+def _order(one: Sealed) -> int:
+    return one.seq
+
+
+def _views(bound: Mapping[str, object], side: Side) -> Mapping[str, object]:
+    found = bound.get(side.value)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _changed(label: str, was: object, now: object) -> tuple[str, str]:
+    if not isinstance(was, Mapping) or not isinstance(now, Mapping):
+        return f"another {label}", f"{label} is not what it was when the evidence was made"
+    if was.get("definition_hash") != now.get("definition_hash"):
+        built = f" (build {was.get('build')}, readers get build {now.get('build')})"
+        return f"another definition of {label}", f"the evidence is of another definition of {label}{built}"
+    if was.get("build") != now.get("build"):
+        long = f"the evidence is of build {was.get('build')} of {label}, readers get build {now.get('build')}"
+        return f"another build of {label}", long
+    return f"another {label}", f"{label} is not what it was when the evidence was made"

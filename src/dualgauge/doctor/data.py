@@ -1,0 +1,151 @@
+"""What the tool keeps: the log, the store, the ledger, and the room they need."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from dualgauge.doctor.machine import size
+from dualgauge.model import Side, listed, plural
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dualgauge.access import Access
+    from dualgauge.doctor.values import Notes
+
+AHEAD = timedelta(minutes=5)
+"""An event recorded this much in the future was recorded by another clock."""
+
+WAIT_SECONDS = 5.0
+"""How long a server, or another writer, may keep the examination waiting."""
+
+IMPORT = "dualgauge log import --all"
+
+
+def look_at_data(notes: Notes, access: Access, now: datetime) -> None:
+    """The log, the store's files, the ledger, and whether the builds are what the files say."""
+    with notes.checking("log", access.project.path(access.settings.log.path)):
+        _log(notes, access)
+    for side in Side:
+        with notes.checking("store"):
+            _store(notes, access, side)
+    with notes.checking("shapes", access.migrations_folder):
+        _shapes(notes, access)
+    with notes.checking("ledger"):
+        _ledger(notes, access, now)
+    with notes.checking("builds"):
+        _builds(notes, access)
+    with notes.checking("disk", access.project.root):
+        _disk(notes, access)
+
+
+def _log(notes: Notes, access: Access) -> None:
+    log = access.log()
+    if not log.exists:
+        notes.warn("log", "there is no log yet", log.path, IMPORT)
+        return
+    missing = [file.name for file in log.files() if not file.is_file()]
+    if missing:
+        notes.fail("log", f"files of the log are gone: {listed(missing, 3)}", log.path, "restore them from a backup")
+        return
+    notes.ok("log", f"head at position {log.head().last:,}, in {plural(len(log.files()), 'file')}", log.path)
+
+
+def _store(notes: Notes, access: Access, side: Side) -> None:
+    from dualgauge.stores.health import look
+
+    databases = access.builds().databases
+    file = databases.file(side)
+    found = look(databases, side)
+    if found is None:
+        notes.warn("store", f"{side.value} has no file yet", file, "dualgauge replay")
+    elif found.problems:
+        notes.fail("store", f"{side.value} is damaged: {found.problems[0]}", file,
+                   "move the file away and run `dualgauge replay`: the log has everything", exit_code=1)  # fmt: skip
+    elif found.journal_mode != "wal":
+        what = f"{side.value} keeps its journal as {found.journal_mode}, so readers wait for writers"
+        notes.warn("store", what, file, f"sqlite3 {file} 'PRAGMA journal_mode = WAL'")
+    else:
+        notes.ok("store", f"{side.value} is whole (quick check, journal {found.journal_mode})", file)
+
+
+def _shapes(notes: Notes, access: Access) -> None:
+    from dualgauge.replay.run import shape_of
+
+    with access.engine() as engine:
+        shapes = [shape_of(one) for one in access.views(engine) if not one.adopted]
+    missing = access.builds().missing(access.migrations_folder, shapes)
+    if missing:
+        mend = "dualgauge replay" if access.settings.store.migrate == "auto" else "dualgauge migrate revision"
+        notes.warn("shapes", f"the store lacks {listed([one.split()[-1] for one in missing], 4)}", access.migrations_folder, mend)
+    else:
+        notes.ok("shapes", f"the store has the shapes of {plural(len(shapes), 'view')}", access.migrations_folder)
+
+
+def _ledger(notes: Notes, access: Access, now: datetime) -> None:
+    from dualgauge.ledger.database import Database
+    from dualgauge.ledger.errors import NoLedger
+    from dualgauge.ledger.ledger import Ledger
+    from dualgauge.ledger.opening import revision
+    from dualgauge.ledger.tables import REVISIONS
+
+    database = Database(access.ledger_url, timeout=WAIT_SECONDS)
+    where = database.shown
+    try:
+        found = revision(database)
+    except NoLedger:
+        notes.warn("ledger", "there is no ledger yet", where, "dualgauge replay")
+        return
+    finally:
+        database.close()
+    if found != REVISIONS[-1]:
+        # Opening it would upgrade it, and an examination changes nothing.
+        notes.warn("ledger", f"it is at revision {found}, and this version works with {REVISIONS[-1]}", where,
+                   "dualgauge journal (the first command that opens the ledger upgrades it)")  # fmt: skip
+        return
+    with Ledger.open(access.ledger_url, create=False, timeout=WAIT_SECONDS) as ledger:
+        bad = ledger.verify_journal()
+        if bad is not None:
+            notes.fail("ledger", f"the journal was changed by hand at row {bad.seq}: {bad.problem}", where,
+                       "dualgauge journal --verify", exit_code=1)  # fmt: skip
+        else:
+            notes.ok("ledger", f"reachable, its journal of {plural(len(ledger.journal()), 'row')} verified", where)
+        newest = max((row.entry.at for row in ledger.journal()), default=None)
+        if newest is not None and newest > now + AHEAD:
+            notes.warn("clock", f"the journal's last row is from {newest:%Y-%m-%d %H:%M} UTC, which is still to come",
+                       mend="set the clock of this machine, or of the one that wrote it")  # fmt: skip
+        head, commits = access.log().head(), ledger.log_commits()
+        if commits and (commits[-1].last, commits[-1].chain) == (head.last, head.chain):
+            notes.ok("log", "the ledger has the same chain of digests", where)
+        elif commits or head.last:
+            last = commits[-1].last if commits else 0
+            notes.warn("log", f"the ledger's copy of the chain ends at position {last:,}, or differs", where, IMPORT)
+
+
+def _builds(notes: Notes, access: Access) -> None:
+    from dualgauge.reporting.status import ViewReadiness, view_status
+
+    head, store = access.log().head().last, access.store()
+    served = {side: store.served_builds(side) for side in Side}
+    with access.engine() as engine:
+        found = [view_status(one, served[one.side].get(one.name), head) for one in access.views(engine)]
+    waiting = [one for one in found if one.readiness not in {ViewReadiness.READY, ViewReadiness.ADOPTED}]
+    for one in waiting:
+        notes.warn("builds", f"{one.side.value}.{one.view} is {one.readiness.value}", mend="dualgauge replay")
+    if found and not waiting:
+        notes.ok("builds", f"{plural(len(found), 'view')} at the head, each with the text of its file")
+
+
+def _disk(notes: Notes, access: Access) -> None:
+    databases = access.builds().databases
+    files = [*access.log().files(), databases.v1, databases.v2]
+    used = sum(file.stat().st_size for file in files if file.is_file())
+    free = shutil.disk_usage(access.project.root).free
+    said = f"{size(free)} free; log and store take {size(used)}"
+    # A replay builds each view anew beside the one that is read.
+    if free < 2 * used:
+        notes.warn("disk", f"{said}, and a replay needs as much again", access.project.root, "free some space")
+    else:
+        notes.ok("disk", said, access.project.root)

@@ -1,0 +1,104 @@
+"""The project's own files: settings, folders, sources, views, comparators."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dualgauge.model import Side, listed, plural
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dualgauge.access import Access
+    from dualgauge.doctor.values import Notes
+    from dualgauge.engines.duck import Engine
+    from dualgauge.views.plan import Plan
+
+
+def look_at_content(notes: Notes, access: Access) -> None:
+    """Everything that a user writes."""
+    _folders(notes, access)
+    with notes.checking("engine"), access.engine() as engine:
+        notes.ok("engine", f"DuckDB starts, with {access.memory_limit} of memory")
+        _sources(notes, access, engine)
+        plans: list[Plan] | None = None
+        with notes.checking("views"):
+            plans = access.plans_of(engine)
+            counts = [sum(one.view.side is side for one in plans) for side in Side]
+            if plans:
+                notes.ok("views", f"{plural(counts[0], 'view')} of v1, {counts[1]} of v2")
+            else:
+                notes.warn(
+                    "views", "no view on either side", access.project.root, "add .sql files to views_v1 and views_v2"
+                )
+        with notes.checking("comparators"):
+            _comparators(notes, access, plans)
+
+
+def _folders(notes: Notes, access: Access) -> None:
+    paths = access.settings.paths
+    for name in (paths.views_v1, paths.views_v2, paths.comparators):
+        folder = access.project.path(name)
+        if folder.is_dir():
+            notes.ok("folders", f"{name} is there", folder)
+        else:
+            notes.warn("folders", f"there is no folder {name}", folder, f"mkdir {name}")
+    environment = access.migrations_folder / "env.py"
+    if environment.is_file():
+        notes.ok("folders", f"{paths.migrations} has its Alembic environment", environment)
+    else:
+        notes.fail("folders", f"{paths.migrations} has no env.py, so no shape can be made in the store", environment,
+                   "restore the folder from version control, or run `dualgauge init`")  # fmt: skip
+    reports = access.reports
+    place = _there(reports)
+    if not place.is_dir():
+        notes.fail("folders", f"{paths.reports} is not a folder", reports, "move that file away")
+    elif not os.access(place, os.W_OK | os.X_OK):
+        notes.fail("folders", f"{paths.reports} cannot be written: a diff keeps its evidence there", reports,
+                   f"chmod u+rwx {place}, or set [tool.dualgauge.paths] reports", exit_code=1)  # fmt: skip
+    else:
+        notes.ok("folders", f"{paths.reports} can be written", reports)
+
+
+def _there(path: Path) -> Path:
+    """The path, or the nearest of its parents that exists: where it would be made."""
+    return path if path.exists() or path == path.parent else _there(path.parent)
+
+
+def _sources(notes: Notes, access: Access, engine: Engine) -> None:
+    from dualgauge.eventlog.sources import choose, select
+
+    settings, root = access.settings.sources, access.project.root
+    if not settings:
+        notes.warn("sources", "the project has no source", access.project.file, "dualgauge log add FILE --write")
+    for number, one in enumerate(settings):
+        place = one.path or one.python
+        with notes.checking("sources", place):
+            (chosen,) = choose(settings, root, access.project.file, one.name, every=False)
+            sql = select(engine, chosen, access.settings.log.columns, number)
+            what = f"{one.name}: {plural(len(chosen.files), 'file')}" if chosen.files else f"{one.name}: imported"
+            if engine.rows(f"SELECT 1 FROM ({sql}) LIMIT 1"):
+                notes.ok("sources", f"{what}, whose columns fit", place)
+            else:
+                notes.warn("sources", f"{what}, without a row", place, "fill it, or see its `where`")
+
+
+def _comparators(notes: Notes, access: Access, plans: list[Plan] | None) -> None:
+    from dualgauge.comparison.comparator import Comparator
+    from dualgauge.comparison.errors import NothingToCompare
+    from dualgauge.comparison.run import pairs
+    from dualgauge.project.content import collect
+
+    folder = access.project.path(access.settings.paths.comparators)
+    given = collect(folder, Comparator)
+    if plans is None:
+        what = f"{plural(len(given), 'comparator')} loaded; whether they fit the views cannot be told"
+        notes.warn("comparators", what, folder, "mend the views first")
+        return
+    try:
+        names = [one.name for one in pairs(given, plans)]
+    except NothingToCompare:
+        notes.warn("comparators", "there is nothing to compare", folder, "give v1 and v2 a view of the same name")
+        return
+    notes.ok("comparators", f"{plural(len(given), 'comparator')}; a diff compares {listed(names)}", folder)

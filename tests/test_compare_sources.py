@@ -1,0 +1,534 @@
+"""`dualgauge.compare`: two relations of any kind, without a project."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import json
+import sqlite3
+import string
+from contextlib import closing
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dualgauge
+from dualgauge import Absolute, Comparator, Expected
+from dualgauge.comparison.errors import BadRelation, NoSource, UnclearTable, UnreadableSource
+from dualgauge.model import Outcome
+from dualgauge.stores.errors import NoTable, NoTablesFile, TablesUnreachable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dualgauge.comparison.values import Comparison
+
+BY_ID = Comparator(key="id")
+
+
+def write(file: Path, text: str | bytes) -> Path:
+    """Write a file, as UTF-8 where it is a text."""
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    return file
+
+
+def csvs(folder: Path, old: str, new: str, comparator: Comparator = BY_ID) -> Comparison:
+    """Compare two CSV texts."""
+    return dualgauge.compare(write(folder / "old.csv", old), write(folder / "new.csv", new), comparator)
+
+
+def types(found: Comparison) -> dict[str, tuple[str | None, str | None]]:
+    """The types of both sides by column."""
+    return {column.name: (column.v1_type, column.v2_type) for column in found.schema}
+
+
+def changes(found: Comparison) -> dict[Any, dict[str, tuple[object, object]]]:
+    """The wrong cells of both sides by id."""
+    return {
+        one.key["id"]: {name: ((one.v1 or {}).get(name), (one.v2 or {}).get(name)) for name in one.columns}
+        for one in found.mismatches
+    }
+
+
+# Two CSV files are typed together.
+
+
+def test_a_column_of_numbers_beside_one_of_texts_is_compared_as_text_and_only_the_odd_row_differs(
+    tmp_path: Path,
+) -> None:
+    found = csvs(tmp_path, "id,n\n1,1\n2,2\n", "id,n\n1,1\n2,2x\n")
+
+    assert types(found) == {"id": ("BIGINT", "BIGINT"), "n": ("VARCHAR", "VARCHAR")}
+    assert changes(found) == {2: {"n": ("2", "2x")}}
+
+
+def test_an_odd_value_far_behind_what_a_sniffer_looks_at_changes_no_other_row(tmp_path: Path) -> None:
+    rows = [f"{number},{number}" for number in range(30_000)]
+    odd = [*rows[:-1], "29999,none"]
+
+    found = csvs(tmp_path, "id,n\n" + "\n".join(rows), "id,n\n" + "\n".join(odd))
+
+    assert (found.matched, changes(found)) == (29_999, {29_999: {"n": ("29999", "none")}})
+
+
+def test_leading_zeros_stay_on_both_sides(tmp_path: Path) -> None:
+    found = csvs(tmp_path, "id,zip\n1,007\n2,12\n", "id,zip\n1,7\n2,12\n")
+
+    assert changes(found) == {1: {"zip": ("007", "7")}}
+
+
+@pytest.mark.parametrize("kept", ["+5", " 5", "5 ", "1e5", "0x10", "1,5", "5.", "--5", "1_000"])
+def test_what_is_not_written_as_a_number_is_written_is_no_number(tmp_path: Path, kept: str) -> None:
+    found = csvs(tmp_path, f'id,n\n1,"{kept}"\n', "id,n\n1,5\n")
+
+    assert changes(found) == {1: {"n": (kept, "5")}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kind"),
+    [
+        ("1.50", "1.5", "DECIMAL(18,2)"),
+        ("1", "1.0", "DECIMAL(18,1)"),
+        (".5", "0.5", "DECIMAL(18,1)"),
+        ("1e-05", "0.00001", "DOUBLE"),
+        ("True", "true", "BOOLEAN"),
+        ("2024-01-01T10:00:00", "2024-01-01 10:00:00.000", "TIMESTAMP"),
+        ("2024-01-01T10:00:00Z", "2024-01-01 11:00:00+01:00", "TIMESTAMP WITH TIME ZONE"),
+        ("2024-01-01", "2024-01-01 00:00:00", "TIMESTAMP"),
+        ("12345678901234567890", "12345678901234567890", "DECIMAL(20,0)"),
+    ],
+)
+def test_one_value_written_in_two_ways_is_one_value(tmp_path: Path, one: str, other: str, kind: str) -> None:
+    found = csvs(tmp_path, f"id,n\n1,{one}\n", f"id,n\n1,{other}\n")
+
+    assert (found.verdict, types(found)["n"]) == (Outcome.PASS, (kind, kind))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("0.1", "0.10000000000000001"),
+        ("9007199254740993", "9007199254740992"),
+        ("12345678901234567891", "12345678901234567890"),
+        ("2024-01-01 10:00:00", "2024-01-01 10:00:00Z"),
+        ("2024-01-01 10:00:00.0000001", "2024-01-01 10:00:00"),
+        ("2024-02-30", "2024-03-01"),
+        ("NULL", ""),
+        ("NA", ""),
+        ("1E5", "100000"),
+    ],
+)
+def test_two_values_that_a_sniffer_would_make_one_stay_two(tmp_path: Path, one: str, other: str) -> None:
+    assert csvs(tmp_path, f"id,n\n1,{one}\n2,5\n", f"id,n\n1,{other}\n2,5\n").changed == 1
+
+
+def test_a_dialect_is_no_difference(tmp_path: Path) -> None:
+    found = csvs(
+        tmp_path,
+        'id,name,note\n1,"a;b",\n2,"say ""hi""",x\n',
+        '\ufeff"id";"name";"note"\r\n"1";"a;b";""\r\n"2";"say ""hi""";"x"\r\n',
+    )
+
+    assert (found.verdict, found.matched) == (Outcome.PASS, 2)
+
+
+def test_backslashes_that_escape_quotes_are_read(tmp_path: Path) -> None:
+    found = csvs(tmp_path, 'id,name\n1,"say ""hi"""\n2,x\n', 'id,name\n1,"say \\"hi\\""\n2,x\n')
+
+    assert found.verdict is Outcome.PASS
+
+
+def test_a_column_full_of_another_delimiter_does_not_part_the_file(tmp_path: Path) -> None:
+    rows = "".join(f"{number},{number};{number};1\n" for number in range(50))
+    found = csvs(tmp_path, "id,codes\n" + rows, "id;codes\n" + "".join(f'{n};"{n};{n};1"\n' for n in range(50)))
+
+    assert (found.verdict, found.matched) == (Outcome.PASS, 50)
+
+
+def test_a_hash_a_blank_line_and_a_line_end_in_quotes_lose_no_row(tmp_path: Path) -> None:
+    text = 'id,name\n1,#a\n\n#2,"b\nc"\n3,d'
+
+    found = csvs(tmp_path, text, text)
+
+    assert (found.rows_v1, found.matched) == (3, 3)
+
+
+def test_a_tsv_a_packed_file_and_a_pattern_are_read(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a.tsv", "id\tname\n1\ta,b\n2\tc\n")
+    packed = write(tmp_path / "a.csv.gz", gzip.compress(b'id,name\n1,"a,b"\n2,c\n'))
+    write(tmp_path / "part-1.csv", 'id,name\n1,"a,b"\n')
+    write(tmp_path / "part-2.csv", "id;name\n2;c\n")
+
+    assert dualgauge.compare(whole, packed, BY_ID).matched == 2
+    assert dualgauge.compare(whole, str(tmp_path / "part-*.csv"), BY_ID).verdict is Outcome.PASS
+
+
+def test_a_file_without_a_suffix_is_known_by_how_it_begins(tmp_path: Path) -> None:
+    table = pa.table({"id": [1], "n": ["x"]})
+    pq.write_table(table, tmp_path / "p")
+    write(tmp_path / "c", "id,n\n1,x\n")
+    write(tmp_path / "j", '[{"id": 1, "n": "x"}]')
+    with closing(sqlite3.connect(tmp_path / "s")) as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS id, 'x' AS n")
+        connection.commit()
+
+    assert [dualgauge.compare(tmp_path / one, table, BY_ID).matched for one in "pcjs"] == [1, 1, 1, 1]
+
+
+# JSON.
+
+
+def test_json_strings_stay_texts_and_numbers_numbers(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.jsonl", '{"id": 1, "s": "007", "n": 1.50, "m": 1}\n')
+    new = write(tmp_path / "new.json", '[{"m": "1", "n": 1.5, "s": "007", "id": 1}]')
+
+    found = dualgauge.compare(old, new, BY_ID)
+
+    assert types(found)["s"] == ("VARCHAR", "VARCHAR")
+    assert types(found)["n"] == ("DOUBLE", "DOUBLE")
+    assert changes(found) == {1: {"m": ("1", '"1"')}}
+
+
+def test_a_field_that_is_missing_is_null_and_the_order_of_fields_is_no_difference(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.jsonl", '{"id":1,"o":{"a":1,"b":[1,2]},"x":null}\n{"id":2,"o":{"a":2}}\n')
+    new = write(tmp_path / "new.jsonl", '{"o":{"b":[1,2],"a":1},"id":1}\n{"id":2,"o":{"b":null,"a":2},"x":null}\n')
+
+    assert dualgauge.compare(old, new, BY_ID).matched == 2
+
+
+def test_nested_json_compares_with_nested_parquet(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.jsonl", '{"id":1,"o":{"a":1},"l":["x"]}\n{"id":2,"o":{"a":2},"l":[]}\n')
+    new = pa.table({"id": [1, 2], "o": [{"a": 1}, {"a": 3}], "l": [["x"], []]})
+
+    assert list(changes(dualgauge.compare(old, new, BY_ID))) == [2]
+
+
+def test_large_numbers_in_json_are_not_rounded(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.jsonl", '{"id":1,"n":123456789012345678901}\n{"id":2,"n":9007199254740993}\n')
+    new = write(tmp_path / "new.jsonl", '{"id":1,"n":123456789012345678902}\n{"id":2,"n":9007199254740992}\n')
+
+    assert dualgauge.compare(old, new, BY_ID).changed == 2
+
+
+# Databases.
+
+
+def shop(folder: Path, *rows: tuple[object, ...], name: str = "shop.db") -> Path:
+    """A SQLite file with one table of orders."""
+    file = folder / name
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, cents INT, day DATE)")
+        connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows)
+        connection.commit()
+    return file
+
+
+def test_one_odd_value_in_a_sqlite_column_changes_one_row_and_not_all(tmp_path: Path) -> None:
+    old = shop(tmp_path, (1, 5, "2024-01-01"), (2, 6, "2024-01-02"))
+    new = shop(tmp_path, (1, 5, "2024-01-01"), (2, "n/a", "02.01.2024"), name="new.db")
+
+    found = dualgauge.compare(old, new, BY_ID)
+
+    assert changes(found) == {2: {"cents": ("6", "n/a"), "day": ("2024-01-02", "02.01.2024")}}
+
+
+def test_a_table_is_named_behind_a_hash_and_a_database_is_not_changed(tmp_path: Path) -> None:
+    file = shop(tmp_path, (1, 5, None))
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute('CREATE VIEW "my #view" AS SELECT * FROM orders')
+        connection.commit()
+    before = file.read_bytes()
+
+    assert dualgauge.compare(f"{file}#orders", f"sqlite:///{file}#orders", BY_ID).matched == 1
+    assert dualgauge.compare(f"{file}#orders", f"{file}#my #view", BY_ID).matched == 1
+    assert file.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["shop.db"]
+
+
+def test_postgresql_and_sqlite_tables_compare(tmp_path: Path, postgres_url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders (id int PRIMARY KEY, cents bigint, day date)")
+        connection.execute("INSERT INTO orders VALUES (1, 5, '2024-01-01'), (2, 6, NULL)")
+    file = shop(tmp_path, (1, 5, "2024-01-01"), (2, 7, None))
+
+    found = dualgauge.compare(f"{postgres_url}#public.orders", file, BY_ID)
+
+    assert (found.matched, changes(found)) == (1, {2: {"cents": (6, 7)}})
+
+
+# What Python holds.
+
+ROWS = {"id": [1, 2, 3], "name": ["a", None, "c"], "n": [1.5, 2.5, None]}
+
+
+def test_arrow_tables_readers_batches_frames_and_duckdb_relations_are_one() -> None:
+    table = pa.table(ROWS)
+    with duckdb.connect() as other:
+        relation = other.sql("SELECT * FROM (VALUES (1, 'a', 1.5), (2, NULL, 2.5), (3, 'c', NULL)) AS t (id, name, n)")
+        given: list[object] = [
+            table,
+            table.to_reader(),
+            table.to_batches()[0],
+            table.to_pandas(),
+            table.to_pandas().set_index("id"),
+            relation,
+        ]
+        assert [dualgauge.compare(one, table, BY_ID).matched for one in given] == [3] * 6
+
+
+def test_a_reader_is_never_whole_in_memory() -> None:
+    schema = pa.schema([("id", pa.int64()), ("text", pa.string())])
+    alive: list[int] = []
+
+    def batches() -> Any:
+        for number in range(20):
+            alive.append(pa.total_allocated_bytes())
+            ids = range(number * 5_000, number * 5_000 + 5_000)
+            yield pa.record_batch([list(ids), [f"{one:0200d}" for one in ids]], schema=schema)
+
+    reader = pa.RecordBatchReader.from_batches(schema, batches())
+
+    found = dualgauge.compare(reader, pa.table({"id": [0], "text": ["0" * 200]}), BY_ID, memory_limit="200MB")
+
+    assert (found.rows_v1, found.matched) == (100_000, 1)
+    assert max(alive) < 10 * 2**20  # 20 MB went through
+
+
+def test_the_comparator_s_rules_expectations_and_selects_hold() -> None:
+    old = pa.table({"id": [1, 2], "n": [1.0, 2.0], "tax": [1, 1]})
+    new = pa.table({"id": [1, 2], "n": [1.001, 2.0], "tax": [2, 2]})
+    expected = Expected(
+        when="true", v2_equals={"tax": "v1.tax + 1"}, reason="the new tax", owner="billing", until=dt.date(2024, 1, 31)
+    )
+    comparator = Comparator(
+        key="id",
+        v1="SELECT id, n, tax FROM v1",
+        v2="SELECT id, n, tax FROM v2 WHERE id < 2",
+        rules={"n": Absolute(0.01)},
+        expected=[expected],
+    )
+
+    found = dualgauge.compare(old, new, comparator, today=dt.date(2024, 1, 31))
+    later = dualgauge.compare(old, new, comparator, today=dt.date(2024, 2, 1), samples=0)
+
+    assert (found.expected, found.only_in_v1, found.changed) == (1, 1, 0)
+    assert (later.expected, later.changed, later.mismatches) == (0, 1, ())
+    with pytest.raises(BadRelation, match="the query of v1 cannot be run"):
+        dualgauge.compare(old, new, Comparator(key="id", v1="SELECT * FROM orders"))
+
+
+# One table in every form.
+
+NAMES = st.text(string.ascii_letters + string.digits + " ,;\"'|#é😀\t-", min_size=1).filter(lambda text: text.strip())
+CELLS = st.fixed_dictionaries(
+    {
+        "name": st.none() | NAMES,
+        "whole": st.none() | st.integers(-(2**53), 2**53),
+        "price": st.none() | st.decimals(-(10**9), 10**9, places=2),
+        "share": st.none() | st.floats(-1e6, 1e6).map(lambda number: round(number, 6) + 0.0),
+        "day": st.none() | st.dates(dt.date(1, 1, 1)),
+        "at": st.none() | st.datetimes(),
+        "yes": st.none() | st.booleans(),
+    }
+)
+SCHEMA = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("name", pa.string()),
+        ("whole", pa.int64()),
+        ("price", pa.decimal128(12, 2)),
+        ("share", pa.float64()),
+        ("day", pa.date32()),
+        ("at", pa.timestamp("us")),
+        ("yes", pa.bool_()),
+    ]
+)
+
+
+def as_text(value: object) -> str:
+    """A value as a CSV file has it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case dt.datetime():
+            return value.isoformat(" ")
+        case _:
+            return str(value)
+
+
+def every_form(folder: Path, rows: list[dict[str, Any]]) -> dict[str, object]:
+    """The same rows as CSV, JSONL, Parquet, SQLite, Arrow and pandas."""
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    pq.write_table(table, folder / "rows.parquet")
+    table_csv = [",".join('"' + as_text(row[name]).replace('"', '""') + '"' for name in SCHEMA.names) for row in rows]
+    write(folder / "rows.csv", "\n".join([",".join(SCHEMA.names), *table_csv]) + "\n")
+    plain = [{k: float(v) if isinstance(v, Decimal) else v for k, v in row.items()} for row in rows]
+    lines = [json.dumps(row, default=as_text, ensure_ascii=False) for row in plain]
+    write(folder / "rows.jsonl", "\n".join(lines) + "\n")
+    file = folder / "rows.db"
+    file.unlink(missing_ok=True)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(
+            "CREATE TABLE rows (id INTEGER PRIMARY KEY, name TEXT, whole INT, price DECIMAL(12,2), share REAL,"
+            " day DATE, at DATETIME, yes BOOLEAN)"
+        )
+        stored = [
+            [as_text(v) if isinstance(v, Decimal | dt.date) else v for v in (row[name] for name in SCHEMA.names)]
+            for row in rows
+        ]
+        connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)", stored)
+        connection.commit()
+    return {
+        "csv": folder / "rows.csv",
+        "jsonl": folder / "rows.jsonl",
+        "parquet": folder / "rows.parquet",
+        "sqlite": file,
+        "arrow": table,
+    }
+
+
+FORMS = ("csv", "jsonl", "parquet", "sqlite", "arrow")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [*zip(FORMS, [*FORMS[1:], FORMS[0]], strict=True), ("csv", "csv"), ("jsonl", "jsonl"), ("sqlite", "csv")],
+)
+def test_one_table_in_two_forms_is_the_same(first: str, second: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("forms")
+    values: dict[str, Any] = {
+        "name": '007, "x"',
+        "whole": -5,
+        "price": Decimal("1.50"),
+        "share": 0.1,
+        "day": dt.date(2024, 2, 29),
+        "at": dt.datetime(2024, 2, 29, 10, 0, 0, 123000),  # noqa: DTZ001  (a time without a zone is meant)
+        "yes": True,
+    }
+    rows = [{"id": 1, **values}, {"id": 2, **dict.fromkeys(values)}, {"id": 3, **values, "name": "é", "yes": False}]
+    forms = every_form(folder, rows)
+    other = every_form(tmp_path_factory.mktemp("other"), [*rows[:2], {**rows[2], "whole": 6}])
+
+    same = dualgauge.compare(forms[first], forms[second], BY_ID)
+    changed = dualgauge.compare(forms[first], other[second], BY_ID)
+
+    assert (same.verdict, same.matched, same.why) == (Outcome.PASS, 3, same.why)
+    assert [(one.key, one.columns) for one in changed.mismatches] == [({"id": 3}, ("whole",))]
+
+
+@settings(max_examples=12)
+@given(st.data(), st.lists(CELLS, min_size=1, max_size=5))
+def test_any_table_is_the_same_in_two_forms(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, cells: list[dict[str, Any]]
+) -> None:
+    first, second = data.draw(st.tuples(st.sampled_from(FORMS), st.sampled_from(FORMS)))
+    forms = every_form(tmp_path_factory.mktemp("any"), [{"id": at, **row} for at, row in enumerate(cells)])
+
+    found = dualgauge.compare(forms[first], forms[second], BY_ID)
+
+    assert (found.matched, changes(found)) == (len(cells), {})
+
+
+# What cannot be compared.
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("quote.csv", 'id,n\n1,"abc\n2,d\n', "line 2: a quote is opened and not closed as it should be"),
+        ("short.csv", "id,n\n1,2\n1\n", "line 3: 1 value where there are 2 columns"),
+        ("long.csv", "id,n\n1,2,3\n", "line 2: 3 values where there are 2 columns"),
+        ("latin.csv", b"id,n\n1,M\xfcnchen\n", "line 2: a text is not UTF-8"),
+        ("header.csv", b"id,M\xfc\n1,2\n", "line 1: a text is not UTF-8"),
+        ("empty.csv", "", "it is empty; a CSV file begins with a line of column names"),
+        ("twice.csv", "id,ID\n1,2\n", "its header names the column 'id' twice"),
+        ("packed.csv.gz", b"no gzip", "Not a gzipped file"),
+        ("broken.jsonl", '{"id":1}\n{"id":\n', "unexpected end of data"),
+        ("list.json", "[1, 2]", "its values are no objects"),
+        ("none.json", "[]", "it has no columns"),
+        ("empty.jsonl", "", "it is empty; a JSON file holds"),
+        ("latin.jsonl", b'{"id":"\xfc"}\n', "invalid UTF-8"),
+        ("text.parquet", "id,n\n1,2\n" * 10, "see that it is a whole Parquet file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_line_and_the_fault(
+    tmp_path: Path, name: str, content: str | bytes, said: str
+) -> None:
+    file = write(tmp_path / name, content)
+
+    for sides in ((file, pa.table(ROWS)), (pa.table(ROWS), file)):
+        with pytest.raises(UnreadableSource) as told:
+            dualgauge.compare(*sides, BY_ID)
+        assert str(told.value).startswith(f"{file} cannot be read: ")
+        assert said in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none.csv", "none.csv cannot be compared: there is no such file"),
+        ("none-*.csv", "none-*.csv cannot be compared: no file has a name like it"),
+        (".", "it is a folder: name its files, for example as './*.parquet'"),
+        ("https://host/old.csv", "files are read from this machine's disk only: download it first"),
+        ("mixed.*", "its files are of several kinds (csv, json)"),
+    ],
+)
+def test_what_is_no_side_says_what_can_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "mixed.csv", "id\n1\n")
+    write(tmp_path / "mixed.json", "[]")
+
+    with pytest.raises(NoSource) as told:
+        dualgauge.compare(name, pa.table(ROWS), BY_ID)
+
+    assert said in str(told.value)
+    assert "or a table of a database (shop.db#orders, postgresql://host/db#orders)" in str(told.value)
+
+
+def test_something_else_of_python_s_is_told_what_can_be_given() -> None:
+    with pytest.raises(NoSource, match=r"v2 \(dict\) cannot be compared: it is no path, Arrow table or reader"):
+        dualgauge.compare(pa.table(ROWS), {"id": [1]}, BY_ID)
+
+
+def test_a_frame_of_mixed_values_names_its_column() -> None:
+    with pytest.raises(UnreadableSource, match=r"(?s)v1 \(DataFrame\) cannot be read: .*column '?n.*astype"):
+        dualgauge.compare(pd.DataFrame({"id": [1, 2], "n": [1, "x"]}), pa.table(ROWS), BY_ID)
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["id", "ID"])
+
+    with pytest.raises(UnreadableSource, match=r"v1 \(Table\) cannot be read: it has two columns 'id'"):
+        dualgauge.compare(twice, pa.table(ROWS), BY_ID)
+
+
+def test_a_database_without_its_table_lists_them(tmp_path: Path) -> None:
+    file = shop(tmp_path)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE users (id INT)")
+    (tmp_path / "text.db").write_text("no database, just a text that is long enough\n" * 20, encoding="utf-8")
+
+    with pytest.raises(UnclearTable) as told:
+        dualgauge.compare(file, pa.table(ROWS), BY_ID)
+    assert str(told.value) == (
+        f"{file}: which table is to be compared is not said, and it has orders, users; name one, as in {file}#orders"
+    )
+    with pytest.raises(NoTable, match=r"has no table 'order' \(did you mean 'orders'\?\)"):
+        dualgauge.compare(f"{file}#order", pa.table(ROWS), BY_ID)
+    with pytest.raises(NoTablesFile, match="there is no such file"):
+        dualgauge.compare(f"{tmp_path}/gone.db#orders", pa.table(ROWS), BY_ID)
+    with pytest.raises(TablesUnreachable, match="file is not a database"):
+        dualgauge.compare(tmp_path / "text.db", pa.table(ROWS), BY_ID)

@@ -1,0 +1,114 @@
+"""docs/json.md against what the commands print: every field of every answer is there, and no other."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.shop import build, call
+from support.snippets import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+CHECKED = """\
+import great_expectations.expectations as gxe
+
+from dualgauge import Comparator
+
+customers = Comparator(key="customer", checks=[gxe.ExpectColumnValuesToNotBeNull(column="customer")])
+"""
+COMMANDS = {
+    "init": ["init", "more"],
+    "doctor": ["doctor"],
+    "log-add": ["log", "add", "more.csv"],
+    "log-import": ["log", "import", "--all"],
+    "log-show": ["log", "show"],
+    "plan": ["plan"],
+    "migrate-revision": ["migrate", "revision"],
+    "migrate-upgrade": ["migrate", "upgrade"],
+    "migrate-history": ["migrate", "history"],
+    "replay": ["replay", "--force"],
+    "diff": ["diff"],
+    "check": ["check"],
+    "status": ["status"],
+    "evidence-list": ["evidence", "list"],
+    "report": ["report"],
+    "read": ["read", "customers", "ada"],
+    "switch": ["switch", "--percent", "1"],
+    "rollback": ["rollback"],
+    "journal": ["journal", "--verify"],
+}
+# What is named after data: views, columns, sources, options of a reader.
+BY_NAME = {
+    "columns",
+    "events",
+    "sources",
+    "read",
+    "row",
+    "payload",
+    "from",
+    "to",
+    "bound",
+    "summary",
+    "files",
+    "toml",
+    "why",
+}
+
+
+def fields(answer: dict[str, Any], depth: int = 0) -> set[str]:
+    """The names of an object's fields, and of those one level below."""
+    found = set(answer)
+    for name, value in answer.items():
+        inner = value[0] if isinstance(value, list) and value else value
+        if isinstance(inner, dict) and name not in BY_NAME and depth < 1:
+            found |= fields(inner, depth + 1)
+    return found
+
+
+def part(verb: str) -> str:
+    for text in re.split(r"^### ", PAGE, flags=re.MULTILINE)[1:]:
+        heading, _, body = text.partition("\n")
+        if verb in heading.split(", "):
+            return body.partition("\n## ")[0]
+    return ""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """One answer of each command, from one small project."""
+    folder: Path = build(tmp_path_factory.mktemp("json") / "shop")
+    (folder / "comparators" / "customers.py").write_text(CHECKED)
+    (folder / "more.csv").write_text("id,at,kind\n1,2026-01-01T00:00:00Z,a\n")
+    found = {}
+    # Great Expectations brings warnings of its own when it is loaded; another test holds what we do about them.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations.expectations  # noqa: F401  (loaded, no more)
+    for verb, words in COMMANDS.items():
+        said = call(*words, "--format", "json", folder=folder)
+        assert said.json["error"] is None, said.out
+        assert said.json["schema"] == f"dualgauge.{verb}/1"
+        found[verb] = said.json["result"]
+    run = found["evidence-list"]["runs"][0]["run"]
+    found["evidence-show"] = call("evidence", "show", run, "--format", "json", folder=folder).json["result"]
+    return found
+
+
+def test_every_command_that_answers_in_json_has_its_part(answers: dict[str, dict[str, Any]]) -> None:
+    headings = re.findall(r"^### (.+)$", PAGE.partition("## diff.json")[0], re.MULTILINE)
+    assert {verb for heading in headings for verb in heading.split(", ")} == set(answers)
+
+
+@pytest.mark.parametrize("verb", [*COMMANDS, "evidence-show"])
+def test_the_page_names_every_field_of_an_answer(verb: str, answers: dict[str, dict[str, Any]]) -> None:
+    named = set(re.findall(r"`([a-z_0-9]+)`", part(verb)))
+    if verb == "diff":
+        named |= set(re.findall(r"^\| `([a-z_0-9]+)` \|", PAGE.partition("## diff.json")[2], re.MULTILINE))
+
+    assert fields(answers[verb]) - named - {"mismatched"} == set()

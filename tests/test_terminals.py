@@ -1,0 +1,351 @@
+"""Every terminal, pipe and locale: nothing is lost, nothing is garbled, no traceback, and the exit code is the command's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dualgauge.cli.output import INTERRUPTED
+from support.harm import digest, edit
+from support.shop import ROOT, build, call, child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FULL = "/dev/full"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("built") / "shop")
+
+
+@pytest.fixture
+def shop(built: Path, tmp_path: Path) -> Path:
+    shutil.copytree(built, tmp_path / "shop")
+    return tmp_path / "shop"
+
+
+def shell(line: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which `dualgauge` is the command line."""
+    tool = folder.parent / "bin"
+    tool.mkdir(exist_ok=True)
+    (tool / "dualgauge").write_text(f'#!/bin/sh\nexec {sys.executable} -m dualgauge "$@"\n', encoding="utf-8")
+    (tool / "dualgauge").chmod(0o755)
+    return subprocess.run(
+        ["bash", "--norc", "-c", line],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "PATH": f"{tool}:{os.environ['PATH']}", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+# Width.
+
+
+@pytest.mark.parametrize(
+    "command", ["log show", "status", "diff unlike", "journal", "doctor", "migrate history", "plan"]
+)
+def test_at_forty_columns_nothing_is_lost(command: str, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def words(text: str) -> set[str]:
+        # A run's name and time differ from call to call.
+        return {one for one in re.findall(r"[A-Za-z_]{3,}|[0-9]+/[a-z]+", text) if not re.search(r"[0-9a-f]{6}", one)}
+
+    wide = call(*command.split(), folder=shop)
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = call(*command.split(), folder=shop)
+    whole = "".join(narrow.out.split())
+
+    assert narrow.exit_code == wide.exit_code
+    assert {word for word in words(wide.out) if word not in whole} == set()
+
+
+def test_rows_are_given_as_lines_where_a_table_would_be_too_narrow(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = call("log", "show", "--limit", "2", folder=shop).out.splitlines()
+
+    assert "position: 5" in lines
+    assert "event_id: 4/placed" in lines
+    assert max(map(len, lines)) <= 40
+
+
+@pytest.mark.parametrize("said", ["0", "-3", "wide", "", "99999999999999999999"])
+def test_a_width_that_means_nothing_is_no_error(said: str, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", said)
+
+    assert "customers" in "".join(call("status", folder=shop).out.split())
+
+
+# Characters.
+
+
+def test_wide_characters_and_control_characters_of_data_are_shown_and_not_obeyed(shop: Path) -> None:
+    with (shop / "data" / "orders.csv").open("a", encoding="utf-8") as file:
+        file.write("\u6f22\u5b57,2026-01-09T09:00:00Z,\x1b[2J\x1b]0;owned\x07e\u0301\U0001f600\u202egpj,placed,100\n")
+    call("log", "import", folder=shop)
+    said = call("log", "show", "--limit", "1", folder=shop)
+
+    assert "\u6f22\u5b57/placed" in said.out
+    assert "\\x1b[2J\\x1b]0;owned\\x07" in said.out
+    assert "\\u202egpj" in said.out
+    assert not set("\x1b\x07\u202e") & set(said.out)
+    event = call("log", "show", "--limit", "1", "--format", "json", folder=shop).json["result"]["events"][0]
+    assert event["customer"].startswith("\x1b[2J")
+
+
+@pytest.mark.parametrize(
+    "environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}]
+)
+def test_what_a_locale_cannot_write_is_escaped(environment: dict[str, str], shop: Path) -> None:
+    with (shop / "data" / "orders.csv").open("a", encoding="utf-8") as file:
+        file.write("9,2026-01-09T09:00:00Z,z\u00f6e \u6f22,placed,100\n")
+    call("log", "import", folder=shop)
+    text = child("log", "show", "--limit", "1", folder=shop, **environment)
+    as_json = child("log", "show", "--limit", "1", "--format", "json", folder=shop, **environment)
+
+    assert (text.exit_code, text.err) == (0, "")
+    assert "z\\xf6e \\u6f22" in text.out
+    assert as_json.json["result"]["events"][0]["customer"] == "z\u00f6e \u6f22"
+    assert child("--help", folder=shop, **environment).exit_code == 0
+
+
+@pytest.mark.parametrize("size", [10_000, 200_000])
+def test_a_name_without_end_is_told_in_one_paragraph_with_its_next_step(size: int, shop: Path) -> None:
+    name = "o'; DROP TABLE x; -- \U0001f600" * (size // 20)
+    for arguments in (["diff", name], ["log", "import", name], ["replay", name]):
+        said = call(*arguments, folder=shop)
+        sentence, *_ = said.err.splitlines()
+        assert said.exit_code == 2
+        assert len(sentence) < 2_100
+        assert "[...]" in sentence
+
+
+# Pipes.
+
+
+def test_a_reader_that_leaves_early_ends_it_quietly_with_the_commands_exit_code(shop: Path) -> None:
+    done = shell("dualgauge diff unlike --samples 1000 | head -n 1; echo ${PIPESTATUS[0]}", shop)
+    assert done.stderr == ""
+    assert done.stdout == "unlike: FAIL at position 5\n4\n"
+
+    for line in ("dualgauge plan", "dualgauge --help", "dualgauge journal --format json"):
+        done = shell(f"{line} | true", shop)
+        assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_output_that_takes_nothing_is_told_on_stderr(form: str, shop: Path) -> None:
+    done = shell(f"dualgauge status --format {form} > {FULL}", shop)
+
+    assert done.returncode == 1
+    if form == "text":
+        assert done.stderr == (
+            "error: the answer cannot be written to standard output: No space left on device; what the command did is "
+            "done: look with `dualgauge status`, or run it again with its output elsewhere\n"
+        )
+    assert "Traceback" not in done.stderr
+    assert shell(f"dualgauge nothing 2> {FULL}", shop).returncode == 2
+    assert shell(f"dualgauge diff nothing 2> {FULL}", shop).returncode == 2
+
+
+def test_closed_streams_are_no_error_and_nothing_is_printed_into_the_projects_files(shop: Path) -> None:
+    done = shell("dualgauge replay --force <&- >&- 2>&-", shop)
+
+    assert done.returncode == 0
+    assert call("diff", "customers", folder=shop).exit_code == 0
+    assert call("journal", "--verify", folder=shop).exit_code == 0
+    assert json.loads(shell("dualgauge status --format json <&-", shop).stdout)["exit_code"] == 0
+
+
+# Terminals.
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_no_bars_and_no_colour(shop: Path) -> None:
+    def seen(**environment: str) -> str:
+        done = shell("script -qec 'dualgauge replay --force; dualgauge status' /dev/null", shop, **environment)
+        assert done.returncode == 0
+        return done.stdout
+
+    assert "\x1b[" not in seen(TERM="dumb")
+    assert "\x1b[" in seen(TERM="xterm-256color")
+    plain = seen(TERM="xterm-256color", NO_COLOR="1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", plain)
+    assert "v2.customers" in plain
+
+
+# A stop from the keyboard.
+
+SLOW = """\
+import time
+import pyarrow as pa
+
+def rows():
+    print("begun", flush=True)
+    time.sleep(60)
+    return pa.table({"x": [1]})
+"""
+
+# Takes minutes if nobody stops it: DuckDB is in a statement of its own.
+SLOW_VIEW = """\
+-- key: n
+SELECT a.range AS n, count(*) AS c FROM events, range(3000000) a, range(3000000) b GROUP BY a.range
+"""
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_ctrl_c_in_a_replay_ends_it_in_one_line_with_130_and_nothing_half_written(form: str, shop: Path) -> None:
+    (shop / "views_v2" / "slow.sql").write_text(SLOW_VIEW, encoding="utf-8")
+    before = call("read", "customers", "ada", folder=shop)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dualgauge", "replay", "slow", "--memory-limit", "300MB", "--format", form],
+        cwd=shop,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "TMPDIR": str(shop.parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(3)
+    stop(process)
+    out, err = process.communicate(timeout=60)
+
+    told = "interrupted; what was being written is not in use: run the command again"
+    assert process.returncode == INTERRUPTED == 130
+    if form == "text":
+        assert (out, err) == ("", f"error: {told}\n")
+    else:
+        assert err == ""
+        assert json.loads(out)["error"] == {"type": "Interrupted", "message": told}
+        assert json.loads(out)["exit_code"] == 130
+    assert list(shop.parent.glob("dualgauge-*")) == []
+    (shop / "views_v2" / "slow.sql").unlink()
+    assert call("read", "customers", "ada", folder=shop) == before
+    assert call("diff", "customers", folder=shop).exit_code == 0
+
+
+def test_ctrl_c_in_an_import_appends_nothing(shop: Path) -> None:
+    edit(shop / "pyproject.toml", 'path = "data/orders.csv"', 'python = "slow_rows:rows"')
+    (shop / "slow_rows.py").write_text(SLOW, encoding="utf-8")
+    before = digest(shop / ".dualgauge")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dualgauge", "log", "import"],
+        cwd=shop,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    stop(process)
+    _, err = process.communicate(timeout=60)
+
+    assert (process.returncode, err.count("\n")) == (130, 1)
+    assert digest(shop / ".dualgauge") == before
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Ctrl-C."""
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+
+
+# Places.
+
+
+def test_no_home_and_a_working_folder_of_somebody_else_are_no_error(shop: Path, tmp_path: Path) -> None:
+    done = shell("unset HOME; dualgauge status", shop)
+    assert (done.returncode, done.stderr) == (0, "")
+
+    done = shell(f"mkdir gone && cd gone && rmdir ../gone && dualgauge status --project {shop}", shop)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# Completion.
+
+
+def test_bash_loads_the_completion_and_completes_commands_and_names(shop: Path) -> None:
+    script = """
+eval "$(dualgauge --show-completion bash)"
+try() {
+    COMP_WORDS=("$@"); COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); COMPREPLY=()
+    $(complete -p dualgauge | sed 's/.*-F \\([^ ]*\\) .*/\\1/') dualgauge
+    echo "${COMPREPLY[@]}"
+}
+try dualgauge rep
+try dualgauge diff ''
+try dualgauge replay v2.
+try dualgauge read cu
+try dualgauge log import ''
+try dualgauge log im
+"""
+    done = shell(script, shop)
+
+    assert done.stderr == ""
+    assert [set(line.split()) for line in done.stdout.splitlines()] == [
+        {"replay", "report"}, {"customers", "empty", "unlike"}, {"v2.customers"}, {"customers"}, {"orders"}, {"import"},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("shell_name", ["zsh", "fish"])
+def test_zsh_and_fish_get_a_script_and_names(shell_name: str, shop: Path) -> None:
+    shown = shell(f"dualgauge --show-completion {shell_name}", shop)
+    asked = shell(
+        "dualgauge", shop, _DUALGAUGE_COMPLETE=f"complete_{shell_name}", _TYPER_COMPLETE_ARGS="dualgauge replay v1",
+        _TYPER_COMPLETE_FISH_ACTION="get-args",
+    )  # fmt: skip
+
+    assert "_DUALGAUGE_COMPLETE" in shown.stdout
+    assert (shown.returncode, asked.returncode) == (0, 0)
+    assert "v1.customers" in asked.stdout
+    assert asked.stderr == ""
+
+
+def test_completion_runs_no_content_and_loads_no_engine(shop: Path) -> None:
+    (shop / "comparators" / "customers.py").write_text(
+        "raise SystemExit\nfrom dualgauge import Comparator\n\nwell = Comparator(key='customer')\n", encoding="utf-8"
+    )
+    program = """
+import atexit, sys
+atexit.register(lambda: print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr))
+from dualgauge.cli import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=shop,
+        env={
+            **os.environ, "PYTHONPATH": str(ROOT / "src"), "_DUALGAUGE_COMPLETE": "complete_bash",
+            "COMP_WORDS": "dualgauge diff w", "COMP_CWORD": "2",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+
+    assert done.stdout.split() == ["well"]
+    assert not set(done.stderr.split()) & {"duckdb", "pyarrow", "sqlalchemy", "deltalake", "sqlglot", "pydantic"}
+
+
+@pytest.mark.parametrize("text", ["[tool.dualgauge", "[tool.dualgauge]\nsources = 3", "[tool.dualgauge]\npaths = 1"])
+def test_half_written_settings_give_no_names_and_no_error(text: str, shop: Path) -> None:
+    (shop / "pyproject.toml").write_text(text, encoding="utf-8")
+    for words in ("dualgauge diff x", "dualgauge log import x"):
+        done = shell(
+            "dualgauge",
+            shop,
+            _DUALGAUGE_COMPLETE="complete_bash",
+            COMP_WORDS=words,
+            COMP_CWORD=str(len(words.split()) - 1),
+        )
+        assert (done.stdout.strip(), done.stderr) == ("", "")
