@@ -53,9 +53,13 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
 # Where a page's own title says too little beside the others.
 TITLES: Final[dict[str, str]] = {
     "README": "Overview </{0}>",
+    "docs/coming-from": "Coming from other tools </{0}>",
+    "docs/tutorial": "Tutorial </{0}>",
     "reports/README": "Run folders </{0}>",
     "reports/sample/report": "A sample report </{0}>",
 }
+
+MERMAID: Final = re.compile(r"^```mermaid\n.*?^```$\n?", re.MULTILINE | re.DOTALL)
 
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "src/dualgauge/__init__.py").read_text("utf-8"), re.MULTILINE)
 
@@ -81,8 +85,6 @@ exclude_patterns = ["**/.*", "benchmarks", "build", "dist", "migrations", "repor
 # `--option` keeps its two hyphens, and "quotes" stay as they are typed.
 smartquotes = False
 myst_heading_anchors = 4
-# reports/README.md shows more headings than it has levels between.
-suppress_warnings = ["myst.header"]
 highlight_language = "text"
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
@@ -128,8 +130,14 @@ DOOR: Final = """\
 """
 
 
-def navigate(_app: Sphinx, docname: str, content: list[str]) -> None:
-    """Give the front page its toctrees: on a forge they would be shown as code."""
+def fit(_app: Sphinx, docname: str, content: list[str]) -> None:
+    """
+    Fit a page to the site.
+
+    The front page gets its toctrees, which a forge would show as code. A diagram that only a forge can draw is left
+    out: the tables beside it say the same.
+    """
+    content[0] = MERMAID.sub("", content[0])
     if docname != root_doc:
         return
     for caption, names in NAVIGATION.items():
@@ -146,10 +154,9 @@ def open_the_door(app: Sphinx, fault: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx of all this."""
-    # Shown as they are; a forge draws a mermaid diagram.
     app.add_lexer("console", ConsoleLexer)
-    for name in ("crontab", "csv", "mermaid"):
+    for name in ("crontab", "csv"):
         app.add_lexer(name, TextLexer)
-    app.connect("source-read", navigate)
+    app.connect("source-read", fit)
     app.connect("build-finished", open_the_door)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

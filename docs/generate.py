@@ -247,6 +247,7 @@ MEANINGS: Final[Mapping[int, str]] = {
     3: "a gate refused, or could not tell: it names the gate, its value and its limit",
     4: "differences found, checks failed, or data that breaks a promise: a NULL key, a repeated one",
     5: "the state is not the one that the move starts from, or somebody else holds what is needed",
+    130: "stopped from the keyboard (Ctrl-C)",
 }
 
 

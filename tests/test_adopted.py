@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -17,8 +18,10 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 import dualgauge
+from dualgauge.cli.printing import print_run
 from dualgauge.comparison.errors import ChangedMeanwhile, UnequalPositions
 from dualgauge.model import Outcome, Side, quote
 from dualgauge.project.environment import expand
@@ -349,7 +352,7 @@ def test_a_table_ahead_of_the_log_is_not_compared_and_the_advice_is_to_import(sh
     assert said.exit_code == 5
     assert "v1.customers at 8, v2.customers at 5" in said.err
     assert "next: dualgauge log import --all   # take in what v1.customers has already" in said.err
-    assert "next: dualgauge replay" in said.err
+    assert "next: dualgauge replay   # bring every view to the log's head" in said.err
 
 
 def test_a_table_behind_the_log_is_waited_for(shop: Path) -> None:
@@ -357,6 +360,26 @@ def test_a_table_behind_the_log_is_waited_for(shop: Path) -> None:
 
     with pytest.raises(UnequalPositions, match=r"code of your own keeps v1.customers: compare again when it has come"):
         dualgauge.open(shop).diff()
+
+
+def test_adopted_and_built_views_of_v1_stand_beside_each_other(shop: Path) -> None:
+    select = "-- key: customer\nSELECT customer, count(*) AS events FROM events GROUP BY customer\n"
+    for side in Side:
+        (shop / side.schema / "visits.sql").write_text(select)
+    said = call("replay", folder=shop)
+
+    assert said.out.splitlines()[0].startswith("v1.customers: adopted")
+    assert "v1.visits" in said.out
+    assert {run.name: run.comparison.verdict for run in dualgauge.open(shop).diff()} == {
+        "customers": Outcome.PASS,
+        "visits": Outcome.PASS,
+    }
+    assert "  events    2" in call("read", "visits", "ada", folder=shop).out
+    (shop / "shop.db").unlink()
+    store = dualgauge.open(shop).store()
+    with store.snapshot(Side.V1) as snapshot, store.reader(Side.V1) as reader:
+        assert snapshot.served("visits") is not None
+        assert reader.get("visits", ["ada"]) is not None
 
 
 def test_a_position_that_is_null_is_unknown(shop: Path) -> None:
@@ -387,6 +410,14 @@ def test_a_difference_that_is_gone_at_the_second_look_is_in_flight(shop: Path) -
     )
     kept = json.loads((run.folder / "diff.json").read_text())
     assert (kept["in_flight"], kept["mismatched"]) == (1, 0)
+    screen = Console(file=io.StringIO(), width=200)
+    print_run(screen, run)
+    assert "2 matched, 0 changed; 0 only in v1, 0 only in v2; 0 expected; 1 in flight" in said_on(screen)
+
+
+def said_on(screen: Console) -> str:
+    assert isinstance(screen.file, io.StringIO)
+    return screen.file.getvalue()
 
 
 def test_a_difference_that_stands_still_is_a_mismatch_while_others_move(shop: Path) -> None:
@@ -670,6 +701,7 @@ def test_variables_stand_in_urls_and_passwords_are_written_as_a_url_needs_them()
         "postgresql://app:p%40ss%2Fw%3Ard%25@db.example/shop"
     )
     assert expand("${URL}", "key", known) == known["URL"]
+    assert expand("postgresql://${HOST}/d?note=@", "key", known) == "postgresql://db.example/d?note=@"
     assert expand("sqlite:///${DATA}/views_{side}.db", "key", known) == "sqlite:////var/data/views_{side}.db"
     assert expand("sqlite:///plain$.db", "key", known) == "sqlite:///plain$.db"
     with pytest.raises(NoVariable, match=r"^key names the environment variable MISSING, which is not set"):

@@ -23,6 +23,7 @@ from dualgauge.comparison.run import pairs
 from dualgauge.ledger.values import EvidenceKind, EvidenceRun, RunState
 from dualgauge.model import Outcome, Side
 from dualgauge.project.content import collect
+from support.adopted import adopt, ready, write
 from support.shop import ROOT, SETTINGS, lay_out
 
 if TYPE_CHECKING:
@@ -161,14 +162,14 @@ def test_what_is_no_check_is_refused_where_it_is_written(make: Callable[[], obje
 
 
 def test_a_check_is_a_value() -> None:
-    check = Check("expect_x", column="a", on="v1")
+    check: Any = Check("expect_x", column="a", on="v1")
 
     assert check == Check("expect_x", on="v1", column="a")
     assert check.sides == (Side.V1,)
     with pytest.raises(AttributeError):
-        check.on = "v2"  # type: ignore[misc]
+        check.on = "v2"
     with pytest.raises(TypeError):
-        check.arguments["column"] = "b"  # type: ignore[index]
+        check.arguments["column"] = "b"
 
 
 # Which view.
@@ -626,3 +627,70 @@ def test_views_that_are_not_at_one_position_cannot_be_checked(shop: Path) -> Non
 
     assert caught.value.exit_code == 5
     assert evidence(shop) == []
+
+
+# A v1 of the user's own, in its own database.
+
+TOTALS = """
+Check('expect_column_values_to_be_between', column='cents', max_value=5000),
+Check('expect_column_values_to_not_be_null', column='orders', on='v1'),
+Check('expect_column_min_to_be_between', column='since', min_value=dt.date(2026, 1, 2), on='v1')
+"""
+
+
+def test_an_adopted_table_is_checked_in_its_own_database(tmp_path: Path) -> None:
+    folder = ready(tmp_path / "shop")
+    write(folder / "shop.db", "ALTER TABLE customer_totals ADD COLUMN since DATE DEFAULT '2026-01-01'")
+    declare(folder, TOTALS, name="customers", key="'customer'")
+
+    [run] = dualgauge.open(folder).check()
+
+    assert [(one.view, one.success, one.unexpected, one.observed) for one in run.results] == [
+        ("v1.customers", False, 1, None),
+        ("v2.customers", False, 1, None),
+        ("v1.customers", True, 0, None),
+        ("v1.customers", False, None, "2026-01-01"),
+    ]
+    assert run.results[0].samples == ({"customer": "cyd", "cents": 9900},)
+    assert sorted(path.name for path in folder.glob("shop.db*")) == ["shop.db"]
+
+
+def test_an_adopted_table_of_a_server_is_only_read_and_its_password_is_nowhere(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = sa.create_engine(postgres_url)
+    with database.begin() as connection:
+        connection.execute(sa.text("CREATE SCHEMA app"))
+        connection.execute(
+            sa.text('CREATE TABLE app."order" (customer TEXT PRIMARY KEY, orders BIGINT, cents BIGINT, since DATE)')
+        )
+        connection.execute(
+            sa.text("""INSERT INTO app."order" VALUES ('ada', 2, 3300, '2026-01-01'), ('cyd', 1, 9900, '2026-01-03')""")
+        )
+    database.dispose()
+    url = sa.make_url(postgres_url).set(drivername="postgresql", password="pa$$w0rd/17")
+    monkeypatch.setenv("SHOP_URL", url.render_as_string(hide_password=False))
+    folder = adopt(tmp_path / "shop", "-- adopt: app.order\n-- key: customer\n", "${SHOP_URL}")
+    migration = dualgauge.open(folder)
+    migration.import_(every=True)
+    migration.replay()
+    declare(
+        folder, TOTALS, "Check('expect_column_values_to_be_unique', column='cent', on='v1')",
+        "Check('unexpected_rows_expectation', on='v1', "
+        "unexpected_rows_query='WITH gone AS (DELETE FROM {batch} RETURNING *) SELECT * FROM gone')",
+        name="customers", key="'customer'",
+    )  # fmt: skip
+
+    [run] = dualgauge.open(folder).check()
+
+    assert [(one.view, one.success, one.unexpected, one.observed) for one in run.results[:4]] == [
+        ("v1.customers", False, 1, None),
+        ("v2.customers", False, 1, None),
+        ("v1.customers", True, 0, None),
+        ("v1.customers", False, None, "2026-01-01"),
+    ]
+    assert [one.success for one in run.results[4:]] == [None, None]
+    assert run.folder is not None
+    kept = (run.folder / "check.json").read_text(encoding="utf-8")
+    assert "pa$$" not in kept
+    assert "w0rd" not in kept

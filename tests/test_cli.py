@@ -29,6 +29,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
 WORKING = {
     "log import": ["--all"],
     "log show": ["--limit", "2"],
+    "doctor": [],
     "plan": [],
     "migrate revision": [],
     "migrate upgrade": [],
@@ -255,6 +256,7 @@ def test_an_error_is_one_paragraph_on_stderr_with_the_next_step(tmp_path: Path) 
     assert said.err == (
         f"error: no dualgauge project in {tmp_path} or above it: no pyproject.toml there has a [tool.dualgauge] table; "
         "go to the project's folder, name it with --project DIR, or add the table\n"
+        "next: dualgauge init   # lay out a project here\n"
         "next: dualgauge demo   # play a whole migration in a project of its own\n"
     )
 
@@ -279,17 +281,21 @@ def test_diff_shows_both_rows_of_a_mismatch_and_its_events(shop: Path) -> None:
     assert "touched by 2 events, the latest: 1 1/placed, 3 3/placed\n" in said.out
 
 
-def test_an_unexpected_error_is_one_paragraph_and_debug_gives_the_traceback(shop: Path) -> None:
-    (shop / "views_v2" / "orders.sql").mkdir()
-    told = f"error: unexpected IsADirectoryError: [Errno 21] Is a directory: '{shop / 'views_v2' / 'orders.sql'}'\n"
+def test_an_unexpected_error_is_one_paragraph_and_debug_gives_the_traceback(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        message = "a fault\n of   ours"
+        raise RuntimeError(message)
 
-    said = call("migrate", "revision", folder=shop)
+    monkeypatch.setattr("dualgauge.migration.Migration.revisions", broken)
+    told = "error: unexpected RuntimeError: a fault of ours\n"
+
+    said = call("migrate", "history", folder=shop)
     assert (said.exit_code, said.out) == (1, "")
-    assert (
-        said.err == f"{told}next: dualgauge migrate revision --debug ...   # see where it happened; please report it\n"
-    )
+    assert said.err == f"{told}next: dualgauge migrate history --debug ...   # see where it happened; please report it\n"
 
-    debugged = call("migrate", "revision", "--debug", folder=shop)
+    debugged = call("migrate", "history", "--debug", folder=shop)
     assert debugged.exit_code == 1
     assert debugged.err.startswith("Traceback (most recent call last):\n")
     assert debugged.err.endswith(told)

@@ -217,6 +217,14 @@ def test_large_numbers_in_json_are_not_rounded(tmp_path: Path) -> None:
     assert dualgauge.compare(old, new, BY_ID).changed == 2
 
 
+def test_a_number_of_64_bits_in_json_is_a_whole_number(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.jsonl", f'{{"id":{2**63 - 1}}}\n{{"id":{-(2**63)}}}\n')
+
+    found = dualgauge.compare(old, pa.table({"id": [2**63 - 1, -(2**63)]}), BY_ID)
+
+    assert (types(found), found.matched) == ({"id": ("BIGINT", "BIGINT")}, 2)
+
+
 # Databases.
 
 
@@ -467,11 +475,10 @@ def test_a_file_that_cannot_be_read_is_named_with_the_line_and_the_fault(
 ) -> None:
     file = write(tmp_path / name, content)
 
-    for sides in ((file, pa.table(ROWS)), (pa.table(ROWS), file)):
-        with pytest.raises(UnreadableSource) as told:
-            dualgauge.compare(*sides, BY_ID)
-        assert str(told.value).startswith(f"{file} cannot be read: ")
-        assert said in str(told.value)
+    with pytest.raises(UnreadableSource) as told:
+        dualgauge.compare(pa.table(ROWS), file, BY_ID)
+    assert str(told.value).startswith(f"{file} cannot be read: ")
+    assert said in str(told.value)
 
 
 @pytest.mark.parametrize(

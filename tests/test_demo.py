@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MASKS = (
-    (re.compile(r"\d{8}T\d{6}Z-(\w+)-[0-9a-f]{6}"), r"RUN-\1"),
+    (re.compile(r"\d{8}T\d{6}Z-([\w-]+)-[0-9a-f]{6}"), r"RUN-\1"),
     (re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}Z(?=  \S+@)"), "WHEN"),
     (re.compile(r"\b\d+\.\d\b(?=\s*$|\s+was at)", re.MULTILINE), "SECONDS"),
     (re.compile(r"Played in \d+ s"), "Played in SECONDS s"),
@@ -148,11 +148,24 @@ def test_one_read_is_answered_by_v2_at_the_end(played: Played) -> None:
 def test_the_journal_of_the_demo_is_whole(played: Played) -> None:
     step = played.steps("journal")[0]
 
-    assert re.findall(r"^ *\d+  .*?@\S+ +(\w+) ", step, re.MULTILINE) == [
-        "replay", "hydrated", "caught_up", "share_some", "share_some", "share_some", "roll_back", "share_some",
-        "share_all",
+    assert re.findall(r"^ *\d+  .*?@\S+ +(\w+(?: (?:pass|fail))?) ", step, re.MULTILINE) == [
+        "replay", "hydrated", "caught_up", "diff fail", "diff pass", "diff pass", "share_some", "diff pass",
+        "diff pass", "share_some", "share_some", "roll_back", "share_some", "share_all",
     ]  # fmt: skip
-    assert "verified: 9 rows, the chain is whole and the ledger agrees with it" in step
+    assert "verified: 14 rows, the chain is whole and the ledger agrees with it" in step
+
+
+def test_ten_percent_are_refused_until_december_was_compared(played: Played) -> None:
+    refused, moved = played.steps("switch --percent 10\n")
+
+    assert refused.splitlines()[1].startswith(
+        "error: 10 % of the reads of 'flights-in-utc' cannot go to v2. Gate diff:airport_days: "
+        "the evidence is of build 1 of v1.airport_days, readers get build 3; "
+    )
+    assert refused.splitlines()[2] == (
+        "next: dualgauge diff airport_days carrier_months   # make the evidence that diff:airport_days asks for"
+    )
+    assert moved.splitlines()[1] == "moved from stage canary (1 % on v2) to stage canary (10 % on v2)"
 
 
 def test_what_the_readme_shows_of_the_demo_is_what_it_prints(played: Played) -> None:

@@ -408,6 +408,16 @@ def test_gates_ask_nothing_of_a_share_that_does_not_grow(shop: Path) -> None:
     assert migration.gates(100_000) == migration.gates(0) == ()
 
 
+def test_status_says_in_a_line_which_gates_are_closed(shop: Path) -> None:
+    assert call("status", folder=shop).out.endswith("\ngates: all 5 open\n")
+    another_build(shop)
+
+    assert call("status", folder=shop).out.splitlines()[-1] == (
+        "gates: 4 of 5 open; diff:customers: the evidence is of build 1 of v2.customers, readers get build 2"
+    )
+    assert len(call("status", "--format", "json", folder=shop).json["result"]["gates"]) == 5
+
+
 # Listing and showing.
 
 

@@ -101,7 +101,8 @@ def test_what_is_shown_is_what_is_written_and_says_why(root: Path) -> None:
         "# read: text as it stands, in one strict dialect: the types are those of [tool.dualgauge.log.columns], and a\n"
         "# value that would lose something stops the import\n"
         "read = {delim = \",\", quote = '\"', escape = '\"', header = true, skip = 0, all_varchar = true}\n"
-        "# event_id: order_no and what: unique and never NULL in all 5 rows; the name in front keeps it apart from other\n"
+        "# event_id: order_no and what: unique and never NULL in all 5 rows; the name in front keeps it apart from "
+        "other\n"
         "# sources' ids\n"
         "event_id = \"'orders/' || order_no || '/' || what\"\n"
         "# type: 2 values: placed (4), cancelled (1)\n"
@@ -255,7 +256,7 @@ def test_ids_that_repeat_are_left_out_with_what_that_means(root: Path) -> None:
 
     assert "event_id" not in found["source"]
     assert found["why"]["event_id"] == (
-        "left out, because 1 row repeat an earlier one in every column. An event is then named after its file and row "
+        "left out, because 1 row repeats an earlier one in every column. An event is then named after its file and row "
         "(data/f.csv#1): rows may be added at the file's end, but not moved or removed"
     )
     assert [one["event_id"] for one in taken(root, "data/f.csv")] == ["data/f.csv#1", "data/f.csv#2"]
@@ -418,8 +419,10 @@ def test_a_source_of_that_path_or_name_is_a_conflict(root: Path) -> None:
 
     assert (path.exit_code, name.exit_code) == (5, 5)
     assert path.err.splitlines() == [
-        "error: source 'orders' reads a/*.csv already; nothing was written: import it, or change or remove its "
-        "[[tool.dualgauge.sources]] table first",
+        (
+            "error: source 'orders' reads a/*.csv already; nothing was written: import it, or change or remove its "
+            "[[tool.dualgauge.sources]] table first"
+        ),
         "next: dualgauge log import orders   # take in its rows that are new",
     ]
     assert name.err == (
@@ -427,6 +430,18 @@ def test_a_source_of_that_path_or_name_is_a_conflict(root: Path) -> None:
         "one a name of its own with --name\n"
     )
     assert call("log", "add", "b/orders.csv", "--name", "orders-b", "--write", folder=root).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["", "a b", "1st"])
+def test_a_name_that_no_source_can_have_is_refused(name: str, root: Path) -> None:
+    put(root, "orders.csv", EVENTS)
+
+    said = refused(root, "orders.csv", "--name", name)
+
+    assert (said.exit_code, said.err) == (
+        2,
+        f"error: {name!r} is no source's name: a letter, then letters, digits, - and _; give another with --name\n",
+    )
 
 
 def test_a_column_that_is_declared_otherwise_is_a_conflict_that_names_both(root: Path) -> None:

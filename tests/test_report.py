@@ -27,7 +27,7 @@ from dualgauge.reporting.shown import MOST, pieces, plain, window
 from dualgauge.reporting.words import share
 from support import report_sample
 from support.report_values import AT, HOSTILE, comparison, report
-from support.shop import Said, add_order, build, call
+from support.shop import Said, add_order, build, call, lay_out
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -271,6 +271,11 @@ def test_checks_are_reported_beside_the_diff(shop: Path) -> None:
         '    Check("expect_column_values_to_be_between", column="cents", max_value=5000, on="v2"),\n'
         "])\n"
     )
+    call("diff", "customers", folder=shop)
+    _, unchecked = reported(shop, "customers")
+    assert (unchecked["verdict"], unchecked["why"]) == ("inconclusive", ["customers: its checks were never run"])
+    assert "dualgauge check customers" in [one["command"] for one in unchecked["next_steps"]]
+
     assert call("check", folder=shop).exit_code == 4
     _, document = reported(shop)
 
@@ -366,6 +371,27 @@ def test_a_bare_comparison_has_the_same_page_without_a_project() -> None:
     assert "6 of 20 keys" in page
     for absent in ("migration", "Evidence key", "Earlier runs", "What to do next"):
         assert absent not in page
+
+
+def test_hostile_events_come_through_a_whole_project_as_text(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path / "shop")
+    with (folder / "data" / "orders.csv").open("a", encoding="utf-8") as file:
+        for number, customer in enumerate(("<script>alert(1)</script>", "\u202etac", "a|b`c", "x" * 10_000)):
+            file.write(f'<i>{number},2026-02-0{number + 1}T00:00:00Z,"{customer}",placed,100\n')
+    migration = dualgauge.open(folder)
+    migration.import_(every=True)
+    migration.replay()
+    migration.diff(["unlike"])
+    _, document = reported(folder, "unlike")
+
+    keys = [one["key"]["customer"] for one in section(document, "unlike")["comparison"]["mismatches"]]
+    assert {"<script>alert(1)</script>", "\u202etac", "a|b`c", "x" * 10_000} <= set(keys)
+    page = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "&lt;i&gt;0/placed" in page
+    assert "\u202e" not in page
+    assert '<span class="unseen">U+202E</span>tac' in page
 
 
 def sides_of(folder: Path) -> Path:

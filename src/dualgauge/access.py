@@ -200,7 +200,7 @@ class Access:
         )  # fmt: skip
 
     def present_if_readable(self, ledger: Ledger | None) -> Present | None:
-        """The same; None where a file of the project cannot be read, so that what does not need it can still be told."""
+        """The same; None where a file of the project cannot be read: what does not need it can still be told."""
         from dualgauge.errors import DualgaugeError
 
         try:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.access import Access
-from dualgauge.errors import DualgaugeError
 from dualgauge.model import Position, Side
 from dualgauge.project.project import find
 from dualgauge.project.settings import validate
@@ -236,26 +235,14 @@ class Migration(Access):
                 where=lambda side, name: self.queried(plans, side, name), keeping=keeping, progress=self.progress,
             )  # fmt: skip
 
-    def report(
-        self, names: Sequence[str] = (), *, run: str | None = None, output: Path | None = None
-    ) -> ReportFiles:
-        """Write a report of kept evidence (`reporting.report`): of one run, or the newest of some comparators or all."""
-        from dualgauge.cutover.evidence import lines
-        from dualgauge.ledger.seal import Evidence
+    def report(self, names: Sequence[str] = (), *, run: str | None = None, output: Path | None = None) -> ReportFiles:
+        """Write a report of kept evidence: of one run, or of the newest ones of some comparators or all."""
         from dualgauge.reporting.report import Wanted, folder_name, make_report, write
-        from dualgauge.reporting.standing import Kept
+        from dualgauge.reporting.standing import kept_of
 
-        now, limits, present, trouble = self.clock(), self.settings.gates.limits, None, ""
+        now = self.clock()
         with self.ledger_if_any() as ledger:
-            evidence = ledger.evidence() if ledger else Evidence()
-            try:
-                present = self.present(ledger)
-            except DualgaugeError as fault:
-                trouble = str(fault)
-        kept = Kept(
-            tuple(lines(evidence, present, limits)), self.log().head().last, limits, present, trouble,
-            evidence.problem.problem if evidence.problem else "",
-        )  # fmt: skip
+            kept = kept_of(ledger, self.present, self.settings.gates.limits, self.log().head().last)
         made = make_report(kept, self.state(), Wanted(names, run), root=self.project.root, now=now)
         return write(made, output or self.reports / folder_name(now), self.project.root)
 
@@ -348,9 +335,9 @@ class Migration(Access):
             store, present = self.store(), self.present_if_readable(ledger)
             return gather(
                 name, ledger.state(name) if ledger else MigrationState(name), self.log().head().last,
-                self.views(engine), {side: store.served_builds(side) for side in Side},
-                ledger.evidence_runs(kind=EvidenceKind.DIFF) if ledger else (),
-                None if present is None else decide(present, self.settings.gates.limits),
+                views=self.views(engine), served={side: store.served_builds(side) for side in Side},
+                diffs=ledger.evidence_runs(kind=EvidenceKind.DIFF) if ledger else (),
+                gates=None if present is None else decide(present, self.settings.gates.limits),
             )  # fmt: skip
 
     def _note_replay(self, operation: str, ready: Readiness | None, *, begins: bool) -> None:

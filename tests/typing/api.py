@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import dualgauge
-from dualgauge import Absolute, Comparator, Exact, Expected, Relative, Rounded, Router
+from dualgauge import Absolute, Check, Comparator, Exact, Expected, Relative, Rounded, Router
 from dualgauge.model import Outcome
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ orders = Comparator(
         )
     ],
     affected_by={"tenant": "tenant", "order_id": "order_id"},
+    checks=[
+        Check("expect_column_values_to_not_be_null", column="amount"),
+        Check("expect_column_values_to_be_between", column="score", min_value=0, mostly=0.99, on="v2", view="orders"),
+    ],
 )
 
 
@@ -35,6 +39,7 @@ def play(path: str) -> int:
     imported = migration.import_(every=True)
     rebuilt = migration.replay(["orders"])
     failed = [run.name for run in migration.diff() if run.comparison.mismatched]
+    failed += [run.name for run in migration.check() for one in run.results if one.success is False]
     moved = migration.switch(10_000, reason="the diff passed", dry_run=True)
     answer = migration.read("orders", ["acme", "17"], unit="acme")
     row: dict[str, object] | None = answer.row

@@ -85,9 +85,9 @@ def answering(verb: str, project: Path, form: Format, *, debug: bool = False, **
         debug: show tracebacks.
         given: what `dualgauge.open` takes besides the path.
     """
-    from dualgauge.migration import open as open_project
-
     with failing(verb, form, debug=debug):
+        from dualgauge.migration import open as open_project
+
         with bars() as progress:
             answer = Answer(open_project(project, progress=progress, **given))
             yield answer
@@ -174,7 +174,8 @@ def usage_error(verb: str, form: Format, fault: TyperException) -> int:
     elif shown == message:
         from typer.rich_utils import rich_format_error
 
-        rich_format_error(fault)  # type: ignore[arg-type]  # typer keeps the class that it takes to itself
+        with suppress(OSError):
+            rich_format_error(fault)  # type: ignore[arg-type]  # typer keeps the class that it takes to itself
     else:
         _failed(verb, form, UsageError(message), fault.exit_code, (step,))
     return fault.exit_code

@@ -24,8 +24,8 @@ PIPE_WIDTH = 140
 LEAST_WIDTH = 20
 """A terminal that says it is narrower is not believed."""
 
-LEAST_COLUMN = 9
-"""Where a table's columns would be narrower than this, its rows are given as lines."""
+LEAST_COLUMN, LEAST_TABLE = 9, 60
+"""A table that does not fit is given as lines where its columns, or the terminal, would be narrower than this."""
 
 LONGEST = 2_000
 """Characters of an error. A longer one quotes something huge, and loses the middle: the next step stands at its end."""
@@ -67,7 +67,7 @@ class Listing(Table):
         """The table, or the lines."""
         room = options.max_width
         # Measured without a bound: how wide it would like to be.
-        if room < LEAST_COLUMN * len(self.columns) and room < self._natural(console, options):
+        if room < max(LEAST_TABLE, LEAST_COLUMN * len(self.columns)) and room < self._natural(console, options):
             yield from self._lines()
         else:
             yield from super().__rich_console__(console, options)
@@ -111,9 +111,9 @@ def prepare() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (open for as long as the process)
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (open for as long as the process)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -13,8 +13,7 @@ from dualgauge.reporting.status import Status, ViewReadiness, ViewStatus
 
 def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: Debug = False) -> None:
     """
-    Show where the migration stands: stage and share, the log's head, each view, the last diffs, and
-    what the gates would say to a larger share.
+    Show where the migration stands: stage and share, the log's head, each view, the last diffs, the gates.
 
     A view is `unbuilt`, `stale` (its file changed since its build was made), `lagging` (behind the log's head) or
     `ready`; `adopted` where code of your own keeps it.
@@ -59,7 +58,7 @@ def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
 def _gates(now: Status) -> str:
     """The gates in a line: how many are open, and the first that is closed with its reason."""
     if now.gates is None:
-        return "gates: cannot be asked: a view or comparator file cannot be read (`dualgauge switch --dry-run` says which)"
+        return "gates: cannot be asked: a comparator cannot be read (`dualgauge diff` says which)"
     closed = [one for one in now.gates if not one.passed]
     if not closed:
         return f"gates: all {len(now.gates)} open"

@@ -157,6 +157,7 @@ class UnequalPositions(ConflictError):
             behind = [label for label in adopted if positions[label] < built]
             if behind:
                 sentence += f"; code of your own keeps {listed(behind)}: compare again when it has come as far"
+                steps = [NextStep("dualgauge status", "see how far each view is")]
             else:
                 steps.insert(0, NextStep("dualgauge log import --all", f"take in what {listed(adopted)} has already"))
         super().__init__(sentence, next_steps=tuple(steps))

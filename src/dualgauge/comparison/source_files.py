@@ -120,18 +120,24 @@ def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -
             raise UnreadableSource(str(file), "it is empty", "a JSON file holds an array of objects, or [] for none")
     names = ", ".join(literal(_exact(file)) for file in files)
     advice = "see that it is an array of objects, or one object a line, in UTF-8"
-    # No guess at maps: two files with other keys would get other columns.
+    # One level deep, nothing is guessed: only the names of the fields are looked for, in every object.
     found = _columns(
         engine,
         label,
         advice,
-        f"FROM read_json([{names}], sample_size = -1, map_inference_threshold = -1, "
-        "convert_strings_to_integers = false, union_by_name = true)",
+        f"FROM read_json([{names}], sample_size = -1, maximum_depth = 1, map_inference_threshold = -1, "
+        "union_by_name = true)",
     )
-    if list(found.items()) == [("json", "JSON")]:
-        found = {}
     if list(found) == ["json"]:
-        raise UnreadableSource(label, "its values are no objects", advice)
+        # What is no object gets this name, and so does nothing at all.
+        with _told(label, advice):
+            count, objects = engine.row(
+                "SELECT count(*), count(*) FILTER (json_type(json) = 'OBJECT') "
+                f"FROM read_json_objects([{names}], format = 'auto')"
+            )
+        if objects < count:
+            raise UnreadableSource(label, "its values are no objects", advice)
+        found = found if count else {}
     if not found:
         return Side("(SELECT 1 WHERE false)", ())
     spec = ", ".join(f"{literal(name)}: 'JSON'" for name in found)

@@ -32,10 +32,18 @@ def is_source(text: str) -> bool:
         or kind_of(text) is not None
         or _DATABASE.fullmatch(text) is not None
         or is_pattern(text)
-        or Path(text).is_file()
-        # A folder called like a comparator is no side; `./old` is one that nobody could mean otherwise.
-        or (Path(text).exists() and not text.isidentifier())
+        or _is_there(text)
     )
+
+
+def _is_there(text: str) -> bool:
+    path = Path(text)
+    try:
+        # A folder called like a comparator is no side; `./old` is one that nobody could mean otherwise.
+        return path.is_file() or (path.exists() and not text.isidentifier())
+    except OSError:
+        # Longer than any file's name.
+        return False
 
 
 def parted(given: str | Path) -> Source:

@@ -230,17 +230,20 @@ def _as_json(one: Reading) -> Reading:
     return replace(one, kind="JSON", expression=str(one.raw))
 
 
-_AS_TEXT: Final = "({0}->>'$')"
-
+# By the first character, which says it all: to parse a value once for each question would be most of the work.
+_TEXT_OF: Final = "CAST({0} AS VARCHAR)"
+_FIRST: Final = f"left({_TEXT_OF}, 1)"
+_NUMERIC: Final = f"{_FIRST} NOT IN ('\"', '[', '{{{{', 't', 'f', 'n')"
+_POINT: Final = f"regexp_matches({_TEXT_OF}, '[.eENI]')"
 _JSON_KINDS: Final[Mapping[str, str]] = {
-    "whole": "json_type({0}) IN ('BIGINT', 'UBIGINT')",
-    "number": "json_type({0}) = 'DOUBLE'",
-    "string": "json_type({0}) = 'VARCHAR'",
-    "truth": "json_type({0}) = 'BOOLEAN'",
-    "nested": "json_type({0}) IN ('ARRAY', 'OBJECT')",
-    # Whole numbers that 64 bits, or a DOUBLE, cannot hold.
-    "long": "json_type({0}) IN ('BIGINT', 'UBIGINT') AND TRY_CAST({0}->>'$' AS BIGINT) IS NULL",
-    "inexact": f"json_type({{0}}) <> 'VARCHAR' AND {_DIGITS.format(_AS_TEXT)} > 17",
+    "whole": f"{_NUMERIC} AND NOT {_POINT}",
+    "number": f"{_NUMERIC} AND {_POINT}",
+    "string": f"{_FIRST} = '\"'",
+    "truth": f"{_FIRST} IN ('t', 'f')",
+    "nested": f"{_FIRST} IN ('[', '{{{{')",
+    # Whole numbers that 64 bits, or numbers that a DOUBLE cannot hold.
+    "long": f"{_NUMERIC} AND length({_TEXT_OF}) > 18 AND TRY_CAST({_TEXT_OF} AS BIGINT) IS NULL",
+    "inexact": f"{_NUMERIC} AND length({_TEXT_OF}) > 17 AND {_DIGITS.format(_TEXT_OF)} > 17",
 }
 
 

@@ -79,7 +79,8 @@ def _shapes(notes: Notes, access: Access) -> None:
     missing = access.builds().missing(access.migrations_folder, shapes)
     if missing:
         mend = "dualgauge replay" if access.settings.store.migrate == "auto" else "dualgauge migrate revision"
-        notes.warn("shapes", f"the store lacks {listed([one.split()[-1] for one in missing], 4)}", access.migrations_folder, mend)
+        lacking = listed([one.split()[-1] for one in missing], 4)
+        notes.warn("shapes", f"the store lacks {lacking}", access.migrations_folder, mend)
     else:
         notes.ok("shapes", f"the store has the shapes of {plural(len(shapes), 'view')}", access.migrations_folder)
 
@@ -87,6 +88,7 @@ def _shapes(notes: Notes, access: Access) -> None:
 def _ledger(notes: Notes, access: Access, now: datetime) -> None:
     from dualgauge.ledger.database import Database
     from dualgauge.ledger.errors import NoLedger
+    from dualgauge.ledger.journal import RowKind
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.ledger.opening import revision
     from dualgauge.ledger.tables import REVISIONS
@@ -112,7 +114,8 @@ def _ledger(notes: Notes, access: Access, now: datetime) -> None:
                        "dualgauge journal --verify", exit_code=1)  # fmt: skip
         else:
             notes.ok("ledger", f"reachable, its journal of {plural(len(ledger.journal()), 'row')} verified", where)
-        newest = max((row.entry.at for row in ledger.journal()), default=None)
+        rows = ledger.journal()
+        newest = max((row.entry.at if row.kind is RowKind.MOVE else row.evidence.at for row in rows), default=None)
         if newest is not None and newest > now + AHEAD:
             notes.warn("clock", f"the journal's last row is from {newest:%Y-%m-%d %H:%M} UTC, which is still to come",
                        mend="set the clock of this machine, or of the one that wrote it")  # fmt: skip

@@ -214,15 +214,19 @@ class Choice:
                         "; the name in front keeps it apart from other sources' ids" if "||" in expression else ""
                     )
                     return expression
-        repeats = f"{plural(rows - distinct, 'row')} repeat an earlier one in every column" if rows > distinct else (
-            "no column is unique and never NULL, nor are two or three together"
-        )  # fmt: skip
+        self._why["event_id"] = self._unnamed(rows - distinct)
+        return ""
+
+    def _unnamed(self, again: int) -> str:
+        """Why there is no event id, and what that means."""
+        repeats = "no column is unique and never NULL, nor are two or three together"
+        if again:
+            repeats = f"{plural(again, 'row')} repeat{'s' if again == 1 else ''} an earlier one in every column"
         first = self._found.source.label(self._found.source.files[0])
-        self._why["event_id"] = (
+        return (
             f"left out, because {repeats}. An event is then named after its file and row ({first}#1): "
             "rows may be added at the file's end, but not moved or removed"
         )
-        return ""
 
     def _joined(self, group: Sequence[Column], prefix: str) -> str:
         parts = [self._named(one) for one in group]

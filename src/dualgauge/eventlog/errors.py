@@ -247,6 +247,15 @@ class NoTime(UsageError):
         )
 
 
+class BadSourceName(UsageError):
+    """A name that no source can have."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        rule = "a letter, then letters, digits, - and _"
+        super().__init__(f"{name!r} is no source's name: {rule}; give another with --name")
+
+
 class AlreadyASource(ConflictError):
     """The project has a source of that name, or one that reads that file."""
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.errors import BadValue, EngineError
+from dualgauge.engines.errors import BadValue
 from dualgauge.eventlog.choice import NAME, Choice, Proposal, slug
-from dualgauge.eventlog.errors import AlreadyASource, BadRow, NoSuchData, NothingToRead
+from dualgauge.eventlog.errors import AlreadyASource, BadRow, BadSourceName, NoSuchData
 from dualgauge.eventlog.look import look
 from dualgauge.eventlog.reading import Source, keywords, matches, told
 from dualgauge.eventlog.settings import SourceSettings
@@ -81,10 +81,13 @@ def propose(
     Raises:
         NoSuchData, NothingToRead, NoHeader, Unreadable, UnknownFormat: there is nothing to propose from.
         NoTime: no column tells when a row happened.
+        BadSourceName: the name is no source's.
         AlreadyASource, DeclaredOtherwise: it does not fit what the project has.
     """
     path = _path(file, here, root)
-    wanted = name or _source_name(path)
+    wanted = _source_name(path) if name is None else name
+    if not NAME.fullmatch(wanted.replace("-", "_")):
+        raise BadSourceName(wanted)
     blank = SourceSettings.model_validate({"name": wanted, "path": path, "type": "''", "occurred_at": "''"})
     is_folder = (here / file).is_dir()
     files = () if is_folder else tuple(matches(blank, root))
@@ -133,6 +136,4 @@ def _tried(engine: Engine, source: Source, made: Proposal, declared: dict[str, s
     except BadValue as fault:
         where, reason = diagnose(engine, real, columns, 0) or ("", told(fault))
         raise BadRow(real.name, where, reason) from fault
-    except EngineError as fault:
-        raise NothingToRead(made.label, told(fault)) from fault
     return made

@@ -9,6 +9,7 @@ declared ones, and two that only order the import: `_due` (the time by which sou
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,10 +60,12 @@ def choose(
     for one in sources:
         if one.name == wanted:
             return [_with_files(one, root)]
-    file = Path(wanted).resolve()
-    for one in sources:
-        if one.path and file in matches(one, root):
-            return [Source(settings=one, root=root, files=(file,))]
+    # What no file can be called, such as a name of ten thousand characters, is no file.
+    with suppress(OSError, ValueError):
+        file = Path(wanted).resolve()
+        for one in sources:
+            if one.path and file in matches(one, root):
+                return [Source(settings=one, root=root, files=(file,))]
     raise NoSuchSource(wanted, [one.name for one in sources], config)
 
 
@@ -139,7 +142,7 @@ def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: in
 
 
 def places(engine: Engine, source: Source, columns: dict[str, str], number: int, event_id: str) -> list[str]:
-    """Where the rows of an event id stand in the files of a source read before; none where its rows cannot be placed."""
+    """Where the rows of an event id stand in the files of a source read before; none where that cannot be told."""
     if source.settings.query or not source.files:
         return []
     base = raw_rows(source, number, placed=True)

@@ -23,7 +23,9 @@ class LedgerError(DualgaugeError):
             if url.startswith("sqlite")
             else "see that it can be reached, and that user, password and database are right"
         )
-        super().__init__(f"the ledger {url} cannot be used: {reason}; nothing was written: {advice}, then run this again")
+        super().__init__(
+            f"the ledger {url} cannot be used: {reason}; nothing was written: {advice}, then run this again"
+        )
 
 
 class LedgerBusy(ConflictError):

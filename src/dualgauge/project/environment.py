@@ -36,8 +36,9 @@ def expand(url: str, key: str, environment: Mapping[str, str] = os.environ) -> s
     Raises:
         NoVariable: a variable is not set.
     """
-    start = url.find("://") + len("://") if "://" in url else 0
-    end = url.rfind("@") if start else -1
+    start = url.find("://") + len("://") if "://" in url else len(url)
+    path = url.find("/", start)
+    end = url.rfind("@", start, path if path >= 0 else len(url))
 
     def value(found: re.Match[str]) -> str:
         name = found[1]

@@ -20,7 +20,10 @@ class NoProject(UsageError):
         super().__init__(
             f"no dualgauge project in {start} or above it: no pyproject.toml there has a [tool.dualgauge] table; "
             "go to the project's folder, name it with --project DIR, or add the table",
-            next_steps=(NextStep("dualgauge demo", "play a whole migration in a project of its own"),),
+            next_steps=(
+                NextStep("dualgauge init", "lay out a project here"),
+                NextStep("dualgauge demo", "play a whole migration in a project of its own"),
+            ),
         )
 
 

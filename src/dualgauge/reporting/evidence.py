@@ -7,6 +7,7 @@ Nothing is compared again and nothing is written. What was changed since a run i
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.run import RESULT
@@ -59,10 +60,12 @@ def gather(
     for name in names:
         if name not in known:
             raise NoSuchReport(name, known)
-    return tuple(
+    sections = [
         _section(name, _newest(kept, EvidenceKind.DIFF, name), _newest(kept, EvidenceKind.CHECK, name), kept, root)
         for name in names or known
-    )
+    ]
+    checks = {one.name for one in kept.present.wanted if one.kind is EvidenceKind.CHECK} if kept.present else set()
+    return tuple(replace(one, unchecked=one.checked is None and one.name in checks) for one in sections)
 
 
 def reason(text: str) -> Reason:

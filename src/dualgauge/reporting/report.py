@@ -142,8 +142,8 @@ def _next_steps(sections: Sequence[Section], verdict: Outcome, state: MigrationS
         yield NextStep("dualgauge replay", why)
     if verdict is not Outcome.PASS:
         yield NextStep(f"dualgauge diff {names}", "compare again; the new run is evidence of what is there then")
-        if any(one.checked and one.checked.verdict is not Outcome.PASS for one in sections):
-            yield NextStep(f"dualgauge check {names}", "run the checks again")
+        if any(one.unchecked or (one.checked and one.checked.verdict is not Outcome.PASS) for one in sections):
+            yield NextStep(f"dualgauge check {names}", "run the checks")
         if state.share_ppm:
             yield NextStep("dualgauge rollback", "take all reads back to v1; this is never refused")
     elif state.stage in _FIRST_STAGES:

@@ -11,18 +11,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.comparison.files import FileState, file_states
+from dualgauge.cutover.evidence import lines
 from dualgauge.cutover.standing import differences, staleness
+from dualgauge.errors import DualgaugeError
+from dualgauge.ledger.seal import Evidence
 from dualgauge.ledger.values import RunState
 from dualgauge.model import Side
 from dualgauge.reporting.errors import BadEvidence
 from dualgauge.reporting.values import Build, Run, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from dualgauge.cutover.evidence import EvidenceLine
     from dualgauge.cutover.standing import Limits, Present, Wanted
+    from dualgauge.ledger.ledger import Ledger
     from dualgauge.model import Position
 
 
@@ -46,6 +50,18 @@ class Kept:
         """What evidence of this kind and comparator would be bound to now."""
         found = self.present.wanted if self.present else ()
         return next((one for one in found if (one.kind, one.name) == (line.kind, line.name)), None)
+
+
+def kept_of(ledger: Ledger | None, look: Callable[[Ledger | None], Present], limits: Limits, head: Position) -> Kept:
+    """All kept evidence with what `look` finds there now; where that cannot be read, with the reason."""
+    evidence = ledger.evidence() if ledger else Evidence()
+    present, trouble = None, ""
+    try:
+        present = look(ledger)
+    except DualgaugeError as fault:
+        trouble = str(fault)
+    problem = evidence.problem.problem if evidence.problem else ""
+    return Kept(tuple(lines(evidence, present, limits)), head, limits, present, trouble, problem)
 
 
 def run_of(line: EvidenceLine, kept: Kept, root: Path) -> Run:

@@ -89,6 +89,7 @@ def gather(
     name: str,
     state: MigrationState,
     head: Position,
+    *,
     views: Sequence[ViewDefinition],
     served: Mapping[Side, Mapping[str, Checkpoint]],
     diffs: Sequence[EvidenceRun],

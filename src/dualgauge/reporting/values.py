@@ -131,7 +131,7 @@ class Section:
     One comparator. `run` and `comparison` are of its diff; None where there is none, or none that can be shown.
 
     `history` is oldest first. `sources` names what was compared where there is no project. `notes` are sentences that
-    a reader must know before the figures.
+    a reader must know before the figures. `unchecked`: its comparator has checks, and they were never run.
     """
 
     name: str
@@ -145,6 +145,7 @@ class Section:
     history: tuple[Earlier, ...] = ()
     notes: tuple[str, ...] = ()
     sources: tuple[str, str] | None = None
+    unchecked: bool = False
 
     @property
     def keys(self) -> int:

@@ -98,6 +98,8 @@ def verdict_lines(section: Section) -> Iterator[str]:
 
 def _check_lines(section: Section) -> Iterator[str]:
     checked = section.checked
+    if section.unchecked:
+        yield f"{section.name}: its checks were never run"
     if checked is None:
         return
     failed = sum(1 for one in checked.results or () if one.success is False)

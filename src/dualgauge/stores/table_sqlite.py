@@ -16,7 +16,7 @@ from dualgauge.model import quote
 from dualgauge.stores.table_types import TIMESTAMPTZ, Place, TableColumn, arrow_of, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import sqlalchemy as sa
 
@@ -24,6 +24,7 @@ Candidate = tuple[str, str]
 """A DuckDB type, and the condition over `{0}` that every value but NULL must meet."""
 
 _WIDEST = 38
+_SAMPLE = 1_000
 _AT_ONCE = 300
 """Aggregates in one statement: SQLite takes at most 2,000."""
 
@@ -184,27 +185,51 @@ def _described(connection: sa.Connection, place: Place) -> list[tuple[str, str, 
 def _chosen(
     connection: sa.Connection, source: str, wanted: Mapping[str, Sequence[Candidate]], *, stored: bool = False
 ) -> dict[str, str]:
-    """The first type of each column that no value contradicts; a column that holds nothing has no stored type."""
-    asked = [(name, kind, fits) for name, candidates in wanted.items() for kind, fits in candidates]
-    found: dict[str, str] = {}
-    for part in _parts(asked):
-        counts = [_misfits(f"t.{quote(name)}", fits) for name, _, fits in part]
-        held = [f"count(t.{quote(name)})" for name, _, _ in part] if stored else []
-        row = tuple(connection.exec_driver_sql(f"SELECT {', '.join([*counts, *held])} FROM {source}").one())
-        for at, (name, kind, _) in enumerate(part):
-            if not row[at] and (not stored or row[len(part) + at]):
-                found.setdefault(name, kind)
+    """
+    The first type of each column that no value contradicts; a column that holds nothing has no stored type.
+
+    Some rows rule out most types; what is left is asked of the whole table, the best type first.
+    """
+    some = f"(SELECT * FROM {source} LIMIT {_SAMPLE}) AS t"
+    left = {name: list(candidates) for name, candidates in wanted.items() if candidates}
+    ruled_out = _contradicted(connection, some, [(name, one) for name, found in left.items() for one in found])
+    left = {name: [one for one in found if (name, one) not in ruled_out] for name, found in left.items()}
+    chosen: dict[str, str] = {}
+    while left := {name: found for name, found in left.items() if found}:
+        ruled_out = _contradicted(connection, source, [(name, found[0]) for name, found in left.items()])
+        for name in list(left):
+            first, *rest = left[name]
+            if (name, first) in ruled_out:
+                left[name] = rest
+            else:
+                chosen[name] = first[0]
+                del left[name]
+    if stored and chosen:
+        held = _row(connection, source, [f"count(t.{quote(name)})" for name in chosen])
+        chosen = {name: kind for (name, kind), count in zip(chosen.items(), held, strict=True) if count}
+    return chosen
+
+
+def _contradicted(
+    connection: sa.Connection, source: str, asked: Sequence[tuple[str, Candidate]]
+) -> set[tuple[str, Candidate]]:
+    """The types, by column, that some value does not fit."""
+    counts = _row(connection, source, [_misfits(f"t.{quote(name)}", fits) for name, (_, fits) in asked])
+    return {one for one, count in zip(asked, counts, strict=True) if count}
+
+
+def _row(connection: sa.Connection, source: str, expressions: Sequence[str]) -> list[int]:
+    """The answers to aggregates over a table, a part of them at a time."""
+    found: list[int] = []
+    for at in range(0, len(expressions), _AT_ONCE):
+        part = ", ".join(expressions[at : at + _AT_ONCE])
+        found += connection.exec_driver_sql(f"SELECT {part} FROM {source}").one()
     return found
 
 
 def _misfits(column: str, fits: str) -> str:
     # A condition on what is no date at all is NULL, which is no yes.
     return f"count(CASE WHEN {column} IS NOT NULL AND {fits.format(column)} IS NOT TRUE THEN 1 END)"
-
-
-def _parts(asked: Sequence[tuple[str, str, str]]) -> Iterator[Sequence[tuple[str, str, str]]]:
-    for at in range(0, len(asked), _AT_ONCE):
-        yield asked[at : at + _AT_ONCE]
 
 
 def _column(name: str, kind: str | None) -> TableColumn:
