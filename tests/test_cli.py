@@ -126,7 +126,8 @@ def test_dualgauge_alone_shows_the_commands_in_the_order_of_the_work(tmp_path: P
     shown = re.findall(r"^\W+(\w+)  ", said.out, re.MULTILINE)
 
     assert [name for name in shown if (name,) in COMMANDS] == [
-        "demo", "log", "plan", "migrate", "replay", "status", "diff", "evidence", "read", "switch", "rollback", "journal",
+        "init", "demo", "doctor", "log", "plan", "migrate", "replay", "status", "diff", "check", "evidence", "report",
+        "read", "switch", "rollback", "journal",
     ]  # fmt: skip
 
 
@@ -293,7 +294,8 @@ def test_an_unexpected_error_is_one_paragraph_and_debug_gives_the_traceback(
 
     said = call("migrate", "history", folder=shop)
     assert (said.exit_code, said.out) == (1, "")
-    assert said.err == f"{told}next: dualgauge migrate history --debug ...   # see where it happened; please report it\n"
+    next_step = "next: dualgauge migrate history --debug ...   # see where it happened; please report it\n"
+    assert said.err == told + next_step
 
     debugged = call("migrate", "history", "--debug", folder=shop)
     assert debugged.exit_code == 1

@@ -137,7 +137,8 @@ def test_a_python_reference_that_gives_no_table_is_refused(package: LogProject, 
 
     assert str(refused.value) == (
         f"source 's': python = {reference!r} {reason}; it must name a data frame, an Arrow table or reader, "
-        f"or a callable that gives one, as 'package.module:name', in a module that is installed or lies in {package.root}"
+        "or a callable that gives one, as 'package.module:name', in a module that is installed or lies in "
+        f"{package.root}"
     )
 
 
@@ -415,7 +416,8 @@ def test_an_unknown_column_is_refused_with_the_columns_that_there_are(project: L
         project.take()
 
     assert str(refused.value) == (
-        f"source 's': {key} = 'nothing_of_it': Binder Error: Referenced column \"nothing_of_it\" not found in FROM clause; "
+        f"source 's': {key} = 'nothing_of_it': Binder Error: "
+        'Referenced column "nothing_of_it" not found in FROM clause; '
         "the source's columns are id, seen, x; mend its [[tool.dualgauge.sources]] table"
     )
 

@@ -14,7 +14,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from dualgauge.engines.duck import open_engine
 from dualgauge.eventlog import imports
-from dualgauge.eventlog.errors import ChangedType, LogAndLedgerDisagree, NotALog
+from dualgauge.eventlog.errors import BadLogPath, ChangedType, LogAndLedgerDisagree, NotALog
 from dualgauge.eventlog.settings import LogSettings
 from dualgauge.eventlog.table import Behind, EventLog, open_log
 from dualgauge.model import Position
@@ -329,3 +329,17 @@ def test_a_log_that_another_tool_wrote_to_is_refused(in_parts: LogProject) -> No
 
     with pytest.raises(NotALog, match=r"its last commit was not written by dualgauge \(no such key in its metadata\)"):
         in_parts.log().head()
+
+
+@pytest.mark.parametrize(("name", "misread"), [("a #1", "#"), ("why?", "?"), ("a%20b", "%20")])
+def test_a_log_is_not_kept_where_the_delta_library_would_misread_the_path(
+    tmp_path: Path, name: str, misread: str
+) -> None:
+    with pytest.raises(BadLogPath) as refused:
+        open_log(tmp_path / name / "log", SETTINGS)
+
+    assert str(refused.value) == (
+        f"the log cannot be kept in {tmp_path / name / 'log'}: the Delta library misreads {misread!r} in a path; "
+        "nothing was written: rename the folder, or set [tool.dualgauge.log] path to one without #, ? and %XX"
+    )
+    assert not (tmp_path / name).exists()

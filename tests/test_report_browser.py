@@ -186,11 +186,15 @@ def test_headings_tables_and_charts_can_be_walked_without_eyes(look: Look, harml
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
-    bare = "[...document.querySelectorAll('table')].filter(one => !one.caption || [...one.querySelectorAll('th')].some(th => !th.scope)).length"
+    bare = (
+        "[...document.querySelectorAll('table')]"
+        ".filter(one => !one.caption || [...one.querySelectorAll('th')].some(th => !th.scope)).length"
+    )
     assert look(harmless, bare) == 0
     drawn = look(
         harmless,
-        "[...document.querySelectorAll('svg[role=img]')].map(one => [one.querySelector('title').textContent, one.querySelector('desc').textContent.length > 9])",
+        "[...document.querySelectorAll('svg[role=img]')]"
+        ".map(one => [one.querySelector('title').textContent, one.querySelector('desc').textContent.length > 9])",
     )  # fmt: skip
     # Two widths of three charts, and of two where there is no history.
     assert len(drawn) == 10
@@ -220,7 +224,10 @@ def test_print_cuts_no_table_and_is_light(browser: Browser, hostile: Path) -> No
     page.emulate_media(media="print", color_scheme="dark")
 
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    clipped = "[...document.querySelectorAll('.scroll, table')].filter(one => one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > one.clientWidth + 1).length"
+    clipped = (
+        "[...document.querySelectorAll('.scroll, table')].filter(one => "
+        "one.getBoundingClientRect().right > innerWidth + 1 || one.scrollWidth > one.clientWidth + 1).length"
+    )
     assert page.evaluate(clipped) == 0
     assert page.evaluate(
         "[...document.querySelectorAll('tr')].every(one => getComputedStyle(one).breakInside === 'avoid')"

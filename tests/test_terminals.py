@@ -16,7 +16,7 @@ import pytest
 
 from dualgauge.cli.output import INTERRUPTED
 from support.harm import digest, edit
-from support.shop import ROOT, build, call, child
+from support.shop import ROOT, add_order, build, call, child
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -258,6 +258,7 @@ def test_ctrl_c_in_an_import_appends_nothing(shop: Path) -> None:
     assert (process.returncode, err.count("\n")) == (130, 1)
     assert kept(shop) == before
     edit(shop / "pyproject.toml", 'python = "slow_rows:rows"', 'path = "data/orders.csv"')
+    add_order(shop)
     assert call("log", "import", folder=shop).exit_code == 0
     assert list((shop / ".dualgauge" / "log" / "_staging").iterdir()) == []
 
@@ -281,7 +282,8 @@ def test_no_home_and_a_working_folder_of_somebody_else_are_no_error(shop: Path, 
     assert (done.returncode, done.stderr) == (0, "")
 
     done = shell(f"mkdir gone && cd gone && rmdir ../gone && dualgauge status --project {shop}", shop)
-    assert (done.returncode, done.stderr) == (0, "")
+    # The shell itself complains of such a folder.
+    assert (done.returncode, "error" in done.stderr, "Traceback" in done.stderr) == (0, False, False)
 
 
 # Completion.

@@ -23,8 +23,8 @@ GOLDEN = Path(__file__).parent / "golden"
 COLUMNS = {**ENVELOPE, "carrier": "VARCHAR", "origin": "VARCHAR", "delay": "BIGINT", "fare": "DECIMAL(8,2)"}
 FILE = Path("views_v1/orders.sql")
 HAS = (
-    "mend the file: a view reads the relation `events`, whose columns are position, event_id, type, occurred_at, recorded_at, "
-    "payload, carrier, origin, delay, fare"
+    "mend the file: a view reads the relation `events`, whose columns are position, event_id, type, occurred_at, "
+    "recorded_at, payload, carrier, origin, delay, fare"
 )
 
 

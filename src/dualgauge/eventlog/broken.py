@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.eventlog.errors import BadFile, EmptyFile
@@ -17,6 +17,7 @@ from dualgauge.eventlog.reading import format_of
 from dualgauge.model import literal
 
 if TYPE_CHECKING:
+    from io import BufferedReader
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
@@ -73,5 +74,5 @@ def _refuse_quote(engine: Engine, source: Source, file: Path) -> None:
         ) from fault  # fmt: skip
 
 
-def _opened(file: Path) -> IO[bytes]:
+def _opened(file: Path) -> gzip.GzipFile | BufferedReader:
     return gzip.open(file, "rb") if file.suffix.lower() == ".gz" else file.open("rb")

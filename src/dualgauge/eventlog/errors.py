@@ -143,6 +143,17 @@ class NoLog(UsageError):
         )
 
 
+class BadLogPath(UsageError):
+    """The log's path holds something that the Delta library takes for a part of an address."""
+
+    def __init__(self, path: Path, found: str) -> None:
+        self.path, self.found = path, found
+        super().__init__(
+            f"the log cannot be kept in {path}: the Delta library misreads {found!r} in a path; nothing was written: "
+            "rename the folder, or set [tool.dualgauge.log] path to one without #, ? and %XX"
+        )
+
+
 class NotALog(UsageError):
     """A folder that holds something else."""
 

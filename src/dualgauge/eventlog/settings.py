@@ -74,7 +74,7 @@ def column_type(text: str) -> str:
 class LogSettings(Section):
     """Where the log is, and the fields that have a column of their own."""
 
-    path: str = Field(".dualgauge/log", description="the folder of the event log")
+    path: str = Field(default=".dualgauge/log", description="the folder of the event log")
     columns: dict[str, str] = Field(
         default_factory=dict, description='fields with a column of their own, as `name = "TYPE"`'
     )
@@ -113,26 +113,26 @@ class SourceSettings(Section):
     """One source: where rows come from, and how a row becomes one event or several."""
 
     name: str = Field(description="what `dualgauge log import NAME` calls it")
-    path: str = Field("", description="a file or glob: CSV, JSONL (also .gz) or Parquet")
+    path: str = Field(default="", description="a file or glob: CSV, JSONL (also .gz) or Parquet")
     python: str = Field(
-        "",
+        default="",
         description="`package.module:name`: a data frame, an Arrow table or reader, or a function that gives one",
     )
     read: dict[str, Any] = Field(default_factory=dict, description="options of DuckDB's reader of the file")
-    event_id: str = Field("", description="expression, unique over the whole log; default: file and row number")
-    type: str = Field("", description="expression giving the event's type: `\"'arrived'\"`, or a column")
-    occurred_at: str = Field("", description="expression giving a time; without a zone it is UTC")
+    event_id: str = Field(default="", description="expression, unique over the whole log; default: file and row number")
+    type: str = Field(default="", description="expression giving the event's type: `\"'arrived'\"`, or a column")
+    occurred_at: str = Field(default="", description="expression giving a time; without a zone it is UTC")
     order_by: str = Field(
-        "",
+        default="",
         description="expression giving the time by which rows are due; default: `occurred_at`, then `event_id`; "
         '`"file"` keeps the file\'s order',
     )
-    where: str = Field("", description="condition; only rows that meet it are events")
+    where: str = Field(default="", description="condition; only rows that meet it are events")
     select: dict[str, str] = Field(
         default_factory=dict,
         description='further columns as `name = "expression"`; declared ones with the same name come by themselves',
     )
-    query: str = Field("", description="a SELECT over the relation `source`, one row an event")
+    query: str = Field(default="", description="a SELECT over the relation `source`, one row an event")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -10,9 +10,10 @@ second fails and starts over. Its metadata has one key, `dualgauge`, that says w
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +24,15 @@ from deltalake.transaction import AddAction
 
 from dualgauge.engines.duck import parquet
 from dualgauge.eventlog.chain import GENESIS, file_digest, link
-from dualgauge.eventlog.errors import ChangedType, DamagedLog, LogAndLedgerDisagree, LostRace, NoLog, NotALog
+from dualgauge.eventlog.errors import (
+    BadLogPath,
+    ChangedType,
+    DamagedLog,
+    LogAndLedgerDisagree,
+    LostRace,
+    NoLog,
+    NotALog,
+)
 from dualgauge.eventlog.files import make_durable, statistics
 from dualgauge.ledger.values import LogCommit
 from dualgauge.model import START, Position, canonical_json, quote
@@ -330,13 +339,20 @@ class EventLog:
         raise NotALog(self.path, "its last commit was not written by dualgauge (no such key in its metadata)")
 
 
+_MISREAD: Final = re.compile(r"[#?]|%[0-9A-Fa-f]{2}")
+"""Seen: the Delta library makes an address of a path and does not get back to the same path where it holds these."""
+
+
 def open_log(path: Path, settings: LogSettings, ledger: Ledger | None = None) -> EventLog:
     """
     Open the log at a path; where there is none, the log is empty and `exists` is false.
 
     Raises:
         NotALog: the folder holds something else.
+        BadLogPath: the Delta library would take the path for another one.
     """
+    if found := _MISREAD.search(str(path.absolute())):
+        raise BadLogPath(path, found[0])
     if path.exists() and not path.is_dir():
         raise NotALog(path, "it is a file, and a log is a folder")
     try:

@@ -21,7 +21,7 @@ class LedgerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = Field(
-        "sqlite:///.dualgauge/ledger.db",
+        default="sqlite:///.dualgauge/ledger.db",
         description="the ledger: SQLite or PostgreSQL, as SQLAlchemy writes it; `${NAME}` is an environment variable",
     )
 

@@ -34,11 +34,11 @@ class Section(BaseModel):
 class Paths(Section):
     """`[tool.dualgauge.paths]`: where content and evidence lie, relative to the project."""
 
-    migrations: str = Field("migrations", description="the Alembic environment and its revisions")
-    views_v1: str = Field("views_v1", description="v1's view files")
-    views_v2: str = Field("views_v2", description="v2's view files")
-    comparators: str = Field("comparators", description="Python files with comparators")
-    reports: str = Field("reports", description="one folder for each run, written by the tool")
+    migrations: str = Field(default="migrations", description="the Alembic environment and its revisions")
+    views_v1: str = Field(default="views_v1", description="v1's view files")
+    views_v2: str = Field(default="views_v2", description="v2's view files")
+    comparators: str = Field(default="comparators", description="Python files with comparators")
+    reports: str = Field(default="reports", description="one folder for each run, written by the tool")
 
 
 def validate(model: type[Model], raw: Mapping[str, Any], file: Path) -> Model:

@@ -19,12 +19,14 @@ class StoreSettings(Section):
     """The database that answers reads, and the one where adopted v1 tables are."""
 
     url: str = Field(
-        "sqlite:///.dualgauge/views_{side}.db",
+        default="sqlite:///.dualgauge/views_{side}.db",
         description="the serving store: SQLite, one file a side; `${NAME}` is an environment variable",
     )
-    adopt_url: str = Field("", description="where adopted v1 tables are, only read; default: v1's side of `url`")
+    adopt_url: str = Field(
+        default="", description="where adopted v1 tables are, only read; default: v1's side of `url`"
+    )
     migrate: Literal["auto", "manual"] = Field(
-        "auto",
+        default="auto",
         description="`auto`: a replay writes and applies missing revisions; `manual`: you do, by `dualgauge migrate`",
     )
 
