@@ -1,6 +1,6 @@
 """An airport's day: v2 keeps UTC days, and must still answer for a day of New York's calendar."""
 
-from dualgauge import Comparator, Rounded
+from dualgauge import Check, Comparator, Rounded
 
 airport_days = Comparator(
     key=("origin", "day"),
@@ -36,4 +36,10 @@ airport_days = Comparator(
     # v1 stores a mean, v2 divides a sum: they are the same number by two ways.
     rules={"mean_dep_delay": Rounded(digits=6)},
     affected_by={"origin": "origin", "day": "flight_date"},
+    # What must hold of each side by itself, whatever the other says.
+    checks=[
+        Check("expect_column_values_to_be_in_set", column="origin", value_set=["EWR", "JFK", "LGA"]),
+        Check("expect_column_values_to_be_between", column="cancelled", min_value=0),
+        Check("expect_column_values_to_be_between", column="weather_hours", max_value=24, on="v2"),
+    ],
 )

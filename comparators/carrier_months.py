@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from dualgauge import Comparator, Expected, Rounded
+from dualgauge import Check, Comparator, Expected, Rounded
 
 # A month in v2 is a UTC month. What went `_in` was flown on the last evening of the month before by
 # New York's calendar, what went `_out` on the last evening of this month: both are found on the
@@ -96,4 +96,16 @@ carrier_months = Comparator(
     ],
     # An event of a month's last evening also touches the next month in v2; v1's month is told here.
     affected_by={"carrier": "carrier", "month": "strftime(flight_date, '%Y-%m')"},
+    checks=[
+        Check("expect_column_values_to_match_regex", column="month", regex=r"^2013-(0[1-9]|1[0-2])$", on="v1"),
+        Check(
+            "expect_column_pair_values_a_to_be_greater_than_b",
+            column_A="departed",
+            column_B="arrived",
+            or_equal=True,
+            on="v2",
+            view="route_days",
+        ),
+        Check("expect_column_values_to_be_between", column="cancelled", min_value=1, on="v2", view="cancellations"),
+    ],
 )

@@ -105,9 +105,10 @@ def play(folder: Path, screen: Console) -> None:
         "Nothing is mismatched. 136 rows are expected to differ: v2 counts UTC months, and each difference adds up to "
         "the last flight.",
     )
+    story.run("check", "Great Expectations asked the serving store itself: each side also keeps to its own rules.")
     story.chapter("Reads go over, step by step, while December arrives")
     story.run(
-        "switch --percent 1 --reason 'the diff passed'",
+        "switch --percent 1 --reason 'diff and check passed'",
         "One customer in a hundred reads v2 from now on. Let 2,000 of them ask:",
     )
     story.ask(1)
@@ -119,6 +120,7 @@ def play(folder: Path, screen: Console) -> None:
         exit_code=3,
     )
     story.run("diff", "December is in, and still nothing is mismatched.")
+    story.run("check", "And each side still keeps to its own rules.")
     story.run("switch --percent 10", "Now it goes. The one percent stays on v2, nine more join them.")
     story.ask(10)
     story.run("switch --percent 50", "Half of all customers; the same evidence still counts.")
@@ -140,6 +142,7 @@ def play(folder: Path, screen: Console) -> None:
         "journal --verify",
         "Who moved what, when and why, and what each diff found, in a chain that shows a change by hand.",
     )
+    story.run("report", "All of it on one page, to open in a browser or to send to whoever decides.")
     story.summary()
     story.say(f"Played in {time.monotonic() - start:.0f} s. Go on in {folder}; `dualgauge --help` lists the commands.")
 
