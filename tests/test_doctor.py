@@ -14,6 +14,7 @@ import dualgauge
 from dualgauge.doctor import machine
 from dualgauge.doctor.examine import examine
 from dualgauge.doctor.machine import size
+from support import adopted
 from support.harm import digest, edit, small_disk
 from support.shop import add_order, build, call, child, lay_out
 
@@ -102,6 +103,17 @@ def test_what_is_behind_is_a_warning_with_the_command_that_mends_it(shop: Path) 
         "builds: v2.customers is stale -> dualgauge replay",
     ]
     assert call("doctor", folder=shop).exit_code == 0
+
+
+def test_an_adopted_view_is_never_said_to_be_at_the_head(tmp_path: Path) -> None:
+    unknown = adopted.ready(tmp_path / "unknown")
+    behind = adopted.ready(tmp_path / "behind", f"{adopted.ADOPTS}-- position_query: SELECT 3\n")
+
+    for folder, place in ((unknown, "cannot be told"), (behind, "is 3, and the log's head 5")):
+        assert [line for line in lines(folder, "ok") if line.startswith("builds: ")] == [
+            "builds: 1 view at the head, each with the text of its file",
+            f"builds: v1.customers is adopted from customer_totals: its position {place}",
+        ]
 
 
 def test_one_failing_check_never_hides_the_others(shop: Path) -> None:

@@ -331,7 +331,7 @@ def test_a_log_that_another_tool_wrote_to_is_refused(in_parts: LogProject) -> No
         in_parts.log().head()
 
 
-@pytest.mark.parametrize(("name", "misread"), [("a #1", "#"), ("why?", "?"), ("a%20b", "%20")])
+@pytest.mark.parametrize(("name", "misread"), [("a #1", "#"), ("why?", "?"), ("a%20b", "%20"), ("a\\b", "\\")])
 def test_a_log_is_not_kept_where_the_delta_library_would_misread_the_path(
     tmp_path: Path, name: str, misread: str
 ) -> None:
@@ -339,7 +339,7 @@ def test_a_log_is_not_kept_where_the_delta_library_would_misread_the_path(
         open_log(tmp_path / name / "log", SETTINGS)
 
     assert str(refused.value) == (
-        f"the log cannot be kept in {tmp_path / name / 'log'}: the Delta library misreads {misread!r} in a path; "
-        "nothing was written: rename the folder, or set [tool.dualgauge.log] path to one without #, ? and %XX"
+        f"the log cannot be kept in {tmp_path / name / 'log'}: the Delta library misreads '{misread}' in a path; "
+        "nothing was written: rename the folder, or set [tool.dualgauge.log] path to one without #, ?, \\ and %XX"
     )
     assert not (tmp_path / name).exists()

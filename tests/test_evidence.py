@@ -238,6 +238,44 @@ def a_share_changed_by_hand(shop: Path) -> None:
     ledger(shop, "UPDATE migration SET share_ppm = 20000")
 
 
+def a_share_raised_by_hand_and_lowered_by_a_switch(shop: Path) -> None:
+    ledger(shop, "UPDATE migration SET share_ppm = 900000")
+    assert call("switch", "--percent", "40", folder=shop).exit_code == 0
+
+
+def a_comparator_that_failed_taken_away(shop: Path) -> None:
+    (shop / "comparators" / "more.py").write_text(
+        PASSING.replace(
+            'customers = Comparator(key="customer")',
+            'unlike = Comparator(key="customer", v1="FROM v1.customers", '
+            'v2="SELECT customer, orders, cents + 1 AS cents FROM v2.customers")',
+        ),
+        encoding="utf-8",
+    )
+    assert call("diff", folder=shop).exit_code == 4
+    (shop / "comparators" / "more.py").unlink()
+
+
+def a_name_given_to_a_comparator_of_something_else(shop: Path) -> None:
+    for side in ("v1", "v2"):
+        folder = shop / f"views_{side}"
+        shutil.copy(folder / "customers.sql", folder / "others.sql")
+    (shop / "comparators" / "customers.py").write_text(
+        PASSING.replace('key="customer"', 'key="customer", v1="FROM v1.others", v2="FROM v2.others"'), encoding="utf-8"
+    )
+    assert call("replay", folder=shop).exit_code == 0
+    assert call("diff", folder=shop).exit_code == 0
+
+
+def another_store_in_a_variable(shop: Path) -> None:
+    with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[tool.dualgauge.store]\nurl = "sqlite:///${DG_TEST_STORE}/views_{side}.db"\n')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DG_TEST_STORE", ".dualgauge")
+        assert call("diff", folder=shop).exit_code == 0
+    shutil.copytree(shop / ".dualgauge", shop / "elsewhere")
+
+
 WAYS: dict[Callable[[Path], None], tuple[str, str]] = {
     an_edited_view: (
         "definitions", "the file of v2.customers was edited since the build that readers get"
@@ -250,7 +288,8 @@ WAYS: dict[Callable[[Path], None], tuple[str, str]] = {
     one_comparator_more: ("diff:again", "there is no diff of again"),
     checks_that_nobody_asked: ("check:customers", "there is no check of customers"),
     another_configuration: (
-        "diff:customers", "the settings in [tool.dualgauge] were edited since the evidence was made"
+        "diff:customers",
+        "the settings in [tool.dualgauge], or a variable in its URLs, were changed since the evidence was made",
     ),
     too_old: ("diff:customers", "finished 25 h ago, and may be 24h old"),
     of_the_future: ("diff:customers", "from now: one of two clocks is wrong"),
@@ -279,14 +318,25 @@ WAYS: dict[Callable[[Path], None], tuple[str, str]] = {
         "diff:customers", "has no seal in the journal: it was put in, or its seal was removed, by hand"
     ),
     a_share_changed_by_hand: ("journal", "the journal is not what was written"),
+    a_share_raised_by_hand_and_lowered_by_a_switch: ("journal", "the journal is not what was written"),
+    a_comparator_that_failed_taken_away: (
+        "coverage", "the last diff of unlike failed on what readers get now, and nothing asks for it any more"
+    ),
+    a_name_given_to_a_comparator_of_something_else: ("coverage", "not compared: v1.customers, v2.customers"),
+    another_store_in_a_variable: (
+        "diff:customers", "or a variable in its URLs, were changed since the evidence was made"
+    ),
 }  # fmt: skip
 
 BY_HAND = [way for way in WAYS if "by_hand" in way.__name__ or way is a_verdict_that_does_not_exist]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_a_way_around_the_gates_is_refused_and_the_way_back_is_open(way: Callable[[Path], None], shop: Path) -> None:
+def test_a_way_around_the_gates_is_refused_and_the_way_back_is_open(
+    way: Callable[[Path], None], shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     way(shop)
+    monkeypatch.setenv("DG_TEST_STORE", "elsewhere")
     gate, why = WAYS[way]
     rows = ledger(shop, "SELECT seq FROM journal")
 
@@ -319,7 +369,74 @@ def test_what_was_done_by_hand_is_found_by_verify(way: Callable[[Path], None], s
     assert said.json["result"]["verified"] is False
     problem = said.json["result"]["problem"]
     assert problem["run"] is None or problem["run"] in problem["problem"]
-    assert (problem["run"] is None) == (way in (a_journal_row_changed_by_hand, a_share_changed_by_hand))
+    assert (problem["run"] is None) == (
+        way in (a_journal_row_changed_by_hand, a_share_changed_by_hand, a_share_raised_by_hand_and_lowered_by_a_switch)
+    )
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "stage = 'limbo', share_ppm = 500000", "stage = 'off', share_ppm = 500000", "changed_at = 'x'",
+        "share_ppm = 'many'", "revision = 'x'", "share_ppm = 9000000",
+    ],
+)  # fmt: skip
+def test_whatever_was_written_over_a_migration_reads_can_be_taken_back(harm: str, shop: Path) -> None:
+    ledger(shop, f"UPDATE migration SET {harm}")
+    assert call("status", folder=shop).exit_code == 0
+
+    back = call("rollback", folder=shop)
+
+    assert (back.exit_code, back.err) == (0, "")
+    assert ledger(shop, "SELECT stage, share_ppm FROM migration") == [("shadow", 0)]
+    assert call("journal", "--verify", folder=shop).exit_code == 0
+
+
+def test_a_rollback_is_done_where_a_folder_stands_in_the_place_of_a_view(shop: Path) -> None:
+    (shop / "views_v1" / "folder.sql").mkdir()
+
+    assert call("rollback", folder=shop).exit_code == 0
+
+
+@pytest.mark.parametrize("text", ["garbage", "{}", "[]"])
+def test_a_journal_row_that_cannot_be_read_is_shown_as_such_and_named(text: str, shop: Path) -> None:
+    ledger(shop, f"UPDATE journal SET row = '{text}' WHERE seq = 2")
+
+    said = call("journal", "--verify", folder=shop)
+
+    assert (said.exit_code, said.err) == (1, "")
+    assert "cannot be read" in said.out
+    assert "row 2 was changed" in said.out
+    assert call("journal", "--format", "json", folder=shop).json["result"]["rows"][1]["row"] is None
+
+
+def test_a_view_without_a_partner_is_told_and_closes_nothing(shop: Path) -> None:
+    shutil.copy(shop / "views_v2" / "customers.sql", shop / "views_v2" / "extra.sql")
+    assert call("replay", folder=shop).exit_code == 0
+    assert call("diff", folder=shop).exit_code == 0
+
+    assert call("status", folder=shop).out.endswith("gates: all 6 open\nnote: coverage: not compared: v2.extra\n")
+    moved = call("switch", "--percent", "50", folder=shop)
+    assert moved.exit_code == 0
+    assert "note: coverage: not compared: v2.extra" in moved.out
+    assert "coverage" in json.dumps(json.loads(newest_report(shop))["notes"])
+
+
+def newest_report(shop: Path) -> str:
+    assert call("report", "--output", "out", folder=shop).exit_code == 0
+    return (shop / "out" / "report.json").read_text(encoding="utf-8")
+
+
+def test_a_report_shows_the_run_that_the_gate_goes_by(shop: Path) -> None:
+    another_comparator(shop)
+    answers(shop, 1)
+    assert call("diff", folder=shop).exit_code == 0
+    (shop / "comparators" / "customers.py").write_text(PASSING, encoding="utf-8")
+
+    assert [counts for _, counts, _ in listed(shop)] == [False, True]
+    document = json.loads(newest_report(shop))
+    assert document["sections"][0]["run"]["run"] == runs(shop)[0]
+    assert document["verdict"] == "pass"
 
 
 def test_the_paragraph_names_gate_value_limit_and_what_to_run_next(shop: Path) -> None:
@@ -534,7 +651,9 @@ def test_a_changed_report_is_found_by_verify_and_one_that_is_gone_is_not_missed(
 def test_a_ledger_keeps_the_seals_of_two_migrations_apart(shop: Path) -> None:
     in_file(shop, "pyproject.toml", 'migration = "customers"', 'migration = "clients"')
 
-    assert listed(shop) == [("pass", False, "another configuration")]
+    assert listed(shop) == []
+    assert "last diff" not in call("status", folder=shop).out
+    assert call("report", folder=shop).exit_code == 2
     with Ledger.open(f"sqlite:///{shop}/.dualgauge/ledger.db") as opened:
         assert opened.journal("clients") == ()
         assert [row.kind.value for row in opened.journal("customers")] == ["move", "move", "move", "evidence", "move"]

@@ -114,7 +114,7 @@ def test_fresh_passing_evidence_of_what_is_there_opens_every_gate() -> None:
         ),
         (
             present(sealed(bound=bound(configuration_hash="t"))), "diff:orders", Outcome.INCONCLUSIVE,
-            "the settings in [tool.dualgauge] were edited since the evidence was made",
+            "the settings in [tool.dualgauge], or a variable in its URLs, were changed since the evidence was made",
         ),
         (
             present(sealed(verdict=Outcome.FAIL)), "diff:orders", Outcome.FAIL,

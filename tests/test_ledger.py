@@ -172,6 +172,7 @@ def test_a_database_with_a_table_of_the_same_name_is_refused(tmp_path: Path) -> 
     [
         ("nonsense", "it cannot be read as one"),
         ("sqlite://", "a SQLite ledger is a file, given by its path"),
+        ("sqlite://folder/ledger.db", "a SQLite ledger is a file, given by its path behind three slashes"),
         ("sqlite:///:memory:", "a SQLite ledger is a file, given by its path"),
         ("mysql://me:secret@host/db", "a ledger is kept in SQLite or PostgreSQL, not in mysql"),
         ("postgresql+pigeon://me:secret@host/db", "its kind of database is unknown"),

@@ -423,6 +423,7 @@ def test_a_view_that_is_broken_is_refused_in_sqlite_s_words(tmp_path: Path) -> N
     [
         ("shop", "the database what was given cannot be opened: it cannot be read as a URL"),
         ("sqlite://", "the database sqlite:// cannot be opened: a SQLite database is a file, given by its path"),
+        ("sqlite://folder/shop.db", "a SQLite database is a file, given by its path behind three slashes"),
         ("nosuch://u:hunter2@h/db", "no kind of database is called 'nosuch'"),
         ("mysql://u:hunter2@h/db", "its driver, the Python package MySQLdb, is missing: install it"),
         ("postgresql+psycopg2://u:hunter2@h/db", "the Python package psycopg2, is missing"),

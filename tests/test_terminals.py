@@ -216,13 +216,14 @@ def test_ctrl_c_in_a_replay_ends_it_in_one_line_with_130_and_nothing_half_writte
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509  (no other thread is running here)
     )
     while not list(shop.parent.glob("dualgauge-engine-*")):
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(1)
     stop(process)
-    out, err = process.communicate(timeout=60)
+    out, err = ended(process)
 
     told = "interrupted; what was being written is not in use: run the command again"
     assert process.returncode == INTERRUPTED == 130
@@ -249,11 +250,12 @@ def test_ctrl_c_in_an_import_appends_nothing(shop: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509  (no other thread is running here)
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     stop(process)
-    _, err = process.communicate(timeout=60)
+    _, err = ended(process)
 
     assert (process.returncode, err.count("\n")) == (130, 1)
     assert kept(shop) == before
@@ -266,6 +268,19 @@ def test_ctrl_c_in_an_import_appends_nothing(shop: Path) -> None:
 def kept(shop: Path) -> dict[str, str]:
     """Log, ledger and store, but for the mark of who is importing, which the next import takes away."""
     return {name: one for name, one in digest(shop / ".dualgauge").items() if not name.endswith("-mark")}
+
+
+def heed_ctrl_c() -> None:
+    """A shell starts what it puts in the background deaf to Ctrl-C, and these tests may be run so."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a process said that ends by itself; one that does not must not outlive the test."""
+    try:
+        return process.communicate(timeout=60)
+    finally:
+        process.kill()
 
 
 def stop(process: subprocess.Popen[str]) -> None:

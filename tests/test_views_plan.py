@@ -13,7 +13,8 @@ from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.eventlog.settings import ENVELOPE
 from dualgauge.model import Side, literal, quote
 from dualgauge.views.definition import from_text
-from dualgauge.views.plan import POSITION, Plan, plan
+from dualgauge.model import POSITION
+from dualgauge.views.plan import Plan, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -77,8 +77,14 @@ class Access:
 
     @property
     def configuration_hash(self) -> str:
-        """Fingerprint of the project's settings, which evidence is bound to."""
-        return sha256(canonical_json(self.project.raw))
+        """
+        Fingerprint of the project's settings, which evidence is bound to, and of the stores that their variables name.
+
+        Raises:
+            NoVariable: a variable is not set.
+        """
+        named = self.settings.store.named
+        return sha256(canonical_json([self.project.raw, named] if named else self.project.raw))
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:
@@ -151,7 +157,7 @@ class Access:
             names = dict.fromkeys(adoptions(self.project.views(Side.V1, self.settings.paths)))
             adopting = self.adopting()
             return adopting.positions() if adopting else {}
-        except DualgaugeError:
+        except (DualgaugeError, OSError):
             return names
 
     def queried(self, plans: Sequence[Plan], side: Side, name: str) -> Queried:
@@ -195,7 +201,7 @@ class Access:
         return find(
             self.store(), [one.view for one in plans],
             lambda: pairs(collect(self.project.path(self.settings.paths.comparators), Comparator), plans),
-            ledger.evidence() if ledger else Evidence(),
+            ledger.evidence(self.settings.migration) if ledger else Evidence(),
             head=self.log().head().last, configuration_hash=self.configuration_hash, at=self.clock(),
         )  # fmt: skip
 
@@ -216,4 +222,5 @@ class Access:
             if ledger is None:
                 return []
             present = self.present_if_readable(ledger)
-            return lines(present.evidence if present else ledger.evidence(), present, self.settings.gates.limits)
+            evidence = present.evidence if present else ledger.evidence(self.settings.migration)
+            return lines(evidence, present, self.settings.gates.limits)

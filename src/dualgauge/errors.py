@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import re
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ class DualgaugeError(Exception):
     def __init__(self, sentence: str, *, next_steps: tuple[NextStep, ...] = ()) -> None:
         self.next_steps = next_steps
         super().__init__(redact(sentence))
+
+    def within(self, place: str) -> Self:
+        """The same error with its place in front, for whoever knows a place that the raiser did not."""
+        self.args = (f"{place}: {self}",)
+        return self
 
     def details(self) -> dict[str, object]:
         """What the JSON of the error holds beside its class and its sentence."""

@@ -242,7 +242,8 @@ class Migration(Access):
 
         now = self.clock()
         with self.ledger_if_any() as ledger:
-            kept = kept_of(ledger, self.present, self.settings.gates.limits, self.log().head().last)
+            limits, head = self.settings.gates.limits, self.log().head().last
+            kept = kept_of(ledger, self.present, limits, head, self.settings.migration)
         made = make_report(kept, self.state(), Wanted(names, run), root=self.project.root, now=now)
         return write(made, output or self.reports / folder_name(now), self.project.root)
 
@@ -327,7 +328,8 @@ class Migration(Access):
     def status(self) -> Status:
         """Where everything stands."""
         from dualgauge.cutover.gates import decide
-        from dualgauge.ledger.values import EvidenceKind, MigrationState
+        from dualgauge.ledger.seal import Evidence
+        from dualgauge.ledger.values import MigrationState
         from dualgauge.reporting.status import gather
 
         name = self.settings.migration
@@ -336,7 +338,7 @@ class Migration(Access):
             return gather(
                 name, ledger.state(name) if ledger else MigrationState(name), self.log().head().last,
                 views=self.views(engine), served={side: store.served_builds(side) for side in Side},
-                diffs=ledger.evidence_runs(kind=EvidenceKind.DIFF) if ledger else (),
+                evidence=present.evidence if present else ledger.evidence(name) if ledger else Evidence(),
                 gates=None if present is None else decide(present, self.settings.gates.limits),
             )  # fmt: skip
 

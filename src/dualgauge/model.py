@@ -17,6 +17,9 @@ Position = NewType("Position", int)
 
 START = Position(0)
 
+POSITION = "_position"
+"""The hidden column of every row of a build: the last event that changed it, or an upper bound."""
+
 PPM = 1_000_000
 """Shares are whole numbers of parts per million."""
 

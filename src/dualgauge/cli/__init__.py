@@ -128,10 +128,19 @@ def wants_json(arguments: Sequence[str]) -> bool:
 
 
 def verb_of(arguments: Sequence[str]) -> str:
-    """The command of a call that may not parse, as its words: `log import`; empty where none is named."""
+    """The command of a call that may not parse, as its words: `log import`; empty where none that exists is named."""
     words = [one for before, one in pairwise(["", *arguments]) if not one.startswith("-") and before != "--format"]
-    groups = {group.name for group in app.registered_groups}
-    return " ".join(words[: 2 if words and words[0] in groups else 1])
+    level: typer.Typer | None = app
+    known: list[str] = []
+    # Only words of our own: what is typed instead of a command may hold a password.
+    for word in words:
+        here = {one.name: None for one in level.registered_commands} if level else {}
+        here |= {one.name: one.typer_instance for one in level.registered_groups} if level else {}
+        if word not in here:
+            break
+        known.append(word)
+        level = here[word]
+    return " ".join(known)
 
 
 def main() -> None:

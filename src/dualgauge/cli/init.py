@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +51,7 @@ def init(
                 for one in pieces:
                     out.print(f"  {word:5}  {one.path:{width}}  {one.why}", soft_wrap=True)
 
-        here = "" if done.folder == Path.cwd() else f" --project {folder}"
+        here = "" if done.folder == Path.cwd() else f" --project {shlex.quote(str(folder))}"
         steps = [
             NextStep(f"dualgauge log add FILE --write{here}", "propose a source from a file of your own events"),
             NextStep("dualgauge demo", "or see a whole migration on real events first"),

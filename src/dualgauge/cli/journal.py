@@ -57,6 +57,8 @@ def journal(
 
 def _cells(row: JournalRow) -> list[str]:
     """A row's when, who, what, from, to, reason; of evidence: what it found, the comparator, and the run."""
+    if row.unreadable:
+        return ["", "", "cannot be read", "", "", ""]
     if row.kind is RowKind.EVIDENCE:
         run = row.evidence
         return [f"{run.at:%Y-%m-%d %H:%M:%SZ}", run.who, f"{run.kind.value} {run.verdict.value}", run.name, "", run.run]
@@ -69,8 +71,10 @@ def _cells(row: JournalRow) -> list[str]:
 
 
 def _json(row: JournalRow) -> dict[str, object]:
-    """A row as `--format json` gives it; `row` says which of the two kinds it is."""
+    """A row as `--format json` gives it; `row` says which of the two kinds it is, null of neither."""
     sealed = {"operation_id": row.operation_id, "digest": row.digest}
+    if row.unreadable:
+        return {"seq": row.seq, "row": None, **sealed}
     if row.kind is RowKind.EVIDENCE:
         run = row.evidence
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -61,16 +62,9 @@ def log_add(
                 NextStep("dualgauge log show --from 1 --limit 3", "then look at them, and write the first views"),
             ]
             if write
-            else [NextStep(f"dualgauge log add {_typed(file)}{again} --write", "add it to the settings")]
+            else [NextStep(f"dualgauge log add {shlex.quote(file)}{again} --write", "add it to the settings")]
         )
         answer.give(_json(made, str(settings)), text, next_steps=steps)
-
-
-def _typed(file: str) -> str:
-    """A file's name as it is typed into a shell."""
-    import shlex
-
-    return shlex.quote(file)
 
 
 def _json(made: Proposed, file: str) -> dict[str, object]:

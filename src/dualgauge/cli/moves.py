@@ -44,6 +44,13 @@ def print_gates(screen: Console, gates: Sequence[GateResult]) -> None:
     screen.print(made)
 
 
+def print_remarks(screen: Console, gates: Sequence[GateResult]) -> None:
+    """What open gates have to say all the same, a line each."""
+    for one in gates:
+        if one.passed and one.why:
+            screen.print(f"note: {one.name}: {one.why}", soft_wrap=True)
+
+
 def move_json(moved: Moved) -> dict[str, object]:
     """The same as JSON."""
     return {

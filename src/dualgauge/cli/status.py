@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from dualgauge.cli.moves import print_remarks
 from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering, table
 from dualgauge.cutover.percent import percent_text
@@ -43,6 +44,7 @@ def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
                     f"({summary.get('mismatched', 0):,} mismatched, {summary.get('expected', 0):,} expected)"
                 )
             screen.print(_gates(now), soft_wrap=True)
+            print_remarks(screen, now.gates or ())
 
         steps = []
         settled = (ViewReadiness.READY, ViewReadiness.ADOPTED)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from dualgauge.cli.moves import move_json, print_gates, print_move
+from dualgauge.cli.moves import move_json, print_gates, print_move, print_remarks
 from dualgauge.cli.options import HERE, Debug, DryRun, Format, FormatOption, ProjectDir, Reason
 from dualgauge.cli.output import answering, console
 from dualgauge.cutover.errors import GateRefused
@@ -50,6 +50,8 @@ def switch(
             print_move(screen, moved)
             if dry_run and moved.gates:
                 print_gates(screen, moved.gates)
+            else:
+                print_remarks(screen, moved.gates)
 
         steps = (
             [NextStep("dualgauge rollback", "take all reads back to v1, at any time")] if moved.after.share_ppm else []

@@ -127,7 +127,7 @@ def compare_relations(
             plan=candidates.plan,
             verdict=verdict,
             why=why,
-            drifts=drifts(engine, layout, v1, v2),
+            drifts=drifts(engine, layout, v1, v2, paired=paired, counts=counts),
         )
 
 

@@ -2,7 +2,8 @@
 Drifts: how each column stands on the two sides, side by side, whatever row belongs to which.
 
 A diff pairs rows; a drift needs no key: a share of NULLs that grew, a largest value a hundred times as large, a
-hundred and twenty countries that became three. One pass a side computes it. Drifts are shown and never judged.
+hundred and twenty countries that became three. What a diff has found already is not computed again. Drifts are shown
+and never judged.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from dualgauge.comparison.values import Drift, Profile, SchemaVerdict, safe
 from dualgauge.model import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dualgauge.comparison.comparator import Comparator
+    from dualgauge.comparison.counts import Counts
+    from dualgauge.comparison.keys import Paired
     from dualgauge.comparison.schema import Layout
     from dualgauge.engines.duck import Engine
 
@@ -43,6 +46,9 @@ DISTINCT: Final = 0.2
 
 ROWS: Final = 0.05
 """Numbers of rows that differ by less than this part of the larger one are no drift."""
+
+NEAR: Final = 0.05
+"""Where so few cells of a column differ, of its distinct values, one estimate of these serves both sides."""
 
 _TEXTS: Final = frozenset(("VARCHAR", "JSON"))
 _BY_TEXT: Final = ("UUID", "TIME", "TIME WITH TIME ZONE", "INTERVAL", "BIGNUM")
@@ -88,7 +94,9 @@ def between(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator, *,
         return drifts(engine, layout, v1, v2)
 
 
-def drifts(engine: Engine, layout: Layout, v1: str, v2: str) -> tuple[Drift, ...]:
+def drifts(
+    engine: Engine, layout: Layout, v1: str, v2: str, *, paired: Paired | None = None, counts: Counts | None = None
+) -> tuple[Drift, ...]:
     """
     The profile of each column on both sides, keys first, then in the order of the schema.
 
@@ -97,6 +105,8 @@ def drifts(engine: Engine, layout: Layout, v1: str, v2: str) -> tuple[Drift, ...
         layout: which columns there are; context columns are left out.
         v1: v1's relation, with the columns' common types, as `relations.bring` names it.
         v2: v2's.
+        paired: what is known of the keys, after a diff.
+        counts: what is known of the cells, after a diff.
     """
     keys = [column.name.casefold() for column in layout.keys]
     schema = sorted(layout.schema, key=lambda one: (one.name.casefold() not in keys, _place(one.name, keys)))
@@ -113,48 +123,77 @@ def drifts(engine: Engine, layout: Layout, v1: str, v2: str) -> tuple[Drift, ...
             wanted[0].append(_Wanted(one.name, one.v1_type))
         if one.v2_type is not None:
             wanted[1].append(_Wanted(there.get(one.name.casefold(), one.name), one.v2_type))
-    found = [_profiles(engine, relation, side) for relation, side in zip((v1, v2), wanted, strict=True)]
+    apart = _apart_by_column(keys, paired, counts) if paired and counts else {}
+    distinct: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    if paired and len(keys) == 1 and not paired.problems:
+        distinct = ({keys[0]: paired.rows_v1}, {keys[0]: paired.rows_v2})
+    a = _profiles(engine, v1, wanted[0], distinct[0])
+    same = {name: a[name] for name, cells in apart.items() if not cells}
+    distinct[1].update(_near(a, apart))
+    b = same | _profiles(engine, v2, [one for one in wanted[1] if one.name.casefold() not in same], distinct[1])
     made = []
     for place, one in enumerate(schema):
-        a, b = (side.get(one.name.casefold()) for side in found)
+        left, right = a.get(one.name.casefold()), b.get(one.name.casefold())
         said: list[str] = []
-        if a is not None and b is not None:
+        if left is not None and right is not None:
             alike = one.verdict is not SchemaVerdict.INCOMPARABLE
-            said = list(notes(a, b, rows=place == 0, values=alike))
-        made.append(Drift(one.name, a, b, tuple(said)))
+            said = list(notes(left, right, rows=place == 0, values=alike))
+        made.append(Drift(one.name, left, right, tuple(said)))
     return tuple(made)
+
+
+def _apart_by_column(keys: Sequence[str], paired: Paired, counts: Counts) -> dict[str, int]:
+    """By column that was compared, at most how many cells of either side the other side lacks."""
+    alone = paired.rows_v1 + paired.rows_v2 - 2 * counts.compared
+    cells = {one.name.casefold(): alone + one.compared - one.equal for one in counts.columns}
+    return dict.fromkeys(keys, alone) | cells
+
+
+def _near(v1: Mapping[str, Profile], apart: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """The estimates of v1 that are v2's too: fewer cells differ than an estimate is off."""
+    for name, cells in apart.items():
+        one = v1[name]
+        if cells and one.rows > EXACT_ROWS and one.distinct is not None and cells <= NEAR * one.distinct:
+            yield name, one.distinct
 
 
 def _place(name: str, keys: Sequence[str]) -> int:
     return keys.index(name.casefold()) if name.casefold() in keys else 0
 
 
-def _profiles(engine: Engine, relation: str, columns: Sequence[_Wanted]) -> dict[str, Profile]:
-    """One pass over a side: the profile of each column, by its name in small letters."""
+def _profiles(
+    engine: Engine, relation: str, columns: Sequence[_Wanted], distinct: Mapping[str, int]
+) -> dict[str, Profile]:
+    """The profile of each column of a side, by its name in small letters; `distinct` has those that are known."""
     if not columns:
         return {}
     rows = int(engine.row(f"SELECT count(*) FROM {relation}")[0])
     count = "count(DISTINCT {})" if rows <= EXACT_ROWS else "approx_count_distinct({})"
-    parts: list[tuple[str, str]] = []
-    for column in columns:
+    counted: dict[str, tuple[str, str]] = {}
+    extremes: dict[str, tuple[str, str]] = {}
+    for at, column in enumerate(columns):
         name = quote(column.name)
-        parts.append((f"count({name})", "BIGINT"))
+        counted[f"n{at}"] = (f"count({name})", "BIGINT")
         if column.ordered:
-            parts += [(count.format(name), "BIGINT"), column.leaving("min"), column.leaving("max")]
-    selected = ", ".join(f"{expression} AS p{at}" for at, (expression, _) in enumerate(parts))
-    row = values_of(
-        engine, [(f"p{at}", kind) for at, (_, kind) in enumerate(parts)], f"FROM (SELECT {selected} FROM {relation})"
-    )[0]
-    values = iter([row[f"p{at}"] for at in range(len(parts))])
+            if column.name.casefold() not in distinct:
+                counted[f"d{at}"] = (count.format(name), "BIGINT")
+            group = counted if column.kind == "BOOLEAN" else extremes
+            group |= {f"{aggregate}{at}": column.leaving(aggregate) for aggregate in ("min", "max")}
+    # The extremes by themselves: the statistics of a Parquet file answer them all, but for BOOLEAN, and no row is read.
+    parts = [
+        f"(SELECT {', '.join(f'{expression} AS {at}' for at, (expression, _) in group.items())} FROM {relation})"
+        for group in (counted, extremes)
+        if group
+    ]
+    leaving = [(at, kind) for at, (_, kind) in (counted | extremes).items()]
+    row = values_of(engine, leaving, f"FROM {', '.join(parts)}")[0]
     found: dict[str, Profile] = {}
-    for column in columns:
-        nulls = rows - int(str(next(values)))
-        distinct, least, most = None, None, None
-        if column.ordered:
-            # An estimate may say more than there are values.
-            distinct = min(int(str(next(values))), rows - nulls)
-            least, most = next(values), next(values)
-        found[column.name.casefold()] = Profile(rows, nulls, distinct, least, most)
+    for at, column in enumerate(columns):
+        name = column.name.casefold()
+        values = int(str(row[f"n{at}"]))
+        # An estimate may say more than there are values.
+        several = min(int(str(row.get(f"d{at}", distinct.get(name)))), values) if column.ordered else None
+        found[name] = Profile(rows, rows - values, several, row.get(f"min{at}"), row.get(f"max{at}"))
     return found
 
 

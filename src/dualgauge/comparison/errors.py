@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from dualgauge.errors import ConflictError, DataError, DualgaugeError, UsageError
@@ -279,7 +280,8 @@ class NoKey(UsageError):
             )
         else:
             advice = "the two sides have no column in common, so there is nothing to pair their rows by"
-        steps = (NextStep(f"{command} --key {','.join(self.found[0])}", "compare by it"),) if self.found else ()
+        typed = [shlex.quote(",".join(one)) for one in self.found[:1]]
+        steps = tuple(NextStep(f"{command} --key {one}", "compare by it") for one in typed)
         super().__init__(f"no key was given, and no primary key is stated on both sides; {advice}", next_steps=steps)
 
 

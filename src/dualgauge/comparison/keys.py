@@ -20,7 +20,7 @@ class Paired:
     """
     The rows that can be paired: `v1` and `v2` name relations whose keys are unique and never NULL.
 
-    `rows_*` count all rows of the sides, `clean_*` those that are left.
+    `rows_*` count all rows of the sides, `clean_v1` those of v1 that are left.
     """
 
     v1: str
@@ -28,7 +28,6 @@ class Paired:
     rows_v1: int
     rows_v2: int
     clean_v1: int
-    clean_v2: int
     problems: tuple[KeyProblem, ...]
 
 
@@ -54,11 +53,11 @@ def sort_out(space: Scratch, layout: Layout, v1: str, v2: str, *, samples: int) 
         unique = distinct == rows[side] - nulls[side]
         repeated[side] = None if unique else _repeated(space, side, relation, names, null)
     if not any(nulls.values()) and not any(repeated.values()):
-        return Paired(v1, v2, rows["v1"], rows["v2"], rows["v1"], rows["v2"], ())
+        return Paired(v1, v2, rows["v1"], rows["v2"], rows["v1"], ())
 
     relations = {"v1": v1, "v2": v2}
     clean = {side: _without(space, side, relations[side], names, null=null, repeated=repeated) for side in relations}
-    left = {side: engine.row(f"SELECT count(*) FROM {clean[side]}")[0] for side in relations}
+    left = int(engine.row(f"SELECT count(*) FROM {clean['v1']}")[0])
     problems = [
         _problem(space, layout, side, relations[side], nulls=nulls[side], repeated=repeated[side], samples=samples)
         for side in relations
@@ -68,8 +67,7 @@ def sort_out(space: Scratch, layout: Layout, v1: str, v2: str, *, samples: int) 
         clean["v2"],
         rows["v1"],
         rows["v2"],
-        left["v1"],
-        left["v2"],
+        left,
         tuple(problem for problem in problems if problem is not None),
     )
 

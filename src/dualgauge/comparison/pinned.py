@@ -66,7 +66,7 @@ def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> lis
         tree = sqlglot.parse_one(sql, dialect="duckdb")
     except sqlglot.errors.SqlglotError as fault:
         reason = " ".join(str(fault).split("\n")[0].split())
-        raise BadRelation(f"{side.value} in comparator {comparator!r}", reason) from fault
+        raise BadRelation(side.value, reason).within(f"comparator {comparator!r}") from fault
     ctes = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
     found: dict[str, None] = {}
     for table in tree.find_all(exp.Table):
@@ -75,13 +75,13 @@ def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> lis
         if table.db != side.value:
             asked = table.sql("duckdb")
             reason = f"it reads {asked}; the query of {side.value} reads views as {side.value}.NAME"
-            raise BadRelation(f"{side.value} in comparator {comparator!r}", reason)
+            raise BadRelation(side.value, reason).within(f"comparator {comparator!r}")
         if table.name not in known:
             raise NoSuchView(comparator, side, table.name, known)
         found[table.name] = None
     if not found:
         reason = f"it reads no view; name one as {side.value}.NAME"
-        raise BadRelation(f"{side.value} in comparator {comparator!r}", reason)
+        raise BadRelation(side.value, reason).within(f"comparator {comparator!r}")
     return list(found)
 
 

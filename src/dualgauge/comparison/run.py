@@ -26,7 +26,7 @@ from dualgauge.comparison.settle import SETTLE_SECONDS, noted, still
 from dualgauge.comparison.trace import trace
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.scratch import scratch
-from dualgauge.errors import DualgaugeError
+from dualgauge.errors import DualgaugeError, UsageError
 from dualgauge.ledger.values import EvidenceKind, evidence_key
 from dualgauge.model import Clock, Outcome, Position, Progress, Side, quote, silent
 from dualgauge.views.plan import Tracing
@@ -229,6 +229,9 @@ def run_diff(
                 run_id, verdict=Outcome.INCONCLUSIVE, finished_at=clock(), summary={"error": str(fault)},
                 migration=migration, who=who,
             )  # fmt: skip
+            if isinstance(fault, UsageError):
+                # Most are of the comparator's texts, which do not know the name of the variable that holds them.
+                fault.within(f"comparator {pair.name!r}")
             raise
     untraced = "" if pair.tracings else "which events touch a key is not known; give the comparator an affected_by"
     if comparison.mismatches and pair.tracings:

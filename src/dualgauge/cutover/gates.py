@@ -1,8 +1,9 @@
 """
 The gates: may more reads go to v2? A pure decision over values; who found them, and when, is not seen here.
 
-Every gate is asked, in this order, and every one must pass: `journal`, `builds`, `definitions`, `lag`, then `diff:`
-and `check:` for each comparator. What was not looked at is inconclusive, and inconclusive closes a gate as a fail does.
+Every gate is asked, in this order, and every one must pass: `journal`, `builds`, `definitions`, `lag`, `coverage` where
+something is left out of the comparisons, then `diff:` and `check:` for each comparator. What was not looked at is
+inconclusive, and inconclusive closes a gate as a fail does.
 Going back asks no gate: it does not come here.
 """
 
@@ -11,17 +12,31 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from dualgauge.cutover.standing import age_of, behind_of, differences, lasting, latest, newest, staleness
+from dualgauge.cutover.standing import (
+    age_of,
+    behind_of,
+    differences,
+    given_up,
+    lasting,
+    latest,
+    newest,
+    staleness,
+    strays,
+    unsealed_since,
+)
 from dualgauge.cutover.values import GateResult
 from dualgauge.ledger.values import EvidenceKind, RunState, time_text
 from dualgauge.model import NextStep, Outcome, Side, listed, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dualgauge.cutover.standing import Limits, Present, Wanted
     from dualgauge.ledger.seal import Stray
     from dualgauge.ledger.values import EvidenceRun
 
 VERIFY = NextStep("dualgauge journal --verify", "see what was changed by hand")
+COVERAGE = "coverage"
 MOST = 2
 """How many differences between evidence and what is there now are told."""
 
@@ -33,7 +48,8 @@ def decide(present: Present, limits: Limits) -> tuple[GateResult, ...]:
     evidence = tuple(_evidence(present, one, limits) for one in present.wanted)
     if not any(one.kind is EvidenceKind.DIFF for one in present.wanted):
         evidence = (_nothing_compared(), *evidence)
-    return (_journal(present), _builds(present), _definitions(present), _lag(present, limits), *evidence)
+    state = (_journal(present), _builds(present), _definitions(present), _lag(present, limits))
+    return (*state, *_coverage(present), *evidence)
 
 
 def _journal(present: Present) -> GateResult:
@@ -82,6 +98,39 @@ def _lag(present: Present, limits: Limits) -> GateResult:
     return GateResult("lag", Outcome.PASS, found, needed)
 
 
+def _coverage(present: Present) -> Iterator[GateResult]:
+    """
+    What is left out of the comparisons, where anything is. A view without a partner is legal, and closes nothing.
+
+    A comparator that was taken away because it failed proved nothing: it closes until it is back, or v2 built anew.
+    """
+    left = [one for one in present.views if not one.compared]
+    # On both sides, and read on neither: its name was given to a comparator of something else.
+    hidden = sorted(
+        {one.name for one in left if one.side is Side.V1} & {one.name for one in left if one.side is Side.V2}
+    )
+    gone = [one.entry for one in given_up(present)]
+    if not left and not gone:
+        return
+    remarks = [f"not compared: {listed((one.label for one in left), most=len(left))}"] if left else []
+    remarks += [
+        f"the last {one.kind.value} of {one.name} failed on what readers get now, and nothing asks for it any more"
+        for one in gone
+    ]
+    steps = [NextStep("dualgauge diff", f"compare, once a comparator reads {listed(hidden)}")] if hidden else []
+    steps += [
+        NextStep(f"dualgauge evidence show {one.run}", f"see what {one.name} found, and bring it back") for one in gone
+    ]
+    yield GateResult(
+        COVERAGE,
+        Outcome.INCONCLUSIVE if steps else Outcome.PASS,
+        f"{len(present.views) - len(left)} of {plural(len(present.views), 'view')} compared",
+        "each view of both sides is read by a comparator, and none was taken away after it failed",
+        "; ".join(remarks),
+        tuple(steps),
+    )
+
+
 def _nothing_compared() -> GateResult:
     why = "no comparator is there and no view is on both sides, so nothing can say that v2 answers as v1 does"
     needed, steps = "at least one comparison", (NextStep("dualgauge diff", "compare, once there is a comparator"),)
@@ -126,8 +175,8 @@ def _judged(
         said = "failed" if run.verdict is Outcome.FAIL else "could not tell"
         why = f"run {run.run_id}, the newest of what is there now, {said}"
         return run.verdict or Outcome.INCONCLUSIVE, why, (_look(run),)
-    if unsealed := _unsealed_since(present, wanted, run):
-        return Outcome.FAIL, unsealed, (VERIFY,)
+    if unsealed := unsealed_since(present, wanted, run):
+        return Outcome.FAIL, "; ".join(_no_seal(one) for one in unsealed), (VERIFY,)
     if stale := "; ".join(long for _, long in staleness(present, wanted, run, limits)):
         return Outcome.FAIL, stale, ()
     return Outcome.PASS, _unfinished(present, wanted, run), ()
@@ -147,7 +196,7 @@ def _look(run: EvidenceRun) -> NextStep:
 def _no_evidence(present: Present, wanted: Wanted) -> str:
     """Say why nothing counts, by what comes nearest to evidence."""
     what = f"{wanted.kind.value} of {wanted.name}"
-    near = _strays(present, wanted)
+    near = strays(present, wanted)
     tells = [_no_seal(one) for one in near if one.forged]
     last = latest(present, wanted)
     if last is not None and last.run is None:
@@ -162,28 +211,8 @@ def _no_evidence(present: Present, wanted: Wanted) -> str:
     return "; ".join(tells) or f"there is no {what}"
 
 
-def _unsealed_since(present: Present, wanted: Wanted, since: EvidenceRun) -> str:
-    """
-    Name a run that claims to be newer than the newest sealed one; empty where none does.
-
-    Whoever cuts off the journal's end takes the seal of a run that failed: what is left of it is its row.
-    """
-
-    def newer(one: Stray) -> bool:
-        if one.run is None or one.run.finished_at is None or since.finished_at is None:
-            return True
-        return one.run.finished_at >= since.finished_at
-
-    found = [one for one in _strays(present, wanted) if one.forged and newer(one)]
-    return "; ".join(_no_seal(one) for one in found)
-
-
 def _no_seal(one: Stray) -> str:
     return f"run {one.run_id} has no seal in the journal: it was put in, or its seal was removed, by hand"
-
-
-def _strays(present: Present, wanted: Wanted) -> list[Stray]:
-    return [one for one in present.evidence.strays if (one.kind, one.name) == (wanted.kind.value, wanted.name)]
 
 
 def _unfinished(present: Present, wanted: Wanted, since: EvidenceRun | None) -> str:
@@ -194,7 +223,7 @@ def _unfinished(present: Present, wanted: Wanted, since: EvidenceRun | None) -> 
 
     found = [
         one
-        for one in _strays(present, wanted)
+        for one in strays(present, wanted)
         if one.state == RunState.RUNNING.value
         and one.run is not None
         and (since is None or one.run.started_at > since.started_at)

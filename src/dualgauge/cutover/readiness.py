@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -55,11 +56,14 @@ def find(
         chosen = pairs()
     except NothingToCompare:
         chosen = ()
+    read = {(side, name) for pair in chosen for side, names in pair.views.items() for name in names}
     return Present(
         at=at,
         head=head,
         readiness=_readiness(builds, views),
-        views=tuple(_now(one, builds[one.side].get(one.name)) for one in views),
+        views=tuple(
+            replace(_now(one, builds[one.side].get(one.name)), compared=(one.side, one.name) in read) for one in views
+        ),
         wanted=tuple(one for pair in chosen for one in _wanted(store, pair, configuration_hash)),
         evidence=evidence,
     )

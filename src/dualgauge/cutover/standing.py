@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.ledger.seal import Evidence, Sealed
+from dualgauge.ledger.seal import Evidence, Sealed, Stray
 from dualgauge.ledger.values import EvidenceKind, evidence_key
-from dualgauge.model import Position, Side, plural
+from dualgauge.model import Outcome, Position, Side, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class ViewNow:
-    """A view's file, and the build that readers get; None where there is none."""
+    """A view's file, and the build that readers get; None where there is none. `compared`: a comparator reads it."""
 
     side: Side
     name: str
@@ -66,6 +66,7 @@ class ViewNow:
     build: int | None = None
     built_hash: str | None = None
     position: Position | None = None
+    compared: bool = True
 
     @property
     def label(self) -> str:
@@ -95,6 +96,39 @@ def latest(present: Present, wanted: Wanted) -> Sealed | None:
     return max(_of(present, wanted), key=_order, default=None)
 
 
+def given_up(present: Present) -> list[Sealed]:
+    """The last runs, of what readers get now, that failed and that nothing asks for any more."""
+    asked = {(one.kind, one.name) for one in present.wanted}
+    last = {(one.entry.kind, one.entry.name): one for one in sorted(present.evidence.sealed, key=_order)}
+    now = {one.label: one.build for one in present.views}
+    return [
+        one
+        for what, one in last.items()
+        if what not in asked and one.entry.verdict is Outcome.FAIL and one.run is not None
+        and all(label in now and build in (None, now[label]) for label, build in _builds(one.run.bound))
+    ]  # fmt: skip
+
+
+def unsealed_since(present: Present, wanted: Wanted, since: EvidenceRun) -> list[Stray]:
+    """
+    Runs that claim to be newer than a sealed one, and have no seal.
+
+    Whoever cuts off the journal's end takes the seal of a run that failed: what is left of it is its row.
+    """
+
+    def newer(one: Stray) -> bool:
+        if one.run is None or one.run.finished_at is None or since.finished_at is None:
+            return True
+        return one.run.finished_at >= since.finished_at
+
+    return [one for one in strays(present, wanted) if one.forged and newer(one)]
+
+
+def strays(present: Present, wanted: Wanted) -> list[Stray]:
+    """The runs without a seal that say to be of the wanted kind and comparator."""
+    return [one for one in present.evidence.strays if (one.kind, one.name) == (wanted.kind.value, wanted.name)]
+
+
 def why_not(present: Present, wanted: Wanted | None, one: Sealed, limits: Limits) -> str:
     """Say in a phrase why a gate does not go by this run; empty where it does, with a pass as with a fail."""
     if one.broken:
@@ -108,7 +142,9 @@ def why_not(present: Present, wanted: Wanted | None, one: Sealed, limits: Limits
     deciding = newest(present, wanted)
     if deciding is not None and deciding.seq != one.seq:
         return "a newer run decides"
-    return next((short for short, _ in staleness(present, wanted, one.run, limits)), "")
+    unsealed = one.entry.verdict is Outcome.PASS and unsealed_since(present, wanted, one.run)
+    stale = (short for short, _ in staleness(present, wanted, one.run, limits))
+    return next(stale, "a newer run has no seal" if unsealed else "")
 
 
 def staleness(present: Present, wanted: Wanted, run: EvidenceRun, limits: Limits) -> Iterator[tuple[str, str]]:
@@ -183,7 +219,7 @@ _OTHERS: Final = {
     "checks_hash": ("other checks", "the comparator's checks were edited since the evidence was made"),
     "configuration_hash": (
         "another configuration",
-        "the settings in [tool.dualgauge] were edited since the evidence was made",
+        "the settings in [tool.dualgauge], or a variable in its URLs, were changed since the evidence was made",
     ),
 }
 
@@ -195,6 +231,12 @@ def _of(present: Present, wanted: Wanted) -> list[Sealed]:
 
 def _order(one: Sealed) -> int:
     return one.seq
+
+
+def _builds(bound: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    for side in Side:
+        for name, one in _views(bound, side).items():
+            yield f"{side.value}.{name}", one.get("build") if isinstance(one, Mapping) else None
 
 
 def _views(bound: Mapping[str, object], side: Side) -> Mapping[str, object]:

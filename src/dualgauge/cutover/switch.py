@@ -8,9 +8,9 @@ that was done before gives what it did then, so a call that lost its answer can 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from dualgauge.cutover.errors import GateRefused, UnknownStage
+from dualgauge.cutover.errors import GateRefused, IllegalMove, UnknownStage
 from dualgauge.cutover.stages import MOVES, Stage, Verb, allowed, target, verb_of_share
 from dualgauge.cutover.values import Moved
 from dualgauge.ledger.errors import OperationReused, StateChanged
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from dualgauge.cutover.values import GateResult, Readiness
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.ledger.values import MigrationState
+
+
+_NOTHING_TO_TAKE_BACK: Final = frozenset(stage for stage in Stage if (stage, Verb.ROLL_BACK) not in MOVES)
 
 
 def switch(
@@ -84,7 +87,8 @@ def rollback(
     """
     Take all reads back to v1: share 0 and stage shadow in one write. It asks for nothing, and wins over other moves.
 
-    Where no read is on v2 there is nothing to take back: nothing changes and nothing is written.
+    Where no read is on v2 there is nothing to take back: nothing changes and nothing is written. A stage that has no
+    reads on v2, or that does not exist, is no reason to leave them there when other hands wrote a share beside it.
 
     Raises:
         IllegalMove: the migration is complete, and v1 retired.
@@ -94,11 +98,13 @@ def rollback(
     if done := _done(ledger, migration, order):
         return done
     while True:
-        before, stage = _present(ledger, migration)
-        if before.share_ppm == 0 and (stage, Verb.ROLL_BACK) not in MOVES:
+        before = ledger.state(migration)
+        if before.share_ppm == 0 and before.stage in _NOTHING_TO_TAKE_BACK:
             return Moved(before, before, dry_run=dry_run)
+        if before.stage == Stage.COMPLETE:
+            raise IllegalMove(Stage.COMPLETE, Verb.ROLL_BACK, ())
         try:
-            return _move(ledger, before, target(stage, Verb.ROLL_BACK), order)
+            return _move(ledger, before, Stage.SHADOW, order)
         except StateChanged:
             # Whatever came between, going back is still what was asked for. Each turn means that another move was made.
             continue

@@ -108,13 +108,13 @@ def _ledger(notes: Notes, access: Access, now: datetime) -> None:
                    "dualgauge journal (the first command that opens the ledger upgrades it)")  # fmt: skip
         return
     with Ledger.open(access.ledger_url, create=False, timeout=WAIT_SECONDS) as ledger:
-        bad = ledger.verify_journal()
+        bad, rows = ledger.verify_journal(), ledger.journal()
         if bad is not None:
-            notes.fail("ledger", f"the journal was changed by hand at row {bad.seq}: {bad.problem}", where,
+            row = f" at row {bad.seq}" if bad.seq else ""
+            notes.fail("ledger", f"the journal was changed by hand{row}: {bad.problem}", where,
                        "dualgauge journal --verify", exit_code=1)  # fmt: skip
         else:
-            notes.ok("ledger", f"reachable, its journal of {plural(len(ledger.journal()), 'row')} verified", where)
-        rows = ledger.journal()
+            notes.ok("ledger", f"reachable, its journal of {plural(len(rows), 'row')} verified", where)
         newest = max((row.entry.at if row.kind is RowKind.MOVE else row.evidence.at for row in rows), default=None)
         if newest is not None and newest > now + AHEAD:
             notes.warn("clock", f"the journal's last row is from {newest:%Y-%m-%d %H:%M} UTC, which is still to come",
@@ -134,11 +134,16 @@ def _builds(notes: Notes, access: Access) -> None:
     served = {side: store.served_builds(side) for side in Side}
     with access.engine() as engine:
         found = [view_status(one, served[one.side].get(one.name), head) for one in access.views(engine)]
-    waiting = [one for one in found if one.readiness not in {ViewReadiness.READY, ViewReadiness.ADOPTED}]
+    built = [one for one in found if not one.adopted]
+    waiting = [one for one in built if one.readiness is not ViewReadiness.READY]
     for one in waiting:
         notes.warn("builds", f"{one.side.value}.{one.view} is {one.readiness.value}", mend="dualgauge replay")
-    if found and not waiting:
-        notes.ok("builds", f"{plural(len(found), 'view')} at the head, each with the text of its file")
+    if built and not waiting:
+        notes.ok("builds", f"{plural(len(built), 'view')} at the head, each with the text of its file")
+    for one in found:
+        if one.adopted:
+            place = "cannot be told" if one.position is None else f"is {one.position:,}, and the log's head {head:,}"
+            notes.ok("builds", f"{one.side.value}.{one.view} is adopted from {one.adopted}: its position {place}")
 
 
 def _disk(notes: Notes, access: Access) -> None:

@@ -285,6 +285,8 @@ class Choice:
             expression = one.expression if kind == one.type else ""
             if expression or name != one.name:
                 selected[name] = expression or self._named(one)
+            if name.lower() in self._reserved:
+                why += f'; a word of SQL, so a view writes it "{name}"'
             had = known.get(name.lower())
             if had is not None:
                 kind = _agreed(had, declared[had], kind, one, self._settings.path)

@@ -149,8 +149,8 @@ class BadLogPath(UsageError):
     def __init__(self, path: Path, found: str) -> None:
         self.path, self.found = path, found
         super().__init__(
-            f"the log cannot be kept in {path}: the Delta library misreads {found!r} in a path; nothing was written: "
-            "rename the folder, or set [tool.dualgauge.log] path to one without #, ? and %XX"
+            f"the log cannot be kept in {path}: the Delta library misreads '{found}' in a path; nothing was written: "
+            "rename the folder, or set [tool.dualgauge.log] path to one without #, ?, \\ and %XX"
         )
 
 
@@ -228,7 +228,7 @@ class NoHeader(UsageError):
         shown = line if len(line) <= most else f"{line[:most]}..."
         super().__init__(
             f"{file}: its first line ({shown}) does not name the columns; put a line with their names first, or write "
-            " its [[tool.dualgauge.sources]] table by hand, with read = {header = false, names = [...]}"
+            "its [[tool.dualgauge.sources]] table by hand, with read = {header = false, names = [...]}"
         )
 
 

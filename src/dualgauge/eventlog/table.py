@@ -339,7 +339,7 @@ class EventLog:
         raise NotALog(self.path, "its last commit was not written by dualgauge (no such key in its metadata)")
 
 
-_MISREAD: Final = re.compile(r"[#?]|%[0-9A-Fa-f]{2}")
+_MISREAD: Final = re.compile(r"[#?\\]|%[0-9A-Fa-f]{2}")
 """Seen: the Delta library makes an address of a path and does not get back to the same path where it holds these."""
 
 

@@ -153,6 +153,7 @@ def _path(url: URL) -> Path | None:
     """Where a SQLite ledger is; None for a server."""
     if url.get_backend_name() != "sqlite":
         return None
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-        raise BadLedgerUrl("a SQLite ledger is a file, given by its path")
+    if url.host or not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        # With two slashes the path's first part is a host: a ledger in another place would be opened, or made.
+        raise BadLedgerUrl("a SQLite ledger is a file, given by its path behind three slashes")
     return Path(url.database)

@@ -13,7 +13,7 @@ finished run's row (`dualgauge.ledger.seal`). Moves hold no such field: they wer
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -105,6 +105,18 @@ class JournalRow:
     def kind(self) -> RowKind:
         """What the row tells of."""
         return RowKind(self._fields().get("row", RowKind.MOVE))
+
+    @property
+    def unreadable(self) -> str:
+        """Why the row is no entry, changed by other hands; empty where it is one."""
+        try:
+            if self.kind is RowKind.EVIDENCE:
+                self.evidence  # noqa: B018  (reading it is the question)
+            else:
+                self.entry, self.after  # noqa: B018
+        except (ValueError, TypeError, KeyError, AttributeError) as fault:
+            return str(fault) or type(fault).__name__
+        return ""
 
     @property
     def migration(self) -> str:
@@ -217,16 +229,29 @@ def verify(rows: Iterable[JournalRow], states: Iterable[MigrationState] | None =
     """
     Walk the journal from its first row and give the first that does not fit, or None.
 
+    A move must start from where the last one led: else a share that was written by hand would be made good by the
+    next move. One that takes all reads back mends it, since that needs no proof.
+
     With `states` (all migrations of the ledger, of the same snapshot), each must be what its last row says:
     so a migration changed by hand, and a last row that was removed, are found too.
     """
     previous, made = FIRST_PREVIOUS, dict[str, tuple[int, MigrationState]]()
+    loose: dict[str, BadRow] = {}
     for number, row in enumerate(rows, start=1):
         if problem := _problem(row, number, previous):
             return BadRow(number, problem)
         previous = row.digest
         if row.kind is RowKind.MOVE:
-            made[row.after.name] = (row.seq, row.after)
+            name, before = row.after.name, row.before
+            _, left = made.get(name, (0, MigrationState(name)))
+            if before != replace(left, changed_at=None):
+                problem = f"row {number} found migration {name!r} {_told(before)}, where no row before it led"
+                loose.setdefault(name, BadRow(number, problem))
+            if row.after.share_ppm == 0:
+                loose.pop(name, None)
+            made[name] = (row.seq, row.after)
+    if loose:
+        return min(loose.values(), key=lambda bad: bad.seq)
     return None if states is None else _disagreement(made, states)
 
 
@@ -237,11 +262,10 @@ def _problem(row: JournalRow, number: int, previous: str) -> str | None:
         return f"row {number} was changed: its text does not give its digest {row.digest[:12]}"
     if row.previous != previous:
         return f"row {number} does not follow the row before it: a row was removed, inserted or moved"
-    try:
-        entry = row.entry if row.kind is RowKind.MOVE else row.evidence
-        kept, operation_id = json.loads(row.row)["seq"], entry.operation_id
-    except (ValueError, TypeError, KeyError, AttributeError) as fault:
+    if fault := row.unreadable:
         return f"row {number} cannot be read as a journal entry: {fault}"
+    entry = row.entry if row.kind is RowKind.MOVE else row.evidence
+    kept, operation_id = json.loads(row.row).get("seq"), entry.operation_id
     if (kept, operation_id) != (row.seq, row.operation_id):
         return f"row {number} was moved: its text is of row {kept}, operation {operation_id!r}"
     return None
@@ -259,9 +283,10 @@ def _disagreement(made: dict[str, tuple[int, MigrationState]], states: Iterable[
 
 
 def _told(state: MigrationState) -> str:
+    at = f", {state.changed_at}" if state.changed_at else ""
     return (
         f"in stage {state.stage} with {percent_text(state.share_ppm)} % "
-        f"(revision {state.revision}, rollout {state.rollout}, {state.changed_at})"
+        f"(revision {state.revision}, rollout {state.rollout}{at})"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import select
@@ -121,10 +122,14 @@ class Ledger:
             return _operation(connection, operation_id)
 
     def journal(self, migration: str | None = None) -> tuple[JournalRow, ...]:
-        """The journal, oldest row first, moves and evidence; of one migration, or whole."""
+        """
+        The journal, oldest row first, moves and evidence; of one migration, or whole.
+
+        A row that cannot be read any more may be of any migration, and is left out of none.
+        """
         with self._database.reading() as connection:
             rows = _journal(connection)
-        return tuple(row for row in rows if migration is None or row.migration == migration)
+        return tuple(row for row in rows if migration is None or row.unreadable or row.migration == migration)
 
     def verify_journal(self) -> BadRow | None:
         """
@@ -135,12 +140,19 @@ class Ledger:
         """
         return self.evidence().first_bad
 
-    def evidence(self) -> Evidence:
-        """All runs, held to their seals, in one snapshot; with what is wrong with the journal, if anything is."""
+    def evidence(self, migration: str | None = None) -> Evidence:
+        """
+        All runs, held to their seals, in one snapshot; with what is wrong with the journal, if anything is.
+
+        With `migration` only the sealed runs of that one; a run without a seal does not say whose it is.
+        """
         with self._database.reading() as connection:
             rows = _journal(connection)
             problem = journal.verify(rows, _states(connection))
-            return gather(rows, connection.execute(select(EVIDENCE)).mappings().all(), problem)
+            found = gather(rows, connection.execute(select(EVIDENCE)).mappings().all(), problem)
+        if migration is None:
+            return found
+        return replace(found, sealed=tuple(one for one in found.sealed if one.entry.migration == migration))
 
     def start_evidence(
         self,

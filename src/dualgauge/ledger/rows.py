@@ -15,9 +15,22 @@ if TYPE_CHECKING:
 
 
 def state_of(row: Mapping[Any, Any]) -> MigrationState:
-    """A migration, from its row."""
+    """
+    A migration, from its row.
+
+    What other hands left unreadable is taken as what sends no read to v2, and refuses nothing: a rollback starts here.
+    """
     kept: dict[str, Any] = dict(row)
-    return MigrationState(**kept | {"changed_at": datetime.fromisoformat(kept["changed_at"])})
+    try:
+        changed_at = datetime.fromisoformat(kept["changed_at"])
+    except (ValueError, TypeError):
+        changed_at = None
+    share, revision = kept["share_ppm"], kept["revision"]
+    return MigrationState(
+        kept["name"], str(kept["stage"]), share if isinstance(share, int) else 0, str(kept["rollout"]),
+        # Of no revision there would be no row.
+        revision if isinstance(revision, int) else 1, changed_at,
+    )  # fmt: skip
 
 
 def run_of(row: Mapping[Any, Any]) -> EvidenceRun:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadValue, CannotRead
-from dualgauge.model import Position, Progress, Side, listed, plural, quote, silent
+from dualgauge.model import POSITION, Position, Progress, Side, listed, plural, quote, silent
 from dualgauge.replay.errors import CannotCompute
 from dualgauge.stores.errors import BadKeys, UnstorableValue
 from dualgauge.stores.shapes import Shape
 from dualgauge.stores.types import bound_columns
 from dualgauge.views.definition import EVENTS
-from dualgauge.views.plan import POSITION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

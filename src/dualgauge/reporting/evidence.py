@@ -103,9 +103,10 @@ def _unfinished(line: EvidenceLine) -> bool:
 
 
 def _newest(kept: Kept, kind: EvidenceKind, name: str) -> EvidenceLine | None:
-    """The newest finished run of a comparator, or the newest that is not finished where there is none."""
+    """The run that a gate goes by, else the newest finished one, else the newest: a wrong clock decides nothing."""
     own = _of(kept, kind, name)
-    return next((one for one in own if not _unfinished(one)), own[0] if own else None)
+    finished = [one for one in own if not _unfinished(one)]
+    return next((one for one in own if one.counts), next(iter(finished or own), None))
 
 
 def _section(name: str, diff: EvidenceLine | None, check: EvidenceLine | None, kept: Kept, root: Path) -> Section:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dualgauge import __version__
+from dualgauge.cutover.errors import joined
+from dualgauge.cutover.gates import COVERAGE, decide
 from dualgauge.model import NextStep, Outcome
 from dualgauge.reporting.errors import OneRunOneReport, ReportNotWritten
 from dualgauge.reporting.evidence import gather
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from dualgauge.cutover.values import GateResult
     from dualgauge.ledger.values import MigrationState
     from dualgauge.reporting.standing import Kept
     from dualgauge.reporting.values import Section
@@ -49,10 +52,13 @@ def make_report(kept: Kept, state: MigrationState, wanted: Wanted, *, root: Path
     sections = gather(kept, state.name, root, wanted.names, wanted.run)
     verdict, why = overall(sections, kept.problem)
     notes = [f"the project cannot be read now: {kept.trouble.replace(f'{root}/', '')}"] if kept.trouble else []
+    gates = decide(kept.present, kept.limits) if kept.present else ()
+    closed = [one for one in gates if not one.passed]
+    notes += [f"gate {one.name}: {one.why}" for one in gates if one.name == COVERAGE]
     return Report(
         migration=state.name, made_at=now, version=__version__, verdict=verdict, why=why,
         head=kept.head, stage=state.stage, share_ppm=state.share_ppm, sections=sections, notes=tuple(notes),
-        next_steps=tuple(_next_steps(sections, verdict, state)),
+        next_steps=tuple(_next_steps(sections, verdict, state, closed)),
     )  # fmt: skip
 
 
@@ -130,7 +136,9 @@ def _verdicts(section: Section) -> Iterator[Outcome]:
         yield section.checked.verdict
 
 
-def _next_steps(sections: Sequence[Section], verdict: Outcome, state: MigrationState) -> Iterator[NextStep]:
+def _next_steps(
+    sections: Sequence[Section], verdict: Outcome, state: MigrationState, closed: Sequence[GateResult]
+) -> Iterator[NextStep]:
     names = " ".join(shlex.quote(one.name) for one in sections)
     failed = [shlex.quote(one.name) for one in sections if one.verdict is Outcome.FAIL and one.comparison]
     for name in failed:
@@ -146,6 +154,8 @@ def _next_steps(sections: Sequence[Section], verdict: Outcome, state: MigrationS
             yield NextStep(f"dualgauge check {names}", "run the checks")
         if state.share_ppm:
             yield NextStep("dualgauge rollback", "take all reads back to v1; this is never refused")
+    elif closed:
+        yield from joined(step for one in closed for step in one.next_steps)
     elif state.stage in _FIRST_STAGES:
         yield NextStep("dualgauge switch --percent 1", "send the first reads to v2")
     yield NextStep("dualgauge status", "see where everything stands now")

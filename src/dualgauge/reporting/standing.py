@@ -52,14 +52,16 @@ class Kept:
         return next((one for one in found if (one.kind, one.name) == (line.kind, line.name)), None)
 
 
-def kept_of(ledger: Ledger | None, look: Callable[[Ledger | None], Present], limits: Limits, head: Position) -> Kept:
-    """All kept evidence with what `look` finds there now; where that cannot be read, with the reason."""
-    evidence = ledger.evidence() if ledger else Evidence()
+def kept_of(
+    ledger: Ledger | None, look: Callable[[Ledger | None], Present], limits: Limits, head: Position, migration: str
+) -> Kept:
+    """All kept evidence of a migration with what `look` finds there now; where that cannot be read, with the reason."""
     present, trouble = None, ""
     try:
         present = look(ledger)
     except DualgaugeError as fault:
         trouble = str(fault)
+    evidence = present.evidence if present else ledger.evidence(migration) if ledger else Evidence()
     problem = evidence.problem.problem if evidence.problem else ""
     return Kept(tuple(lines(evidence, present, limits)), head, limits, present, trouble, problem)
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from dualgauge.ledger.values import EvidenceKind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dualgauge.cutover.values import GateResult
+    from dualgauge.ledger.seal import Evidence
     from dualgauge.ledger.values import EvidenceRun, MigrationState
     from dualgauge.model import Position, Side
     from dualgauge.stores.control import Checkpoint
@@ -92,17 +95,17 @@ def gather(
     *,
     views: Sequence[ViewDefinition],
     served: Mapping[Side, Mapping[str, Checkpoint]],
-    diffs: Sequence[EvidenceRun],
+    evidence: Evidence,
     gates: tuple[GateResult, ...] | None,
 ) -> Status:
-    """Put it together from what log, stores and ledger hold; `diffs` come newest first."""
+    """Put it together from what log, stores and ledger hold; `evidence` is of this migration."""
     known = {(one.side, one.name) for one in views}
     return Status(
         migration=name,
         state=state,
         head=head,
         views=tuple(view_status(one, served[one.side].get(one.name), head) for one in views),
-        last_diffs=newest(diffs),
+        last_diffs=_last_diffs(evidence),
         unread=tuple(f"{side.value}.{name}" for side in served for name in served[side] if (side, name) not in known),
         gates=gates,
     )
@@ -122,10 +125,7 @@ def view_status(view: ViewDefinition, served: Checkpoint | None, head: Position)
     return ViewStatus(view.side, view.name, readiness, served.build, served.position, behind)
 
 
-def newest(runs: Sequence[EvidenceRun]) -> tuple[EvidenceRun, ...]:
-    """The newest finished run of each comparator; `runs` come newest first."""
-    found: dict[str, EvidenceRun] = {}
-    for one in runs:
-        if one.finished_at is not None:
-            found.setdefault(one.name, one)
-    return tuple(found[name] for name in sorted(found))
+def _last_diffs(evidence: Evidence) -> tuple[EvidenceRun, ...]:
+    """The last diff of each comparator in the journal's order; none of one that is not what was sealed."""
+    found = {one.entry.name: one.run for one in evidence.sealed if one.entry.kind is EvidenceKind.DIFF}
+    return tuple(run for _, run in sorted(found.items()) if run is not None)

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
-from dualgauge.model import Side, quote
+from dualgauge.model import POSITION, Side, quote
 from dualgauge.stores import control
 from dualgauge.stores.errors import MissingShape
 from dualgauge.stores.shapes import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-POSITION = "_position"
 
 
 def build_name(view: str, build: int) -> str:

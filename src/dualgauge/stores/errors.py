@@ -69,10 +69,10 @@ class MissingShape(ConflictError):
 class NotBuilt(ConflictError):
     """A view that has no build readers could be given."""
 
-    def __init__(self, view: str) -> None:
+    def __init__(self, view: str, served: Iterable[str] = ()) -> None:
         self.view = view
         super().__init__(
-            f"view {view} has no build yet; replay it first",
+            f"view {view} has no build yet{nearest(view.partition('.')[2], served)}; replay it first",
             next_steps=(NextStep("dualgauge replay", "build every view from the log"),),
         )
 

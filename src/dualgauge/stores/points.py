@@ -91,9 +91,10 @@ class Reader:
     def _lookup(self, view: str) -> _Lookup:
         if view not in self._lookups:
             version = self._version()
-            build = control.served(self._connection, self._side).get(view)
+            served = control.served(self._connection, self._side)
+            build = served.get(view)
             if build is None:
-                raise NotBuilt(f"{self._side.value}.{view}")
+                raise NotBuilt(f"{self._side.value}.{view}", served)
             # The build's own key: the shape may be ahead of what readers have.
             table = sa.Table(build_name(view, build), sa.MetaData(), schema=self._side.schema)
             try:

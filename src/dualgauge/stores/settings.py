@@ -47,6 +47,19 @@ class StoreSettings(Section):
             raise ValueError(message)
         return url
 
+    @property
+    def named(self) -> dict[str, str]:
+        """
+        The URLs whose text names a variable, as they are now and without passwords: the text alone names no store.
+
+        Raises:
+            NoVariable: a variable is not set.
+        """
+        from dualgauge.stores.table_urls import shown_url
+
+        urls = {URL_KEY: self.url, ADOPT_KEY: self.adopt_url}
+        return {key: shown_url(expand(url, key)) for key, url in urls.items() if "${" in url}
+
     def opened_url(self, side: Side) -> str:
         """
         The store's URL for one side, with its environment variables: for opening, not for showing.

@@ -40,8 +40,9 @@ def parsed_url(url: str) -> sa.URL:
 
 def sqlite_file(url: sa.URL, root: Path, shown: str) -> Path:
     """The file of a SQLite URL. Raises BadTablesUrl, NoTablesFile."""
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-        raise BadTablesUrl(shown, "a SQLite database is a file, given by its path")
+    if url.host or not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        # With two slashes the path's first part is a host, and another file would be read.
+        raise BadTablesUrl(shown, "a SQLite database is a file, given by its path behind three slashes")
     if url.get_driver_name() != "pysqlite":
         raise BadTablesUrl(shown, "SQLite is read by Python's own sqlite3, so write sqlite:///")
     return existing(root / url.database)

@@ -14,7 +14,7 @@ import sqlglot
 from sqlglot import expressions as exp
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.model import quote
+from dualgauge.model import POSITION, quote
 from dualgauge.views.definition import EVENTS
 from dualgauge.views.lexer import bare, plain, tokens
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.views.definition import ViewDefinition
-
-POSITION = "_position"
-"""The hidden column of every row: the last event that changed it, or an upper bound."""
 
 ADOPTED = "adopted"
 """The strategy of a table of the user's own: nothing is built."""
