@@ -272,6 +272,21 @@ def test_every_diff_has_the_drifts_and_they_judge_nothing(engine: Engine) -> Non
     }  # fmt: skip
 
 
+def test_what_a_diff_knows_already_changes_no_profile(engine: Engine) -> None:
+    v1 = "SELECT i AS id, i % 7 AS same, i AS moved, i % 2 = 0 AS flag, 'a' || i AS word FROM range(1000) t(i)"
+    others = {
+        "equal": f"SELECT * FROM ({v1})",
+        "cells": f"SELECT * REPLACE (moved + (id = 999)::INT * 5 AS moved, id = 0 AS flag) FROM ({v1})",
+        "fewer rows": f"SELECT * FROM ({v1}) WHERE id % 100 <> 3",
+        "more rows": f"FROM ({v1}) UNION ALL SELECT 2000, NULL, NULL, NULL, 'zz'",
+        "a key twice": f"FROM ({v1}) UNION ALL SELECT 1, 99, -99, NULL, 'zz'",
+    }
+    for name, v2 in others.items():
+        for stable in (True, False):
+            found = compare_relations(engine, v1, v2, Comparator(key="id"), today=TODAY, stable=stable).drifts
+            assert {one.column: one for one in found} == look(engine, v1, v2), name
+
+
 def test_keys_of_no_common_type_leave_the_drifts(engine: Engine) -> None:
     found = compare_relations(
         engine, "SELECT 1 AS id, 5 AS n", "SELECT DATE '2026-01-01' AS id, 500 AS n", Comparator(key="id"), today=TODAY

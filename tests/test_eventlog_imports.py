@@ -134,7 +134,7 @@ def test_an_id_with_another_content_in_one_import_is_refused_and_both_are_named(
         project.take()
 
     assert str(refused.value) == (
-        "event 'a' is there twice with different content: one row of this import and another row of it differ in "
+        "event 'a' is there twice with different content: s.csv row 1 and s.csv row 3 differ in "
         "occurred_at, x; nothing was imported: an event never changes, so give the second one an id of its own"
     )
     assert project.log().head().last == 0
@@ -154,7 +154,7 @@ def test_an_id_with_another_content_than_in_the_log_is_refused(project: LogProje
         project.take()
 
     assert str(refused.value) == (
-        "event 'b' is there twice with different content: position 2 of the log and a row of this import differ in "
+        "event 'b' is there twice with different content: position 2 of the log and s.csv row 2 differ in "
         f"{differs}; nothing was imported: an event never changes, so give the second one an id of its own"
     )
     assert refused.value.exit_code == 4

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 import dualgauge
 from dualgauge import Comparator
-from dualgauge.eventlog.settings import LogSettings, SourceSettings
-from dualgauge.ledger.settings import LedgerSettings
 from dualgauge.model import Side
 from dualgauge.project.content import collect, load
-from dualgauge.project.errors import BadContent, BadSettings, BrokenToml, NoFolder, NoProject
+from dualgauge.project.errors import BadContent, BadSettings, BrokenToml, NoFolder, NoProject, NotATable
 from dualgauge.project.project import find
-from dualgauge.project.settings import Paths, validate
+from dualgauge.project.settings import validate
 from dualgauge.settings import Settings
-from dualgauge.stores.settings import StoreSettings
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = '[tool.dualgauge]\nmigration = "orders"\n'
@@ -66,11 +58,22 @@ def test_a_pyproject_of_something_else_is_passed_over(tmp_path: Path) -> None:
     assert find(inner).root == tmp_path
 
 
-@pytest.mark.parametrize("text", ['tool = "none"\n', '[tool]\ndualgauge = "none"\n'])
-def test_a_key_that_is_no_table_is_no_project(tmp_path: Path, text: str) -> None:
+def test_a_tool_key_that_is_no_table_is_no_project(tmp_path: Path) -> None:
     project(tmp_path)
 
-    assert find(project(tmp_path / "inner", text)).root == tmp_path
+    assert find(project(tmp_path / "inner", 'tool = "none"\n')).root == tmp_path
+
+
+def test_settings_that_are_no_table_are_refused(tmp_path: Path) -> None:
+    inner = project(tmp_path / "inner", '[tool]\ndualgauge = "none"\n')
+
+    with pytest.raises(NotATable) as refused:
+        find(inner)
+
+    assert str(refused.value) == (
+        f"{inner / 'pyproject.toml'}: tool.dualgauge is 'none', and should be a table; "
+        "begin it with a line [tool.dualgauge]"
+    )
 
 
 def test_where_there_is_no_project_the_error_says_where_it_looked(tmp_path: Path) -> None:
@@ -81,7 +84,7 @@ def test_where_there_is_no_project_the_error_says_where_it_looked(tmp_path: Path
         f"no dualgauge project in {tmp_path} or above it: no pyproject.toml there has a [tool.dualgauge] table; "
         "go to the project's folder, name it with --project DIR, or add the table"
     )
-    assert [step.command for step in caught.value.next_steps] == ["dualgauge demo"]
+    assert [step.command for step in caught.value.next_steps] == ["dualgauge init", "dualgauge demo"]
 
 
 def test_a_mistyped_folder_does_not_mean_the_project_above_it(tmp_path: Path) -> None:
@@ -120,7 +123,7 @@ def test_an_unknown_key_is_told_with_the_nearest_and_the_known_ones(tmp_path: Pa
     assert mistakes(tmp_path, '[tool.dualgauge]\nmigration = "orders"\nledgr = {}\n') == (
         (
             "unknown key 'ledgr' in [tool.dualgauge] (did you mean 'ledger'?); "
-            "known keys: ledger, log, migration, paths, sources, store"
+            "known keys: gates, ledger, log, migration, paths, sources, store"
         ),
     )
 
@@ -275,8 +278,6 @@ def test_content_named_like_a_library_does_not_hide_it(tmp_path: Path) -> None:
     folder = write(tmp_path, "json.py", COMPARATOR.format(name="json", key="a"))
     assert list(collect(folder, Comparator)) == ["json"]
 
-    import json
-
     assert json.loads("1") == 1
 
 
@@ -320,36 +321,3 @@ def test_two_comparators_of_one_name_are_refused(tmp_path: Path) -> None:
         f"{tmp_path / 'b.py'} cannot be loaded: 'orders' is already defined in {tmp_path / 'a.py'}; "
         "give one of them another name; mend the file and run the command again"
     )
-
-
-# The page of settings.
-
-TABLES: dict[str, tuple[type[BaseModel], set[str]]] = {
-    "[tool.dualgauge]": (Settings, {"log", "sources", "store", "ledger", "paths"}),
-    "[tool.dualgauge.log]": (LogSettings, set()),
-    "[[tool.dualgauge.sources]]": (SourceSettings, set()),
-    "[tool.dualgauge.store]": (StoreSettings, set()),
-    "[tool.dualgauge.ledger]": (LedgerSettings, set()),
-    "[tool.dualgauge.paths]": (Paths, set()),
-}
-
-
-def test_the_page_of_settings_names_every_key_with_its_default() -> None:
-    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    parts = re.split(r"^## `(.+)`$", page, flags=re.MULTILINE)[1:]
-    shown = {
-        heading: re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", text, re.MULTILINE)
-        for heading, text in zip(parts[::2], parts[1::2], strict=True)
-    }
-
-    assert shown == {
-        heading: [
-            (
-                name,
-                "required" if field.is_required() else f"`{json.dumps(field.get_default(call_default_factory=True))}`",
-            )
-            for name, field in model.model_fields.items()
-            if name not in tables
-        ]
-        for heading, (model, tables) in TABLES.items()
-    }

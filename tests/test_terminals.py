@@ -281,6 +281,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
         return process.communicate(timeout=60)
     finally:
         process.kill()
+        process.wait()
 
 
 def stop(process: subprocess.Popen[str]) -> None:

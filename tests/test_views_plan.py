@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.eventlog.settings import ENVELOPE
-from dualgauge.model import Side, literal, quote
+from dualgauge.model import POSITION, Side, literal, quote
 from dualgauge.views.definition import from_text
-from dualgauge.model import POSITION
 from dualgauge.views.plan import Plan, plan
 
 if TYPE_CHECKING:

@@ -134,8 +134,10 @@ def verb_of(arguments: Sequence[str]) -> str:
     known: list[str] = []
     # Only words of our own: what is typed instead of a command may hold a password.
     for word in words:
-        here = {one.name: None for one in level.registered_commands} if level else {}
-        here |= {one.name: one.typer_instance for one in level.registered_groups} if level else {}
+        here: dict[str | None, typer.Typer | None] = {}
+        if level:
+            here = {one.name: one.typer_instance for one in level.registered_groups}
+            here |= dict.fromkeys(one.name for one in level.registered_commands)
         if word not in here:
             break
         known.append(word)

@@ -150,6 +150,11 @@ def _translated() -> Iterator[None]:
         raise BadValue(*_told(fault)) from fault
     except duckdb.Error as fault:
         raise EngineError(*_told(fault)) from fault
+    except RuntimeError as fault:
+        # Seen: the same Ctrl-C, while DuckDB brings a result to Arrow or has just begun, is no error of its own.
+        if str(fault) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from None
 
 
 def _told(fault: duckdb.Error) -> tuple[str, int]:

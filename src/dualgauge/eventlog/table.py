@@ -222,13 +222,8 @@ class EventLog:
             raise Behind
         first, last = Position(head.last + 1), Position(head.last + rows)
         digest = file_digest(staged)
-        new = Head(
-            last=last,
-            first=first,
-            rows=rows,
-            chain=link(head.chain, first, last, digest),
-            cursors={**head.cursors, **cursors},
-        )
+        chain = link(head.chain, first, last, digest)
+        new = Head(last=last, first=first, rows=rows, chain=chain, cursors={**head.cursors, **cursors})
         name = f"events-{first:016d}-{last:016d}-{token(staged)}.parquet"
         final = self.path / name
         make_durable(staged, final)
@@ -272,8 +267,7 @@ class EventLog:
             raise LogAndLedgerDisagree(self.path, head.last, "the digest chains differ")
         if self._table is None or sum(row.rows for row in known) == head.last:
             return
-        have = {row.last: row for row in known}
-        previous = GENESIS
+        have, previous = {row.last: row for row in known}, GENESIS
         for said in self._commits(head.last):
             row = have.get(said.last)
             digest = file_digest(self.files(said.last, Position(said.last - 1))[0]) if row is None else row.digest
