@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -185,3 +187,23 @@ def test_files_with_different_columns_are_read_as_one_by_name(engine: Engine, tm
 
     assert engine.rows(f"{parquet([old, new])} ORDER BY a") == [(1, "x", None), (2, None, 1.5)]
     assert engine.rows(f"{parquet([old, new], ('c', 'a'))} ORDER BY a") == [(None, 1), (1.5, 2)]
+
+
+def test_an_application_that_listens_for_signals_goes_on_to(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing)
+    try:
+        with open_engine(folder=tmp_path):
+            assert signal.set_wakeup_fd(writing) == writing
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reading)
+        os.close(writing)
+
+
+def test_an_engine_leaves_signals_as_they_were(tmp_path: Path) -> None:
+    with open_engine(folder=tmp_path):
+        pass
+
+    assert signal.set_wakeup_fd(-1) == -1
