@@ -13,6 +13,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS)
 INSTALLED := .venv/.installed
 
+# Many tests start the command line: without compiled files each process would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 # `check` stops at the first failure, in its order, also under `make -j`.
 .NOTPARALLEL:

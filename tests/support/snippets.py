@@ -19,6 +19,7 @@ import ast
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ import duckdb
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from support.shop import build
+from support.shop import build, call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
     import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+
+PLAIN = re.compile(r"dualgauge(?! demo)[^|&;<>$`\\~*?!#()\n]*")
+"""A command that needs no shell."""
+
+OF_THE_SHELL = {"_", "OLDPWD", "PWD", "SHLVL"}
 
 FILE = re.compile(r"\*\*`(?P<path>[^`]+)`\*\*$")
 PLAY = re.compile(r"^<!-- play: (.+?) -->$", re.MULTILINE)
@@ -162,8 +168,8 @@ def commands(folder: Path, patch: pytest.MonkeyPatch) -> Path:
     """
     names = folder / "bin"
     names.mkdir()
-    for name, call in (("dualgauge", f"{sys.executable} -m dualgauge"), ("python", sys.executable)):
-        (names / name).write_text(f'#!/bin/sh\nexec {call} "$@"\n')
+    for name, starts in (("dualgauge", f"{sys.executable} -m dualgauge"), ("python", sys.executable)):
+        (names / name).write_text(f'#!/bin/sh\nexec {starts} "$@"\n')
         (names / name).chmod(0o755)
     patch.setenv("PATH", f"{names}{os.pathsep}{os.environ['PATH']}")
     patch.setenv("PYTHONPATH", str(ROOT / "src"))
@@ -258,6 +264,11 @@ class _Shell:
         self._exit_code = 0
 
     def run(self, command: str, shown: str) -> Played:
+        if PLAIN.fullmatch(command) and self._has_exported_nothing():
+            # Nothing for a shell to do, so no process has to be waited for.
+            said = call(*shlex.split(command)[1:], folder=self.folder)
+            self._exit_code = said.exit_code
+            return Played(command, shown, said.out + said.err, said.exit_code)
         # The shell says at its end, in a file of its own, what it leaves to the next.
         with tempfile.NamedTemporaryFile() as left:
             script = f"(exit {self._exit_code})\n{command}\nleft=$?\n{{ pwd; env -0; }} >{left.name}\nexit $left"
@@ -277,6 +288,10 @@ class _Shell:
             self._variables = {name: value for name, _, value in pairs}
         self._exit_code = done.returncode
         return Played(command, shown, done.stdout + done.stderr, done.returncode)
+
+    def _has_exported_nothing(self) -> bool:
+        now = {name: value for name, value in self._variables.items() if name not in OF_THE_SHELL}
+        return now == {name: value for name, value in os.environ.items() if name not in OF_THE_SHELL}
 
     def python(self, body: str) -> Played:
         done = subprocess.run(
