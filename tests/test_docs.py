@@ -177,7 +177,7 @@ def test_every_exit_code_has_its_meaning() -> None:
     assert below(dualgauge.DualgaugeError) == {1, 2, 3, 4, 5}
 
 
-@pytest.mark.parametrize("name", ["Comparator", "Expected"])
+@pytest.mark.parametrize("name", ["Comparator", "Expected", "Limits"])
 def test_every_field_of_a_comparator_is_on_its_page(name: str) -> None:
     text = (ROOT / "docs" / "comparators.md").read_text(encoding="utf-8")
     named = {word for span in CODE_SPAN.findall(text) for word in re.findall(r"\w+", span)}

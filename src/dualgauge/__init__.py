@@ -7,7 +7,7 @@ position; reads are shared between them; traffic moves forward or back, step by 
 
 `open(path)` gives a migration, with a method for each command of the command line. `compare(a, b, comparator)`
 compares two files, tables or data frames without a project. Content files use
-`Comparator`, `Expected`, `Check` and the rules. Applications use `Router`, which loads none of the heavy engines.
+`Comparator`, `Expected`, `Limits`, `Check` and the rules. Applications use `Router`, which loads none of the heavy engines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dualgauge.comparison.checks import Check
-    from dualgauge.comparison.comparator import Comparator, Expected
+    from dualgauge.comparison.comparator import Comparator, Expected, Limits
     from dualgauge.comparison.rules import Absolute, Exact, Relative, Rounded
     from dualgauge.comparison.sources import compare
     from dualgauge.errors import DualgaugeError
@@ -31,6 +31,7 @@ __all__ = [
     "DualgaugeError",
     "Exact",
     "Expected",
+    "Limits",
     "Migration",
     "Relative",
     "Rounded",
@@ -49,6 +50,7 @@ _HOME = {
     "DualgaugeError": "dualgauge.errors",
     "Exact": "dualgauge.comparison.rules",
     "Expected": "dualgauge.comparison.comparator",
+    "Limits": "dualgauge.comparison.comparator",
     "Migration": "dualgauge.migration",
     "Relative": "dualgauge.comparison.rules",
     "Rounded": "dualgauge.comparison.rules",
