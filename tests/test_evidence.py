@@ -99,9 +99,7 @@ def another_build(shop: Path) -> None:
 
 def another_comparator(shop: Path) -> None:
     wider = PASSING.replace('key="customer"', 'key="customer", limits=Limits(changed=9)')
-    (shop / "comparators" / "customers.py").write_text(
-        f"from dualgauge import Limits\n{wider}", encoding="utf-8"
-    )
+    (shop / "comparators" / "customers.py").write_text(f"from dualgauge import Limits\n{wider}", encoding="utf-8")
 
 
 def one_comparator_more(shop: Path) -> None:

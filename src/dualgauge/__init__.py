@@ -6,8 +6,8 @@ The flow, in order: sources are imported into an event log; a replay builds the 
 position; reads are shared between them; traffic moves forward or back, step by step, on evidence.
 
 `open(path)` gives a migration, with a method for each command of the command line. `compare(a, b, comparator)`
-compares two files, tables or data frames without a project. Content files use
-`Comparator`, `Expected`, `Limits`, `Check` and the rules. Applications use `Router`, which loads none of the heavy engines.
+compares two files, tables or data frames without a project. Content files use `Comparator`, `Expected`, `Limits`,
+`Check` and the rules. Applications use `Router`, which loads none of the heavy engines.
 """
 
 from __future__ import annotations
