@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from dualgauge.comparison.run import Pair
     from dualgauge.cutover.evidence import EvidenceLine
     from dualgauge.cutover.standing import Present
     from dualgauge.engines.duck import Engine
@@ -188,29 +189,32 @@ class Access:
 
         return [plan(engine, one, self.settings.log.all_columns) for one in self.views(engine)]
 
-    def present(self, ledger: Ledger | None) -> Present:
-        """What a decision on a move forward is made from, as it is now."""
+    def pairs_of(self, plans: Sequence[Plan], names: Sequence[str] = ()) -> list[Pair]:
+        """The comparators of some names, or all, resolved against the views; see `comparison.run.pairs`."""
         from dualgauge.comparison.comparator import Comparator
         from dualgauge.comparison.run import pairs
-        from dualgauge.cutover.readiness import find
-        from dualgauge.ledger.seal import Evidence
         from dualgauge.project.content import collect
 
-        with self.engine() as engine:
-            plans = self.plans_of(engine)
+        return pairs(collect(self.project.path(self.settings.paths.comparators), Comparator), plans, names)
+
+    def present(self, ledger: Ledger | None, plans: Sequence[Plan] | None = None) -> Present:
+        """What a decision on a move forward is made from, as it is now; `plans` where the views were read already."""
+        from dualgauge.cutover.readiness import find
+        from dualgauge.ledger.seal import Evidence
+
+        if plans is None:
+            with self.engine() as engine:
+                plans = self.plans_of(engine)
         return find(
-            self.store(), [one.view for one in plans],
-            lambda: pairs(collect(self.project.path(self.settings.paths.comparators), Comparator), plans),
+            self.store(), [one.view for one in plans], lambda: self.pairs_of(plans),
             ledger.evidence(self.settings.migration) if ledger else Evidence(),
             head=self.log().head().last, configuration_hash=self.configuration_hash, at=self.clock(),
         )  # fmt: skip
 
-    def present_if_readable(self, ledger: Ledger | None) -> Present | None:
+    def present_if_readable(self, ledger: Ledger | None, plans: Sequence[Plan] | None = None) -> Present | None:
         """The same; None where a file of the project cannot be read: what does not need it can still be told."""
-        from dualgauge.errors import DualgaugeError
-
         try:
-            return self.present(ledger)
+            return self.present(ledger, plans)
         except DualgaugeError:
             return None
 

@@ -197,13 +197,9 @@ class Migration(Access):
         Where v1 is a table of the user's own that cannot tell its position, a difference counts only when it is still
         there after `settle` seconds; 0 waits for nothing.
         """
-        from dualgauge.comparison.comparator import Comparator
-        from dualgauge.comparison.run import pairs, run_diff
-        from dualgauge.project.content import collect
+        from dualgauge.comparison.run import run_diff
 
         with self.engine() as engine, self.ledger() as ledger:
-            given = collect(self.project.path(self.settings.paths.comparators), Comparator)
-            chosen = pairs(given, self.plans_of(engine), names)
             return [
                 run_diff(
                     engine, self.log(), self.store(), ledger, pair,
@@ -213,25 +209,21 @@ class Migration(Access):
                     clock=self.clock, samples=samples, progress=self.progress, settle=settle, sleep=self.sleep,
                     migration=self.settings.migration, who=self.who,
                 )
-                for pair in chosen
+                for pair in self.pairs_of(self.plans_of(engine), names)
             ]  # fmt: skip
 
     def check(self, names: Sequence[str] = ()) -> list[CheckRun]:
         """Ask the checks of all comparators or some, at one position; each run that has checks is kept as evidence."""
         from dualgauge.comparison.check_run import Keeping, run_checks
-        from dualgauge.comparison.comparator import Comparator
-        from dualgauge.comparison.run import pairs
-        from dualgauge.project.content import collect
 
         with self.engine() as engine, self.ledger() as ledger:
             plans = self.plans_of(engine)
-            given = collect(self.project.path(self.settings.paths.comparators), Comparator)
             keeping = Keeping(
                 ledger, self.project.root, self.reports, self.configuration_hash,
                 migration=self.settings.migration, who=self.who, clock=self.clock,
             )  # fmt: skip
             return run_checks(
-                engine, self.log(), self.store(), pairs(given, plans, names),
+                engine, self.log(), self.store(), self.pairs_of(plans, names),
                 where=lambda side, name: self.queried(plans, side, name), keeping=keeping, progress=self.progress,
             )  # fmt: skip
 
@@ -334,10 +326,11 @@ class Migration(Access):
 
         name = self.settings.migration
         with self.engine() as engine, self.ledger_if_any() as ledger:
-            store, present = self.store(), self.present_if_readable(ledger)
+            plans, store = self.plans_of(engine), self.store()
+            present = self.present_if_readable(ledger, plans)
             return gather(
                 name, ledger.state(name) if ledger else MigrationState(name), self.log().head().last,
-                views=self.views(engine), served={side: store.served_builds(side) for side in Side},
+                views=[one.view for one in plans], served={side: store.served_builds(side) for side in Side},
                 evidence=present.evidence if present else ledger.evidence(name) if ledger else Evidence(),
                 gates=None if present is None else decide(present, self.settings.gates.limits),
             )  # fmt: skip
