@@ -284,9 +284,9 @@ if boundary == "half a staged file":
 elif boundary == "a staged file":
     before(imports, "_fresh")
 elif boundary == "a file in its place":
-    before(table, "statistics")
+    before(table.EventLog, "transact")
 elif boundary == "a commit":
-    before(Ledger, "add_log_commit")
+    before(Ledger, "add_log_commits")
 elif boundary == "an empty log":
     before(table.EventLog, "reconcile")
 dualgauge.open(root, clock=lambda: NOW).import_(every=True)
@@ -378,9 +378,9 @@ def test_what_a_living_import_has_staged_is_left_alone(project: LogProject) -> N
 
 
 def _empty_schema(project: LogProject) -> Any:
-    from dualgauge.eventlog.table import _schema
+    from dualgauge.eventlog.delta import schema
 
-    return _schema(project.open().settings.log.all_columns)
+    return schema(project.open().settings.log.all_columns)
 
 
 # At once.

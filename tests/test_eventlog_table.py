@@ -257,8 +257,7 @@ def test_a_commit_that_the_ledger_missed_is_added_by_the_next_import(in_parts: L
         file = in_parts.root / ".dualgauge" / "ledger.db"
         file.unlink()
         with in_parts.ledger() as ledger:
-            for row in whole[: missed - 1] + whole[missed:]:
-                ledger.add_log_commit(row)
+            ledger.add_log_commits(whole[: missed - 1] + whole[missed:])
         in_parts.take()
 
         assert in_parts.mirror() == whole
@@ -285,7 +284,7 @@ def test_a_log_of_the_same_length_with_other_events_is_refused(in_parts: LogProj
     (in_parts.root / "kept.db").rename(in_parts.root / ".dualgauge" / "ledger.db")
     in_parts.write("s.csv", csv(HEAD, "more,2020-01-01,1"))
 
-    with pytest.raises(LogAndLedgerDisagree, match=r"disagree at position 450: the digest chains differ; "):
+    with pytest.raises(LogAndLedgerDisagree, match=r"disagree at position 100: the digest chains differ; "):
         in_parts.take()
 
 

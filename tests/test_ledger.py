@@ -421,18 +421,16 @@ def test_a_row_that_no_run_could_have_written_is_named(url: str) -> None:
 
 def first_revision(url: str) -> None:
     """A ledger as the first dualgauge made it: one finished run without a seal, one that runs, and one move."""
-    Ledger.open(url).close()
+    with Ledger.open(url) as ledger:
+        off = ledger.state("orders")
+        ledger.move(off, entry(off, "canary", 50_000, "op-1"))
+        ledger.add_log_commits([LogCommit(1, 10, 10, "d1", "c1")])
     engine = create_engine(url)
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS))
         config.attributes["connection"] = connection
         command.downgrade(config, "0001")
-    with Ledger.open(url) as ledger:
-        off = ledger.state("orders")
-        ledger.move(off, entry(off, "canary", 50_000, "op-1"))
-    with engine.begin() as connection:
-        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
         for run_id, verdict, state in (("r1", "pass", "finished"), ("r2", None, "running")):
             connection.execute(
                 text(
@@ -461,6 +459,7 @@ def upgraded(url: str) -> None:
         finish(ledger, "r2", verdict=Outcome.PASS, finished_at=AT, summary={})
         assert [row.kind for row in ledger.journal()] == ["move", "evidence"]
         assert ledger.verify_journal() is None
+        assert ledger.log_commits() == (LogCommit(1, 10, 10, "d1", "c1"),)
 
 
 def test_runs_of_before_evidence_was_sealed_are_kept_and_set_apart(url: str) -> None:
@@ -512,10 +511,10 @@ def test_a_commit_of_the_log_is_kept_once_and_another_chain_is_refused(url: str)
     one, two = LogCommit(1, 10, 10, "d1", "c1"), LogCommit(11, 12, 2, "d2", "c2")
     with Ledger.open(url) as ledger:
         for commit in (two, one, two):
-            ledger.add_log_commit(commit)
+            ledger.add_log_commits([commit])
         assert ledger.log_commits() == (one, two)
         with pytest.raises(LogCommitDiffers) as caught:
-            ledger.add_log_commit(LogCommit(11, 12, 2, "d2", "forged"))
+            ledger.add_log_commits([LogCommit(11, 12, 2, "d2", "forged")])
         assert str(caught.value).startswith(
             "the log's commit that ends at position 12 has chain forged, and the ledger kept c2 for it"
         )

@@ -119,9 +119,10 @@ class Access:
 
     def log(self, ledger: Ledger | None = None) -> EventLog:
         """The event log; with a ledger, commits are kept there too."""
+        from dualgauge.eventlog.place import Folder
         from dualgauge.eventlog.table import open_log
 
-        return open_log(self.project.path(self.settings.log.path), self.settings.log, ledger)
+        return open_log(Folder(self.project.path(self.settings.log.path)), self.settings.log, ledger)
 
     def store(self) -> Store:
         """What answers reads: builds, and v1's adopted tables. Raises ViewError where a file adopts a table wrongly."""

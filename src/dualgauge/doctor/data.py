@@ -120,10 +120,10 @@ def _ledger(notes: Notes, access: Access, now: datetime) -> None:
             notes.warn("clock", f"the journal's last row is from {newest:%Y-%m-%d %H:%M} UTC, which is still to come",
                        mend="set the clock of this machine, or of the one that wrote it")  # fmt: skip
         head, commits = access.log().head(), ledger.log_commits()
-        if commits and (commits[-1].last, commits[-1].chain) == (head.last, head.chain):
+        if commits and (commits[-1].place[0], commits[-1].chain) == (head.last, head.chain):
             notes.ok("log", "the ledger has the same chain of digests", where)
         elif commits or head.last:
-            last = commits[-1].last if commits else 0
+            last = commits[-1].place[0] if commits else 0
             notes.warn("log", f"the ledger's copy of the chain ends at position {last:,}, or differs", where, IMPORT)
 
 

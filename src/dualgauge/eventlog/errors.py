@@ -135,7 +135,7 @@ class ChangedType(UsageError):
 class NoLog(UsageError):
     """There is no log yet."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         self.path = path
         super().__init__(
             f"there is no event log at {path} yet; import a source first",
@@ -157,7 +157,7 @@ class BadLogPath(UsageError):
 class NotALog(UsageError):
     """A folder that holds something else."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path | str, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(
             f"{path} is no event log of dualgauge: {reason}; set [tool.dualgauge.log] path to another folder"
@@ -167,7 +167,7 @@ class NotALog(UsageError):
 class DamagedLog(DualgaugeError):
     """A file of the log that is gone, or is not what was written."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path | str, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(
             f"the log at {path} is damaged: {reason}; restore the log's folder from a backup, or move it and the store "
@@ -178,7 +178,7 @@ class DamagedLog(DualgaugeError):
 class LostRace(ConflictError):
     """Other writers were quicker, again and again. Parts of a large import may be in the log."""
 
-    def __init__(self, path: Path, tries: int) -> None:
+    def __init__(self, path: Path | str, tries: int) -> None:
         self.path, self.tries = path, tries
         super().__init__(
             f"other processes appended to {path} first, {tries} times; "
@@ -189,7 +189,7 @@ class LostRace(ConflictError):
 class LogAndLedgerDisagree(DualgaugeError):
     """The ledger remembers a commit that the log does not have as such."""
 
-    def __init__(self, path: Path, position: int, reason: str) -> None:
+    def __init__(self, path: Path | str, position: int, reason: str) -> None:
         self.path, self.position, self.reason = path, position, reason
         super().__init__(
             f"the log at {path} and the ledger disagree at position {position:,}: {reason}; one of them was changed or "

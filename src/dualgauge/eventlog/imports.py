@@ -20,9 +20,10 @@ from dualgauge.engines.errors import BadStatement, BadValue
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
+from dualgauge.eventlog.place import leftovers
 from dualgauge.eventlog.reading import told
 from dualgauge.eventlog.sources import diagnose, places, select
-from dualgauge.eventlog.table import STAGING, TRIES, Behind, EventLog, Head, token
+from dualgauge.eventlog.table import TRIES, Behind, EventLog, Head, token
 from dualgauge.model import Position, Progress, canonical_json, literal, quote, sha256, silent
 
 if TYPE_CHECKING:
@@ -156,17 +157,17 @@ def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[tuple[Pa
 
 def remove_leftovers(log: EventLog, now: datetime) -> None:
     """Remove what killed imports left: their process is gone, or, from another machine, they are a day old."""
-    folder = log.path / STAGING
-    dead = [file for file in (folder.iterdir() if folder.is_dir() else ()) if not _alive(file, now)]
+    dead = [file for file in leftovers(log.place.work) if not _alive(file, now)]
     if not dead:
         return
     # Looked at after the processes: what they committed before they died is in the log, and is left alone.
     log.refresh()
-    named = set(log.files())
+    named = {one.name for one in log.event_files()}
+    left = [name for name in log.place.names() if name.startswith("events-") and name not in named]
     for mark in dead:
-        for file in log.path.glob(f"events-*-{token(mark)}.parquet"):
-            if file not in named:
-                file.unlink(missing_ok=True)
+        for name in left:
+            if name.endswith(f"-{token(mark)}.parquet"):
+                log.place.remove(name)
         mark.unlink(missing_ok=True)
 
 

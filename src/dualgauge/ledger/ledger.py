@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import select
 
@@ -13,7 +13,7 @@ from dualgauge.ledger.errors import LogCommitDiffers, OperationReused, RunConfli
 from dualgauge.ledger.opening import bring_up
 from dualgauge.ledger.rows import run_of, state_of
 from dualgauge.ledger.seal import gather, seal
-from dualgauge.ledger.tables import EVIDENCE, JOURNAL, LOG_COMMIT, MIGRATION
+from dualgauge.ledger.tables import EVIDENCE, JOURNAL, LOG_LINK, MIGRATION
 from dualgauge.ledger.values import (
     EvidenceKind,
     EvidenceRun,
@@ -26,7 +26,7 @@ from dualgauge.ledger.values import (
 from dualgauge.model import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -271,28 +271,44 @@ class Ledger:
             return tuple(run_of(row) for row in connection.execute(query).mappings())
 
     def log_commits(self) -> tuple[LogCommit, ...]:
-        """The mirror of the log's digest chain, in order of position."""
+        """The mirror of the log's digest chain, in its order."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(LOG_COMMIT).order_by(LOG_COMMIT.c.last)).mappings()
-            return tuple(LogCommit(**row) for row in rows)
+            rows = connection.execute(select(LOG_LINK).order_by(LOG_LINK.c.at, LOG_LINK.c.step)).mappings()
+            return tuple(_link(**row) for row in rows)
 
-    def add_log_commit(self, commit: LogCommit) -> None:
+    def last_log_commit(self) -> LogCommit | None:
+        """The newest link of the mirror; None where it has none."""
+        newest = select(LOG_LINK).order_by(LOG_LINK.c.at.desc(), LOG_LINK.c.step.desc()).limit(1)
+        with self._database.reading() as connection:
+            row = connection.execute(newest).mappings().first()
+            return _link(**row) if row else None
+
+    def add_log_commits(self, commits: Sequence[LogCommit]) -> None:
         """
-        Keep one commit of the log. The same again changes nothing.
+        Keep links of the log, all or none. The same again changes nothing.
 
         Raises:
-            LogCommitDiffers: another commit is kept that ends at the same position.
+            LogCommitDiffers: another link is kept in the place of one.
         """
         with self._database.writing() as connection:
-            found = connection.execute(select(LOG_COMMIT).where(LOG_COMMIT.c.last == commit.last)).mappings().first()
-            if found is None:
-                connection.execute(
-                    LOG_COMMIT.insert().values(
-                        last=commit.last, first=commit.first, rows=commit.rows, digest=commit.digest, chain=commit.chain
-                    )
-                )
-            elif LogCommit(**found) != commit:
-                raise LogCommitDiffers(commit.last, found["chain"], commit.chain)
+            for commit in commits:
+                at, step = commit.place
+                wanted = (LOG_LINK.c.at == at, LOG_LINK.c.step == step)
+                found = connection.execute(select(LOG_LINK).where(*wanted)).mappings().first()
+                if found is None:
+                    connection.execute(
+                        LOG_LINK.insert().values(
+                            at=at, step=step, first=commit.first, last=commit.last, rows=commit.rows,
+                            digest=commit.digest, chain=commit.chain,
+                        )
+                    )  # fmt: skip
+                elif _link(**found) != _link(**{**asdict(commit), "at": at, "step": step}):
+                    raise LogCommitDiffers(commit.last, found["chain"], commit.chain)
+
+
+def _link(**row: Any) -> LogCommit:  # noqa: ANN401  (a row of the table)
+    """A kept link; that of an append does not repeat where the log stood."""
+    return LogCommit(**{**row, "at": row["at"] if row["step"] else 0})
 
 
 def _state(connection: Connection, name: str) -> MigrationState:

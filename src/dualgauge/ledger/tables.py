@@ -51,18 +51,35 @@ EVIDENCE: Final = Table(
     Column("folder", Text),
 )
 
-LOG_COMMIT: Final = Table(
-    "log_commit",
+LOG_LINK: Final = Table(
+    "log_link",
     METADATA,
-    Column("last", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
     Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("chain", String(64), nullable=False),
 )
 
+QUARANTINE: Final = Table(
+    "quarantine",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("row", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("raw", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("found_at", Text, nullable=False),
+    Column("changed_at", Text),
+)
+
 VERSION_TABLE: Final = "dualgauge_version"
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every revision of these tables, oldest first. Stated here so that opening a ledger needs no alembic; a test
 holds it equal to the files."""

@@ -76,13 +76,25 @@ class EvidenceRun:
 
 @dataclass(frozen=True, slots=True)
 class LogCommit:
-    """One commit of the event log: positions `first` to `last`, its digest, and the chain up to it (hex)."""
+    """
+    One link of the event log's digest chain: positions `first` to `last`, their file's digest, the chain with it (hex).
+
+    An append moves the log on to `last`. A compaction writes positions anew that the log had: `at` is then where the
+    log stood, and `step` counts such links from 1 behind the append that ended there.
+    """
 
     first: int
     last: int
     rows: int
     digest: str
     chain: str
+    at: int = 0
+    step: int = 0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where the link stands in the chain: links are in the order of this."""
+        return self.at or self.last, self.step
 
 
 def evidence_key(bound: Mapping[str, object]) -> str:

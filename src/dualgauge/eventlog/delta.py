@@ -1,0 +1,53 @@
+"""The log's columns in Delta's types. Delta has no unsigned types and does not widen: a changed type is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from deltalake import Field, Schema
+from deltalake.schema import PrimitiveType
+
+from dualgauge.eventlog.errors import ChangedType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONFIGURATION: dict[str, str | None] = {
+    # Expired commits are kept: their metadata holds the chain.
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.appendOnly": "true",
+}
+
+_TO_DELTA = {
+    "BIGINT": "long", "DOUBLE": "double", "VARCHAR": "string", "BOOLEAN": "boolean", "DATE": "date",
+    "TIMESTAMP": "timestamp_ntz", "TIMESTAMPTZ": "timestamp", "BLOB": "binary",
+}  # fmt: skip
+
+
+def schema(columns: Mapping[str, str]) -> Schema:
+    """Columns and their DuckDB types as a Delta schema; every one may be NULL."""
+    return Schema([Field(name, _type(kind), nullable=True) for name, kind in columns.items()])
+
+
+def undeclared(have: Schema, columns: Mapping[str, str]) -> list[Field]:
+    """
+    The declared columns that a table lacks.
+
+    Raises:
+        ChangedType: one has another type there.
+    """
+    types = {one.name: _text(one) for one in have.fields}
+    want = {name: _type(kind) for name, kind in columns.items()}
+    for name, kind in want.items():
+        if name in types and types[name] != str(kind.type):
+            raise ChangedType(name, types[name], columns[name])
+    return [Field(name, cast("Any", kind), nullable=True) for name, kind in want.items() if name not in types]
+
+
+def _type(kind: str) -> PrimitiveType:
+    return PrimitiveType(_TO_DELTA.get(kind, kind.lower()))
+
+
+def _text(column: Field) -> str:
+    kind = column.type
+    return str(kind.type) if isinstance(kind, PrimitiveType) else str(kind)

@@ -1,0 +1,218 @@
+"""
+Where a log's files are: a folder of this machine, or an object store.
+
+An event file is never changed once it is named, so what comes from an object store is fetched once and kept on this
+machine: DuckDB reads files here, whatever the log is kept in. A copy is only ever as good as its size says; `log
+verify` reads the store itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
+
+from dualgauge.eventlog.errors import BadLogPath
+from dualgauge.eventlog.files import make_durable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+STAGING = "_staging"
+"""Folder of files not yet committed; Delta readers ignore names that start with an underscore."""
+
+COMMITS = "_delta_log"
+"""Folder of the commits, as Delta has it."""
+
+_MISREAD: Final = re.compile(r"[#?\\]|%[0-9A-Fa-f]{2}")
+"""Seen: the Delta library makes an address of a path and does not get back to the same path where it holds these."""
+
+_CHUNK = 1 << 20
+
+
+class Place(Protocol):
+    """What the log asks of where it is kept. Names are relative to it."""
+
+    @property
+    def shown(self) -> str:
+        """The place as messages name it."""
+
+    @property
+    def uri(self) -> str:
+        """The place as the Delta library is told of it."""
+
+    @property
+    def options(self) -> dict[str, str] | None:
+        """What the Delta library needs to get there; None on this machine."""
+
+    @property
+    def work(self) -> Path:
+        """A folder of this machine for what is staged, and for what can be made again from the log."""
+
+    def there(self) -> bool:
+        """Whether there may be anything."""
+
+    def local(self, name: str, size: int) -> Path:
+        """A file of `size` bytes as a path of this machine."""
+
+    def publish(self, staged: Path, name: str) -> None:
+        """Give a staged file its name in the log, so that a crash cannot lose it."""
+
+    def withdraw(self, name: str, staged: Path) -> None:
+        """Take that back: the file is a staged one again."""
+
+    def opened(self, name: str) -> Any:  # noqa: ANN401  (a context manager that gives a binary file)
+        """A file to read from its beginning. Raises FileNotFoundError."""
+
+    def names(self, folder: str = "") -> list[str]:
+        """The names of the files in a folder, sorted; none where there is no such folder."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file; nothing where there is none."""
+
+
+class Folder:
+    """A folder of this machine."""
+
+    options: dict[str, str] | None = None
+
+    def __init__(self, path: Path) -> None:
+        if found := _MISREAD.search(str(path.absolute())):
+            raise BadLogPath(path, found[0])
+        self.path = path
+        self.shown = str(path)
+        self.uri = str(path)
+        self.work = path
+
+    def there(self) -> bool:
+        """Whether the folder exists."""
+        return self.path.exists()
+
+    def local(self, name: str, size: int) -> Path:  # noqa: ARG002  (the port's signature)
+        """The file itself."""
+        return self.path / name
+
+    def publish(self, staged: Path, name: str) -> None:
+        """Flush and move it."""
+        make_durable(staged, self.path / name)
+
+    def withdraw(self, name: str, staged: Path) -> None:
+        """Move it back."""
+        (self.path / name).replace(staged)
+
+    def opened(self, name: str) -> IO[bytes]:
+        """The file, open."""
+        return (self.path / name).open("rb")
+
+    def names(self, folder: str = "") -> list[str]:
+        """The folder's files."""
+        where = self.path / folder
+        return sorted(file.name for file in where.iterdir() if file.is_file()) if where.is_dir() else []
+
+    def remove(self, name: str) -> None:
+        """Unlink it."""
+        (self.path / name).unlink(missing_ok=True)
+
+
+class ObjectStore:
+    """A prefix of an object store; `work` is a folder of this machine where copies are kept."""
+
+    def __init__(self, uri: str, options: Mapping[str, str], work: Path) -> None:
+        self.uri = uri.rstrip("/")
+        self.shown = self.uri
+        self.options: dict[str, str] | None = dict(options)
+        self.work = work
+
+    def there(self) -> bool:
+        """Nobody knows before the Delta library has asked."""
+        return True
+
+    def local(self, name: str, size: int) -> Path:
+        """The copy of this machine, fetched where there is none."""
+        copy = self.work / name
+        if copy.is_file() and copy.stat().st_size == size:
+            return copy
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        part = copy.with_name(f"{name}.{uuid.uuid4().hex}.part")
+        try:
+            with self.opened(name) as source, part.open("wb") as target:
+                shutil.copyfileobj(source, target, _CHUNK)
+            part.replace(copy)
+        finally:
+            part.unlink(missing_ok=True)
+        return copy
+
+    def publish(self, staged: Path, name: str) -> None:
+        """Upload it; what was staged is this machine's copy."""
+        with staged.open("rb") as source, self._handler().open_output_stream(name) as target:
+            while chunk := source.read(_CHUNK):
+                target.write(chunk)
+        staged.replace(self.work / name)
+
+    def withdraw(self, name: str, staged: Path) -> None:
+        """Delete it there, and keep the copy."""
+        (self.work / name).replace(staged)
+        self.remove(name)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Any]:
+        """The object as a file."""
+        with self._handler().open_input_stream(name) as source:
+            yield source
+
+    def names(self, folder: str = "") -> list[str]:
+        """The objects right below a prefix."""
+        from pyarrow.fs import FileSelector, FileType
+
+        found = self._handler().get_file_info(FileSelector(folder, allow_not_found=True))
+        return sorted(one.base_name for one in found if one.type == FileType.File)
+
+    def remove(self, name: str) -> None:
+        """Delete it."""
+        with suppress(FileNotFoundError):
+            self._handler().delete_file(name)
+
+    def _handler(self) -> Any:  # noqa: ANN401  (pyarrow carries no types)
+        from deltalake.fs import DeltaStorageHandler
+        from pyarrow.fs import PyFileSystem
+
+        return PyFileSystem(cast("Any", DeltaStorageHandler(self.uri, self.options)))
+
+
+def digest(place: Place, name: str) -> str:
+    """SHA-256 over a file's bytes as they are in the place now, in hex. Raises FileNotFoundError."""
+    found = hashlib.sha256()
+    with place.opened(name) as file:
+        while chunk := file.read(_CHUNK):
+            found.update(chunk)
+    return found.hexdigest()
+
+
+def is_address(path: str) -> bool:
+    """Whether a setting names an object store (`s3://bucket/log`) and no folder."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path) is not None
+
+
+def leftovers(work: Path) -> list[Path]:
+    """What processes have staged on this machine and not removed."""
+    folder = work / STAGING
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def staged(work: Path, name: str) -> Path:
+    """A path for a file that is being written; it is on the disk of `work`, so that moving it is one step."""
+    folder = work / STAGING
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
+
+
+def unsynced(path: Path, data: bytes) -> None:
+    """Write a file that can be made again: whole under its name, or not there; nothing is flushed."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.{uuid.uuid4().hex}.part")
+    part.write_bytes(data)
+    part.replace(path)
