@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import random
 import socket
 import time
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ def acting() -> str:
 
 @dataclass(frozen=True)
 class Access:
-    """One project. Values come in here: the clock, who acts, the engine's memory limit, and how to wait."""
+    """One project. Values come in here: the clock, who acts, the engine's memory limit, how to wait, and chance."""
 
     project: Project
     settings: Settings
@@ -60,6 +61,7 @@ class Access:
     memory_limit: str = "1GB"
     progress: Progress = silent
     sleep: Callable[[float], None] = time.sleep
+    chance: random.Random = field(default_factory=random.Random, compare=False)
 
     @property
     def ledger_url(self) -> str:

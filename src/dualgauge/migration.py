@@ -8,6 +8,7 @@ calls the rooms once, and closes it. Heavy rooms are loaded where they are used:
 from __future__ import annotations
 
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from dualgauge.project.settings import validate
 from dualgauge.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from alembic.runtime.environment import EnvironmentContext
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dualgauge.cutover.evidence import EvidenceLine, EvidenceShown
     from dualgauge.cutover.values import GateResult, Moved, Readiness
     from dualgauge.doctor.values import Examination
+    from dualgauge.eventlog.append import Appender
     from dualgauge.eventlog.imports import Imported
     from dualgauge.eventlog.propose import Proposed
     from dualgauge.eventlog.table import Head
@@ -93,6 +95,16 @@ class Migration(Access):
             return run_import(
                 engine, log, chosen, now=self.clock(), until=until, dry_run=dry_run, progress=self.progress
             )
+
+    @contextmanager
+    def appender(self) -> Iterator[Appender]:
+        """Open the log to append to it: `with migration.appender() as log: log.append([Event(...)])`."""
+        from dualgauge.eventlog.append import open_appender
+
+        with self.ledger() as ledger:
+            opened = open_appender(self.log(ledger), clock=self.clock, sleep=self.sleep, chance=self.chance)
+            with opened as made:
+                yield made
 
     def propose(self, file: str, *, name: str | None = None, write: bool = False) -> Proposed:
         """Propose the source that reads a file (a path or glob from here); `write` adds it to the settings."""

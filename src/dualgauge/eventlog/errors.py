@@ -111,13 +111,27 @@ class EmptyFile(UsageError):
 
 
 class ChangedEvent(DataError):
-    """One event id with two contents."""
+    """One event id with two contents. `nothing` says what was not done."""
 
-    def __init__(self, event_id: str, first: str, second: str, columns: Sequence[str]) -> None:
+    def __init__(
+        self, event_id: str, first: str, second: str, columns: Sequence[str], nothing: str = "nothing was imported"
+    ) -> None:
         self.event_id, self.first, self.second, self.columns = event_id, first, second, tuple(columns)
         super().__init__(
             f"event {event_id!r} is there twice with different content: {first} and {second} differ in "
-            f"{listed(columns)}; nothing was imported: an event never changes, so give the second one an id of its own"
+            f"{listed(columns)}; {nothing}: an event never changes, so give the second one an id of its own"
+        )
+
+
+class BadEvent(DataError):
+    """An event of an append that does not fit. `number` is its place in the call, from 1."""
+
+    def __init__(self, number: int, event_id: str, reason: str) -> None:
+        self.number, self.event_id, self.reason = number, event_id, reason
+        named = f" ({event_id!r})" if event_id else ""
+        super().__init__(
+            f"event {number} of this call{named}: {reason}; nothing of this call was appended: mend the event, and "
+            "append them all again"
         )
 
 

@@ -8,9 +8,6 @@ staged files behind, which the next one removes, and nothing else.
 
 from __future__ import annotations
 
-import os
-import socket
-import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import BadStatement, BadValue
 from dualgauge.engines.scratch import scratch
-from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
-from dualgauge.eventlog.place import leftovers
 from dualgauge.eventlog.reading import told
 from dualgauge.eventlog.sources import diagnose, places, select
-from dualgauge.eventlog.table import TRIES, Behind, EventLog, Head, token
+from dualgauge.eventlog.staging import staged
+from dualgauge.eventlog.table import TRIES, Behind, EventLog, Head
 from dualgauge.model import Position, Progress, canonical_json, literal, quote, sha256, silent
 
 if TYPE_CHECKING:
@@ -133,56 +129,13 @@ def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: Cha
 @contextmanager
 def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[tuple[Path, Path]]:
     """Two paths for files that are not committed yet; whatever is left of them is removed at the end."""
+    names = ("merged.parquet", "part.parquet")
     if dry_run:
         with scratch("import") as folder:
-            yield folder / "merged.parquet", folder / "part.parquet"
+            yield folder / names[0], folder / names[1]
         return
-    remove_leftovers(log, now)
-    name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
-    merged, part, mark = (log.staging(f"{name}-{what}") for what in ("merged.parquet", "part.parquet", "mark"))
-    # Stays while a staged file is moved into the log and committed: it says whose a file is that no commit names.
-    mark.touch()
-    try:
+    with staged(log, now, *names) as (merged, part):
         yield merged, part
-    except DualgaugeError:
-        mark.unlink(missing_ok=True)
-        raise
-    else:
-        mark.unlink(missing_ok=True)
-    finally:
-        # After any other fault the mark stays: nobody knows yet whether the commit went through.
-        merged.unlink(missing_ok=True)
-        part.unlink(missing_ok=True)
-
-
-def remove_leftovers(log: EventLog, now: datetime) -> None:
-    """Remove what killed imports left: their process is gone, or, from another machine, they are a day old."""
-    dead = [file for file in leftovers(log.place.work) if not _alive(file, now)]
-    if not dead:
-        return
-    # Looked at after the processes: what they committed before they died is in the log, and is left alone.
-    log.refresh()
-    named = {one.name for one in log.event_files()}
-    left = [name for name in log.place.names() if name.startswith("events-") and name not in named]
-    for mark in dead:
-        for name in left:
-            if name.endswith(f"-{token(mark)}.parquet"):
-                log.place.remove(name)
-        mark.unlink(missing_ok=True)
-
-
-def _alive(file: Path, now: datetime) -> bool:
-    """Whether the process that staged a file (`HOST-PID-TOKEN-...`) may still be at work."""
-    host, pid = file.name.rsplit("-", 3)[:2] if file.name.count("-") >= 3 else ("", "")  # noqa: PLR2004
-    if host != socket.gethostname() or not pid.isdigit():
-        return not file.exists() or file.stat().st_mtime > now.timestamp() - 86_400
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _stage(

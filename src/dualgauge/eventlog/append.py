@@ -1,0 +1,277 @@
+"""
+Appending from applications: each event once, in one order, and many small calls in few commits.
+
+Calls of several threads that wait for each other go into one commit (group commit): whoever comes first commits for all
+that wait by then. Each call is whole or refused by itself. A call that is repeated gets the positions that its events
+have, so an application that does not know whether a call went through makes it again.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dualgauge.engines.duck import open_engine
+from dualgauge.eventlog.errors import BadEvent, ChangedEvent, LostRace
+from dualgauge.eventlog.event import CAUSED_BY, Row, row_of
+from dualgauge.eventlog.ids import IdIndex, hash_of
+from dualgauge.eventlog.staging import staged
+from dualgauge.eventlog.table import Behind
+from dualgauge.model import Position
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from dualgauge.eventlog.event import Event
+    from dualgauge.eventlog.table import EventLog
+    from dualgauge.model import Clock
+
+MOST_ROWS: Final = 100_000
+"""Events of a group commit; a call of more goes alone."""
+
+TRIES: Final = 200
+"""How often a writer that lost the race for the next commit starts over, with longer and longer pauses."""
+
+_PAUSE, _LONGEST_PAUSE = 0.005, 0.5
+"""Seconds: a pause is random below twice the one before, so that writers do not meet again and again."""
+
+_ARROW: Final[dict[str, pa.DataType]] = {
+    "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "DATE": pa.date32(),
+    "TIMESTAMP": pa.timestamp("us"), "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"), "BLOB": pa.binary(),
+}  # fmt: skip
+
+
+def pause(tries: int, chance: random.Random) -> float:
+    """How long to wait after the race was lost for the `tries`-th time, in seconds."""
+    return chance.uniform(0, min(_LONGEST_PAUSE, _PAUSE * 2 ** min(tries, 10)))
+
+
+@dataclass
+class _Call:
+    """One call that waits for its commit."""
+
+    rows: Sequence[Row]
+    positions: list[Position] = field(default_factory=list)
+    fault: BaseException | None = None
+    done: bool = False
+
+
+class Appender:
+    """Appends to one log. Safe to share between threads; `open_appender` gives it."""
+
+    def __init__(
+        self, log: EventLog, file: Path, *, clock: Clock, sleep: Callable[[float], None], chance: random.Random
+    ) -> None:
+        self._log = log
+        self._file = file
+        self._clock = clock
+        self._sleep = sleep
+        self._chance = chance
+        self._index = IdIndex(log)
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._waiting: list[_Call] = []
+
+    def append(self, events: Sequence[Event]) -> list[Position]:
+        """
+        Append events, in their order; gives the position of each, also of those that the log has already.
+
+        It returns when the events are on disk. Nothing of a call that raises was appended, but where the machine or the
+        disk failed: then repeat it, and what was appended keeps its positions.
+
+        Raises:
+            BadEvent: an event does not fit, or comes before its cause in the same call.
+            ChangedEvent: an id is there with other content, in the log or in this call.
+            LostRace: other writers were quicker, again and again.
+        """
+        declared = self._log.settings.columns
+        call = _Call([row_of(event, declared, number) for number, event in enumerate(events, 1)])
+        _refuse_changed(call.rows)
+        _refuse_early(call.rows)
+        if not call.rows:
+            return []
+        with self._lock:
+            self._waiting.append(call)
+        with self._turn:
+            if not call.done:
+                group = self._group()
+                try:
+                    self._commit(group)
+                except Exception as fault:  # noqa: BLE001  (whatever it is, it is what became of each call)
+                    for one in group:
+                        one.fault = one.fault or fault
+                except BaseException:
+                    # This thread is to end; the others go on.
+                    with self._lock:
+                        self._waiting = [*(one for one in group if one is not call), *self._waiting]
+                    raise
+                for one in group:
+                    one.done = True
+        if call.fault is not None:
+            raise call.fault
+        return call.positions
+
+    def _group(self) -> list[_Call]:
+        with self._lock:
+            taken, rows = 0, 0
+            while taken < len(self._waiting) and (not taken or rows + len(self._waiting[taken].rows) <= MOST_ROWS):
+                rows += len(self._waiting[taken].rows)
+                taken += 1
+            group, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        return group
+
+    def _commit(self, group: Sequence[_Call]) -> None:
+        """Append what is new of some calls in one commit, and give each its positions or its fault."""
+        for tries in range(TRIES):
+            fresh, positions = self._settled(group)
+            if fresh:
+                try:
+                    self._write(fresh)
+                except Behind:
+                    self._sleep(pause(tries, self._chance))
+                    self._log.refresh()
+                    continue
+            for call in group:
+                if call.fault is None:
+                    call.positions = [positions[row.event_id] for row in call.rows]
+            return
+        raise LostRace(self._log.path, TRIES)
+
+    def _settled(self, group: Sequence[_Call]) -> tuple[list[Row], dict[str, Position]]:
+        """The rows that the log lacks, in order, and where every id stands; a call that is refused gets its fault."""
+        ids = list(dict.fromkeys(row.event_id for call in group for row in call.rows))
+        known = self._known(self._index.find(ids))
+        positions = {event_id: position for event_id, (position, _, _) in known.items()}
+        head = self._log.head().last
+        fresh: dict[str, Row] = {}
+        for call in group:
+            call.fault = self._fault(call, known, fresh)
+            if call.fault is None:
+                for row in call.rows:
+                    if row.event_id not in known and row.event_id not in fresh:
+                        fresh[row.event_id] = row
+                        positions[row.event_id] = Position(head + len(fresh))
+        return list(fresh.values()), positions
+
+    def _fault(
+        self, call: _Call, known: Mapping[str, tuple[Position, Row, frozenset[str]]], fresh: Mapping[str, Row]
+    ) -> ChangedEvent | None:
+        nothing = "nothing of this call was appended"
+        for number, row in enumerate(call.rows, 1):
+            if row.event_id in known:
+                position, kept, absent = known[row.event_id]
+                if differing := row.differs(kept, absent):
+                    first = f"position {position:,} of the log"
+                    return ChangedEvent(row.event_id, first, f"event {number} of this call", differing, nothing)
+            elif row.event_id in fresh and (differing := row.differs(fresh[row.event_id])):
+                return ChangedEvent(
+                    row.event_id, "a call that came first", f"event {number} of this call", differing, nothing
+                )
+        return None
+
+    def _known(self, places: Mapping[str, Sequence[Position]]) -> dict[str, tuple[Position, Row, frozenset[str]]]:
+        """The events that stand at some positions and have the ids that are looked for, as the log has them."""
+        wanted = sorted({position for found in places.values() for position in found})
+        if not wanted:
+            return {}
+        columns, since = self._log.settings.columns, self._log.since()
+        with open_engine(threads=1) as engine:
+            engine.register("wanted", pa.table({"position": pa.array(wanted, pa.int64())}))
+            had = self._log.relation(wanted[-1], Position(wanted[0] - 1))
+            rows = engine.arrow(f"SELECT * FROM ({had}) SEMI JOIN wanted USING (position)").to_pylist()
+        found = {}
+        for row in rows:
+            if row["event_id"] not in places:
+                continue  # another id of the same hash
+            absent = frozenset(name for name in columns if since.get(name, row["position"] + 1) > row["position"])
+            kept = Row(
+                row["event_id"], row["type"], row["occurred_at"], row["payload"], {name: row[name] for name in columns}
+            )
+            found[row["event_id"]] = (Position(row["position"]), kept, absent)
+        return found
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        head, columns = self._log.head().last, self._log.settings.columns
+        count = len(rows)
+        arrays = {
+            "position": pa.array(np.arange(head + 1, head + 1 + count, dtype=np.int64)),
+            "event_id": pa.array([row.event_id for row in rows], pa.string()),
+            "type": pa.array([row.type for row in rows], pa.string()),
+            "occurred_at": pa.array([row.occurred_at for row in rows], _ARROW["TIMESTAMPTZ"]),
+            "recorded_at": pa.array([self._clock()] * count, _ARROW["TIMESTAMPTZ"]),
+            "payload": pa.array([row.payload for row in rows], pa.string()),
+            **{
+                name: pa.array([row.columns[name] for row in rows], arrow_type(kind)) for name, kind in columns.items()
+            },
+        }  # fmt: skip
+        pq.write_table(pa.table(arrays), self._file, compression="zstd")
+        try:
+            self._log.commit(self._file, head, count, {})
+        finally:
+            self._file.unlink(missing_ok=True)
+        if self._log.head().last == head + count:
+            try:
+                self._index.add(head, np.array([hash_of(row.event_id) for row in rows], dtype=np.uint64))
+            except OSError:
+                # The events are in the log; the index is made again from it.
+                self._index = IdIndex(self._log)
+
+
+def arrow_type(kind: str) -> pa.DataType:
+    """The Arrow type of a declared column."""
+    if kind.startswith("DECIMAL"):
+        precision, scale = (int(part) for part in kind[len("DECIMAL(") : -1].split(","))
+        return pa.decimal128(precision, scale)
+    return _ARROW[kind]
+
+
+@contextmanager
+def open_appender(
+    log: EventLog, *, clock: Clock, sleep: Callable[[float], None], chance: random.Random
+) -> Iterator[Appender]:
+    """
+    Open a log to append to it; it is created where there is none.
+
+    Raises:
+        ChangedType: a declared column has another type in the log.
+        LogAndLedgerDisagree: the ledger holds a commit that the log does not.
+    """
+    log.create()
+    log.reconcile()
+    with ExitStack() as stack:
+        (file,) = stack.enter_context(staged(log, clock(), "append.parquet"))
+        yield Appender(log, file, clock=clock, sleep=sleep, chance=chance)
+
+
+def _refuse_changed(rows: Sequence[Row]) -> None:
+    """Raise where an id has two contents in one call."""
+    seen: dict[str, tuple[int, Row]] = {}
+    for number, row in enumerate(rows, 1):
+        first, same = seen.setdefault(row.event_id, (number, row))
+        if same is not row and (differing := row.differs(same)):
+            raise ChangedEvent(
+                row.event_id, f"event {first} of this call", f"event {number} of it", differing,
+                "nothing of this call was appended",
+            )  # fmt: skip
+
+
+def _refuse_early(rows: Sequence[Row]) -> None:
+    """Raise where an event comes before its cause in one call."""
+    if not any(row.columns.get(CAUSED_BY) for row in rows):
+        return
+    first: dict[str, int] = {}
+    for number, row in enumerate(rows, 1):
+        first.setdefault(row.event_id, number)
+    for number, row in enumerate(rows, 1):
+        cause = row.columns.get(CAUSED_BY)
+        if cause is not None and number == first[row.event_id] <= first.get(cause, 0):
+            reason = f"its cause {cause!r} comes later in the same call, as event {first[cause]}"
+            raise BadEvent(number, row.event_id, reason if cause != row.event_id else "it is its own cause")
