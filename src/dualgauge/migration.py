@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,19 +83,27 @@ class Migration(Access):
         return examine(self.project.root, clock=self.clock)
 
     def import_(
-        self, source: str | None = None, *, every: bool = False, until: datetime | None = None, dry_run: bool = False
-    ) -> Imported:
-        """Append the events of one source (by name or file), or of all; see `eventlog.imports.run_import`."""
+        self, source: str | None = None, *, every: bool = False, until: datetime | None = None, dry_run: bool = False,
+        max_bad_rows: int | None = None,
+    ) -> Imported:  # fmt: skip
+        """
+        Append the events of one source (by name or file), or of all; see `eventlog.imports.run_import`.
+
+        With `max_bad_rows` as many rows that do not fit go into the quarantine; without, the first stops the import.
+        """
+        from dualgauge.eventlog.fitting import Tolerance
         from dualgauge.eventlog.imports import run_import
         from dualgauge.eventlog.sources import choose
 
         root = self.project.root
         chosen = choose(self.settings.sources, root, self.project.file, source, every=every)
         with self.engine() as engine, self.ledger_if_any() if dry_run else self.ledger() as ledger:
-            log = self.log(ledger)
+            now = self.clock()
+            keep = None if ledger is None or dry_run else partial(ledger.quarantine.add, at=now)
             return run_import(
-                engine, log, chosen, now=self.clock(), until=until, dry_run=dry_run, progress=self.progress
-            )
+                engine, self.log(ledger), chosen, now=now, until=until, dry_run=dry_run, progress=self.progress,
+                tolerance=None if max_bad_rows is None else Tolerance(max_bad_rows, keep),
+            )  # fmt: skip
 
     @contextmanager
     def appender(self) -> Iterator[Appender]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from dualgauge.errors import ConflictError, DataError, DualgaugeError, UsageError
-from dualgauge.model import NextStep, listed, nearest
+from dualgauge.model import NextStep, listed, nearest, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+
+_VALUE = re.compile(r"(?<== ).*(?= (?:is no|is not|does not) )|'[^']*'", re.DOTALL)
+"""What differs from row to row in the reason why it does not fit."""
 
 
 class NoSuchSource(UsageError):
@@ -81,9 +87,11 @@ class BadRow(DataError):
         source: str,
         row: str,
         reason: str,
-        advice: str = "mend the row, or leave it out with the source's `where`",
+        advice: str = "",
     ) -> None:
         self.source, self.row, self.reason = source, row, reason
+        aside = ", or set it aside with --on-bad-row quarantine" if row else ""
+        advice = advice or f"mend the row, or leave it out with the source's `where`{aside}"
         place = f", {row}" if row else ""
         super().__init__(f"source {source!r}{place}: {reason}; nothing was imported: {advice}")
 
@@ -97,6 +105,35 @@ class BadFile(BadRow):
         if wrong_text and not hint:
             hint = 'save it as UTF-8, or say what it is written in: read = {encoding = "latin-1"} or "utf-16"'
         super().__init__(source, file, reason, f"mend the file{f'; {hint}' if hint else ''}")
+
+
+class NotSetAside(BadRow):
+    """A row that does not fit, where the quarantine was asked for and which row it is cannot be told."""
+
+    def __init__(self, fault: BadRow, why: str) -> None:
+        self.why = why
+        advice = f"--on-bad-row quarantine cannot set it aside, because {why}; mend the data"
+        super().__init__(fault.source, fault.row, fault.reason, advice)
+
+
+class TooManyBadRows(DataError):
+    """
+    More rows do not fit than may be set aside; nothing was appended, and nothing was kept.
+
+    `first` are places and reasons, `common` is what most of the reasons that were found say.
+    """
+
+    def __init__(self, source: str, count: int, first: Sequence[tuple[str, str]], reasons: Sequence[str]) -> None:
+        self.source, self.count, self.first = source, count, tuple(first)
+        kinds = Counter(_VALUE.sub("...", one) for one in reasons)
+        self.common, number = kinds.most_common(1)[0]
+        shown = "; ".join(f"{place}: {reason}" for place, reason in first)
+        super().__init__(
+            f"source {source!r}: at least {plural(count, 'row')} {'does' if count == 1 else 'do'} not fit, more than "
+            f"may be set aside; of {len(reasons):,} that were looked at, {number:,} because of this: {self.common} "
+            f"(the first: {shown}); nothing was imported or kept: mend the source's settings, or allow more with "
+            "--max-bad-rows"
+        )
 
 
 class EmptyFile(UsageError):

@@ -8,16 +8,19 @@ staged files behind, which the next one removes, and nothing else.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import BadStatement, BadValue
 from dualgauge.engines.scratch import scratch
-from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
+from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace, NotSetAside
+from dualgauge.eventlog.fitting import fit
+from dualgauge.eventlog.looking import NotToldApart
+from dualgauge.eventlog.misfits import diagnose
 from dualgauge.eventlog.reading import told
-from dualgauge.eventlog.sources import diagnose, places, select
+from dualgauge.eventlog.sources import places, select
 from dualgauge.eventlog.staging import staged
 from dualgauge.eventlog.table import TRIES, Behind, EventLog, Head
 from dualgauge.model import Position, Progress, canonical_json, literal, quote, sha256, silent
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.fitting import Tolerance
     from dualgauge.eventlog.reading import Source
+    from dualgauge.ledger.quarantine import Misfit
 
 ROWS_PER_COMMIT = 4_194_304
 """A larger import is committed in parts, each whole, so that no file grows without bound."""
@@ -36,7 +41,11 @@ ROWS_PER_COMMIT = 4_194_304
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did. Positions are those it gave; `first` is 0 where it added nothing."""
+    """
+    What an import did. Positions are those it gave; `first` is 0 where it added nothing.
+
+    `quarantined` are the rows that do not fit and wait; in a dry run, those that do not fit.
+    """
 
     added: int
     known: int
@@ -44,6 +53,7 @@ class Imported:
     last: Position
     sources: tuple[str, ...]
     until: datetime | None
+    quarantined: int = 0
 
 
 def run_import(
@@ -54,6 +64,7 @@ def run_import(
     now: datetime,
     until: datetime | None = None,
     dry_run: bool = False,
+    tolerance: Tolerance | None = None,
     progress: Progress = silent,
 ) -> Imported:
     """
@@ -66,25 +77,38 @@ def run_import(
         now: becomes `recorded_at`.
         until: take only rows that are due by this time.
         dry_run: count what would be added, and append nothing.
+        tolerance: set rows aside that do not fit; without, the first one stops the import.
         progress: told the steps.
 
     Raises:
         BadRow: a row does not fit; nothing was appended.
+        TooManyBadRows: more rows do not fit than may be set aside; nothing was appended or kept.
         ChangedEvent: an id came again with other content; nothing was appended.
         LostRace: other writers were quicker, again and again.
     """
-    cursors = {one.name: _cursor(one, until) for one in sources}
+    # What is read again claims nothing: its source was taken in before.
+    cursors = {one.name: _cursor(one, until) for one in sources if one.again is None}
     names = tuple(one.name for one in sources)
     if not dry_run:
         log.create()
         log.reconcile()
     head = log.refresh()
     nothing = Imported(added=0, known=0, first=Position(0), last=head.last, sources=names, until=until)
-    if all(one.files and head.cursors.get(one.name) == cursors[one.name] for one in sources):
+    if all(one.files and one.name in cursors and head.cursors.get(one.name) == cursors[one.name] for one in sources):
         return nothing
-    with _staged(log, now, dry_run=dry_run) as (merged, part):
+    with _staged(log, now, dry_run=dry_run) as (merged, part), ExitStack() as copies:
         progress("reading and sorting", 0, None)
-        _stage(engine, log, sources, merged, now=now, until=until)
+        misfits: Sequence[Misfit] = ()
+        try:
+            _stage(engine, log, sources, merged, now=now, until=until)
+        except (BadRow, BadMapping) as fault:
+            if tolerance is None:
+                raise
+            progress("setting rows aside", 0, None)
+            folder = copies.enter_context(scratch("misfits"))
+            sources, misfits = _fitting(engine, log, sources, fault, folder=folder, most=tolerance.most)
+            _stage(engine, log, sources, merged, now=now, until=until)
+        waiting = len(misfits)
         done: list[Head] = []
         for _ in range(TRIES):
             progress("looking for known ids", 0, None)
@@ -96,10 +120,16 @@ def run_import(
             if dry_run:
                 first = Position(head.last + 1 if fresh.added else 0)
                 return replace(
-                    nothing, added=fresh.added, known=fresh.known, first=first, last=Position(head.last + fresh.added)
-                )
+                    nothing, added=fresh.added, known=fresh.known, first=first, last=Position(head.last + fresh.added),
+                    quarantined=waiting,
+                )  # fmt: skip
+            if tolerance and tolerance.keep and misfits:
+                # Before the commit, whose cursor says that the source was taken in: killed in between, both are repeated.
+                waiting = tolerance.keep(misfits)
             try:
                 _commit(engine, log, fresh, (merged, part), cursors=cursors, progress=progress, done=done)
+                if misfits and not done:
+                    log.note(cursors)
             except Behind:
                 log.refresh()
                 continue
@@ -110,8 +140,27 @@ def run_import(
                 known=fresh.added + fresh.known - added,
                 first=done[0].first if done else Position(0),
                 last=done[-1].last if done else head.last,
+                quarantined=waiting,
             )
         raise LostRace(log.path, TRIES)
+
+
+def _fitting(
+    engine: Engine, log: EventLog, sources: Sequence[Source], fault: BadRow | BadMapping, *, folder: Path, most: int
+) -> tuple[Sequence[Source], Sequence[Misfit]]:
+    """The sources without the rows that do not fit, and these; the strict way's error where they cannot be told."""
+    try:
+        fitted, misfits = fit(engine, sources, log.settings.columns, folder, most=most)
+    except NotToldApart:
+        fitted, misfits = [], []
+    if misfits:
+        return fitted, misfits
+    if isinstance(fault, BadMapping):
+        raise fault
+    whose = next((one for one in sources if one.name == fault.source), None)
+    has_query = whose is not None and bool(whose.settings.query)
+    why = "the rows of a source's query have no place of their own" if has_query else "which row it is cannot be told"
+    raise NotSetAside(fault, why) from fault
 
 
 def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: ChangedEvent) -> ChangedEvent:

@@ -14,9 +14,10 @@ from dualgauge.engines.errors import BadValue
 from dualgauge.eventlog.choice import NAME, Choice, Proposal, slug
 from dualgauge.eventlog.errors import AlreadyASource, BadRow, BadSourceName, NoSuchData
 from dualgauge.eventlog.look import look
+from dualgauge.eventlog.misfits import diagnose
 from dualgauge.eventlog.reading import Source, keywords, matches, told
 from dualgauge.eventlog.settings import SourceSettings
-from dualgauge.eventlog.sources import diagnose, select
+from dualgauge.eventlog.sources import select
 from dualgauge.model import Progress, silent
 from dualgauge.project import edit
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from dualgauge.eventlog.errors import BadPython, UnknownFormat
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
     from dualgauge.engines.errors import EngineError
@@ -37,12 +37,31 @@ _ROWS_IN_A_FILE = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """
+    How a source is read a second time, from copies of its files, without the rows that do not fit.
+
+    Args:
+        labels: what each copy is a copy of, as event ids call it.
+        without: the numbers of the rows that are left out, by label.
+        numbers: the number of each row of a copy, by label, where they are not 1, 2, 3.
+        relation: what holds the rows in SQL, where no file does.
+    """
+
+    labels: Mapping[Path, str] = field(default_factory=dict)
+    without: Mapping[str, Collection[int]] = field(default_factory=dict)
+    numbers: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    relation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One source with the files it reads now (none for a Python object)."""
 
     settings: SourceSettings
     root: Path
     files: tuple[Path, ...] = ()
+    again: Again | None = None
 
     @property
     def name(self) -> str:
@@ -51,6 +70,8 @@ class Source:
 
     def label(self, file: Path) -> str:
         """A file's name in event ids and messages: relative to the project where it lies in it."""
+        if self.again and file in self.again.labels:
+            return self.again.labels[file]
         return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
 
     def fingerprint(self) -> dict[str, Any]:
@@ -91,20 +112,30 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
     """The raw rows; `placed`, or where their place may be asked for, with `_file`, `_row` (from 1) and `_at`."""
     settings = source.settings
     # Only where it is asked for: numbering costs a pass over the file in one thread.
+    again = source.again
+    placed = placed or again is not None
     numbered = placed or (not settings.query and (not settings.event_id or settings.order_by == FILE_ORDER))
     bodies = [(f"FROM {reader(source, file)}", source.label(file)) for file in source.files]
-    if settings.python:
+    if again and again.relation:
+        bodies = [(f"FROM {quote(again.relation)}", next(iter(again.numbers)))]
+    elif settings.python:
         bodies = [(f"FROM {quote(_relation(number))}", "")]
     return " UNION ALL BY NAME ".join(
-        f"({_numbered(body, label, i) if numbered else f'SELECT * {body}'})" for i, (body, label) in enumerate(bodies)
+        f"({_numbered(body, label, i, again) if numbered else f'SELECT * {body}'})"
+        for i, (body, label) in enumerate(bodies)
     )
 
 
-def _numbered(body: str, label: str, number: int) -> str:
+def _numbered(body: str, label: str, number: int, again: Again | None) -> str:
     """DuckDB keeps a file's order under `row_number() OVER ()`, because insertion order is preserved."""
+    row, where = "row_number() OVER ()", ""
+    if again and label in again.numbers:
+        row = f"{list(again.numbers[label])}[{row}]"
+    if again and again.without.get(label):
+        where = f" WHERE _row NOT IN ({', '.join(map(str, again.without[label]))})"
     return (
         f"SELECT *, {number * _ROWS_IN_A_FILE:d} + _row AS _at "
-        f"FROM (SELECT *, {literal(label)} AS _file, row_number() OVER () AS _row {body})"
+        f"FROM (SELECT *, {literal(label)} AS _file, {row} AS _row {body}){where}"
     )
 
 
@@ -115,12 +146,21 @@ def reader(source: Source, file: Path) -> str:
     Raises:
         UnknownFormat: the file's ending says nothing.
     """
-    function, ending = format_of(source, file), _ending(file)
+    return with_options(format_of(source, file), file, options_of(source, file))
+
+
+def options_of(source: Source, file: Path) -> dict[str, Any]:
+    """The options of a file's reader: the source's, and what the file's ending says."""
     options = dict(source.settings.read)
-    if function == "read_json":
-        options.setdefault("format", "newline_delimited" if ending != ".json" else "auto")
-    if ending == ".tsv":
+    if format_of(source, file) == "read_json":
+        options.setdefault("format", "newline_delimited" if ending(file) != ".json" else "auto")
+    if ending(file) == ".tsv":
         options.setdefault("delim", "\t")
+    return options
+
+
+def with_options(function: str, file: Path, options: Mapping[str, Any]) -> str:
+    """A call of one of DuckDB's functions of a file."""
     arguments = "".join(f", {name} = {_value(value)}" for name, value in options.items())
     return f"{function}({literal(str(file))}{arguments})"
 
@@ -132,13 +172,14 @@ def format_of(source: Source, file: Path) -> str:
     Raises:
         UnknownFormat: the file's ending says nothing.
     """
-    function = _READERS.get(_ending(file))
+    function = _READERS.get(ending(file))
     if function is None:
         raise UnknownFormat(source.name, file)
     return function
 
 
-def _ending(file: Path) -> str:
+def ending(file: Path) -> str:
+    """A file's ending without that of its compression, in small letters."""
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
     return suffixes[-1] if suffixes else ""
 

@@ -83,27 +83,28 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
         BadMapping: an expression or the query does not fit, naming the columns that there are.
         BadFile, EmptyFile: a file cannot be read.
     """
-    refuse_broken(engine, source)
-    load(engine, source, number)
+    if source.again is None:
+        refuse_broken(engine, source)
+        load(engine, source, number)
     base = raw_rows(source, number)
     settings = source.settings
     available = _available(engine, source, base)
-    mapped = _query(base, settings) if settings.query else _row_mapping(base, settings, columns, available)
+    mapped = queried(base, settings) if settings.query else row_mapping(base, settings, columns, available)
     known = tuple(name for name in available if not name.startswith("_"))
     try:
-        names = _described(engine, source, mapped, known)
+        names = described(engine, source, mapped, known)
     except BadMapping:
         _refuse_setting(engine, source, base, available)
         raise
     for needed in ("event_id", "type", "occurred_at"):
-        if needed not in _folded(names):
+        if needed not in folded(names):
             raise BadMapping(source.name, f"its query gives no column {needed!r}", tuple(names))
     return _enveloped(engine, source, mapped, names, columns)
 
 
 def _refuse_setting(engine: Engine, source: Source, base: str, available: dict[str, str]) -> None:
     """Raise BadMapping for the first of a source's expressions that fails on its own; else do nothing."""
-    settings, known = _columns_quoted(source.settings, available), tuple(n for n in available if not n.startswith("_"))
+    settings, known = columns_quoted(source.settings, available), tuple(n for n in available if not n.startswith("_"))
     given = {"query": settings.query} if settings.query else {
         "event_id": settings.event_id, "type": settings.type, "occurred_at": settings.occurred_at,
         "order_by": "" if settings.order_by == FILE_ORDER else settings.order_by, "where": settings.where,
@@ -113,32 +114,12 @@ def _refuse_setting(engine: Engine, source: Source, base: str, available: dict[s
         if not expression:
             continue
         try:
-            engine.columns(_query(base, settings) if name == "query" else f"SELECT {expression} FROM ({base})")
+            engine.columns(queried(base, settings) if name == "query" else f"SELECT {expression} FROM ({base})")
         except EngineError as fault:
             advice = f"{fault.unknown_column(known)}{_word_of_sql(engine, fault, expression, known)}"
             reason = f"{fault.reason.splitlines()[0].rstrip('!')}{advice}"
             what = name if name == "query" else f"{name} = {expression!r}"
             raise BadMapping(source.name, reason, known, what) from fault
-
-
-def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: int) -> tuple[str, str] | None:
-    """
-    The first row of a source that does not fit: its place in the file, and why. None where no row can be named.
-
-    The source was read by `select` on this engine before.
-
-    Raises:
-        BadFile: a file cannot be read to its end.
-    """
-    for file in source.files:
-        try:
-            engine.rows(f"SELECT count(COLUMNS(*)) FROM {reader(source, file)}")
-        except EngineError as fault:
-            raise BadFile(source.name, source.label(file), told(fault)) from fault
-    try:
-        return _misfit(engine, source, columns, raw_rows(source, number, placed=not source.settings.query))
-    except EngineError:
-        return None
 
 
 def places(engine: Engine, source: Source, columns: dict[str, str], number: int, event_id: str) -> list[str]:
@@ -147,14 +128,14 @@ def places(engine: Engine, source: Source, columns: dict[str, str], number: int,
         return []
     base = raw_rows(source, number, placed=True)
     try:
-        mapped = _row_mapping(base, source.settings, columns, _described(engine, source, base, ()), placed=True)
+        mapped = row_mapping(base, source.settings, columns, described(engine, source, base, ()), placed=True)
         rows = engine.rows(f"SELECT _file, _row FROM ({mapped}) WHERE event_id = ? ORDER BY _file, _row", [event_id])
     except (BadMapping, EngineError):
         return []
-    return [_place(file, row) for file, row in rows]
+    return [place_of(file, row) for file, row in rows]
 
 
-def _columns_quoted(settings: SourceSettings, available: dict[str, str]) -> SourceSettings:
+def columns_quoted(settings: SourceSettings, available: dict[str, str]) -> SourceSettings:
     """
     The settings with every expression that is just a column's name in quotes.
 
@@ -183,53 +164,12 @@ def _word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Seq
     return f"; {words[0]!r} is a word of SQL: where it means the column, write it in double quotes"
 
 
-def _misfit(engine: Engine, source: Source, columns: dict[str, str], base: str) -> tuple[str, str] | None:
-    available = _described(engine, source, base, ())
-    settings = _columns_quoted(source.settings, available)
-    if settings.query:
-        mapped, place = _query(base, settings), "'', 0"
-    else:
-        mapped = _row_mapping(base, settings, columns, available, placed=True)
-        place = "_file, _row"
-    names = _described(engine, source, mapped, ())
-    needed = ["event_id", "type", "occurred_at", *(["_order"] if "_order" in names else [])]
-    kinds = {"occurred_at": "TIMESTAMPTZ"} | {
-        name: kind for name, kind in columns.items() if name.lower() in _folded(names)
-    }
-    for name in needed:
-        for file, row in engine.rows(f"SELECT {place} FROM ({mapped}) WHERE {quote(name)} IS NULL LIMIT 1"):
-            setting = "order_by" if name == "_order" else name
-            expression = "" if settings.query else getattr(settings, setting)
-            found = f"SELECT {expression} FROM ({base}) WHERE _file = {literal(file)} AND _row = {row:d}"
-            return _place(file, row), f"its {setting} is NULL{_failure(engine, found) if expression else ''}"
-    for name, kind in kinds.items():
-        column, given = quote(name), _folded(names)[name.lower()]
-        misfit = f"TRY_CAST({column} AS {kind}) IS NULL"
-        lossy, words = _loses(column, given, kind), f"does not fit into {kind} without loss"
-        if name == "occurred_at":
-            lossy, words = _outside(column, kind), "is not in the years 1 to 9999"
-        for file, row, value, none in engine.rows(
-            f"SELECT {place}, CAST({column} AS VARCHAR), {misfit} FROM ({mapped}) "
-            f"WHERE {column} IS NOT NULL AND ({misfit} OR {lossy}) LIMIT 1"
-        ):
-            return _place(file, row), f"{name} = {value!r} {f'is no {kind}' if none else words}"
-    return None
-
-
-def _failure(engine: Engine, sql: str) -> str:
-    """Why a value is NULL under TRY: what its expression fails with, or nothing where it gives NULL."""
-    try:
-        engine.rows(sql)
-    except EngineError as fault:
-        return f" ({told(fault)})"
-    return ""
-
-
-def _place(file: str, row: int) -> str:
+def place_of(file: str, row: int) -> str:
+    """A row's place for a sentence: `data/a.csv row 7`; empty where it has none."""
     return f"{file} row {row}".strip() if row else ""
 
 
-def _folded(names: dict[str, str]) -> dict[str, str]:
+def folded(names: dict[str, str]) -> dict[str, str]:
     """Column names as SQL compares them, with their types."""
     return {name.lower(): kind for name, kind in names.items()}
 
@@ -243,29 +183,20 @@ def _with_files(settings: SourceSettings, root: Path) -> Source:
     return Source(settings=settings, root=root, files=tuple(files))
 
 
-def _query(base: str, settings: SourceSettings) -> str:
+def queried(base: str, settings: SourceSettings) -> str:
     """The user's query; with `order_by = "file"` its rows keep the order in which it gives them."""
     place = ", row_number() OVER () AS _at" if settings.order_by == FILE_ORDER else ""
     # The line break ends a comment on the query's last line.
     return f"SELECT *{place} FROM (WITH source AS ({base}) SELECT * FROM ({settings.query.rstrip().rstrip(';')}\n))"
 
 
-def _row_mapping(
+def row_mapping(
     base: str, settings: SourceSettings, columns: dict[str, str], available: dict[str, str], *, placed: bool = False
 ) -> str:
     """One event a row; `placed`, an expression that fails gives NULL, and the row's place comes along."""
-    settings = _columns_quoted(settings, available)
-    event_id = settings.event_id or f"{'_file' if settings.path else literal(settings.name)} || '#' || _row"
+    settings = columns_quoted(settings, available)
     tried = "TRY({})" if placed else "{}"
-    wanted = _folded(available).keys() - _folded(settings.select).keys()
-    chosen = {
-        "event_id": f"CAST({event_id} AS VARCHAR)",
-        "type": settings.type, "occurred_at": settings.occurred_at,
-        **{name: quote(name) for name in columns if name.lower() in wanted}, **settings.select,
-    }  # fmt: skip
-    if settings.order_by not in ("", FILE_ORDER):
-        chosen["_order"] = settings.order_by
-    chosen = {name: tried.format(expression) for name, expression in chosen.items()}
+    chosen = {name: tried.format(expression) for name, expression in mapping(settings, columns, available).items()}
     if settings.order_by == FILE_ORDER:
         chosen["_at"] = "_at"
     if placed:
@@ -275,10 +206,24 @@ def _row_mapping(
     return f"SELECT {body} FROM ({base}){where}"
 
 
+def mapping(settings: SourceSettings, columns: dict[str, str], available: dict[str, str]) -> dict[str, str]:
+    """The expression of each column of an event, of settings whose columns are in quotes; `_order` that of the time."""
+    event_id = settings.event_id or f"{'_file' if settings.path else literal(settings.name)} || '#' || _row"
+    wanted = folded(available).keys() - folded(settings.select).keys()
+    chosen = {
+        "event_id": f"CAST({event_id} AS VARCHAR)",
+        "type": settings.type, "occurred_at": settings.occurred_at,
+        **{name: quote(name) for name in columns if name.lower() in wanted}, **settings.select,
+    }  # fmt: skip
+    if settings.order_by not in ("", FILE_ORDER):
+        chosen["_order"] = settings.order_by
+    return chosen
+
+
 def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str], columns: dict[str, str]) -> str:
     settings = source.settings
-    given = _folded(names)
-    own = {*_folded(columns), *ENVELOPE}
+    given = folded(names)
+    own = {*folded(columns), *ENVELOPE}
     rest = [name for name in names if name.lower() not in own and not name.startswith("_")]
     payload = "payload" if "payload" in given else "NULL"
     if rest:
@@ -286,14 +231,14 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
         payload = f"json_object({pairs})"
     order = "_at" if settings.order_by == FILE_ORDER else "_order" if "_order" in names else settings.order_by
     due, tie = _due(engine, source, mapped, order)
-    untimely = f"occurred_at IS NULL OR {_outside('occurred_at', 'TIMESTAMPTZ')}"
+    untimely = f"occurred_at IS NULL OR {outside('occurred_at', 'TIMESTAMPTZ')}"
     if order:
         untimely += f" OR ({order}) IS NULL"
     fields = [
         *(_checked(name, f"{name} IS NULL", f"a row without {name}", ENVELOPE[name]) for name in ("event_id", "type")),
         _checked("occurred_at", untimely, "a row without occurred_at (years 1 to 9999) or order_by", "TIMESTAMPTZ"),
         f"CAST({payload} AS VARCHAR) AS payload",
-        *(_checked(name, _loses(quote(name), given[name.lower()], kind), f"{name} does not fit into {kind}", kind)
+        *(_checked(name, loses(quote(name), given[name.lower()], kind), f"{name} does not fit into {kind}", kind)
           if name.lower() in given else f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items()),
         f"{due} AS _due",
         f"{tie} AS _tie",
@@ -308,12 +253,12 @@ def _checked(name: str, fault: str, words: str, kind: str) -> str:
     return f"CASE WHEN {fault} THEN error({literal(words)}) ELSE CAST({column} AS {kind}) END AS {column}"
 
 
-def _outside(column: str, kind: str) -> str:
+def outside(column: str, kind: str) -> str:
     """A condition: the time is none that everything which reads the log can hold."""
     return f"TRY_CAST({column} AS {kind}) NOT BETWEEN {_FIRST_TIME} AND {_END_OF_TIME}"
 
 
-def _loses(column: str, given: str, kind: str) -> str:
+def loses(column: str, given: str, kind: str) -> str:
     """A condition: an exact number would be rounded. A DOUBLE has no exact digits, so it may become a DECIMAL."""
     exact = kind == "BIGINT" or (kind.startswith("DECIMAL") and given.startswith("DECIMAL"))
     if exact and given.startswith(("DECIMAL", "DOUBLE", "FLOAT")) and given.replace(" ", "") != kind:
@@ -346,7 +291,7 @@ def _due(engine: Engine, source: Source, mapped: str, order: str) -> tuple[str, 
     """
     if not order:
         return "CAST(occurred_at AS TIMESTAMPTZ)", "0"
-    kind = _described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"]
+    kind = described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"]
     if kind in _TIMES or kind == "VARCHAR":
         return f"CAST({order} AS TIMESTAMPTZ)", "0"
     # Rows of one place take the order of their ids, here as in the log.
@@ -357,7 +302,7 @@ def _due(engine: Engine, source: Source, mapped: str, order: str) -> tuple[str, 
 def _available(engine: Engine, source: Source, base: str) -> dict[str, str]:
     """The raw columns and their types; where the files cannot be read, BadFile names the one at fault."""
     try:
-        return _described(engine, source, base, ())
+        return described(engine, source, base, ())
     except BadMapping as fault:
         for file in source.files:
             try:
@@ -369,7 +314,13 @@ def _available(engine: Engine, source: Source, base: str) -> dict[str, str]:
         raise fault from None
 
 
-def _described(engine: Engine, source: Source, sql: str, known: tuple[str, ...]) -> dict[str, str]:
+def described(engine: Engine, source: Source, sql: str, known: tuple[str, ...]) -> dict[str, str]:
+    """
+    The columns of a query over a source, with their types.
+
+    Raises:
+        BadMapping: it does not fit; `known` are the columns that there are.
+    """
     try:
         return engine.columns(sql)
     except BadStatement as fault:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from dualgauge.errors import ConflictError, DualgaugeError, UsageError
 from dualgauge.ledger.values import percent_text
-from dualgauge.model import NextStep
+from dualgauge.model import NextStep, listed, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dualgauge.ledger.values import MigrationState
 
 
@@ -138,6 +140,41 @@ class RunConflict(ConflictError):
     def __init__(self, run_id: str, reason: str) -> None:
         self.run_id, self.reason = run_id, reason
         super().__init__(f"evidence run {run_id!r} {reason}; nothing was written: start a new run")
+
+
+class UnknownRow(UsageError):
+    """No row of the quarantine has this id, or one that begins like it."""
+
+    def __init__(self, given: str, known: Sequence[str]) -> None:
+        self.given, self.known = given, tuple(known)
+        super().__init__(
+            f"no row of the quarantine has the id {given!r}{nearest(given, known)}; nothing was changed: "
+            "name one that the list shows",
+            next_steps=(NextStep("dualgauge quarantine list --state all", "see every row and its id"),),
+        )
+
+
+class WhichRow(UsageError):
+    """Several rows of the quarantine have ids that begin alike."""
+
+    def __init__(self, given: str, found: Sequence[str]) -> None:
+        self.given, self.found = given, tuple(found)
+        super().__init__(
+            f"{len(found)} rows of the quarantine have an id that begins with {given!r} ({listed(found, 4)}); "
+            "nothing was changed: write more of the one you mean"
+        )
+
+
+class NotWaiting(ConflictError):
+    """A row of the quarantine is taken or skipped already."""
+
+    def __init__(self, short: str, state: str) -> None:
+        self.short, self.state = short, state
+        super().__init__(
+            f"row {short} of the quarantine is {state}, and only one that waits can be retried or skipped; "
+            "nothing was changed: leave it out of the call",
+            next_steps=(NextStep("dualgauge quarantine list", "see the rows that wait"),),
+        )
 
 
 class LogCommitDiffers(ConflictError):

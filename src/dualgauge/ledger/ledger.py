@@ -11,6 +11,7 @@ from dualgauge.ledger import journal
 from dualgauge.ledger.database import Database
 from dualgauge.ledger.errors import LogCommitDiffers, OperationReused, RunConflict, StateChanged, UnknownRun
 from dualgauge.ledger.opening import bring_up
+from dualgauge.ledger.quarantine import Quarantine
 from dualgauge.ledger.rows import run_of, state_of
 from dualgauge.ledger.seal import gather, seal
 from dualgauge.ledger.tables import EVIDENCE, JOURNAL, LOG_LINK, MIGRATION
@@ -75,6 +76,11 @@ class Ledger:
     def close(self) -> None:
         """Let go of every connection."""
         self._database.close()
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """What does not fit, in the same database."""
+        return Quarantine(self._database)
 
     def state(self, name: str) -> MigrationState:
         """A migration as it is now; one never seen is in stage `off` at revision 0."""

@@ -76,10 +76,12 @@ QUARANTINE: Final = Table(
     Column("state", Text, nullable=False),
     Column("found_at", Text, nullable=False),
     Column("changed_at", Text),
+    Column("line", BigInteger),
+    Column("read_as", Text),
 )
 
 VERSION_TABLE: Final = "dualgauge_version"
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """Every revision of these tables, oldest first. Stated here so that opening a ledger needs no alembic; a test
 holds it equal to the files."""
