@@ -7,7 +7,8 @@ position; reads are shared between them; traffic moves forward or back, step by 
 
 `open(path)` gives a migration, with a method for each command of the command line. `compare(a, b, comparator)`
 compares two files, tables or data frames without a project. Content files use `Comparator`, `Expected`, `Limits`,
-`Check` and the rules. Applications use `Router`, which loads none of the heavy engines.
+`Check` and the rules. Applications write `Event`s through `Migration.appender`, and read through `Router`, which loads
+none of the heavy engines.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dualgauge.comparison.rules import Absolute, Exact, Relative, Rounded
     from dualgauge.comparison.sources import compare
     from dualgauge.errors import DualgaugeError
+    from dualgauge.eventlog.event import Event
     from dualgauge.migration import Migration, open  # noqa: A004  (dualgauge.open is the public door)
     from dualgauge.routing.router import Router
 
@@ -29,6 +31,7 @@ __all__ = [
     "Check",
     "Comparator",
     "DualgaugeError",
+    "Event",
     "Exact",
     "Expected",
     "Limits",
@@ -48,6 +51,7 @@ _HOME = {
     "Check": "dualgauge.comparison.checks",
     "Comparator": "dualgauge.comparison.comparator",
     "DualgaugeError": "dualgauge.errors",
+    "Event": "dualgauge.eventlog.event",
     "Exact": "dualgauge.comparison.rules",
     "Expected": "dualgauge.comparison.comparator",
     "Limits": "dualgauge.comparison.comparator",

@@ -8,21 +8,18 @@ calls the rooms once, and closes it. Heavy rooms are loaded where they are used:
 from __future__ import annotations
 
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.access import Access
+from dualgauge.history import History
 from dualgauge.model import Position, Side
 from dualgauge.project.project import find
 from dualgauge.project.settings import validate
 from dualgauge.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from alembic.runtime.environment import EnvironmentContext
 
@@ -31,10 +28,6 @@ if TYPE_CHECKING:
     from dualgauge.cutover.evidence import EvidenceLine, EvidenceShown
     from dualgauge.cutover.values import GateResult, Moved, Readiness
     from dualgauge.doctor.values import Examination
-    from dualgauge.eventlog.append import Appender
-    from dualgauge.eventlog.imports import Imported
-    from dualgauge.eventlog.propose import Proposed
-    from dualgauge.eventlog.table import Head
     from dualgauge.ledger.journal import BadRow, JournalRow
     from dualgauge.ledger.values import MigrationState
     from dualgauge.replay.run import Replayed
@@ -73,7 +66,7 @@ class Rebuild:
 
 
 @dataclass(frozen=True)
-class Migration(Access):
+class Migration(History):
     """One project's migration: each method is one command."""
 
     def doctor(self) -> Examination:
@@ -81,74 +74,6 @@ class Migration(Access):
         from dualgauge.doctor.examine import examine
 
         return examine(self.project.root, clock=self.clock)
-
-    def import_(
-        self, source: str | None = None, *, every: bool = False, until: datetime | None = None, dry_run: bool = False,
-        max_bad_rows: int | None = None,
-    ) -> Imported:  # fmt: skip
-        """
-        Append the events of one source (by name or file), or of all; see `eventlog.imports.run_import`.
-
-        With `max_bad_rows` as many rows that do not fit go into the quarantine; without, the first stops the import.
-        """
-        from dualgauge.eventlog.fitting import Tolerance
-        from dualgauge.eventlog.imports import run_import
-        from dualgauge.eventlog.sources import choose
-
-        root = self.project.root
-        chosen = choose(self.settings.sources, root, self.project.file, source, every=every)
-        with self.engine() as engine, self.ledger_if_any() if dry_run else self.ledger() as ledger:
-            now = self.clock()
-            keep = None if ledger is None or dry_run else partial(ledger.quarantine.add, at=now)
-            return run_import(
-                engine, self.log(ledger), chosen, now=now, until=until, dry_run=dry_run, progress=self.progress,
-                tolerance=None if max_bad_rows is None else Tolerance(max_bad_rows, keep),
-            )  # fmt: skip
-
-    @contextmanager
-    def appender(self) -> Iterator[Appender]:
-        """Open the log to append to it: `with migration.appender() as log: log.append([Event(...)])`."""
-        from dualgauge.eventlog.append import open_appender
-
-        with self.ledger() as ledger:
-            opened = open_appender(self.log(ledger), clock=self.clock, sleep=self.sleep, chance=self.chance)
-            with opened as made:
-                yield made
-
-    def propose(self, file: str, *, name: str | None = None, write: bool = False) -> Proposed:
-        """Propose the source that reads a file (a path or glob from here); `write` adds it to the settings."""
-        from dualgauge.eventlog.propose import add, propose
-
-        settings, project = self.settings, self.project
-        with self.engine() as engine:
-            made = propose(
-                engine, file, here=Path.cwd(), root=project.root, name=name,
-                sources=settings.sources, declared=settings.log.columns, progress=self.progress,
-            )  # fmt: skip
-        return add(made, project, check=lambda raw: validate(Settings, raw, project.file), write=write)
-
-    def head(self) -> Head:
-        """Where the log stands."""
-        return self.log().head()
-
-    def events(self, first: int | None = None, limit: int = 20) -> list[dict[str, Any]]:
-        """
-        Some events in the order of their positions: from `first`, or the last ones.
-
-        Raises:
-            NoLog: there is no log yet.
-        """
-        from dualgauge.eventlog.errors import NoLog
-
-        log = self.log()
-        if not log.exists:
-            raise NoLog(log.path)
-        head = log.head().last
-        start = max(1, first if first is not None else head - limit + 1)
-        upto = Position(min(head, start + limit - 1))
-        with self.engine() as engine:
-            relation = log.relation(upto, after=Position(start - 1))
-            return list(engine.arrow(f"SELECT * FROM ({relation}) ORDER BY position").to_pylist())
 
     def plans(self) -> list[Plan]:
         """How each view of both sides is kept. Raises ViewError where a file cannot be used."""

@@ -23,8 +23,11 @@ from dualgauge.cli import (
     init,
     journal,
     log_add,
+    log_append,
+    log_compact,
     log_import,
     log_show,
+    log_verify,
     migrate,
     plan,
     read,
@@ -72,7 +75,10 @@ START, LOG, BUILD, COMPARE, TRAFFIC, CUTOVER = "Start", "Log", "Build", "Compare
 log = typer.Typer(no_args_is_help=True, help="The event log: the one history that every view is made from.")
 log.command("add")(log_add.log_add)
 log.command("import")(log_import.log_import)
+log.command("append")(log_append.log_append)
 log.command("show")(log_show.log_show)
+log.command("verify")(log_verify.log_verify)
+log.command("compact")(log_compact.log_compact)
 
 migrations = typer.Typer(no_args_is_help=True, help="The shapes of views in the serving store, as Alembic revisions.")
 migrations.command("revision")(migrate.revision)

@@ -60,8 +60,17 @@ class _Call:
 
     rows: Sequence[Row]
     positions: list[Position] = field(default_factory=list)
+    added: int = 0
     fault: BaseException | None = None
     done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What a call did: the position of each of its events, and how many of them this call put in."""
+
+    positions: list[Position]
+    added: int
 
 
 class Appender:
@@ -80,7 +89,16 @@ class Appender:
         self._turn = threading.Lock()
         self._waiting: list[_Call] = []
 
+    @property
+    def head(self) -> Position:
+        """The log's last position, as this appender last saw it."""
+        return self._log.head().last
+
     def append(self, events: Sequence[Event]) -> list[Position]:
+        """Append events; gives the position of each. It is `take`, without the count."""
+        return self.take(events).positions
+
+    def take(self, events: Sequence[Event]) -> Appended:
         """
         Append events, in their order; gives the position of each, also of those that the log has already.
 
@@ -97,7 +115,7 @@ class Appender:
         _refuse_changed(call.rows)
         _refuse_early(call.rows)
         if not call.rows:
-            return []
+            return Appended([], 0)
         with self._lock:
             self._waiting.append(call)
         with self._turn:
@@ -117,7 +135,7 @@ class Appender:
                     one.done = True
         if call.fault is not None:
             raise call.fault
-        return call.positions
+        return Appended(call.positions, call.added)
 
     def _group(self) -> list[_Call]:
         with self._lock:
@@ -153,12 +171,14 @@ class Appender:
         head = self._log.head().last
         fresh: dict[str, Row] = {}
         for call in group:
+            before = len(fresh)
             call.fault = self._fault(call, known, fresh)
             if call.fault is None:
                 for row in call.rows:
                     if row.event_id not in known and row.event_id not in fresh:
                         fresh[row.event_id] = row
                         positions[row.event_id] = Position(head + len(fresh))
+                call.added = len(fresh) - before
         return list(fresh.values()), positions
 
     def _fault(

@@ -226,6 +226,17 @@ class DamagedLog(DualgaugeError):
         )
 
 
+class UnlikeCompaction(DualgaugeError):
+    """A file that a compaction wrote does not hold what the old ones hold; it was not committed."""
+
+    def __init__(self, path: Path | str, first: int, last: int) -> None:
+        self.path, self.first, self.last = path, first, last
+        super().__init__(
+            f"positions {first:,} to {last:,} of the log at {path} were not compacted: what was written anew does not "
+            "hold the same events; nothing was changed: run `dualgauge log verify`, and please report this"
+        )
+
+
 class LostRace(ConflictError):
     """Other writers were quicker, again and again. Parts of a large import may be in the log."""
 

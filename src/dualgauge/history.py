@@ -1,0 +1,193 @@
+"""
+The history of a migration: what the commands of the event log call.
+
+Each method is one command: it opens what it needs, calls the event log once, and closes it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dualgauge.access import Access
+from dualgauge.model import Position
+from dualgauge.project.settings import validate
+from dualgauge.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime, timedelta
+
+    from dualgauge.eventlog.append import Appender
+    from dualgauge.eventlog.compact import Compacted
+    from dualgauge.eventlog.imports import Imported
+    from dualgauge.eventlog.propose import Proposed
+    from dualgauge.eventlog.retrying import Retried
+    from dualgauge.eventlog.table import Head
+    from dualgauge.eventlog.verify import Verified
+    from dualgauge.ledger.quarantine import Kept, State
+
+
+@dataclass(frozen=True)
+class History(Access):
+    """One project's event log: each method is one command."""
+
+    def import_(
+        self, source: str | None = None, *, every: bool = False, until: datetime | None = None, dry_run: bool = False,
+        max_bad_rows: int | None = None,
+    ) -> Imported:  # fmt: skip
+        """
+        Append the events of one source (by name or file), or of all; see `eventlog.imports.run_import`.
+
+        With `max_bad_rows` as many rows that do not fit go into the quarantine; without, the first stops the import.
+        """
+        from dualgauge.eventlog.fitting import Tolerance
+        from dualgauge.eventlog.imports import run_import
+        from dualgauge.eventlog.sources import choose
+
+        root, now = self.project.root, self.clock()
+        chosen = choose(self.settings.sources, root, self.project.file, source, every=every)
+        with self.engine() as engine, self.ledger_if_any() if dry_run else self.ledger() as ledger:
+            keep = None if ledger is None or dry_run else partial(ledger.quarantine.add, at=now)
+            return run_import(
+                engine, self.log(ledger), chosen, now=now, until=until, dry_run=dry_run, progress=self.progress,
+                tolerance=None if max_bad_rows is None else Tolerance(max_bad_rows, keep),
+            )  # fmt: skip
+
+    def quarantined(self, *, state: State | None = None, source: str | None = None) -> tuple[Kept, ...]:
+        """The rows of the quarantine, of one state or source or of all, by source, place and row."""
+        with self.ledger_if_any() as ledger:
+            return ledger.quarantine.rows(state=state, source=source) if ledger else ()
+
+    def retry(
+        self,
+        ids: Sequence[str] = (),
+        *,
+        source: str | None = None,
+        text: str | None = None,
+        dry_run: bool = False,
+    ) -> Retried:
+        """
+        Read waiting rows of the quarantine again, some or all, and append those that fit now.
+
+        Args:
+            ids: the beginnings of their ids; all that wait without any.
+            source: only rows of this source.
+            text: what to read in the place of the text of the one row that is named.
+            dry_run: say what would be done.
+        """
+        from dualgauge.eventlog.retrying import retry
+
+        with self.engine() as engine, self.ledger() as ledger:
+            chosen = ledger.quarantine.chosen(ids, source=source)
+            return retry(
+                engine, self.log(ledger), ledger.quarantine, chosen, self.settings.sources, root=self.project.root,
+                now=self.clock(), text=text, dry_run=dry_run, progress=self.progress,
+            )  # fmt: skip
+
+    def skip(
+        self, ids: Sequence[str] = (), *, source: str | None = None, reason: str | None = None, dry_run: bool = False
+    ) -> tuple[Kept, ...]:
+        """
+        Let waiting rows of the quarantine be, for good: some or all. Gives them as they were.
+
+        Args:
+            ids: the beginnings of their ids; all that wait without any.
+            source: only rows of this source.
+            reason: why; kept behind the reason why they do not fit.
+            dry_run: say what would be done.
+        """
+        from dualgauge.ledger.quarantine import Settled, State
+
+        with self.ledger() as ledger:
+            chosen = ledger.quarantine.chosen(ids, source=source)
+            if not dry_run:
+                said = f" (skipped: {reason})" if reason else ""
+                ledger.quarantine.settle(
+                    [Settled(one.id, State.SKIPPED, f"{one.misfit.reason}{said}") for one in chosen], at=self.clock()
+                )
+            return chosen
+
+    @contextmanager
+    def appender(self) -> Iterator[Appender]:
+        """Open the log to append to it: `with migration.appender() as log: log.append([Event(...)])`."""
+        from dualgauge.eventlog.append import open_appender
+
+        with self.ledger() as ledger:
+            opened = open_appender(self.log(ledger), clock=self.clock, sleep=self.sleep, chance=self.chance)
+            with opened as made:
+                yield made
+
+    def propose(self, file: str, *, name: str | None = None, write: bool = False) -> Proposed:
+        """Propose the source that reads a file (a path or glob from here); `write` adds it to the settings."""
+        from dualgauge.eventlog.propose import add, propose
+
+        settings, project = self.settings, self.project
+        with self.engine() as engine:
+            made = propose(
+                engine, file, here=Path.cwd(), root=project.root, name=name,
+                sources=settings.sources, declared=settings.log.columns, progress=self.progress,
+            )  # fmt: skip
+        return add(made, project, check=lambda raw: validate(Settings, raw, project.file), write=write)
+
+    def head(self) -> Head:
+        """Where the log stands."""
+        return self.log().head()
+
+    def events(self, first: int | None = None, limit: int = 20) -> list[dict[str, Any]]:
+        """
+        Some events in the order of their positions: from `first`, or the last ones.
+
+        Raises:
+            NoLog: there is no log yet.
+        """
+        from dualgauge.eventlog.errors import NoLog
+
+        log = self.log()
+        if not log.exists:
+            raise NoLog(log.path)
+        head = log.head().last
+        start = max(1, first if first is not None else head - limit + 1)
+        upto = Position(min(head, start + limit - 1))
+        with self.engine() as engine:
+            relation = log.relation(upto, after=Position(start - 1))
+            return list(engine.arrow(f"SELECT * FROM ({relation}) ORDER BY position").to_pylist())
+
+    def compact(self, *, keep: timedelta | None = None, rows: int | None = None, dry_run: bool = False) -> Compacted:
+        """
+        Merge the log's small files; see `eventlog.compact.compact`.
+
+        Args:
+            keep: how long replaced files stay; a week by default.
+            rows: events of a file, at most; about four million by default.
+            dry_run: say what would be done.
+        """
+        from dualgauge.eventlog.compact import KEEP, ROWS, compact
+
+        with self.engine() as engine, self.ledger_if_any() if dry_run else self.ledger() as ledger:
+            return compact(
+                engine, self.log(ledger),
+                now=self.clock(), sleep=self.sleep, chance=self.chance,
+                rows=ROWS if rows is None else rows, keep=KEEP if keep is None else keep,
+                dry_run=dry_run, progress=self.progress,
+            )  # fmt: skip
+
+    def verify(self, first: int = 1) -> Verified:
+        """
+        Look whether the log is what was written; files from those on that hold the position `first`.
+
+        Raises:
+            NoLog: there is no log yet.
+            DamagedLog: so much is gone that nobody can say where the log stands.
+        """
+        from dualgauge.eventlog.verify import verify
+
+        with self.ledger_if_any() as ledger:
+            # A commit reaches the log before the ledger: looked at in the other order, a writer at work seems a fault.
+            kept = ledger.log_commits() if ledger else None
+            log = self.log()
+        with self.engine() as engine:
+            return verify(engine, log, kept, first=Position(first), progress=self.progress)
