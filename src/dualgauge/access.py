@@ -212,6 +212,7 @@ class Access:
             self.store(), [one.view for one in plans], lambda: self.pairs_of(plans),
             ledger.evidence(self.settings.migration) if ledger else Evidence(),
             head=self.log().head().last, configuration_hash=self.configuration_hash, at=self.clock(),
+            waiting=ledger.quarantine.waiting() if ledger else 0,
         )  # fmt: skip
 
     def present_if_readable(self, ledger: Ledger | None, plans: Sequence[Plan] | None = None) -> Present | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.retrying import Retried
     from dualgauge.eventlog.table import Head
     from dualgauge.eventlog.verify import Verified
-    from dualgauge.ledger.quarantine import Kept, State
+    from dualgauge.ledger.misfit import Kept, State
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class History(Access):
             reason: why; kept behind the reason why they do not fit.
             dry_run: say what would be done.
         """
-        from dualgauge.ledger.quarantine import Settled, State
+        from dualgauge.ledger.misfit import Settled, State
 
         with self.ledger() as ledger:
             chosen = ledger.quarantine.chosen(ids, source=source)

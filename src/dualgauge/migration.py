@@ -279,6 +279,7 @@ class Migration(History):
                 views=[one.view for one in plans], served={side: store.served_builds(side) for side in Side},
                 evidence=present.evidence if present else ledger.evidence(name) if ledger else Evidence(),
                 gates=None if present is None else decide(present, self.settings.gates.limits),
+                waiting=ledger.quarantine.waiting() if ledger else 0,
             )  # fmt: skip
 
     def _note_replay(self, operation: str, ready: Readiness | None, *, begins: bool) -> None:

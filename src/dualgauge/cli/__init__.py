@@ -30,6 +30,7 @@ from dualgauge.cli import (
     log_verify,
     migrate,
     plan,
+    quarantine,
     read,
     replay,
     report,
@@ -54,8 +55,8 @@ class InOrder(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002  (typer's signature)
         """Names as `--help` shows them."""
         order = (
-            "init", "demo", "doctor", "log", "plan", "migrate", "replay", "status", "diff", "check", "evidence",
-            "report", "read", "switch", "rollback", "journal",
+            "init", "demo", "doctor", "log", "plan", "migrate", "replay", "quarantine", "status", "diff", "check",
+            "evidence", "report", "read", "switch", "rollback", "journal",
         )  # fmt: skip
         return sorted(self.commands, key=order.index)
 
@@ -85,6 +86,11 @@ migrations.command("revision")(migrate.revision)
 migrations.command("upgrade")(migrate.upgrade)
 migrations.command("history")(migrate.history)
 
+aside = typer.Typer(no_args_is_help=True, help="The rows that do not fit: which they are, and what becomes of them.")
+aside.command("list")(quarantine.quarantine_list)
+aside.command("retry")(quarantine.quarantine_retry)
+aside.command("skip")(quarantine.quarantine_skip)
+
 runs = typer.Typer(no_args_is_help=True, help="The runs that make evidence: what they found, and whether they count.")
 runs.command("list")(evidence.evidence_list)
 runs.command("show")(evidence.evidence_show)
@@ -96,6 +102,7 @@ app.add_typer(log, name="log", rich_help_panel=LOG)
 app.command("plan", rich_help_panel=BUILD)(plan.plan)
 app.add_typer(migrations, name="migrate", rich_help_panel=BUILD)
 app.command("replay", rich_help_panel=BUILD)(replay.replay)
+app.add_typer(aside, name="quarantine", rich_help_panel=BUILD)
 app.command("status", rich_help_panel=BUILD)(status.status)
 app.command("diff", rich_help_panel=COMPARE)(diff.diff)
 app.command("check", rich_help_panel=COMPARE)(check.check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,6 +13,13 @@ from dualgauge.cli.options import HERE, Debug, DryRun, Format, FormatOption, Mem
 from dualgauge.cli.output import answering
 from dualgauge.cli.times import instant
 from dualgauge.model import NextStep, plural
+
+
+class OnBadRow(StrEnum):
+    """What becomes of a row that does not fit."""
+
+    STOP = "stop"
+    QUARANTINE = "quarantine"
 
 
 def log_import(
@@ -32,6 +40,13 @@ def log_import(
             "--until", metavar="TIME", help="Take only rows due by this time (ISO 8601; without a zone: UTC)."
         ),
     ] = None,
+    on_bad_row: Annotated[
+        OnBadRow,
+        typer.Option("--on-bad-row", help="A row that does not fit stops the import, or goes into the quarantine."),
+    ] = OnBadRow.STOP,
+    max_bad_rows: Annotated[
+        int, typer.Option("--max-bad-rows", min=1, help="Of more rows than this the quarantine takes none.")
+    ] = 1000,
     dry_run: DryRun = False,
     memory_limit: MemoryLimit = "1GB",
     project: ProjectDir = HERE,
@@ -45,17 +60,32 @@ def log_import(
     object. Each event is taken in once: a row whose event id is known is skipped, and one with other content than the
     event of that id stops the import, with nothing appended.
 
+    A row that does not fit stops the import too, and is named; with --on-bad-row quarantine it is set aside, and the
+    others are taken in under the numbers that they have in their file.
+
     Example: dualgauge log import --all --until 2013-12-01
     """
     with answering("log-import", project, form, debug=debug, memory_limit=memory_limit) as answer:
-        done = answer.migration.import_(source, every=every, until=instant("--until", until), dry_run=dry_run)
+        aside = max_bad_rows if on_bad_row is OnBadRow.QUARANTINE else None
+        done = answer.migration.import_(
+            source, every=every, until=instant("--until", until), dry_run=dry_run, max_bad_rows=aside
+        )
         would = "would add" if dry_run else "added"
-        step = NextStep("dualgauge replay", "bring the views to the new head")
+        steps = []
+        if done.added and not dry_run:
+            steps.append(NextStep("dualgauge replay", "bring the views to the new head"))
+        if done.quarantined and not dry_run:
+            steps.append(NextStep("dualgauge quarantine list", "see which rows wait, and why"))
 
         def text(screen: Console) -> None:
             places = f" at positions {done.first:,} to {done.last:,}" if done.added else ""
             known = f"; {plural(done.known, 'event')} known already" if done.known else ""
             screen.print(f"{would} {plural(done.added, 'event')}{places} from {', '.join(done.sources)}{known}")
+            if done.quarantined:
+                do = "does" if done.quarantined == 1 else "do"
+                wait = "would wait" if dry_run else "waits" if done.quarantined == 1 else "wait"
+                where = "the quarantine" if dry_run else "the quarantine: `dualgauge quarantine list`"
+                screen.print(f"{plural(done.quarantined, 'row')} {do} not fit and {wait} in {where}")
             if not dry_run:
                 screen.print(f"the log's head is position {done.last:,}")
 
@@ -63,7 +93,8 @@ def log_import(
             {
                 "added": done.added, "known": done.known, "first": done.first, "last": done.last,
                 "sources": list(done.sources), "until": done.until, "dry_run": dry_run,
+                "quarantined": done.quarantined,
             },
             text,
-            next_steps=[step] if done.added and not dry_run else [],
+            next_steps=steps,
         )  # fmt: skip

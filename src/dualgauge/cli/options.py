@@ -36,13 +36,13 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 
 
-def _without_password(reason: str | None) -> str | None:
+def without_password(reason: str | None) -> str | None:
     """The journal is read by many, and is never changed: a URL in a reason goes in without its password."""
     return None if reason is None else redact(reason)
 
 
 Reason = Annotated[
-    str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.", callback=_without_password)
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.", callback=without_password)
 ]
 
 MemoryLimit = Annotated[

@@ -28,6 +28,9 @@ def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
                 f"migration {now.migration}: stage {state.stage}, {percent_text(state.share_ppm)} % of reads on v2"
             )
             screen.print(f"log: head at position {now.head:,}")
+            if now.waiting:
+                wait = "waits" if now.waiting == 1 else "wait"
+                screen.print(f"quarantine: {plural(now.waiting, 'row')} {wait}: `dualgauge quarantine list`")
             made = table("view", "readiness", "build", "position", "behind", right=["build", "position", "behind"])
             for one in now.views:
                 made.add_row(f"{one.side.value}.{one.view}", one.readiness.value, *_place(one))
@@ -46,7 +49,7 @@ def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
             screen.print(_gates(now), soft_wrap=True)
             print_remarks(screen, now.gates or ())
 
-        steps = []
+        steps = [NextStep("dualgauge quarantine list", "see which rows wait, and why")] if now.waiting else []
         settled = (ViewReadiness.READY, ViewReadiness.ADOPTED)
         if waiting := [one for one in now.views if one.readiness not in settled]:
             steps.append(

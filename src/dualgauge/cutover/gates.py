@@ -1,9 +1,9 @@
 """
 The gates: may more reads go to v2? A pure decision over values; who found them, and when, is not seen here.
 
-Every gate is asked, in this order, and every one must pass: `journal`, `builds`, `definitions`, `lag`, `coverage` where
-something is left out of the comparisons, then `diff:` and `check:` for each comparator. What was not looked at is
-inconclusive, and inconclusive closes a gate as a fail does.
+Every gate is asked, in this order, and every one must pass: `journal`, `builds`, `definitions`, `lag`, `quarantine`,
+`coverage` where something is left out of the comparisons, then `diff:` and `check:` for each comparator. What was not
+looked at is inconclusive, and inconclusive closes a gate as a fail does.
 Going back asks no gate: it does not come here.
 """
 
@@ -40,6 +40,8 @@ COVERAGE = "coverage"
 MOST = 2
 """How many differences between evidence and what is there now are told."""
 
+QUARANTINE = NextStep("dualgauge quarantine list", "see which rows wait, and why")
+
 REPLAY = NextStep("dualgauge replay", "build what is missing and bring both sides to the log's head")
 
 
@@ -48,7 +50,7 @@ def decide(present: Present, limits: Limits) -> tuple[GateResult, ...]:
     evidence = tuple(_evidence(present, one, limits) for one in present.wanted)
     if not any(one.kind is EvidenceKind.DIFF for one in present.wanted):
         evidence = (_nothing_compared(), *evidence)
-    state = (_journal(present), _builds(present), _definitions(present), _lag(present, limits))
+    state = (_journal(present), _builds(present), _definitions(present), _lag(present, limits), _quarantine(present))
     return (*state, *_coverage(present), *evidence)
 
 
@@ -96,6 +98,15 @@ def _lag(present: Present, limits: Limits) -> GateResult:
     if most > limits.max_events_behind:
         return GateResult("lag", Outcome.FAIL, found, needed, f"{label} lacks the newest events", (REPLAY,))
     return GateResult("lag", Outcome.PASS, found, needed)
+
+
+def _quarantine(present: Present) -> GateResult:
+    needed = "no row waits in the quarantine"
+    if not present.waiting:
+        return GateResult("quarantine", Outcome.PASS, "0 rows wait", needed)
+    found = f"{plural(present.waiting, 'row')} {'waits' if present.waiting == 1 else 'wait'}"
+    why = "what does not fit into the log, or into a view, is missing from what readers get"
+    return GateResult("quarantine", Outcome.FAIL, found, needed, why, (QUARANTINE,))
 
 
 def _coverage(present: Present) -> Iterator[GateResult]:

@@ -44,6 +44,7 @@ def find(
     head: Position,
     configuration_hash: str,
     at: datetime,
+    waiting: int = 0,
 ) -> Present:
     """
     All that the gates decide from, as it is now. Nothing is compared and nothing is written.
@@ -66,6 +67,7 @@ def find(
         ),
         wanted=tuple(one for pair in chosen for one in _wanted(store, pair, configuration_hash)),
         evidence=evidence,
+        waiting=waiting,
     )
 
 

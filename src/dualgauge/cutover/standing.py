@@ -76,7 +76,11 @@ class ViewNow:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """All that a decision on a move forward is made from, as it was found `at` a time."""
+    """
+    All that a decision on a move forward is made from, as it was found `at` a time.
+
+    `waiting` counts the rows of the quarantine that are neither taken nor skipped.
+    """
 
     at: datetime
     head: Position
@@ -84,6 +88,7 @@ class Present:
     views: tuple[ViewNow, ...]
     wanted: tuple[Wanted, ...]
     evidence: Evidence = field(default_factory=Evidence)
+    waiting: int = 0
 
 
 def newest(present: Present, wanted: Wanted) -> Sealed | None:

@@ -17,8 +17,8 @@ from dualgauge.engines.errors import EngineError
 from dualgauge.eventlog.errors import BadMapping, TooManyBadRows
 from dualgauge.eventlog.lines import copy, dialect_of, plain, rows
 from dualgauge.eventlog.looking import Look, NotToldApart, Place, Text, numbers_of
-from dualgauge.eventlog.reading import Again, ending, load, raw_rows, reader, with_options
-from dualgauge.ledger.quarantine import Misfit
+from dualgauge.eventlog.reading import Again, ending, load, options_of, raw_rows, reader, with_options
+from dualgauge.ledger.misfit import Misfit
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
-
     from dualgauge.eventlog.reading import Source
 
 
@@ -136,7 +135,7 @@ def _broken(engine: Engine, source: Source, one: Text, most: int) -> dict[Place,
         bad = {n for (n,) in engine.rows(f"SELECT n FROM ({numbered}) WHERE {wrong} ORDER BY n LIMIT {most:d}")}
     numbers, found = numbers_of(source, one.label), dict[Place, str]()
     for row in rows(one.file, one.dialect):
-        fault = row.fault or (_no_object(row.text) if row.number in bad else "")
+        fault = row.fault or ((json_fault(row.text) or "it is no JSON") if row.number in bad else "")
         if row.number and fault:
             found[one.label, numbers[row.number - 1] if numbers else row.number] = fault
             if len(found) >= most:
@@ -144,13 +143,14 @@ def _broken(engine: Engine, source: Source, one: Text, most: int) -> dict[Place,
     return found
 
 
-def _no_object(text: str) -> str:
+def json_fault(text: str) -> str:
+    """Why a text is no JSON object, as a phrase; empty where it is one."""
     try:
-        json.loads(text)
+        found = json.loads(text)
     except ValueError as fault:
         place = f" at character {fault.pos + 1}" if isinstance(fault, json.JSONDecodeError) else ""
         return f"it is no JSON ({getattr(fault, 'msg', fault)}{place})"
-    return "it is no JSON object"
+    return "" if isinstance(found, dict) else "it is no JSON object"
 
 
 def _again(
@@ -189,6 +189,8 @@ def _misfits(
         if not any(label == one.label for label, _ in reasons):
             continue
         read_as = {"columns": engine.columns(f"SELECT * FROM {reader(again, one.copy)}"), **one.dialect.kept()}
+        if one.dialect.delimiter:
+            read_as |= _formats(engine, again, one.copy)
         numbers = numbers_of(again, one.label)
         for row in rows(one.file, one.dialect):
             at = numbers[row.number - 1] if numbers and row.number else row.number
@@ -199,6 +201,16 @@ def _misfits(
     if others:
         found += _typed_misfits(engine, again, {place: reasons[place] for place in others}, number)
     return found
+
+
+def _formats(engine: Engine, again: Source, file: Path) -> dict[str, str]:
+    """How days and times are written in a file: of one row by itself that may not be told."""
+    try:
+        sniffed = with_options("sniff_csv", file, options_of(again, file))
+        day, time = engine.row(f"SELECT DateFormat, TimestampFormat FROM {sniffed}")
+    except EngineError:
+        return {}
+    return {name: text for name, text in (("dateformat", day), ("timestampformat", time)) if text}
 
 
 def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], number: int) -> list[Misfit]:

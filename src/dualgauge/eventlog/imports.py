@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.duck import parquet
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.fitting import Tolerance
     from dualgauge.eventlog.reading import Source
-    from dualgauge.ledger.quarantine import Misfit
+    from dualgauge.ledger.misfit import Misfit
 
 ROWS_PER_COMMIT = 4_194_304
 """A larger import is committed in parts, each whole, so that no file grows without bound."""
@@ -98,17 +99,17 @@ def run_import(
         return nothing
     with _staged(log, now, dry_run=dry_run) as (merged, part), ExitStack() as copies:
         progress("reading and sorting", 0, None)
-        misfits: Sequence[Misfit] = ()
+        stage = partial(_stage, engine, log, merged=merged, now=now, until=until)
         try:
-            _stage(engine, log, sources, merged, now=now, until=until)
+            stage(sources)
+            misfits: Sequence[Misfit] = ()
         except (BadRow, BadMapping) as fault:
             if tolerance is None:
                 raise
             progress("setting rows aside", 0, None)
             folder = copies.enter_context(scratch("misfits"))
             sources, misfits = _fitting(engine, log, sources, fault, folder=folder, most=tolerance.most)
-            _stage(engine, log, sources, merged, now=now, until=until)
-        waiting = len(misfits)
+            stage(sources)
         done: list[Head] = []
         for _ in range(TRIES):
             progress("looking for known ids", 0, None)
@@ -121,11 +122,9 @@ def run_import(
                 first = Position(head.last + 1 if fresh.added else 0)
                 return replace(
                     nothing, added=fresh.added, known=fresh.known, first=first, last=Position(head.last + fresh.added),
-                    quarantined=waiting,
+                    quarantined=len(misfits),
                 )  # fmt: skip
-            if tolerance and tolerance.keep and misfits:
-                # Before the commit, whose cursor says that the source was taken in: killed in between, both are repeated.
-                waiting = tolerance.keep(misfits)
+            waiting = _kept(tolerance, misfits)
             try:
                 _commit(engine, log, fresh, (merged, part), cursors=cursors, progress=progress, done=done)
                 if misfits and not done:
@@ -143,6 +142,17 @@ def run_import(
                 quarantined=waiting,
             )
         raise LostRace(log.path, TRIES)
+
+
+def _kept(tolerance: Tolerance | None, misfits: Sequence[Misfit]) -> int:
+    """
+    Keep the rows that do not fit; gives how many wait.
+
+    This comes before the commit whose cursor says that the source was taken in: killed in between, both are repeated.
+    """
+    if tolerance is None or tolerance.keep is None or not misfits:
+        return len(misfits)
+    return tolerance.keep(misfits)
 
 
 def _fitting(

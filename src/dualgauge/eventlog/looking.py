@@ -98,7 +98,8 @@ def _rejected(engine: Engine, again: Source, texts: Sequence[Text], rejects: str
     ):
         match = _NOT_CONVERTED.search(message)
         words = f"{column} = {match['value']!r} is no {match['kind']}" if match else message.splitlines()[0]
-        faults.setdefault(file, {})[at] = words
+        # DuckDB counts bytes from 1.
+        faults.setdefault(file, {})[at - 1] = words
     found: dict[Place, str] = {}
     for file, mine in faults.items():
         one = by_copy[file]

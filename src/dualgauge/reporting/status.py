@@ -59,7 +59,8 @@ class Status:
     """
     The whole of it. `last_diffs` holds the newest finished run of each comparator.
 
-    `gates` are what a larger share would be asked; None where the project's files do not let them be asked.
+    `gates` are what a larger share would be asked; None where the project's files do not let them be asked. `waiting`
+    counts rows of the quarantine.
     """
 
     migration: str
@@ -69,6 +70,7 @@ class Status:
     last_diffs: tuple[EvidenceRun, ...]
     unread: tuple[str, ...]
     gates: tuple[GateResult, ...] | None = None
+    waiting: int = 0
 
     def to_json(self) -> dict[str, object]:
         """What `--format json` gives."""
@@ -78,6 +80,7 @@ class Status:
             "share_ppm": self.state.share_ppm,
             "rollout": self.state.rollout,
             "log": {"head": self.head},
+            "quarantine": {"waiting": self.waiting},
             "views": [one.to_json() for one in self.views],
             "diffs": [
                 {"run": one.run_id, "comparator": one.name, "position": one.position, "verdict": one.verdict}
@@ -97,6 +100,7 @@ def gather(
     served: Mapping[Side, Mapping[str, Checkpoint]],
     evidence: Evidence,
     gates: tuple[GateResult, ...] | None,
+    waiting: int = 0,
 ) -> Status:
     """Put it together from what log, stores and ledger hold; `evidence` is of this migration."""
     known = {(one.side, one.name) for one in views}
@@ -108,6 +112,7 @@ def gather(
         last_diffs=_last_diffs(evidence),
         unread=tuple(f"{side.value}.{name}" for side in served for name in served[side] if (side, name) not in known),
         gates=gates,
+        waiting=waiting,
     )
 
 
