@@ -584,7 +584,7 @@ def test_a_dry_run_of_a_switch_shows_the_gates_and_moves_nothing(compared: Path)
     assert (said.exit_code, said.err) == (0, "")
     assert said.out.startswith("would move from stage shadow (0 % on v2) to stage canary (50 % on v2)\n")
     assert re.findall(r"^(\S+) +pass ", said.out, re.MULTILINE) == [
-        "journal", "builds", "definitions", "lag", "diff:customers",
+        "journal", "builds", "definitions", "lag", "quarantine", "diff:customers",
     ]  # fmt: skip
     assert dump(compared) == rows
 

@@ -303,6 +303,7 @@ def test_a_source_without_rows_adds_nothing(project: LogProject) -> None:
 
 
 MEND = "; nothing was imported: mend the row, or leave it out with the source's `where`"
+ASIDE = ", or set it aside with --on-bad-row quarantine"
 BAD_ROWS = {
     "no id": (",2020-01-02,2", "its event_id is NULL"),
     "no time": ("b,,2", "its occurred_at is NULL"),
@@ -327,7 +328,7 @@ def test_a_row_that_does_not_fit_is_named_and_nothing_is_appended(project: LogPr
     with pytest.raises(BadRow) as refused:
         project.take()
 
-    assert str(refused.value) == f"source 's', d/2.csv row 2: {reason}{MEND}"
+    assert str(refused.value) == f"source 's', d/2.csv row 2: {reason}{MEND}{ASIDE}"
     assert refused.value.exit_code == 4
     assert project.log().head() == before
     assert project.unnamed() == []
@@ -366,7 +367,7 @@ def test_a_bad_row_of_a_python_source_is_named_by_its_number(package: LogProject
     with pytest.raises(BadRow) as refused:
         package.take()
 
-    assert str(refused.value) == f"source 's', row 2: its occurred_at is NULL{MEND}"
+    assert str(refused.value) == f"source 's', row 2: its occurred_at is NULL{MEND}{ASIDE}"
 
 
 def test_a_bad_row_of_a_query_names_its_source(project: LogProject) -> None:

@@ -413,7 +413,7 @@ def test_a_view_without_a_partner_is_told_and_closes_nothing(shop: Path) -> None
     assert call("replay", folder=shop).exit_code == 0
     assert call("diff", folder=shop).exit_code == 0
 
-    assert call("status", folder=shop).out.endswith("gates: all 6 open\nnote: coverage: not compared: v2.extra\n")
+    assert call("status", folder=shop).out.endswith("gates: all 7 open\nnote: coverage: not compared: v2.extra\n")
     moved = call("switch", "--percent", "50", folder=shop)
     assert moved.exit_code == 0
     assert "note: coverage: not compared: v2.extra" in moved.out
@@ -505,6 +505,7 @@ def test_a_dry_run_that_is_refused_shows_every_gate(shop: Path) -> None:
     assert said.exit_code == 3
     assert [line.split()[:2] for line in said.out.splitlines() if line and not line.startswith(" ")] == [
         ["gate", "says"], ["journal", "pass"], ["builds", "pass"], ["definitions", "pass"], ["lag", "pass"],
+        ["quarantine", "pass"],
         ["diff:customers", "inconclusive"],
     ]  # fmt: skip
     assert said.err.startswith("error: 50 % of the reads")
@@ -518,19 +519,20 @@ def test_gates_ask_nothing_of_a_share_that_does_not_grow(shop: Path) -> None:
         "builds",
         "definitions",
         "lag",
+        "quarantine",
         "diff:customers",
     ]
     assert migration.gates(100_000) == migration.gates(0) == ()
 
 
 def test_status_says_in_a_line_which_gates_are_closed(shop: Path) -> None:
-    assert call("status", folder=shop).out.endswith("\ngates: all 5 open\n")
+    assert call("status", folder=shop).out.endswith("\ngates: all 6 open\n")
     another_build(shop)
 
     assert call("status", folder=shop).out.splitlines()[-1] == (
-        "gates: 4 of 5 open; diff:customers: the evidence is of build 1 of v2.customers, readers get build 2"
+        "gates: 5 of 6 open; diff:customers: the evidence is of build 1 of v2.customers, readers get build 2"
     )
-    assert len(call("status", "--format", "json", folder=shop).json["result"]["gates"]) == 5
+    assert len(call("status", "--format", "json", folder=shop).json["result"]["gates"]) == 6
 
 
 # Listing and showing.

@@ -86,10 +86,18 @@ def test_fresh_passing_evidence_of_what_is_there_opens_every_gate() -> None:
 
     assert [(one.name, one.outcome) for one in results] == [
         ("journal", Outcome.PASS), ("builds", Outcome.PASS), ("definitions", Outcome.PASS), ("lag", Outcome.PASS),
-        ("diff:orders", Outcome.PASS),
+        ("quarantine", Outcome.PASS), ("diff:orders", Outcome.PASS),
     ]  # fmt: skip
     assert (results[-1].run, results[-1].value) == ("r1", "run r1: pass, 1 h old, 0 events behind")
     assert all(one.limit for one in results)
+
+
+@pytest.mark.parametrize(("waiting", "value"), [(0, "0 rows wait"), (1, "1 row waits"), (1_234, "1,234 rows wait")])
+def test_the_quarantine_opens_only_where_no_row_waits(waiting: int, value: str) -> None:
+    gate = asked(present(sealed(), waiting=waiting), "quarantine")
+
+    assert (gate.value, gate.limit, gate.passed) == (value, "no row waits in the quarantine", waiting == 0)
+    assert [step.command for step in gate.next_steps] == (["dualgauge quarantine list"] if waiting else [])
 
 
 @pytest.mark.parametrize(
@@ -192,6 +200,10 @@ def test_fresh_passing_evidence_of_what_is_there_opens_every_gate() -> None:
         (
             present(sealed(), head=Position(899)), "lag", Outcome.FAIL,
             "v2.orders is ahead of the log, so it was built from another one",
+        ),
+        (
+            present(sealed(), waiting=2), "quarantine", Outcome.FAIL,
+            "what does not fit into the log, or into a view, is missing from what readers get",
         ),
         (present(sealed(), views=VIEWS[:1]), "lag", Outcome.INCONCLUSIVE, "no view of v2 has a build"),
     ],

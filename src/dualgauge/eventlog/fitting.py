@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.eventlog.errors import BadMapping, TooManyBadRows
-from dualgauge.eventlog.lines import copy, dialect_of, plain, rows
+from dualgauge.eventlog.lines import copy, dialect_of, named, plain, rows
 from dualgauge.eventlog.looking import Look, NotToldApart, Place, Text, numbers_of
 from dualgauge.eventlog.reading import Again, ending, load, options_of, raw_rows, reader, with_options
 from dualgauge.ledger.misfit import Misfit
@@ -70,15 +70,16 @@ def fit(
             one, found = fit_one(engine, source, columns, number, inner, most=most - len(misfits))
         except (BadMapping, EngineError, OSError, EOFError) as fault:
             raise NotToldApart from fault
-        fitted.append(one)
+        if one is not None:
+            fitted.append(one)
         misfits += found
     return fitted, misfits
 
 
 def fit_one(
     engine: Engine, source: Source, columns: dict[str, str], number: int, folder: Path, *, most: int
-) -> tuple[Source, list[Misfit]]:
-    """The same of one source without a query. It may be one that is read again already."""
+) -> tuple[Source | None, list[Misfit]]:
+    """The same of one source without a query, which may be one that is read again; None where no row of it fits."""
     texts = _texts(engine, source, folder)
     _load(engine, source, number)
     reasons: dict[Place, str] = {}
@@ -87,7 +88,7 @@ def fit_one(
     _refuse_many(source, reasons, len(reasons), most)
     look, emptied = Look(engine, number, texts, columns, most + 1), dict(reasons)
     again, counts = _again(source, texts, emptied, reasons)
-    for step in itertools.count():
+    for step in itertools.count() if again.files or not source.files else ():
         try:
             count, found = look.at(again, step)
         except (BadMapping, EngineError):
@@ -102,10 +103,15 @@ def fit_one(
         _refuse_many(source, reasons | new, len(reasons) + max(count, len(new)), most)
         emptied, reasons = reasons, reasons | new
         again, counts = _again(source, texts, reasons, reasons)
+        if source.files and not again.files:
+            break
     for one in texts:
-        if engine.row(f"SELECT count(*) FROM {reader(again, one.copy)}") != (counts[one.copy],):
+        if one.copy in again.files and engine.row(f"SELECT count(*) FROM {reader(again, one.copy)}") != (
+            counts[one.copy],
+        ):
             raise NotToldApart
-    return again, _misfits(engine, again, texts, reasons, number)
+    found_here = _misfits(engine, again, texts, reasons, number)
+    return (again if again.files or not source.files else None), found_here
 
 
 def _texts(engine: Engine, source: Source, folder: Path) -> list[Text]:
@@ -166,7 +172,9 @@ def _again(
     left_out: dict[str, list[int]] = {}
     for label, row in without:
         left_out.setdefault(label, []).append(row)
-    labels = {copies.get(file, file): source.label(file) for file in source.files}
+    # A file without a row that fits is not read: nobody could tell what its columns hold.
+    empty = {one.copy for one in texts if 0 < counts[one.copy] == len(left_out.get(one.label, ()))}
+    labels = {copies.get(file, file): source.label(file) for file in source.files if copies.get(file) not in empty}
     before = source.again or Again()
     read = source.settings.read
     if texts:
@@ -188,8 +196,12 @@ def _misfits(
     for one in texts:
         if not any(label == one.label for label, _ in reasons):
             continue
-        read_as = {"columns": engine.columns(f"SELECT * FROM {reader(again, one.copy)}"), **one.dialect.kept()}
-        if one.dialect.delimiter:
+        if one.copy in again.files:
+            columns = engine.columns(f"SELECT * FROM {reader(again, one.copy)}")
+        else:
+            columns = dict.fromkeys(named(one.file, one.dialect), "VARCHAR")
+        read_as = {"columns": list(map(list, columns.items())), **one.dialect.kept()}
+        if one.dialect.delimiter and one.copy in again.files:
             read_as |= _formats(engine, again, one.copy)
         numbers = numbers_of(again, one.label)
         for row in rows(one.file, one.dialect):
@@ -220,7 +232,7 @@ def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], 
     kinds = {name: kind for name, kind in engine.columns(base).items() if name not in ("_file", "_row", "_at")}
     pairs = ", ".join(f"{literal(name)}, CAST({quote(name)} AS VARCHAR)" for name in kinds)
     wanted = ", ".join(f"({literal(label)}, {row:d})" for label, row in reasons)
-    read_as = {"format": "values", "columns": kinds}
+    read_as = {"format": "values", "columns": list(map(list, kinds.items()))}
     return [
         Misfit(again.name, file, row, plain(reasons[file, row]), plain(text), None, read_as)
         for file, row, text in engine.rows(

@@ -202,6 +202,11 @@ def _stage(
 ) -> None:
     declared = log.settings.columns
     selects = [f"SELECT *, {i} AS _source FROM ({select(engine, one, declared, i)})" for i, one in enumerate(sources)]
+    if not sources:
+        # No row of any source fits.
+        kinds = {**log.settings.all_columns, "_due": "TIMESTAMPTZ", "_source": "INTEGER", "_tie": "INTEGER"}
+        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in kinds.items())
+        selects = [f"SELECT {nulls} WHERE false"]
     columns = ", ".join(
         ["row_number() OVER () AS position", "event_id", "type", "occurred_at",
          f"TIMESTAMPTZ {literal(now.isoformat())} AS recorded_at", "payload", *(quote(name) for name in declared)]

@@ -203,24 +203,30 @@ def _no_row(body: str, dialect: Dialect) -> bool:
 
 
 def _longer(lines: _Lines, line: str, dialect: Dialect, fault: str) -> tuple[str, str]:
-    """A row whose quotes go on over its line's end; where they do not end in a row, the line alone, and why not."""
-    whole, more, asked = line, [], True
-    while len(whole) < _LONGEST:
-        if asked:
+    """
+    A row whose quotes go on over its line's end, and its fault.
+
+    Where that gives no row, the line alone is the broken one, with its own fault: a quote that is not closed would take
+    the rows behind it along.
+    """
+    whole, more = line, list[str]()
+    while "not closed" in fault and len(whole) < _LONGEST:
+        if not more or dialect.quote in more[-1]:
             try:
                 dialect.values(whole.rstrip("\r\n"))
             except csv.Error as reason:
-                fault = _broken(dialect.quote, reason)
-                if "not closed" not in fault:
+                if "not closed" not in _broken(dialect.quote, reason):
                     break
             else:
-                return whole, dialect.fault(whole.rstrip("\r\n"))
+                found = dialect.fault(whole.rstrip("\r\n"))
+                if found and all(not dialect.fault(one.rstrip("\r\n")) for one in more):
+                    break
+                return whole, found
         following = lines.take()
         if following is None:
             break
         more.append(following)
         whole += following
-        asked = dialect.quote in following
     lines.give_back(more)
     return line, fault
 
@@ -258,6 +264,14 @@ def copy(file: Path, dialect: Dialect, to: Path, left_out: Collection[int]) -> i
             text = dialect.empty if row.number and row.number in left_out else row.text
             out.write(text + (row.end or ("" if row.number is None else "\n")))
     return count
+
+
+def named(file: Path, dialect: Dialect) -> list[str]:
+    """The names in a file's header; those that DuckDB gives where it has none; nothing for JSON."""
+    if not dialect.delimiter:
+        return []
+    header = next((row.text for row in rows(file, dialect) if row.number == 0), None)
+    return [f"column{n}" for n in range(dialect.columns)] if header is None else dialect.values(header)
 
 
 def at_offsets(file: Path, dialect: Dialect, offsets: Collection[int]) -> dict[int, int]:

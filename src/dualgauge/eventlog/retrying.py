@@ -8,6 +8,7 @@ then: killed in between, a second retry finds the ids known, and marks.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import Counter
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from dualgauge.eventlog.imports import run_import
 from dualgauge.eventlog.lines import Dialect
 from dualgauge.eventlog.looking import NotToldApart, pointer
 from dualgauge.eventlog.reading import Again, Source, raw_rows, told
-from dualgauge.eventlog.sources import described, row_mapping
+from dualgauge.eventlog.sources import described, loses, row_mapping
 from dualgauge.ledger.misfit import Settled, State
 from dualgauge.model import Position, Progress, canonical_json, literal, nearest, quote, silent
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from dualgauge.ledger.quarantine import Quarantine
 
 _DELIMITERS = ("delim", "sep", "delimiter")
+
+_TYPES = ("types", "dtypes", "column_types")
 
 _OF_A_FILE = ("compression", "encoding", "files_to_sniff", "header", "sample_size", "skip")
 """Options that say something of the file, and nothing of a row."""
@@ -136,8 +139,7 @@ def retry(
                 continue
             outcomes |= found
             events |= ids
-            if ids and fitted is not None:
-                sources.append(fitted)
+            sources += fitted
         done = run_import(engine, log, sources, now=now, dry_run=dry_run, progress=progress) if sources else None
     positions = {} if dry_run else _positions(engine, log, list(events.values()))
     if not dry_run:
@@ -171,55 +173,87 @@ class _Work:
     root: Path
     columns: dict[str, str]
 
-    def read(self, group: Sequence[_Member], folder: Path) -> tuple[Source | None, dict[str, Settled], dict[str, str]]:
+    def read(self, group: Sequence[_Member], folder: Path) -> tuple[list[Source], dict[str, Settled], dict[str, str]]:
         """
-        The source of those that fit, what becomes of the others, and the event ids of the former; by the rows' ids.
+        The sources of those that fit, what becomes of the others, and the event ids of the former; by the rows' ids.
 
         Raises:
             BadMapping, EngineError, NotToldApart: the rows cannot be read together.
         """
+        sources: list[Source] = []
         outcomes: dict[str, Settled] = {}
-        texts: list[_Member] = []
+        events: dict[str, str] = {}
+        alike: dict[tuple[str, ...], list[_Member]] = {}
         dialect = _dialect(group[0].kept.misfit.read_as, self.settings.read)
         for one in group:
             if fault := dialect.fault(one.text) if dialect else json_fault(one.text):
                 outcomes[one.kept.id] = _waits(one.kept, fault)
             else:
-                texts.append(one)
-        if not texts:
-            return None, outcomes, {}
-        inner = folder / uuid.uuid4().hex
-        inner.mkdir()
-        again = self._source(texts, dialect, inner)
-        fitted, misfits = fit_one(self.engine, again, self.columns, 0, inner, most=len(texts))
-        reasons = {one.row: one.reason for one in misfits}
-        ids = self._ids(fitted)
-        events: dict[str, str] = {}
-        for one in texts:
-            row = one.kept.misfit.row or 0
-            if row in reasons:
-                outcomes[one.kept.id] = _waits(one.kept, reasons[row])
-            elif row in ids:
-                events[one.kept.id] = ids[row]
-            else:
-                outcomes[one.kept.id] = Settled(one.kept.id, State.SKIPPED, f"{one.kept.misfit.reason} ({LEFT_OUT})")
-        return fitted, outcomes, events
+                alike.setdefault(self._others(one, dialect), []).append(one)
+        for others, texts in alike.items():
+            inner = folder / uuid.uuid4().hex
+            inner.mkdir()
+            again = self._source(texts, dialect, others, inner)
+            fitted, misfits = fit_one(self.engine, again, self.columns, 0, inner, most=len(texts))
+            reasons = {one.row: one.reason for one in misfits}
+            ids = self._ids(fitted) if fitted else {}
+            for one in texts:
+                row = one.kept.misfit.row or 0
+                if row in reasons:
+                    outcomes[one.kept.id] = _waits(one.kept, reasons[row])
+                elif row in ids:
+                    events[one.kept.id] = ids[row]
+                else:
+                    reason = f"{one.kept.misfit.reason} ({LEFT_OUT})"
+                    outcomes[one.kept.id] = Settled(one.kept.id, State.SKIPPED, reason)
+            if fitted and ids:
+                sources.append(fitted)
+        return sources, outcomes, events
 
-    def _source(self, texts: Sequence[_Member], dialect: Dialect | None, folder: Path) -> Source:
+    def _others(self, one: _Member, dialect: Dialect | None) -> tuple[str, ...]:
+        """
+        The columns whose types, those of the other rows of the file, would not hold what this one says.
+
+        They are read as text, as they would have been in a file whose types are guessed with this row among them.
+        DuckDB reads 2.5 as 3 where it is told that a column holds whole numbers.
+        """
+        of = one.kept.misfit.read_as
+        read = {name.lower(): value for name, value in self.settings.read.items()}
+        if of.get("format") == "values" or "columns" in read:
+            return ()
+        values = dict(zip(_kinds(of), dialect.values(one.text), strict=False)) if dialect else json.loads(one.text)
+        nulls = read.get("nullstr", read.get("null", ""))
+        none = {"", *(nulls if isinstance(nulls, list) else [str(nulls)])} if dialect else set()
+        found = []
+        for name, kind in _kinds(of).items():
+            value = values.get(name)
+            if value is None or kind in ("VARCHAR", "JSON") or (isinstance(value, str) and value in none):
+                continue
+            text = literal(value if isinstance(value, str) else json.dumps(value))
+            form = of.get("dateformat" if kind == "DATE" else "timestampformat", "")
+            tried = f"try_strptime({text}, {literal(form)})" if form and kind[:4] in ("DATE", "TIME") else "NULL"
+            kept = f"coalesce(CAST({tried} AS VARCHAR), CAST(TRY_CAST({text} AS {kind}) AS VARCHAR))"
+            if self.engine.row(f"SELECT {kept} IS NULL OR coalesce({loses(text, 'VARCHAR', kind)}, false)") == (True,):
+                found.append(name)
+        return tuple(found)
+
+    def _source(self, texts: Sequence[_Member], dialect: Dialect | None, others: Sequence[str], folder: Path) -> Source:
         of = texts[0].kept.misfit
         numbers = {of.place: [one.kept.misfit.row or 0 for one in texts]}
-        kinds: dict[str, str] = of.read_as.get("columns", {})
-        if of.read_as.get("format") == "values":
-            relation = f"_again_{folder.name}"
-            self.engine.execute(_table(relation, kinds, [one.text for one in texts]))
-            return Source(self.settings, self.root, (), Again(numbers=numbers, relation=relation))
+        kinds = _kinds(of.read_as) | dict.fromkeys(others, "VARCHAR")
         lines = [one.text for one in texts]
+        if of.read_as["format"] == "values":
+            relation = f"_again_{folder.name}"
+            self.engine.execute(_table(relation, kinds, lines))
+            return Source(self.settings, self.root, (), Again(numbers=numbers, relation=relation))
         if dialect is None:
             # A JSON text may go over several lines; between its parts they are blanks.
             lines = [" ".join(one.splitlines()) for one in lines]
-            read = {"columns": kinds} | _without(self.settings.read, "compression") | {"format": "newline_delimited"}
+            # A file of which no row could be read had no types: they are those of the text.
+            kept: dict[str, Any] = {"columns": kinds} if kinds else {}
+            read = kept | _without(self.settings.read, "compression") | {"format": "newline_delimited"}
         else:
-            read = _csv_options(of.read_as, self.settings.read)
+            read = _csv_options(of.read_as, self.settings.read, kinds)
             if read["header"]:
                 lines.insert(0, dialect.written(list(kinds)))
         file = folder / ("rows.jsonl" if dialect is None else "rows.csv")
@@ -253,13 +287,19 @@ def _dialect(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> Dialect | N
     """How a row's text is written, if it is one of CSV."""
     if read_as.get("format") != "csv":
         return None
-    options = {name.lower(): value for name, value in _csv_options(read_as, read).items()}
-    names = options.get("columns") or options.get("names") or options.get("column_names") or read_as["columns"]
+    kinds = _kinds(read_as)
+    options = _csv_options(read_as, read, kinds)
+    names = options.get("columns") or options.get("names") or options.get("column_names") or kinds
     delimiter = next(str(options[name]) for name in _DELIMITERS if name in options)
     return Dialect(delimiter, str(options["quote"]), str(options["escape"]), columns=len(names))
 
 
-def _csv_options(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any]:
+def _kinds(read_as: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of a row's file, in their order, and the types that they had."""
+    return dict(read_as.get("columns", ()))
+
+
+def _csv_options(read_as: Mapping[str, Any], read: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
     """The options that read a row's text: how its file was read, and over that what the settings say now."""
     given = {name.lower(): value for name, value in _without(read, *_OF_A_FILE).items()}
     kept = {name: read_as[name] for name in ("quote", "escape", "dateformat", "timestampformat") if name in read_as}
@@ -268,11 +308,11 @@ def _csv_options(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> dict[st
     if "quote" in given and "escape" not in given:
         kept["escape"] = given["quote"]
     if not given.keys() & {"columns", "all_varchar", "auto_type_candidates"}:
-        names = next((name for name in ("types", "dtypes", "column_types") if name in given), "types")
+        names = next((name for name in _TYPES if name in given), _TYPES[0])
         if not isinstance(given.get(names), list):
             own = {name.lower() for name in given.get(names, {})}
-            types = {name: kind for name, kind in read_as["columns"].items() if name.lower() not in own}
-            given[names] = types | given.get(names, {})
+            types = {name: kind for name, kind in kinds.items() if name.lower() not in own}
+            given[names] = types | dict(given.get(names, {}))
     named = bool(given.keys() & {"columns", "names", "column_names"})
     return kept | given | {"header": not named}
 

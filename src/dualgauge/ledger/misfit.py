@@ -43,7 +43,7 @@ class Misfit:
         reason: why it does not fit, as a phrase.
         raw: its text: the line, or the row as JSON.
         line: the line of the file that it begins on, from 1; None where that cannot be told.
-        read_as: how the place was read, so that the text can be read again in the same way.
+        read_as: how the place was read, so that the text can be read again in the same way; of values that JSON has.
     """
 
     source: str
