@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from dualgauge.eventlog.place import is_address
 from dualgauge.model import listed
 from dualgauge.project.settings import Section
 
@@ -42,6 +43,10 @@ _SYNONYMS = {
 }  # fmt: skip
 _DECIMAL = re.compile(r"DECIMAL\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_SECRET = re.compile(
+    r"secret|token|password|passwd|sas|credential|private|(account|access|master|api)_?key(?!_?id)", re.IGNORECASE
+)
 _MOST_DIGITS = 38
 
 
@@ -74,10 +79,42 @@ def column_type(text: str) -> str:
 class LogSettings(Section):
     """Where the log is, and the fields that have a column of their own."""
 
-    path: str = Field(default=".dualgauge/log", description="the folder of the event log")
+    path: str = Field(
+        default=".dualgauge/log",
+        description="the folder of the event log, or a prefix of an object store: `s3://bucket/log`, `gs://`, `az://`",
+    )
+    storage_options: dict[str, str] = Field(
+        default_factory=dict,
+        description="what the object store needs, by the names of the Delta library; secrets as `${NAME}` only, or "
+        "left to the environment (`AWS_SECRET_ACCESS_KEY`)",
+    )
     columns: dict[str, str] = Field(
         default_factory=dict, description='fields with a column of their own, as `name = "TYPE"`'
     )
+
+    @field_validator("storage_options", mode="before")
+    @classmethod
+    def _named(cls, options: object) -> object:
+        if not isinstance(options, dict):
+            return options
+        made = {}
+        for name, value in options.items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            if _SECRET.search(name) and not _VARIABLE.fullmatch(text):
+                message = (
+                    f'{name!r} holds a secret, which belongs into no file: write "${{NAME}}" for the environment '
+                    "variable that has it, or leave it out where the library finds it by itself (AWS_SECRET_ACCESS_KEY)"
+                )
+                raise ValueError(message)
+            made[name] = text
+        return made
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.storage_options and not is_address(self.path):
+            message = f'storage_options are for an object store (path = "s3://bucket/log"), and path is {self.path!r}'
+            raise ValueError(message)
+        return self
 
     @field_validator("columns")
     @classmethod
