@@ -151,7 +151,7 @@ class ObjectStore:
 
     def publish(self, staged: Path, name: str) -> None:
         """Upload it; what was staged is this machine's copy."""
-        # With a buffer larger than a chunk, pyarrow hands the Delta library bytes; else a buffer, which it does not take.
+        # With a buffer larger than a chunk pyarrow hands over bytes; else a buffer of its own, which is not taken.
         stream = self._handler().open_output_stream(name, compression=None, buffer_size=8 * _CHUNK)
         with staged.open("rb") as source, stream as target:
             while chunk := source.read(_CHUNK):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
 from dualgauge.eventlog.broken import refuse_broken
+from dualgauge.eventlog.databases import load_rows
 from dualgauge.eventlog.errors import (
     BadFile,
     BadMapping,
@@ -74,7 +75,8 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
     The source as a SELECT of events, checked against its columns.
 
     Args:
-        engine: where a Python object is registered; files are only looked at.
+        engine: where a Python object is registered; files are only looked at, and of a database some rows are taken
+            where none are there yet.
         source: the source.
         columns: declared columns and their types.
         number: the source's place in the call, which names its relation.
@@ -84,6 +86,8 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
         BadFile, EmptyFile: a file cannot be read.
     """
     refuse_broken(engine, source)
+    if source.settings.url and source.state is None:
+        load_rows(engine, source, number, sample=True)
     load(engine, source, number)
     base = raw_rows(source, number)
     settings = source.settings
@@ -226,7 +230,7 @@ def _failure(engine: Engine, sql: str) -> str:
 
 
 def _place(file: str, row: int) -> str:
-    return f"{file} row {row}".strip() if row else ""
+    return f"{file} row {row}".strip() if row else file
 
 
 def _folded(names: dict[str, str]) -> dict[str, str]:
@@ -235,7 +239,7 @@ def _folded(names: dict[str, str]) -> dict[str, str]:
 
 
 def _with_files(settings: SourceSettings, root: Path) -> Source:
-    if settings.python:
+    if not settings.path:
         return Source(settings=settings, root=root)
     files = matches(settings, root)
     if not files:
