@@ -37,12 +37,12 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import floors
+from _figures import Figure, middle, table
 from deltalake import DeltaTable
 
 import dualgauge
@@ -87,37 +87,6 @@ WHERE a.k IS NULL OR b.k IS NULL OR a.amount IS DISTINCT FROM b.amount OR a.paid
    OR a.event_id IS DISTINCT FROM b.event_id OR a.at IS DISTINCT FROM b.at"""
 
 LIBRARIES = ("duckdb", "deltalake", "pyarrow", "sqlalchemy", "alembic")
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """
-    One line of the table: medians in `unit`.
-
-    `floor` and `ratio` are None where there is no floor, `bar` where nothing is promised. The bar holds the ratio
-    where there is one, else the value.
-    """
-
-    name: str
-    unit: str
-    value: float
-    floor: float | None = None
-    bar: float | None = None
-
-    @property
-    def ratio(self) -> float | None:
-        """How many floors it costs."""
-        return self.value / self.floor if self.floor else None
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the bar is kept; None without one."""
-        held = self.ratio if self.floor else self.value
-        return None if self.bar is None or held is None else held <= self.bar
-
-    def to_json(self) -> dict[str, object]:
-        """Every field, the ratio and the verdict."""
-        return asdict(self) | {"ratio": self.ratio, "met": self.met}
 
 
 def new_project(root: Path, events: Path, views: Mapping[str, str]) -> dualgauge.Migration:
@@ -229,11 +198,6 @@ def import_and_replay(base: Path, count: int, keys: int, rounds: int) -> list[Fi
     ]
 
 
-def middle(rounds: Sequence[Mapping[str, float]], name: str) -> float:
-    """Give the median of one figure over all rounds."""
-    return statistics.median(one[name] for one in rounds)
-
-
 def diff(base: Path, count: int, rounds: int) -> Figure:
     """Time the exact diff of two stored views of `count` rows, of which one differs."""
     folder = base / "diff"
@@ -311,20 +275,6 @@ def memory(base: Path, until: datetime | None) -> tuple[Figure, int]:
     answered = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  (ourselves)
     said = json.loads(answered.stdout.splitlines()[-1])
     return Figure("peak memory", "MB", said["peak_bytes"] / 1e6, bar=1500.0), said["events"]
-
-
-def table(figures: Sequence[Figure]) -> str:
-    """Lay the figures out for people."""
-    lines = [f"{'':13} {'dualgauge':>13} {'floor':>13} {'ratio':>7} {'bar':>11}"]
-    for one in figures:
-        floor = "" if one.floor is None else f"{one.floor:,.2f} {one.unit}"
-        ratio = "" if one.ratio is None else f"{one.ratio:.2f}"
-        bar = "" if one.bar is None else f"{one.bar:g} x" if one.floor else f"{one.bar:g} {one.unit}"
-        missed = "  MISSED" if one.met is False else ""
-        lines.append(
-            f"{one.name:13} {f'{one.value:,.2f} {one.unit}':>13} {floor:>13} {ratio:>7} {bar:>11}{missed}".rstrip()
-        )
-    return "\n".join(lines)
 
 
 def arguments() -> argparse.Namespace:

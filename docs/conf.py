@@ -25,6 +25,8 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
     "Begin": ("README", "docs/tutorial", "docs/compare-files", "docs/concepts"),
     "Guides": (
         "docs/guides/adopted-v1",
+        "docs/guides/append",
+        "docs/guides/object-stores",
         "docs/guides/remodelling",
         "docs/checks",
         "docs/gates",
@@ -37,6 +39,7 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
     "Reference": (
         "docs/cli",
         "docs/settings",
+        "docs/sources",
         "docs/views",
         "docs/comparators",
         "docs/rules",

@@ -146,7 +146,8 @@ def test_an_unknown_key_of_a_source_is_told_with_the_keys_of_sources(tmp_path: P
     )
     assert told == (
         "unknown key 'occured_at' in [tool.dualgauge.sources.0] (did you mean 'occurred_at'?); "
-        "known keys: event_id, name, occurred_at, order_by, path, python, query, read, select, type, where"
+        "known keys: cursor, event_id, name, occurred_at, order_by, path, python, query, read, select, statement, "
+        "table, type, url, where"
     )
 
 
@@ -197,7 +198,8 @@ def test_all_mistakes_are_told_at_once_each_with_its_key(tmp_path: Path) -> None
         ),
         (
             TABLE + '[[tool.dualgauge.sources]]\nname = "a"\n',
-            "tool.dualgauge.sources.0: source 'a' needs either path = \"...\" or python = \"package.module:name\"",
+            ("tool.dualgauge.sources.0: source 'a' needs either path = \"...\" or python = \"package.module:name\" or "
+            'url = "postgresql://..."'),
         ),
     ],
 )  # fmt: skip

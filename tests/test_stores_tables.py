@@ -549,6 +549,14 @@ def test_postgresql_refuses_to_write_and_a_bad_key_leaves_the_snapshot_usable(po
             assert snapshot.scalar("SELECT count(*) FROM t WHERE 'a%' LIKE '%'") == 1
 
 
+def test_a_point_read_takes_a_character_key_whole(postgres_url: str) -> None:
+    in_postgresql(postgres_url, "CREATE TABLE t (c char(3) PRIMARY KEY)", "INSERT INTO t VALUES ('ab')")
+
+    with open_tables(postgres_url) as tables, tables.snapshot() as snapshot:
+        assert snapshot.point("t", {"c": "ab"}) == {"c": "ab "}
+        assert snapshot.point("t", {"c": "a"}) is None
+
+
 def test_a_server_that_does_not_let_in_is_named_without_its_password(postgres_url: str) -> None:
     nobody = sa.make_url(postgres_url).set(username="nobody", password="hunter2").render_as_string(False)
     nowhere = sa.make_url(postgres_url).set(port=1, password="hunter2").render_as_string(False)

@@ -119,12 +119,21 @@ class Access:
         with ledger:
             yield ledger
 
+    @property
+    def log_place(self) -> Path | str:
+        """Where the log is, for messages: a folder, or the address of an object store."""
+        from dualgauge.eventlog.place import is_address
+
+        path = self.settings.log.path
+        return path if is_address(path) else self.project.path(path)
+
     def log(self, ledger: Ledger | None = None) -> EventLog:
         """The event log; with a ledger, commits are kept there too."""
-        from dualgauge.eventlog.place import Folder
+        from dualgauge.eventlog.place import place_of
         from dualgauge.eventlog.table import open_log
 
-        return open_log(Folder(self.project.path(self.settings.log.path)), self.settings.log, ledger)
+        settings = self.settings.log
+        return open_log(place_of(settings.path, settings.storage_options, self.project.root), settings, ledger)
 
     def store(self) -> Store:
         """What answers reads: builds, and v1's adopted tables. Raises ViewError where a file adopts a table wrongly."""

@@ -125,6 +125,12 @@ def keep_secret(text: str) -> None:
     _secrets.update(one for raw in found for one in (raw, unquote(raw)) if len(one) >= _SHORTEST_SECRET)
 
 
+def keep_secret_value(value: str) -> None:
+    """Remember a secret that is no part of a URL, such as the key of an object store."""
+    if len(value) >= _SHORTEST_SECRET:
+        _secrets.add(value)
+
+
 def redact(text: str) -> str:
     """The text without passwords: those of URLs and of `password=...`, and those that `keep_secret` was told of."""
     for form, to in ((_IN_URL, f":{HIDDEN}@"), (_AS_PORT, f":{HIDDEN}"), (_KEYWORD, HIDDEN)):

@@ -56,9 +56,10 @@ def log_import(
     """
     Append the events of a source to the log.
 
-    Sources are [[tool.dualgauge.sources]] in pyproject.toml: CSV, JSONL, Parquet (text files also with .gz) or a Python
-    object. Each event is taken in once: a row whose event id is known is skipped, and one with other content than the
-    event of that id stops the import, with nothing appended.
+    Sources are [[tool.dualgauge.sources]] in pyproject.toml: CSV, JSONL, Parquet (text files also with .gz), a Python
+    object, or a table or query of a database, which is read on from where the last import ended. Each event is taken in
+    once: a row whose event id is known is skipped, and one with other content than the event of that id stops the
+    import, with nothing appended.
 
     A row that does not fit stops the import too, and is named; with --on-bad-row quarantine it is set aside, and the
     others are taken in under the numbers that they have in their file.

@@ -26,7 +26,7 @@ IMPORT = "dualgauge log import --all"
 
 def look_at_data(notes: Notes, access: Access, now: datetime) -> None:
     """The log, the store's files, the ledger, and whether the builds are what the files say."""
-    with notes.checking("log", access.project.path(access.settings.log.path)):
+    with notes.checking("log", access.log_place):
         _log(notes, access)
     for side in Side:
         with notes.checking("store"):
@@ -46,11 +46,12 @@ def _log(notes: Notes, access: Access) -> None:
     if not log.exists:
         notes.warn("log", "there is no log yet", log.path, IMPORT)
         return
-    missing = [file.name for file in log.files() if not file.is_file()]
+    files, present = log.event_files(), set(log.place.names())
+    missing = [one.name for one in files if one.name not in present]
     if missing:
         notes.fail("log", f"files of the log are gone: {listed(missing, 3)}", log.path, "restore them from a backup")
         return
-    notes.ok("log", f"head at position {log.head().last:,}, in {plural(len(log.files()), 'file')}", log.path)
+    notes.ok("log", f"head at position {log.head().last:,}, in {plural(len(files), 'file')}", log.path)
 
 
 def _store(notes: Notes, access: Access, side: Side) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from dualgauge.errors import redact
 from dualgauge.model import Side, listed, plural
 
 if TYPE_CHECKING:
@@ -67,21 +68,24 @@ def _there(path: Path) -> Path:
 
 
 def _sources(notes: Notes, access: Access, engine: Engine) -> None:
+    from dualgauge.eventlog.databases import SAMPLE_ROWS
     from dualgauge.eventlog.sources import choose, select
 
     settings, root = access.settings.sources, access.project.root
     if not settings:
         notes.warn("sources", "the project has no source", access.project.file, "dualgauge log add FILE --write")
     for number, one in enumerate(settings):
-        place = one.path or one.python
+        place = one.path or one.python or redact(one.url)
         with notes.checking("sources", place):
             (chosen,) = choose(settings, root, access.project.file, one.name, every=False)
             sql = select(engine, chosen, access.settings.log.columns, number)
-            what = f"{one.name}: {plural(len(chosen.files), 'file')}" if chosen.files else f"{one.name}: imported"
+            found = "its database answers" if one.url else "imported"
+            what = f"{one.name}: {plural(len(chosen.files), 'file') if chosen.files else found}"
             if engine.rows(f"SELECT 1 FROM ({sql}) LIMIT 1"):
                 notes.ok("sources", f"{what}, whose columns fit", place)
             else:
-                notes.warn("sources", f"{what}, without a row", place, "fill it, or see its `where`")
+                none = f"none of its first {SAMPLE_ROWS:,} rows is an event" if one.url else "without a row"
+                notes.warn("sources", f"{what}, {none}", place, "fill it, or see its `where`")
 
 
 def _comparators(notes: Notes, access: Access, plans: list[Plan] | None) -> None:

@@ -215,6 +215,17 @@ class NotALog(UsageError):
         )
 
 
+class LogUnreachable(DualgaugeError):
+    """An object store that does not answer, or that refuses."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"the log at {path} cannot be reached: {reason}; see that the address and "
+            "[tool.dualgauge.log] storage_options are right, and that the environment has the store's credentials"
+        )
+
+
 class DamagedLog(DualgaugeError):
     """A file of the log that is gone, or is not what was written."""
 

@@ -1,8 +1,7 @@
-"""The log's Parquet files: put into place so that a crash cannot lose them, and described for Delta's readers."""
+"""The log's Parquet files, described for Delta's readers."""
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +11,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALMOST = timedelta(microseconds=999)
-
-
-def make_durable(staged: Path, final: Path) -> None:
-    """Flush the file, move it into place, flush the folder: a commit must not name a file that a crash can lose."""
-    with staged.open("rb") as file:
-        os.fsync(file.fileno())
-    staged.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def statistics(path: Path, rows: int) -> dict[str, Any]:

@@ -67,19 +67,37 @@ def fit(
             continue
         (inner := folder / str(number)).mkdir()
         try:
-            one, found = fit_one(engine, source, columns, number, inner, most=most - len(misfits))
+            apart = separate(engine, source, columns, number, inner, most=most - len(misfits))
+            misfits += _misfits(engine, apart, number)
         except (BadMapping, EngineError, OSError, EOFError) as fault:
             raise NotToldApart from fault
-        if one is not None:
-            fitted.append(one)
-        misfits += found
+        if apart.fits:
+            fitted.append(apart.source)
     return fitted, misfits
 
 
-def fit_one(
-    engine: Engine, source: Source, columns: dict[str, str], number: int, folder: Path, *, most: int
-) -> tuple[Source | None, list[Misfit]]:
-    """The same of one source without a query, which may be one that is read again; None where no row of it fits."""
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """
+    One source without the rows that do not fit, and the reasons of these.
+
+    `source` reads copies of its `texts`; where `fits` is false, no file of it has a row that fits.
+    """
+
+    source: Source
+    texts: tuple[Text, ...]
+    reasons: Mapping[Place, str]
+    fits: bool
+
+
+def separate(engine: Engine, source: Source, columns: dict[str, str], number: int, folder: Path, *, most: int) -> Apart:
+    """
+    Tell the rows of one source that fit from those that do not. It has no query, and may be read again already.
+
+    Raises:
+        NotToldApart, TooManyBadRows: as `fit`.
+        BadMapping, EngineError, OSError, EOFError: the source cannot be read.
+    """
     texts = _texts(engine, source, folder)
     _load(engine, source, number)
     reasons: dict[Place, str] = {}
@@ -110,8 +128,7 @@ def fit_one(
             counts[one.copy],
         ):
             raise NotToldApart
-    found_here = _misfits(engine, again, texts, reasons, number)
-    return (again if again.files or not source.files else None), found_here
+    return Apart(again, tuple(texts), reasons, bool(again.files) or not source.files)
 
 
 def _texts(engine: Engine, source: Source, folder: Path) -> list[Text]:
@@ -188,10 +205,9 @@ def _again(
     return again, counts
 
 
-def _misfits(
-    engine: Engine, again: Source, texts: Sequence[Text], reasons: Mapping[Place, str], number: int
-) -> list[Misfit]:
+def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     """The rows that do not fit, with their text, in the order of the files."""
+    again, texts, reasons = apart.source, apart.texts, apart.reasons
     found: list[Misfit] = []
     for one in texts:
         if not any(label == one.label for label, _ in reasons):
@@ -233,13 +249,19 @@ def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], 
     pairs = ", ".join(f"{literal(name)}, CAST({quote(name)} AS VARCHAR)" for name in kinds)
     wanted = ", ".join(f"({literal(label)}, {row:d})" for label, row in reasons)
     read_as = {"format": "values", "columns": list(map(list, kinds.items()))}
+    # The number of a row among those that were read says nothing of its place in a database; its cursor does.
+    cursor = again.settings.cursor if again.settings.url else ""
+    place = f"CAST({quote(cursor)} AS VARCHAR)" if cursor else "''"
     return [
-        Misfit(again.name, file, row, plain(reasons[file, row]), plain(text), None, read_as)
-        for file, row, text in engine.rows(
-            f"SELECT _file, _row, CAST(json_object({pairs}) AS VARCHAR) FROM ({base}) "
+        Misfit(
+            again.name, f"{cursor} {of}" if cursor else file, None if cursor else row,
+            plain(reasons[file, row]), plain(text), None, read_as,
+        )
+        for file, row, of, text in engine.rows(
+            f"SELECT _file, _row, {place}, CAST(json_object({pairs}) AS VARCHAR) FROM ({base}) "
             f"WHERE (_file, _row) IN ({wanted}) ORDER BY _at"
         )
-    ]
+    ]  # fmt: skip
 
 
 def _refuse_many(source: Source, reasons: Mapping[Place, str], count: int, most: int) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import BadStatement, BadValue
 from dualgauge.engines.scratch import scratch
+from dualgauge.eventlog.databases import mapping_of, read_on
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace, NotSetAside
 from dualgauge.eventlog.fitting import fit
 from dualgauge.eventlog.looking import NotToldApart
@@ -74,7 +75,7 @@ def run_import(
     Args:
         engine: computes the mapping.
         log: where to; created where there is none.
-        sources: read whole; what is known by its id is skipped.
+        sources: files are read whole, databases from where the last import ended; what is known by its id is skipped.
         now: becomes `recorded_at`.
         until: take only rows that are due by this time.
         dry_run: count what would be added, and append nothing.
@@ -99,6 +100,7 @@ def run_import(
         return nothing
     with _staged(log, now, dry_run=dry_run) as (merged, part), ExitStack() as copies:
         progress("reading and sorting", 0, None)
+        sources, cursors = read_on(engine, sources, head.cursors, cursors)
         stage = partial(_stage, engine, log, merged=merged, now=now, until=until)
         try:
             stage(sources)
@@ -324,5 +326,8 @@ def _copy(engine: Engine, query: str, file: Path) -> None:
 
 def _cursor(source: Source, until: datetime | None) -> dict[str, Any]:
     """How far a source was taken in: its files as they are now, how they were read, and up to which time."""
+    if source.settings.url:
+        # Where it is read on is known once it is read.
+        return {"mapping": mapping_of(source), "until": until.isoformat() if until else None}
     mapping = sha256(canonical_json(source.settings.model_dump()))
     return {"files": source.fingerprint(), "mapping": mapping, "until": until.isoformat() if until else None}

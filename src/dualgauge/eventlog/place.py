@@ -16,8 +16,10 @@ import uuid
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 
+from dualgauge.errors import keep_secret_value
 from dualgauge.eventlog.errors import BadLogPath
-from dualgauge.eventlog.files import make_durable
+from dualgauge.model import sha256
+from dualgauge.project.environment import expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -149,7 +151,9 @@ class ObjectStore:
 
     def publish(self, staged: Path, name: str) -> None:
         """Upload it; what was staged is this machine's copy."""
-        with staged.open("rb") as source, self._handler().open_output_stream(name) as target:
+        # With a buffer larger than a chunk pyarrow hands over bytes; else a buffer of its own, which is not taken.
+        stream = self._handler().open_output_stream(name, compression=None, buffer_size=8 * _CHUNK)
+        with staged.open("rb") as source, stream as target:
             while chunk := source.read(_CHUNK):
                 target.write(chunk)
         staged.replace(self.work / name)
@@ -182,6 +186,40 @@ class ObjectStore:
         from pyarrow.fs import PyFileSystem
 
         return PyFileSystem(cast("Any", DeltaStorageHandler(self.uri, self.options)))
+
+
+def make_durable(staged: Path, final: Path) -> None:
+    """Flush the file, move it into place, flush the folder: a commit must not name a file that a crash can lose."""
+    with staged.open("rb") as file:
+        os.fsync(file.fileno())
+    staged.replace(final)
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def place_of(path: str, options: Mapping[str, str], root: Path) -> Place:
+    """
+    The place that settings name.
+
+    Args:
+        path: a folder, relative to the project or absolute, or the address of a prefix in an object store.
+        options: what the store needs; `${NAME}` is an environment variable.
+        root: the project's folder.
+
+    Raises:
+        BadLogPath: the Delta library would take the folder for another one.
+        NoVariable: a variable is not set.
+    """
+    if not is_address(path):
+        return Folder(root / path)
+    opened = {name: expand(value, f"tool.dualgauge.log.storage_options.{name}") for name, value in options.items()}
+    for name, value in options.items():
+        if "${" in value:
+            keep_secret_value(opened[name])
+    return ObjectStore(path, opened, root / ".dualgauge" / "copies" / sha256(path.rstrip("/"))[:16])
 
 
 def digest(place: Place, name: str) -> str:

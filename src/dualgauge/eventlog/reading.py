@@ -56,12 +56,17 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source with the files it reads now (none for a Python object)."""
+    """
+    One source with the files it reads now (none for a Python object, or for a database).
+
+    `state` is where a database is read on next time, once its rows are in the engine; see `databases`.
+    """
 
     settings: SourceSettings
     root: Path
     files: tuple[Path, ...] = ()
     again: Again | None = None
+    state: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -95,7 +100,7 @@ def load(engine: Engine, source: Source, number: int) -> None:
     """Give a Python object its name in SQL. What can be read only once is kept by the engine, which may spill it."""
     if not source.settings.python:
         return
-    given, relation = _python_object(source), _relation(number)
+    given, relation = _python_object(source), relation_of(number)
     if hasattr(given, "__len__"):
         engine.register(relation, given)
         return
@@ -104,13 +109,18 @@ def load(engine: Engine, source: Source, number: int) -> None:
     engine.unregister(f"{relation}_once")
 
 
-def _relation(number: int) -> str:
+def relation_of(number: int) -> str:
+    """The name of a source's rows in SQL, where they are no files."""
     return f"_source_{number}"
 
 
 def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
     """The raw rows; `placed`, or where their place may be asked for, with `_file`, `_row` (from 1) and `_at`."""
     settings = source.settings
+    if settings.url and source.again is None:
+        # A row is found again by its cursor, not by its number in what was read.
+        place = f"{literal(f'{settings.cursor} ')} || CAST({quote(settings.cursor)} AS VARCHAR) AS _file"
+        return f"(SELECT *{f', {place}, 0 AS _row, 0 AS _at' if placed else ''} FROM {quote(relation_of(number))})"
     # Only where it is asked for: numbering costs a pass over the file in one thread.
     again = source.again
     placed = placed or again is not None
@@ -118,8 +128,8 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
     bodies = [(f"FROM {reader(source, file)}", source.label(file)) for file in source.files]
     if again and again.relation:
         bodies = [(f"FROM {quote(again.relation)}", next(iter(again.numbers)))]
-    elif settings.python:
-        bodies = [(f"FROM {quote(_relation(number))}", "")]
+    elif not source.files:
+        bodies = [(f"FROM {quote(relation_of(number))}", "")]
     return " UNION ALL BY NAME ".join(
         f"({_numbered(body, label, i, again) if numbered else f'SELECT * {body}'})"
         for i, (body, label) in enumerate(bodies)

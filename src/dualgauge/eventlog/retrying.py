@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.scratch import scratch
 from dualgauge.eventlog.errors import BadMapping
-from dualgauge.eventlog.fitting import fit_one, json_fault
+from dualgauge.eventlog.fitting import json_fault, separate
 from dualgauge.eventlog.imports import run_import
 from dualgauge.eventlog.lines import Dialect
 from dualgauge.eventlog.looking import NotToldApart, pointer
@@ -158,10 +158,11 @@ def retry(
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A row and the text that is read for it."""
+    """A row, the text that is read for it, and its number; one of its own where the row has none in its place."""
 
     kept: Kept
     text: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,20 +195,19 @@ class _Work:
             inner = folder / uuid.uuid4().hex
             inner.mkdir()
             again = self._source(texts, dialect, others, inner)
-            fitted, misfits = fit_one(self.engine, again, self.columns, 0, inner, most=len(texts))
-            reasons = {one.row: one.reason for one in misfits}
-            ids = self._ids(fitted) if fitted else {}
+            apart = separate(self.engine, again, self.columns, 0, inner, most=len(texts))
+            reasons = {row: reason for (_, row), reason in apart.reasons.items()}
+            ids = self._ids(apart.source) if apart.fits else {}
             for one in texts:
-                row = one.kept.misfit.row or 0
-                if row in reasons:
-                    outcomes[one.kept.id] = _waits(one.kept, reasons[row])
-                elif row in ids:
-                    events[one.kept.id] = ids[row]
+                if one.number in reasons:
+                    outcomes[one.kept.id] = _waits(one.kept, reasons[one.number])
+                elif one.number in ids:
+                    events[one.kept.id] = ids[one.number]
                 else:
                     reason = f"{one.kept.misfit.reason} ({LEFT_OUT})"
                     outcomes[one.kept.id] = Settled(one.kept.id, State.SKIPPED, reason)
-            if fitted and ids:
-                sources.append(fitted)
+            if ids:
+                sources.append(apart.source)
         return sources, outcomes, events
 
     def _others(self, one: _Member, dialect: Dialect | None) -> tuple[str, ...]:
@@ -239,7 +239,7 @@ class _Work:
 
     def _source(self, texts: Sequence[_Member], dialect: Dialect | None, others: Sequence[str], folder: Path) -> Source:
         of = texts[0].kept.misfit
-        numbers = {of.place: [one.kept.misfit.row or 0 for one in texts]}
+        numbers = {of.place: [one.number for one in texts]}
         kinds = _kinds(of.read_as) | dict.fromkeys(others, "VARCHAR")
         lines = [one.text for one in texts]
         if of.read_as["format"] == "values":
@@ -277,9 +277,12 @@ def _grouped(chosen: Sequence[Kept], text: str | None) -> list[list[_Member]]:
     for one in chosen:
         of = one.misfit
         where = (of.source, of.place, of.row)
-        key = (of.source, of.place, canonical_json(of.read_as), times[where])
+        place = of.place if of.row is not None else ""
+        key = (of.source, place, canonical_json(of.read_as), times[where] if of.row is not None else 0)
         times[where] += 1
-        groups.setdefault(key, []).append(_Member(one, of.raw if text is None else text))
+        group = groups.setdefault(key, [])
+        number = len(group) + 1 if of.row is None else of.row
+        group.append(_Member(one, of.raw if text is None else text, number))
     return list(groups.values())
 
 

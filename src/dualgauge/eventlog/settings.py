@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from dualgauge.eventlog.place import is_address
 from dualgauge.model import listed
 from dualgauge.project.settings import Section
 
@@ -42,6 +43,10 @@ _SYNONYMS = {
 }  # fmt: skip
 _DECIMAL = re.compile(r"DECIMAL\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_SECRET = re.compile(
+    r"secret|token|password|passwd|sas|credential|private|(account|access|master|api)_?key(?!_?id)", re.IGNORECASE
+)
 _MOST_DIGITS = 38
 
 
@@ -74,10 +79,42 @@ def column_type(text: str) -> str:
 class LogSettings(Section):
     """Where the log is, and the fields that have a column of their own."""
 
-    path: str = Field(default=".dualgauge/log", description="the folder of the event log")
+    path: str = Field(
+        default=".dualgauge/log",
+        description="the folder of the event log, or a prefix of an object store: `s3://bucket/log`, `gs://`, `az://`",
+    )
+    storage_options: dict[str, str] = Field(
+        default_factory=dict,
+        description="what the object store needs, by the names of the Delta library; secrets as `${NAME}` only, or "
+        "left to the environment (`AWS_SECRET_ACCESS_KEY`)",
+    )
     columns: dict[str, str] = Field(
         default_factory=dict, description='fields with a column of their own, as `name = "TYPE"`'
     )
+
+    @field_validator("storage_options", mode="before")
+    @classmethod
+    def _named(cls, options: object) -> object:
+        if not isinstance(options, dict):
+            return options
+        made = {}
+        for name, value in options.items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            if _SECRET.search(name) and not _VARIABLE.fullmatch(text):
+                message = (
+                    f'{name!r} holds a secret, which belongs into no file: write "${{NAME}}" for the environment '
+                    "variable that has it, or leave it out where the library finds it by itself (AWS_SECRET_ACCESS_KEY)"
+                )
+                raise ValueError(message)
+            made[name] = text
+        return made
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.storage_options and not is_address(self.path):
+            message = f'storage_options are for an object store (path = "s3://bucket/log"), and path is {self.path!r}'
+            raise ValueError(message)
+        return self
 
     @field_validator("columns")
     @classmethod
@@ -118,6 +155,15 @@ class SourceSettings(Section):
         default="",
         description="`package.module:name`: a data frame, an Arrow table or reader, or a function that gives one",
     )
+    url: str = Field(
+        default="",
+        description="a database, as SQLAlchemy writes it, which is only read; `${NAME}` is an environment variable",
+    )
+    table: str = Field(default="", description="with `url`: a table or a view of it, as `NAME` or `SCHEMA.NAME`")
+    statement: str = Field(
+        default="", description="with `url`, instead of `table`: a SELECT in that database's own SQL"
+    )
+    cursor: str = Field(default="", description="with `url`: the column that grows, by which new rows are told")
     read: dict[str, Any] = Field(default_factory=dict, description="options of DuckDB's reader of the file")
     event_id: str = Field(default="", description="expression, unique over the whole log; default: file and row number")
     type: str = Field(default="", description="expression giving the event's type: `\"'arrived'\"`, or a column")
@@ -139,8 +185,11 @@ class SourceSettings(Section):
         if not _NAME.fullmatch(self.name.replace("-", "_")):
             message = f"source name {self.name!r}: a letter, then letters, digits, - and _"
             raise ValueError(message)
-        if bool(self.path) == bool(self.python):
-            message = f'source {self.name!r} needs either path = "..." or python = "package.module:name"'
+        if sum(map(bool, (self.path, self.python, self.url))) != 1:
+            message = (
+                f'source {self.name!r} needs either path = "..." or python = "package.module:name" or '
+                'url = "postgresql://..."'
+            )
             raise ValueError(message)
         if self.python and self.read:
             message = (
@@ -156,8 +205,30 @@ class SourceSettings(Section):
             absent = [key for key in ("type", "occurred_at") if not getattr(self, key)]
             message = f"source {self.name!r} needs {listed(absent)} (DuckDB expressions over its columns), or a query"
             raise ValueError(message)
+        if mistake := self._mistake_of_database():
+            message = f"source {self.name!r}{mistake}"
+            raise ValueError(message)
         for option in self.read:
             if not _NAME.fullmatch(option):
                 message = f"source {self.name!r}: {option!r} is no option of a DuckDB reader"
                 raise ValueError(message)
         return self
+
+    def _mistake_of_database(self) -> str:  # noqa: PLR0911  (one row a mistake reads best)
+        """What is wrong with the keys of a database, as the rest of a sentence; empty where nothing is."""
+        if not self.url:
+            extra = [key for key in ("table", "statement", "cursor") if getattr(self, key)]
+            return f': {listed(extra)} belong to a database; give url = "...", or remove them' if extra else ""
+        if "://" not in self.url and not self.url.startswith("${"):
+            return ": its url is no database URL; write one such as sqlite:///shop.db or postgresql://app@db/shop"
+        if bool(self.table) == bool(self.statement.strip()):
+            return ' reads a database, so it needs either table = "..." or statement = "SELECT ..."'
+        if not self.cursor:
+            return ' reads a database, so it needs cursor = "...": the column that grows, by which new rows are told'
+        if not self.event_id and not self.query:
+            return ' reads a database, whose rows have no file and number, so it needs event_id = "..."'
+        if self.read:
+            return ": read = {...} holds options of a file's reader; a database takes none"
+        if self.order_by == "file":
+            return ': order_by = "file" keeps the order of a file; a database has none, so name a column'
+        return ""

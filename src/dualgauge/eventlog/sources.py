@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
 from dualgauge.eventlog.broken import refuse_broken
+from dualgauge.eventlog.databases import load_rows
 from dualgauge.eventlog.errors import (
     BadFile,
     BadMapping,
@@ -74,7 +75,8 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
     The source as a SELECT of events, checked against its columns.
 
     Args:
-        engine: where a Python object is registered; files are only looked at.
+        engine: where a Python object is registered; files are only looked at, and of a database some rows are taken
+            where none are there yet.
         source: the source.
         columns: declared columns and their types.
         number: the source's place in the call, which names its relation.
@@ -85,6 +87,8 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
     """
     if source.again is None:
         refuse_broken(engine, source)
+        if source.settings.url and source.state is None:
+            load_rows(engine, source, number, sample=True)
         load(engine, source, number)
     base = raw_rows(source, number)
     settings = source.settings
@@ -165,8 +169,8 @@ def _word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Seq
 
 
 def place_of(file: str, row: int) -> str:
-    """A row's place for a sentence: `data/a.csv row 7`; empty where it has none."""
-    return f"{file} row {row}".strip() if row else ""
+    """A row's place for a sentence: `data/a.csv row 7`; that of a row of a database is its cursor."""
+    return f"{file} row {row}".strip() if row else file
 
 
 def folded(names: dict[str, str]) -> dict[str, str]:
@@ -175,7 +179,7 @@ def folded(names: dict[str, str]) -> dict[str, str]:
 
 
 def _with_files(settings: SourceSettings, root: Path) -> Source:
-    if settings.python:
+    if not settings.path:
         return Source(settings=settings, root=root)
     files = matches(settings, root)
     if not files:

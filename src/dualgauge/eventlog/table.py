@@ -10,6 +10,7 @@ second fails and starts over. What a commit's metadata says stands in `commits`.
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from dualgauge.eventlog import mirror
 from dualgauge.eventlog.chain import file_digest, link
 from dualgauge.eventlog.commits import KEY, Head, read_commit
 from dualgauge.eventlog.delta import CONFIGURATION, schema, undeclared
-from dualgauge.eventlog.errors import DamagedLog, LogAndLedgerDisagree, LostRace, NoLog, NotALog
+from dualgauge.eventlog.errors import DamagedLog, LogAndLedgerDisagree, LogUnreachable, LostRace, NoLog, NotALog
 from dualgauge.eventlog.files import statistics
 from dualgauge.eventlog.place import COMMITS, STAGING, Folder, Place, staged
 from dualgauge.ledger.values import LogCommit
@@ -332,6 +333,8 @@ def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None =
             raise NotALog(place.shown, "it holds files, but no Delta Lake table") from fault
         table = None
     except (DeltaError, OSError) as fault:
+        if not isinstance(place, Folder):
+            raise LogUnreachable(place.shown, _steps(fault)) from fault
         raise NotALog(place.shown, _first_words(fault)) from fault
     if table is not None:
         names = {f.name for f in table.schema().fields}
@@ -355,6 +358,12 @@ def added(name: str, size: int, described: str, *, data_change: bool) -> AddActi
 def _first_words(fault: Exception) -> str:
     """What the Delta library says, without the addresses of its own code behind it."""
     return str(fault).strip().splitlines()[0].split(" 0: ")[0].removeprefix("Kernel error: ").rstrip(". ")
+
+
+def _steps(fault: Exception) -> str:
+    """What the Delta library says of a store, from the outermost reason to the innermost, in a line."""
+    plain = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(fault))
+    return ": ".join(line.strip(" .") for line in plain.splitlines() if line.strip())
 
 
 def token(staged: Path) -> str:

@@ -239,3 +239,54 @@ class UnreadableValue(DataError):
     def __init__(self, url: str, reason: str) -> None:
         self.url, self.reason = url, reason
         super().__init__(f"{url} holds a value that cannot be read: {reason}; correct that row in its application")
+
+
+class UnfitValue(DataError):
+    """A value that is none of the type by which its column leaves the database."""
+
+    def __init__(self, url: str, column: str, value: object, kind: str) -> None:
+        self.url, self.column, self.value, self.kind = url, column, value, kind
+        super().__init__(
+            f"{url}: column {column!r} holds {_short(value)}, which is no {kind}; correct that row in its application, "
+            "or give a statement that makes a text of the column"
+        )
+
+
+class NoCursorColumn(UsageError):
+    """The column by which new rows are told is not there."""
+
+    def __init__(self, what: str, column: str, known: Iterable[str]) -> None:
+        names = list(known)
+        self.what, self.column = what, column
+        super().__init__(
+            f"{what} has no column {column!r}{nearest(column, names)}, which its cursor names; it has {listed(names)}; "
+            "name a column that grows"
+        )
+
+
+class UnfitCursor(UsageError):
+    """The column by which new rows are told holds what cannot be kept and asked for again."""
+
+    def __init__(self, what: str, column: str, kind: str) -> None:
+        self.what, self.column, self.kind = what, column, kind
+        super().__init__(
+            f"{what}: the cursor column {column!r} holds values of the type {kind}; name a column that grows, of "
+            "numbers, texts, dates or times"
+        )
+
+
+class NullCursor(DataError):
+    """A row without a value in the column by which new rows are told: it would be read once, or never."""
+
+    def __init__(self, what: str, column: str) -> None:
+        self.what, self.column = what, column
+        super().__init__(
+            f"{what} has a row whose cursor column {column!r} is NULL, so nobody can tell when it is new; fill the "
+            "column, name another one, or leave such rows out by a statement with a WHERE"
+        )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    most = 60
+    return text if len(text) <= most else f"{text[:most]}..."

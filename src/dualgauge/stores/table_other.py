@@ -54,6 +54,17 @@ class OtherCatalogue:
             )
         return made
 
+    def fixed(self, connection: sa.Connection, source: str, place: Place | None) -> list[TableColumn]:
+        """A table's by their reflected types; a query's all leave as text, for no driver says the same of them."""
+        if place is not None:
+            return self.columns(connection, place)
+        names = connection.execute(sa.text(f"SELECT * FROM {source} WHERE 1 = 0".replace(":", "\\:"))).keys()
+        return [TableColumn(name, "VARCHAR", self.name(connection, name), as_text) for name in names]
+
+    def cast(self, connection: sa.Connection, source: str, column: str) -> str | None:  # noqa: ARG002  (the port's signature)
+        """None: values are bound as they are."""
+        return None
+
     def declared(self, connection: sa.Connection, place: Place) -> dict[str, str]:
         """The columns with their reflected types in the database's own words."""
         found = sa.inspect(connection).get_columns(place.name, place.schema)

@@ -40,10 +40,19 @@ WITH RECURSIVE typed AS (
   FROM typed JOIN pg_catalog.pg_type t ON t.oid = typed.oid
   WHERE t.typtype = 'd'
 )
-SELECT typed.attname, t.typname, format_type(typed.oid, typed.modifier), format_type(typed.oid, NULL)
+SELECT typed.attname, t.typname, format_type(typed.oid, typed.modifier), {plain}
 FROM typed JOIN pg_catalog.pg_type t ON t.oid = typed.oid
 WHERE t.typtype <> 'd'
 ORDER BY typed.attnum
+"""
+
+# A cast to what format_type calls `character` would keep one character.
+_PLAIN = "CASE t.typname WHEN 'bpchar' THEN 'bpchar' ELSE format_type(t.oid, NULL) END"
+
+_TYPES = """
+SELECT CAST(t.oid AS int8), t.typname, {plain}
+FROM pg_catalog.pg_type t
+WHERE CAST(t.oid AS int8) IN :types
 """
 
 _KEY = """
@@ -117,6 +126,14 @@ class PostgresqlCatalogue:
             found = {name: tuple(next(row) for _ in expressions) for name, expressions in looked.items()}
         return [_column(one, found.get(one.name, ())) for one in described]
 
+    def fixed(self, connection: sa.Connection, source: str, place: Place | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
+        """By what the server says of a result's columns. A number without a scale leaves as text."""
+        return [_column(one, _unlooked(one)) for one in _result(connection, source)]
+
+    def cast(self, connection: sa.Connection, source: str, column: str) -> str | None:
+        """The column's type."""
+        return next(one.plain for one in _result(connection, source) if one.name == column)
+
     def declared(self, connection: sa.Connection, place: Place) -> dict[str, str]:
         """The columns with their types as PostgreSQL writes them, a domain as its base type."""
         return {one.name: one.written for one in _described(connection, place)}
@@ -155,8 +172,33 @@ class PostgresqlCatalogue:
 
 
 def _described(connection: sa.Connection, place: Place) -> list[_Described]:
-    rows = connection.execute(sa.text(_COLUMNS), {"schema": place.schema, "name": place.name})
+    statement = sa.text(_COLUMNS.format(plain=_PLAIN))
+    rows = connection.execute(statement, {"schema": place.schema, "name": place.name})
     return [_Described(*(str(value) for value in row)) for row in rows]
+
+
+def _result(connection: sa.Connection, source: str) -> list[_Described]:
+    """The columns of a result, a domain as its base type; what drivers agree on is the description of PEP 249."""
+    result: sa.CursorResult[Any] = connection.exec_driver_sql(f"SELECT * FROM {source} WHERE false".replace("%", "%%"))
+    description: Any = result.cursor.description
+    found = [(str(one[0]), int(one[1]), one[4], one[5]) for one in description]
+    result.close()
+    asked = sa.text(_TYPES.format(plain=_PLAIN)).bindparams(sa.bindparam("types", expanding=True))
+    types = {int(oid): (str(name), str(plain)) for oid, name, plain in
+             connection.execute(asked, {"types": sorted({oid for _, oid, _, _ in found})})}  # fmt: skip
+    described = []
+    for column, oid, precision, scale in found:
+        name, plain = types[oid]
+        written = f"numeric({precision},{scale or 0})" if name == "numeric" and precision else plain
+        described.append(_Described(column, name, written, plain))
+    return described
+
+
+def _unlooked(one: _Described) -> tuple[int, ...]:
+    """What stands for a look at the values where the type must not hang on them."""
+    if one.type_name != "numeric":
+        return ()
+    return (0,) if _has_scale(one.written) else (1, 0, 0)
 
 
 def _looks(one: _Described) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from dualgauge.stores.table_types import TIMESTAMPTZ, Place, TableColumn, arrow_
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pyarrow as pa
     import sqlalchemy as sa
 
 Candidate = tuple[str, str]
@@ -27,6 +28,8 @@ _WIDEST = 38
 _SAMPLE = 1_000
 _AT_ONCE = 300
 """Aggregates in one statement: SQLite takes at most 2,000."""
+
+_VIEW = "_dualgauge_described"
 
 _DECIMAL = re.compile(r"\s*(?:DEC|DECIMAL|NUMERIC|NUMBER)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*")
 _HEX = "[0-9a-f]"
@@ -79,6 +82,11 @@ _CLOCK: Candidate = (
 _TRUTH: Candidate = ("BOOLEAN", "(typeof({0}) = 'integer' AND {0} IN (0, 1))")
 _JSON: Candidate = ("JSON", "(typeof({0}) = 'text' AND json_valid({0}))")
 _ID: Candidate = ("UUID", f"(typeof({{0}}) = 'text' AND {{0}} GLOB '{_UUID}')")
+
+_STRICT: dict[str, tuple[type, ...]] = {
+    "BOOLEAN": (int,), "BIGINT": (int,), "DOUBLE": (int, float), "DECIMAL": (int, float), "BLOB": (bytes,),
+}  # fmt: skip
+"""Types that do not hang on the values, and what Python has for what SQLite stores of them."""
 
 STORED: tuple[Candidate, ...] = (_WHOLE, _REAL, _TEXT, _BYTES)
 """What a column may hold whatever is declared, the narrowest first."""
@@ -143,6 +151,27 @@ class SqliteCatalogue:
         open_ones = {name: STORED for name in wanted if name not in kinds}
         kinds |= _chosen(connection, source, open_ones, stored=True)
         return [_column(name, kinds.get(name)) for name in wanted]
+
+    def fixed(self, connection: sa.Connection, source: str, place: Place | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
+        """
+        By the declared types, which only a view tells of a query's columns; a temporary one, that nobody else sees.
+
+        A value that is not of the declared type is no value of the column. SQLite has no type for times, and
+        decimals without a scale are anything: those, and what an expression gives, leave as text.
+        """
+        # The file is opened for reading alone, whatever this says.
+        connection.exec_driver_sql("PRAGMA query_only = OFF")
+        try:
+            connection.exec_driver_sql(f"CREATE TEMP VIEW {_VIEW} AS SELECT * FROM {source}")
+            rows = connection.exec_driver_sql(f"SELECT name, type FROM pragma_table_xinfo('{_VIEW}', 'temp')").all()
+            connection.exec_driver_sql(f"DROP VIEW temp.{_VIEW}")
+        finally:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+        return [_fixed(str(name), str(kind or "")) for name, kind in rows]
+
+    def cast(self, connection: sa.Connection, source: str, column: str) -> str | None:  # noqa: ARG002  (the port's signature)
+        """None: values are bound as they are."""
+        return None
 
     def declared(self, connection: sa.Connection, place: Place) -> dict[str, str]:
         """The columns with their declared types; ANY where nothing is declared."""
@@ -237,6 +266,24 @@ def _column(name: str, kind: str | None) -> TableColumn:
     if kind is None:
         return TableColumn(name, "VARCHAR", expression, as_text)
     return TableColumn(name, kind, expression, arrow_of(kind))
+
+
+def _fixed(name: str, declared: str) -> TableColumn:
+    """A column of its declared type, where that is one that SQLite has."""
+    kinds = [kind for kind, _ in declared_types(declared)]
+    kind = kinds[0] if len(kinds) == 1 else ""
+    if kind.partition("(")[0] not in _STRICT:
+        return _column(name, None)
+    return TableColumn(name, kind, f"t.{quote(name)}", lambda values: _strictly(kind, values))
+
+
+def _strictly(kind: str, values: Sequence[Any]) -> pa.Array:
+    """Values of a type in Arrow. Raises ValueError where one is of another."""
+    allowed = _STRICT[kind.partition("(")[0]]
+    for one in values:
+        if one is not None and (not isinstance(one, allowed) or (kind == "BOOLEAN" and one not in (0, 1))):
+            raise ValueError(kind)
+    return arrow_of(kind)(values)
 
 
 def _bound(declared: str, text: str) -> list[object]:

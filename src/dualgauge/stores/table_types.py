@@ -48,6 +48,16 @@ class Catalogue(Protocol):
     def columns(self, connection: sa.Connection, place: Place) -> list[TableColumn]:
         """The columns of a table or a view, in its order."""
 
+    def fixed(self, connection: sa.Connection, source: str, place: Place | None) -> list[TableColumn]:
+        """
+        The columns of what stands after FROM, of one type each whatever rows there are; reads no row.
+
+        `place` is the table that it is, None for a query.
+        """
+
+    def cast(self, connection: sa.Connection, source: str, column: str) -> str | None:
+        """The type to which a text is cast to be compared with a column; None where Python's values are bound."""
+
     def declared(self, connection: sa.Connection, place: Place) -> dict[str, str]:
         """The columns with their types as the database writes them; reads no row."""
 

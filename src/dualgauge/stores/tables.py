@@ -18,17 +18,15 @@ from sqlalchemy.pool import NullPool
 
 from dualgauge.errors import keep_secret
 from dualgauge.model import listed
-from dualgauge.stores.database import holders
 from dualgauge.stores.errors import (
     BadKey,
     BadTablesUrl,
     NoTable,
     NoTableColumn,
-    StoreHeld,
-    TablesRefused,
     TablesUnreachable,
-    UnreadableValue,
+    UnfitValue,
 )
+from dualgauge.stores.table_faults import first_line, told
 from dualgauge.stores.table_other import OtherCatalogue
 from dualgauge.stores.table_postgresql import PostgresqlCatalogue
 from dualgauge.stores.table_sqlite import SqliteCatalogue
@@ -40,11 +38,18 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from dualgauge.errors import DualgaugeError
     from dualgauge.stores.table_types import Catalogue, Place, TableColumn
 
 WAIT_SECONDS: Final = 10.0
 """How long to wait for a connection, or for a SQLite file that another process has locked."""
+
+VALUE: Final = "\0"
+"""Stands for one bound value in a statement, whatever the driver writes."""
+
+_SESSION: Final = ("TIME ZONE 'UTC'", "datestyle = 'ISO'", "intervalstyle = 'postgres'", "extra_float_digits = 1")
+"""PostgreSQL's texts of values are the same in every session, and exact."""
+
+_MARKS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s", "numeric": ":1", "named": ":1", "numeric_dollar": "$1"}
 
 
 class Tables:
@@ -56,6 +61,7 @@ class Tables:
         self._file = file
         self._wait = wait
         self.shown = shown
+        self.kind = engine.dialect.name
 
     def names(self) -> list[str]:
         """
@@ -83,7 +89,8 @@ class Tables:
                 options = {"isolation_level": "REPEATABLE READ"}
             with self._engine.connect() as plain, plain.execution_options(**options) as connection:
                 if self._engine.dialect.name == "postgresql":
-                    connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
+                    for setting in _SESSION:
+                        connection.exec_driver_sql(f"SET LOCAL {setting}")
                 try:
                     yield TableSnapshot(self, connection, self._catalogue)
                 finally:
@@ -95,29 +102,11 @@ class Tables:
         try:
             yield
         except sa.exc.DBAPIError as fault:
-            raise self._error(fault.orig) from fault
+            raise told(fault.orig, self.shown, self._file, self._wait) from fault
         except sqlite3.Error as fault:
-            raise self._error(fault) from fault
+            raise told(fault, self.shown, self._file, self._wait) from fault
         except sa.exc.SQLAlchemyError as fault:
-            raise TablesUnreachable(self.shown, _first_line(fault)) from fault
-
-    def _error(self, fault: BaseException | None) -> DualgaugeError:
-        reason = _first_line(fault)
-        if isinstance(fault, sqlite3.Error):
-            code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
-            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                return StoreHeld(self.shown, self._wait, holders(self._file) if self._file else ())
-            if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-                return TablesUnreachable(self.shown, f"as a SQLite database: {reason}")
-            if "Could not decode" in reason:
-                return UnreadableValue(self.shown, reason)
-            if code == sqlite3.SQLITE_ERROR or (code == sqlite3.SQLITE_READONLY and "attempt to write" in reason):
-                return TablesRefused(self.shown, reason)
-        # SQLSTATE: 25006 a read-only transaction; 42 a statement that does not fit; 22 a value that does not.
-        state = str(getattr(fault, "sqlstate", None) or "")
-        if state == "25006" or state[:2] in ("42", "22"):
-            return TablesRefused(self.shown, reason)
-        return TablesUnreachable(self.shown, reason)
+            raise TablesUnreachable(self.shown, first_line(fault)) from fault
 
 
 class TableSnapshot:
@@ -172,30 +161,95 @@ class TableSnapshot:
             NoTable, NoTableColumn: the table or a column is not there.
             UnreadableValue: a text that is no UTF-8.
         """
-        import pyarrow as pa
-
         place = self._place(table)
         known = {one.name: one for one in self._described(place)}
         for name in columns:
             if name not in known:
                 raise NoTableColumn(table, name, known)
-        chosen = [known[name] for name in columns]
         source = self._catalogue.source(self._connection, place)
-        statement = f"SELECT {', '.join(one.expression for one in chosen)} FROM {source}"
-        with self._tables.translated():
-            for rows in self._run(statement, size).partitions(size):
-                arrays = [one.arrow(values) for one, values in zip(chosen, zip(*rows, strict=True), strict=True)]
-                yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
+        yield from self.taken([known[name] for name in columns], source, size)
 
-    def scalar(self, sql: str) -> object:
+    def relation(self, table: str, statement: str = "") -> tuple[str, list[TableColumn]]:
         """
-        The first column of the first row of a query, None where there is no row.
+        A table, or a query in the database's own SQL, as it stands after FROM; reads no row.
+
+        Its columns are of one type each whatever rows there are, unlike those of `columns`.
+
+        Raises:
+            NoTable: no table or view is called so.
+            TablesRefused: the database refuses the query; one that writes always.
+        """
+        place = self._place(table) if table else None
+        with self._tables.translated():
+            if place is not None:
+                source = self._catalogue.source(self._connection, place)
+            else:
+                # The line break ends a comment on the last line.
+                source = f"({statement.strip().rstrip(';')}\n) t"
+            return source, self._catalogue.fixed(self._connection, source, place)
+
+    def cursor(self, source: str, column: str) -> tuple[str, str | None]:
+        """
+        A column of what `relation` gives, as it stands in a statement, and the type to compare a text with it.
+
+        The type is None where the driver takes Python's values.
+        """
+        with self._tables.translated():
+            return (
+                self._catalogue.name(self._connection, column),
+                self._catalogue.cast(self._connection, source, column),
+            )
+
+    def taken(
+        self, columns: Sequence[TableColumn], source: str, size: int, values: Sequence[object] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        """
+        Some columns of what stands after FROM, in Arrow batches of at most `size`.
+
+        Args:
+            columns: what `relation` gives.
+            source: what `relation` gives, and a WHERE behind it; VALUE stands for one that is bound.
+            size: rows.
+            values: what is bound, at most one.
+
+        Raises:
+            UnfitValue: a value is none of its column's type.
+        """
+        import pyarrow as pa
+
+        statement = f"SELECT {', '.join(one.expression for one in columns)} FROM {source}"
+        with self._tables.translated(), self._run(statement, size, values) as result:
+            for rows in result.partitions(size):
+                arrays = [self._array(one, given) for one, given in zip(columns, zip(*rows, strict=True), strict=True)]
+                yield pa.RecordBatch.from_arrays(arrays, names=[one.name for one in columns])
+
+    def _array(self, column: TableColumn, values: Sequence[Any]) -> pa.Array:
+        import pyarrow as pa
+
+        faults = (pa.ArrowException, ArithmeticError, TypeError, ValueError)
+        try:
+            return column.arrow(values)
+        except faults:
+            for one in values:
+                try:
+                    column.arrow([one])
+                except faults as fault:
+                    raise UnfitValue(self._tables.shown, column.name, one, column.kind) from fault
+            raise
+
+    def scalar(self, sql: str, values: Sequence[object] = ()) -> object:
+        """
+        The first column of the first row of a query, None where there is no row; VALUE stands for one that is bound.
 
         Raises:
             TablesRefused: the database refuses the query; one that writes always.
         """
+        return next(iter(self.row(sql, values)), None)
+
+    def row(self, sql: str, values: Sequence[object] = ()) -> tuple[Any, ...]:
+        """The first row of a query, () where there is none. Raises TablesRefused."""
         with self._tables.translated():
-            return self._run(sql).scalar()
+            return tuple(self._run(sql, None, values).first() or ())
 
     def point(self, table: str, key: Mapping[str, str]) -> dict[str, Any] | None:
         """
@@ -235,12 +289,14 @@ class TableSnapshot:
                 self._columns[place] = self._catalogue.columns(self._connection, place)
         return self._columns[place]
 
-    def _run(self, sql: str, size: int | None = None) -> sa.CursorResult[Any]:
-        """Run a query without values; with a size, its rows stay in the database until they are taken."""
-        if self._connection.dialect.paramstyle in ("format", "pyformat"):
+    def _run(self, sql: str, size: int | None = None, values: Sequence[object] = ()) -> sa.CursorResult[Any]:
+        """Run a query; with a size, its rows stay in the database until they are taken."""
+        style = self._connection.dialect.paramstyle
+        if style in ("format", "pyformat"):
             sql = sql.replace("%", "%%")
+        sql = sql.replace(VALUE, _MARKS[style])
         options = {} if size is None else {"stream_results": True, "max_row_buffer": size}
-        return self._connection.exec_driver_sql(sql, execution_options=options)
+        return self._connection.exec_driver_sql(sql, tuple(values) or None, execution_options=options)
 
 
 def open_tables(
@@ -293,7 +349,7 @@ def _opened(url: str | Path, root: Path, wait: float) -> Iterator[Tables]:
         brings = "pip install 'dualgauge[postgresql]'" if parsed.get_backend_name() == "postgresql" else "install it"
         raise BadTablesUrl(shown, f"its driver, the Python package {fault.name}, is missing: {brings}") from fault
     except sa.exc.ArgumentError as fault:
-        raise BadTablesUrl(shown, _first_line(fault)) from fault
+        raise BadTablesUrl(shown, first_line(fault)) from fault
     try:
         yield tables
     finally:
@@ -311,7 +367,3 @@ def _sqlite(file: Path, wait: float) -> sa.Engine:
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=NullPool)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
-
-
-def _first_line(fault: BaseException | None) -> str:
-    return str(fault).strip().split("\n", maxsplit=1)[0].strip()

@@ -1,0 +1,340 @@
+"""A table or a query of a database as a source: each row becomes an event once, whatever happens between imports."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from dualgauge.errors import DualgaugeError
+from dualgauge.eventlog.errors import BadRow, ChangedEvent
+from dualgauge.project.errors import BadSettings, NoVariable
+from dualgauge.stores.errors import NoCursorColumn, NullCursor, TablesRefused, UnfitValue
+from support.log_project import LogProject
+from support.shop import call
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dualgauge.eventlog.imports import Imported
+
+ORDERS = "CREATE TABLE orders (id INTEGER PRIMARY KEY, seen TEXT, x INTEGER, city TEXT)"
+
+
+def lite(project: LogProject, *statements: str) -> None:
+    """Run statements on the project's SQLite file."""
+    with closing(sqlite3.connect(project.root / "shop.db")) as connection:
+        for one in statements:
+            connection.execute(one)
+        connection.commit()
+
+
+def served(url: str, *statements: str) -> None:
+    """Run statements on a PostgreSQL database, each committed."""
+    with closing(psycopg.connect(url.replace("+psycopg", ""), autocommit=True)) as connection:
+        for one in statements:
+            connection.execute(one.encode())
+
+
+def row(number: int, city: str = "Ulm") -> str:
+    return f"INSERT INTO orders VALUES ({number}, '2020-01-{number:02}', {number * 10}, '{city}')"
+
+
+def counts(done: Imported) -> tuple[int, int, int]:
+    return done.added, done.known, done.last
+
+
+def cursor_of(project: LogProject) -> dict[str, Any]:
+    found: dict[str, Any] = project.log().head().cursors["orders"]
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> LogProject:
+    found = LogProject(tmp_path, columns={"x": "BIGINT"})
+    found.source("orders", url="sqlite:///shop.db", table="orders", cursor="id", select={"id": "id", "city": "city"})
+    lite(found, ORDERS, row(1), row(2))
+    return found
+
+
+def test_an_import_takes_the_new_rows_and_a_second_one_nothing(project: LogProject) -> None:
+    assert counts(project.take()) == (2, 0, 2)
+    assert counts(project.take()) == (0, 1, 2)
+    lite(project, row(3, "Bern"))
+    assert counts(project.take()) == (1, 1, 3)
+
+    assert project.events("event_id", "type", "x", "payload") == [
+        ("1", "orders", 10, '{"id":1,"city":"Ulm"}'),
+        ("2", "orders", 20, '{"id":2,"city":"Ulm"}'),
+        ("3", "orders", 30, '{"id":3,"city":"Bern"}'),
+    ]
+    project.verify()
+
+
+def test_rows_below_the_last_import_s_end_are_not_read_again(project: LogProject) -> None:
+    project.take()
+    # Seen by nobody, unlike a change of the row that is read again for those that tie with it.
+    lite(project, "UPDATE orders SET city = 'Rome' WHERE id = 1")
+
+    assert counts(project.take()) == (0, 1, 2)
+    lite(project, "UPDATE orders SET city = 'Rome' WHERE id = 2")
+    with pytest.raises(ChangedEvent, match="event '2' is there twice with different content"):
+        project.take()
+
+
+def test_the_cursor_is_committed_with_the_events(project: LogProject) -> None:
+    project.take()
+    cursor = cursor_of(project)
+
+    assert cursor.keys() == {"from", "mapping", "until"}
+    assert (cursor["from"], cursor["until"]) == ({"type": "integer", "value": "2"}, None)
+    assert [one["cursors"].keys() for one in project.commits()][-1] == {"orders"}
+
+
+def test_a_dry_run_moves_nothing(project: LogProject) -> None:
+    assert project.take(dry_run=True).added == 2
+    assert counts(project.take()) == (2, 0, 2)
+    lite(project, row(3))
+    assert project.take(dry_run=True).added == 1
+    assert counts(project.take()) == (1, 1, 3)
+
+
+def test_what_an_import_up_to_a_time_left_out_is_taken_by_the_next(project: LogProject) -> None:
+    from datetime import UTC, datetime
+
+    assert counts(project.take(until=datetime(2020, 1, 1, tzinfo=UTC))) == (1, 0, 1)
+    assert cursor_of(project)["until"] == "2020-01-01T00:00:00+00:00"
+    assert counts(project.take()) == (1, 1, 2)
+
+
+def test_other_settings_read_from_the_beginning_and_another_password_does_not(
+    project: LogProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.sources[0]["where"] = "city <> 'Ulm'"
+    lite(project, row(3, "Bern"))
+    assert counts(project.take()) == (1, 0, 1)
+    del project.sources[0]["where"]
+    assert counts(project.take()) == (2, 1, 3)
+    mapping = cursor_of(project)["mapping"]
+
+    from dualgauge.eventlog.databases import mapping_of
+    from dualgauge.eventlog.reading import Source
+
+    def digest(url: str) -> str:
+        project.sources[0]["url"] = url
+        return mapping_of(Source(project.open().settings.sources[0], project.root))
+
+    monkeypatch.setenv("DB_PASSWORD", "one-Zebra")
+    plain, secret = (
+        "postgresql://app@db/shop?sslmode=require",
+        "postgresql://app:${DB_PASSWORD}@db/shop?sslmode=require",
+    )
+    assert digest("sqlite:///shop.db") == mapping
+    assert digest(plain) == digest(secret) == digest(f"{plain}&password=x") != digest("postgresql://app@db/other")
+    monkeypatch.setenv("SHOP_URL", plain)
+    assert digest("${SHOP_URL}") == digest(plain)
+
+
+def test_a_query_over_the_rows_and_a_statement_in_the_database_s_sql_go_together(project: LogProject) -> None:
+    project.sources[0] = {
+        "name": "orders", "url": "sqlite:///shop.db", "cursor": "id",
+        "statement": "SELECT id, seen, x, upper(city) AS city FROM orders WHERE x > 10;",
+        "query": "SELECT 'o' || id AS event_id, 'ordered' AS type, seen AS occurred_at, city, x FROM source "
+        "UNION ALL SELECT 'p' || id, 'paid', CAST(seen AS DATE) + 1, NULL, NULL FROM source",
+    }  # fmt: skip
+
+    assert counts(project.take()) == (2, 0, 2)
+    lite(project, row(3))
+    assert counts(project.take()) == (2, 2, 4)
+    assert project.events("event_id", "payload") == [
+        ("o2", '{"city":"ULM"}'), ("p2", '{"city":null}'), ("o3", '{"city":"ULM"}'), ("p3", '{"city":null}')
+    ]  # fmt: skip
+
+
+def test_a_database_and_a_file_are_one_history(project: LogProject) -> None:
+    project.write("s.csv", "id,seen,x\na,2020-01-01 12:00,7\n")
+    project.source("files", path="s.csv")
+
+    assert counts(project.take(every=True)) == (3, 0, 3)
+    assert project.events("event_id") == ["1", "a", "2"]
+    lite(project, row(3))
+    assert counts(project.take(every=True)) == (1, 2, 4)
+    assert project.log().head().cursors.keys() == {"orders", "files"}
+
+
+def test_more_rows_than_a_batch_are_taken(project: LogProject) -> None:
+    lite(
+        project,
+        "WITH RECURSIVE n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) "
+        "INSERT INTO orders SELECT i, '2021-01-01', i, 'x' FROM n",
+    )
+
+    assert counts(project.take()) == (50_000, 0, 50_000)
+    assert counts(project.take()) == (0, 1, 50_000)
+
+
+def test_a_row_that_does_not_fit_is_named_by_its_cursor(project: LogProject) -> None:
+    lite(project, "INSERT INTO orders VALUES (3, 'soon', 1, 'Ulm')")
+
+    with pytest.raises(BadRow) as told:
+        project.take()
+
+    assert str(told.value).startswith("source 'orders', id 3: occurred_at = 'soon' is no TIMESTAMPTZ; nothing was")
+    assert project.log().head().last == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "statement", "error", "said"),
+    [
+        ({"cursor": "ident"}, "", NoCursorColumn, "source 'orders': table orders has no column 'ident'"),
+        ({"cursor": "city"}, "UPDATE orders SET city = NULL", NullCursor, "source 'orders': table orders has a row"),
+        ({}, "UPDATE orders SET x = 'many'", UnfitValue, "column 'x' holds 'many', which is no BIGINT"),
+        ({"table": "order"}, "", DualgaugeError, r"has no table 'order' \(did you mean 'orders'\?\)"),
+        ({"table": None, "statement": "DELETE FROM orders"}, "", TablesRefused, "source 'orders': .*refuses the query"),
+        ({"url": "sqlite:///none.db"}, "", DualgaugeError, "source 'orders': .*none.db cannot be read"),
+        ({"url": "postgresql://me:${PW}@h/d"}, "", NoVariable, "the url of source 'orders' names the .* variable PW"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_the_source_and_nothing_is_imported(
+    project: LogProject, change: dict[str, Any], statement: str, error: type[DualgaugeError], said: str
+) -> None:
+    if statement:
+        lite(project, statement)
+    changed = project.sources[0] | change
+    project.sources[0] = {key: value for key, value in changed.items() if value is not None}
+
+    with pytest.raises(error, match=said):
+        project.take()
+    assert project.log().head().last == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"table": None}, 'reads a database, so it needs either table = "..." or statement = "SELECT ..."'),
+        ({"statement": "SELECT 1"}, 'reads a database, so it needs either table = "..." or statement = "SELECT ..."'),
+        ({"cursor": None}, 'it needs cursor = "...": the column that grows, by which new rows are told'),
+        ({"event_id": None}, 'whose rows have no file and number, so it needs event_id = "..."'),
+        ({"read": {"header": True}}, "read = {...} holds options of a file's reader; a database takes none"),
+        ({"order_by": "file"}, 'order_by = "file" keeps the order of a file; a database has none, so name a column'),
+        ({"url": "shop.db"}, "its url is no database URL; write one such as sqlite:///shop.db or postgresql://app@db"),
+        ({"url": None, "path": "a.csv"}, 'table, cursor belong to a database; give url = "...", or remove them'),
+        ({"path": "a.csv"}, 'needs either path = "..." or python = "package.module:name" or url = "postgresql://..."'),
+    ],
+)
+def test_settings_that_do_not_go_together_are_told(project: LogProject, change: dict[str, Any], said: str) -> None:
+    changed = project.sources[0] | change
+    project.sources[0] = {key: value for key, value in changed.items() if value is not None}
+
+    with pytest.raises(BadSettings) as told:
+        project.open()
+
+    assert "tool.dualgauge.sources.0: source 'orders'" in str(told.value)
+    assert said in str(told.value)
+
+
+# PostgreSQL.
+
+SERVED = (
+    "CREATE TABLE orders (id bigint PRIMARY KEY, seen timestamptz, x int, city text, price numeric(9,2), more jsonb)"
+)
+
+
+def entry(number: int) -> str:
+    return f"INSERT INTO orders VALUES ({number}, '2020-01-{number:02} 10:00+02', {number}, 'Ulm', 1.5, '{{\"a\": 1}}')"
+
+
+@pytest.fixture
+def served_project(tmp_path: Path, postgres_url: str) -> LogProject:
+    found = LogProject(tmp_path, columns={"x": "BIGINT"})
+    found.source("orders", url=postgres_url, table="orders", cursor="id")
+    served(postgres_url, SERVED, entry(1))
+    return found
+
+
+def test_no_row_of_postgresql_is_lost_and_none_is_there_twice(served_project: LogProject, postgres_url: str) -> None:
+    assert counts(served_project.take()) == (1, 0, 1)
+    with closing(psycopg.connect(postgres_url.replace("+psycopg", ""))) as slow:
+        slow.execute(entry(5).encode())
+        served(postgres_url, entry(6))
+
+        assert counts(served_project.take()) == (1, 1, 2)
+        cursor = cursor_of(served_project)
+        assert cursor.keys() == {"from", "seen", "xmax", "running", "prepared", "mapping", "until"}
+        assert (cursor["from"]["value"], cursor["seen"]["value"], len(cursor["running"])) == ("1", "6", 1)
+        slow.commit()
+
+    assert counts(served_project.take()) == (1, 2, 3)
+    assert served_project.events("event_id") == ["1", "6", "5"]
+    assert cursor_of(served_project)["from"] == {"type": "bigint", "value": "6"}
+    assert counts(served_project.take()) == (0, 1, 3)
+    served_project.verify()
+
+
+def test_values_of_postgresql_are_in_the_payload_as_they_are(served_project: LogProject) -> None:
+    names = ("id", "seen", "city", "price", "more")
+    served_project.sources[0]["select"] = {name: name for name in names}
+    served_project.take()
+
+    (payload,) = served_project.events("payload")
+    assert json.loads(payload) == {
+        "id": 1, "seen": "2020-01-01 08:00:00+00", "city": "Ulm", "price": 1.5, "more": {"a": 1}
+    }  # fmt: skip
+    assert [f"{at:%H:%M}" for at in served_project.events("occurred_at")] == ["08:00"]
+
+
+def test_a_password_is_in_nothing_that_is_said_or_kept(
+    served_project: LogProject, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = postgres_url.split("@")[1]
+    monkeypatch.setenv("DB_PASSWORD", "hunter2-Zebra/@")
+    for url in (
+        f"postgresql+psycopg://postgres:${{DB_PASSWORD}}@{place}",
+        f"postgresql+psycopg://nobody@{place}?password=literal-Zebra",
+    ):
+        served_project.sources[0]["url"] = url
+        served_project.open()
+        said = [
+            call(*command.split(), *more, folder=served_project.root)
+            for command in ("log import", "log show --head", "doctor")
+            for more in ((), ("--format", "json", "--debug"))
+        ]
+        assert "Zebra" not in "".join(one.out + one.err for one in said)
+        assert ("position 1" in said[0].out) == ("nobody" not in url)
+    kept = [file for file in served_project.root.rglob("*") if file.is_file() and file.name != "pyproject.toml"]
+    assert b"Zebra" not in b"".join(file.read_bytes() for file in kept)
+
+
+# Beside the import.
+
+
+def test_doctor_tries_a_database_by_some_of_its_rows(project: LogProject) -> None:
+    project.open()
+    told = call("doctor", folder=project.root).out
+    assert "ok    sources: orders: its database answers, whose columns fit  (sqlite:///shop.db)\n" in told
+    assert not (project.root / ".dualgauge").exists()
+
+    project.sources[0]["where"] = "x > 1000"
+    project.open()
+    told = call("doctor", folder=project.root).out
+    assert "warn  sources: orders: its database answers, none of its first 1,000 rows is an event  (sqlite" in told
+    project.sources[0]["cursor"] = "ident"
+    project.open()
+    told = call("doctor", folder=project.root).out
+    assert "fail  sources: source 'orders': table orders has no column 'ident'" in told
+
+
+def test_a_source_is_proposed_beside_a_database(project: LogProject) -> None:
+    project.open()
+    (project.root / "more.csv").write_text("id,seen\na,2020-01-01 10:00:00\nb,2020-01-02 10:00:00\n")
+
+    said = call("log", "add", "more.csv", "--write", folder=project.root)
+
+    assert said.exit_code == 0
+    assert call("log", "import", "--all", folder=project.root).out.startswith("added 4 events")
+    shown = call("log", "show", "--head", folder=project.root).out
+    assert "source orders: all of it" in shown
