@@ -33,6 +33,7 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
         "docs/guides/ramp-and-rollback",
         "docs/reports",
         "docs/guides/scheduling",
+        "docs/guides/bad-rows",
         "docs/guides/recovery",
         "docs/coming-from",
     ),

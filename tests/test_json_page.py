@@ -23,12 +23,15 @@ COMMANDS = {
     "init": ["init", "more"],
     "doctor": ["doctor"],
     "log-add": ["log", "add", "more.csv"],
-    "log-import": ["log", "import", "--all"],
+    "log-import": ["log", "import", "--all", "--on-bad-row", "quarantine"],
     "log-show": ["log", "show"],
     "plan": ["plan"],
     "migrate-revision": ["migrate", "revision"],
     "migrate-upgrade": ["migrate", "upgrade"],
     "migrate-history": ["migrate", "history"],
+    "quarantine-list": ["quarantine", "list"],
+    "quarantine-retry": ["quarantine", "retry", "--all", "--dry-run"],
+    "quarantine-skip": ["quarantine", "skip", "--all"],
     "replay": ["replay", "--force"],
     "diff": ["diff"],
     "check": ["check"],
@@ -81,6 +84,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     """One answer of each command, from one small project."""
     folder: Path = build(tmp_path_factory.mktemp("json") / "shop")
     (folder / "comparators" / "customers.py").write_text(CHECKED)
+    with (folder / "data" / "orders.csv").open("a", encoding="utf-8") as orders:
+        orders.write("5,2026-01-04T08:15:00Z,eve,placed\n")
     (folder / "more.csv").write_text("id,at,kind\n1,2026-01-01T00:00:00Z,a\n")
     found = {}
     for verb, words in COMMANDS.items():

@@ -50,7 +50,7 @@ class TextForMany(UsageError):
     def __init__(self, rows: int) -> None:
         self.rows = rows
         super().__init__(
-            f"--with gives the text of one row, and the call names {rows}; name the one", next_steps=(LIST,)
+            f"--with gives the text of one row, and the call names {rows or 'none'}; name the one", next_steps=(LIST,)
         )
 
 
