@@ -124,8 +124,10 @@ def test_a_row_that_does_not_fit_is_named_by_file_row_column_and_value(shop: Pat
 
     assert refused("log", "import", folder=shop) == (
         4,
-        f"source 'orders', data/orders.csv row 6: cents = 'lots' is no BIGINT; {MEND_ROW}"
-        ", or set it aside with --on-bad-row quarantine",
+        (
+            f"source 'orders', data/orders.csv row 6: cents = 'lots' is no BIGINT; {MEND_ROW}, "
+            "or set it aside with --on-bad-row quarantine"
+        ),
     )
 
 

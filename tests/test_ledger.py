@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from dualgauge.ledger.errors import (
     NewerLedger,
     NoLedger,
     NotALedger,
+    NotWaiting,
     OperationReused,
     RunConflict,
     StateChanged,
@@ -39,6 +41,7 @@ from dualgauge.ledger.errors import (
 )
 from dualgauge.ledger.journal import JournalEntry, RowKind
 from dualgauge.ledger.ledger import Ledger
+from dualgauge.ledger.misfit import Misfit, Settled, State
 from dualgauge.ledger.opening import SCRIPTS
 from dualgauge.ledger.settings import LedgerSettings, resolve_url
 from dualgauge.ledger.tables import METADATA, REVISIONS, VERSION_TABLE
@@ -519,6 +522,42 @@ def test_a_commit_of_the_log_is_kept_once_and_another_chain_is_refused(url: str)
             "the log's commit that ends at position 12 has chain forged, and the ledger kept c2 for it"
         )
         assert ledger.log_commits() == (one, two)
+
+
+def settled_quarantine(url: str) -> None:
+    row = Misfit("s", "a.csv", 7, "x = 'é' is no BIGINT", 'é,"\n",', 8, {"columns": [["z", "BIGINT"], ["a", "DATE"]]})
+    again, other = replace(row, reason="another", line=None), replace(row, row=None, raw="")
+    with Ledger.open(url) as ledger:
+        aside = ledger.quarantine
+        assert (aside.add([row, other], at=AT), aside.add([again], at=AT + timedelta(days=1)), aside.waiting()) == (
+            2,
+            1,
+            2,
+        )
+        # Where a row without a number stands is the database's own choice: SQLite puts it first, PostgreSQL last.
+        first, second = sorted(aside.rows(source="s"), key=lambda one: one.misfit.row is None)
+        assert (first.misfit, first.id, first.state, first.found_at) == (row, row.id, State.WAITING, AT)
+        assert second.misfit == other
+        aside.settle([Settled(row.id, State.TAKEN, "taken", "mended"), Settled(other.id, State.WAITING, "no")], at=AT)
+        assert aside.add([row], at=AT) == 0
+        assert [(one.id, one.misfit.raw, one.misfit.reason) for one in aside.rows(state=State.TAKEN)] == [
+            (row.id, "mended", "taken")
+        ]
+        # All or none: the second is taken, so the first waits on.
+        with pytest.raises(NotWaiting):
+            aside.settle([Settled(other.id, State.SKIPPED, "no"), Settled(row.id, State.SKIPPED, "no")], at=AT)
+        assert [one.misfit for one in aside.rows(state=State.WAITING)] == [replace(other, reason="no")]
+        # What is in the log is taken, whatever was said of it meanwhile.
+        aside.settle([Settled(row.id, State.TAKEN, "taken")], at=AT)
+        assert [one.id for one in aside.chosen([])] == [other.id]
+
+
+def test_a_row_of_the_quarantine_is_kept_once_and_settled_whole(url: str) -> None:
+    settled_quarantine(url)
+
+
+def test_a_row_of_the_quarantine_is_kept_on_postgresql_too(postgres_url: str) -> None:
+    settled_quarantine(postgres_url)
 
 
 @pytest.mark.parametrize(
