@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from dualgauge.cutover.evidence import EvidenceLine, EvidenceShown
     from dualgauge.cutover.values import GateResult, Moved, Readiness
     from dualgauge.doctor.values import Examination
+    from dualgauge.eventlog.forget import Forgotten
     from dualgauge.eventlog.imports import Imported
+    from dualgauge.eventlog.lateness import Lateness
     from dualgauge.eventlog.propose import Proposed
     from dualgauge.eventlog.table import Head
     from dualgauge.ledger.journal import BadRow, JournalRow
@@ -105,6 +107,19 @@ class Migration(Access):
                 sources=settings.sources, declared=settings.log.columns, progress=self.progress,
             )  # fmt: skip
         return add(made, project, check=lambda raw: validate(Settings, raw, project.file), write=write)
+
+    def forget(self, source: str, *, dry_run: bool = False) -> Forgotten:
+        """Let the next import read a source from its beginning; its events stay. See `eventlog.forget`."""
+        from dualgauge.eventlog.forget import forget
+
+        return forget(self.log(), source, [one.name for one in self.settings.sources], dry_run=dry_run)
+
+    def lateness(self) -> Lateness:
+        """How late the newest events are; see `eventlog.lateness`."""
+        from dualgauge.eventlog.lateness import lateness
+
+        with self.engine() as engine:
+            return lateness(engine, self.log())
 
     def head(self) -> Head:
         """Where the log stands."""
@@ -320,6 +335,7 @@ class Migration(Access):
     def status(self) -> Status:
         """Where everything stands."""
         from dualgauge.cutover.gates import decide
+        from dualgauge.eventlog.lateness import lateness
         from dualgauge.ledger.seal import Evidence
         from dualgauge.ledger.values import MigrationState
         from dualgauge.reporting.status import gather
@@ -327,9 +343,9 @@ class Migration(Access):
         name = self.settings.migration
         with self.engine() as engine, self.ledger_if_any() as ledger:
             plans, store = self.plans_of(engine), self.store()
-            present = self.present_if_readable(ledger, plans)
+            present, log = self.present_if_readable(ledger, plans), self.log()
             return gather(
-                name, ledger.state(name) if ledger else MigrationState(name), self.log().head().last,
+                name, ledger.state(name) if ledger else MigrationState(name), log.head().last, lateness(engine, log),
                 views=[one.view for one in plans], served={side: store.served_builds(side) for side in Side},
                 evidence=present.evidence if present else ledger.evidence(name) if ledger else Evidence(),
                 gates=None if present is None else decide(present, self.settings.gates.limits),

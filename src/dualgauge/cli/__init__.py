@@ -23,6 +23,7 @@ from dualgauge.cli import (
     init,
     journal,
     log_add,
+    log_forget,
     log_import,
     log_show,
     migrate,
@@ -73,6 +74,7 @@ log = typer.Typer(no_args_is_help=True, help="The event log: the one history tha
 log.command("add")(log_add.log_add)
 log.command("import")(log_import.log_import)
 log.command("show")(log_show.log_show)
+log.command("forget")(log_forget.log_forget)
 
 migrations = typer.Typer(no_args_is_help=True, help="The shapes of views in the serving store, as Alembic revisions.")
 migrations.command("revision")(migrate.revision)

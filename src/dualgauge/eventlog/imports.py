@@ -3,12 +3,14 @@ Imports: rows of one source or several become events, in one order, each exactly
 
 The rows that are due are sorted into a staged file first. Where the log is empty and no id repeats, that file
 is committed as it is; else the rows whose ids are known are left out of a second one. A killed import leaves
-staged files behind, which the next one removes, and nothing else.
+staged files behind, which the next one removes, and nothing else. What is read of a source's files, and how it is said
+that they were, stands in `cursors`.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import uuid
 from contextlib import contextmanager
@@ -19,12 +21,18 @@ from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import BadStatement, BadValue
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
+from dualgauge.eventlog.causes import put_in_order
+from dualgauge.eventlog.contents import different
+from dualgauge.eventlog.copies import Copies
+from dualgauge.eventlog.cursors import plan, source_of
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
+from dualgauge.eventlog.measures import measured, with_columns_beside
 from dualgauge.eventlog.place import leftovers
 from dualgauge.eventlog.reading import told
+from dualgauge.eventlog.settings import CAUSED_BY
 from dualgauge.eventlog.sources import diagnose, places, select
 from dualgauge.eventlog.table import TRIES, Behind, EventLog, Head, token
-from dualgauge.model import Position, Progress, canonical_json, literal, quote, sha256, silent
+from dualgauge.model import Position, Progress, literal, quote, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.cursors import Plan
     from dualgauge.eventlog.reading import Source
 
 ROWS_PER_COMMIT = 4_194_304
@@ -40,7 +49,11 @@ ROWS_PER_COMMIT = 4_194_304
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did. Positions are those it gave; `first` is 0 where it added nothing."""
+    """
+    What an import did. Positions are those it gave; `first` is 0 where it added nothing.
+
+    `torn` names files whose last line is not whole yet: it is left for the next import.
+    """
 
     added: int
     known: int
@@ -48,6 +61,16 @@ class Imported:
     last: Position
     sources: tuple[str, ...]
     until: datetime | None
+    torn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """Paths for what is not committed yet: two files of events, and a folder for copies of files."""
+
+    merged: Path
+    part: Path
+    copies: Path
 
 
 def run_import(
@@ -66,7 +89,7 @@ def run_import(
     Args:
         engine: computes the mapping.
         log: where to; created where there is none.
-        sources: read whole; what is known by its id is skipped.
+        sources: of their files, what was not taken in yet is read; what is known by its id is skipped.
         now: becomes `recorded_at`.
         until: take only rows that are due by this time.
         dry_run: count what would be added, and append nothing.
@@ -75,47 +98,97 @@ def run_import(
     Raises:
         BadRow: a row does not fit; nothing was appended.
         ChangedEvent: an id came again with other content; nothing was appended.
+        ChangedFile: a file that was taken in is another one now; nothing was appended.
+        CircleOfCauses: events cause each other; nothing was appended.
         LostRace: other writers were quicker, again and again.
     """
-    cursors = {one.name: _cursor(one, until) for one in sources}
-    names = tuple(one.name for one in sources)
     if not dry_run:
         log.create()
         log.reconcile()
-    head = log.refresh()
-    nothing = Imported(added=0, known=0, first=Position(0), last=head.last, sources=names, until=until)
-    if all(one.files and head.cursors.get(one.name) == cursors[one.name] for one in sources):
-        return nothing
-    with _staged(log, now, dry_run=dry_run) as (merged, part):
-        progress("reading and sorting", 0, None)
-        _stage(engine, log, sources, merged, now=now, until=until)
-        done: list[Head] = []
-        for _ in range(TRIES):
-            progress("looking for known ids", 0, None)
-            try:
-                fresh = _fresh(engine, log, merged)
-            except ChangedEvent as fault:
-                raise _placed(engine, log, sources, fault) from None
-            head = log.head()
-            if dry_run:
-                first = Position(head.last + 1 if fresh.added else 0)
+    done: list[Head] = []
+    total = 0
+    for _ in range(TRIES):
+        head = log.refresh()
+        plans = [plan(one, head.cursors.get(one.name), until) for one in sources]
+        before = {one.source.name: one.before for one in plans}
+        answer = Imported(
+            added=sum(one.rows for one in done), known=0, first=done[0].first if done else Position(0),
+            last=done[-1].last if done else head.last, sources=tuple(one.name for one in sources), until=until,
+            torn=tuple(file for one in plans for file in one.torn),
+        )  # fmt: skip
+        reading = [one for one in plans if one.reads]
+        if not reading:
+            return replace(answer, known=total - answer.added)
+        with _staged(log, now, dry_run=dry_run) as staged:
+            read, cursors = _read(engine, log, reading, staged, now=now, until=until, progress=progress)
+            for _ in range(TRIES):
+                progress("looking for known ids", 0, None)
+                try:
+                    fresh = _fresh(engine, log, staged.merged)
+                except ChangedEvent as fault:
+                    raise _placed(engine, log, read, fault) from None
+                total = fresh.added + fresh.known
+                head = log.head()
+                if dry_run:
+                    first, last = Position(head.last + 1 if fresh.added else 0), Position(head.last + fresh.added)
+                    return replace(answer, added=fresh.added, known=fresh.known, first=first, last=last)
+                try:
+                    _commit(engine, log, fresh, staged, cursors=cursors, progress=progress, done=done)
+                except Behind:
+                    if any(log.refresh().cursors.get(name) != one for name, one in before.items()):
+                        # Another process imported the same source: its files are looked at anew.
+                        break
+                    continue
+                added = sum(one.rows for one in done)
                 return replace(
-                    nothing, added=fresh.added, known=fresh.known, first=first, last=Position(head.last + fresh.added)
+                    answer,
+                    added=added,
+                    known=total - added,
+                    first=done[0].first if done else Position(0),
+                    last=done[-1].last if done else head.last,
                 )
-            try:
-                _commit(engine, log, fresh, (merged, part), cursors=cursors, progress=progress, done=done)
-            except Behind:
-                log.refresh()
-                continue
-            added = sum(one.rows for one in done)
-            return replace(
-                nothing,
-                added=added,
-                known=fresh.added + fresh.known - added,
-                first=done[0].first if done else Position(0),
-                last=done[-1].last if done else head.last,
-            )
-        raise LostRace(log.path, TRIES)
+            else:
+                break
+    raise LostRace(log.path, TRIES)
+
+
+def _read(
+    engine: Engine,
+    log: EventLog,
+    plans: Sequence[Plan],
+    staged: _Staged,
+    *,
+    now: datetime,
+    until: datetime | None,
+    progress: Progress,
+) -> tuple[list[Source], dict[str, Any]]:
+    """
+    Stage the events of what is to be read, of exactly the bytes that the plans' fingerprints are of.
+
+    Gives the sources as they were read, and their cursors.
+    """
+    columns = log.settings.columns
+    copies = Copies(engine, staged.copies)
+    copies.prepare(plans)
+    while True:
+        sources = [with_columns_beside(engine, source_of(one, copies.parts)) for one in plans]
+        progress("reading and sorting", 0, None)
+        try:
+            _stage(engine, log, sources, staged.merged, now=now, until=until)
+            cursors = {}
+            for number, (one, source) in enumerate(zip(plans, sources, strict=True)):
+                counted, due = measured(engine, one, source, columns, number)
+                cursors[source.name] = one.cursor(counted, due)
+        except DualgaugeError:
+            # A file that grew meanwhile may have been read in the middle of a line.
+            if copies.steady(plans):
+                raise
+            continue
+        if copies.steady(plans):
+            break
+    if CAUSED_BY in columns:
+        put_in_order(engine, staged.merged, staged.part)
+    return sources, cursors
 
 
 def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: ChangedEvent) -> ChangedEvent:
@@ -131,19 +204,21 @@ def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: Cha
 
 
 @contextmanager
-def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[tuple[Path, Path]]:
-    """Two paths for files that are not committed yet; whatever is left of them is removed at the end."""
+def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[_Staged]:
+    """Paths for what is not committed yet; whatever is left there is removed at the end."""
     if dry_run:
         with scratch("import") as folder:
-            yield folder / "merged.parquet", folder / "part.parquet"
+            yield _Staged(folder / "merged.parquet", folder / "part.parquet", folder / "copies")
         return
     remove_leftovers(log, now)
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
-    merged, part, mark = (log.staging(f"{name}-{what}") for what in ("merged.parquet", "part.parquet", "mark"))
+    merged, part, copies, mark = (
+        log.staging(f"{name}-{what}") for what in ("merged.parquet", "part.parquet", "copies", "mark")
+    )
     # Stays while a staged file is moved into the log and committed: it says whose a file is that no commit names.
     mark.touch()
     try:
-        yield merged, part
+        yield _Staged(merged, part, copies)
     except DualgaugeError:
         mark.unlink(missing_ok=True)
         raise
@@ -153,6 +228,7 @@ def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[tuple[Pa
         # After any other fault the mark stays: nobody knows yet whether the commit went through.
         merged.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
+        shutil.rmtree(copies, ignore_errors=True)
 
 
 def remove_leftovers(log: EventLog, now: datetime) -> None:
@@ -168,7 +244,10 @@ def remove_leftovers(log: EventLog, now: datetime) -> None:
         for name in left:
             if name.endswith(f"-{token(mark)}.parquet"):
                 log.place.remove(name)
-        mark.unlink(missing_ok=True)
+        if mark.is_dir():
+            shutil.rmtree(mark, ignore_errors=True)
+        else:
+            mark.unlink(missing_ok=True)
 
 
 def _alive(file: Path, now: datetime) -> bool:
@@ -232,14 +311,14 @@ def _fresh(engine: Engine, log: EventLog, merged: Path) -> _Fresh:
     query, known = staged, 0
     if ids < total:
         query = f"SELECT * FROM ({staged}) QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY position) = 1"
-        _refuse_changed(engine, log, query, staged, "this import")
+        different(engine, log, query, staged, in_log=False)
         known = total - ids
     head = log.head().last
     if head and total:
         had = log.relation(head)
         again = engine.row(f"SELECT count(*) FROM ({query}) SEMI JOIN ({had}) USING (event_id)")[0]
         if again:
-            _refuse_changed(engine, log, had, staged, "the log")
+            different(engine, log, had, staged, in_log=True)
             query = f"SELECT * FROM ({query}) ANTI JOIN (SELECT event_id FROM ({had})) USING (event_id)"
             known += again
     return _Fresh(query=query, added=total - known, known=known)
@@ -249,15 +328,22 @@ def _commit(
     engine: Engine,
     log: EventLog,
     fresh: _Fresh,
-    staged: tuple[Path, Path],
+    staged: _Staged,
     *,
     cursors: Mapping[str, Any],
     progress: Progress,
     done: list[Head],
 ) -> None:
-    """Number and commit the fresh rows, each commit noted in `done`. Raises Behind where another writer was quicker."""
-    merged, part = staged
+    """
+    Number and commit the fresh rows, each commit noted in `done`; where there are none, the cursors alone.
+
+    Raises:
+        Behind: another writer was quicker.
+    """
+    merged, part = staged.merged, staged.part
     head = log.head().last
+    if not fresh.added and any(log.head().cursors.get(name) != one for name, one in cursors.items()):
+        log.note(cursors)
     starts = range(0, fresh.added, ROWS_PER_COMMIT)
     for start in starts:
         progress("committing", start, fresh.added)
@@ -274,38 +360,5 @@ def _commit(
     progress("committing", fresh.added, fresh.added)
 
 
-def _refuse_changed(engine: Engine, log: EventLog, old: str, new: str, where: str) -> None:
-    """Raise where an id has one content in `old` and another in `new`."""
-    content = {
-        name: f"o.{quote(name)} IS DISTINCT FROM n.{quote(name)}"
-        for name in ("type", "occurred_at", *log.settings.columns)
-    }
-    content["payload"] = "o.payload IS DISTINCT FROM n.payload"
-    since = log.since() if where == "the log" else {}
-    late = [name for name in log.settings.columns if where == "the log" and since.get(name, log.head().last + 1) > 1]
-    for name in late:
-        # Declared after the event was taken in: it was in the payload then, or nowhere.
-        content[name] = f"(o.position >= {since.get(name, log.head().last + 1):d} AND {content[name]})"
-    if late:
-        gone = literal(canonical_json(dict.fromkeys(late)))
-        rest = [f"TRY(json_merge_patch(coalesce({side}.payload, '{{}}'), {gone}))" for side in ("o", "n")]
-        content["payload"] = f"({content['payload']} AND coalesce({rest[0]} <> {rest[1]}, true))"
-    found = engine.rows(
-        f"SELECT n.event_id, o.position, {', '.join(content.values())} FROM ({new}) n JOIN ({old}) o USING (event_id) "
-        f"WHERE {' OR '.join(content.values())} ORDER BY o.position, n.position LIMIT 1"
-    )
-    if found:
-        event_id, position, *flags = found[0]
-        first = f"position {position:,} of the log" if where == "the log" else "one row of this import"
-        second = "a row of this import" if where == "the log" else "another row of it"
-        raise ChangedEvent(event_id, first, second, [name for name, flag in zip(content, flags, strict=True) if flag])
-
-
 def _copy(engine: Engine, query: str, file: Path) -> None:
     engine.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
-
-
-def _cursor(source: Source, until: datetime | None) -> dict[str, Any]:
-    """How far a source was taken in: its files as they are now, how they were read, and up to which time."""
-    mapping = sha256(canonical_json(source.settings.model_dump()))
-    return {"files": source.fingerprint(), "mapping": mapping, "until": until.isoformat() if until else None}
