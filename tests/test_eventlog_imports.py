@@ -113,7 +113,7 @@ def test_a_file_outside_the_project_gives_ids_with_its_absolute_path(tmp_path: P
 def test_known_ids_are_skipped_and_later_rows_do_not_move_earlier_ones(project: LogProject) -> None:
     project.write("s.csv", csv(HEAD, "b,2020-01-02,1", "d,2020-01-04,2"))
     assert counts(project.take()) == (2, 0, 1, 2)
-    project.write("s.csv", csv(HEAD, "a,2020-01-01,0", "b,2020-01-02,1", "c,2020-01-03,3", "d,2020-01-04,2"))
+    project.write("s.csv", csv(HEAD, "b,2020-01-02,1", "d,2020-01-04,2", "c,2020-01-03,3", "a,2020-01-01,0"))
 
     assert counts(project.take()) == (2, 2, 3, 4)
     assert project.events("position", "event_id") == [(1, "b"), (2, "d"), (3, "a"), (4, "c")]
@@ -147,6 +147,7 @@ def test_an_id_with_another_content_in_one_import_is_refused_and_both_are_named(
 def test_an_id_with_another_content_than_in_the_log_is_refused(project: LogProject, row: str, differs: str) -> None:
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02,2"))
     project.take()
+    project.open().forget("s")
     before = project.commits()
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1", row, "c,2020-01-03,3"))
 
@@ -218,8 +219,8 @@ def test_a_dry_run_counts_and_leaves_no_trace(project: LogProject) -> None:
     assert not project.folder.exists()
     project.take()
     before = project.commits()
-    project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "c,2020-01-03,3"))
-    assert counts(project.take(dry_run=True)) == (1, 1, 3, 3)
+    project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02,2", "c,2020-01-03,3"))
+    assert counts(project.take(dry_run=True)) == (1, 2, 3, 3)
     assert project.commits() == before
     assert project.unnamed() == []
 
@@ -242,6 +243,7 @@ def test_a_column_declared_later_is_null_before_and_its_file_may_still_grow(proj
     assert (added["last"], added["chain"]) == (before.last, before.chain) == (chain[0]["last"], chain[0]["chain"])
     project.verify()
     # What both hold must still be the same.
+    project.open().forget("s")
     project.write("s.csv", csv("id,seen,x,who", "a,2020-01-01,7,p", "c,2020-01-03,3,z"))
     with pytest.raises(ChangedEvent, match=r"'a' .* position 1 of the log .* differ in x; "):
         project.take()
@@ -342,7 +344,8 @@ def test_an_import_killed_anywhere_leaves_whole_commits_and_is_completed_by_the_
         assert project.unnamed() == []
     else:
         # Its import had nothing to stage; the next one that has something clears up.
-        project.write("1.csv", csv(HEAD, "later,2020-01-02,1"))
+        with (tmp_path / "1.csv").open("a") as file:
+            file.write("later,2020-01-02,1\n")
         project.take("one")
         assert project.unnamed() == []
 
@@ -372,7 +375,7 @@ def test_what_a_living_import_has_staged_is_left_alone(project: LogProject) -> N
 
     assert project.unnamed() == sorted([mine.name, elsewhere.name])
     os.utime(elsewhere, (1, 1))
-    project.write("s.csv", csv(HEAD, "b,2020-01-01,1"))
+    project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-01,1"))
     project.take()
     assert project.unnamed() == [mine.name]
 

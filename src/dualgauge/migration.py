@@ -115,7 +115,7 @@ class Migration(Access):
         return forget(self.log(), source, [one.name for one in self.settings.sources], dry_run=dry_run)
 
     def lateness(self) -> Lateness:
-        """How late the newest events are; see `eventlog.lateness`."""
+        """How late the newest events are; see `eventlog.lateness`. Raises DamagedLog."""
         from dualgauge.eventlog.lateness import lateness
 
         with self.engine() as engine:
@@ -335,7 +335,7 @@ class Migration(Access):
     def status(self) -> Status:
         """Where everything stands."""
         from dualgauge.cutover.gates import decide
-        from dualgauge.eventlog.lateness import lateness
+        from dualgauge.eventlog.lateness import lateness_if_readable
         from dualgauge.ledger.seal import Evidence
         from dualgauge.ledger.values import MigrationState
         from dualgauge.reporting.status import gather
@@ -345,7 +345,8 @@ class Migration(Access):
             plans, store = self.plans_of(engine), self.store()
             present, log = self.present_if_readable(ledger, plans), self.log()
             return gather(
-                name, ledger.state(name) if ledger else MigrationState(name), log.head().last, lateness(engine, log),
+                name, ledger.state(name) if ledger else MigrationState(name), log.head().last,
+                lateness_if_readable(engine, log),
                 views=[one.view for one in plans], served={side: store.served_builds(side) for side in Side},
                 evidence=present.evidence if present else ledger.evidence(name) if ledger else Evidence(),
                 gates=None if present is None else decide(present, self.settings.gates.limits),

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.lateness import Lateness
 
 
-def late_line(found: Lateness) -> str:
+def late_line(found: Lateness | None) -> str:
     """`late: 12 of the last 1,000 events, ...`."""
+    if found is None:
+        return "late: cannot be told: the log's events cannot be read (`dualgauge doctor` says why)"
     if not found.events:
         return "late: no events yet"
     looked = f"the last {plural(found.events, 'event')}"

@@ -1,4 +1,4 @@
-"""Forgetting: a source's cursor is taken out of the log, so that the next import reads the source from its beginning."""
+"""Forgetting: a source's cursor is taken away, so that the next import reads the source from its beginning."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dualgauge.errors import DualgaugeError
+from dualgauge.eventlog.errors import DamagedLog
 from dualgauge.model import Position
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.table import EventLog
+    from dualgauge.eventlog.table import EventFile, EventLog
 
 WINDOW = 1_000_000
 """How many of the newest events are looked at."""
@@ -68,7 +68,12 @@ class Lateness:
 
 
 def lateness(engine: Engine, log: EventLog, window: int = WINDOW) -> Lateness:
-    """Look at the last `window` positions of the log; of what is before them, only the latest time is asked for."""
+    """
+    Look at the last `window` positions of the log; of what is before them, only the latest time is asked for.
+
+    Raises:
+        DamagedLog, EngineError: a file of the log is gone, or is not what was written.
+    """
     head = log.head().last
     if not head:
         return Lateness(0, 0, None, None, None)
@@ -78,6 +83,14 @@ def lateness(engine: Engine, log: EventLog, window: int = WINDOW) -> Lateness:
     events, late, *times = engine.row(sql)
     p50, p99, most = (None if one is None else one / 1_000_000 for one in times)
     return Lateness(events, late, p50, p99, most)
+
+
+def lateness_if_readable(engine: Engine, log: EventLog) -> Lateness | None:
+    """The same; None where the log cannot be read: what does not need it can still be told."""
+    try:
+        return lateness(engine, log)
+    except DualgaugeError:
+        return None
 
 
 def _latest(engine: Engine, log: EventLog, upto: Position) -> int | None:
@@ -99,13 +112,18 @@ def _latest(engine: Engine, log: EventLog, upto: Position) -> int | None:
         # Only a file within the rounding of the latest one can hold it.
         bound = max(at for at, _ in whole) - _ROUNDED
         near = {name for at, name in whole if at > bound}
-        found += [_footer(log.place.local(file.name, file.size)) for file in log.event_files(upto) if file.name in near]
+        found += [_footer(log, file) for file in log.event_files(upto) if file.name in near]
     return max(found, default=None)
 
 
-def _footer(file: Path) -> int:
+def _footer(log: EventLog, file: EventFile) -> int:
     """The latest `occurred_at` of a file, in microseconds since 1970, by its Parquet footer: it is exact there."""
-    footer = pq.read_metadata(file)
+    try:
+        footer = pq.read_metadata(log.place.local(file.name, file.size))
+    except (OSError, pa.ArrowException) as fault:
+        raise DamagedLog(
+            log.path, f"{file.name} cannot be read ({str(fault).split(chr(10))[0].rstrip('.')})"
+        ) from fault
     names = [footer.schema.column(i).name for i in range(footer.num_columns)]
     groups = [footer.row_group(i).column(names.index("occurred_at")) for i in range(footer.num_row_groups)]
     latest = max(group.statistics.max for group in groups)

@@ -58,16 +58,16 @@ class ViewStatus:
 @dataclass(frozen=True, slots=True)
 class Status:
     """
-    The whole of it. `lateness` is of the log's newest events, `last_diffs` holds the newest finished run of each
-    comparator.
+    The whole of it. `last_diffs` holds the newest finished run of each comparator.
 
+    `lateness` is of the log's newest events; None where they cannot be read.
     `gates` are what a larger share would be asked; None where the project's files do not let them be asked.
     """
 
     migration: str
     state: MigrationState
     head: Position
-    lateness: Lateness
+    lateness: Lateness | None
     views: tuple[ViewStatus, ...]
     last_diffs: tuple[EvidenceRun, ...]
     unread: tuple[str, ...]
@@ -80,7 +80,7 @@ class Status:
             "stage": self.state.stage,
             "share_ppm": self.state.share_ppm,
             "rollout": self.state.rollout,
-            "log": {"head": self.head, "lateness": self.lateness.to_json()},
+            "log": {"head": self.head, "lateness": self.lateness.to_json() if self.lateness else None},
             "views": [one.to_json() for one in self.views],
             "diffs": [
                 {"run": one.run_id, "comparator": one.name, "position": one.position, "verdict": one.verdict}
@@ -95,7 +95,7 @@ def gather(
     name: str,
     state: MigrationState,
     head: Position,
-    lateness: Lateness,
+    lateness: Lateness | None,
     *,
     views: Sequence[ViewDefinition],
     served: Mapping[Side, Mapping[str, Checkpoint]],
