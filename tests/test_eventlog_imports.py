@@ -273,6 +273,10 @@ def half(engine, query, file):
     os.truncate(file, file.stat().st_size // 2)
     kill()
 
+def noted(log, cursors):
+    note(log, cursors)
+    kill()
+
 def before(owner, name, then=kill):
     real, calls = getattr(owner, name), []
     def wrapped(*given, **named):
@@ -280,7 +284,7 @@ def before(owner, name, then=kill):
         return then(*given, **named) if len(calls) == nth else real(*given, **named)
     setattr(owner, name, wrapped)
 
-whole = imports._copy
+whole, note = imports._copy, table.EventLog.note
 if boundary == "half a staged file":
     before(imports, "_copy", half)
 elif boundary == "a staged file":
@@ -291,7 +295,16 @@ elif boundary == "a commit":
     before(Ledger, "add_log_commits")
 elif boundary == "an empty log":
     before(table.EventLog, "reconcile")
-dualgauge.open(root, clock=lambda: NOW).import_(every=True)
+elif boundary == "a copy":
+    before(imports.Copies, "steady")
+elif boundary == "cursors alone":
+    before(table.EventLog, "note")
+elif boundary == "noted cursors":
+    before(table.EventLog, "note", noted)
+if sys.argv[5:]:
+    dualgauge.open(root).forget(sys.argv[5])
+else:
+    dualgauge.open(root, clock=lambda: NOW).import_(every=True)
 print("done")
 """
 TESTS = Path(__file__).parent
@@ -348,6 +361,101 @@ def test_an_import_killed_anywhere_leaves_whole_commits_and_is_completed_by_the_
             file.write("later,2020-01-02,1\n")
         project.take("one")
         assert project.unnamed() == []
+
+
+def grown(root: Path, *, known: bool = False) -> LogProject:
+    """
+    Files taken in, then a JSONL file and a CSV file that have grown, and a new file; the JSONL file's end is torn.
+
+    `known`: what is new of them holds nothing but what the log has.
+    """
+    project = LogProject(root, columns={"x": "BIGINT"})
+
+    def day(number: int) -> str:
+        return f"2020-01-01 00:{number // 60:02d}:{number % 60:02d}"
+
+    def lines(*numbers: int) -> str:
+        return jsonl(*({"id": f"j{i}", "seen": day(i), "x": i} for i in numbers))
+
+    project.write("j/1.jsonl", lines(*range(100)))
+    project.write("c/1.csv", csv(HEAD, *(f"c{i},{day(i)},{i}" for i in range(0, 100, 2))))
+    project.source("lines", path="j/*.jsonl", event_id="id", order_by="file")
+    project.source("rows", path="c/*.csv")
+    project.take(every=True)
+    new = range(20) if known else range(100, 160)
+    with (root / "j/1.jsonl").open("a") as file:
+        file.write(lines(*new) + '{"id":')
+    with (root / "c/1.csv").open("a") as file:
+        file.write("".join(f"c{i},{day(i)},{i}\n" for i in new if i % 2 == 0))
+    project.write("c/2.csv", csv(HEAD, *(f"c{i},{day(i)},{i}" for i in new if i % 2 == 0 or not known)))
+    return project
+
+
+@pytest.fixture(scope="module")
+def never_killed_growth(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    project = grown(tmp_path_factory.mktemp("grown"))
+    assert project.take(every=True).added == 120
+    return project.events(), dict(project.log().head().cursors)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "nth", "committed"),
+    [
+        ("a copy", 1, 150), ("half a staged file", 1, 150), ("a file in its place", 1, 150),
+        ("a file in its place", 2, 250), ("a commit", 2, 270),
+    ],
+)  # fmt: skip
+def test_an_import_of_what_is_new_in_files_killed_anywhere_is_completed_by_the_next(
+    tmp_path: Path,
+    never_killed_growth: tuple[list[dict[str, Any]], dict[str, Any]],
+    boundary: str,
+    nth: int,
+    committed: int,
+) -> None:
+    project = grown(tmp_path)
+    child = run_child(CHILD, project.root, boundary, nth, TESTS)
+    out, errors = child.communicate(timeout=60)
+    assert (child.returncode, out) == (-signal.SIGKILL, ""), errors
+
+    assert project.verify() == committed
+    assert project.take(every=True).last == 270
+    assert (project.events(), project.log().head().cursors) == never_killed_growth
+    assert project.verify() == 270
+    with (project.root / "j/1.jsonl").open("a") as file:
+        file.write('"j160", "seen": "2020-01-02", "x": 160}\n')
+    assert project.take(every=True).added == 1
+    assert project.unnamed() == []
+
+
+@pytest.mark.parametrize("boundary", ["cursors alone", "noted cursors"])
+def test_an_import_that_only_notes_cursors_killed_before_or_behind_that_is_completed_by_the_next(
+    tmp_path: Path, boundary: str
+) -> None:
+    project = grown(tmp_path, known=True)
+    before = project.events()
+    child = run_child(CHILD, project.root, boundary, 1, TESTS)
+    out, errors = child.communicate(timeout=60)
+    assert (child.returncode, out) == (-signal.SIGKILL, ""), errors
+
+    assert len(project.commits()) == (2 if boundary == "noted cursors" else 1)
+    assert project.take(every=True).added == 0
+    assert project.log().head().cursors["rows"]["files"].keys() == {"c/1.csv", "c/2.csv"}
+    assert len(project.commits()) == 2
+    assert project.events() == before
+    assert project.verify() == 150
+
+
+def test_a_source_is_forgotten_by_one_commit_or_not_at_all_when_the_process_is_killed(tmp_path: Path) -> None:
+    project = grown(tmp_path)
+    before = project.commits()
+    child = run_child(CHILD, project.root, "a file in its place", 1, TESTS, "rows")
+    out, errors = child.communicate(timeout=60)
+    assert (child.returncode, out) == (-signal.SIGKILL, ""), errors
+
+    assert project.commits() == before
+    assert project.open().forget("rows").known
+    assert project.take(every=True).last == 270
+    assert project.verify() == 270
 
 
 def test_a_folder_left_by_a_process_killed_while_it_created_the_log_is_used(project: LogProject) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from dualgauge.errors import UsageError
 
-_MINUTE = 60
+_SHORTEST, _MINUTE = 0.001, 60
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", _MINUTE), ("s", 1))
 
 
@@ -34,6 +34,8 @@ def instant(option: str, text: str | None) -> datetime | None:
 
 def duration(seconds: float) -> str:
     """A length of time by its two largest units: `1.5 s`, `2 min 5 s`, `3 h 20 min`, `4 d 2 h`."""
+    if 0 < seconds < _SHORTEST:
+        return "under 1 ms"
     if seconds < _MINUTE:
         return f"{round(seconds, 3):g} s"
     for (unit, size), (smaller, part) in pairwise(_UNITS):

@@ -31,7 +31,7 @@ _ROUNDED = timedelta(milliseconds=1)
 _LATE = """
 WITH events AS (
   SELECT
-    epoch_us(occurred_at) AS at,
+    epoch_us(occurred_at) AS occurred,
     greatest(
       max(epoch_us(occurred_at)) OVER (ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), {before}
     ) AS latest
@@ -39,10 +39,10 @@ WITH events AS (
 )
 SELECT
   count(*),
-  count(*) FILTER (at < latest),
-  quantile_disc(latest - at, 0.5) FILTER (at < latest),
-  quantile_disc(latest - at, 0.99) FILTER (at < latest),
-  max(latest - at) FILTER (at < latest)
+  count(*) FILTER (WHERE occurred < latest),
+  quantile_disc(latest - occurred, 0.5) FILTER (WHERE occurred < latest),
+  quantile_disc(latest - occurred, 0.99) FILTER (WHERE occurred < latest),
+  max(latest - occurred) FILTER (WHERE occurred < latest)
 FROM events
 """
 
