@@ -37,6 +37,7 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
     "Reference": (
         "docs/cli",
         "docs/settings",
+        "docs/sources",
         "docs/views",
         "docs/comparators",
         "docs/rules",

@@ -146,7 +146,7 @@ def test_an_unknown_key_of_a_source_is_told_with_the_keys_of_sources(tmp_path: P
     )
     assert told == (
         "unknown key 'occured_at' in [tool.dualgauge.sources.0] (did you mean 'occurred_at'?); "
-        "known keys: event_id, name, occurred_at, order_by, path, python, query, read, select, type, where"
+        "known keys: caused_by, event_id, name, occurred_at, order_by, path, python, query, read, select, type, where"
     )
 
 
