@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualgauge.engines.duck import Engine, open_engine
+from dualgauge.eventlog import imports
 from dualgauge.eventlog.causes import put_in_order
 from dualgauge.eventlog.errors import CircleOfCauses
+from dualgauge.eventlog.table import EventLog
 from dualgauge.project.errors import BadSettings
 from support.log_project import LogProject, csv
 
@@ -135,6 +137,38 @@ def test_a_cause_that_the_log_has_already_moves_nothing(project: LogProject) -> 
     project.take()
 
     assert project.events("event_id") == ["c", "e", "f"]
+
+
+def test_an_import_that_stops_between_its_commits_is_completed_in_the_same_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"{one},2020-01-{i:02d},{why}" for i, (one, why) in enumerate(
+        [("e2", "e1"), ("g", "c"), ("h", "g"), ("e1", "c"), ("a", ""), ("c", ""), ("z", "e2")], 1
+    )]  # fmt: skip
+    monkeypatch.setattr(imports, "ROWS_PER_COMMIT", 2)
+    orders = []
+    for stopped in (0, 1, 2, 3):
+        project = LogProject(tmp_path / str(stopped), columns={"caused_by": "VARCHAR"})
+        project.source("s", path="s.csv", caused_by="why")
+        project.write("s.csv", csv(HEAD, *rows))
+        real, left = EventLog.commit, [True] * stopped
+
+        def commit(log: EventLog, *given: Any, real: Any = real, left: list[bool] = left) -> Any:
+            if not left:
+                raise KeyboardInterrupt
+            left.pop()
+            return real(log, *given)
+
+        if stopped:
+            with monkeypatch.context() as patch:
+                patch.setattr(EventLog, "commit", commit)
+                with pytest.raises(KeyboardInterrupt):
+                    project.take()
+            assert project.log().head().last == 2 * stopped
+        project.take()
+        orders.append(project.events("event_id"))
+
+    assert orders == [["a", "c", "g", "e1", "e2", "h", "z"]] * 4
 
 
 def test_a_query_gives_causes_as_a_column(project: LogProject) -> None:
