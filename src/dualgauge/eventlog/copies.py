@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.cursors import Plan, Reading
+    from dualgauge.eventlog.cursors import FileReading, SourceReading
 
 SAMPLE = 20_480
 """Rows that DuckDB looks at for the columns of a JSONL file."""
@@ -32,14 +32,14 @@ class Copies:
         self._folder = folder
         self.parts: dict[Path, Part] = {}
 
-    def prepare(self, plans: Iterable[Plan]) -> None:
+    def prepare(self, readings: Iterable[SourceReading]) -> None:
         """Copy what cannot be read where it lies. Raises UnsteadyFile."""
-        for plan in plans:
-            for one in plan.readings:
+        for reading in readings:
+            for one in reading.files:
                 if one.file not in self.parts and (one.tail or one.print.torn):
-                    self._copy(plan, one)
+                    self._copy(reading, one)
 
-    def steady(self, plans: Iterable[Plan]) -> bool:
+    def steady(self, readings: Iterable[SourceReading]) -> bool:
         """
         Whether every file that was read is still the one whose fingerprint was taken; those that are not are copied.
 
@@ -47,14 +47,14 @@ class Copies:
             UnsteadyFile: the bytes that the fingerprint is of are gone.
         """
         all_are = True
-        for plan in plans:
-            for one in plan.readings:
+        for reading in readings:
+            for one in reading.files:
                 if one.file not in self.parts and moved(one.file, one.print.state):
-                    self._copy(plan, one)
+                    self._copy(reading, one)
                     all_are = False
         return all_are
 
-    def _copy(self, plan: Plan, one: Reading) -> None:
+    def _copy(self, reading: SourceReading, one: FileReading) -> None:
         # A folder of its own, and under it those whose names DuckDB reads as columns (`year=2026/`).
         folder = self._folder.joinpath(str(len(self.parts)), *(name for name in one.file.parts[:-1] if "=" in name))
         folder.mkdir(parents=True)
@@ -62,9 +62,9 @@ class Copies:
         before: int | None = 0
         if one.tail and one.taken is not None and one.taken.size is not None:
             start, before = one.taken.size, one.taken.rows
-            copy_lines(one.file, target, int(plan.source.settings.read.get("sample_size", SAMPLE)), start)
+            copy_lines(one.file, target, int(reading.source.settings.read.get("sample_size", SAMPLE)), start)
             if target.read_bytes().strip():
-                (skip,) = self._engine.row(f"SELECT count(*) FROM {reader(plan.source, target)}")
+                (skip,) = self._engine.row(f"SELECT count(*) FROM {reader(reading.source, target)}")
         if not copy_bytes(one.file, target, start, one.print.size, one.print.end if start else one.print.sha256):
-            raise UnsteadyFile(plan.source.name, one.label)
+            raise UnsteadyFile(reading.source.name, one.label)
         self.parts[one.file] = Part(one.file, target, start, before, skip)

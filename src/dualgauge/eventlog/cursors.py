@@ -34,6 +34,9 @@ _FIRST = (
 )  # fmt: skip
 """Settings that are in every mapping's hash; one that came later is in it where it is set, so that no log is reread."""
 
+_PLAIN = ("none", "uncompressed", "auto", "auto_detect")
+"""Values of the reader's option `compression` that leave it to the file's name."""
+
 _BEYOND_A_ROW = re.compile(
     r"\b(OVER|JOIN|DISTINCT|QUALIFY|LIMIT|OFFSET|INTERSECT|EXCEPT|GROUP\s+BY|UNION(?!\s+ALL))\b", re.IGNORECASE
 )
@@ -75,7 +78,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FileReading:
     """A file that an import reads: `print` says of which bytes, and `tail` whether only of what is new."""
 
     file: Path
@@ -95,7 +98,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SourceReading:
     """
     What an import reads of a source.
 
@@ -105,7 +108,7 @@ class Plan:
 
     source: Source
     before: Mapping[str, Any] | None
-    readings: tuple[Reading, ...] = ()
+    files: tuple[FileReading, ...] = ()
     kept: Mapping[str, Taken] = field(default_factory=dict)
     torn: tuple[str, ...] = ()
     until: str | None = None
@@ -114,12 +117,12 @@ class Plan:
     @property
     def reads(self) -> bool:
         """Whether there is anything to read. A Python object tells nothing before it was read."""
-        return bool(self.readings) or not self.source.settings.path
+        return bool(self.files) or not self.source.settings.path
 
     def cursor(self, counted: Mapping[str, Counted], due: int | None) -> dict[str, Any]:
         """The cursor after all of it was taken in; `due` is the latest time of a source with an order of its own."""
         files = dict(self.kept)
-        for one in self.readings:
+        for one in self.files:
             found = counted.get(one.label, Counted())
             files[one.label] = Taken(one.print.sha256, one.print.size, found.rows, found.due)
         said: dict[str, Any] = {
@@ -157,7 +160,7 @@ def beyond_a_row(settings: SourceSettings) -> bool:
     Then some of the rows give other events than all of them.
     """
     said = [settings.event_id, settings.type, settings.occurred_at, settings.where, settings.query]
-    said += [settings.order_by, *settings.select.values()]
+    said += [settings.order_by, settings.caused_by, *settings.select.values()]
     return any(_BEYOND_A_ROW.search(_TEXT.sub(" ", one)) for one in said)
 
 
@@ -169,7 +172,7 @@ def growth(source: Source, file: Path) -> Growth:
         UnknownFormat: its ending says nothing.
     """
     function, read = format_of(source, file), source.settings.read
-    packed = file.suffix.lower() == ".gz" or str(read.get("compression", "none")) not in ("none", "auto")
+    packed = file.suffix.lower() == ".gz" or str(read.get("compression", "none")) not in _PLAIN
     if packed or function == "read_parquet" or ending_of(file) == ".json":
         return Growth.NONE
     by_line = read.get("format", "newline_delimited") == "newline_delimited"
@@ -178,7 +181,7 @@ def growth(source: Source, file: Path) -> Growth:
     return Growth.ROWS
 
 
-def plan(source: Source, before: Mapping[str, Any] | None, until: datetime | None) -> Plan:
+def reading_of(source: Source, before: Mapping[str, Any] | None, until: datetime | None) -> SourceReading:
     """
     What is to be read of a source, by its cursor and its files as they are now.
 
@@ -195,7 +198,7 @@ def plan(source: Source, before: Mapping[str, Any] | None, until: datetime | Non
     cut = until.isoformat() if until else None
     settings = source.settings
     if not settings.path:
-        return Plan(source, before, until=cut)
+        return SourceReading(source, before, until=cut)
     said = before or {}
     taken = {label: Taken.of(one) for label, one in said.get("files", {}).items()}
     if not source.files and not taken:
@@ -204,28 +207,28 @@ def plan(source: Source, before: Mapping[str, Any] | None, until: datetime | Non
     torn = tuple(one.label for one in found if one.print.torn)
     alike = said.get("mapping") == mapping_of(settings)
     held = alike and said.get("until") is None
-    changed = [one for one in found if _has_more(one)]
-    again = [one for one in found if one.taken is not None and one.taken.again]
-    if not changed and not again and (held or (alike and said.get("until") == cut)):
-        return Plan(source, before, torn=torn)
+    unread = [one for one in found if _has_more(one) or (one.taken is not None and one.taken.again)]
+    if not unread and (held or (alike and said.get("until") == cut)):
+        return SourceReading(source, before, torn=torn)
     lacking = by_file(settings) and any(one.due is None for one in taken.values())
     lacking = lacking or (own_order(settings) and "due" not in said)
     whole = not held or beyond_a_row(settings) or lacking
-    chosen = found if whole else [one for one in found if one in changed or one in again]
-    readings = tuple(
-        replace(one, tail=not whole and _by_tail(source, one)) for one in chosen if one.print.size or not one.print.torn
+    files = tuple(
+        replace(one, tail=not whole and _by_tail(source, one))
+        for one in (found if whole else unread)
+        if one.print.size or not one.print.torn
     )
-    read = {one.label for one in readings}
+    read = {one.label for one in files}
     kept = {label: one for label, one in taken.items() if label not in read}
     if not held:
         # What was taken in otherwise, and is not read now, is to be read when it is there again.
         kept = {label: replace(one, again=True) for label, one in kept.items() if one.size is not None}
-    if torn and not readings and not kept:
+    if torn and not files and not kept:
         raise BadFile(source.name, torn[0], "its only line is not whole JSON", "or wait until it is written")
-    return Plan(source, before, readings, kept, torn, cut, whole)
+    return SourceReading(source, before, files, kept, torn, cut, whole)
 
 
-def _look(source: Source, file: Path, taken: Mapping[str, Taken]) -> Reading | None:
+def _look(source: Source, file: Path, taken: Mapping[str, Taken]) -> FileReading | None:
     """A file as it is now; None where it was taken away just now. Raises ChangedFile."""
     label, kind = source.label(file), growth(source, file)
     known = taken.get(label)
@@ -244,10 +247,10 @@ def _look(source: Source, file: Path, taken: Mapping[str, Taken]) -> Reading | N
             reason = f"is longer now than the {begin:,} bytes it had, which a file of its kind cannot be"
         if reason:
             raise ChangedFile(source.name, label, reason, may_grow=kind is not Growth.NONE)
-    return Reading(file, label, kind, found, known, tail=False)
+    return FileReading(file, label, kind, found, known, tail=False)
 
 
-def _has_more(one: Reading) -> bool:
+def _has_more(one: FileReading) -> bool:
     """Whether a file is new, or has rows that were not taken in."""
     if one.taken is None:
         return one.print.size > 0 or not one.print.torn
@@ -256,7 +259,7 @@ def _has_more(one: Reading) -> bool:
     return one.print.size > one.taken.size
 
 
-def _by_tail(source: Source, one: Reading) -> bool:
+def _by_tail(source: Source, one: FileReading) -> bool:
     """Whether reading what is new is enough: how many rows are before it is known, or does not matter."""
     taken = one.taken
     if one.growth is not Growth.LINES or taken is None or not taken.size or taken.again:
@@ -264,24 +267,23 @@ def _by_tail(source: Source, one: Reading) -> bool:
     return taken.rows is not None or not source.numbered
 
 
-def source_of(plan: Plan, copies: Mapping[Path, Part]) -> Source:
+def source_of(reading: SourceReading, copies: Mapping[Path, Part]) -> Source:
     """The source as it is to be read now: `copies` are the parts that do not lie in their files."""
     parts = tuple(
-        replace(copies.get(one.file) or Part(one.file, one.file), floor=_floor(plan, one)) for one in plan.readings
+        replace(copies.get(one.file) or Part(one.file, one.file), floor=_floor(reading, one.file))
+        for one in reading.files
     )
     floor = None
-    if own_order(plan.source.settings) and not plan.whole:
-        floor = (plan.before or {}).get("due")
-    return replace(plan.source, parts=parts, floor=floor) if plan.source.settings.path else plan.source
+    if own_order(reading.source.settings) and not reading.whole:
+        floor = (reading.before or {}).get("due")
+    return replace(reading.source, parts=parts, floor=floor) if reading.source.settings.path else reading.source
 
 
-def _floor(plan: Plan, reading: Reading) -> int | None:
+def _floor(reading: SourceReading, file: Path) -> int | None:
     """The latest time of the rows that lie before a part in the order of files, and are not read now."""
-    if not by_file(plan.source.settings):
+    if not by_file(reading.source.settings):
         return None
-    root = plan.source.root
-    dues = [
-        one.due for label, one in plan.kept.items() if root / label < reading.file and not one.again
-    ]  # fmt: skip
-    dues += [one.taken.due for one in plan.readings if one.tail and one.taken is not None and one.file <= reading.file]
+    root = reading.source.root
+    dues = [one.due for label, one in reading.kept.items() if root / label < file and not one.again]
+    dues += [one.taken.due for one in reading.files if one.tail and one.taken is not None and one.file <= file]
     return max((one for one in dues if one is not None), default=None)

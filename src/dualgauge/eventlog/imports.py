@@ -24,7 +24,7 @@ from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.causes import put_in_order
 from dualgauge.eventlog.contents import different
 from dualgauge.eventlog.copies import Copies
-from dualgauge.eventlog.cursors import plan, source_of
+from dualgauge.eventlog.cursors import reading_of, source_of
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
 from dualgauge.eventlog.measures import measured, with_columns_beside
 from dualgauge.eventlog.place import leftovers
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.cursors import Plan
+    from dualgauge.eventlog.cursors import SourceReading
     from dualgauge.eventlog.reading import Source
 
 ROWS_PER_COMMIT = 4_194_304
@@ -109,18 +109,18 @@ def run_import(
     total = 0
     for _ in range(TRIES):
         head = log.refresh()
-        plans = [plan(one, head.cursors.get(one.name), until) for one in sources]
-        before = {one.source.name: one.before for one in plans}
+        readings = [reading_of(one, head.cursors.get(one.name), until) for one in sources]
+        before = {one.source.name: one.before for one in readings}
         answer = Imported(
             added=sum(one.rows for one in done), known=0, first=done[0].first if done else Position(0),
             last=done[-1].last if done else head.last, sources=tuple(one.name for one in sources), until=until,
-            torn=tuple(file for one in plans for file in one.torn),
+            torn=tuple(file for one in readings for file in one.torn),
         )  # fmt: skip
-        reading = [one for one in plans if one.reads]
-        if not reading:
+        unread = [one for one in readings if one.reads]
+        if not unread:
             return replace(answer, known=total - answer.added)
         with _staged(log, now, dry_run=dry_run) as staged:
-            read, cursors = _read(engine, log, reading, staged, now=now, until=until, progress=progress)
+            read, cursors = _read(engine, log, unread, staged, now=now, until=until, progress=progress)
             for _ in range(TRIES):
                 progress("looking for known ids", 0, None)
                 try:
@@ -155,7 +155,7 @@ def run_import(
 def _read(
     engine: Engine,
     log: EventLog,
-    plans: Sequence[Plan],
+    readings: Sequence[SourceReading],
     staged: _Staged,
     *,
     now: datetime,
@@ -163,28 +163,28 @@ def _read(
     progress: Progress,
 ) -> tuple[list[Source], dict[str, Any]]:
     """
-    Stage the events of what is to be read, of exactly the bytes that the plans' fingerprints are of.
+    Stage the events of what is to be read, of exactly the bytes that the readings' fingerprints are of.
 
     Gives the sources as they were read, and their cursors.
     """
     columns = log.settings.columns
     copies = Copies(engine, staged.copies)
-    copies.prepare(plans)
+    copies.prepare(readings)
     while True:
-        sources = [with_columns_beside(engine, source_of(one, copies.parts)) for one in plans]
+        sources = [with_columns_beside(engine, source_of(one, copies.parts)) for one in readings]
         progress("reading and sorting", 0, None)
         try:
             _stage(engine, log, sources, staged.merged, now=now, until=until)
             cursors = {}
-            for number, (one, source) in enumerate(zip(plans, sources, strict=True)):
+            for number, (one, source) in enumerate(zip(readings, sources, strict=True)):
                 counted, due = measured(engine, one, source, columns, number)
                 cursors[source.name] = one.cursor(counted, due)
         except DualgaugeError:
             # A file that grew meanwhile may have been read in the middle of a line.
-            if copies.steady(plans):
+            if copies.steady(readings):
                 raise
             continue
-        if copies.steady(plans):
+        if copies.steady(readings):
             break
     if CAUSED_BY in columns:
         put_in_order(engine, staged.merged, staged.part)

@@ -13,10 +13,11 @@ from dualgauge.eventlog.reading import ROWS_IN_A_FILE, reader
 from dualgauge.eventlog.sources import events_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.cursors import Plan
+    from dualgauge.eventlog.cursors import SourceReading
     from dualgauge.eventlog.reading import Part, Source
 
 BEFORE_ALL_TIME = -62_135_596_800_000_000
@@ -34,21 +35,30 @@ def with_columns_beside(engine: Engine, source: Source) -> Source:
     others = [file for file in source.files if file not in read]
     if not others or not read:
         return source
-    bodies = []
-    for file in others:
-        try:
-            engine.columns(f"SELECT * FROM {reader(source, file)}")
-        except EngineError:
-            # A torn line, say: it was read without, and will be again.
-            continue
-        bodies.append(f"(SELECT * FROM {reader(source, file)})")
+    try:
+        return replace(source, beside=_columns(engine, source, others))
+    except EngineError:
+        # One has a torn line, say, or grows just now: then those that can be looked into.
+        readable = [file for file in others if _opens(engine, source, file)]
     with suppress(EngineError):
-        return replace(source, beside=engine.columns(" UNION ALL BY NAME ".join(bodies))) if bodies else source
+        return replace(source, beside=_columns(engine, source, readable)) if readable else source
     return source
 
 
+def _columns(engine: Engine, source: Source, files: Sequence[Path]) -> dict[str, str]:
+    return engine.columns(" UNION ALL BY NAME ".join(f"(SELECT * FROM {reader(source, file)})" for file in files))
+
+
+def _opens(engine: Engine, source: Source, file: Path) -> bool:
+    try:
+        _columns(engine, source, [file])
+    except EngineError:
+        return False
+    return True
+
+
 def measured(
-    engine: Engine, plan: Plan, source: Source, columns: dict[str, str], number: int
+    engine: Engine, reading: SourceReading, source: Source, columns: dict[str, str], number: int
 ) -> tuple[Mapping[str, Counted], int | None]:
     """
     What a cursor keeps of the files that were read, by their labels, and the latest time of a source's own order.
@@ -58,14 +68,14 @@ def measured(
     """
     rows = {
         one.label: _rows(engine, source, part)
-        for one, part in zip(plan.readings, source.reading, strict=True)
+        for one, part in zip(reading.files, source.reading, strict=True)
         if source.numbered and one.growth is Growth.LINES
     }
-    dues, latest = _latest(engine, source, columns, number) if plan.until is None and plan.readings else ({}, None)
+    dues, latest = _latest(engine, source, columns, number) if reading.until is None and reading.files else ({}, None)
     counted = {}
-    for i, one in enumerate(plan.readings):
+    for i, one in enumerate(reading.files):
         due = None
-        if plan.until is None and by_file(source.settings):
+        if reading.until is None and by_file(source.settings):
             before = one.taken.due if one.tail and one.taken else None
             due = max(dues.get(i, BEFORE_ALL_TIME), BEFORE_ALL_TIME if before is None else before)
         counted[one.label] = Counted(rows.get(one.label), due)
