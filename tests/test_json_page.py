@@ -25,6 +25,7 @@ COMMANDS = {
     "log-add": ["log", "add", "more.csv"],
     "log-import": ["log", "import", "--all"],
     "log-show": ["log", "show"],
+    "log-forget": ["log", "forget", "orders", "--dry-run"],
     "plan": ["plan"],
     "migrate-revision": ["migrate", "revision"],
     "migrate-upgrade": ["migrate", "upgrade"],

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from dualgauge.eventlog.append import Appender
     from dualgauge.eventlog.compact import Compacted
+    from dualgauge.eventlog.forget import Forgotten
     from dualgauge.eventlog.imports import Imported
+    from dualgauge.eventlog.lateness import Lateness
     from dualgauge.eventlog.propose import Proposed
     from dualgauge.eventlog.table import Head
     from dualgauge.eventlog.verify import Verified
@@ -44,8 +46,10 @@ class History(Access):
         with self.engine() as engine, self.ledger_if_any() if dry_run else self.ledger() as ledger:
             log = self.log(ledger)
             return run_import(
-                engine, log, chosen, now=self.clock(), until=until, dry_run=dry_run, progress=self.progress
-            )
+                engine, log, chosen,
+                now=self.clock(), until=until, dry_run=dry_run,
+                sleep=self.sleep, chance=self.chance, progress=self.progress,
+            )  # fmt: skip
 
     @contextmanager
     def appender(self) -> Iterator[Appender]:
@@ -68,6 +72,22 @@ class History(Access):
                 sources=settings.sources, declared=settings.log.columns, progress=self.progress,
             )  # fmt: skip
         return add(made, project, check=lambda raw: validate(Settings, raw, project.file), write=write)
+
+    def forget(self, source: str, *, dry_run: bool = False) -> Forgotten:
+        """Let the next import read a source from its beginning; its events stay. See `eventlog.forget`."""
+        from dualgauge.eventlog.forget import forget
+
+        return forget(
+            self.log(), source, [one.name for one in self.settings.sources],
+            sleep=self.sleep, chance=self.chance, dry_run=dry_run,
+        )  # fmt: skip
+
+    def lateness(self) -> Lateness:
+        """How late the newest events are; see `eventlog.lateness`. Raises DamagedLog."""
+        from dualgauge.eventlog.lateness import lateness
+
+        with self.engine() as engine:
+            return lateness(engine, self.log())
 
     def head(self) -> Head:
         """Where the log stands."""

@@ -46,6 +46,9 @@ def log_import(
     once: a row whose event id is known is skipped, and one with other content than the event of that id stops the
     import, with nothing appended.
 
+    Of files only what is new is read: new files, and rows at the end of a JSONL file; a CSV file that has grown is read
+    again. A file that was taken in and is changed elsewhere stops the import; `dualgauge log forget` is for that.
+
     Example: dualgauge log import --all --until 2013-12-01
     """
     with answering("log-import", project, form, debug=debug, memory_limit=memory_limit) as answer:
@@ -57,13 +60,16 @@ def log_import(
             places = f" at positions {done.first:,} to {done.last:,}" if done.added else ""
             known = f"; {plural(done.known, 'event')} known already" if done.known else ""
             screen.print(f"{would} {plural(done.added, 'event')}{places} from {', '.join(done.sources)}{known}")
+            for file in done.torn:
+                screen.print(f"{file}: its last line is not whole yet, and is left for the next import")
             if not dry_run:
                 screen.print(f"the log's head is position {done.last:,}")
 
         answer.give(
             {
                 "added": done.added, "known": done.known, "first": done.first, "last": done.last,
-                "sources": list(done.sources), "until": done.until, "dry_run": dry_run,
+                "sources": list(done.sources), "until": done.until, "torn": list(done.torn),
+                "dry_run": dry_run,
             },
             text,
             next_steps=[step] if done.added and not dry_run else [],

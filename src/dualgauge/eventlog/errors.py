@@ -110,6 +110,54 @@ class EmptyFile(UsageError):
         )
 
 
+class ChangedFile(DataError):
+    """A file that was taken in and is not what it was; nothing of the import was appended."""
+
+    def __init__(self, source: str, file: str, reason: str, *, may_grow: bool) -> None:
+        self.source, self.file, self.reason = source, file, reason
+        end = ", or at the end of this one" if may_grow else ""
+        super().__init__(
+            f"source {source!r}: {file} was taken in, and {reason}; nothing was imported: put new rows into a new file"
+            f"{end}; if the change is right, run `dualgauge log forget {source}` and import again: ids that are known "
+            "are skipped, and an id with other content is refused"
+        )
+
+
+class UnsteadyFile(ConflictError):
+    """A file that is written in other places than its end while it is read; nothing of the import was appended."""
+
+    def __init__(self, source: str, file: str) -> None:
+        self.source, self.file = source, file
+        super().__init__(
+            f"source {source!r}: {file} was changed while it was read; nothing was imported: run the command again "
+            "when nothing writes it, or let it be written under another name and renamed when it is whole"
+        )
+
+
+class CircleOfCauses(DataError):
+    """Events that cause each other; nothing of the import was appended."""
+
+    def __init__(self, events: Sequence[str], *, more: bool = False) -> None:
+        self.events = tuple(events)
+        links = [f"{one!r}" for one in (*events, *([] if more else events[:1]))]
+        super().__init__(
+            f"causes go round in a circle: {' is caused by '.join(links)}{', and so on' if more else ''}; nothing was "
+            "imported: no event can come after itself, so mend `caused_by` of one of them"
+        )
+
+
+class NothingTakenIn(UsageError):
+    """A name that is no source's, and that the log has nothing from."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        have = f"the log knows of {listed(known)}" if known else "the log knows of no source yet"
+        super().__init__(
+            f"no source is called {name!r}{nearest(name, known)}; {have}; nothing was forgotten: see "
+            "`dualgauge log show --head`"
+        )
+
+
 class ChangedEvent(DataError):
     """One event id with two contents. `nothing` says what was not done."""
 

@@ -7,18 +7,18 @@ Rows keep the order of their file, and can be numbered in it.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.eventlog.chain import file_digest
 from dualgauge.eventlog.errors import BadPython, UnknownFormat
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from dualgauge.engines.duck import Engine
     from dualgauge.engines.errors import EngineError
@@ -32,8 +32,42 @@ _READERS = {
     ".jsonl": "read_json", ".ndjson": "read_json", ".json": "read_json",
 }  # fmt: skip
 
-_ROWS_IN_A_FILE = 1 << 40
+ROWS_IN_A_FILE = 1 << 40
 """More than any file has: the place among all files is the file's number times this, plus the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """
+    What is read of a file: all of it, or its end; from where it lies, or from a copy.
+
+    A copy of an end has rows from the file's beginning in front, so that DuckDB finds the file's columns in it:
+    `skip` of them. `start` counts the bytes before the end, `before` the rows in them (None: nobody has counted).
+    `floor` is the time, in microseconds since 1970, before which no row of it is due where files keep their order.
+    """
+
+    file: Path
+    path: Path
+    start: int = 0
+    before: int | None = 0
+    skip: int = 0
+    floor: int | None = None
+
+    @property
+    def copied(self) -> bool:
+        """Whether it is read from a copy."""
+        return self.path != self.file
+
+    def told(self, fault: EngineError) -> str:
+        """An engine's reason in one line, with the file and its lines where it speaks of a copy."""
+        reason = told(fault)
+        if not self.copied:
+            return reason
+        shown = reason.replace(str(self.path), str(self.file))
+        if not self.start:
+            return shown
+        more = lines(self.file, self.start) - self.skip
+        return re.sub(r"\bin line (\d+)", lambda found: f"in line {int(found[1]) + more}", shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +75,17 @@ class Source:
     """
     One source with the files it reads now (none for a Python object, or for a database).
 
-    `state` is where a database is read on next time, once its rows are in the engine; see `databases`.
+    `parts` are what is read of them, by default all; `beside` are the columns, with their types, of what is not read;
+    `floor` is the time, as in a part, before which no row is due where the source's own order counts. `state` is where
+    a database is read on next time, once its rows are in the engine; see `databases`.
     """
 
     settings: SourceSettings
     root: Path
     files: tuple[Path, ...] = ()
+    parts: tuple[Part, ...] | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
+    floor: int | None = None
     state: dict[str, Any] | None = None
 
     @property
@@ -54,13 +93,25 @@ class Source:
         """The name in the settings."""
         return self.settings.name
 
+    @property
+    def reading(self) -> tuple[Part, ...]:
+        """What is read, in the order of the files."""
+        return tuple(Part(file, file) for file in self.files) if self.parts is None else self.parts
+
+    @property
+    def columnar(self) -> bool:
+        """Whether one column can be read without the others."""
+        return all(ending_of(file) == ".parquet" for file in self.files)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether events are named or ordered by the place of their row."""
+        settings = self.settings
+        return not settings.query and (not settings.event_id or settings.order_by == FILE_ORDER)
+
     def label(self, file: Path) -> str:
         """A file's name in event ids and messages: relative to the project where it lies in it."""
         return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What the files are now: `{path: sha256}`; empty for a Python object, which has none."""
-        return {self.label(file): file_digest(file) for file in self.files}
 
 
 def matches(settings: SourceSettings, root: Path) -> list[Path]:
@@ -101,32 +152,72 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
         place = f"{literal(f'{settings.cursor} ')} || CAST({quote(settings.cursor)} AS VARCHAR) AS _file, 0 AS _row"
         return f"(SELECT *{f', {place}' if placed else ''} FROM {quote(relation_of(number))})"
     # Only where it is asked for: numbering costs a pass over the file in one thread.
-    numbered = placed or (not settings.query and (not settings.event_id or settings.order_by == FILE_ORDER))
-    bodies = [(f"FROM {reader(source, file)}", source.label(file)) for file in source.files]
+    numbered = placed or source.numbered
     if settings.python:
-        bodies = [(f"FROM {quote(relation_of(number))}", "")]
-    return " UNION ALL BY NAME ".join(
-        f"({_numbered(body, label, i) if numbered else f'SELECT * {body}'})" for i, (body, label) in enumerate(bodies)
-    )
+        whole = Part(Path(), Path())
+        body = f"FROM {quote(relation_of(number))}"
+        return f"({_numbered(body, '', 0, whole) if numbered else f'SELECT * {body}'})"
+    bodies = [
+        _numbered(_body(source, part), source.label(part.file), i, part) if numbered else _unnumbered(source, part)
+        for i, part in enumerate(source.reading)
+    ]
+    if source.beside:
+        # Without a row: a column that only other files have is there, and of the type it has in all of them.
+        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in source.beside.items())
+        bodies.append(f"SELECT {nulls} WHERE false")
+    return " UNION ALL BY NAME ".join(f"({body})" for body in bodies)
 
 
-def _numbered(body: str, label: str, number: int) -> str:
+def _numbered(body: str, label: str, number: int, part: Part) -> str:
     """DuckDB keeps a file's order under `row_number() OVER ()`, because insertion order is preserved."""
+    before = lines(part.file, part.start) if part.before is None else part.before
+    skipped = f" WHERE _row > {before:d}" if part.skip else ""
+    more = before - part.skip
+    row = f"row_number() OVER () + {more:d}" if more else "row_number() OVER ()"
     return (
-        f"SELECT *, {number * _ROWS_IN_A_FILE:d} + _row AS _at "
-        f"FROM (SELECT *, {literal(label)} AS _file, row_number() OVER () AS _row {body})"
+        f"SELECT *, {number * ROWS_IN_A_FILE:d} + _row AS _at "
+        f"FROM (SELECT *, {literal(label)} AS _file, {row} AS _row {body}){skipped}"
     )
 
 
-def reader(source: Source, file: Path) -> str:
+def _unnumbered(source: Source, part: Part) -> str:
+    if not part.skip:
+        return f"SELECT * {_body(source, part)}"
+    rows = f"SELECT *, row_number() OVER () AS _row {_body(source, part)}"
+    return f"SELECT * EXCLUDE (_row) FROM ({rows}) WHERE _row > {part.skip:d}"
+
+
+def _body(source: Source, part: Part) -> str:
+    """What a part is read from; where the reader tells a file's name, a copy has that of its file."""
+    body = f"FROM {reader(source, part.path, more={'sample_size': -1} if part.start else {})}"
+    told = source.settings.read.get("filename", False)
+    if not told or not part.copied:
+        return body
+    name = told if isinstance(told, str) else "filename"
+    return f"FROM (SELECT * REPLACE ({literal(str(part.file))} AS {quote(name)}) {body})"
+
+
+def lines(file: Path, upto: int) -> int:
+    """How many lines the first `upto` bytes of a JSONL file have, those without a value left out: its rows."""
+    count, left = 0, upto
+    with file.open("rb") as opened:
+        for line in opened:
+            if left <= 0:
+                break
+            count += bool(line[:left].strip())
+            left -= len(line)
+    return count
+
+
+def reader(source: Source, file: Path, *, more: Mapping[str, object] | None = None) -> str:
     """
-    A file as DuckDB's reader of its format, with the source's options.
+    A file as DuckDB's reader of its format, with the source's options, and more that these do not name.
 
     Raises:
         UnknownFormat: the file's ending says nothing.
     """
-    function, ending = format_of(source, file), _ending(file)
-    options = dict(source.settings.read)
+    function, ending = format_of(source, file), ending_of(file)
+    options = {**(more or {}), **source.settings.read}
     if function == "read_json":
         options.setdefault("format", "newline_delimited" if ending != ".json" else "auto")
     if ending == ".tsv":
@@ -142,13 +233,14 @@ def format_of(source: Source, file: Path) -> str:
     Raises:
         UnknownFormat: the file's ending says nothing.
     """
-    function = _READERS.get(_ending(file))
+    function = _READERS.get(ending_of(file))
     if function is None:
         raise UnknownFormat(source.name, file)
     return function
 
 
-def _ending(file: Path) -> str:
+def ending_of(file: Path) -> str:
+    """What a file's name says of its format: `.csv`, without `.gz`."""
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
     return suffixes[-1] if suffixes else ""
 

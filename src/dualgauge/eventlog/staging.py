@@ -8,6 +8,7 @@ while it may have a place in the log that no commit names: it says whose such a 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import uuid
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ def staged(log: EventLog, now: datetime, *what: str) -> Iterator[tuple[Path, ...
     finally:
         # After any other fault the mark stays: nobody knows yet whether the commit went through.
         for file in files:
-            file.unlink(missing_ok=True)
+            _remove(file)
 
 
 def remove_leftovers(log: EventLog, now: datetime) -> None:
@@ -59,7 +60,15 @@ def remove_leftovers(log: EventLog, now: datetime) -> None:
         for name in left:
             if name.endswith(f"-{token(mark)}.parquet"):
                 log.place.remove(name)
-        mark.unlink(missing_ok=True)
+        _remove(mark)
+
+
+def _remove(path: Path) -> None:
+    """A file, or a folder of copies."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _alive(file: Path, now: datetime) -> bool:

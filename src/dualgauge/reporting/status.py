@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dualgauge.cutover.values import GateResult
+    from dualgauge.eventlog.lateness import Lateness
     from dualgauge.ledger.seal import Evidence
     from dualgauge.ledger.values import EvidenceRun, MigrationState
     from dualgauge.model import Position, Side
@@ -59,12 +60,14 @@ class Status:
     """
     The whole of it. `last_diffs` holds the newest finished run of each comparator.
 
+    `lateness` is of the log's newest events; None where they cannot be read.
     `gates` are what a larger share would be asked; None where the project's files do not let them be asked.
     """
 
     migration: str
     state: MigrationState
     head: Position
+    lateness: Lateness | None
     views: tuple[ViewStatus, ...]
     last_diffs: tuple[EvidenceRun, ...]
     unread: tuple[str, ...]
@@ -77,7 +80,7 @@ class Status:
             "stage": self.state.stage,
             "share_ppm": self.state.share_ppm,
             "rollout": self.state.rollout,
-            "log": {"head": self.head},
+            "log": {"head": self.head, "lateness": self.lateness.to_json() if self.lateness else None},
             "views": [one.to_json() for one in self.views],
             "diffs": [
                 {"run": one.run_id, "comparator": one.name, "position": one.position, "verdict": one.verdict}
@@ -92,6 +95,7 @@ def gather(
     name: str,
     state: MigrationState,
     head: Position,
+    lateness: Lateness | None,
     *,
     views: Sequence[ViewDefinition],
     served: Mapping[Side, Mapping[str, Checkpoint]],
@@ -104,6 +108,7 @@ def gather(
         migration=name,
         state=state,
         head=head,
+        lateness=lateness,
         views=tuple(view_status(one, served[one.side].get(one.name), head) for one in views),
         last_diffs=_last_diffs(evidence),
         unread=tuple(f"{side.value}.{name}" for side in served for name in served[side] if (side, name) not in known),
