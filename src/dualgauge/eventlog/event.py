@@ -116,17 +116,18 @@ def row_of(event: Event, declared: Mapping[str, str], index: int, call: Call) ->
     try:
         given, rest = _sorted(event, declared)
         for name, text in (("event_id", event.event_id), ("type", event.type)):
-            if not _named(f"its {name} = {_shown(text)}", _string, text, ""):
+            if not _named(f"its {name}", _string, text, ""):
                 _refuse(f"its {name} is empty")
-        moment = _named(f"its occurred_at = {_shown(event.occurred_at)}", _instant, event.occurred_at)
+        moment = _named("its occurred_at", _instant, event.occurred_at)
         columns = {
             name: None
             if given.get(name) is None
-            else _named(f"field {name!r} = {_shown(given[name])}", _FITS[kind.partition("(")[0]], given[name], kind)
+            else _named(f"field {name!r}", _FITS[kind.partition("(")[0]], given[name], kind)
             for name, kind in declared.items()
         }
         for name, value in rest.items():
-            _named(f"field {name!r} = {_shown(value)}", canonical, {name: value})
+            # Each for itself, and only where there is one: the sentence names it.
+            _named(f"field {name!r}", canonical, value)
         payload = canonical(rest) if rest else None
     except ValueError as fault:
         raise BadEvent(call.place(index), event.event_id, str(fault), call.nothing) from fault
@@ -140,7 +141,9 @@ def _sorted(event: Event, declared: Mapping[str, str]) -> tuple[dict[str, object
     rest: dict[str, object] = {}
     fields: Mapping[Any, object] = event.fields
     for name, value in fields.items():
-        known = names.get(name.lower()) if isinstance(name, str) else _refuse(f"the field name {name!r} is no text")
+        if not isinstance(name, str):
+            _refuse(f"the field name {name!r} is no text")
+        known = names.get(_named("the field name", text_of, name).lower())
         if known in given:
             _refuse(f"field {name!r} is there twice: column names are compared without case")
         (rest if known is None else given)[name if known is None else known] = value
@@ -179,7 +182,7 @@ def parse(line: bytes, declared: Mapping[str, str], index: int, call: Call) -> E
         return Event(
             event_id=given["event_id"],
             type=given["type"],
-            occurred_at=_named(f"its occurred_at = {_shown(given['occurred_at'])}", _moment, given["occurred_at"]),
+            occurred_at=_named("its occurred_at", _moment, given["occurred_at"]),
             fields={name: _from_json(value, kinds.get(name.lower(), "")) for name, value in fields.items()},
             caused_by=given.get("caused_by"),
         )
@@ -207,16 +210,20 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return made
 
 
-def _named(what: str, made: Callable[..., T], *given: object) -> T:
-    """Call a function that says what is wrong with a value, and put the value's name in front."""
+def _named(name: str, made: Callable[..., T], value: object, *more: object) -> T:
+    """Call a function that says what is wrong with a value, and put the value and its name in front."""
     try:
-        return made(*given)
+        return made(value, *more)
     except ValueError as fault:
-        raise ValueError(f"{what} {fault}") from fault
+        raise ValueError(f"{name} = {_shown(value)} {fault}") from fault
 
 
 def _shown(value: object) -> str:
-    shown = f"{value}" if isinstance(value, date | Decimal) else repr(value)
+    try:
+        shown = f"{value}" if isinstance(value, date | Decimal) else repr(value)
+    except (ValueError, RecursionError):
+        # Python writes no int of thousands of digits, and nothing nested without end.
+        return f"({type(value).__name__})"
     return f"{shown[:_LONGEST_SHOWN]}..." if len(shown) > _LONGEST_SHOWN else shown
 
 

@@ -30,8 +30,10 @@ def canonical(value: object) -> str:  # noqa: C901, PLR0911  (one row a type rea
         match value:
             case str():
                 return json.dumps(text_of(value), ensure_ascii=False)
-            case None | bool() | int():
+            case None | bool():
                 return json.dumps(value)
+            case int():
+                return _whole(value)
             case float() if math.isfinite(value):
                 return json.dumps(value)
             case Decimal() if value.is_finite():
@@ -88,6 +90,13 @@ def text_of(value: str) -> str:
     except UnicodeEncodeError as fault:
         raise ValueError("holds half of a character (a lone surrogate), which has no UTF-8") from fault
     return value
+
+
+def _whole(value: int) -> str:
+    try:
+        return json.dumps(value)
+    except ValueError as fault:
+        raise ValueError("has more digits than Python writes and reads") from fault
 
 
 def _pairs(value: Mapping[object, object]) -> list[tuple[str, str]]:
