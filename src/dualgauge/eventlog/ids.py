@@ -189,7 +189,7 @@ class IdIndex:
         if after != self.upto:
             return
         offsets = np.arange(len(hashes), dtype=np.uint32)
-        first, merged = Position(after + 1), []
+        first = Position(after + 1)
         while self._segments:
             newest = self._segments[-1]
             size = len(newest.hashes)
@@ -199,12 +199,13 @@ class IdIndex:
             offsets = np.concatenate([newest.offsets, offsets + np.uint32(first - newest.first)])
             hashes = np.concatenate([newest.hashes, hashes])
             first = newest.first
-            merged.append(self._segments.pop())
+            self._segments.pop()
         order = np.argsort(hashes, kind="stable")
         last = Position(first + len(hashes) - 1)
         self._segments.append(self._written(first, last, hashes[order], offsets[order]))
-        for one in merged:
-            one.path.unlink(missing_ok=True)
+        for begins, ends, _, _, path in self._named():
+            if first <= begins and ends <= last and path != self._segments[-1].path:
+                path.unlink(missing_ok=True)
 
     def _written(
         self, first: Position, last: Position, hashes: np.ndarray[Any, Any], offsets: np.ndarray[Any, Any]
@@ -229,11 +230,7 @@ class IdIndex:
         """Open the segments that follow from each other, from position 1, and that the log still speaks for."""
         self._loaded = True
         self._segments = []
-        named = [
-            (int(parts[1]), int(parts[2]), int(parts[3]), parts[4], path)
-            for path in self._files()
-            if (parts := _NAME.fullmatch(path.stem))
-        ]
+        named = self._named()
         for first, last, version, chain, path in sorted(named, key=lambda one: (one[0], -one[1])):
             if first == self.upto + 1 and self._vouched(last, version, chain):
                 try:
@@ -256,13 +253,18 @@ class IdIndex:
             return False
         return head is not None and head.last >= last and head.chain.startswith(chain)
 
-    def _files(self) -> list[Path]:
-        return list(self._folder.glob("*.ids")) if self._folder.is_dir() else []
+    def _named(self) -> list[tuple[int, int, int, str, Path]]:
+        """The segments in the folder, as their names tell: first, last, version, chain, file."""
+        return [
+            (int(parts[1]), int(parts[2]), int(parts[3]), parts[4], path)
+            for path in (self._folder.glob("*.ids") if self._folder.is_dir() else ())
+            if (parts := _NAME.fullmatch(path.stem))
+        ]
 
     def _discard(self) -> None:
         """Throw the index away; the next question makes it anew."""
         self._segments = []
-        for path in self._files():
+        for *_, path in self._named():
             path.unlink(missing_ok=True)
 
 
