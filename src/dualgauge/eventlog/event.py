@@ -167,7 +167,7 @@ def parse(line: bytes, declared: Mapping[str, str], index: int, call: Call) -> E
     """
     given: Any = None
     try:
-        text = line.decode("utf-8-sig")
+        text = line.decode("utf-8-sig").rstrip()
         given = json.loads(text, parse_float=Decimal, parse_constant=_no_number, object_pairs_hook=_once)
         if not isinstance(given, dict):
             _refuse("the line holds no JSON object")
