@@ -19,7 +19,9 @@ from dualgauge import Check, Comparator
 
 customers = Comparator(key="customer", checks=[Check("expect_column_values_to_not_be_null", column="customer")])
 """
-APPENDED = b'{"event_id": "app-1", "type": "placed", "occurred_at": "2026-01-09T09:00:00Z", "fields": {"cents": 5}}'
+APPENDED = (
+    b'{"event_id": "app-1", "type": "placed", "occurred_at": "2026-01-09", "fields": {"customer": "dan", "cents": 5}}'
+)
 COMMANDS = {
     "init": ["init", "more"],
     "doctor": ["doctor"],
