@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 
 from dualgauge import Event
 from dualgauge.eventlog import append
-from dualgauge.eventlog.errors import BadEvent, ChangedEvent
+from dualgauge.eventlog.errors import AppenderClosed, BadEvent, ChangedEvent
 from dualgauge.eventlog.table import EventLog
 from support.appended import WHEN, event, events, problems
 from support.log_project import NOW, LogProject
@@ -122,6 +123,46 @@ def test_a_bad_event_stops_its_whole_call(log: Appender, project: LogProject) ->
     with pytest.raises(BadEvent, match=r"^event 2 of this call \('b'\): field 'n' = 'x' is no BIGINT"):
         log.append([event("a"), replace(event("b"), fields={"n": "x"})])
     assert project.events() == []
+
+
+def test_an_append_behind_its_end_is_refused(project: LogProject) -> None:
+    with project.open().appender() as log:
+        log.append(events("a"))
+    with pytest.raises(AppenderClosed) as fault:
+        log.append(events("b"))
+
+    assert str(fault.value) == (
+        f"the log at {project.folder} was closed for this appender; nothing was appended: append inside the `with` "
+        "that opened it, or open another one"
+    )
+    assert project.events("event_id") == ["a"]
+
+
+def test_an_error_of_the_application_leaves_nothing_behind(project: LogProject) -> None:
+    with pytest.raises(ZeroDivisionError), project.open().appender() as log:
+        log.append([event("a", 1 // len(log.append(events("a")) * 0))])
+
+    assert [name for name in project.unnamed() if not name.endswith(".ids")] == []
+    assert problems(project) == []
+
+
+def test_a_call_interrupted_while_it_waits_is_not_appended_later(log: Appender, project: LogProject) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(log._turn.acquire).result()
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(KeyboardInterrupt):
+                log.append(events("a"))
+            log._turn.release()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+    assert log.append(events("b")) == [1]
+    assert project.events("event_id") == ["b"]
 
 
 def waits(log: Appender, calls: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -178,7 +179,10 @@ def test_an_append_that_finds_the_disk_full_appends_nothing(leave: int, disk: Di
     project.open()
     assert piped(project, line("a", cents=1)).exit_code == 0
     before = digest(project.folder)
-    lines = "\n".join(line(f"{n:040d}", cents=n * 7919 % 10**9, note=f"{n * 104729:x}") for n in range(3_000))
+    lines = "\n".join(
+        line(f"{n:040d}", cents=n * 7919 % 10**9, note=hashlib.sha256(str(n).encode()).hexdigest())
+        for n in range(3_000)
+    )
     (disk.folder / "lines").write_text(lines, encoding="utf-8")
     first = disk.fill(leave)
     with (disk.folder / "lines").open() as given:

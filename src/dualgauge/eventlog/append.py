@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dualgauge.eventlog.errors import BadEvent, ChangedEvent, LostRace
+from dualgauge.eventlog.errors import AppenderClosed, BadEvent, ChangedEvent, LostRace
 from dualgauge.eventlog.event import CAUSED_BY, Call, Row, row_of
 from dualgauge.eventlog.ids import IdIndex, Worn, hashes_of
 from dualgauge.eventlog.kept import events_at
@@ -89,6 +89,7 @@ class Appender:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._waiting: list[_Waiting] = []
+        self._closed = False
 
     @property
     def head(self) -> Position:
@@ -114,6 +115,7 @@ class Appender:
             BadEvent: an event does not fit, or comes before its cause in the same call.
             ChangedEvent: an id is there with other content, in the log or in this call.
             LostRace: other writers were quicker, again and again.
+            AppenderClosed: the `with` that opened it is over.
             OSError: the disk does not take it.
         """
         declared = self._log.settings.columns
@@ -137,6 +139,11 @@ class Appender:
             raise mine.fault
         return Appended(mine.positions, mine.added)
 
+    def close(self) -> None:
+        """Let the commit that is under way end, and refuse whatever comes after it."""
+        with self._turn:
+            self._closed = True
+
     def _lead(self) -> None:
         """Append the calls that wait, or as many of the first as go into one commit."""
         group: list[_Waiting] = []
@@ -157,6 +164,8 @@ class Appender:
 
     def _commit(self, group: Sequence[_Waiting]) -> None:
         """Append what is new of some calls in one commit, and give each its positions or its fault."""
+        if self._closed:
+            raise AppenderClosed(self._log.path)
         for tries in range(TRIES):
             fresh, positions = self._settled(group)
             if fresh:
@@ -270,7 +279,9 @@ def open_appender(
     log.reconcile()
     with ExitStack() as stack:
         (file,) = stack.enter_context(staged(log, clock(), "append.parquet"))
-        yield Appender(log, file, clock=clock, sleep=sleep, chance=chance)
+        appender = Appender(log, file, clock=clock, sleep=sleep, chance=chance)
+        stack.callback(appender.close)
+        yield appender
 
 
 def _refuse_changed(one: _Waiting) -> None:

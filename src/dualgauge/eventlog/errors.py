@@ -132,6 +132,17 @@ class BadEvent(DataError):
         super().__init__(f"{place}{named}: {reason}; {nothing}: mend it, and append them all again")
 
 
+class AppenderClosed(UsageError):
+    """An append behind the end of the `with` that opened the log for it."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = path
+        super().__init__(
+            f"the log at {path} was closed for this appender; nothing was appended: append inside the `with` that "
+            "opened it, or open another one"
+        )
+
+
 class ChangedType(UsageError):
     """A declared column whose type is not the one it has in the log."""
 
