@@ -240,6 +240,25 @@ def test_more_calls_than_go_into_one_commit_all_get_their_positions(
     }  # fmt: skip
 
 
+def test_a_thread_that_leads_for_others_goes_on_until_its_own_call_is_done(
+    log: Appender, project: LogProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(append, "MOST_ROWS", 4)
+    with log._turn, ThreadPoolExecutor(4) as pool:
+        calls = []
+        for number, name in enumerate("abcd", 1):
+            calls.append(pool.submit(log.append, events([name, f"{name}2"])))
+            waits(log, number)
+        # Whoever waits longest comes last.
+        log._waiting.reverse()
+        log._turn.release()
+        found = [one.result() for one in calls]
+        log._turn.acquire()
+
+    assert found == [[7, 8], [5, 6], [3, 4], [1, 2]]
+    assert project.events("event_id") == ["d", "d2", "c", "c2", "b", "b2", "a", "a2"]
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_an_interrupted_leader_loses_no_call_of_the_others(
     moment: str, log: Appender, project: LogProject, monkeypatch: pytest.MonkeyPatch

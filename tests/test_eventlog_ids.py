@@ -253,6 +253,7 @@ def test_a_log_put_back_takes_the_ids_again_that_it_lost(tmp_path: Path, grown: 
     assert project.verify() == 60 + grown
 
 
+@pytest.mark.usefixtures("small_blocks")
 def test_an_id_of_the_same_hash_is_another_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ids, "hash_of", lambda _: 7)
     project = filled(tmp_path, range(700), ["a"], ["b"])
@@ -272,18 +273,22 @@ def test_an_id_of_the_same_hash_is_another_event(tmp_path: Path, monkeypatch: py
     assert project.verify() == 703
 
 
+@pytest.mark.usefixtures("small_blocks")
 def test_a_worn_segment_is_noticed_when_it_is_merged_too(tmp_path: Path) -> None:
     """The events are in the log by then: the index is made again, and the call answers."""
     project = filled(tmp_path, range(40))
     with project.open().appender() as log:
         log.append(events([40]))
+        # New ids that only ask for the first block of three, and enough of them that the segment is merged.
+        edge = int(log._index._segments[0].hashes[14])
+        names = [name for name in map(str, range(41, 900)) if hash_of(name) < edge][:30]
         log._index._segments[0].offsets = log._index._segments[0].offsets.copy()
-        log._index._segments[0].offsets[3] += 1
+        log._index._segments[0].offsets[38] += 1
         log._index._segments[0].sound[:] = False
         with pytest.raises(Worn):
             log._index._segments[0].whole()
-        assert log.append(events(range(41, 80)))[-1] == 80
-        assert log.append(events([3, 80])) == [4, 81]
+        assert log.append(events(names)) == list(range(42, 72))
+        assert log.append(events([*range(41), "last"])) == [*range(1, 42), 72]
     assert right(project, truth(project))
 
 
