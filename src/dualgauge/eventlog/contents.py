@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dualgauge.eventlog.errors import ChangedEvent
+from dualgauge.eventlog.payload import same_payload
 from dualgauge.model import canonical_json, literal, quote
 
 if TYPE_CHECKING:
@@ -39,15 +40,21 @@ def different(engine: Engine, log: EventLog, old: str, new: str, *, in_log: bool
     for name in late:
         content[name] = f"(o.position >= {since[name]:d} AND {content[name]})"
     content["payload"] = f"CASE WHEN o.payload IS NOT DISTINCT FROM n.payload THEN false ELSE {_payloads(late)} END"
-    found = engine.rows(
-        f"SELECT n.event_id, o.position, {', '.join(content.values())} FROM ({new}) n JOIN ({old}) o USING (event_id) "
-        f"WHERE {' OR '.join(content.values())} ORDER BY o.position, n.position LIMIT 1"
+    differing = engine.batches(
+        f"SELECT n.event_id, o.position, o.payload, n.payload, {', '.join(content.values())} "
+        f"FROM ({new}) n JOIN ({old}) o USING (event_id) "
+        f"WHERE {' OR '.join(content.values())} ORDER BY o.position, n.position"
     )
-    if found:
-        event_id, position, *flags = found[0]
-        one = f"position {position:,} of the log" if in_log else "one row of this import"
-        other = "a row of this import" if in_log else "another row of it"
-        raise ChangedEvent(event_id, one, other, [name for name, flag in zip(content, flags, strict=True) if flag])
+    for event_id, position, had, has, *flags in (row for batch in differing for row in batch):
+        names = [name for name, flag in zip(content, flags, strict=True) if flag]
+        absent = [name for name in late if position < since[name]]
+        # An application writes a number in other ways than a file: 2.5, 2.50.
+        if names[-1] == "payload" and same_payload(had, has, absent):
+            names.pop()
+        if names:
+            one = f"position {position:,} of the log" if in_log else "one row of this import"
+            other = "a row of this import" if in_log else "another row of it"
+            raise ChangedEvent(event_id, one, other, names)
 
 
 def _payloads(late: list[str]) -> str:

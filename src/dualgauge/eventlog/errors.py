@@ -172,14 +172,22 @@ class ChangedEvent(DataError):
 
 
 class BadEvent(DataError):
-    """An event of an append that does not fit. `number` is its place in the call, from 1."""
+    """An event of an append that does not fit. `place` says which one, `nothing` what was not done."""
 
-    def __init__(self, number: int, event_id: str, reason: str) -> None:
-        self.number, self.event_id, self.reason = number, event_id, reason
+    def __init__(self, place: str, event_id: object, reason: str, nothing: str) -> None:
+        self.place, self.event_id, self.reason, self.nothing = place, event_id, reason, nothing
         named = f" ({event_id!r})" if event_id else ""
+        super().__init__(f"{place}{named}: {reason}; {nothing}: mend it, and append them all again")
+
+
+class AppenderClosed(UsageError):
+    """An append behind the end of the `with` that opened the log for it."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = path
         super().__init__(
-            f"event {number} of this call{named}: {reason}; nothing of this call was appended: mend the event, and "
-            "append them all again"
+            f"the log at {path} was closed for this appender; nothing was appended: append inside the `with` that "
+            "opened it, or open another one"
         )
 
 
