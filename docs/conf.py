@@ -26,6 +26,7 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
     "Guides": (
         "docs/guides/adopted-v1",
         "docs/guides/append",
+        "docs/guides/databases",
         "docs/guides/object-stores",
         "docs/guides/remodelling",
         "docs/checks",

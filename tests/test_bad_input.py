@@ -85,8 +85,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(shop: Path) -> None:
         2,
         (
             f"{shop / 'pyproject.toml'}: unknown key 'occured_at' in [tool.dualgauge.sources.0] (did you mean "
-            "'occurred_at'?); known keys: event_id, name, occurred_at, order_by, path, python, query, read, select, "
-            "type, where. Mend the settings under [tool.dualgauge] and run the command again"
+            "'occurred_at'?); known keys: caused_by, event_id, name, occurred_at, order_by, path, python, query, "
+            "read, select, type, where. Mend the settings under [tool.dualgauge] and run the command again"
         ),
     )
 
@@ -132,6 +132,7 @@ def test_a_row_that_does_not_fit_is_named_by_file_row_column_and_value(shop: Pat
 
 
 def test_an_event_id_that_comes_again_with_other_content_names_both(shop: Path) -> None:
+    call("log", "forget", "orders", folder=shop)
     edit(shop / "data" / "orders.csv", "ada,placed,2500", "ada,placed,2501")
     advice = "nothing was imported: an event never changes, so give the second one an id of its own"
 
@@ -157,6 +158,7 @@ def test_an_event_id_that_comes_again_with_other_content_names_both(shop: Path) 
 @pytest.mark.parametrize("name", ["orders.csv", "orders.jsonl"])
 def test_an_empty_file_is_called_empty(name: str, shop: Path) -> None:
     edit(shop / "pyproject.toml", "data/orders.csv", f"data/{name}")
+    call("log", "forget", "orders", folder=shop)
     (shop / "data" / name).write_text("", encoding="utf-8")
 
     assert refused("log", "import", folder=shop) == (
@@ -198,6 +200,7 @@ def test_quotes_that_are_text_can_be_taken_as_such(plain: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
 def test_another_encoding_is_told_with_what_to_do(encoding: str, shop: Path) -> None:
+    call("log", "forget", "orders", folder=shop)
     (shop / "data" / "orders.csv").write_bytes(EVENTS.replace("ada", "adé").encode(encoding))
     code, told = refused("log", "import", folder=shop)
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, NotSetAside, TooManyBadRows
+from dualgauge.eventlog.aside_errors import NotSetAside, TooManyBadRows
+from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent
 from dualgauge.ledger.errors import NotWaiting, UnknownRow, WhichRow
 from dualgauge.ledger.misfit import Kept, State
 from support.log_project import LogProject, csv, jsonl, run_child
@@ -142,6 +143,7 @@ def test_types_are_those_that_the_rows_that_fit_have(project: LogProject) -> Non
     take(project)
     assert project.events("payload") == ['{"more":1}']
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02,2"))
+    project.open().forget("s")
 
     # Mended in the file, it is what it would have been; nothing that is there is another event now.
     assert project.take().added == 1
@@ -254,22 +256,77 @@ def test_rows_that_are_values_are_kept_as_json_and_retried_exactly(project: LogP
 
 def test_rows_of_a_database_are_kept_by_their_cursor_and_retried(project: LogProject) -> None:
     with closing(sqlite3.connect(project.root / "till.db")) as till, till:
-        till.execute("CREATE TABLE sale (id INTEGER PRIMARY KEY, at TEXT, x TEXT)")
+        till.execute("CREATE TABLE sale (id INTEGER PRIMARY KEY, sold TEXT, x TEXT)")
         till.executemany(
             "INSERT INTO sale VALUES (?, ?, ?)", [(1, "2020-01-01", "1"), (2, "soon", "2"), (3, "soon", "3")]
         )
     project.sources.clear()
-    project.source("s", url="sqlite:///till.db", table="sale", cursor="id", event_id="'sale/' || id", occurred_at="at")
+    project.source(
+        "s", url="sqlite:///till.db", table="sale", cursor="id", event_id="'sale/' || id", occurred_at="sold"
+    )
     assert (take(project).added, take(project).added) == (1, 0)
 
     # The last row is read again for those that tie with it, and is no second one.
     assert why(project) == dict.fromkeys(["id 2", "id 3"], "occurred_at = 'soon' is no TIMESTAMPTZ")
     one, _ = kept(project)
-    assert (one.misfit.raw, one.misfit.row) == ('{"id":"2","at":"soon","x":"2"}', None)
-    project.sources[0]["occurred_at"] = "coalesce(TRY_CAST(at AS TIMESTAMP), TIMESTAMP '2020-01-02')"
+    assert (one.misfit.raw, one.misfit.row) == ('{"id":"2","sold":"soon","x":"2"}', None)
+    project.sources[0]["occurred_at"] = "coalesce(TRY_CAST(sold AS TIMESTAMP), TIMESTAMP '2020-01-02')"
     done = project.open().retry()
     assert [(tried.kept.misfit.where, tried.position) for tried in done.rows] == [("id 2", 2), ("id 3", 3)]
     assert project.events("event_id", "x") == [("sale/1", 1), ("sale/2", 2), ("sale/3", 3)]
+
+
+def test_rows_that_were_set_aside_stop_no_later_import_and_others_do(project: LogProject) -> None:
+    rows = ["a,2020-01-01,1", "b,2020-01-02", "c,soon,3"]
+    project.write("s.csv", csv(HEAD, *rows))
+    take(project)
+    project.write("s.csv", csv(HEAD, *rows, "d,2020-01-04,4"))
+    done = project.take()
+
+    assert (done.added, done.known, done.quarantined) == (1, 1, 2)
+    project.open().skip(source="s")
+    project.write("s.csv", csv(HEAD, *rows, "d,2020-01-04,4", "e,2020-01-05,5", "f,later,6"))
+    with pytest.raises(
+        BadRow, match=r"^source 's', s.csv row 6: occurred_at = 'later' is no TIMESTAMPTZ; nothing was "
+    ):
+        project.take()
+    assert (take(project).quarantined, project.events("event_id")) == (1, ["s.csv#1", "s.csv#4", "s.csv#5"])
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_file_of_json_that_grows_behind_a_broken_line_is_read_on(project: LogProject, named: bool) -> None:
+    project.sources[0] |= {"path": "s.jsonl", **({"event_id": "id"} if named else {})}
+    first = [{"id": f"a{i}", "seen": "2020-01-01", "x": i} for i in range(3)]
+    text = jsonl(first[0]) + '{"id": 1\n\n' + jsonl(*first[1:], {"id": "b", "x": 1})
+    project.write("s.jsonl", text)
+    assert (take(project).added, len(kept(project))) == (3, 2)
+    text += jsonl({"id": "c", "seen": "2020-01-02", "x": 4}, {"id": "d", "x": 5})
+    project.write("s.jsonl", text)
+
+    assert (take(project).added, list(why(project))[2:]) == (1, ["s.jsonl row 7 (line 8)"])
+    text += jsonl({"id": "e", "seen": "2020-01-03", "x": 6})
+    project.write("s.jsonl", text)
+    assert project.take().added == 1
+    ids = ["a0", "a1", "a2", "c", "e"] if named else [f"s.jsonl#{n}" for n in (1, 3, 4, 6, 8)]
+    assert project.events("event_id") == ids
+
+
+def test_of_a_file_of_json_that_grows_only_what_is_new_is_set_aside(project: LogProject) -> None:
+    project.sources[0] |= {"path": "s.jsonl"}
+    text = jsonl(*({"id": f"a{i}", "seen": "2020-01-01", "x": i} for i in range(3)))
+    project.write("s.jsonl", text)
+    take(project)
+    text += '\n{"id": 1\n' + jsonl({"id": "b", "seen": "soon", "x": 4}, {"id": "c", "seen": "2020-01-02", "x": 5})
+    project.write("s.jsonl", text)
+
+    assert (take(project).added, project.events("event_id")[-1]) == (1, "s.jsonl#6")
+    assert why(project) == {
+        "s.jsonl row 4": "it is no JSON (Expecting ',' delimiter at character 9)",
+        "s.jsonl row 5": "occurred_at = 'soon' is no TIMESTAMPTZ",
+    }
+    (_, five) = kept(project)
+    project.open().retry([five.short], text='{"id": "b", "seen": "2020-01-02", "x": 4}')
+    assert project.events("event_id", "x")[-1] == ("s.jsonl#5", 4)
 
 
 # What is still refused.
@@ -360,9 +417,12 @@ def test_a_dry_run_counts_and_keeps_nothing(project: LogProject) -> None:
 # Retried, skipped.
 
 
+ROWS = ["a,2020-01-01,1", "b,2020-01-02", "c,soon,3", "d,2020-01-04,2.5"]
+
+
 @pytest.fixture
 def waiting(project: LogProject) -> LogProject:
-    project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02", "c,soon,3", "d,2020-01-04,2.5"))
+    project.write("s.csv", csv(HEAD, *ROWS))
     take(project)
     return project
 
@@ -443,6 +503,7 @@ def test_a_row_whose_source_is_gone_waits_and_says_so(waiting: LogProject) -> No
 
 def test_a_row_that_was_mended_in_its_file_is_known_and_taken(waiting: LogProject) -> None:
     waiting.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02,2", "c,2020-01-03,3", "d,2020-01-04,4"))
+    waiting.open().forget("s")
     assert waiting.take().added == 3
     two, three, _ = kept(waiting)
     done = waiting.open().retry([two.short], text="b,2020-01-02,2")
@@ -459,9 +520,9 @@ def test_a_skipped_row_is_never_asked_about_again(waiting: LogProject) -> None:
     assert waiting.open().skip([two.short], reason="a test", dry_run=True) == (two,)
     assert kept(waiting, State.SKIPPED) == []
     waiting.open().skip([two.short, four.short], reason="a test")
-    waiting.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02", "c,soon,3"))
+    waiting.write("s.csv", csv(HEAD, *ROWS, "e,2020-01-05,5"))
 
-    assert take(waiting).quarantined == 1
+    assert (take(waiting).quarantined, waiting.log().head().last) == (1, 2)
     assert [one.misfit.reason for one in kept(waiting, State.SKIPPED)] == [
         "it has 2 values for 3 columns (skipped: a test)",
         "x = '2.5' does not fit into BIGINT without loss (skipped: a test)",
@@ -482,8 +543,7 @@ def test_an_id_that_names_no_row_or_several_is_refused(waiting: LogProject) -> N
     near = f"{two.short[:-1]}{'0' if two.short[-1] != '0' else '1'}"
     with pytest.raises(UnknownRow, match=rf"has the id '{near}' \(did you mean '{two.short}'\?\); nothing was changed"):
         waiting.open().retry([near])
-    project = waiting.write("s.csv", csv(HEAD, *["a,soon"] * 40))
-    assert project.exists()
+    waiting.write("s.csv", csv(HEAD, *ROWS, *["a,soon"] * 40))
     take(waiting)
     with pytest.raises(WhichRow, match=r"rows of the quarantine have an id that begins with '.' \("):
         waiting.open().skip([next(one for one in "0123456789abcdef" if _several(waiting, one))])

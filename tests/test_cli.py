@@ -31,6 +31,7 @@ WORKING = {
     "log add": ["data/refunds.csv"],
     "log import": ["--all"],
     "log show": ["--limit", "2"],
+    "log forget": ["orders", "--dry-run"],
     "doctor": [],
     "plan": [],
     "migrate revision": [],
@@ -461,7 +462,7 @@ def test_status_says_what_is_unbuilt_stale_lagging_or_ready(shop: Path) -> None:
     call("log", "import", "--all", folder=shop)
     said = call("status", folder=shop)
 
-    assert [line.split() for line in said.out.splitlines()[3:6]] == [
+    assert [line.split() for line in said.out.splitlines()[4:7]] == [
         ["v1.customers", "lagging", "1", "5", "1"],
         ["v2.customers", "stale", "1", "5", "1"],
         ["v2.late", "unbuilt"],

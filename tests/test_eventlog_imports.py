@@ -113,7 +113,7 @@ def test_a_file_outside_the_project_gives_ids_with_its_absolute_path(tmp_path: P
 def test_known_ids_are_skipped_and_later_rows_do_not_move_earlier_ones(project: LogProject) -> None:
     project.write("s.csv", csv(HEAD, "b,2020-01-02,1", "d,2020-01-04,2"))
     assert counts(project.take()) == (2, 0, 1, 2)
-    project.write("s.csv", csv(HEAD, "a,2020-01-01,0", "b,2020-01-02,1", "c,2020-01-03,3", "d,2020-01-04,2"))
+    project.write("s.csv", csv(HEAD, "b,2020-01-02,1", "d,2020-01-04,2", "c,2020-01-03,3", "a,2020-01-01,0"))
 
     assert counts(project.take()) == (2, 2, 3, 4)
     assert project.events("position", "event_id") == [(1, "b"), (2, "d"), (3, "a"), (4, "c")]
@@ -147,6 +147,7 @@ def test_an_id_with_another_content_in_one_import_is_refused_and_both_are_named(
 def test_an_id_with_another_content_than_in_the_log_is_refused(project: LogProject, row: str, differs: str) -> None:
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02,2"))
     project.take()
+    project.open().forget("s")
     before = project.commits()
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1", row, "c,2020-01-03,3"))
 
@@ -218,8 +219,8 @@ def test_a_dry_run_counts_and_leaves_no_trace(project: LogProject) -> None:
     assert not project.folder.exists()
     project.take()
     before = project.commits()
-    project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "c,2020-01-03,3"))
-    assert counts(project.take(dry_run=True)) == (1, 1, 3, 3)
+    project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02,2", "c,2020-01-03,3"))
+    assert counts(project.take(dry_run=True)) == (1, 2, 3, 3)
     assert project.commits() == before
     assert project.unnamed() == []
 
@@ -242,6 +243,7 @@ def test_a_column_declared_later_is_null_before_and_its_file_may_still_grow(proj
     assert (added["last"], added["chain"]) == (before.last, before.chain) == (chain[0]["last"], chain[0]["chain"])
     project.verify()
     # What both hold must still be the same.
+    project.open().forget("s")
     project.write("s.csv", csv("id,seen,x,who", "a,2020-01-01,7,p", "c,2020-01-03,3,z"))
     with pytest.raises(ChangedEvent, match=r"'a' .* position 1 of the log .* differ in x; "):
         project.take()
@@ -271,6 +273,10 @@ def half(engine, query, file):
     os.truncate(file, file.stat().st_size // 2)
     kill()
 
+def noted(log, cursors):
+    note(log, cursors)
+    kill()
+
 def before(owner, name, then=kill):
     real, calls = getattr(owner, name), []
     def wrapped(*given, **named):
@@ -278,7 +284,7 @@ def before(owner, name, then=kill):
         return then(*given, **named) if len(calls) == nth else real(*given, **named)
     setattr(owner, name, wrapped)
 
-whole = imports._copy
+whole, note = imports._copy, table.EventLog.note
 if boundary == "half a staged file":
     before(imports, "_copy", half)
 elif boundary == "a staged file":
@@ -289,7 +295,16 @@ elif boundary == "a commit":
     before(Ledger, "add_log_commits")
 elif boundary == "an empty log":
     before(table.EventLog, "reconcile")
-dualgauge.open(root, clock=lambda: NOW).import_(every=True)
+elif boundary == "a copy":
+    before(imports.Copies, "steady")
+elif boundary == "cursors alone":
+    before(table.EventLog, "note")
+elif boundary == "noted cursors":
+    before(table.EventLog, "note", noted)
+if sys.argv[5:]:
+    dualgauge.open(root).forget(sys.argv[5])
+else:
+    dualgauge.open(root, clock=lambda: NOW).import_(every=True)
 print("done")
 """
 TESTS = Path(__file__).parent
@@ -342,9 +357,105 @@ def test_an_import_killed_anywhere_leaves_whole_commits_and_is_completed_by_the_
         assert project.unnamed() == []
     else:
         # Its import had nothing to stage; the next one that has something clears up.
-        project.write("1.csv", csv(HEAD, "later,2020-01-02,1"))
+        with (tmp_path / "1.csv").open("a") as file:
+            file.write("later,2020-01-02,1\n")
         project.take("one")
         assert project.unnamed() == []
+
+
+def grown(root: Path, *, known: bool = False) -> LogProject:
+    """
+    Files taken in, then a JSONL file and a CSV file that have grown, and a new file; the JSONL file's end is torn.
+
+    `known`: what is new of them holds nothing but what the log has.
+    """
+    project = LogProject(root, columns={"x": "BIGINT"})
+
+    def day(number: int) -> str:
+        return f"2020-01-01 00:{number // 60:02d}:{number % 60:02d}"
+
+    def lines(*numbers: int) -> str:
+        return jsonl(*({"id": f"j{i}", "seen": day(i), "x": i} for i in numbers))
+
+    project.write("j/1.jsonl", lines(*range(100)))
+    project.write("c/1.csv", csv(HEAD, *(f"c{i},{day(i)},{i}" for i in range(0, 100, 2))))
+    project.source("lines", path="j/*.jsonl", event_id="id", order_by="file")
+    project.source("rows", path="c/*.csv")
+    project.take(every=True)
+    new = range(20) if known else range(100, 160)
+    with (root / "j/1.jsonl").open("a") as file:
+        file.write(lines(*new) + '{"id":')
+    with (root / "c/1.csv").open("a") as file:
+        file.write("".join(f"c{i},{day(i)},{i}\n" for i in new if i % 2 == 0))
+    project.write("c/2.csv", csv(HEAD, *(f"c{i},{day(i)},{i}" for i in new if i % 2 == 0 or not known)))
+    return project
+
+
+@pytest.fixture(scope="module")
+def never_killed_growth(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    project = grown(tmp_path_factory.mktemp("grown"))
+    assert project.take(every=True).added == 120
+    return project.events(), dict(project.log().head().cursors)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "nth", "committed"),
+    [
+        ("a copy", 1, 150), ("half a staged file", 1, 150), ("a file in its place", 1, 150),
+        ("a file in its place", 2, 250), ("a commit", 2, 270),
+    ],
+)  # fmt: skip
+def test_an_import_of_what_is_new_in_files_killed_anywhere_is_completed_by_the_next(
+    tmp_path: Path,
+    never_killed_growth: tuple[list[dict[str, Any]], dict[str, Any]],
+    boundary: str,
+    nth: int,
+    committed: int,
+) -> None:
+    project = grown(tmp_path)
+    child = run_child(CHILD, project.root, boundary, nth, TESTS)
+    out, errors = child.communicate(timeout=60)
+    assert (child.returncode, out) == (-signal.SIGKILL, ""), errors
+
+    assert project.verify() == committed
+    assert project.take(every=True).last == 270
+    assert (project.events(), project.log().head().cursors) == never_killed_growth
+    assert project.verify() == 270
+    with (project.root / "j/1.jsonl").open("a") as file:
+        file.write('"j160", "seen": "2020-01-02", "x": 160}\n')
+    assert project.take(every=True).added == 1
+    assert project.unnamed() == []
+
+
+@pytest.mark.parametrize("boundary", ["cursors alone", "noted cursors"])
+def test_an_import_that_only_notes_cursors_killed_before_or_behind_that_is_completed_by_the_next(
+    tmp_path: Path, boundary: str
+) -> None:
+    project = grown(tmp_path, known=True)
+    before = project.events()
+    child = run_child(CHILD, project.root, boundary, 1, TESTS)
+    out, errors = child.communicate(timeout=60)
+    assert (child.returncode, out) == (-signal.SIGKILL, ""), errors
+
+    assert len(project.commits()) == (2 if boundary == "noted cursors" else 1)
+    assert project.take(every=True).added == 0
+    assert project.log().head().cursors["rows"]["files"].keys() == {"c/1.csv", "c/2.csv"}
+    assert len(project.commits()) == 2
+    assert project.events() == before
+    assert project.verify() == 150
+
+
+def test_a_source_is_forgotten_by_one_commit_or_not_at_all_when_the_process_is_killed(tmp_path: Path) -> None:
+    project = grown(tmp_path)
+    before = project.commits()
+    child = run_child(CHILD, project.root, "a file in its place", 1, TESTS, "rows")
+    out, errors = child.communicate(timeout=60)
+    assert (child.returncode, out) == (-signal.SIGKILL, ""), errors
+
+    assert project.commits() == before
+    assert project.open().forget("rows").known
+    assert project.take(every=True).last == 270
+    assert project.verify() == 270
 
 
 def test_a_folder_left_by_a_process_killed_while_it_created_the_log_is_used(project: LogProject) -> None:
@@ -372,7 +483,7 @@ def test_what_a_living_import_has_staged_is_left_alone(project: LogProject) -> N
 
     assert project.unnamed() == sorted([mine.name, elsewhere.name])
     os.utime(elsewhere, (1, 1))
-    project.write("s.csv", csv(HEAD, "b,2020-01-01,1"))
+    project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-01,1"))
     project.take()
     assert project.unnamed() == [mine.name]
 

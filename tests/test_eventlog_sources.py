@@ -284,7 +284,7 @@ def test_until_takes_what_is_due_and_later_imports_append_the_rest_behind_it(pro
     project.source("one", path="1.csv")
     project.source("two", path="2.csv")
     first = project.take(every=True, until=day(3))
-    project.write("2.csv", csv(HEAD, "late,2020-01-01,1", "b,2020-01-02,1", "d,2020-01-04,1"))
+    project.write("2.csv", csv(HEAD, "b,2020-01-02,1", "d,2020-01-04,1", "late,2020-01-01,1"))
     second = project.take(every=True, until=day(4, 12))
     third = project.take(every=True)
 

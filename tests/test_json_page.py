@@ -19,12 +19,17 @@ from dualgauge import Check, Comparator
 
 customers = Comparator(key="customer", checks=[Check("expect_column_values_to_not_be_null", column="customer")])
 """
+APPENDED = (
+    b'{"event_id": "app-1", "type": "placed", "occurred_at": "2026-01-09", "fields": {"customer": "dan", "cents": 5}}'
+)
 COMMANDS = {
     "init": ["init", "more"],
     "doctor": ["doctor"],
     "log-add": ["log", "add", "more.csv"],
     "log-import": ["log", "import", "--all", "--on-bad-row", "quarantine"],
+    "log-append": ["log", "append"],
     "log-show": ["log", "show"],
+    "log-forget": ["log", "forget", "orders", "--dry-run"],
     "plan": ["plan"],
     "migrate-revision": ["migrate", "revision"],
     "migrate-upgrade": ["migrate", "upgrade"],
@@ -89,7 +94,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     (folder / "more.csv").write_text("id,at,kind\n1,2026-01-01T00:00:00Z,a\n")
     found = {}
     for verb, words in COMMANDS.items():
-        said = call(*words, "--format", "json", folder=folder)
+        said = call(*words, "--format", "json", folder=folder, stdin=APPENDED)
         assert said.json["error"] is None, said.out
         assert said.json["schema"] == f"dualgauge.{verb}/1"
         found[verb] = said.json["result"]

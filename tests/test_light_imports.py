@@ -34,6 +34,15 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr
 """
 
 
+EVENTS = """
+import sys
+from datetime import UTC, datetime
+from dualgauge import Event
+print(Event("o-1", "placed", datetime(2026, 1, 1, tzinfo=UTC), {"cents": 5}, caused_by="o-0").event_id)
+print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("light") / "shop")
@@ -52,7 +61,7 @@ def run(program: str, *arguments: str, folder: Path) -> tuple[str, set[str]]:
     return done.stdout, set(done.stderr.split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["diff", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["diff", "--help"], ["log", "append", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     out, loaded = run(COMMAND_LINE, *arguments, folder=tmp_path)
 
@@ -81,6 +90,13 @@ def test_a_router_loads_nothing_heavy_and_no_command_line(shop: Path) -> None:
 
     assert out == "v1\n"
     assert loaded & (HEAVY | {"rich", "typer", "pydantic"}) == set()
+
+
+def test_an_application_makes_events_and_loads_nothing_heavy_before_it_appends_them(tmp_path: Path) -> None:
+    out, loaded = run(EVENTS, folder=tmp_path)
+
+    assert out == "o-1\n"
+    assert loaded & (HEAVY | {"rich", "typer", "pydantic", "sqlalchemy"}) == set()
 
 
 def test_the_public_names_are_all_there_and_loaded_when_asked_for() -> None:

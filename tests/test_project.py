@@ -146,8 +146,8 @@ def test_an_unknown_key_of_a_source_is_told_with_the_keys_of_sources(tmp_path: P
     )
     assert told == (
         "unknown key 'occured_at' in [tool.dualgauge.sources.0] (did you mean 'occurred_at'?); "
-        "known keys: cursor, event_id, name, occurred_at, order_by, path, python, query, read, select, statement, "
-        "table, type, url, where"
+        "known keys: caused_by, cursor, event_id, name, occurred_at, order_by, path, python, query, read, select, "
+        "statement, table, type, url, where"
     )
 
 

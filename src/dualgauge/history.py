@@ -18,17 +18,22 @@ from dualgauge.project.settings import validate
 from dualgauge.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from dualgauge.eventlog.append import Appender
+    from dualgauge.eventlog.aside import Tolerance
     from dualgauge.eventlog.compact import Compacted
+    from dualgauge.eventlog.forget import Forgotten
     from dualgauge.eventlog.imports import Imported
+    from dualgauge.eventlog.lateness import Lateness
     from dualgauge.eventlog.propose import Proposed
+    from dualgauge.eventlog.reading import Source
     from dualgauge.eventlog.retrying import Retried
     from dualgauge.eventlog.table import Head
     from dualgauge.eventlog.verify import Verified
-    from dualgauge.ledger.misfit import Kept, State
+    from dualgauge.ledger.ledger import Ledger
+    from dualgauge.ledger.misfit import Kept, Misfit, State
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,6 @@ class History(Access):
 
         With `max_bad_rows` as many rows that do not fit go into the quarantine; without, the first stops the import.
         """
-        from dualgauge.eventlog.fitting import Tolerance
         from dualgauge.eventlog.imports import run_import
         from dualgauge.eventlog.sources import choose
 
@@ -54,8 +58,25 @@ class History(Access):
             keep = None if ledger is None or dry_run else partial(ledger.quarantine.add, at=now)
             return run_import(
                 engine, self.log(ledger), chosen, now=now, until=until, dry_run=dry_run, progress=self.progress,
-                tolerance=None if max_bad_rows is None else Tolerance(max_bad_rows, keep),
+                sleep=self.sleep, chance=self.chance, tolerance=self._tolerance(ledger, chosen, keep, max_bad_rows),
             )  # fmt: skip
+
+    def _tolerance(
+        self,
+        ledger: Ledger | None,
+        chosen: Sequence[Source],
+        keep: Callable[[Sequence[Misfit]], int] | None,
+        max_bad_rows: int | None,
+    ) -> Tolerance | None:
+        """What an import may set aside. Rows that were set aside before stop none, whatever it is asked for."""
+        from dualgauge.eventlog.aside import Tolerance
+
+        if max_bad_rows is not None:
+            return Tolerance(max_bad_rows, keep)
+        names = {one.name for one in chosen}
+        known = {one.id for one in ledger.quarantine.rows() if one.misfit.source in names} if ledger else set()
+        # A little more than is known, so that the first row that is not can be named.
+        return Tolerance(len(known) + 1_000, keep, known, new=False) if known else None
 
     def quarantined(self, *, state: State | None = None, source: str | None = None) -> tuple[Kept, ...]:
         """The rows of the quarantine, of one state or source or of all, by source, place and row."""
@@ -85,7 +106,8 @@ class History(Access):
             chosen = ledger.quarantine.chosen(ids, source=source)
             return retry(
                 engine, self.log(ledger), ledger.quarantine, chosen, self.settings.sources, root=self.project.root,
-                now=self.clock(), text=text, dry_run=dry_run, progress=self.progress,
+                now=self.clock(), sleep=self.sleep, chance=self.chance, text=text, dry_run=dry_run,
+                progress=self.progress,
             )  # fmt: skip
 
     def skip(
@@ -132,6 +154,22 @@ class History(Access):
                 sources=settings.sources, declared=settings.log.columns, progress=self.progress,
             )  # fmt: skip
         return add(made, project, check=lambda raw: validate(Settings, raw, project.file), write=write)
+
+    def forget(self, source: str, *, dry_run: bool = False) -> Forgotten:
+        """Let the next import read a source from its beginning; its events stay. See `eventlog.forget`."""
+        from dualgauge.eventlog.forget import forget
+
+        return forget(
+            self.log(), source, [one.name for one in self.settings.sources],
+            sleep=self.sleep, chance=self.chance, dry_run=dry_run,
+        )  # fmt: skip
+
+    def lateness(self) -> Lateness:
+        """How late the newest events are; see `eventlog.lateness`. Raises DamagedLog."""
+        from dualgauge.eventlog.lateness import lateness
+
+        with self.engine() as engine:
+            return lateness(engine, self.log())
 
     def head(self) -> Head:
         """Where the log stands."""

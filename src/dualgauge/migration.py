@@ -266,6 +266,7 @@ class Migration(History):
     def status(self) -> Status:
         """Where everything stands."""
         from dualgauge.cutover.gates import decide
+        from dualgauge.eventlog.lateness import lateness_if_readable
         from dualgauge.ledger.seal import Evidence
         from dualgauge.ledger.values import MigrationState
         from dualgauge.reporting.status import gather
@@ -273,9 +274,10 @@ class Migration(History):
         name = self.settings.migration
         with self.engine() as engine, self.ledger_if_any() as ledger:
             plans, store = self.plans_of(engine), self.store()
-            present = self.present_if_readable(ledger, plans)
+            present, log = self.present_if_readable(ledger, plans), self.log()
             return gather(
-                name, ledger.state(name) if ledger else MigrationState(name), self.log().head().last,
+                name, ledger.state(name) if ledger else MigrationState(name), log.head().last,
+                lateness_if_readable(engine, log),
                 views=[one.view for one in plans], served={side: store.served_builds(side) for side in Side},
                 evidence=present.evidence if present else ledger.evidence(name) if ledger else Evidence(),
                 gates=None if present is None else decide(present, self.settings.gates.limits),

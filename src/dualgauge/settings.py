@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from dualgauge.cutover.settings import GateSettings
-from dualgauge.eventlog.settings import LogSettings, SourceSettings
+from dualgauge.eventlog.settings import CAUSED_BY, LogSettings, SourceSettings
 from dualgauge.ledger.settings import LedgerSettings
 from dualgauge.project.settings import Paths, Section
 from dualgauge.stores.settings import StoreSettings
@@ -41,3 +43,14 @@ class Settings(Section):
             message = f"two sources are called {twice[0]!r}; give each a name of its own"
             raise ValueError(message)
         return sources
+
+    @model_validator(mode="after")
+    def _caused(self) -> Self:
+        for one in self.sources:
+            if one.caused_by and CAUSED_BY not in self.log.columns:
+                message = (
+                    f"source {one.name!r} says caused_by = {one.caused_by!r}, and the log has no such column; "
+                    f'declare {CAUSED_BY} = "VARCHAR" in [tool.dualgauge.log.columns]'
+                )
+                raise ValueError(message)
+        return self

@@ -127,20 +127,22 @@ def add_order(folder: Path) -> None:
         file.write("9,2026-01-09T09:00:00Z,dan,placed,100\n")
 
 
-def call(*arguments: str, folder: Path) -> Said:
-    """Run the command line in this process, from a folder."""
+def call(*arguments: str, folder: Path, stdin: bytes | None = None) -> Said:
+    """Run the command line in this process, from a folder; `stdin` is piped in."""
     from dualgauge.cli import main
 
     out, err = io.StringIO(), io.StringIO()
     code: object = 0
-    before, sys.argv = sys.argv, ["dualgauge", *arguments]
+    before, sys.argv = (sys.argv, sys.stdin), ["dualgauge", *arguments]
+    if stdin is not None:
+        sys.stdin = io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
     with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             main()
         except SystemExit as stop:
             code = stop.code
         finally:
-            sys.argv = before
+            sys.argv, sys.stdin = before
     assert code is None or isinstance(code, int)
     return Said(code or 0, out.getvalue(), err.getvalue())
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import dualgauge
-from dualgauge import Absolute, Check, Comparator, Exact, Expected, Relative, Rounded, Router
+from dualgauge import Absolute, Check, Comparator, Event, Exact, Expected, Relative, Rounded, Router
 from dualgauge.model import Outcome
 
 if TYPE_CHECKING:
@@ -45,6 +45,15 @@ def play(path: str) -> int:
     row: dict[str, object] | None = answer.row
     share: int = moved.after.share_ppm
     return imported.added + len(rebuilt.views) + len(failed) + share + (row is not None)
+
+
+def write(path: str) -> list[int]:
+    """Events of an application, and the positions that they have."""
+    placed = Event("o-1", "placed", datetime(2026, 1, 31, tzinfo=UTC), {"cents": 2500, "type": "online"})
+    with dualgauge.open(path).appender() as log:
+        positions = log.append([placed, Event("p-1", "paid", datetime.now(UTC), caused_by="o-1")])
+        done = log.take([placed])
+    return [*positions, *done.positions, done.added]
 
 
 def two_files(old: str, new: Path) -> bool:

@@ -25,6 +25,7 @@ from dualgauge.cli import (
     log_add,
     log_append,
     log_compact,
+    log_forget,
     log_import,
     log_show,
     log_verify,
@@ -80,6 +81,7 @@ log.command("append")(log_append.log_append)
 log.command("show")(log_show.log_show)
 log.command("verify")(log_verify.log_verify)
 log.command("compact")(log_compact.log_compact)
+log.command("forget")(log_forget.log_forget)
 
 migrations = typer.Typer(no_args_is_help=True, help="The shapes of views in the serving store, as Alembic revisions.")
 migrations.command("revision")(migrate.revision)

@@ -15,7 +15,7 @@ from dualgauge.errors import UsageError
 from dualgauge.model import NextStep, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from dualgauge.migration import Migration
 
@@ -23,12 +23,12 @@ _MOST = 1_000_000
 
 
 class NothingOnStdin(UsageError):
-    """Standard input is a terminal: nobody pipes events in."""
+    """Standard input is a terminal, or closed: nobody pipes events in."""
 
     def __init__(self) -> None:
         super().__init__(
-            "log append reads events from standard input, one JSON object a line, and it is a terminal; "
-            "pipe them in: dualgauge log append < events.jsonl"
+            "log append reads events from standard input, one JSON object a line, and nothing is piped in; "
+            "give it a file: dualgauge log append < events.jsonl"
         )
 
 
@@ -68,9 +68,9 @@ def log_append(
     Example: dualgauge log append < events.jsonl
     """  # fmt: skip
     with answering("log-append", project, form, debug=debug) as answer:
-        if sys.stdin.isatty():
+        if sys.stdin is None or sys.stdin.isatty():
             raise NothingOnStdin
-        positions, added, head = _append(answer.migration, sys.stdin, batch)
+        positions, added, head = _append(answer.migration, sys.stdin.buffer, batch)
         known = len(positions) - added
 
         def text(screen: Console) -> None:
@@ -86,9 +86,9 @@ def log_append(
         )
 
 
-def _append(migration: Migration, lines: Iterator[str], batch: int | None) -> tuple[list[int], int, int]:
+def _append(migration: Migration, lines: Iterable[bytes], batch: int | None) -> tuple[list[int], int, int]:
     """The position of each line's event, how many were new, and the log's head."""
-    from dualgauge.eventlog.event import parse
+    from dualgauge.eventlog.event import Call, parse
 
     declared = migration.settings.log.columns
     # Lines without anything are passed over; a message names the line as it stands in the input.
@@ -99,7 +99,8 @@ def _append(migration: Migration, lines: Iterator[str], batch: int | None) -> tu
         while chunk := list(islice(numbered, batch or _MOST + 1)):
             if batch is None and len(chunk) > _MOST:
                 raise TooMany(_MOST)
-            done = log.take([parse(line, declared, number) for number, line in chunk])
+            call = Call([number for number, _ in chunk])
+            done = log.take([parse(line, declared, index, call) for index, (_, line) in enumerate(chunk)], call)
             positions += done.positions
             added += done.added
         head = log.head

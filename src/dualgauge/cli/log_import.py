@@ -64,6 +64,9 @@ def log_import(
     A row that does not fit stops the import too, and is named; with --on-bad-row quarantine it is set aside, and the
     others are taken in under the numbers that they have in their file.
 
+    Of files only what is new is read: new files, and rows at the end of a JSONL file; a CSV file that has grown is read
+    again. A file that was taken in and is changed elsewhere stops the import; `dualgauge log forget` is for that.
+
     Example: dualgauge log import --all --until 2013-12-01
     """
     with answering("log-import", project, form, debug=debug, memory_limit=memory_limit) as answer:
@@ -87,14 +90,16 @@ def log_import(
                 wait = "would wait" if dry_run else "waits" if done.quarantined == 1 else "wait"
                 where = "the quarantine" if dry_run else "the quarantine: `dualgauge quarantine list`"
                 screen.print(f"{plural(done.quarantined, 'row')} {do} not fit and {wait} in {where}")
+            for file in done.torn:
+                screen.print(f"{file}: its last line is not whole yet, and is left for the next import")
             if not dry_run:
                 screen.print(f"the log's head is position {done.last:,}")
 
         answer.give(
             {
                 "added": done.added, "known": done.known, "first": done.first, "last": done.last,
-                "sources": list(done.sources), "until": done.until, "dry_run": dry_run,
-                "quarantined": done.quarantined,
+                "sources": list(done.sources), "until": done.until, "torn": list(done.torn),
+                "dry_run": dry_run, "quarantined": done.quarantined,
             },
             text,
             next_steps=steps,

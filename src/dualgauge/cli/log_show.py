@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dualgauge.cli.late import late_line
 from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering, table
 from dualgauge.model import plural
@@ -29,24 +30,29 @@ def log_show(
     """
     Show where the log stands, or some of its events.
 
+    `--head` says how late the newest million events are: those that occurred before one that the log had already.
+
     Example: dualgauge log show --from 1 --limit 3
     """
     with answering("log-show", project, form, debug=debug) as answer:
         now = answer.migration.head()
         events = [] if head else answer.migration.events(first, limit)
+        late = answer.migration.lateness() if head else None
         standing = {
             "last": now.last,
             "last_commit": {"first": now.first, "rows": now.rows},
             "chain": now.chain,
             "sources": dict(now.cursors),
+            "lateness": late.to_json() if late else None,
         }
 
         def text(screen: Console) -> None:
-            if head:
+            if late:
                 screen.print(f"head: position {now.last:,} ({plural(now.last, 'event')})")
                 screen.print(f"chain: {now.chain}")
+                screen.print(late_line(late), soft_wrap=True)
                 for name, cursor in now.cursors.items():
-                    upto = f"up to {cursor['until']}" if cursor["until"] else "all of it"
+                    upto = f"up to {cursor['until']}" if cursor.get("until") else "all of it"
                     screen.print(f"source {name}: {upto}")
                 return
             made = table("position", "occurred_at", "type", "event_id", "fields", right=["position"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from dualgauge.cli.late import late_line
 from dualgauge.cli.moves import print_remarks
 from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering, table
@@ -15,6 +16,8 @@ from dualgauge.reporting.status import Status, ViewReadiness, ViewStatus
 def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: Debug = False) -> None:
     """
     Show where the migration stands: stage and share, the log's head, each view, the last diffs, the gates.
+
+    An event is late where it occurred before one that the log had already; the newest million events are looked at.
 
     A view is `unbuilt`, `stale` (its file changed since its build was made), `lagging` (behind the log's head) or
     `ready`; `adopted` where code of your own keeps it.
@@ -28,6 +31,7 @@ def status(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
                 f"migration {now.migration}: stage {state.stage}, {percent_text(state.share_ppm)} % of reads on v2"
             )
             screen.print(f"log: head at position {now.head:,}")
+            screen.print(late_line(now.lateness), soft_wrap=True)
             if now.waiting:
                 wait = "waits" if now.waiting == 1 else "wait"
                 screen.print(f"quarantine: {plural(now.waiting, 'row')} {wait}: `dualgauge quarantine list`")

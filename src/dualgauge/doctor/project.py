@@ -78,6 +78,9 @@ def _sources(notes: Notes, access: Access, engine: Engine) -> None:
         place = one.path or one.python or redact(one.url)
         with notes.checking("sources", place):
             (chosen,) = choose(settings, root, access.project.file, one.name, every=False)
+            if one.path and not chosen.files:
+                notes.warn("sources", f"{one.name}: no file matches", place, "check the path, if it should match some")
+                continue
             sql = select(engine, chosen, access.settings.log.columns, number)
             found = "its database answers" if one.url else "imported"
             what = f"{one.name}: {plural(len(chosen.files), 'file') if chosen.files else found}"

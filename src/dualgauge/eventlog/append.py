@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dualgauge.engines.duck import open_engine
-from dualgauge.eventlog.errors import BadEvent, ChangedEvent, LostRace
-from dualgauge.eventlog.event import CAUSED_BY, Row, row_of
-from dualgauge.eventlog.ids import IdIndex, hash_of
+from dualgauge.eventlog.errors import AppenderClosed, BadEvent, ChangedEvent, LostRace
+from dualgauge.eventlog.event import CAUSED_BY, Call, Row, row_of
+from dualgauge.eventlog.ids import IdIndex, Worn, hashes_of
+from dualgauge.eventlog.kept import events_at
 from dualgauge.eventlog.staging import staged
 from dualgauge.eventlog.table import Behind
 from dualgauge.model import Position
@@ -54,10 +54,11 @@ def pause(tries: int, chance: random.Random) -> float:
     return chance.uniform(0, min(_LONGEST_PAUSE, _PAUSE * 2 ** min(tries, 10)))
 
 
-@dataclass
-class _Call:
+@dataclass(eq=False)
+class _Waiting:
     """One call that waits for its commit."""
 
+    call: Call
     rows: Sequence[Row]
     positions: list[Position] = field(default_factory=list)
     added: int = 0
@@ -87,7 +88,8 @@ class Appender:
         self._index = IdIndex(log)
         self._lock = threading.Lock()
         self._turn = threading.Lock()
-        self._waiting: list[_Call] = []
+        self._waiting: list[_Waiting] = []
+        self._closed = False
 
     @property
     def head(self) -> Position:
@@ -98,56 +100,72 @@ class Appender:
         """Append events; gives the position of each. It is `take`, without the count."""
         return self.take(events).positions
 
-    def take(self, events: Sequence[Event]) -> Appended:
+    def take(self, events: Sequence[Event], call: Call = Call()) -> Appended:  # noqa: B008  (a frozen value)
         """
         Append events, in their order; gives the position of each, also of those that the log has already.
 
         It returns when the events are on disk. Nothing of a call that raises was appended, but where the machine or the
         disk failed: then repeat it, and what was appended keeps its positions.
 
+        Args:
+            events: what to append.
+            call: how messages name the events.
+
         Raises:
             BadEvent: an event does not fit, or comes before its cause in the same call.
             ChangedEvent: an id is there with other content, in the log or in this call.
             LostRace: other writers were quicker, again and again.
+            AppenderClosed: the `with` that opened it is over.
+            OSError: the disk does not take it.
         """
         declared = self._log.settings.columns
-        call = _Call([row_of(event, declared, number) for number, event in enumerate(events, 1)])
-        _refuse_changed(call.rows)
-        _refuse_early(call.rows)
-        if not call.rows:
+        mine = _Waiting(call, [row_of(event, declared, index, call) for index, event in enumerate(events)])
+        _refuse_changed(mine)
+        _refuse_early(mine)
+        if not mine.rows:
             return Appended([], 0)
-        with self._lock:
-            self._waiting.append(call)
+        try:
+            with self._lock:
+                self._waiting.append(mine)
+            while not mine.done:
+                with self._turn:
+                    if not mine.done:
+                        self._lead()
+        finally:
+            # Also where this thread is interrupted: nobody may append the call later. The others' calls stay.
+            with self._lock:
+                self._waiting = [one for one in self._waiting if one is not mine]
+        if mine.fault is not None:
+            raise mine.fault
+        return Appended(mine.positions, mine.added)
+
+    def close(self) -> None:
+        """Let the commit that is under way end, and refuse whatever comes after it."""
         with self._turn:
-            if not call.done:
-                group = self._group()
-                try:
-                    self._commit(group)
-                except Exception as fault:  # noqa: BLE001  (whatever it is, it is what became of each call)
-                    for one in group:
-                        one.fault = one.fault or fault
-                except BaseException:
-                    # This thread is to end; the others go on.
-                    with self._lock:
-                        self._waiting = [*(one for one in group if one is not call), *self._waiting]
-                    raise
-                for one in group:
-                    one.done = True
-        if call.fault is not None:
-            raise call.fault
-        return Appended(call.positions, call.added)
+            self._closed = True
 
-    def _group(self) -> list[_Call]:
+    def _lead(self) -> None:
+        """Append the calls that wait, or as many of the first as go into one commit."""
+        group: list[_Waiting] = []
         with self._lock:
-            taken, rows = 0, 0
-            while taken < len(self._waiting) and (not taken or rows + len(self._waiting[taken].rows) <= MOST_ROWS):
-                rows += len(self._waiting[taken].rows)
-                taken += 1
-            group, self._waiting = self._waiting[:taken], self._waiting[taken:]
-        return group
+            rows = 0
+            for one in (one for one in self._waiting if not one.done):
+                rows += len(one.rows)
+                if group and rows > MOST_ROWS:
+                    break
+                group.append(one)
+        try:
+            self._commit(group)
+        except Exception as fault:  # noqa: BLE001  (whatever it is, it is what became of each call)
+            for one in group:
+                one.fault = one.fault or fault
+        for one in group:
+            one.done = True
 
-    def _commit(self, group: Sequence[_Call]) -> None:
+    def _commit(self, group: Sequence[_Waiting]) -> None:
         """Append what is new of some calls in one commit, and give each its positions or its fault."""
+        if self._closed:
+            raise AppenderClosed(self._log.path)
         for tries in range(TRIES):
             fresh, positions = self._settled(group)
             if fresh:
@@ -157,44 +175,43 @@ class Appender:
                     self._sleep(pause(tries, self._chance))
                     self._log.refresh()
                     continue
-            for call in group:
-                if call.fault is None:
-                    call.positions = [positions[row.event_id] for row in call.rows]
+            for one in group:
+                if one.fault is None:
+                    one.positions = [positions[row.event_id] for row in one.rows]
             return
         raise LostRace(self._log.path, TRIES)
 
-    def _settled(self, group: Sequence[_Call]) -> tuple[list[Row], dict[str, Position]]:
+    def _settled(self, group: Sequence[_Waiting]) -> tuple[list[Row], dict[str, Position]]:
         """The rows that the log lacks, in order, and where every id stands; a call that is refused gets its fault."""
-        ids = list(dict.fromkeys(row.event_id for call in group for row in call.rows))
+        ids = list(dict.fromkeys(row.event_id for one in group for row in one.rows))
         known = self._known(self._index.find(ids))
         positions = {event_id: position for event_id, (position, _, _) in known.items()}
         head = self._log.head().last
         fresh: dict[str, Row] = {}
-        for call in group:
+        for one in group:
             before = len(fresh)
-            call.fault = self._fault(call, known, fresh)
-            if call.fault is None:
-                for row in call.rows:
+            one.fault = self._fault(one, known, fresh)
+            if one.fault is None:
+                for row in one.rows:
                     if row.event_id not in known and row.event_id not in fresh:
                         fresh[row.event_id] = row
                         positions[row.event_id] = Position(head + len(fresh))
-                call.added = len(fresh) - before
+                one.added = len(fresh) - before
         return list(fresh.values()), positions
 
     def _fault(
-        self, call: _Call, known: Mapping[str, tuple[Position, Row, frozenset[str]]], fresh: Mapping[str, Row]
+        self, one: _Waiting, known: Mapping[str, tuple[Position, Row, frozenset[str]]], fresh: Mapping[str, Row]
     ) -> ChangedEvent | None:
-        nothing = "nothing of this call was appended"
-        for number, row in enumerate(call.rows, 1):
+        for index, row in enumerate(one.rows):
             if row.event_id in known:
                 position, kept, absent = known[row.event_id]
-                if differing := row.differs(kept, absent):
-                    first = f"position {position:,} of the log"
-                    return ChangedEvent(row.event_id, first, f"event {number} of this call", differing, nothing)
-            elif row.event_id in fresh and (differing := row.differs(fresh[row.event_id])):
-                return ChangedEvent(
-                    row.event_id, "a call that came first", f"event {number} of this call", differing, nothing
-                )
+                first, differing = f"position {position:,} of the log", row.differs(kept, absent)
+            elif row.event_id in fresh:
+                first, differing = "a call that came first", row.differs(fresh[row.event_id])
+            else:
+                continue
+            if differing:
+                return ChangedEvent(row.event_id, first, one.call.place(index), differing, one.call.nothing)
         return None
 
     def _known(self, places: Mapping[str, Sequence[Position]]) -> dict[str, tuple[Position, Row, frozenset[str]]]:
@@ -202,20 +219,14 @@ class Appender:
         wanted = sorted({position for found in places.values() for position in found})
         if not wanted:
             return {}
-        columns, since = self._log.settings.columns, self._log.since()
-        with open_engine(threads=1) as engine:
-            engine.register("wanted", pa.table({"position": pa.array(wanted, pa.int64())}))
-            had = self._log.relation(wanted[-1], Position(wanted[0] - 1))
-            rows = engine.arrow(f"SELECT * FROM ({had}) SEMI JOIN wanted USING (position)").to_pylist()
+        declared = self._log.settings.columns
         found = {}
-        for row in rows:
+        for row in events_at(self._log, wanted):
             if row["event_id"] not in places:
                 continue  # another id of the same hash
-            absent = frozenset(name for name in columns if since.get(name, row["position"] + 1) > row["position"])
-            kept = Row(
-                row["event_id"], row["type"], row["occurred_at"], row["payload"], {name: row[name] for name in columns}
-            )
-            found[row["event_id"]] = (Position(row["position"]), kept, absent)
+            columns = {name: row[name] for name in declared if name in row}
+            kept = Row(row["event_id"], row["type"], row["occurred_at"], row["payload"], columns)
+            found[row["event_id"]] = (Position(row["position"]), kept, frozenset(declared.keys() - columns.keys()))
         return found
 
     def _write(self, rows: Sequence[Row]) -> None:
@@ -232,15 +243,15 @@ class Appender:
                 name: pa.array([row.columns[name] for row in rows], arrow_type(kind)) for name, kind in columns.items()
             },
         }  # fmt: skip
-        pq.write_table(pa.table(arrays), self._file, compression="zstd")
         try:
+            pq.write_table(pa.table(arrays), self._file, compression="zstd")
             self._log.commit(self._file, head, count, {})
         finally:
             self._file.unlink(missing_ok=True)
         if self._log.head().last == head + count:
             try:
-                self._index.add(head, np.array([hash_of(row.event_id) for row in rows], dtype=np.uint64))
-            except OSError:
+                self._index.add(head, hashes_of([row.event_id for row in rows]))
+            except (OSError, Worn):
                 # The events are in the log; the index is made again from it.
                 self._index = IdIndex(self._log)
 
@@ -268,30 +279,30 @@ def open_appender(
     log.reconcile()
     with ExitStack() as stack:
         (file,) = stack.enter_context(staged(log, clock(), "append.parquet"))
-        yield Appender(log, file, clock=clock, sleep=sleep, chance=chance)
+        appender = Appender(log, file, clock=clock, sleep=sleep, chance=chance)
+        stack.callback(appender.close)
+        yield appender
 
 
-def _refuse_changed(rows: Sequence[Row]) -> None:
+def _refuse_changed(one: _Waiting) -> None:
     """Raise where an id has two contents in one call."""
-    seen: dict[str, tuple[int, Row]] = {}
-    for number, row in enumerate(rows, 1):
-        first, same = seen.setdefault(row.event_id, (number, row))
-        if same is not row and (differing := row.differs(same)):
-            raise ChangedEvent(
-                row.event_id, f"event {first} of this call", f"event {number} of it", differing,
-                "nothing of this call was appended",
-            )  # fmt: skip
+    seen: dict[str, int] = {}
+    for index, row in enumerate(one.rows):
+        first = seen.setdefault(row.event_id, index)
+        if first != index and (differing := row.differs(one.rows[first])):
+            raise ChangedEvent(row.event_id, one.call.place(first), one.call.place(index), differing, one.call.nothing)
 
 
-def _refuse_early(rows: Sequence[Row]) -> None:
+def _refuse_early(one: _Waiting) -> None:
     """Raise where an event comes before its cause in one call."""
-    if not any(row.columns.get(CAUSED_BY) for row in rows):
+    if not any(row.columns.get(CAUSED_BY) for row in one.rows):
         return
     first: dict[str, int] = {}
-    for number, row in enumerate(rows, 1):
-        first.setdefault(row.event_id, number)
-    for number, row in enumerate(rows, 1):
+    for index, row in enumerate(one.rows):
+        first.setdefault(row.event_id, index)
+    for index, row in enumerate(one.rows):
         cause = row.columns.get(CAUSED_BY)
-        if cause is not None and number == first[row.event_id] <= first.get(cause, 0):
-            reason = f"its cause {cause!r} comes later in the same call, as event {first[cause]}"
-            raise BadEvent(number, row.event_id, reason if cause != row.event_id else "it is its own cause")
+        if cause is not None and index == first[row.event_id] <= first.get(cause, -1):
+            late = f"its cause {cause!r} comes behind it ({one.call.place(first[cause])})"
+            reason = "it is its own cause" if cause == row.event_id else late
+            raise BadEvent(one.call.place(index), row.event_id, reason, one.call.nothing)

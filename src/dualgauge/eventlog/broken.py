@@ -37,7 +37,8 @@ def refuse_broken(engine: Engine, source: Source) -> None:
         EmptyFile: one has no byte, so it has no columns.
         BadFile: a CSV file has a quote that is not closed, or text behind a closed one.
     """
-    for file in source.files:
+    for part in source.reading:
+        file = part.path
         try:
             with _opened(file) as opened:
                 first = opened.read(_FIRST)
@@ -45,12 +46,12 @@ def refuse_broken(engine: Engine, source: Source) -> None:
             # Damaged: DuckDB says how.
             continue
         if not first.strip() and format_of(source, file) != "read_parquet":
-            raise EmptyFile(source.name, source.label(file))
+            raise EmptyFile(source.name, source.label(part.file))
         if format_of(source, file) == "read_csv" and b'"' in first and "quote" not in source.settings.read:
-            _refuse_quote(engine, source, file)
+            _refuse_quote(engine, source, file, source.label(part.file))
 
 
-def _refuse_quote(engine: Engine, source: Source, file: Path) -> None:
+def _refuse_quote(engine: Engine, source: Source, file: Path, label: str) -> None:
     try:
         delimiter, quote = engine.row(f"SELECT Delimiter, Quote FROM sniff_csv({literal(str(file))})")
     except EngineError:
@@ -69,7 +70,7 @@ def _refuse_quote(engine: Engine, source: Source, file: Path) -> None:
     except csv.Error as fault:
         reason = "is opened and not closed" if "end of data" in str(fault) else "is closed in the middle of a value"
         raise BadFile(
-            source.name, f"{source.label(file)} line {line + 1}", f'a quote (") {reason}',
+            source.name, f"{label} line {line + 1}", f'a quote (") {reason}',
             'if quotes are text in this file, say read = {quote = ""}',
         ) from fault  # fmt: skip
 

@@ -17,7 +17,7 @@ from dualgauge.model import canonical_json, quote, sha256
 from dualgauge.project.environment import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.reading import Source
@@ -30,32 +30,34 @@ _SECRET: Final = re.compile(r"(?<=//)[^/?]*@|[?&](?:\w*password|passwd|pwd|token
 
 
 def read_on(
-    engine: Engine, sources: Sequence[Source], before: Mapping[str, Any], cursors: Mapping[str, Any]
-) -> tuple[list[Source], dict[str, Any]]:
+    engine: Engine, source: Source, number: int, before: Mapping[str, Any] | None, until: str | None
+) -> tuple[Source, dict[str, Any]]:
     """
-    Take the new rows of all databases among the sources into the engine.
+    Take the new rows of a database into the engine.
 
     Args:
         engine: where they are kept, and may be spilled.
-        sources: all sources of an import; their places name their relations.
-        before: the cursors in the log.
-        cursors: those of this import, but for the states.
+        source: one with a url.
+        number: the source's place in the call.
+        before: its cursor in the log.
+        until: up to which time rows are taken in, as text.
 
     Returns:
-        The sources and the cursors, with the states of what was read.
+        The source, whose rows are loaded, and its cursor after all of them were taken in.
 
     Raises:
         What `load_rows` raises; nothing was appended.
     """
-    read = []
-    for number, one in enumerate(sources):
-        state = None
-        if one.settings.url and one.again is None:
-            last = before.get(one.name) or {}
-            whole = last.get("until") is None and last.get("mapping") == cursors[one.name]["mapping"]
-            state = load_rows(engine, one, number, since=last if whole else None)
-        read.append(replace(one, state=state))
-    return read, {**cursors, **{one.name: {**cursors[one.name], **one.state} for one in read if one.state is not None}}
+    last, mapping = before or {}, mapping_of(source)
+    whole = last.get("until") is None and last.get("mapping") == mapping
+    state = load_rows(engine, source, number, since=last if whole else None)
+    return replace(source, state=state), {"mapping": mapping, "until": until, **state}
+
+
+def moved(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
+    """Whether a database's cursor says more than which transactions run: that changes with every look."""
+    parts = ("from", "mapping", "until")
+    return [(before or {}).get(name) for name in parts] != [after.get(name) for name in parts]
 
 
 def load_rows(

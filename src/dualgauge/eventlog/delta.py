@@ -1,7 +1,13 @@
-"""The log's columns in Delta's types. Delta has no unsigned types and does not widen: a changed type is refused."""
+"""
+What is Delta's own: its types, its settings, its errors.
+
+It has no unsigned types and does not widen: a changed type is refused.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 from deltalake import Field, Schema
@@ -42,6 +48,17 @@ def undeclared(have: Schema, columns: Mapping[str, str]) -> list[Field]:
         if name in types and types[name] != str(kind.type):
             raise ChangedType(name, types[name], columns[name])
     return [Field(name, cast("Any", kind), nullable=True) for name, kind in want.items() if name not in types]
+
+
+def first_words(fault: Exception) -> str:
+    """What the Delta library says, without the addresses of its own code behind it."""
+    return str(fault).strip().splitlines()[0].split(" 0: ")[0].removeprefix("Kernel error: ").rstrip(". ")
+
+
+def refused_by_system(fault: OSError, path: str) -> OSError:
+    """The system's own error, where the Delta library has it in its text alone."""
+    found = re.search(r"\(os error (\d+)\)", str(fault))
+    return OSError(int(found[1]), os.strerror(int(found[1])), path) if found and fault.errno is None else fault
 
 
 def _type(kind: str) -> PrimitiveType:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from dualgauge.errors import ConflictError, DataError, DualgaugeError, UsageError
-from dualgauge.model import NextStep, listed, nearest, plural
+from dualgauge.model import NextStep, listed, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-
-_VALUE = re.compile(r"(?<== ).*(?= (?:is no|is not|does not) )|'[^']*'", re.DOTALL)
-"""What differs from row to row in the reason why it does not fit."""
 
 
 class NoSuchSource(UsageError):
@@ -107,35 +101,6 @@ class BadFile(BadRow):
         super().__init__(source, file, reason, f"mend the file{f'; {hint}' if hint else ''}")
 
 
-class NotSetAside(BadRow):
-    """A row that does not fit, where the quarantine was asked for and which row it is cannot be told."""
-
-    def __init__(self, fault: BadRow, why: str) -> None:
-        self.why = why
-        advice = f"--on-bad-row quarantine cannot set it aside, because {why}; mend the data"
-        super().__init__(fault.source, fault.row, fault.reason, advice)
-
-
-class TooManyBadRows(DataError):
-    """
-    More rows do not fit than may be set aside; nothing was appended, and nothing was kept.
-
-    `first` are places and reasons, `common` is what most of the reasons that were found say.
-    """
-
-    def __init__(self, source: str, count: int, first: Sequence[tuple[str, str]], reasons: Sequence[str]) -> None:
-        self.source, self.count, self.first = source, count, tuple(first)
-        kinds = Counter(_VALUE.sub("...", one) for one in reasons)
-        self.common, number = kinds.most_common(1)[0]
-        shown = "; ".join(f"{place}: {reason}" for place, reason in first)
-        super().__init__(
-            f"source {source!r}: at least {plural(count, 'row')} {'does' if count == 1 else 'do'} not fit, more than "
-            f"may be set aside; of {len(reasons):,} that were looked at, {number:,} because of this: {self.common} "
-            f"(the first: {shown}); nothing was imported or kept: mend the source's settings, or allow more with "
-            "--max-bad-rows"
-        )
-
-
 class EmptyFile(UsageError):
     """A file without a byte: it has no columns that the source's expressions could name."""
 
@@ -144,6 +109,54 @@ class EmptyFile(UsageError):
         super().__init__(
             f"source {source!r}: {file} is empty, so it has no columns; nothing was imported: "
             "fill the file, or take it out of the source's path"
+        )
+
+
+class ChangedFile(DataError):
+    """A file that was taken in and is not what it was; nothing of the import was appended."""
+
+    def __init__(self, source: str, file: str, reason: str, *, may_grow: bool) -> None:
+        self.source, self.file, self.reason = source, file, reason
+        end = ", or at the end of this one" if may_grow else ""
+        super().__init__(
+            f"source {source!r}: {file} was taken in, and {reason}; nothing was imported: put new rows into a new file"
+            f"{end}; if the change is right, run `dualgauge log forget {source}` and import again: ids that are known "
+            "are skipped, and an id with other content is refused"
+        )
+
+
+class UnsteadyFile(ConflictError):
+    """A file that is written in other places than its end while it is read; nothing of the import was appended."""
+
+    def __init__(self, source: str, file: str) -> None:
+        self.source, self.file = source, file
+        super().__init__(
+            f"source {source!r}: {file} was changed while it was read; nothing was imported: run the command again "
+            "when nothing writes it, or let it be written under another name and renamed when it is whole"
+        )
+
+
+class CircleOfCauses(DataError):
+    """Events that cause each other; nothing of the import was appended."""
+
+    def __init__(self, events: Sequence[str], *, more: bool = False) -> None:
+        self.events = tuple(events)
+        links = [f"{one!r}" for one in (*events, *([] if more else events[:1]))]
+        super().__init__(
+            f"causes go round in a circle: {' is caused by '.join(links)}{', and so on' if more else ''}; nothing was "
+            "imported: no event can come after itself, so mend `caused_by` of one of them"
+        )
+
+
+class NothingTakenIn(UsageError):
+    """A name that is no source's, and that the log has nothing from."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        have = f"the log knows of {listed(known)}" if known else "the log knows of no source yet"
+        super().__init__(
+            f"no source is called {name!r}{nearest(name, known)}; {have}; nothing was forgotten: see "
+            "`dualgauge log show --head`"
         )
 
 
@@ -161,14 +174,22 @@ class ChangedEvent(DataError):
 
 
 class BadEvent(DataError):
-    """An event of an append that does not fit. `number` is its place in the call, from 1."""
+    """An event of an append that does not fit. `place` says which one, `nothing` what was not done."""
 
-    def __init__(self, number: int, event_id: str, reason: str) -> None:
-        self.number, self.event_id, self.reason = number, event_id, reason
+    def __init__(self, place: str, event_id: object, reason: str, nothing: str) -> None:
+        self.place, self.event_id, self.reason, self.nothing = place, event_id, reason, nothing
         named = f" ({event_id!r})" if event_id else ""
+        super().__init__(f"{place}{named}: {reason}; {nothing}: mend it, and append them all again")
+
+
+class AppenderClosed(UsageError):
+    """An append behind the end of the `with` that opened the log for it."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = path
         super().__init__(
-            f"event {number} of this call{named}: {reason}; nothing of this call was appended: mend the event, and "
-            "append them all again"
+            f"the log at {path} was closed for this appender; nothing was appended: append inside the `with` that "
+            "opened it, or open another one"
         )
 
 

@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, NoReturn
+from decimal import Context, Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from dualgauge.eventlog.errors import BadEvent
-from dualgauge.model import jsonable, listed
+from dualgauge.eventlog.payload import canonical, same_payload, same_value, text_of
+from dualgauge.model import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+T = TypeVar("T")
 
 _BIGINT = 1 << 63
+_EXACT: Final = Context(prec=80)
+"""Twice the digits of the widest DECIMAL: Python's own context rounds at 28."""
+
+_TOO_FINE: Final = re.compile(r"[.,]\d{6}\d*[1-9]")
+"""A fraction of a second below a microsecond, which Python's parser drops."""
+
+_LONGEST_SHOWN: Final = 60
+
 _TOP = ("event_id", "type", "occurred_at", "caused_by", "fields")
 
 CAUSED_BY = "caused_by"
@@ -64,50 +76,87 @@ class Row:
         """
         pairs = {"type": (self.type, other.type), "occurred_at": (self.occurred_at, other.occurred_at)}
         pairs |= {name: (value, other.columns.get(name)) for name, value in self.columns.items() if name not in absent}
-        found = [name for name, (mine, theirs) in pairs.items() if not _same(mine, theirs)]
-        if _without(self.payload, absent) != _without(other.payload, absent):
+        found = [name for name, (mine, theirs) in pairs.items() if not same_value(mine, theirs)]
+        if not same_payload(self.payload, other.payload, absent):
             found.append("payload")
         return found
 
 
-def row_of(event: Event, declared: Mapping[str, str], number: int) -> Row:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How messages speak of a call's events: by their place in it, or by the `lines` that they were read from."""
+
+    lines: Sequence[int] = ()
+
+    def place(self, index: int) -> str:
+        """The name of an event, by its index from 0."""
+        return f"line {self.lines[index]:,}" if self.lines else f"event {index + 1:,} of this call"
+
+    @property
+    def nothing(self) -> str:
+        """What was not done."""
+        if self.lines:
+            return f"nothing of lines {self.lines[0]:,} to {self.lines[-1]:,} was appended"
+        return "nothing of this call was appended"
+
+
+def row_of(event: Event, declared: Mapping[str, str], index: int, call: Call) -> Row:
     """
     An event as it is kept.
 
     Args:
         event: as it was given.
         declared: the log's declared columns and their DuckDB types.
-        number: its place in the call, from 1, for the message.
+        index: its place in the call, from 0, for the message.
+        call: the call, for the message.
 
     Raises:
         BadEvent: a value does not fit.
     """
     try:
-        names = {name.lower(): name for name in declared}
-        given: dict[str, object] = {}
-        rest: dict[str, object] = {}
-        for name, value in event.fields.items():
-            known = names.get(name.lower())
-            if known in given:
-                _refuse(f"field {name!r} is there twice: column names are compared without case")
-            (rest if known is None else given)[name if known is None else known] = value
-        if event.caused_by is not None:
-            if CAUSED_BY not in declared:
-                _refuse('caused_by needs a column: declare caused_by = "VARCHAR" in [tool.dualgauge.log.columns]')
-            given[CAUSED_BY] = event.caused_by
-        columns = {name: _field(name, given.get(name), kind) for name, kind in declared.items()}
+        given, rest = _sorted(event, declared)
         for name, text in (("event_id", event.event_id), ("type", event.type)):
-            if not _is_text(text):
-                _refuse(f"its {name} is {text!r}, and must be a text that is not empty")
-            _text(text)
-        moment = _instant(event.occurred_at)
-        payload = _json(rest) if rest else None
+            if not _named(f"its {name}", _string, text, ""):
+                _refuse(f"its {name} is empty")
+        moment = _named("its occurred_at", _instant, event.occurred_at)
+        columns = {
+            name: None
+            if given.get(name) is None
+            else _named(f"field {name!r}", _FITS[kind.partition("(")[0]], given[name], kind)
+            for name, kind in declared.items()
+        }
+        for name, value in rest.items():
+            # Each for itself, and only where there is one: the sentence names it.
+            _named(f"field {name!r}", canonical, value)
+        payload = canonical(rest) if rest else None
     except ValueError as fault:
-        raise BadEvent(number, event.event_id, str(fault)) from fault
+        raise BadEvent(call.place(index), event.event_id, str(fault), call.nothing) from fault
     return Row(event.event_id, event.type, moment, payload, columns)
 
 
-def parse(line: str, declared: Mapping[str, str], number: int) -> Event:
+def _sorted(event: Event, declared: Mapping[str, str]) -> tuple[dict[str, object], dict[str, object]]:
+    """An event's fields: the declared ones under their names, and the others."""
+    names = {name.lower(): name for name in declared}
+    given: dict[str, object] = {}
+    rest: dict[str, object] = {}
+    fields: Mapping[Any, object] = event.fields
+    for name, value in fields.items():
+        if not isinstance(name, str):
+            _refuse(f"the field name {name!r} is no text")
+        known = names.get(_named("the field name", text_of, name).lower())
+        if known in given:
+            _refuse(f"field {name!r} is there twice: column names are compared without case")
+        (rest if known is None else given)[name if known is None else known] = value
+    if event.caused_by is not None:
+        if CAUSED_BY not in declared:
+            _refuse('caused_by needs a column: declare caused_by = "VARCHAR" in [tool.dualgauge.log.columns]')
+        if given.get(CAUSED_BY) is not None:
+            _refuse("caused_by is there twice: among the fields, and by itself")
+        given[CAUSED_BY] = event.caused_by
+    return given, rest
+
+
+def parse(line: bytes, declared: Mapping[str, str], index: int, call: Call) -> Event:
     """
     An event out of a line of JSON: {"event_id", "type", "occurred_at", "fields": {...}, "caused_by"}.
 
@@ -118,7 +167,8 @@ def parse(line: str, declared: Mapping[str, str], number: int) -> Event:
     """
     given: Any = None
     try:
-        given = json.loads(line, parse_float=Decimal, parse_constant=_no_number, object_pairs_hook=_once)
+        text = line.decode("utf-8-sig").rstrip()
+        given = json.loads(text, parse_float=Decimal, parse_constant=_no_number, object_pairs_hook=_once)
         if not isinstance(given, dict):
             _refuse("the line holds no JSON object")
         if unknown := [name for name in given if name not in _TOP]:
@@ -132,15 +182,24 @@ def parse(line: str, declared: Mapping[str, str], number: int) -> Event:
         return Event(
             event_id=given["event_id"],
             type=given["type"],
-            occurred_at=_moment(given["occurred_at"]),
+            occurred_at=_named("its occurred_at", _moment, given["occurred_at"]),
             fields={name: _from_json(value, kinds.get(name.lower(), "")) for name, value in fields.items()},
             caused_by=given.get("caused_by"),
         )
-    except json.JSONDecodeError as fault:
-        raise BadEvent(number, "", f"the line is no JSON ({fault.msg} at character {fault.pos + 1})") from fault
-    except (ValueError, RecursionError) as fault:
+    except (ValueError, RecursionError, InvalidOperation) as fault:
         event_id = given.get("event_id", "") if isinstance(given, dict) else ""
-        raise BadEvent(number, str(event_id), str(fault)) from fault
+        match fault:
+            case json.JSONDecodeError():
+                reason = f"it is no JSON ({fault.msg} at character {fault.pos + 1})"
+            case UnicodeDecodeError():
+                reason = f"it is no UTF-8 (byte {fault.start + 1})"
+            case InvalidOperation():
+                reason = "it holds a number that is out of all bounds"
+            case RecursionError():
+                reason = "it is nested too deep"
+            case _:
+                reason = str(fault)
+        raise BadEvent(call.place(index), event_id, reason, call.nothing) from fault
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -151,16 +210,21 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return made
 
 
-def _field(name: str, value: object, kind: str) -> object:
-    if value is None:
-        return None
+def _named(name: str, made: Callable[..., T], value: object, *more: object) -> T:
+    """Call a function that says what is wrong with a value, and put the value and its name in front."""
     try:
-        return _FITS[kind.partition("(")[0]](value, kind)
+        return made(value, *more)
     except ValueError as fault:
-        shown = repr(value)
-        most = 60
-        shown = f"{shown[:most]}..." if len(shown) > most else shown
-        raise ValueError(f"field {name!r} = {shown} {fault}") from fault
+        raise ValueError(f"{name} = {_shown(value)} {fault}") from fault
+
+
+def _shown(value: object) -> str:
+    try:
+        shown = f"{value}" if isinstance(value, date | Decimal) else repr(value)
+    except (ValueError, RecursionError):
+        # Python writes no int of thousands of digits, and nothing nested without end.
+        return f"({type(value).__name__})"
+    return f"{shown[:_LONGEST_SHOWN]}..." if len(shown) > _LONGEST_SHOWN else shown
 
 
 def _refuse(reason: str) -> NoReturn:
@@ -175,11 +239,13 @@ def _whole(value: object, kind: str) -> int:  # noqa: ARG001  (one signature for
 
 def _double(value: object, kind: str) -> float:  # noqa: ARG001
     if isinstance(value, bool) or not isinstance(value, int | float):
-        _refuse("is no DOUBLE: a float")
-    made = float(value)
-    if isinstance(value, int) and int(made) != value:
-        _refuse("does not fit into DOUBLE without loss")
-    return made
+        _refuse("is no DOUBLE: a float of 64 bits")
+    try:
+        if isinstance(value, float) or int(float(value)) == value:
+            return float(value)
+    except OverflowError:
+        pass
+    _refuse("does not fit into DOUBLE without loss")
 
 
 def _decimal(value: object, kind: str) -> Decimal:
@@ -188,8 +254,8 @@ def _decimal(value: object, kind: str) -> Decimal:
         _refuse(f"is no {kind}: a Decimal or an int (a float has no exact digits)")
     try:
         exact = Decimal(value)
-        made = exact.quantize(Decimal(1).scaleb(-scale))
-        fits = made == exact and made.is_finite() and abs(made) < Decimal(10) ** (precision - scale)
+        made = exact.quantize(Decimal((0, (1,), -scale)), context=_EXACT)
+        fits = made == exact and made.adjusted() < precision - scale
     except InvalidOperation:
         fits, made = False, Decimal()
     if not fits:
@@ -200,7 +266,7 @@ def _decimal(value: object, kind: str) -> Decimal:
 def _string(value: object, kind: str) -> str:  # noqa: ARG001
     if not isinstance(value, str):
         _refuse("is no VARCHAR: a text")
-    return _text(value)
+    return text_of(value)
 
 
 def _truth(value: object, kind: str) -> bool:  # noqa: ARG001
@@ -217,13 +283,11 @@ def _day(value: object, kind: str) -> date:  # noqa: ARG001
 
 def _local(value: object, kind: str) -> datetime:  # noqa: ARG001
     if not isinstance(value, datetime) or value.tzinfo is not None:
-        _refuse("is no TIMESTAMP: a time without a zone")
+        _refuse("is no TIMESTAMP: a time without a zone, to the microsecond")
     return value
 
 
 def _zoned(value: object, kind: str) -> datetime:  # noqa: ARG001
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        _refuse("is no TIMESTAMPTZ: a time with its zone")
     return _instant(value)
 
 
@@ -239,31 +303,20 @@ _FITS: dict[str, Callable[[object, str], object]] = {
 }  # fmt: skip
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _text(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError as fault:
-        raise ValueError("holds half of a character (a lone surrogate), which has no UTF-8") from fault
-    return value
-
-
 def _instant(value: object) -> datetime:
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        _refuse(f"its time {value!r} is no time with its zone")
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        _refuse("is no TIMESTAMPTZ: a time with its zone, to the microsecond")
     try:
         return value.astimezone(UTC)
     except OverflowError as fault:
-        raise ValueError(f"the time {value} is not in the years 1 to 9999") from fault
+        raise ValueError("is not in the years 1 to 9999, told in UTC") from fault
 
 
 def _from_json(value: object, kind: str) -> object:  # noqa: PLR0911  (one row a type reads best)
     """A JSON value as the Python value that its declared type takes; undeclared ones stay as they are."""
     if kind == "DOUBLE" and isinstance(value, Decimal):
-        return float(value)
+        made = float(value)
+        return made if math.isfinite(made) else value
     if not isinstance(value, str):
         return value
     try:
@@ -273,7 +326,7 @@ def _from_json(value: object, kind: str) -> object:  # noqa: PLR0911  (one row a
             case "DATE":
                 return date.fromisoformat(value)
             case "TIMESTAMP":
-                return datetime.fromisoformat(value)
+                return _fine(value)
             case "TIMESTAMPTZ":
                 return _moment(value)
             case "BLOB":
@@ -285,51 +338,19 @@ def _from_json(value: object, kind: str) -> object:  # noqa: PLR0911  (one row a
 
 
 def _moment(value: object) -> datetime:
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError as fault:
-        raise ValueError(f"{value!r} is no time (ISO 8601, as 2026-01-31T12:00:00Z)") from fault
+    found = _fine(value)
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+
+def _fine(value: object) -> datetime:
+    """A time out of a text, with every digit of it."""
+    if not isinstance(value, str) or _TOO_FINE.search(value):
+        _refuse("is no time (ISO 8601, as 2026-01-31T12:00:00Z, to the microsecond)")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError as fault:
+        raise ValueError("is no time (ISO 8601, as 2026-01-31T12:00:00Z, to the microsecond)") from fault
 
 
 def _no_number(text: str) -> object:
     _refuse(f"{text} is no JSON number")
-
-
-def _json(value: object) -> str:  # noqa: PLR0911  (one row a type reads best)
-    """Canonical JSON that keeps every digit of a number."""
-    match value:
-        case dict():
-            pairs = sorted((str(name), one) for name, one in value.items())
-            return "{" + ",".join(f"{_quoted(name)}:{_json(one)}" for name, one in pairs) + "}"
-        case list() | tuple():
-            return "[" + ",".join(_json(one) for one in value) + "]"
-        case str():
-            return _quoted(value)
-        case float() if not math.isfinite(value):
-            return str(_no_number(str(value)))
-        case None | bool() | int() | float():
-            return json.dumps(value)
-        case Decimal() if value.is_finite():
-            return str(value)
-        case _:
-            plain = jsonable(value)
-            return _json(plain) if isinstance(plain, dict | list) else _quoted(str(plain))
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(_text(text), ensure_ascii=False)
-
-
-def _without(payload: str | None, absent: frozenset[str]) -> object:
-    """A payload's content, however it is written; an empty one is as good as none."""
-    if payload is None:
-        return {}
-    content = json.loads(payload, parse_float=Decimal)
-    return {name: one for name, one in content.items() if name not in absent} if isinstance(content, dict) else content
-
-
-def _same(mine: object, theirs: object) -> bool:
-    if isinstance(mine, float) and isinstance(theirs, float) and math.isnan(mine):
-        return math.isnan(theirs)
-    return mine == theirs

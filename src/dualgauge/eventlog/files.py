@@ -25,13 +25,18 @@ def statistics(path: Path, rows: int) -> dict[str, Any]:
         low[name], high[name] = min(g.min for g in groups), max(g.max for g in groups)
     return {
         "numRecords": rows,
-        "minValues": {name: _plain(value, timedelta()) for name, value in low.items()},
-        # Delta keeps milliseconds: the upper bound is rounded up, or readers would skip a file that they need.
-        "maxValues": {name: _plain(value, ALMOST) for name, value in high.items()},
+        "minValues": {name: _plain(value) for name, value in low.items()},
+        # Delta keeps milliseconds: the upper bound is rounded up, or readers would skip a file that they need. The last
+        # millisecond of all has no bound.
+        "maxValues": {name: _plain(value, ALMOST) for name, value in high.items() if not _last_of_all(value)},
     }
 
 
-def _plain(value: object, more: timedelta) -> object:
+def _last_of_all(value: object) -> bool:
+    return isinstance(value, datetime) and value > datetime.max.replace(tzinfo=value.tzinfo) - ALMOST
+
+
+def _plain(value: object, more: timedelta = timedelta()) -> object:
     if isinstance(value, datetime):
         return (value + more).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value

@@ -11,18 +11,19 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.eventlog.errors import BadMapping, TooManyBadRows
+from dualgauge.eventlog.aside_errors import TooManyBadRows
+from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.lines import copy, dialect_of, named, plain, rows
-from dualgauge.eventlog.looking import Look, NotToldApart, Place, Text, numbers_of
-from dualgauge.eventlog.reading import Again, ending, load, options_of, raw_rows, reader, with_options
+from dualgauge.eventlog.looking import Look, NotToldApart, Place, Text
+from dualgauge.eventlog.reading import Part, ending_of, load, options_of, part_reader, raw_rows, with_options
 from dualgauge.ledger.misfit import Misfit
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
@@ -30,17 +31,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Tolerance:
-    """
-    Rows that do not fit are set aside.
+class Apart:
+    """One source without the rows that do not fit, and the reasons of these. `texts` are those of its parts."""
 
-    Args:
-        most: how many.
-        keep: keeps them, before what fits is appended; gives how many of them wait. None in a dry run.
-    """
-
-    most: int
-    keep: Callable[[Sequence[Misfit]], int] | None = None
+    source: Source
+    texts: tuple[Text, ...]
+    reasons: Mapping[Place, str]
 
 
 def fit(
@@ -65,29 +61,13 @@ def fit(
         if source.settings.query:
             fitted.append(source)
             continue
-        (inner := folder / str(number)).mkdir()
         try:
-            apart = separate(engine, source, columns, number, inner, most=most - len(misfits))
+            apart = separate(engine, source, columns, number, folder / str(number), most=most - len(misfits))
             misfits += _misfits(engine, apart, number)
         except (BadMapping, EngineError, OSError, EOFError) as fault:
             raise NotToldApart from fault
-        if apart.fits:
-            fitted.append(apart.source)
+        fitted.append(apart.source)
     return fitted, misfits
-
-
-@dataclass(frozen=True, slots=True)
-class Apart:
-    """
-    One source without the rows that do not fit, and the reasons of these.
-
-    `source` reads copies of its `texts`; where `fits` is false, no file of it has a row that fits.
-    """
-
-    source: Source
-    texts: tuple[Text, ...]
-    reasons: Mapping[Place, str]
-    fits: bool
 
 
 def separate(engine: Engine, source: Source, columns: dict[str, str], number: int, folder: Path, *, most: int) -> Apart:
@@ -98,70 +78,91 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
         NotToldApart, TooManyBadRows: as `fit`.
         BadMapping, EngineError, OSError, EOFError: the source cannot be read.
     """
-    texts = _texts(engine, source, folder)
+    texts = tuple(_texts(engine, source, folder))
     _load(engine, source, number)
     reasons: dict[Place, str] = {}
+    # Rows that a copy begins with are taken in already: what is broken among them was set aside before.
+    before: set[Place] = set()
     for one in texts:
-        reasons |= _broken(engine, source, one, most + 1 - len(reasons))
+        broken = _broken(engine, one, most + 1 - len(reasons))
+        before |= {place for place in broken if one.beside(place)}
+        reasons |= {place: reason for place, reason in broken.items() if place not in before}
     _refuse_many(source, reasons, len(reasons), most)
-    look, emptied = Look(engine, number, texts, columns, most + 1), dict(reasons)
-    again, counts = _again(source, texts, emptied, reasons)
-    for step in itertools.count() if again.files or not source.files else ():
+    look, emptied = Look(engine, number, texts, columns, most + 1), set(reasons)
+    again, counts = _again(source, texts, emptied | before, reasons)
+    for step in itertools.count():
+        if again.nothing:
+            break
         try:
             count, found = look.at(again, step)
         except (BadMapping, EngineError):
             if not step:
                 raise
             # Without them the columns have types that the expressions do not fit, so they stand in the copies.
-            again, counts = _again(source, texts, emptied, reasons)
+            again, counts = _again(source, texts, emptied | before, reasons)
             break
-        new = {place: reason for place, reason in found.items() if place not in reasons}
-        if not new:
+        beside = {place for place in found if any(one.beside(place) for one in texts)} - before
+        new = {
+            place: reason for place, reason in found.items() if place not in reasons and place not in before | beside
+        }
+        if not new and not beside:
             break
+        before |= beside
         _refuse_many(source, reasons | new, len(reasons) + max(count, len(new)), most)
-        emptied, reasons = reasons, reasons | new
-        again, counts = _again(source, texts, reasons, reasons)
-        if source.files and not again.files:
-            break
-    for one in texts:
-        if one.copy in again.files and engine.row(f"SELECT count(*) FROM {reader(again, one.copy)}") != (
-            counts[one.copy],
-        ):
+        emptied, reasons = set(reasons), reasons | new
+        again, counts = _again(source, texts, set(reasons) | before, reasons)
+    for one, part in _read(again, texts):
+        if not part.nothing and engine.row(f"SELECT count(*) FROM {part_reader(again, part)}") != (counts[one.copy],):
             raise NotToldApart
-    return Apart(again, tuple(texts), reasons, bool(again.files) or not source.files)
+    return Apart(again, texts, reasons)
 
 
 def _texts(engine: Engine, source: Source, folder: Path) -> list[Text]:
     found = []
-    for number, file in enumerate(source.files):
-        if dialect := dialect_of(engine, source, file):
-            found.append(Text(file, source.label(file), dialect, folder / f"{number}{ending(file)}"))
+    for number, part in enumerate(source.reading if not source.relation else ()):
+        if dialect := dialect_of(engine, source, part.path):
+            # The folders whose names DuckDB reads as columns (`year=2026/`) stand over the copy too.
+            inner = folder.joinpath(str(number), *(name for name in part.path.parts[:-1] if "=" in name))
+            inner.mkdir(parents=True)
+            name = part.file.name.removesuffix(".gz").removesuffix(".GZ")
+            label = source.label_of(part)
+            found.append(Text(part, label, dialect, inner / (name if ending_of(part.file) in name else "rows")))
     return found
+
+
+def _read(again: Source, texts: Sequence[Text]) -> list[tuple[Text, Part]]:
+    """The texts with the parts that read their copies."""
+    parts = {part.path: part for part in again.reading}
+    return [(one, parts[one.copy]) for one in texts]
 
 
 def _load(engine: Engine, source: Source, number: int) -> None:
     """A Python object is read once: by the strict way, unless that failed before it came to this one."""
-    if source.again is None and not source.files:
+    if source.settings.python and not source.again:
         try:
             engine.columns(f"SELECT * FROM ({raw_rows(source, number)})")
         except EngineError:
             load(engine, source, number)
 
 
-def _broken(engine: Engine, source: Source, one: Text, most: int) -> dict[Place, str]:
-    """The rows of a text that are none of its kind, at most `most`."""
+def _broken(engine: Engine, one: Text, most: int) -> dict[Place, str]:
+    """The rows of a text that are none of its kind; of those that are to be taken in, at most `most`."""
     bad: set[int] = set()
     if not one.dialect.delimiter:
-        lines = with_options("read_json_objects", one.file, {"format": "newline_delimited", "ignore_errors": True})
+        read = {"format": "newline_delimited", "ignore_errors": True}
+        lines = with_options("read_json_objects", one.part.path, read)
         numbered = f"SELECT row_number() OVER () AS n, json FROM {lines}"
         wrong = "json IS NULL OR json_type(json) <> 'OBJECT'"
-        bad = {n for (n,) in engine.rows(f"SELECT n FROM ({numbered}) WHERE {wrong} ORDER BY n LIMIT {most:d}")}
-    numbers, found = numbers_of(source, one.label), dict[Place, str]()
-    for row in rows(one.file, one.dialect):
+        limit = most + one.part.skip
+        bad = {n for (n,) in engine.rows(f"SELECT n FROM ({numbered}) WHERE {wrong} ORDER BY n LIMIT {limit:d}")}
+    found, count = dict[Place, str](), 0
+    for row in rows(one.part.path, one.dialect):
         fault = row.fault or ((json_fault(row.text) or "it is no JSON") if row.number in bad else "")
         if row.number and fault:
-            found[one.label, numbers[row.number - 1] if numbers else row.number] = fault
-            if len(found) >= most:
+            place = one.place(row.number)
+            found[place] = fault
+            count += not one.beside(place)
+            if count >= most:
                 break
     return found
 
@@ -177,31 +178,30 @@ def json_fault(text: str) -> str:
 
 
 def _again(
-    source: Source, texts: Sequence[Text], emptied: Mapping[Place, str], without: Mapping[Place, str]
+    source: Source, texts: Sequence[Text], emptied: Collection[Place], without: Mapping[Place, str]
 ) -> tuple[Source, dict[Path, int]]:
     """The source over copies of its texts in which some rows are empty; with the number of rows of each copy."""
-    counts, copies = {}, {one.file: one.copy for one in texts}
-    for one in texts:
-        numbers, label = numbers_of(source, one.label), one.label
-        mine = {row for place, row in emptied if place == label}
-        local = {n for n, row in enumerate(numbers, 1) if row in mine} if numbers else mine
-        counts[one.copy] = copy(one.file, one.dialect, one.copy, local)
+    counts: dict[Path, int] = {}
     left_out: dict[str, list[int]] = {}
     for label, row in without:
         left_out.setdefault(label, []).append(row)
-    # A file without a row that fits is not read: nobody could tell what its columns hold.
-    empty = {one.copy for one in texts if 0 < counts[one.copy] == len(left_out.get(one.label, ()))}
-    labels = {copies.get(file, file): source.label(file) for file in source.files if copies.get(file) not in empty}
-    before = source.again or Again()
+    copies: dict[Path, Path] = {}
+    for one in texts:
+        local = one.local({row for label, row in emptied if label == one.label})
+        counts[one.copy] = copy(one.part.path, one.dialect, one.copy, local)
+        copies[one.part.path] = one.copy
+    parts = []
+    for part in source.reading:
+        mine, of = left_out.get(source.label_of(part), []), copies.get(part.path)
+        # A file without a row that fits is not read: nobody could tell what its columns hold.
+        nothing = of is not None and 0 < counts[of] - part.skip == len(mine)
+        parts.append(replace(part, path=of or part.path, without=mine, nothing=nothing))
     read = source.settings.read
     if texts:
         read = {name: value for name, value in read.items() if name.lower() not in ("encoding", "compression")}
-    again = replace(
-        source,
-        settings=source.settings.model_copy(update={"read": read}),
-        files=tuple(labels),
-        again=replace(before, labels=labels, without=left_out),
-    )
+    if not source.settings.path and not parts:
+        parts = [Part(source.root, source.root, without=left_out.get("", []))]
+    again = replace(source, settings=source.settings.model_copy(update={"read": read}), parts=tuple(parts), again=True)
     return again, counts
 
 
@@ -209,25 +209,25 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     """The rows that do not fit, with their text, in the order of the files."""
     again, texts, reasons = apart.source, apart.texts, apart.reasons
     found: list[Misfit] = []
-    for one in texts:
+    for one, part in _read(again, texts):
         if not any(label == one.label for label, _ in reasons):
             continue
-        if one.copy in again.files:
-            columns = engine.columns(f"SELECT * FROM {reader(again, one.copy)}")
+        if part.nothing:
+            columns = dict.fromkeys(named(one.part.path, one.dialect), "VARCHAR")
         else:
-            columns = dict.fromkeys(named(one.file, one.dialect), "VARCHAR")
-        read_as = {"columns": list(map(list, columns.items())), **one.dialect.kept()}
-        if one.dialect.delimiter and one.copy in again.files:
-            read_as |= _formats(engine, again, one.copy)
-        numbers = numbers_of(again, one.label)
-        for row in rows(one.file, one.dialect):
-            at = numbers[row.number - 1] if numbers and row.number else row.number
-            if at and (reason := reasons.get((one.label, at))):
-                found.append(Misfit(again.name, one.label, at, plain(reason), plain(row.text), row.line, read_as))
+            columns = engine.columns(f"SELECT * FROM {part_reader(again, part)}")
+        read_as: dict[str, Any] = {"columns": list(map(list, columns.items())), **one.dialect.kept()}
+        if one.dialect.delimiter and not part.nothing:
+            read_as |= _formats(engine, again, part.path)
+        for row in rows(one.part.path, one.dialect):
+            if row.number and (reason := reasons.get(one.place(row.number))):
+                line = None if part.start else row.line
+                _, at = one.place(row.number)
+                found.append(Misfit(again.name, one.label, at, plain(reason), plain(row.text), line, read_as))
     in_text = {one.label for one in texts}
-    others = [place for place in reasons if place[0] not in in_text]
+    others = {place: reason for place, reason in reasons.items() if place[0] not in in_text}
     if others:
-        found += _typed_misfits(engine, again, {place: reasons[place] for place in others}, number)
+        found += _typed_misfits(engine, again, others, number)
     return found
 
 
@@ -243,8 +243,8 @@ def _formats(engine: Engine, again: Source, file: Path) -> dict[str, str]:
 
 def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], number: int) -> list[Misfit]:
     """The same where rows are values: their text is JSON, each value as a text that gives it again."""
-    assert again.again is not None  # noqa: S101  (of our own making)
-    base = raw_rows(replace(again, again=replace(again.again, without={})), number, placed=True)
+    parts = tuple(replace(part, without=()) for part in again.reading)
+    base = raw_rows(replace(again, parts=parts), number, placed=True)
     kinds = {name: kind for name, kind in engine.columns(base).items() if name not in ("_file", "_row", "_at")}
     pairs = ", ".join(f"{literal(name)}, CAST({quote(name)} AS VARCHAR)" for name in kinds)
     wanted = ", ".join(f"({literal(label)}, {row:d})" for label, row in reasons)

@@ -5,7 +5,8 @@ The index is made from the log and never trusted over it. It holds, for each eve
 position, in segments: files sorted by hash that are never changed, each for a run of positions. A hit is only where to
 look: who asks compares the id with the event that is there. That an id is new rests on the index alone, so every block
 that an answer rests on carries a checksum, and each segment names a commit of the log that must still say the same
-chain. What does not hold is thrown away and made anew from the log.
+chain; the name is part of its checksum, so that no file stands in for another. What does not hold is thrown away and
+made anew from the log.
 
 Newer segments are merged as they grow, so there are never more than a few. Several processes may use one folder: a file
 appears whole under its name, and one that is gone is made again.
@@ -15,21 +16,23 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import os
+import re
 import struct
 import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from dualgauge.engines.duck import open_engine, parquet
 from dualgauge.eventlog.commits import read_commit
+from dualgauge.eventlog.kept import ids_of
 from dualgauge.eventlog.place import unsynced
 from dualgauge.model import START, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dualgauge.eventlog.table import EventLog
@@ -39,7 +42,10 @@ FOLDER: Final = "_ids"
 
 _MAGIC: Final = b"dgids-1\n"
 _HEADER: Final = struct.Struct("<8sQQI")
-"""Magic, entries, first position, and the checksum of all that and the blocks' checksums."""
+"""Magic, entries, first position, and the checksum of all that, the file's name and the blocks' checksums."""
+
+_NAME: Final = re.compile(r"([0-9]+)-([0-9]+)-([0-9]+)-([0-9a-f]{32})")
+"""A segment's name: first and last position, and the version and the chain that it was made at."""
 
 _BLOCK: Final = 512
 """Entries that have one checksum."""
@@ -63,11 +69,9 @@ def hash_of(event_id: str) -> int:
     return int.from_bytes(hashlib.md5(event_id.encode(), usedforsecurity=False).digest()[8:], "little")
 
 
-class Hashing(Protocol):
-    """Gives the hashes of the ids of some positions, in the order of positions."""
-
-    def __call__(self, after: Position, upto: Position) -> np.ndarray[Any, Any]:
-        """Hashes of the events after `after` up to `upto`."""
+def hashes_of(ids: Sequence[str]) -> np.ndarray[Any, Any]:
+    """The hashes of some ids, in their order."""
+    return np.array([hash_of(one) for one in ids], dtype=np.uint64)
 
 
 @dataclass
@@ -100,16 +104,17 @@ class Segment:
         count = len(self.hashes)
         # Each answer rests on its two neighbours: in sorted blocks that are sound, nothing else can hold the hash.
         before, behind = np.maximum(left - 1, 0), np.minimum(right, count - 1)
-        for block in np.unique(np.concatenate([before, behind, np.minimum(left, count - 1)]) // _BLOCK):
+        for block in np.unique(np.concatenate([before, behind]) // _BLOCK):
             self._compare(int(block))
         beside = (left == 0) | (self.hashes[before] < wanted)
         if not bool(np.all(beside & ((right == count) | (self.hashes[behind] > wanted)))):
             raise Worn(self.path)
-        return [
-            (int(index), Position(self.first + int(self.offsets[at])))
-            for index in np.nonzero(right > left)[0]
-            for at in range(left[index], right[index])
-        ]
+        found = []
+        for index in np.nonzero(right > left)[0]:
+            for block in range(left[index] // _BLOCK, (right[index] - 1) // _BLOCK + 1):
+                self._compare(block)
+            found += [(int(index), Position(self.first + int(one))) for one in self.offsets[left[index] : right[index]]]
+        return found
 
     def whole(self) -> None:
         """Compare every block. Raises Worn."""
@@ -145,7 +150,7 @@ class IdIndex:
 
         What the index lacks is first made from the log; where it is worn, all of it.
         """
-        wanted = np.array([hash_of(one) for one in ids], dtype=np.uint64)
+        wanted = hashes_of(ids)
         for again in (True, False):
             try:
                 self.bring_up()
@@ -174,11 +179,17 @@ class IdIndex:
             self.add(after, _hashes(self._log, after, upto))
 
     def add(self, after: Position, hashes: np.ndarray[Any, Any]) -> None:
-        """Take in the hashes of the events behind `after`, which the log has at its head."""
+        """
+        Take in the hashes of the events behind `after`, which the log has at its head.
+
+        Raises:
+            Worn: a segment that is to be merged is not what was written.
+            OSError: the new segment cannot be written.
+        """
         if after != self.upto:
             return
         offsets = np.arange(len(hashes), dtype=np.uint32)
-        first, merged = Position(after + 1), 0
+        first = Position(after + 1)
         while self._segments:
             newest = self._segments[-1]
             size = len(newest.hashes)
@@ -187,13 +198,14 @@ class IdIndex:
             newest.whole()
             offsets = np.concatenate([newest.offsets, offsets + np.uint32(first - newest.first)])
             hashes = np.concatenate([newest.hashes, hashes])
-            first, merged = newest.first, merged + 1
+            first = newest.first
             self._segments.pop()
         order = np.argsort(hashes, kind="stable")
         last = Position(first + len(hashes) - 1)
         self._segments.append(self._written(first, last, hashes[order], offsets[order]))
-        if merged:
-            self._clear()
+        for begins, ends, _, _, path in self._named():
+            if first <= begins and ends <= last and path != self._segments[-1].path:
+                path.unlink(missing_ok=True)
 
     def _written(
         self, first: Position, last: Position, hashes: np.ndarray[Any, Any], offsets: np.ndarray[Any, Any]
@@ -208,8 +220,8 @@ class IdIndex:
             dtype=np.uint32,
         )  # fmt: skip
         summed = checksums.tobytes()
-        start = _HEADER.pack(_MAGIC, len(hashes), first, _header_checksum(len(hashes), first, summed))
-        unsynced(path, b"".join([start, summed, hashes.tobytes(), offsets.tobytes()]))
+        start = _HEADER.pack(_MAGIC, len(hashes), first, _header_checksum(path, len(hashes), first, summed))
+        unsynced(self._log.place.work, path, b"".join([start, summed, hashes.tobytes(), offsets.tobytes()]))
         return Segment(
             path, first, last, version, head.chain, hashes, offsets, checksums, np.ones(len(checksums), dtype=bool)
         )
@@ -218,18 +230,18 @@ class IdIndex:
         """Open the segments that follow from each other, from position 1, and that the log still speaks for."""
         self._loaded = True
         self._segments = []
-        named = []
-        for path in self._folder.glob("*.ids") if self._folder.is_dir() else ():
-            parts = path.stem.split("-")
-            if len(parts) == 4 and all(one.isdigit() for one in parts[:3]):  # noqa: PLR2004
-                named.append((int(parts[0]), int(parts[1]), int(parts[2]), parts[3], path))
+        named = self._named()
         for first, last, version, chain, path in sorted(named, key=lambda one: (one[0], -one[1])):
             if first == self.upto + 1 and self._vouched(last, version, chain):
                 try:
                     self._segments.append(_opened(path, Position(first), Position(last), version, chain))
                 except (Worn, OSError):
                     path.unlink(missing_ok=True)
-        self._clear()
+        kept = {one.path for one in self._segments}
+        for _, last, _, _, path in named:
+            # Part of others, or of another log; what lies behind may be another process's that is further on.
+            if path not in kept and last <= self.upto:
+                path.unlink(missing_ok=True)
 
     def _vouched(self, last: int, version: int, chain: str) -> bool:
         """Whether the log still has the commit that a segment was made at."""
@@ -241,52 +253,47 @@ class IdIndex:
             return False
         return head is not None and head.last >= last and head.chain.startswith(chain)
 
-    def _clear(self) -> None:
-        """Remove the files of segments that are part of others, or that nobody speaks for."""
-        kept = {one.path for one in self._segments}
-        for path in self._folder.glob("*.ids") if self._folder.is_dir() else ():
-            first, last, *_ = (*path.stem.split("-"), "", "")
-            covered = first.isdigit() and last.isdigit() and int(last) <= self.upto
-            if path not in kept and (covered or not first.isdigit()):
-                path.unlink(missing_ok=True)
+    def _named(self) -> list[tuple[int, int, int, str, Path]]:
+        """The segments in the folder, as their names tell: first, last, version, chain, file."""
+        return [
+            (int(parts[1]), int(parts[2]), int(parts[3]), parts[4], path)
+            for path in (self._folder.glob("*.ids") if self._folder.is_dir() else ())
+            if (parts := _NAME.fullmatch(path.stem))
+        ]
 
     def _discard(self) -> None:
         """Throw the index away; the next question makes it anew."""
         self._segments = []
-        for path in self._folder.glob("*.ids") if self._folder.is_dir() else ():
+        for *_, path in self._named():
             path.unlink(missing_ok=True)
 
 
 def _hashes(log: EventLog, after: Position, upto: Position) -> np.ndarray[Any, Any]:
     """The hashes of the log's ids after a position, in the order of positions."""
-    files = log.files(upto, after)
+    if upto - after <= _BY_HAND:
+        return hashes_of(ids_of(log, after, upto))
     bounds = f"position > {after:d} AND position <= {upto:d}"
-    with _engine(small=upto - after <= _BY_HAND) as engine:
+    with open_engine() as engine:
         found = engine.arrow(
-            f"SELECT md5_number_lower(event_id) AS hash FROM ({parquet(files)}) WHERE {bounds} ORDER BY position"
+            f"SELECT md5_number_lower(event_id) AS hash FROM ({parquet(log.files(upto, after))}) "
+            f"WHERE {bounds} ORDER BY position"
         )
     hashes: np.ndarray[Any, Any] = found["hash"].to_numpy()
     return hashes
 
 
-@contextmanager
-def _engine(*, small: bool) -> Iterator[Any]:
-    with open_engine(threads=1 if small else None) as engine:
-        yield engine
-
-
 def _opened(path: Path, first: Position, last: Position, version: int, chain: str) -> Segment:
     with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size < _HEADER.size:
+            raise Worn(path)
         mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    if len(mapped) < _HEADER.size:
-        raise Worn(path)
     magic, count, begins, checksum = _HEADER.unpack_from(mapped)
     blocks = -(-count // _BLOCK)
     size = _HEADER.size + blocks * 4 + count * 12
     if magic != _MAGIC or len(mapped) != size or begins != first or count != last - first + 1:
         raise Worn(path)
     summed = bytes(mapped[_HEADER.size : _HEADER.size + blocks * 4])
-    if checksum != _header_checksum(count, first, summed):
+    if checksum != _header_checksum(path, count, first, summed):
         raise Worn(path)
     at = _HEADER.size + blocks * 4
     return Segment(
@@ -302,5 +309,5 @@ def _checksum(hashes: np.ndarray[Any, Any], offsets: np.ndarray[Any, Any]) -> in
     return zlib.crc32(np.ascontiguousarray(offsets).data, zlib.crc32(np.ascontiguousarray(hashes).data))
 
 
-def _header_checksum(count: int, first: int, summed: bytes) -> int:
-    return zlib.crc32(summed, zlib.crc32(struct.pack("<QQ", count, first)))
+def _header_checksum(path: Path, count: int, first: int, summed: bytes) -> int:
+    return zlib.crc32(summed, zlib.crc32(struct.pack("<QQ", count, first), zlib.crc32(path.name.encode())))

@@ -3,41 +3,54 @@ Imports: rows of one source or several become events, in one order, each exactly
 
 The rows that are due are sorted into a staged file first. Where the log is empty and no id repeats, that file
 is committed as it is; else the rows whose ids are known are left out of a second one. A killed import leaves
-staged files behind, which the next one removes, and nothing else.
+staged files behind, which the next one removes, and nothing else. What is read of a source's files, and how it is said
+that they were, stands in `cursors`.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import BadStatement, BadValue
 from dualgauge.engines.scratch import scratch
-from dualgauge.eventlog.databases import mapping_of, read_on
-from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace, NotSetAside
-from dualgauge.eventlog.fitting import fit
-from dualgauge.eventlog.looking import NotToldApart
+from dualgauge.errors import DualgaugeError
+from dualgauge.eventlog.aside import kept, stage_what_fits
+from dualgauge.eventlog.causes import put_in_order
+from dualgauge.eventlog.contents import different
+from dualgauge.eventlog.copies import Copies
+from dualgauge.eventlog.cursors import reading_of, source_of
+from dualgauge.eventlog.databases import moved, read_on
+from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
+from dualgauge.eventlog.measures import measured, with_columns_beside
 from dualgauge.eventlog.misfits import diagnose
+from dualgauge.eventlog.race import TRIES, attempts
 from dualgauge.eventlog.reading import told
+from dualgauge.eventlog.settings import CAUSED_BY
 from dualgauge.eventlog.sources import places, select
-from dualgauge.eventlog.staging import staged
-from dualgauge.eventlog.table import TRIES, Behind, EventLog, Head
-from dualgauge.model import Position, Progress, canonical_json, literal, quote, sha256, silent
+from dualgauge.eventlog.staging import staged as staging
+from dualgauge.eventlog.table import Behind, EventLog, Head
+from dualgauge.eventlog.twice import AT_ONCE, may_repeat
+from dualgauge.model import Position, Progress, literal, quote, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    import random
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.fitting import Tolerance
+    from dualgauge.eventlog.aside import Tolerance
+    from dualgauge.eventlog.cursors import SourceReading
     from dualgauge.eventlog.reading import Source
     from dualgauge.ledger.misfit import Misfit
 
-ROWS_PER_COMMIT = 4_194_304
+ROWS_PER_COMMIT = 8_388_608
 """A larger import is committed in parts, each whole, so that no file grows without bound."""
 
 
@@ -47,6 +60,7 @@ class Imported:
     What an import did. Positions are those it gave; `first` is 0 where it added nothing.
 
     `quarantined` are the rows that do not fit and wait; in a dry run, those that do not fit.
+    `torn` names files whose last line is not whole yet: it is left for the next import.
     """
 
     added: int
@@ -55,7 +69,17 @@ class Imported:
     last: Position
     sources: tuple[str, ...]
     until: datetime | None
+    torn: tuple[str, ...] = ()
     quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """Paths for what is not committed yet: two files of events, and a folder for copies of files."""
+
+    merged: Path
+    part: Path
+    copies: Path
 
 
 def run_import(
@@ -67,6 +91,8 @@ def run_import(
     until: datetime | None = None,
     dry_run: bool = False,
     tolerance: Tolerance | None = None,
+    sleep: Callable[[float], None],
+    chance: random.Random,
     progress: Progress = silent,
 ) -> Imported:
     """
@@ -75,104 +101,130 @@ def run_import(
     Args:
         engine: computes the mapping.
         log: where to; created where there is none.
-        sources: files are read whole, databases from where the last import ended; what is known by its id is skipped.
+        sources: of files and databases, what was not taken in yet is read; what is known by its id is skipped.
         now: becomes `recorded_at`.
         until: take only rows that are due by this time.
         dry_run: count what would be added, and append nothing.
         tolerance: set rows aside that do not fit; without, the first one stops the import.
+        sleep, chance: how to wait where another writer was quicker.
         progress: told the steps.
 
     Raises:
         BadRow: a row does not fit; nothing was appended.
         TooManyBadRows: more rows do not fit than may be set aside; nothing was appended or kept.
         ChangedEvent: an id came again with other content; nothing was appended.
+        ChangedFile: a file that was taken in is another one now; nothing was appended.
+        CircleOfCauses: events cause each other; nothing was appended.
         LostRace: other writers were quicker, again and again.
     """
-    # What is read again claims nothing: its source was taken in before.
-    cursors = {one.name: _cursor(one, until) for one in sources if one.again is None}
-    names = tuple(one.name for one in sources)
     if not dry_run:
         log.create()
         log.reconcile()
-    head = log.refresh()
-    nothing = Imported(added=0, known=0, first=Position(0), last=head.last, sources=names, until=until)
-    if all(one.files and one.name in cursors and head.cursors.get(one.name) == cursors[one.name] for one in sources):
-        return nothing
-    with _staged(log, now, dry_run=dry_run) as (merged, part), ExitStack() as copies:
-        progress("reading and sorting", 0, None)
-        sources, cursors = read_on(engine, sources, head.cursors, cursors)
-        stage = partial(_stage, engine, log, merged=merged, now=now, until=until)
-        try:
-            stage(sources)
-            misfits: Sequence[Misfit] = ()
-        except (BadRow, BadMapping) as fault:
-            if tolerance is None:
-                raise
-            progress("setting rows aside", 0, None)
-            folder = copies.enter_context(scratch("misfits"))
-            sources, misfits = _fitting(engine, log, sources, fault, folder=folder, most=tolerance.most)
-            stage(sources)
-        done: list[Head] = []
-        for _ in range(TRIES):
-            progress("looking for known ids", 0, None)
-            try:
-                fresh = _fresh(engine, log, merged)
-            except ChangedEvent as fault:
-                raise _placed(engine, log, sources, fault) from None
-            head = log.head()
-            if dry_run:
-                first = Position(head.last + 1 if fresh.added else 0)
-                return replace(
-                    nothing, added=fresh.added, known=fresh.known, first=first, last=Position(head.last + fresh.added),
-                    quarantined=len(misfits),
-                )  # fmt: skip
-            waiting = _kept(tolerance, misfits)
-            try:
-                _commit(engine, log, fresh, (merged, part), cursors=cursors, progress=progress, done=done)
-                if misfits and not done:
-                    log.note(cursors)
-            except Behind:
-                log.refresh()
-                continue
-            added = sum(one.rows for one in done)
-            return replace(
-                nothing,
-                added=added,
-                known=fresh.added + fresh.known - added,
-                first=done[0].first if done else Position(0),
-                last=done[-1].last if done else head.last,
-                quarantined=waiting,
+    done: list[Head] = []
+    total = 0
+    for _ in attempts(sleep, chance):
+        head = log.refresh()
+        readings = [reading_of(one, head.cursors.get(one.name), until) for one in sources]
+        before = {one.source.name: one.before for one in readings if not one.source.again}
+        answer = Imported(
+            added=sum(one.rows for one in done), known=0, first=done[0].first if done else Position(0),
+            last=done[-1].last if done else head.last, sources=tuple(one.name for one in sources), until=until,
+            torn=tuple(file for one in readings for file in one.torn),
+        )  # fmt: skip
+        unread = [one for one in readings if one.reads]
+        if not unread:
+            return replace(answer, known=total - answer.added)
+        with _staged(log, now, dry_run=dry_run) as staged:
+            read, cursors, misfits = _read(
+                engine, log, unread, staged, now=now, until=until, tolerance=tolerance, progress=progress
             )
-        raise LostRace(log.path, TRIES)
+            for _ in attempts(sleep, chance):
+                progress("looking for known ids", 0, None)
+                try:
+                    fresh = _fresh(engine, log, staged.merged)
+                except ChangedEvent as fault:
+                    raise _placed(engine, log, read, fault) from None
+                total = fresh.added + fresh.known
+                head = log.head()
+                if dry_run:
+                    first, last = Position(head.last + 1 if fresh.added else 0), Position(head.last + fresh.added)
+                    answer = replace(answer, first=first, last=last, quarantined=len(misfits))
+                    return replace(answer, added=fresh.added, known=fresh.known)
+                waiting = kept(tolerance, misfits)
+                try:
+                    _commit(engine, log, fresh, staged, cursors=cursors, progress=progress, done=done)
+                except Behind:
+                    if any(log.refresh().cursors.get(name) != one for name, one in before.items()):
+                        # Another process imported the same source: its files are looked at anew.
+                        break
+                    continue
+                added = sum(one.rows for one in done)
+                return replace(
+                    answer,
+                    added=added,
+                    known=total - added,
+                    first=done[0].first if done else Position(0),
+                    last=done[-1].last if done else head.last,
+                    quarantined=waiting,
+                )
+            else:
+                break
+    raise LostRace(log.path, TRIES)
 
 
-def _kept(tolerance: Tolerance | None, misfits: Sequence[Misfit]) -> int:
+def _read(
+    engine: Engine,
+    log: EventLog,
+    readings: Sequence[SourceReading],
+    staged: _Staged,
+    *,
+    now: datetime,
+    until: datetime | None,
+    tolerance: Tolerance | None,
+    progress: Progress,
+) -> tuple[list[Source], dict[str, Any], Sequence[Misfit]]:
     """
-    Keep the rows that do not fit; gives how many wait.
+    Stage the events of what is to be read, of exactly the bytes that the readings' fingerprints are of.
 
-    This comes before the commit whose cursor says that the source was taken in: killed in between, both are repeated.
+    Gives the sources as they were read, their cursors, and the rows that do not fit.
     """
-    if tolerance is None or tolerance.keep is None or not misfits:
-        return len(misfits)
-    return tolerance.keep(misfits)
-
-
-def _fitting(
-    engine: Engine, log: EventLog, sources: Sequence[Source], fault: BadRow | BadMapping, *, folder: Path, most: int
-) -> tuple[Sequence[Source], Sequence[Misfit]]:
-    """The sources without the rows that do not fit, and these; the strict way's error where they cannot be told."""
-    try:
-        fitted, misfits = fit(engine, sources, log.settings.columns, folder, most=most)
-    except NotToldApart:
-        fitted, misfits = [], []
-    if misfits:
-        return fitted, misfits
-    if isinstance(fault, BadMapping):
-        raise fault
-    whose = next((one for one in sources if one.name == fault.source), None)
-    has_query = whose is not None and bool(whose.settings.query)
-    why = "the rows of a source's query have no place of their own" if has_query else "which row it is cannot be told"
-    raise NotSetAside(fault, why) from fault
+    columns = log.settings.columns
+    copies = Copies(engine, staged.copies)
+    copies.prepare(readings)
+    progress("reading and sorting", 0, None)
+    cut = until.isoformat() if until else None
+    loaded = {
+        number: read_on(engine, one.source, number, one.before, cut)
+        for number, one in enumerate(readings)
+        if one.source.settings.url and not one.source.again
+    }
+    while True:
+        sources = [
+            loaded[i][0] if i in loaded else with_columns_beside(engine, source_of(one, copies.parts))
+            for i, one in enumerate(readings)
+        ]
+        try:
+            stage = partial(_stage, engine, log, merged=staged.merged, now=now, until=until)
+            sources, misfits = stage_what_fits(
+                engine, columns, sources, stage, folder=staged.copies, tolerance=tolerance, progress=progress
+            )
+            cursors = {}
+            for number, (one, source) in enumerate(zip(readings, sources, strict=True)):
+                if one.source.again:
+                    # What is read again claims nothing: its source was taken in before.
+                    continue
+                counted, due = measured(engine, one, source, columns, number)
+                cursors[source.name] = loaded[number][1] if number in loaded else one.cursor(counted, due)
+        except DualgaugeError:
+            # A file that grew meanwhile may have been read in the middle of a line.
+            if copies.steady(readings):
+                raise
+            continue
+        if copies.steady(readings):
+            break
+    if CAUSED_BY in columns:
+        put_in_order(engine, staged.merged, staged.part)
+    return sources, cursors, misfits
 
 
 def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: ChangedEvent) -> ChangedEvent:
@@ -188,23 +240,27 @@ def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: Cha
 
 
 @contextmanager
-def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[tuple[Path, Path]]:
-    """Two paths for files that are not committed yet; whatever is left of them is removed at the end."""
-    names = ("merged.parquet", "part.parquet")
+def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[_Staged]:
+    """Paths for what is not committed yet; whatever is left there is removed at the end."""
+    names = ("merged.parquet", "part.parquet", "copies")
     if dry_run:
         with scratch("import") as folder:
-            yield folder / names[0], folder / names[1]
+            yield _Staged(*(folder / one for one in names))
         return
-    with staged(log, now, *names) as (merged, part):
-        yield merged, part
+    with staging(log, now, *names) as paths:
+        yield _Staged(*paths)
 
 
 def _stage(
     engine: Engine, log: EventLog, sources: Sequence[Source], merged: Path, *, now: datetime, until: datetime | None
 ) -> None:
     declared = log.settings.columns
-    selects = [f"SELECT *, {i} AS _source FROM ({select(engine, one, declared, i)})" for i, one in enumerate(sources)]
-    if not sources:
+    selects = [
+        f"SELECT *, {i} AS _source FROM ({select(engine, one, declared, i)})"
+        for i, one in enumerate(sources)
+        if not one.nothing
+    ]
+    if not selects:
         # No row of any source fits.
         kinds = {**log.settings.all_columns, "_due": "TIMESTAMPTZ", "_source": "INTEGER", "_tie": "INTEGER"}
         nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in kinds.items())
@@ -219,9 +275,11 @@ def _stage(
         + ("_source, " if len(sources) > 1 else "")
         + ("_tie, " if any(s.settings.order_by for s in sources) else "")
     )
-    query = f"SELECT {columns} FROM (SELECT * FROM ({' UNION ALL '.join(selects)}){due} ORDER BY {ties}event_id)"
+    rows = f"SELECT * FROM ({' UNION ALL '.join(selects)}){due}"
     try:
-        _copy(engine, query, merged)
+        if not _in_order(engine, sources, rows):
+            rows = f"{rows} ORDER BY {ties}event_id"
+        _copy(engine, f"SELECT {columns} FROM ({rows})", merged)
     except BadValue as fault:
         for i, one in enumerate(sources):
             if found := diagnose(engine, one, declared, i):
@@ -229,6 +287,21 @@ def _stage(
         raise BadRow(", ".join(one.name for one in sources), "", told(fault)) from fault
     except BadStatement as fault:
         raise BadMapping(", ".join(one.name for one in sources), told(fault)) from fault
+
+
+def _in_order(engine: Engine, sources: Sequence[Source], rows: str) -> bool:
+    """
+    Whether rows are read in the order in which they are due, each later than the one before: then nothing is sorted.
+
+    Only asked where one column can be read by itself; a text file would be parsed twice.
+    """
+    if not all(one.columnar for one in sources):
+        return False
+    due = engine.arrow(f"SELECT epoch_us(_due) AS due FROM ({rows}) LIMIT {AT_ONCE + 1:d}")["due"]
+    if due.null_count or len(due) > AT_ONCE:
+        return False
+    times = due.to_numpy()
+    return bool(np.all(times[1:] > times[:-1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,22 +316,34 @@ class _Fresh:
     def whole(self) -> bool:
         return self.known == 0
 
+    def part(self, start: int, rows: int, head: Position) -> str:
+        """Some of the rows, behind the first `start` ones, with the positions that follow from a head."""
+        if self.whole:
+            # They stand in their order, at positions from 1: nothing is sorted, and only what is asked for is read.
+            bounds = f"WHERE position > {start:d} AND position <= {start + rows:d}"
+            return f"SELECT position + {head:d} AS position, * EXCLUDE (position) FROM ({self.query}) {bounds}"
+        ordered = f"SELECT * FROM ({self.query}) ORDER BY position LIMIT {rows:d} OFFSET {start:d}"
+        return f"SELECT row_number() OVER () + {head + start:d} AS position, * EXCLUDE (position) FROM ({ordered})"
+
 
 def _fresh(engine: Engine, log: EventLog, merged: Path) -> _Fresh:
     """Leave out the rows whose ids are known; raises ChangedEvent where one came with other content."""
     staged = parquet([merged])
-    total, ids = engine.row(f"SELECT count(*), count(DISTINCT event_id) FROM ({staged})")
+    (total,) = engine.row(f"SELECT count(*) FROM ({staged})")
+    ids = total
+    if may_repeat(engine, staged, total):
+        (ids,) = engine.row(f"SELECT count(DISTINCT event_id) FROM ({staged})")
     query, known = staged, 0
     if ids < total:
         query = f"SELECT * FROM ({staged}) QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY position) = 1"
-        _refuse_changed(engine, log, query, staged, "this import")
+        different(engine, log, query, staged, in_log=False)
         known = total - ids
     head = log.head().last
     if head and total:
         had = log.relation(head)
         again = engine.row(f"SELECT count(*) FROM ({query}) SEMI JOIN ({had}) USING (event_id)")[0]
         if again:
-            _refuse_changed(engine, log, had, staged, "the log")
+            different(engine, log, had, staged, in_log=True)
             query = f"SELECT * FROM ({query}) ANTI JOIN (SELECT event_id FROM ({had})) USING (event_id)"
             known += again
     return _Fresh(query=query, added=total - known, known=known)
@@ -268,66 +353,40 @@ def _commit(
     engine: Engine,
     log: EventLog,
     fresh: _Fresh,
-    staged: tuple[Path, Path],
+    staged: _Staged,
     *,
     cursors: Mapping[str, Any],
     progress: Progress,
     done: list[Head],
 ) -> None:
-    """Number and commit the fresh rows, each commit noted in `done`. Raises Behind where another writer was quicker."""
-    merged, part = staged
+    """
+    Number and commit the fresh rows, each commit noted in `done`; where there are none, the cursors alone.
+
+    Raises:
+        Behind: another writer was quicker.
+    """
+    merged, part = staged.merged, staged.part
     head = log.head().last
+    held = log.head().cursors
+    if not fresh.added and any(_says_more(held.get(name), one) for name, one in cursors.items()):
+        log.note(cursors)
     starts = range(0, fresh.added, ROWS_PER_COMMIT)
     for start in starts:
         progress("committing", start, fresh.added)
         rows = min(ROWS_PER_COMMIT, fresh.added - start)
         file = merged
         if not fresh.whole or head or len(starts) > 1:
-            bounds = f" LIMIT {rows} OFFSET {start}" if len(starts) > 1 else ""
-            ordered = f"SELECT * FROM ({fresh.query}) ORDER BY position{bounds}"
-            numbered = f"row_number() OVER () + {head + start:d} AS position"
-            _copy(engine, f"SELECT {numbered}, * EXCLUDE (position) FROM ({ordered})", part)
+            _copy(engine, fresh.part(start, rows, head), part)
             file = part
         # The cursors say that a source was taken in whole: only the last part may claim that.
         done.append(log.commit(file, Position(head + start), rows, cursors if start == starts[-1] else {}))
     progress("committing", fresh.added, fresh.added)
 
 
-def _refuse_changed(engine: Engine, log: EventLog, old: str, new: str, where: str) -> None:
-    """Raise where an id has one content in `old` and another in `new`."""
-    content = {
-        name: f"o.{quote(name)} IS DISTINCT FROM n.{quote(name)}"
-        for name in ("type", "occurred_at", *log.settings.columns)
-    }
-    content["payload"] = "o.payload IS DISTINCT FROM n.payload"
-    since = log.since() if where == "the log" else {}
-    late = [name for name in log.settings.columns if where == "the log" and since.get(name, log.head().last + 1) > 1]
-    for name in late:
-        # Declared after the event was taken in: it was in the payload then, or nowhere.
-        content[name] = f"(o.position >= {since.get(name, log.head().last + 1):d} AND {content[name]})"
-    if late:
-        gone = literal(canonical_json(dict.fromkeys(late)))
-        rest = [f"TRY(json_merge_patch(coalesce({side}.payload, '{{}}'), {gone}))" for side in ("o", "n")]
-        content["payload"] = f"({content['payload']} AND coalesce({rest[0]} <> {rest[1]}, true))"
-    found = engine.rows(
-        f"SELECT n.event_id, o.position, {', '.join(content.values())} FROM ({new}) n JOIN ({old}) o USING (event_id) "
-        f"WHERE {' OR '.join(content.values())} ORDER BY o.position, n.position LIMIT 1"
-    )
-    if found:
-        event_id, position, *flags = found[0]
-        first = f"position {position:,} of the log" if where == "the log" else "one row of this import"
-        second = "a row of this import" if where == "the log" else "another row of it"
-        raise ChangedEvent(event_id, first, second, [name for name, flag in zip(content, flags, strict=True) if flag])
+def _says_more(held: Mapping[str, Any] | None, cursor: Mapping[str, Any]) -> bool:
+    """Whether a cursor is worth a commit of its own."""
+    return held != cursor if "files" in cursor else moved(held, cursor)
 
 
 def _copy(engine: Engine, query: str, file: Path) -> None:
     engine.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
-
-
-def _cursor(source: Source, until: datetime | None) -> dict[str, Any]:
-    """How far a source was taken in: its files as they are now, how they were read, and up to which time."""
-    if source.settings.url:
-        # Where it is read on is known once it is read.
-        return {"mapping": mapping_of(source), "until": until.isoformat() if until else None}
-    mapping = sha256(canonical_json(source.settings.model_dump()))
-    return {"files": source.fingerprint(), "mapping": mapping, "until": until.isoformat() if until else None}

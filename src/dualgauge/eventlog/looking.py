@@ -14,16 +14,16 @@ from dualgauge.engines.errors import BadValue
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.lines import at_offsets
 from dualgauge.eventlog.misfits import misfits_of
-from dualgauge.eventlog.reading import raw_rows, reader, with_options
+from dualgauge.eventlog.reading import part_reader, raw_rows, with_options
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.lines import Dialect
-    from dualgauge.eventlog.reading import Source
+    from dualgauge.eventlog.reading import Part, Source
 
 Place = tuple[str, int]
 """A file as event ids call it, and the number of a row in it."""
@@ -37,12 +37,30 @@ class NotToldApart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text file, its label, how it is written, and its copy."""
+    """A part that is a text, its label, how it is written, and where its copy is."""
 
-    file: Path
+    part: Part
     label: str
     dialect: Dialect
     copy: Path
+
+    def place(self, number: int) -> Place:
+        """The place of a row of the text, by its number in it."""
+        if self.part.numbers:
+            return self.label, self.part.numbers[number - 1]
+        return self.label, number + (self.part.counted if self.part.skip else 0) - self.part.skip
+
+    def local(self, numbers: Collection[int]) -> set[int]:
+        """The numbers in the text of rows of these numbers."""
+        if self.part.numbers:
+            return {n for n, row in enumerate(self.part.numbers, 1) if row in numbers}
+        more = (self.part.counted if self.part.skip else 0) - self.part.skip
+        return {row - more for row in numbers}
+
+    def beside(self, place: Place) -> bool:
+        """Whether a row only stands before those that are to be taken in."""
+        label, row = place
+        return label == self.label and bool(self.part.skip) and row <= self.part.counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +100,13 @@ def _look(look: Look, again: Source, step: int) -> tuple[int, dict[Place, str]]:
         if not unread:
             raise
         return len(unread), unread
-    if looked is not again and (rejected := _rejected(engine, again, texts, *tables)):
+    if looked is not again and (rejected := _rejected(engine, texts, *tables)):
         # The numbers of that scan are without those rows.
         return len(rejected), rejected
     return count, {(one.file, one.row): one.reason for one in found}
 
 
-def _rejected(engine: Engine, again: Source, texts: Sequence[Text], rejects: str, scans: str) -> dict[Place, str]:
+def _rejected(engine: Engine, texts: Sequence[Text], rejects: str, scans: str) -> dict[Place, str]:
     by_copy = {str(one.copy): one for one in texts}
     faults: dict[str, dict[int, str]] = {}
     for file, at, column, message in engine.rows(
@@ -103,12 +121,11 @@ def _rejected(engine: Engine, again: Source, texts: Sequence[Text], rejects: str
     found: dict[Place, str] = {}
     for file, mine in faults.items():
         one = by_copy[file]
-        numbers = numbers_of(again, one.label)
         rows_at = at_offsets(one.copy, replace(one.dialect, codec="utf-8"), mine)
         if rows_at.keys() != mine.keys():
             raise NotToldApart
         for at, row in rows_at.items():
-            found[one.label, numbers[row - 1] if numbers else row] = mine[at]
+            found[one.place(row)] = mine[at]
     return found
 
 
@@ -117,7 +134,8 @@ def _unread_json(look: Look, again: Source) -> dict[Place, str]:
     engine, most = look.engine, look.most
     base, found = raw_rows(again, look.number, placed=True), dict[Place, str]()
     for one in look.texts:
-        kinds = engine.columns(f"SELECT * FROM {reader(again, one.copy)}")
+        (part,) = (part for part in again.reading if part.path == one.copy)
+        kinds = engine.columns(f"SELECT * FROM {part_reader(again, part)}")
         used = {name: kind for name, kind in kinds.items() if _used(engine, again, look.columns, base, name)}
         if one.dialect.delimiter or not used:
             continue
@@ -130,12 +148,11 @@ def _unread_json(look: Look, again: Source) -> dict[Place, str]:
         lines = with_options("read_json_objects", one.copy, {"format": "newline_delimited"})
         lines = f"SELECT row_number() OVER () AS n, json FROM {lines}"
         asked = f"SELECT n, json, CASE {' '.join(cases)} END AS c FROM ({lines})"
-        numbers, names = numbers_of(again, one.label), list(used)
+        names = list(used)
         for row, which, value in engine.rows(
             f"SELECT n, c, CASE c {shown} END FROM ({asked}) WHERE c IS NOT NULL ORDER BY n LIMIT {most:d}"
         ):
-            place = one.label, numbers[row - 1] if numbers else row
-            found[place] = f"{names[which]} = {value} is no {used[names[which]]}"
+            found[one.place(row)] = f"{names[which]} = {value} is no {used[names[which]]}"
     return found
 
 
@@ -148,11 +165,6 @@ def _used(engine: Engine, source: Source, columns: Mapping[str, str], base: str,
     except BadMapping:
         return True
     return False
-
-
-def numbers_of(source: Source, label: str) -> Sequence[int] | None:
-    """The numbers of a copy's rows, where they are not 1, 2, 3."""
-    return source.again.numbers.get(label) if source.again else None
 
 
 def pointer(name: str) -> str:

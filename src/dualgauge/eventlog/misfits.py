@@ -155,12 +155,12 @@ def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: in
     Raises:
         BadFile: a file cannot be read to its end.
     """
-    for file in source.files:
+    for part in source.reading:
         try:
-            engine.rows(f"SELECT count(COLUMNS(*)) FROM {reader(source, file)}")
+            engine.rows(f"SELECT count(COLUMNS(*)) FROM {reader(source, part.path)}")
         except EngineError as fault:
-            lines = format_of(source, file) != "read_parquet" and not source.settings.query
-            raise BadFile(source.name, source.label(file), told(fault), ASIDE if lines else "") from fault
+            lines = format_of(source, part.file) != "read_parquet" and not source.settings.query
+            raise BadFile(source.name, source.label(part.file), part.told(fault), ASIDE if lines else "") from fault
     try:
         base = raw_rows(source, number, placed=not source.settings.query)
         _, found = misfits_of(engine, source, columns, base).find(engine, 1)

@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 import uuid
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
@@ -104,8 +105,9 @@ class Folder:
         make_durable(staged, self.path / name)
 
     def withdraw(self, name: str, staged: Path) -> None:
-        """Move it back."""
-        (self.path / name).replace(staged)
+        """Move it back, where it was moved."""
+        with suppress(FileNotFoundError):
+            (self.path / name).replace(staged)
 
     def opened(self, name: str) -> IO[bytes]:
         """The file, open."""
@@ -160,7 +162,8 @@ class ObjectStore:
 
     def withdraw(self, name: str, staged: Path) -> None:
         """Delete it there, and keep the copy."""
-        (self.work / name).replace(staged)
+        with suppress(FileNotFoundError):
+            (self.work / name).replace(staged)
         self.remove(name)
 
     @contextmanager
@@ -249,8 +252,16 @@ def staged(work: Path, name: str) -> Path:
     return folder / name
 
 
-def unsynced(path: Path, data: bytes) -> None:
+def own_name(what: str) -> str:
+    """A name for something staged: it says whose it is, and is there once."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}-{what}"
+
+
+def unsynced(work: Path, path: Path, data: bytes) -> None:
     """Write a file that can be made again: whole under its name, or not there; nothing is flushed."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.{uuid.uuid4().hex}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    part = staged(work, own_name(path.suffix[1:]))
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

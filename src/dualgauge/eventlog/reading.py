@@ -7,13 +7,13 @@ Rows keep the order of their file, and can be numbered in it.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.eventlog.chain import file_digest
 from dualgauge.eventlog.errors import BadPython, UnknownFormat
 from dualgauge.model import literal, quote
 
@@ -32,26 +32,53 @@ _READERS = {
     ".jsonl": "read_json", ".ndjson": "read_json", ".json": "read_json",
 }  # fmt: skip
 
-_ROWS_IN_A_FILE = 1 << 40
+ROWS_IN_A_FILE = 1 << 40
 """More than any file has: the place among all files is the file's number times this, plus the row."""
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Part:
     """
-    How a source is read a second time, from copies of its files, without the rows that do not fit.
+    What is read of a file: all of it, or its end; from where it lies, or from a copy.
 
-    Args:
-        labels: what each copy is a copy of, as event ids call it.
-        without: the numbers of the rows that are left out, by label.
-        numbers: the number of each row of a copy, by label, where they are not 1, 2, 3.
-        relation: what holds the rows in SQL, where no file does.
+    A copy of an end has rows from the file's beginning in front, so that DuckDB finds the file's columns in it:
+    `skip` of them. `start` counts the bytes before the end, `before` the rows in them (None: nobody has counted).
+    `floor` is the time, in microseconds since 1970, before which no row of it is due where files keep their order.
+    `without` are the numbers of rows that are left out, and `nothing` says that these are all; `numbers` are those of
+    its rows where they do not follow each other, `label` is its name where that is not the file's.
     """
 
-    labels: Mapping[Path, str] = field(default_factory=dict)
-    without: Mapping[str, Collection[int]] = field(default_factory=dict)
-    numbers: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    relation: str = ""
+    file: Path
+    path: Path
+    start: int = 0
+    before: int | None = 0
+    skip: int = 0
+    floor: int | None = None
+    without: Collection[int] = ()
+    nothing: bool = False
+    numbers: Sequence[int] = ()
+    label: str = ""
+
+    @property
+    def counted(self) -> int:
+        """How many rows of the file lie before the end that is read."""
+        return lines(self.file, self.start) if self.before is None else self.before
+
+    @property
+    def copied(self) -> bool:
+        """Whether it is read from a copy."""
+        return self.path != self.file
+
+    def told(self, fault: EngineError) -> str:
+        """An engine's reason in one line, with the file and its lines where it speaks of a copy."""
+        reason = told(fault)
+        if not self.copied:
+            return reason
+        shown = reason.replace(str(self.path), str(self.file))
+        if not self.start:
+            return shown
+        more = lines(self.file, self.start) - self.skip
+        return re.sub(r"\bin line (\d+)", lambda found: f"in line {int(found[1]) + more}", shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +86,55 @@ class Source:
     """
     One source with the files it reads now (none for a Python object, or for a database).
 
-    `state` is where a database is read on next time, once its rows are in the engine; see `databases`.
+    `parts` are what is read of them, by default all; `beside` are the columns, with their types, of what is not read;
+    `floor` is the time, as in a part, before which no row is due where the source's own order counts. `state` is where
+    a database is read on next time, once its rows are in the engine; see `databases`. `again`: it was looked at and
+    loaded before, and this is what fits; `relation` is what holds the rows in SQL, where no part and no number says it.
     """
 
     settings: SourceSettings
     root: Path
     files: tuple[Path, ...] = ()
-    again: Again | None = None
+    parts: tuple[Part, ...] | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
+    floor: int | None = None
     state: dict[str, Any] | None = None
+    again: bool = False
+    relation: str = ""
 
     @property
     def name(self) -> str:
         """The name in the settings."""
         return self.settings.name
 
+    @property
+    def reading(self) -> tuple[Part, ...]:
+        """What is read, in the order of the files."""
+        return tuple(Part(file, file) for file in self.files) if self.parts is None else self.parts
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no row of its files is read."""
+        return bool(self.reading) and all(part.nothing for part in self.reading)
+
+    @property
+    def columnar(self) -> bool:
+        """Whether one column can be read without the others."""
+        return all(ending_of(file) == ".parquet" for file in self.files)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether events are named or ordered by the place of their row."""
+        settings = self.settings
+        return not settings.query and (not settings.event_id or settings.order_by == FILE_ORDER)
+
     def label(self, file: Path) -> str:
         """A file's name in event ids and messages: relative to the project where it lies in it."""
-        if self.again and file in self.again.labels:
-            return self.again.labels[file]
         return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
 
-    def fingerprint(self) -> dict[str, Any]:
-        """What the files are now: `{path: sha256}`; empty for a Python object, which has none."""
-        return {self.label(file): file_digest(file) for file in self.files}
+    def label_of(self, part: Part) -> str:
+        """The name of what a part is of."""
+        return part.label or self.label(part.file)
 
 
 def matches(settings: SourceSettings, root: Path) -> list[Path]:
@@ -117,54 +170,95 @@ def relation_of(number: int) -> str:
 def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
     """The raw rows; `placed`, or where their place may be asked for, with `_file`, `_row` (from 1) and `_at`."""
     settings = source.settings
-    if settings.url and source.again is None:
+    if settings.url and not source.again:
         # A row is found again by its cursor, not by its number in what was read.
         place = f"{literal(f'{settings.cursor} ')} || CAST({quote(settings.cursor)} AS VARCHAR) AS _file"
         return f"(SELECT *{f', {place}, 0 AS _row, 0 AS _at' if placed else ''} FROM {quote(relation_of(number))})"
     # Only where it is asked for: numbering costs a pass over the file in one thread.
-    again = source.again
-    placed = placed or again is not None
-    numbered = placed or (not settings.query and (not settings.event_id or settings.order_by == FILE_ORDER))
-    bodies = [(f"FROM {reader(source, file)}", source.label(file)) for file in source.files]
-    if again and again.relation:
-        bodies = [(f"FROM {quote(again.relation)}", next(iter(again.numbers)))]
-    elif not source.files:
-        bodies = [(f"FROM {quote(relation_of(number))}", "")]
-    return " UNION ALL BY NAME ".join(
-        f"({_numbered(body, label, i, again) if numbered else f'SELECT * {body}'})"
-        for i, (body, label) in enumerate(bodies)
-    )
+    numbered = placed or source.numbered or source.again
+    if not settings.path or source.relation:
+        (whole,) = source.parts or (Part(Path(), Path()),)
+        body = f"FROM {quote(source.relation or relation_of(number))}"
+        return f"({_numbered(body, whole.label, 0, whole) if numbered else f'SELECT * {body}'})"
+    bodies = [
+        _numbered(_body(source, part), source.label_of(part), i, part) if numbered else _unnumbered(source, part)
+        for i, part in enumerate(source.reading)
+        if not part.nothing
+    ]
+    if source.beside:
+        # Without a row: a column that only other files have is there, and of the type it has in all of them.
+        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in source.beside.items())
+        bodies.append(f"SELECT {nulls} WHERE false")
+    return " UNION ALL BY NAME ".join(f"({body})" for body in bodies)
 
 
-def _numbered(body: str, label: str, number: int, again: Again | None) -> str:
+def _numbered(body: str, label: str, number: int, part: Part) -> str:
     """DuckDB keeps a file's order under `row_number() OVER ()`, because insertion order is preserved."""
-    row, where = "row_number() OVER ()", ""
-    if again and label in again.numbers:
-        row = f"{list(again.numbers[label])}[{row}]"
-    if again and again.without.get(label):
-        where = f" WHERE _row NOT IN ({', '.join(map(str, again.without[label]))})"
+    before = part.counted
+    left_out = [f"_row > {before:d}"] if part.skip else []
+    if part.without:
+        left_out.append(f"_row NOT IN ({', '.join(map(str, part.without))})")
+    skipped = f" WHERE {' AND '.join(left_out)}" if left_out else ""
+    more = before - part.skip
+    row = f"row_number() OVER () + {more:d}" if more else "row_number() OVER ()"
+    if part.numbers:
+        row = f"{list(part.numbers)}[{row}]"
     return (
-        f"SELECT *, {number * _ROWS_IN_A_FILE:d} + _row AS _at "
-        f"FROM (SELECT *, {literal(label)} AS _file, {row} AS _row {body}){where}"
+        f"SELECT *, {number * ROWS_IN_A_FILE:d} + _row AS _at "
+        f"FROM (SELECT *, {literal(label)} AS _file, {row} AS _row {body}){skipped}"
     )
 
 
-def reader(source: Source, file: Path) -> str:
+def _unnumbered(source: Source, part: Part) -> str:
+    if not part.skip:
+        return f"SELECT * {_body(source, part)}"
+    rows = f"SELECT *, row_number() OVER () AS _row {_body(source, part)}"
+    return f"SELECT * EXCLUDE (_row) FROM ({rows}) WHERE _row > {part.skip:d}"
+
+
+def _body(source: Source, part: Part) -> str:
+    """What a part is read from; where the reader tells a file's name, a copy has that of its file."""
+    body = f"FROM {part_reader(source, part)}"
+    told = source.settings.read.get("filename", False)
+    if not told or not part.copied:
+        return body
+    name = told if isinstance(told, str) else "filename"
+    return f"FROM (SELECT * REPLACE ({literal(str(part.file))} AS {quote(name)}) {body})"
+
+
+def lines(file: Path, upto: int) -> int:
+    """How many lines the first `upto` bytes of a JSONL file have, those without a value left out: its rows."""
+    count, left = 0, upto
+    with file.open("rb") as opened:
+        for line in opened:
+            if left <= 0:
+                break
+            count += bool(line[:left].strip())
+            left -= len(line)
+    return count
+
+
+def part_reader(source: Source, part: Part) -> str:
+    """A part as DuckDB's reader of its format. The columns of a copy of an end are found in all of it."""
+    return reader(source, part.path, more={"sample_size": -1} if part.start else {})
+
+
+def reader(source: Source, file: Path, *, more: Mapping[str, object] | None = None) -> str:
     """
-    A file as DuckDB's reader of its format, with the source's options.
+    A file as DuckDB's reader of its format, with the source's options, and more that these do not name.
 
     Raises:
         UnknownFormat: the file's ending says nothing.
     """
-    return with_options(format_of(source, file), file, options_of(source, file))
+    return with_options(format_of(source, file), file, {**(more or {}), **options_of(source, file)})
 
 
 def options_of(source: Source, file: Path) -> dict[str, Any]:
     """The options of a file's reader: the source's, and what the file's ending says."""
-    options = dict(source.settings.read)
+    options, ending = dict(source.settings.read), ending_of(file)
     if format_of(source, file) == "read_json":
-        options.setdefault("format", "newline_delimited" if ending(file) != ".json" else "auto")
-    if ending(file) == ".tsv":
+        options.setdefault("format", "newline_delimited" if ending != ".json" else "auto")
+    if ending == ".tsv":
         options.setdefault("delim", "\t")
     return options
 
@@ -182,14 +276,14 @@ def format_of(source: Source, file: Path) -> str:
     Raises:
         UnknownFormat: the file's ending says nothing.
     """
-    function = _READERS.get(ending(file))
+    function = _READERS.get(ending_of(file))
     if function is None:
         raise UnknownFormat(source.name, file)
     return function
 
 
-def ending(file: Path) -> str:
-    """A file's ending without that of its compression, in small letters."""
+def ending_of(file: Path) -> str:
+    """What a file's name says of its format: `.csv`, without `.gz`."""
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
     return suffixes[-1] if suffixes else ""
 

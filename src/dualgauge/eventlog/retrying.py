@@ -21,13 +21,14 @@ from dualgauge.eventlog.fitting import json_fault, separate
 from dualgauge.eventlog.imports import run_import
 from dualgauge.eventlog.lines import Dialect
 from dualgauge.eventlog.looking import NotToldApart, pointer
-from dualgauge.eventlog.reading import Again, Source, raw_rows, told
+from dualgauge.eventlog.reading import Part, Source, raw_rows, told
 from dualgauge.eventlog.sources import described, loses, row_mapping
 from dualgauge.ledger.misfit import Settled, State
 from dualgauge.model import Position, Progress, canonical_json, literal, nearest, quote, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import random
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -92,6 +93,8 @@ def retry(
     *,
     root: Path,
     now: datetime,
+    sleep: Callable[[float], None],
+    chance: random.Random,
     text: str | None = None,
     dry_run: bool = False,
     progress: Progress = silent,
@@ -107,6 +110,7 @@ def retry(
         settings: the sources as they are now.
         root: the project's folder.
         now: becomes `recorded_at`, and the time of the marks.
+        sleep, chance: how to wait where another writer was quicker.
         text: what to read in the place of the one row's text. It is kept where it fits.
         dry_run: say what would be done.
         progress: told the steps.
@@ -140,7 +144,11 @@ def retry(
             outcomes |= found
             events |= ids
             sources += fitted
-        done = run_import(engine, log, sources, now=now, dry_run=dry_run, progress=progress) if sources else None
+        done = None
+        if sources:
+            done = run_import(
+                engine, log, sources, now=now, dry_run=dry_run, sleep=sleep, chance=chance, progress=progress
+            )
     positions = {} if dry_run else _positions(engine, log, list(events.values()))
     if not dry_run:
         # A text that was given and does not fit changes nothing: the reason would not be that of the kept one.
@@ -195,9 +203,9 @@ class _Work:
             inner = folder / uuid.uuid4().hex
             inner.mkdir()
             again = self._source(texts, dialect, others, inner)
-            apart = separate(self.engine, again, self.columns, 0, inner, most=len(texts))
+            apart = separate(self.engine, again, self.columns, 0, inner / "copies", most=len(texts))
             reasons = {row: reason for (_, row), reason in apart.reasons.items()}
-            ids = self._ids(apart.source) if apart.fits else {}
+            ids = {} if apart.source.nothing else self._ids(apart.source)
             for one in texts:
                 if one.number in reasons:
                     outcomes[one.kept.id] = _waits(one.kept, reasons[one.number])
@@ -239,13 +247,15 @@ class _Work:
 
     def _source(self, texts: Sequence[_Member], dialect: Dialect | None, others: Sequence[str], folder: Path) -> Source:
         of = texts[0].kept.misfit
-        numbers = {of.place: [one.number for one in texts]}
+        # Rows of a database have no number in a place, and any that tells them apart will do.
+        numbers, place = [one.number for one in texts], of.place if of.row is not None else ""
         kinds = _kinds(of.read_as) | dict.fromkeys(others, "VARCHAR")
         lines = [one.text for one in texts]
         if of.read_as["format"] == "values":
             relation = f"_again_{folder.name}"
             self.engine.execute(_table(relation, kinds, lines))
-            return Source(self.settings, self.root, (), Again(numbers=numbers, relation=relation))
+            part = Part(self.root, self.root, numbers=numbers, label=place)
+            return Source(self.settings, self.root, (), (part,), again=True, relation=relation)
         if dialect is None:
             # A JSON text may go over several lines; between its parts they are blanks.
             lines = [" ".join(one.splitlines()) for one in lines]
@@ -258,10 +268,9 @@ class _Work:
                 lines.insert(0, dialect.written(list(kinds)))
         file = folder / ("rows.jsonl" if dialect is None else "rows.csv")
         file.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
-        return Source(
-            self.settings.model_copy(update={"read": read}), self.root, (file,),
-            Again(labels={file: of.place}, numbers=numbers),
-        )  # fmt: skip
+        part = Part(file, file, numbers=numbers, label=place)
+        settings = self.settings.model_copy(update={"read": read})
+        return Source(settings, self.root, (file,), (part,), again=True)
 
     def _ids(self, fitted: Source) -> dict[int, str]:
         base = raw_rows(fitted, 0, placed=True)

@@ -21,6 +21,9 @@ ENVELOPE = {
 }
 """Columns of every event, in the log's order, with their DuckDB types."""
 
+CAUSED_BY = "caused_by"
+"""The declared column that holds the id of the event which caused this one."""
+
 COLUMN_TYPES = ("BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "BLOB")
 """Types of declared columns, and DECIMAL(p, s) beside them: what Delta keeps without loss."""
 
@@ -138,6 +141,9 @@ class LogSettings(Section):
             except ValueError as fault:
                 message = f"{name} = {fault}"
                 raise ValueError(message) from None
+            if name.lower() == CAUSED_BY and (name != CAUSED_BY or checked[name] != "VARCHAR"):
+                message = f'{name} = {text!r}: it holds the id of an event, so write {CAUSED_BY} = "VARCHAR"'
+                raise ValueError(message)
         return checked
 
     @property
@@ -178,6 +184,9 @@ class SourceSettings(Section):
         default_factory=dict,
         description='further columns as `name = "expression"`; declared ones with the same name come by themselves',
     )
+    caused_by: str = Field(
+        default="", description="expression giving the id of the event that caused this one, or NULL; not with `query`"
+    )
     query: str = Field(default="", description="a SELECT over the relation `source`, one row an event")
 
     @model_validator(mode="after")
@@ -197,7 +206,8 @@ class SourceSettings(Section):
             )
             raise ValueError(message)
         if self.query:
-            extra = [key for key in ("event_id", "type", "occurred_at", "where", "select") if getattr(self, key)]
+            keys = ("event_id", "type", "occurred_at", "where", "select", CAUSED_BY)
+            extra = [key for key in keys if getattr(self, key)]
             if extra:
                 message = f"source {self.name!r} has a query: {listed(extra)} belong into that query"
                 raise ValueError(message)
@@ -207,6 +217,13 @@ class SourceSettings(Section):
             raise ValueError(message)
         if mistake := self._mistake_of_database():
             message = f"source {self.name!r}{mistake}"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        if self.caused_by and CAUSED_BY in {name.lower() for name in self.select}:
+            message = f"source {self.name!r}: {CAUSED_BY} stands in select too; keep one"
             raise ValueError(message)
         for option in self.read:
             if not _NAME.fullmatch(option):

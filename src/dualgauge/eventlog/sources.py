@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
 from dualgauge.eventlog.broken import refuse_broken
 from dualgauge.eventlog.databases import load_rows
+from dualgauge.eventlog.due import due, order_of
 from dualgauge.eventlog.errors import (
     BadFile,
     BadMapping,
@@ -24,7 +25,7 @@ from dualgauge.eventlog.errors import (
     WhichSource,
 )
 from dualgauge.eventlog.reading import FILE_ORDER, Source, keywords, load, matches, raw_rows, reader, told
-from dualgauge.eventlog.settings import ENVELOPE
+from dualgauge.eventlog.settings import CAUSED_BY, ENVELOPE
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
-
-_TIMES = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "DATE", "TIMESTAMP_NS", "TIMESTAMP_S", "TIMESTAMP_MS")
 
 _FIRST_TIME, _END_OF_TIME = "TIMESTAMPTZ '0001-01-01 00:00:00Z'", "TIMESTAMPTZ '9999-12-31 00:00:00Z'"
 """Arrow, Python and Delta's statistics hold the years 1 to 9999 alone."""
@@ -85,25 +84,30 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
         BadMapping: an expression or the query does not fit, naming the columns that there are.
         BadFile, EmptyFile: a file cannot be read.
     """
-    if source.again is None:
+    if not source.again:
         refuse_broken(engine, source)
         if source.settings.url and source.state is None:
             load_rows(engine, source, number, sample=True)
         load(engine, source, number)
+    mapped, names = events_of(engine, source, columns, number)
+    for needed in ("event_id", "type", "occurred_at"):
+        if needed not in folded(names):
+            raise BadMapping(source.name, f"its query gives no column {needed!r}", tuple(names))
+    return _enveloped(engine, source, mapped, names, columns)
+
+
+def events_of(engine: Engine, source: Source, columns: dict[str, str], number: int) -> tuple[str, dict[str, str]]:
+    """A loaded source's events as its settings give them, and their columns with types. Raises BadMapping, BadFile."""
     base = raw_rows(source, number)
     settings = source.settings
     available = _available(engine, source, base)
     mapped = queried(base, settings) if settings.query else row_mapping(base, settings, columns, available)
     known = tuple(name for name in available if not name.startswith("_"))
     try:
-        names = described(engine, source, mapped, known)
+        return mapped, described(engine, source, mapped, known)
     except BadMapping:
         _refuse_setting(engine, source, base, available)
         raise
-    for needed in ("event_id", "type", "occurred_at"):
-        if needed not in folded(names):
-            raise BadMapping(source.name, f"its query gives no column {needed!r}", tuple(names))
-    return _enveloped(engine, source, mapped, names, columns)
 
 
 def _refuse_setting(engine: Engine, source: Source, base: str, available: dict[str, str]) -> None:
@@ -112,7 +116,7 @@ def _refuse_setting(engine: Engine, source: Source, base: str, available: dict[s
     given = {"query": settings.query} if settings.query else {
         "event_id": settings.event_id, "type": settings.type, "occurred_at": settings.occurred_at,
         "order_by": "" if settings.order_by == FILE_ORDER else settings.order_by, "where": settings.where,
-        **{f"select.{name}": expression for name, expression in settings.select.items()},
+        CAUSED_BY: settings.caused_by, **{f"select.{name}": expression for name, expression in settings.select.items()},
     }  # fmt: skip
     for name, expression in given.items():
         if not expression:
@@ -151,7 +155,8 @@ def columns_quoted(settings: SourceSettings, available: dict[str, str]) -> Sourc
         name = names.get(expression.strip().lower())
         return expression if name is None or expression == FILE_ORDER else quote(name)
 
-    plain = {key: quoted(getattr(settings, key)) for key in ("event_id", "type", "occurred_at", "order_by")}
+    single = ("event_id", "type", "occurred_at", "order_by", CAUSED_BY)
+    plain = {key: quoted(getattr(settings, key)) for key in single}
     select = {name: quoted(expression) for name, expression in settings.select.items()}
     return settings.model_copy(update={**plain, "select": select})
 
@@ -182,7 +187,8 @@ def _with_files(settings: SourceSettings, root: Path) -> Source:
     if not settings.path:
         return Source(settings=settings, root=root)
     files = matches(settings, root)
-    if not files:
+    # A pattern may match nothing any more: files are archived when they were taken in. An import knows.
+    if not files and not set(settings.path) & set("*?["):
         raise NoSuchFile(settings.name, settings.path)
     return Source(settings=settings, root=root, files=tuple(files))
 
@@ -213,11 +219,12 @@ def row_mapping(
 def mapping(settings: SourceSettings, columns: dict[str, str], available: dict[str, str]) -> dict[str, str]:
     """The expression of each column of an event, of settings whose columns are in quotes; `_order` that of the time."""
     event_id = settings.event_id or f"{'_file' if settings.path else literal(settings.name)} || '#' || _row"
-    wanted = folded(available).keys() - folded(settings.select).keys()
+    select = settings.select | ({CAUSED_BY: settings.caused_by} if settings.caused_by else {})
+    wanted = folded(available).keys() - folded(select).keys()
     chosen = {
         "event_id": f"CAST({event_id} AS VARCHAR)",
         "type": settings.type, "occurred_at": settings.occurred_at,
-        **{name: quote(name) for name in columns if name.lower() in wanted}, **settings.select,
+        **{name: quote(name) for name in columns if name.lower() in wanted}, **select,
     }  # fmt: skip
     if settings.order_by not in ("", FILE_ORDER):
         chosen["_order"] = settings.order_by
@@ -233,8 +240,9 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
     if rest:
         pairs = ", ".join(f"{literal(name)}, {quote(name)}" for name in rest)
         payload = f"json_object({pairs})"
-    order = "_at" if settings.order_by == FILE_ORDER else "_order" if "_order" in names else settings.order_by
-    due, tie = _due(engine, source, mapped, order)
+    order = order_of(settings, names)
+    kind = described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"] if order else ""
+    when, tie = due(source, order, kind)
     untimely = f"occurred_at IS NULL OR {outside('occurred_at', 'TIMESTAMPTZ')}"
     if order:
         untimely += f" OR ({order}) IS NULL"
@@ -244,7 +252,7 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
         f"CAST({payload} AS VARCHAR) AS payload",
         *(_checked(name, loses(quote(name), given[name.lower()], kind), f"{name} does not fit into {kind}", kind)
           if name.lower() in given else f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items()),
-        f"{due} AS _due",
+        f"{when} AS _due",
         f"{tie} AS _tie",
     ]  # fmt: skip
     return f"SELECT {', '.join(fields)} FROM ({mapped})"
@@ -286,33 +294,16 @@ def _text_loses(column: str, kind: str) -> str:
     return "false"
 
 
-def _due(engine: Engine, source: Source, mapped: str, order: str) -> tuple[str, str]:
-    """
-    The time a row is due, and its place among rows of that time.
-
-    Ordered by a time: that time. Ordered by anything else: rows keep that order, and each is due when the latest
-    of the rows up to it occurred, so that the source can be merged with others and cut by time.
-    """
-    if not order:
-        return "CAST(occurred_at AS TIMESTAMPTZ)", "0"
-    kind = described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"]
-    if kind in _TIMES or kind == "VARCHAR":
-        return f"CAST({order} AS TIMESTAMPTZ)", "0"
-    # Rows of one place take the order of their ids, here as in the log.
-    running = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
-    return f"max(CAST(occurred_at AS TIMESTAMPTZ)) OVER (ORDER BY {order}, event_id {running})", order
-
-
 def _available(engine: Engine, source: Source, base: str) -> dict[str, str]:
     """The raw columns and their types; where the files cannot be read, BadFile names the one at fault."""
     try:
         return described(engine, source, base, ())
     except BadMapping as fault:
-        for file in source.files:
+        for part in source.reading:
             try:
-                engine.columns(f"SELECT * FROM {reader(source, file)}")
+                engine.columns(f"SELECT * FROM {reader(source, part.path)}")
             except BadValue as why:
-                raise BadFile(source.name, source.label(file), told(why)) from why
+                raise BadFile(source.name, source.label(part.file), part.told(why)) from why
             except EngineError:
                 break
         raise fault from None

@@ -8,13 +8,14 @@ while it may have a place in the log that no commit names: it says whose such a 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
-import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dualgauge.errors import DualgaugeError
-from dualgauge.eventlog.place import leftovers
+from dualgauge.eventlog.commits import read_commit
+from dualgauge.eventlog.place import leftovers, own_name
 from dualgauge.eventlog.table import token
 
 if TYPE_CHECKING:
@@ -29,21 +30,47 @@ if TYPE_CHECKING:
 def staged(log: EventLog, now: datetime, *what: str) -> Iterator[tuple[Path, ...]]:
     """Paths for files that are not committed yet, one for each name; whatever is left of them is removed at the end."""
     remove_leftovers(log, now)
-    name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
-    *files, mark = (log.staging(f"{name}-{one}") for one in (*what, "mark"))
+    name = own_name("")
+    *files, mark = (log.staging(f"{name}{one}") for one in (*what, "mark"))
     # Stays while a staged file is moved into the log and committed: it says whose a file is that no commit names.
     mark.touch()
     try:
         yield tuple(files)
-    except DualgaugeError:
-        mark.unlink(missing_ok=True)
+    except BaseException as fault:
+        if isinstance(fault, DualgaugeError) or not _in_doubt(log, mark):
+            mark.unlink(missing_ok=True)
         raise
     else:
         mark.unlink(missing_ok=True)
     finally:
-        # After any other fault the mark stays: nobody knows yet whether the commit went through.
         for file in files:
-            file.unlink(missing_ok=True)
+            _remove(file)
+
+
+def _in_doubt(log: EventLog, mark: Path) -> bool:
+    """Whether a file may have a place in the log that no commit names: then the mark stays."""
+    try:
+        log.refresh()
+        return bool(_unnamed(log, mark))
+    except Exception:  # noqa: BLE001  (a disk that fails tells nothing)
+        return True
+
+
+def _unnamed(log: EventLog, mark: Path) -> list[str]:
+    """The files of a mark's process that no commit names."""
+    named = {one.name for one in log.event_files()}
+    ends = f"-{token(mark)}.parquet"
+    left = [
+        name for name in log.place.names()
+        if name.startswith("events-") and name.endswith(ends) and name not in named
+    ]  # fmt: skip
+    # What a compaction has replaced stays for who reads it: it is named by an older commit.
+    for version in range(log.version, -1, -1) if left else ():
+        try:
+            left = [name for name in left if name not in read_commit(log.place, version).added]
+        except (FileNotFoundError, ValueError):
+            return []
+    return left
 
 
 def remove_leftovers(log: EventLog, now: datetime) -> None:
@@ -53,13 +80,18 @@ def remove_leftovers(log: EventLog, now: datetime) -> None:
         return
     # Looked at after the processes: what they committed before they died is in the log, and is left alone.
     log.refresh()
-    named = {one.name for one in log.event_files()}
-    left = [name for name in log.place.names() if name.startswith("events-") and name not in named]
     for mark in dead:
-        for name in left:
-            if name.endswith(f"-{token(mark)}.parquet"):
-                log.place.remove(name)
-        mark.unlink(missing_ok=True)
+        for name in _unnamed(log, mark):
+            log.place.remove(name)
+        _remove(mark)
+
+
+def _remove(path: Path) -> None:
+    """A file, or a folder of copies."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _alive(file: Path, now: datetime) -> bool:

@@ -26,7 +26,7 @@ from dualgauge.engines.duck import parquet
 from dualgauge.eventlog import mirror
 from dualgauge.eventlog.chain import file_digest, link
 from dualgauge.eventlog.commits import KEY, Head, read_commit
-from dualgauge.eventlog.delta import CONFIGURATION, schema, undeclared
+from dualgauge.eventlog.delta import CONFIGURATION, first_words, refused_by_system, schema, undeclared
 from dualgauge.eventlog.errors import DamagedLog, LogAndLedgerDisagree, LogUnreachable, LostRace, NoLog, NotALog
 from dualgauge.eventlog.files import statistics
 from dualgauge.eventlog.place import COMMITS, STAGING, Folder, Place, staged
@@ -72,6 +72,8 @@ class EventLog:
         self._ledger = ledger
         self._head: Head | None = None
         self._files: list[EventFile] | None = None
+        self._columns: dict[str, list[str]] = {}
+        self._in_doubt = False
 
     @property
     def path(self) -> str:
@@ -103,6 +105,8 @@ class EventLog:
 
     def head(self) -> Head:
         """Where the log stood when it was opened, or last refreshed."""
+        if self._in_doubt:
+            self.refresh()
         if self._head is None:
             self._head = self._read_head()
         return self._head
@@ -120,6 +124,7 @@ class EventLog:
         if self._table is not None:
             self._table.update_incremental()
         self._head = self._files = None
+        self._in_doubt = False
         return self.head()
 
     def event_files(self, upto: Position | None = None, after: Position = START) -> list[EventFile]:
@@ -215,6 +220,7 @@ class EventLog:
 
         Raises:
             Behind: another writer committed first; nothing was appended, the staged file is left.
+            OSError: the disk did not take it, and nothing was appended.
         """
         head = self.head()
         if head.last != after:
@@ -226,12 +232,19 @@ class EventLog:
         name = f"events-{first:016d}-{last:016d}-{token(staged)}.parquet"
         described = json.dumps(statistics(staged, rows))
         size = staged.stat().st_size
-        self.place.publish(staged, name)
+        version = self.version + 1
         try:
+            self.place.publish(staged, name)
             self.transact([added(name, size, described, data_change=True)], new)
-        except Behind:
-            self.place.withdraw(name, staged)
-            raise
+        except BaseException as fault:
+            if not self._landed(name, version):
+                # What was sent to an object store may yet arrive, but for a race that was lost.
+                if isinstance(fault, Behind) or isinstance(self.place, Folder):
+                    self.place.withdraw(name, staged)
+                raise
+            if not isinstance(fault, Exception):
+                raise
+            self.refresh()
         if self._ledger is not None:
             self._ledger.add_log_commits([LogCommit(first, last, rows, digest, chain)])
         return new
@@ -256,6 +269,8 @@ class EventLog:
             Behind: another writer committed first.
         """
         table = self.table
+        # Whatever comes now, the next one to ask looks again: a commit that nobody heard of would be written over.
+        self._in_doubt = True
         properties = CommitProperties(
             custom_metadata=new.metadata(made), app_transactions=[Transaction(KEY, int(new.last))], max_commit_retries=0
         )
@@ -263,8 +278,17 @@ class EventLog:
             table.create_write_transaction(list(actions), "append", table.schema(), commit_properties=properties)
         except CommitFailedError as fault:
             raise Behind from fault
+        except OSError as fault:
+            raise refused_by_system(fault, self.path) from fault
         # This may already see what another writer appended behind us, so the head is read again.
         self.refresh()
+
+    def _landed(self, name: str, version: int) -> bool:
+        """Whether a version's commit put a file in: what failed may have failed after it did."""
+        try:
+            return name in read_commit(self.place, version).added
+        except FileNotFoundError:
+            return False
 
     def reconcile(self) -> None:
         """
@@ -293,11 +317,14 @@ class EventLog:
         Raises:
             DamagedLog: it is gone, or is no Parquet file any more.
         """
+        if file.name in self._columns:
+            return self._columns[file.name]
         try:
-            return list(pq.read_schema(self.place.local(file.name, file.size)).names)
+            found = list(pq.read_schema(self.place.local(file.name, file.size)).names)
         except (OSError, pa.ArrowException) as fault:
             reason = "it is not there" if isinstance(fault, FileNotFoundError) else str(fault).split("\n")[0]
             raise DamagedLog(self.path, f"{file.name} cannot be read ({reason.rstrip('.')})") from fault
+        return self._columns.setdefault(file.name, found)
 
     def _read_head(self) -> Head:
         if self._table is None:
@@ -335,7 +362,7 @@ def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None =
     except (DeltaError, OSError) as fault:
         if not isinstance(place, Folder):
             raise LogUnreachable(place.shown, _steps(fault)) from fault
-        raise NotALog(place.shown, _first_words(fault)) from fault
+        raise NotALog(place.shown, first_words(fault)) from fault
     if table is not None:
         names = {f.name for f in table.schema().fields}
         if not {"position", "event_id", "type", "occurred_at"} <= names:
@@ -353,11 +380,6 @@ def added(name: str, size: int, described: str, *, data_change: bool) -> AddActi
         data_change=data_change,
         stats=described,
     )
-
-
-def _first_words(fault: Exception) -> str:
-    """What the Delta library says, without the addresses of its own code behind it."""
-    return str(fault).strip().splitlines()[0].split(" 0: ")[0].removeprefix("Kernel error: ").rstrip(". ")
 
 
 def _steps(fault: Exception) -> str:

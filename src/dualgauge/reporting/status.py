@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dualgauge.cutover.values import GateResult
+    from dualgauge.eventlog.lateness import Lateness
     from dualgauge.ledger.seal import Evidence
     from dualgauge.ledger.values import EvidenceRun, MigrationState
     from dualgauge.model import Position, Side
@@ -59,13 +60,15 @@ class Status:
     """
     The whole of it. `last_diffs` holds the newest finished run of each comparator.
 
-    `gates` are what a larger share would be asked; None where the project's files do not let them be asked. `waiting`
-    counts rows of the quarantine.
+    `lateness` is of the log's newest events; None where they cannot be read.
+    `gates` are what a larger share would be asked; None where the project's files do not let them be asked.
+    `waiting` counts rows of the quarantine.
     """
 
     migration: str
     state: MigrationState
     head: Position
+    lateness: Lateness | None
     views: tuple[ViewStatus, ...]
     last_diffs: tuple[EvidenceRun, ...]
     unread: tuple[str, ...]
@@ -79,7 +82,7 @@ class Status:
             "stage": self.state.stage,
             "share_ppm": self.state.share_ppm,
             "rollout": self.state.rollout,
-            "log": {"head": self.head},
+            "log": {"head": self.head, "lateness": self.lateness.to_json() if self.lateness else None},
             "quarantine": {"waiting": self.waiting},
             "views": [one.to_json() for one in self.views],
             "diffs": [
@@ -95,6 +98,7 @@ def gather(
     name: str,
     state: MigrationState,
     head: Position,
+    lateness: Lateness | None,
     *,
     views: Sequence[ViewDefinition],
     served: Mapping[Side, Mapping[str, Checkpoint]],
@@ -108,6 +112,7 @@ def gather(
         migration=name,
         state=state,
         head=head,
+        lateness=lateness,
         views=tuple(view_status(one, served[one.side].get(one.name), head) for one in views),
         last_diffs=_last_diffs(evidence),
         unread=tuple(f"{side.value}.{name}" for side in served for name in served[side] if (side, name) not in known),

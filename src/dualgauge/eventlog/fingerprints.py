@@ -1,0 +1,133 @@
+"""
+What a file's bytes are: fingerprints, taken in one pass, and copies of exactly the bytes that a fingerprint is of.
+
+A file may grow while it is looked at. A fingerprint is of the bytes that it had when it was opened; whoever reads the
+file afterwards asks whether it is still the same one, and reads a copy of those bytes where it is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """
+    A file as it was when it was looked at: digests are SHA-256, in hex.
+
+    `size` counts its bytes without a torn last line, and `sha256` is of those; `whole` is of every byte. `begin` is of
+    the first bytes, as many as were asked for, or empty where the file has fewer; `end` is of those from there to
+    `size`. `more`: it has more bytes than were asked for. `state` is what the system says of the file.
+    """
+
+    size: int
+    sha256: str
+    whole: str
+    begin: str
+    end: str
+    more: bool
+    torn: bool
+    state: tuple[int, ...]
+
+
+def fingerprint(file: Path, begin: int, *, by_line: bool) -> Fingerprint:
+    """
+    Look at a file's bytes once.
+
+    Args:
+        file: the file.
+        begin: how many of its first bytes are to have a digest of their own.
+        by_line: each of its lines is JSON, so that one can tell whether the last one is whole.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    with file.open("rb") as opened:
+        state = state_of(opened)
+        size = state[0]
+        digest, end, rest, at = hashlib.sha256(), hashlib.sha256(), bytearray(), 0
+        for chunk in _chunks(opened, min(begin, size)):
+            digest.update(chunk)
+            at += len(chunk)
+        begun = digest.hexdigest() if at == begin else ""
+        mark = (at, digest.copy(), end.copy())
+        for chunk in _chunks(opened, size - at):
+            cut = chunk.rfind(b"\n") + 1 if by_line else len(chunk)
+            if cut:
+                digest.update(chunk[:cut])
+                end.update(chunk[:cut])
+                mark, rest = (at + cut, digest.copy(), end.copy()), bytearray()
+            digest.update(chunk[cut:])
+            end.update(chunk[cut:])
+            rest += chunk[cut:]
+            at += len(chunk)
+    torn = not _whole(bytes(rest))
+    counted, known, behind = mark if torn else (at, digest, end)
+    return Fingerprint(
+        size=counted, sha256=known.hexdigest(), whole=digest.hexdigest(), begin=begun, end=behind.hexdigest(),
+        more=at > begin, torn=torn, state=state,
+    )  # fmt: skip
+
+
+def _chunks(opened: IO[bytes], count: int) -> Iterator[bytes]:
+    while count > 0 and (chunk := opened.read(min(_CHUNK, count))):
+        yield chunk
+        count -= len(chunk)
+
+
+def _whole(line: bytes) -> bool:
+    """Whether a last line without its end is all there: nothing, or a JSON object (a number may have more digits)."""
+    if not line.strip():
+        return True
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def state_of(file: Path | IO[bytes]) -> tuple[int, ...]:
+    """What changes when a file is written: its size in bytes, times, and which file it is."""
+    said = os.fstat(file.fileno()) if not isinstance(file, os.PathLike) else os.stat(file)  # noqa: PTH116
+    return said.st_size, said.st_mtime_ns, said.st_ino, said.st_dev
+
+
+def moved(file: Path, state: tuple[int, ...]) -> bool:
+    """Whether a file is not the one any more that was looked at."""
+    try:
+        return state_of(file) != state
+    except FileNotFoundError:
+        return True
+
+
+def copy_bytes(file: Path, target: Path, start: int, end: int, sha256: str) -> bool:
+    """Append the bytes from `start` to `end` of a file to another one; gives whether they are those of the digest."""
+    digest, left = hashlib.sha256(), end - start
+    try:
+        with file.open("rb") as opened, target.open("ab") as copy:
+            opened.seek(start)
+            for chunk in _chunks(opened, left):
+                digest.update(chunk)
+                copy.write(chunk)
+    except FileNotFoundError:
+        return False
+    return digest.hexdigest() == sha256
+
+
+def copy_lines(file: Path, target: Path, most: int, upto: int) -> None:
+    """Begin another file with at most `most` lines that lie in the first `upto` bytes of a file."""
+    with file.open("rb") as opened, target.open("wb") as copy:
+        for line in opened:
+            if most == 0 or upto <= 0:
+                break
+            copy.write(line[:upto])
+            most, upto = most - 1, upto - len(line)
