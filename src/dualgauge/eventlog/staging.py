@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dualgauge.errors import DualgaugeError
+from dualgauge.eventlog.commits import taken_out
 from dualgauge.eventlog.place import leftovers
 from dualgauge.eventlog.table import token
 
@@ -55,6 +56,9 @@ def remove_leftovers(log: EventLog, now: datetime) -> None:
     log.refresh()
     named = {one.name for one in log.event_files()}
     left = [name for name in log.place.names() if name.startswith("events-") and name not in named]
+    if left:
+        # What a compaction replaced stays for who reads it still, whoever wrote it.
+        left = sorted(set(left) - taken_out(log.place, log.version))
     for mark in dead:
         for name in left:
             if name.endswith(f"-{token(mark)}.parquet"):

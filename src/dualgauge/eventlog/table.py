@@ -24,7 +24,7 @@ from deltalake.transaction import AddAction
 from dualgauge.engines.duck import parquet
 from dualgauge.eventlog import mirror
 from dualgauge.eventlog.chain import file_digest, link
-from dualgauge.eventlog.commits import KEY, Head, read_commit
+from dualgauge.eventlog.commits import KEY, Head, damage, read_commit, removed
 from dualgauge.eventlog.delta import CONFIGURATION, schema, undeclared
 from dualgauge.eventlog.errors import DamagedLog, LogAndLedgerDisagree, LostRace, NoLog, NotALog
 from dualgauge.eventlog.files import statistics
@@ -110,7 +110,7 @@ class EventLog:
         """For each declared column, the position from which on events have it; one that no event has is left out."""
         found: dict[str, Position] = {}
         for file in self.event_files():
-            for name in self._columns_of(file):
+            for name in self.columns_of(file):
                 found.setdefault(name, file.first)
         return {name: found[name] for name in self.settings.columns if name in found}
 
@@ -122,13 +122,24 @@ class EventLog:
         return self.head()
 
     def event_files(self, upto: Position | None = None, after: Position = START) -> list[EventFile]:
-        """The Parquet files that can hold positions after `after` up to `upto`, in the order of positions."""
+        """
+        The Parquet files that can hold positions after `after` up to `upto`, in the order of positions.
+
+        Raises:
+            DamagedLog: the commits do not say it.
+        """
         if self._table is None:
             return []
         if self._files is None:
-            actions = pa.table(self._table.get_add_actions(flatten=True)).to_pydict()
+            try:
+                actions = pa.table(self._table.get_add_actions(flatten=True)).to_pydict()
+            except DeltaError as fault:
+                raise DamagedLog(self.path, f"its commits cannot be read ({_first_words(fault)})") from fault
             names = ("min.position", "max.position", "path", "size_bytes")
-            columns = [actions.get(name, []) for name in names]
+            columns = [actions.get(name, [None] * len(actions["path"])) for name in names]
+            if None in columns[0] or None in columns[1]:
+                bad = next(path for first, last, path, _ in zip(*columns, strict=True) if first is None or last is None)
+                raise DamagedLog(self.path, f"its commits do not say which positions {bad} holds")
             self._files = sorted(
                 EventFile(Position(first), Position(last), name, size)
                 for first, last, name, size in zip(*columns, strict=True)
@@ -151,7 +162,7 @@ class EventLog:
             return f"SELECT {_typed_nulls(columns)} WHERE false"
         chosen = ", ".join(quote(name) for name in columns)
         # The newest file has every column that was declared when it was written.
-        newest = set(self._columns_of(files[-1]))
+        newest = set(self.columns_of(files[-1]))
         body = parquet([self.place.local(one.name, one.size) for one in files])
         if not set(columns) <= newest:
             body = f"SELECT {_typed_nulls(columns)} WHERE false UNION ALL BY NAME {body}"
@@ -285,7 +296,7 @@ class EventLog:
             return
         mirror.bring_up(self.place, self._ledger, links, self._table.version(), head.last)
 
-    def _columns_of(self, file: EventFile) -> list[str]:
+    def columns_of(self, file: EventFile) -> list[str]:
         """
         The columns of one of the log's files.
 
@@ -305,7 +316,8 @@ class EventLog:
         try:
             commit = read_commit(self.place, version)
         except FileNotFoundError as fault:
-            raise DamagedLog(self.path, f"the commit of version {version} was removed") from fault
+            last = max((one.last for one in self.event_files()), default=START)
+            raise DamagedLog(self.path, removed(self.place, version, version, last)) from fault
         except ValueError as fault:
             raise DamagedLog(self.path, f"the commit of version {version} cannot be read ({fault})") from fault
         if commit.head is None and version > 0:
@@ -319,6 +331,7 @@ def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None =
 
     Raises:
         NotALog: the folder holds something else.
+        DamagedLog: commits are gone, or cannot be read.
         BadLogPath: the Delta library would take the path for another one.
     """
     place: Place = Folder(where) if isinstance(where, Path) else where
@@ -327,11 +340,15 @@ def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None =
     try:
         table = DeltaTable(place.uri, storage_options=place.options) if place.there() else None
     except TableNotFoundError as fault:
+        if lost := damage(place, _first_words(fault)):
+            raise DamagedLog(place.shown, lost) from fault
         # A process killed while it created the log leaves an empty folder and an unfinished commit.
         if any(not name.endswith(".tmp") for name in (*place.names(), *place.names(COMMITS))):
             raise NotALog(place.shown, "it holds files, but no Delta Lake table") from fault
         table = None
     except (DeltaError, OSError) as fault:
+        if lost := damage(place, _first_words(fault)):
+            raise DamagedLog(place.shown, lost) from fault
         raise NotALog(place.shown, _first_words(fault)) from fault
     if table is not None:
         names = {f.name for f in table.schema().fields}
