@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
+import sqlite3
+import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+
+from dualgauge import Event
+from support.log_project import NOW, LogProject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +50,12 @@ class Tamper:
         data[at] ^= 1
         (self.folder / name).write_bytes(data)
 
+    def flip_in(self, name: str, column: str) -> None:
+        """Change one bit of a column's values; the same again takes it back."""
+        group = pq.read_metadata(self.folder / name).row_group(0)
+        chunk = next(one for at in range(group.num_columns) if (one := group.column(at)).path_in_schema == column)
+        self.flip(name, chunk.data_page_offset + chunk.total_compressed_size - 2)
+
     def actions(self, version: int, edit: Callable[[list[dict[str, Any]]], None]) -> None:
         """Edit a commit's actions."""
         file = self.commit(version)
@@ -57,6 +71,27 @@ class Tamper:
             info["dualgauge"] = json.dumps(json.loads(info["dualgauge"]) | other)
 
         self.actions(version, edit)
+
+    def statistics(self, version: int, bound: str, name: str, value: object) -> None:
+        """Let a commit's statistics say something else of its file; a value of None takes it away."""
+
+        def edit(actions: list[dict[str, Any]]) -> None:
+            add = next(one["add"] for one in actions if "add" in one)
+            stats = json.loads(add["stats"])
+            stats[bound][name] = value
+            add["stats"] = json.dumps(stats)
+
+        self.actions(version, edit)
+
+    def age(self, days: int) -> None:
+        """Let every commit look so old."""
+        old = time.time() - days * 86_400
+        for file in (self.folder / "_delta_log").iterdir():
+            os.utime(file, (old, old))
+
+    def checkpoint(self) -> None:
+        """Let the Delta library write a checkpoint of the newest version, as it does at every hundredth."""
+        DeltaTable(str(self.folder)).create_checkpoint()
 
     def rewrite(self, name: str, edit: Callable[[list[dict[str, Any]]], None]) -> None:
         """Write an event file anew with other rows."""
@@ -89,3 +124,59 @@ class Tamper:
     def digest(self, name: str) -> str:
         """SHA-256 of a file."""
         return hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Log:
+    """A project with a log, and hands that can change it."""
+
+    project: LogProject
+    tamper: Tamper
+
+    def found(self, first: int = 1) -> list[tuple[str, int, int, str]]:
+        """What `verify` finds: fault, positions, file."""
+        return [(one.fault.value, one.first, one.last, one.file) for one in self.project.open().verify(first).problems]
+
+    def faults(self) -> list[tuple[str, int, int]]:
+        """The same without files."""
+        return [one[:3] for one in self.found()]
+
+    def without_a_ledger(self) -> Log:
+        """The log, whose ledger is lost."""
+        (self.project.root / ".dualgauge" / "ledger.db").unlink()
+        return self
+
+    def ledger(self, statement: str) -> None:
+        """Edit the ledger's copy by hand."""
+        with closing(sqlite3.connect(self.project.root / ".dualgauge" / "ledger.db")) as ledger, ledger:
+            assert ledger.execute(statement).rowcount
+
+    def append(self, first: int, last: int) -> None:
+        """Append the events `e<first>` to `e<last>`, of which `x` is the number, in one commit."""
+        with self.project.open().appender() as appender:
+            appender.append([Event(f"e{i}", "t", NOW, {"x": i}) for i in range(first, last + 1)])
+
+
+def copied(folder: Path, to: Path) -> Log:
+    """A copy of a project that a test may change."""
+    if folder != to:
+        shutil.copytree(folder, to, dirs_exist_ok=True)
+    project = LogProject(to, columns={"x": "BIGINT"})
+    project.open()
+    return Log(project, Tamper(project.folder))
+
+
+def five_files(folder: Path) -> Path:
+    """A log of five commits with ten events each, versions 1 to 5."""
+    log = copied(folder, folder)
+    for first in range(1, 51, 10):
+        log.append(first, first + 9)
+    return folder
+
+
+def two_merged(five: Path, folder: Path) -> Path:
+    """The same, in three files by two compactions, versions 6 and 7, and ten events more."""
+    log = copied(five, folder)
+    log.project.open().compact(rows=20)
+    log.append(51, 60)
+    return folder

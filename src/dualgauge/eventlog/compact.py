@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from deltalake.transaction import RemoveAction
 
 from dualgauge.engines.duck import parquet
-from dualgauge.engines.errors import BadValue
+from dualgauge.engines.errors import EngineError
 from dualgauge.eventlog.append import TRIES, pause
 from dualgauge.eventlog.chain import file_digest
 from dualgauge.eventlog.commits import Made, Replaced
@@ -171,7 +171,7 @@ class _Work:
         try:
             replaced = self._proven(group)
             self._write(group, file)
-        except (DamagedLog, BadValue):
+        except (DamagedLog, EngineError):
             self.log.refresh()
             if not self._still(group):
                 return False

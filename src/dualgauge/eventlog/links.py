@@ -7,6 +7,7 @@ link does: it goes on from what the file leads to, or from what the commit says.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dualgauge.eventlog.chain import link
@@ -23,7 +24,7 @@ Places = set[tuple[int, int]]
 
 
 def judge(
-    history: Walked, files: Sequence[EventFile], found: Mapping[str, str], kept: Sequence[LogCommit]
+    history: Walked, files: Sequence[EventFile], found: Mapping[str, str], kept: Sequence[LogCommit], odd: set[str]
 ) -> tuple[set[str], Places]:
     """
     Hold every link against the bytes that are there.
@@ -33,43 +34,52 @@ def judge(
         files: those of the table that were hashed, or should have been.
         found: their digests, by name.
         kept: the ledger's links.
+        odd: the names of files that a commit puts at other positions than the table.
 
     Returns:
         The names of files that are not what was written, and the places of links whose commit is at fault.
     """
     digests = {old.name: old.digest for _, old in history.replaced} | dict(found)
     known = {one.place: one.digest for one in kept}
-    changed: set[str] = set()
+    changed = _unlike(history, files, found, kept)
     broken: Places = set()
     mended: list[str] = []
     for number, held in enumerate(history.links):
-        if held.name in found and held.digest is not None and found[held.name] != held.digest:
-            changed.add(held.name)
         digest = held.digest or digests.get(held.name)
-        starts = [*held.previous, *mended]
-        ends = [link(one, held.first, held.last, digest) for one in starts] if digest else []
-        mended = []
-        if not ends or held.chain in ends:
+        starts, mended = [*held.previous, *mended], []
+        if digest is None:
+            continue
+        ends = [link(one, held.first, held.last, digest) for one in starts]
+        if held.chain in ends:
             continue
         following = history.links[number + 1] if number + 1 < len(history.links) else None
-        if held.digest or known.get(held.place) == digest or _goes_on(following, ends, digests):
-            history.fault(
-                Fault.CHAIN_BROKEN, held.first, held.last,
-                f"the commit of version {held.version} does not continue the chain", held.name,
-            )  # fmt: skip
+        if not held.sure:
+            if known.get(held.place, digest) != digest:
+                changed.add(held.name)
+        elif held.digest or held.name in odd or known.get(held.place) == digest or _goes_on(following, ends, digests):
+            what = f"the commit of version {held.version} does not continue the chain"
+            history.fault(Fault.CHAIN_BROKEN, held.first, held.last, what, held.name)
             broken.add(held.place)
             mended = ends
-        elif held.name in found:
+        else:
             changed.add(held.name)
-    names = {held.name for held in history.links}
-    for one in files:
-        told = {link.digest for link in kept if (link.first, link.last) == (one.first, one.last)}
-        if one.name not in names and told and found.get(one.name, *told) not in told:
-            changed.add(one.name)
     for one in files:
         if one.name in changed:
             history.fault(Fault.FILE_CHANGED, one.first, one.last, f"{one.name} is not what was written", one.name)
     return changed, broken
+
+
+def _unlike(
+    history: Walked, files: Sequence[EventFile], found: Mapping[str, str], kept: Sequence[LogCommit]
+) -> set[str]:
+    """The files whose digest is written down, and is another one: what compactions made, and what the ledger knows."""
+    told = {held.name: {held.digest} for held in history.links if held.digest}
+    linked = {held.name for held in history.links}
+    for one in files:
+        if one.name not in linked:
+            # Its commit is gone.
+            told[one.name] = {row.digest for row in kept if (row.first, row.last) == (one.first, one.last)}
+    return {name for name, digests in told.items() if digests and found.get(name, *digests) not in digests}
 
 
 def _goes_on(following: Held | None, ends: Sequence[str], digests: Mapping[str, str]) -> bool:
@@ -89,6 +99,8 @@ def compare(history: Walked, kept: Sequence[LogCommit], broken: Places) -> None:
     What the ledger lacks is no fault: the next writer adds it.
     """
     links = {held.place: held for held in history.links}
+    # A link behind a commit at fault goes on from a chain that is not written down.
+    astray = {held.place for before, held in pairwise(history.links) if before.place in broken}
     for one in kept:
         held = links.get(one.place)
         if one.place[0] > history.last:
@@ -103,7 +115,7 @@ def compare(history: Walked, kept: Sequence[LogCommit], broken: Places) -> None:
             what = "the ledger's chain is another one"
         elif held and (
             (held.first, held.last, held.rows) != (one.first, one.last, one.rows)
-            or (held.previous and one.chain not in held.continued(one.digest))
+            or (held.sure and one.place not in astray and one.chain not in held.continued(one.digest))
         ):
             what = "the ledger's row says other positions, events or another digest"
         if what:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dualgauge.engines.duck import parquet
-from dualgauge.engines.errors import BadStatement, BadValue
+from dualgauge.engines.errors import EngineError, OutOfMemory
 from dualgauge.eventlog.commits import replaced_since
 from dualgauge.eventlog.event import CAUSED_BY
 from dualgauge.eventlog.files import statistics
@@ -96,7 +96,9 @@ class Scan:
                 if one.name not in bad:
                     try:
                         hashes.append(self._hashes(one, part, parts))
-                    except (BadStatement, BadValue) as fault:
+                    except OutOfMemory:
+                        raise
+                    except EngineError as fault:
                         bad.add(one.name)
                         self._unreadable(one, fault.reason)
             everything = np.concatenate(hashes) if hashes else np.array([], dtype=np.uint64)
@@ -124,13 +126,12 @@ class Scan:
         self.engine.register("suspects", pa.table({"hash": pa.array(hashes, pa.uint64())}))
         body = parquet([self.log.place.local(one.name, one.size) for one in files], ("event_id", "position"))
         again = (
-            f"SELECT event_id, position, min(position) OVER (PARTITION BY event_id) AS first FROM ({body}) "
-            "WHERE hash(event_id) IN (SELECT hash FROM suspects)"
+            "SELECT event_id, position, min(position) OVER (PARTITION BY event_id) AS first FROM "
+            f"({body}) WHERE hash(event_id) IN (SELECT hash FROM suspects) "
+            "QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY position) > 1"
         )
-        (ids,) = self.engine.row(f"SELECT count(*) FROM ({again}) WHERE position > first")
-        rows = self.engine.rows(
-            f"SELECT event_id, position, first FROM ({again}) WHERE position > first ORDER BY position LIMIT {_SHOWN}"
-        )
+        (ids,) = self.engine.row(f"SELECT count(*) FROM ({again})")
+        rows = self.engine.rows(f"SELECT event_id, position, first FROM ({again}) ORDER BY position LIMIT {_SHOWN}")
         self.engine.unregister("suspects")
         for number, (event_id, position, first) in enumerate(rows, 1):
             more = f"; {ids - _SHOWN:,} more events repeat an id" if number == _SHOWN < ids else ""
@@ -173,12 +174,12 @@ def causes(engine: Engine, log: EventLog, first: Position, last: Position) -> Ca
     body = f"{parquet(log.files(last))} WHERE position <= {last:d}"
     cause = quote(CAUSED_BY)
     joined = (
-        f"SELECT e.position, e.event_id, e.{cause} AS cause, c.position AS at FROM ({body}) e "
+        f"SELECT e.position, e.event_id, e.{cause} AS cause, c.position AS came FROM ({body}) e "
         f"LEFT JOIN (SELECT event_id, position FROM ({body})) c ON c.event_id = e.{cause} "
         f"WHERE e.{cause} IS NOT NULL AND e.position >= {first:d}"
     )
     counted, early, absent = engine.row(
-        f"SELECT count(*), count(*) FILTER (at >= position), count(*) FILTER (at IS NULL) FROM ({joined})"
+        f"SELECT count(*), count(*) FILTER (came >= position), count(*) FILTER (came IS NULL) FROM ({joined})"
     )
 
     def named(where: str) -> tuple[tuple[Position, str, str], ...]:
@@ -188,7 +189,7 @@ def causes(engine: Engine, log: EventLog, first: Position, last: Position) -> Ca
         return tuple((Position(position), event_id, of) for position, event_id, of in rows)
 
     return Causes(
-        counted, early, absent, named("at >= position") if early else (), named("at IS NULL") if absent else ()
+        counted, early, absent, named("came >= position") if early else (), named("came IS NULL") if absent else ()
     )
 
 

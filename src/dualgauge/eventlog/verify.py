@@ -7,7 +7,7 @@ in that order, so the first problem is the earliest. Whatever is wrong, nothing 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dualgauge.eventlog.commits import replaced_since
@@ -80,7 +80,7 @@ def verify(
         log.place, version, kept or (), end=max((one.last for one in files), default=START),
         step=lambda at: progress("following the commits", at, version + 1),
     )  # fmt: skip
-    _table(history, files)
+    files, odd = _table(history, files)
     if log.table.metadata().configuration.get(_CLEAN_UP) != "false":
         what = (
             f"the table's settings let old commits be deleted ({_CLEAN_UP} must be {CONFIGURATION[_CLEAN_UP]}): "
@@ -89,14 +89,14 @@ def verify(
         history.fault(Fault.CLEAN_UP, 0, 0, what)
     looked = [one for one in files if one.last >= first]
     found = _hashed(log, history, looked, progress)
-    changed, broken = judge(history, looked, found, kept or ())
-    if kept is not None:
-        compare(history, kept, broken)
+    changed, broken = judge(history, looked, found, kept or (), odd)
     scan = Scan(engine, log, history, progress)
-    sound = [one for one in looked if one.name in found and one.name not in changed]
+    sound = [one for one in looked if one.name in found and one.name not in changed | odd]
     scan.positions(sound)
     scan.ids([one for one in files if one.last < first and _there(log, one)], sound)
     _compactions(log, history, scan, first)
+    if kept is not None:
+        compare(history, kept, broken)
     if kept and (doubtful := unproven(history, kept, set(log.place.names()))):
         known = {one.place for one in later()}
         for held in doubtful:
@@ -114,8 +114,13 @@ def verify(
     )  # fmt: skip
 
 
-def _table(history: Walked, files: Sequence[EventFile]) -> None:
-    """The table's files must be those that the commits tell of, at their positions."""
+def _table(history: Walked, files: Sequence[EventFile]) -> tuple[list[EventFile], set[str]]:
+    """
+    The table's files must be those that the commits tell of, at their positions.
+
+    Gives them by what the chain says, and the names of those of which the table says something else.
+    """
+    odd: set[str] = set()
     active = {one.name: one for one in files}
     strange = [one for one in files if one.name not in history.files]
     for name, held in history.files.items():
@@ -128,11 +133,14 @@ def _table(history: Walked, files: Sequence[EventFile]) -> None:
         elif (one.first, one.last) != (held.first, held.last):
             what = f"the table's statistics say that {name} holds positions {one.first:,} to {one.last:,}"
             history.fault(Fault.COMMIT_CHANGED, held.first, held.last, what, name)
+            active[name] = replace(one, first=held.first, last=held.last)
+            odd.add(name)
     for one in strange:
         if not history.lost:
             history.fault(
                 Fault.FOREIGN_COMMIT, one.first, one.last, f"no commit of dualgauge put {one.name} in", one.name
             )
+    return sorted(active.values()), odd
 
 
 def _hashed(log: EventLog, history: Walked, files: Sequence[EventFile], progress: Progress) -> dict[str, str]:

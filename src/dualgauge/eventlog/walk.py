@@ -53,7 +53,7 @@ class Held:
     """
     A file that a commit put in, and its link of the chain.
 
-    `previous` are the chains that the link may continue: one, or, behind a commit that is gone, none or some guesses.
+    `previous` are the chains that the link may continue: one, or, behind a commit that is gone, guesses: not `sure`.
     `digest` and `replaces` are what a compaction said of the file; None and empty for an appended one.
     """
 
@@ -65,6 +65,7 @@ class Held:
     previous: tuple[str, ...]
     chain: str
     version: int
+    sure: bool = True
     digest: str | None = None
     replaces: tuple[Replaced, ...] = ()
 
@@ -76,7 +77,7 @@ class Held:
         """Whether bytes of this digest are the file's; None where nobody can tell."""
         if self.digest is not None:
             return digest == self.digest
-        return self.chain in self.continued(digest) if self.previous else None
+        return self.chain in self.continued(digest) or (False if self.sure else None)
 
 
 @dataclass
@@ -93,6 +94,9 @@ class Walked:
     step: int = 0
     chains: tuple[str, ...] = (GENESIS,)
     """The chains that the next commit may continue."""
+
+    sure: bool = True
+    """Whether it must continue one of them: the commit before it is there."""
 
     lost: bool = False
     """Whether a commit is gone or cannot be read."""
@@ -161,13 +165,14 @@ def _lost(
     for number, reason in unread:
         history.fault(Fault.COMMIT_CHANGED, first, last, f"the commit of version {number} cannot be read ({reason})")
     if gone:
-        several = len(gone) > 1
-        runs = f"{gone[0]} to {gone[-1]}" if gone[-1] - gone[0] == len(gone) - 1 else ", ".join(map(str, gone))
-        what = f"the commits of versions {runs} are gone" if several else f"the commit of version {runs} is gone"
-        history.fault(Fault.COMMIT_REMOVED, first, last, what)
+        several = f"the commits of versions {gone[0]} to {gone[-1]} are gone"
+        history.fault(
+            Fault.COMMIT_REMOVED, first, last,
+            several if len(gone) > 1 else f"the commit of version {gone[0]} is gone",
+        )  # fmt: skip
     guesses = [one.chain for one in kept if one.place[0] == upto]
     # Commits that appended nothing may have been compactions: the chain may be another one all the same.
-    history.chains = (*(history.chains if upto == history.last else ()), *guesses)
+    history.chains, history.sure = (*(history.chains if upto == history.last else ()), *guesses), False
     history.last, history.lost = max(history.last, upto), True
     gone.clear()
     unread.clear()
@@ -175,14 +180,13 @@ def _lost(
 
 def _noted(history: Walked, commit: Commit, head: Head) -> None:
     """A commit that adds no file: a cursor, a column."""
-    if (history.chains and head.chain not in history.chains) or head.last != history.last:
+    if (history.sure and head.chain not in history.chains) or head.last != history.last:
         history.fault(
             Fault.CHAIN_BROKEN, 0, 0,
             f"the commit of version {commit.version} adds nothing, and says another chain or position than before it",
         )  # fmt: skip
-    elif not history.chains:
-        history.chains = (head.chain,)
-        history.step = head.step
+    elif not history.sure:
+        history.chains, history.sure, history.step = (head.chain,), True, head.step
 
 
 def _appended(history: Walked, commit: Commit, head: Head) -> None:
@@ -195,11 +199,11 @@ def _appended(history: Walked, commit: Commit, head: Head) -> None:
         what = f"version {version} does not put in one file with the {head.rows:,} events that it says"
         history.fault(Fault.GAP, head.first, max(head.first, head.last), what, name)
     held = Held(
-        name, head.first, head.last, head.rows, (head.last, 0), history.chains, head.chain, version
+        name, head.first, head.last, head.rows, (head.last, 0), history.chains, head.chain, version, history.sure
     )  # fmt: skip
     history.files[name] = held
     history.links.append(held)
-    history.last, history.step, history.chains = head.last, 0, (head.chain,)
+    history.last, history.step, history.chains, history.sure = head.last, 0, (head.chain,), True
 
 
 def _compacted(history: Walked, commit: Commit, head: Head) -> None:
@@ -211,7 +215,7 @@ def _compacted(history: Walked, commit: Commit, head: Head) -> None:
         what = f"the compaction of version {version} does not put in and take out the files that it says"
         history.fault(Fault.CHAIN_BROKEN, first, last, what)
     step = head.step - len(made)
-    if step != history.step and history.chains and not history.lost:
+    if history.sure and step != history.step:
         history.fault(
             Fault.CHAIN_BROKEN, first, last, f"the compaction of version {version} does not go on from the one before"
         )
@@ -222,12 +226,13 @@ def _compacted(history: Walked, commit: Commit, head: Head) -> None:
         # Only the last link of a commit is written down.
         chain = head.chain if step == head.step or not chains else chains[0]
         held = Held(
-            name, one.first, one.last, 0, (head.last, step), history.chains, chain, version, one.digest, one.replaces
-        )
+            name, one.first, one.last, 0, (head.last, step), history.chains, chain, version, history.sure, one.digest,
+            one.replaces,
+        )  # fmt: skip
         history.files[name] = held
         history.links.append(held)
         history.chains = chains
-    history.step, history.chains = head.step, (head.chain,)
+    history.step, history.chains, history.sure = head.step, (head.chain,), True
 
 
 def _took_out(history: Walked, commit: Commit, made: Made) -> None:
