@@ -50,11 +50,11 @@ class Tamper:
         data[at] ^= 1
         (self.folder / name).write_bytes(data)
 
-    def flip_in(self, name: str, column: str) -> None:
-        """Change one bit of a column's values; the same again takes it back."""
-        group = pq.read_metadata(self.folder / name).row_group(0)
-        chunk = next(one for at in range(group.num_columns) if (one := group.column(at)).path_in_schema == column)
-        self.flip(name, chunk.data_page_offset + chunk.total_compressed_size - 2)
+    def flip_in(self, name: str, column: int) -> None:
+        """Change one bit of the values of a whole file's column, by its number."""
+        chunk = pq.read_metadata(self.folder / name).row_group(0).column(column)
+        start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+        self.flip(name, start + chunk.total_compressed_size - 2)
 
     def actions(self, version: int, edit: Callable[[list[dict[str, Any]]], None]) -> None:
         """Edit a commit's actions."""

@@ -138,7 +138,11 @@ def _groups(log: EventLog, files: Sequence[EventFile], rows: int) -> list[list[E
             held = 0
             continue
         # Which columns an event had when it was taken in is told by its file, so unlike files are kept apart.
-        own = sorted(log.columns_of(one))
+        try:
+            own = sorted(log.columns_of(one))
+        except DamagedLog:
+            # Damaged, or replaced meanwhile: that is found where its bytes are looked at.
+            own = columns
         if held + count > rows or own != columns:
             groups.append([])
             held = 0
@@ -206,7 +210,7 @@ class _Work:
         # The files are sorted and follow each other, and DuckDB keeps the order of what it reads.
         self.engine.execute(f"COPY ({parquet(old)}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
         first, last = group[0].first, group[-1].last
-        if not in_order(file, first, last - first + 1) or not same_events(self.engine, old, file):
+        if not in_order(self.engine, file, first, last - first + 1) or not same_events(self.engine, old, file):
             raise UnlikeCompaction(self.log.path, first, last)
 
     def _commit(self, group: Sequence[EventFile], replaced: tuple[Replaced, ...], file: Path) -> bool:

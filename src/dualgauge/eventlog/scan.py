@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import EngineError, OutOfMemory
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 1 << 25
 """Ids of which the hashes are held at once, 8 bytes each; of a longer log the files are read several times."""
-
-_BATCH: Final = 1 << 20
-"""Positions that are looked at at once."""
 
 _SHOWN: Final = 3
 
@@ -59,8 +55,8 @@ class Scan:
     history: Walked
     progress: Progress
 
-    def positions(self, files: Sequence[EventFile]) -> None:
-        """Every position must stand in its row, and what the table says of a file must be so."""
+    def positions(self, files: Sequence[EventFile], proven: set[str]) -> None:
+        """Every position must stand in its row, and what the table says of a file, where its bytes are proven."""
         told = self._told()
         total = sum(_rows(one) for one in files)
         done = 0
@@ -69,15 +65,17 @@ class Scan:
             done += _rows(one)
             path = self.log.place.local(one.name, one.size)
             try:
-                rows, astray = _dense(path, one.first)
-                wrong = _wrong_statistics(path, rows, told[one.name])
-            except (OSError, pa.ArrowException, LookupError, ValueError, AttributeError) as fault:
-                self._unreadable(one, str(fault))
+                rows, astray = _dense(self.engine, path, one.first)
+            except OutOfMemory:
+                raise
+            except EngineError as fault:
+                self._unreadable(one, fault.reason)
                 continue
             if astray or rows != _rows(one):
                 what = f"{one.name} holds {plural(rows, 'event')}, {astray:,} of them not in their place"
                 self.history.fault(Fault.GAP, one.first, one.last, what, one.name)
-            elif wrong:
+            # Seen: pyarrow ends the process at some damaged footers.
+            elif one.name in proven and (wrong := _wrong_statistics(path, rows, told[one.name])):
                 what = f"the table's statistics of {one.name} are not the file's ({', '.join(wrong)})"
                 self.history.fault(Fault.COMMIT_CHANGED, one.first, one.last, what, one.name)
 
@@ -160,9 +158,9 @@ def same_events(engine: Engine, old: Sequence[Path], new: Path) -> bool:
     )
 
 
-def in_order(file: Path, first: int, rows: int) -> bool:
+def in_order(engine: Engine, file: Path, first: int, rows: int) -> bool:
     """Whether a file holds so many positions from `first` on, in their order."""
-    return _dense(file, first) == (rows, 0)
+    return _dense(engine, file, first) == (rows, 0)
 
 
 def causes(engine: Engine, log: EventLog, first: Position, last: Position) -> Causes:
@@ -197,15 +195,11 @@ def _rows(file: EventFile) -> int:
     return file.last - file.first + 1
 
 
-def _dense(path: Path, first: int) -> tuple[int, int]:
+def _dense(engine: Engine, path: Path, first: int) -> tuple[int, int]:
     """How many rows a file has, and in how many of them the position is not the row's."""
-    rows = astray = 0
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=_BATCH, columns=["position"]):
-            there = batch.column("position").to_numpy(zero_copy_only=False)
-            astray += int(np.count_nonzero(there != np.arange(first + rows, first + rows + len(there))))
-            rows += len(there)
-    return rows, astray
+    # DuckDB keeps the order of a file's rows.
+    there = engine.arrow(parquet([path], ("position",)))["position"].to_numpy()
+    return len(there), int(np.count_nonzero(there != np.arange(first, first + len(there))))
 
 
 def _wrong_statistics(path: Path, rows: int, told: dict[str, Any]) -> list[str]:

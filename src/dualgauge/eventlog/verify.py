@@ -92,7 +92,8 @@ def verify(
     changed, broken = judge(history, looked, found, kept or (), odd)
     scan = Scan(engine, log, history, progress)
     sound = [one for one in looked if one.name in found and one.name not in changed | odd]
-    scan.positions(sound)
+    proven = {name for name, held in history.files.items() if name in found and held.proves(found[name])}
+    scan.positions(sound, proven)
     scan.ids([one for one in files if one.last < first and _there(log, one)], sound)
     _compactions(log, history, scan, first)
     if kept is not None:
