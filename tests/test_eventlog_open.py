@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from dualgauge.eventlog.errors import DamagedLog, LogAndLedgerDisagree, NotALog
+from dualgauge.eventlog.errors import DamagedLog, ForeignCommit, LogAndLedgerDisagree
 from support.shop import call
 from support.tamper import Log, copied, five_files, two_merged
 
@@ -297,7 +297,7 @@ def test_events_that_another_tool_wrote_are_found(log: Log) -> None:
 
     assert {one.fault.value for one in found} == {"foreign commit", "repeated id"}
     assert "foreign commit: version 6 is not dualgauge's (WRITE)" in {f"{one.fault}: {one.what}" for one in found}
-    with pytest.raises(NotALog, match=r"its last commit was not written by dualgauge"):
+    with pytest.raises(ForeignCommit, match=r"version 6 \(WRITE\), was not written by dualgauge"):
         log.append(51, 51)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import dualgauge
 from dualgauge import Event
 from dualgauge.eventlog import scan
 from dualgauge.eventlog.table import open_log
@@ -84,6 +85,17 @@ def test_a_log_without_events_is_sound_and_without_a_log_there_is_nothing_to_ver
     assert call("log", "verify", folder=tmp_path).out == (
         f"verified: 1 commit, 0 files of 0.0 MB, no events; chain {'0' * 16}\n"
     )
+
+
+def test_the_steps_are_told_with_an_honest_end(compacted: Log) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    dualgauge.open(compacted.project.root, progress=lambda *step: told.append(step)).verify()
+
+    assert list(dict.fromkeys(step for step, _, _ in told)) == [
+        "following the commits", "hashing the files", "looking at positions", "looking at ids",
+        "looking at compactions",
+    ]  # fmt: skip
+    assert all(total is not None and 0 <= done < total for _, done, total in told)
 
 
 # Files.

@@ -184,6 +184,11 @@ def replaced_since(place: Place, version: int, name: str) -> bool:
     return False
 
 
+def ours(place: Place, version: int) -> bool:
+    """Whether dualgauge wrote a commit up to a version."""
+    return any(_said(place, number) for number in range(version, -1, -1))
+
+
 def taken_out(place: Place, version: int) -> set[str]:
     """The files that commits up to a version took out of the log."""
     found: set[str] = set()

@@ -178,6 +178,19 @@ class NotALog(UsageError):
         )
 
 
+class ForeignCommit(DualgaugeError):
+    """Something else has committed to the log, and nothing goes on behind that. `operation` is Delta's word for it."""
+
+    def __init__(self, path: Path | str, version: int, operation: str, file: str) -> None:
+        self.path, self.version, self.operation, self.file = path, version, operation, file
+        super().__init__(
+            f"the last commit of the log at {path}, version {version} ({operation or 'of an unknown kind'}), was not "
+            "written by dualgauge, so nothing is read or appended behind it: see by `dualgauge log verify` what it "
+            f"did; moving {file} out of the log's folder takes it back",
+            next_steps=(NextStep("dualgauge log verify", "see what it did"),),
+        )
+
+
 class DamagedLog(DualgaugeError):
     """A file of the log that is gone, or is not what was written."""
 

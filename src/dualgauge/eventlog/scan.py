@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.table import EventFile, EventLog
     from dualgauge.eventlog.walk import Walked
 
-_AT_ONCE: Final = 1 << 25
+_AT_ONCE: Final = 1 << 24
 """Ids of which the hashes are held at once, 8 bytes each; of a longer log the files are read several times."""
 
 _SHOWN: Final = 3

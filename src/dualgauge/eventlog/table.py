@@ -24,9 +24,9 @@ from deltalake.transaction import AddAction
 from dualgauge.engines.duck import parquet
 from dualgauge.eventlog import mirror
 from dualgauge.eventlog.chain import file_digest, link
-from dualgauge.eventlog.commits import KEY, Head, damage, read_commit, removed
+from dualgauge.eventlog.commits import KEY, Head, damage, file_of, ours, read_commit, removed
 from dualgauge.eventlog.delta import CONFIGURATION, schema, undeclared
-from dualgauge.eventlog.errors import DamagedLog, LogAndLedgerDisagree, LostRace, NoLog, NotALog
+from dualgauge.eventlog.errors import DamagedLog, ForeignCommit, LogAndLedgerDisagree, LostRace, NoLog, NotALog
 from dualgauge.eventlog.files import statistics
 from dualgauge.eventlog.place import COMMITS, STAGING, Folder, Place, staged
 from dualgauge.ledger.values import LogCommit
@@ -321,7 +321,9 @@ class EventLog:
         except ValueError as fault:
             raise DamagedLog(self.path, f"the commit of version {version} cannot be read ({fault})") from fault
         if commit.head is None and version > 0:
-            raise NotALog(self.path, "its last commit was not written by dualgauge (no such key in its metadata)")
+            if ours(self.place, version):
+                raise ForeignCommit(self.path, version, commit.operation, file_of(version))
+            raise NotALog(self.path, "no commit of it was written by dualgauge (no such key in their metadata)")
         return commit.head or Head()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from dualgauge.engines.errors import CannotRead
 from dualgauge.eventlog.commits import replaced_since
 from dualgauge.eventlog.delta import CONFIGURATION
 from dualgauge.eventlog.links import compare, judge, unproven
@@ -169,15 +170,16 @@ def _there(log: EventLog, file: EventFile) -> bool:
 
 def _compactions(log: EventLog, history: Walked, scan: Scan, first: Position) -> None:
     """What compactions made must hold the events of what they replaced, as long as that is still there."""
-    for held in history.links:
-        if held.digest is None or held.last < first:
-            continue
+    made = [held for held in history.links if held.digest is not None and held.last >= first]
+    for number, held in enumerate(made):
+        scan.progress("looking at compactions", number, len(made))
         try:
             old = [digest(log.place, one.name) == one.digest for one in held.replaces]
             if not all(old) or digest(log.place, held.name) != held.digest:
                 continue
-        except FileNotFoundError:
+            same = scan.same([one.name for one in held.replaces], held.name)
+        except (FileNotFoundError, CannotRead):
             continue
-        if not scan.same([one.name for one in held.replaces], held.name):
+        if not same:
             what = f"{held.name} does not hold the events that the compaction of version {held.version} replaced"
             history.fault(Fault.FILE_CHANGED, held.first, held.last, what, held.name)
