@@ -31,6 +31,7 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
         "docs/guides/ramp-and-rollback",
         "docs/reports",
         "docs/guides/scheduling",
+        "docs/guides/log",
         "docs/guides/recovery",
         "docs/coming-from",
     ),

@@ -25,6 +25,8 @@ COMMANDS = {
     "log-add": ["log", "add", "more.csv"],
     "log-import": ["log", "import", "--all"],
     "log-show": ["log", "show"],
+    "log-compact": ["log", "compact"],
+    "log-verify": ["log", "verify"],
     "plan": ["plan"],
     "migrate-revision": ["migrate", "revision"],
     "migrate-upgrade": ["migrate", "upgrade"],

@@ -96,6 +96,9 @@ def test_many_compactions_and_appenders_at_once_agree(tmp_path: Path) -> None:
     appenders = [run_child(APPENDER, tmp_path, who) for who in "abc"]
     until = time.monotonic() + 60
     try:
+        for one in appenders:
+            assert one.stdout is not None
+            one.stdout.readline()
         while time.monotonic() < until:
             children = [compaction(tmp_path, "--rows", rows, "--keep", "0.001") for rows in ("100", "1000")]
             for one in appenders:
@@ -104,6 +107,7 @@ def test_many_compactions_and_appenders_at_once_agree(tmp_path: Path) -> None:
                 one.stdin.flush()
             assert [child.wait() for child in children] == [0, 0]
             assert dualgauge.open(tmp_path).verify().problems == ()
+        assert [one.poll() for one in appenders] == [None] * 3
     finally:
         for one in appenders:
             one.kill()
