@@ -180,10 +180,10 @@ def test_old_files_go_when_they_were_replaced_as_long_ago_as_was_said(log: Log) 
 
 def test_rows_stay_in_their_order_in_a_file_of_several_row_groups(tmp_path: Path) -> None:
     project = LogProject(tmp_path, columns={"x": "BIGINT"})
-    project.source("s", path="s.csv")
+    project.source("s", path="s-*.csv")
     for part in range(3):
         rows = [f"{part}-{i},2020-01-01,{(i * 7919) % 100_003}" for i in range(100_000)]
-        project.write("s.csv", "\n".join(("id,seen,x", *rows)) + "\n")
+        project.write(f"s-{part}.csv", "\n".join(("id,seen,x", *rows)) + "\n")
         project.take()
     before = project.log().relation(project.log().head().last)
     project.open().compact()

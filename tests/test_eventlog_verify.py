@@ -384,9 +384,8 @@ def test_events_before_their_cause_and_causes_that_never_came_are_told_and_are_n
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["BIGINT", "VARCHAR"])
-def test_a_column_named_like_causes_that_holds_none_is_left_alone(log: Log, kind: str) -> None:
-    log.project.columns["caused_by"] = kind
+def test_a_column_of_causes_that_holds_none_is_left_alone(log: Log) -> None:
+    log.project.columns["caused_by"] = "VARCHAR"
     assert log.project.open().verify().causes.counted == 0
     log.append(51, 52)
     assert log.project.open().verify().causes.counted == 0

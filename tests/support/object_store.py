@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 KEY, SECRET = "test-key-id", "test-secret-key-of-the-store"
 REGION = "us-east-1"
 
+_SERVE = """
+import sys
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+run_simple("127.0.0.1", int(sys.argv[1]), DomainDispatcherApplication(create_backend_app), threaded=False)
+"""
+
 
 @dataclass(frozen=True)
 class Bucket:
@@ -65,12 +72,13 @@ def object_store() -> Iterator[str]:
     """
     Run a server of its own on a free port of the loopback address; gives its address.
 
-    It is a process of its own: the Delta library waits for answers with Python's lock held.
+    It is a process of its own: the Delta library waits for answers with Python's lock held. It answers one request after
+    the other, because it looks whether an object is there and then writes it: two at once would both be let through.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-c", _SERVE, str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             _await(port, server)
