@@ -20,7 +20,7 @@ from dualgauge.eventlog.staging import staged
 from support.harm import digest
 from support.log_project import NOW, LogProject
 from support.shop import build, call
-from support.tamper import Log, copied, five_files
+from support.tamper import Log, Tamper, copied, five_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,6 +165,12 @@ def test_who_opened_the_log_before_reads_the_same_until_the_old_files_are_remove
     assert bounds(log) == [(1, 55)]
     assert len(files(log)) == 1
     assert sound(log)
+    # What the ledger lacks of files that are gone is taken from the compactions that replaced them.
+    log.ledger("DELETE FROM log_link WHERE at = 20 OR step = 1")
+    log.append(56, 56)
+    assert sound(log)
+    log.without_a_ledger().append(57, 57)
+    assert sound(log)
 
 
 def test_old_files_go_when_they_were_replaced_as_long_ago_as_was_said(log: Log) -> None:
@@ -240,6 +246,26 @@ def test_files_with_other_columns_are_kept_apart_so_that_old_events_stay_as_they
         again = [Event("e7", "t", NOW, {"x": 7, "y": 3}), Event("e52", "t", NOW, {"x": 52, "y": -52})]
         assert appender.append(again) == [7, 52]
     assert sound(log)
+
+
+def test_columns_may_have_any_name(tmp_path: Path) -> None:
+    names = ["e", "c", "hash", "at", "came", "cause", "first", "file_row_number", "filename", "suspects"]
+    project = LogProject(tmp_path, columns=dict.fromkeys(names, "BIGINT") | {"caused_by": "VARCHAR"})
+    for number in (1, 2, 3):
+        with project.open().appender() as appender:
+            values: dict[str, object] = dict.fromkeys(names, number)
+            appender.append([Event(f"e{number}", "t", NOW, values, caused_by="e1" if number > 1 else None)])
+    before = project.events()
+    project.open().compact()
+    assert project.events() == before
+    assert project.open().verify().causes.counted == 2
+
+    # Every column counts where a compaction is held against what it replaced.
+    tamper = Tamper(project.folder)
+    tamper.rewrite(tamper.names[0], lambda rows: rows[1].update(suspects=99))
+    tamper.rechain()
+    (project.root / ".dualgauge" / "ledger.db").unlink()
+    assert [one.fault.value for one in project.open().verify().problems] == ["file changed"]
 
 
 def test_the_order_of_columns_is_nobody_s_reason_to_keep_files_apart(log: Log) -> None:

@@ -68,7 +68,7 @@ def test_appends_during_compactions_lose_nothing(log: Log) -> None:
     for one in appenders:
         assert one.stdout is not None
         assert one.stdout.readline() == "0\n"
-    compacted = [bool(log.project.open().compact(rows=60).ranges) for _ in range(3)]
+    compacted = [bool(dualgauge.open(log.project.root).compact(rows=60).ranges) for _ in range(3)]
 
     assert any(compacted)
     assert done(appenders) == []
@@ -132,7 +132,7 @@ def test_a_writer_at_work_is_no_false_alarm(log: Log, also: str) -> None:
     try:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "100\n"
-        found = [log.project.open().verify() for _ in range(6)]
+        found = [dualgauge.open(log.project.root).verify() for _ in range(6)]
         assert writer.poll() is None
     finally:
         writer.kill()

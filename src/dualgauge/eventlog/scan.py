@@ -152,9 +152,10 @@ class Scan:
 
 def same_events(engine: Engine, old: Sequence[Path], new: Path) -> bool:
     """Whether files hold the same events as another one, column for column."""
-    said = "count(*), bit_xor(hash(e)), sum(hash(e)::HUGEINT)"
-    return engine.row(f"SELECT {said} FROM ({parquet(old)}) e") == engine.row(
-        f"SELECT {said} FROM ({parquet([new])}) e"
+    # No column begins with an underscore, so this is the whole row.
+    said = "count(*), bit_xor(hash(_row)), sum(hash(_row)::HUGEINT)"
+    return engine.row(f"SELECT {said} FROM ({parquet(old)}) _row") == engine.row(
+        f"SELECT {said} FROM ({parquet([new])}) _row"
     )
 
 
@@ -172,9 +173,9 @@ def causes(engine: Engine, log: EventLog, first: Position, last: Position) -> Ca
     body = f"{parquet(log.files(last))} WHERE position <= {last:d}"
     cause = quote(CAUSED_BY)
     joined = (
-        f"SELECT e.position, e.event_id, e.{cause} AS cause, c.position AS came FROM ({body}) e "
-        f"LEFT JOIN (SELECT event_id, position FROM ({body})) c ON c.event_id = e.{cause} "
-        f"WHERE e.{cause} IS NOT NULL AND e.position >= {first:d}"
+        f"SELECT _e.position, _e.event_id, _e.{cause} AS cause, _c.position AS came FROM ({body}) _e "
+        f"LEFT JOIN (SELECT event_id, position FROM ({body})) _c ON _c.event_id = _e.{cause} "
+        f"WHERE _e.{cause} IS NOT NULL AND _e.position >= {first:d}"
     )
     counted, early, absent = engine.row(
         f"SELECT count(*), count(*) FILTER (came >= position), count(*) FILTER (came IS NULL) FROM ({joined})"
