@@ -72,8 +72,8 @@ def object_store() -> Iterator[str]:
     """
     Run a server of its own on a free port of the loopback address; gives its address.
 
-    It is a process of its own: the Delta library waits for answers with Python's lock held. It answers one request after
-    the other, because it looks whether an object is there and then writes it: two at once would both be let through.
+    It is a process of its own: the Delta library waits for answers with Python's lock held. It answers one request at a
+    time, because it looks whether an object is there and then writes it: two at once would both be let through.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -33,7 +33,7 @@ def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None =
     if isinstance(place, Folder) and place.there() and not place.path.is_dir():
         raise NotALog(place.shown, "it is a file, and a log is a folder")
     try:
-        table = DeltaTable(place.uri, storage_options=place.options) if place.there() else None
+        table = _table(place) if place.there() else None
     except TableNotFoundError as fault:
         if lost := damage(place, first_words(fault)):
             raise DamagedLog(place.shown, lost) from fault
@@ -54,6 +54,16 @@ def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None =
         if not {"position", "event_id", "type", "occurred_at"} <= names:
             raise NotALog(place.shown, "it is a Delta Lake table without an event's columns")
     return EventLog(place, settings, table, ledger)
+
+
+def _table(place: Place) -> DeltaTable:
+    try:
+        return DeltaTable(place.uri, storage_options=place.options)
+    except TableNotFoundError:
+        if not any(name.endswith(".json") for name in place.names(COMMITS)):
+            raise
+        # Another process has made it since.
+        return DeltaTable(place.uri, storage_options=place.options)
 
 
 def _steps(fault: Exception) -> str:
