@@ -35,6 +35,7 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
         "docs/reports",
         "docs/guides/scheduling",
         "docs/guides/bad-rows",
+        "docs/guides/log",
         "docs/guides/recovery",
         "docs/coming-from",
     ),

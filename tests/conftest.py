@@ -43,6 +43,15 @@ settings.register_profile("ci", deadline=None, max_examples=100, derandomize=Tru
 settings.load_profile("ci" if REQUIRED or os.environ.get("CI") else "default")
 
 
+LONG = ("test_demo.py", "test_planted_row.py", "test_recovery.py", "test_pages.py")
+"""Files with a test of many seconds: first, so that at the end no process waits for another that has just begun one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long tests first; all others stay in the order of their files."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark a test by what it asks for."""
     asked = set(getattr(item, "fixturenames", ()))

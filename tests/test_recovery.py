@@ -31,16 +31,19 @@ def test_what_the_page_says_of_a_killed_command_holds_at_its_worst_moments(
 
     assert wrong(played) == []
     killed = [one for one in played if one.command.startswith("timeout")]
-    assert [one.exit_code for one in killed] == [137] * 4
+    assert [one.exit_code for one in killed] == [137] * 5
     results = {
-        name: json.loads((folder / f"{name}.json").read_text())["result"] for name in ("import", "replay", "switch")
+        name: json.loads((folder / f"{name}.json").read_text())["result"]
+        for name in ("import", "replay", "compact", "switch")
     }
     loaded = {one["view"]: one["resumed_at"] for one in results["replay"]["views"] if one["side"] == "v1"}
     if moment == "before":
         assert results["import"]["added"] == 20_000
         assert loaded == {"customers": 20_003}
+        assert (results["compact"]["before"], results["compact"]["after"]) == (2, 1)
         assert results["switch"]["changed"]
     else:
         assert results["import"]["added"] == 0
         assert loaded == {"customers": 0}
+        assert (results["compact"]["before"], results["compact"]["after"]) == (1, 1)
         assert not results["switch"]["changed"]

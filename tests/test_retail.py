@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ import pytest
 import dualgauge
 from dualgauge.model import Outcome
 from dualgauge.scaffold.demo import content
+from support.shop import call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,10 +121,9 @@ def exact_sum(values: list[tuple[Any, ...]]) -> Decimal:
 
 def told(root: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
     """What a command answers: its exit code, and the one object on stdout."""
-    command = [sys.executable, "-m", "dualgauge", *arguments, "--project", str(root), "--format", "json"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.stderr == ""
-    return done.returncode, json.loads(done.stdout)
+    said = call(*arguments, "--project", str(root), "--format", "json", folder=root.parent)
+    assert said.err == ""
+    return said.exit_code, said.json
 
 
 def test_every_line_of_the_year_is_one_event_in_the_order_of_the_file(year: dualgauge.Migration) -> None:

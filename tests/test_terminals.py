@@ -157,6 +157,9 @@ def test_an_output_that_takes_nothing_is_told_on_stderr(form: str, shop: Path) -
             "done: look with `dualgauge status`, or run it again with its output elsewhere\n"
         )
     assert "Traceback" not in done.stderr
+
+
+def test_an_error_that_cannot_be_told_keeps_its_exit_code(shop: Path) -> None:
     assert shell(f"dualgauge nothing 2> {FULL}", shop).returncode == 2
     assert shell(f"dualgauge diff nothing 2> {FULL}", shop).returncode == 2
 

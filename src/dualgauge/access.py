@@ -129,8 +129,8 @@ class Access:
 
     def log(self, ledger: Ledger | None = None) -> EventLog:
         """The event log; with a ledger, commits are kept there too."""
+        from dualgauge.eventlog.opening import open_log
         from dualgauge.eventlog.place import place_of
-        from dualgauge.eventlog.table import open_log
 
         settings = self.settings.log
         return open_log(place_of(settings.path, settings.storage_options, self.project.root), settings, ledger)

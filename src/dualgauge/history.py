@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dualgauge.eventlog.append import Appender
     from dualgauge.eventlog.aside import Tolerance
+    from dualgauge.eventlog.commits import Head
     from dualgauge.eventlog.compact import Compacted
     from dualgauge.eventlog.forget import Forgotten
     from dualgauge.eventlog.imports import Imported
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.propose import Proposed
     from dualgauge.eventlog.reading import Source
     from dualgauge.eventlog.retrying import Retried
-    from dualgauge.eventlog.table import Head
     from dualgauge.eventlog.verify import Verified
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.ledger.misfit import Kept, Misfit, State
@@ -202,9 +202,15 @@ class History(Access):
             keep: how long replaced files stay; a week by default.
             rows: events of a file, at most; about four million by default.
             dry_run: say what would be done.
+
+        Raises:
+            NoLog: there is no log yet.
         """
         from dualgauge.eventlog.compact import KEEP, ROWS, compact
+        from dualgauge.eventlog.errors import NoLog
 
+        if not self.log().exists:
+            raise NoLog(self.log().path)
         with self.engine() as engine, self.ledger_if_any() if dry_run else self.ledger() as ledger:
             return compact(
                 engine, self.log(ledger),
@@ -219,13 +225,12 @@ class History(Access):
 
         Raises:
             NoLog: there is no log yet.
-            DamagedLog: so much is gone that nobody can say where the log stands.
+            DamagedLog: so much is gone that the log cannot be opened; it says what.
         """
         from dualgauge.eventlog.verify import verify
 
-        with self.ledger_if_any() as ledger:
+        with self.ledger_if_any() as ledger, self.engine() as engine:
             # A commit reaches the log before the ledger: looked at in the other order, a writer at work seems a fault.
             kept = ledger.log_commits() if ledger else None
-            log = self.log()
-        with self.engine() as engine:
-            return verify(engine, log, kept, first=Position(first), progress=self.progress)
+            later = ledger.log_commits if ledger else tuple
+            return verify(engine, self.log(), kept, first=Position(first), later=later, progress=self.progress)

@@ -17,7 +17,8 @@ from dualgauge.ledger.ledger import Ledger
 from dualgauge.stores.bulk import SqliteLoading
 
 DECISIVE: dict[str, tuple[type, str]] = {
-    "log": (EventLog, "commit"),
+    "import": (EventLog, "commit"),
+    "compact": (EventLog, "transact"),
     "replay": (SqliteLoading, "finish"),
     "diff": (Ledger, "finish_evidence"),
     "switch": (Ledger, "move"),
@@ -38,6 +39,6 @@ def dies(owner: type, name: str, moment: str) -> None:
 
 if __name__ == "__main__":
     arguments = sys.argv[sys.argv.index("dualgauge") :]
-    dies(*DECISIVE[arguments[1]], os.environ["DIES"])
+    dies(*DECISIVE[arguments[2] if arguments[1] == "log" else arguments[1]], os.environ["DIES"])
     sys.argv = arguments
     main()

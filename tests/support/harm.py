@@ -70,22 +70,24 @@ class Disk:
     folder: Path
     mounted: bool
 
-    def fill(self, leave: int = 0) -> Callable[[], None]:
-        """Take the room away but for so many bytes; gives what a process must do first to feel it."""
+    def fill(self, leave: int = 0) -> Callable[[], None] | None:
+        """Take the room away but for so many bytes; gives what a process must do first to feel it, if anything."""
         if not self.mounted:
             return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (leave, leave))
         filler = self.folder / "filler"
         filler.unlink(missing_ok=True)
         room = os.statvfs(self.folder)
         filler.write_bytes(b"\0" * max(0, room.f_bavail * room.f_frsize - leave))
-        return lambda: None
+        return None
 
     def free(self) -> None:
         """Give the room back."""
         (self.folder / "filler").unlink(missing_ok=True)
 
-    def child(self, *arguments: str, folder: Path, first: Callable[[], None]) -> Said:
-        """Run the command line in a process that begins with `first`."""
+    def call(self, *arguments: str, folder: Path, first: Callable[[], None] | None) -> Said:
+        """Run the command line: in a process that begins with `first`, or in this one where every process feels it."""
+        if first is None:
+            return call(*arguments, folder=folder)
         done = subprocess.run(
             [sys.executable, "-m", "dualgauge", *arguments],
             cwd=folder,
@@ -111,9 +113,9 @@ def small_disk(folder: Path, size: str = "24m") -> Iterator[Disk]:
 
 
 @contextlib.contextmanager
-def unwritable(folder: Path) -> Iterator[Callable[[], None]]:
+def unwritable(folder: Path) -> Iterator[Callable[[], None] | None]:
     """
-    A folder that nobody can write; gives what a process must do first.
+    A folder that nobody can write; gives what a process must do first, if anything.
 
     Root writes where it has no permission, so for root the folder is mounted read-only. Where that is not possible
     the process becomes nobody, who may read and not write.
@@ -121,7 +123,7 @@ def unwritable(folder: Path) -> Iterator[Callable[[], None]]:
     if os.geteuid() == 0 and _mount("--bind", str(folder), str(folder)):
         try:
             subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
-            yield lambda: None
+            yield None
         finally:
             subprocess.run(["umount", "-l", str(folder)], check=True)
         return
@@ -131,7 +133,7 @@ def unwritable(folder: Path) -> Iterator[Callable[[], None]]:
         with contextlib.suppress(PermissionError):
             path.chmod(path.stat().st_mode | 0o055)
     try:
-        yield (lambda: os.setuid(65534)) if os.geteuid() == 0 else (lambda: None)
+        yield (lambda: os.setuid(65534)) if os.geteuid() == 0 else None
     finally:
         for path in (folder, *folder.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)

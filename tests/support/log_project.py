@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 import dualgauge
-from dualgauge.eventlog.table import EventLog, open_log
+from dualgauge.eventlog.opening import open_log
 from dualgauge.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.eventlog.imports import Imported
+    from dualgauge.eventlog.table import EventLog
     from dualgauge.ledger.values import LogCommit
     from dualgauge.migration import Migration
 
@@ -87,38 +88,92 @@ class LogProject:
         return [row[names[0]] if len(names) == 1 else tuple(row[name] for name in names) for row in rows]
 
     def commits(self) -> list[dict[str, Any]]:
-        """What each commit of the Delta log says under the key `dualgauge`, oldest first, with the files it adds."""
+        """
+        What each commit of the Delta log says under the key `dualgauge`, oldest first, with the files it adds.
+
+        A compaction also has the files that it takes out.
+        """
         found = []
         for file in sorted((self.folder / "_delta_log").glob("*.json")):
             actions = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
             said = next(one["commitInfo"] for one in actions if "commitInfo" in one).get("dualgauge")
             if said is not None:
-                found.append(json.loads(said) | {"files": [one["add"]["path"] for one in actions if "add" in one]})
+                files = [one["add"]["path"] for one in actions if "add" in one]
+                removed = [one["remove"]["path"] for one in actions if "remove" in one]
+                found.append(json.loads(said) | {"files": files} | ({"removed": removed} if removed else {}))
         return found
 
     def verify(self) -> int:
         """
-        Check the whole log by hand: chain, digests, positions in every file's own order, unique ids, the ledger.
+        Check the whole log by hand: chain, digests, positions in every file's own order, unique ids.
 
-        Gives the last position.
+        Compactions must replace what was there, position by position. Gives the last position.
         """
-        chain, last, ids = "0" * 64, 0, []
-        for said in (one for one in self.commits() if one["files"]):
-            (name,) = said["files"]
+        links, active, last = self._links()
+        following, ids = 1, []
+        for name, (first, upto) in sorted(active.items(), key=lambda one: one[1]):
             rows = pq.read_table(self.folder / name, columns=["position", "event_id"])
-            positions = rows["position"].to_pylist()
-            assert positions == list(range(last + 1, last + 1 + said["rows"]))
-            assert (said["first"], said["last"]) == (positions[0], positions[-1])
-            digest = hashlib.sha256((self.folder / name).read_bytes()).digest()
-            ends = said["first"].to_bytes(8, "big") + said["last"].to_bytes(8, "big")
-            chain = hashlib.sha256(bytes.fromhex(chain) + ends + digest).hexdigest()
-            assert said["chain"] == chain
-            last = said["last"]
+            assert first == following
+            assert rows["position"].to_pylist() == list(range(first, upto + 1))
+            following = upto + 1
             ids += rows["event_id"].to_pylist()
+        assert following == last + 1
         assert len(set(ids)) == len(ids)
         head = self.log().head()
-        assert (head.last, head.chain) == (last, chain)
-        return int(last)
+        assert (head.last, head.chain) == (last, links[-1][-1] if links else "0" * 64)
+        assert {file.name for file in self.log().files()} == set(active)
+        return last
+
+    def mirrored(self) -> bool:
+        """Whether the ledger has every link of the log's chain, and no other."""
+        kept = [(row.first, row.last, row.digest, row.place, row.chain) for row in self.mirror()]
+        return kept == self._links()[0]
+
+    def _links(self) -> tuple[list[tuple[Any, ...]], dict[str, tuple[int, int]], int]:
+        """The chain's links as the commits and files make them, the files that count with their positions, the last."""
+        commits = self.commits()
+        replaced = {
+            name: digest
+            for one in commits
+            for made in one.get("compaction", ())
+            for name, _, _, digest in made["replaces"]
+        }
+        links: list[tuple[Any, ...]] = []
+        active: dict[str, tuple[int, int]] = {}
+        chain, last, step = "0" * 64, 0, 0
+
+        def digest_of(name: str) -> str:
+            there = (self.folder / name).exists()
+            found = hashlib.sha256((self.folder / name).read_bytes()).hexdigest() if there else replaced[name]
+            assert replaced.get(name, found) == found
+            return found
+
+        for said in commits:
+            (name,) = said["files"] or [""]
+            first, upto = said["first"], said["last"]
+            if name and "compaction" in said:
+                (made,) = said["compaction"]
+                first, upto = made["first"], made["last"]
+                gone = {old: active.pop(old) for old, *_ in made["replaces"]}
+                assert gone == {old: (low, high) for old, low, high, _ in made["replaces"]}
+                assert sorted(gone) == sorted(said["removed"])
+                ends = sorted(gone.values())
+                assert [low for low, _ in ends] == [first, *(high + 1 for _, high in ends[:-1])]
+                assert ends[-1][1] == upto
+                assert digest_of(name) == made["digest"]
+                step += 1
+            elif name:
+                assert first == last + 1
+                assert said["rows"] == upto - first + 1
+                last, step = upto, 0
+            assert (said["last"], said.get("step", 0)) == (last, step)
+            if name:
+                digest, active[name] = digest_of(name), (first, upto)
+                ends_of = first.to_bytes(8, "big") + upto.to_bytes(8, "big")
+                chain = hashlib.sha256(bytes.fromhex(chain) + ends_of + bytes.fromhex(digest)).hexdigest()
+                links.append((first, upto, digest, (last, step), chain))
+            assert said["chain"] == chain
+        return links, active, last
 
     def unnamed(self) -> list[str]:
         """Files of the log's folder that no commit names, staged ones too."""

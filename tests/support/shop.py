@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,11 +110,29 @@ def lay_out(folder: Path) -> Path:
 
 
 def build(folder: Path) -> Path:
-    """Lay the project out, import its events, build its views."""
-    migration = dualgauge.open(lay_out(folder))
-    migration.import_(every=True)
-    migration.replay()
+    """Lay the project out, import its events, build its views: done once in a process, and written down again after."""
+    for name, content in _built().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            (folder / name).mkdir(exist_ok=True)
+        else:
+            (folder / name).write_bytes(content)
     return folder
+
+
+@functools.cache
+def _built() -> dict[str, bytes | None]:
+    """The built project's files by name; None is a folder."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "shop")
+        migration = dualgauge.open(lay_out(folder))
+        migration.import_(every=True)
+        migration.replay()
+        return {
+            one.relative_to(folder).as_posix(): None if one.is_dir() else one.read_bytes()
+            for one in sorted(folder.rglob("*"))
+            if "__pycache__" not in one.parts
+        }
 
 
 def open_gates(folder: Path) -> None:

@@ -41,8 +41,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PLAIN = re.compile(r"dualgauge(?! demo)[^|&;<>$`\\~*?!#()\n]*")
-"""A command that needs no shell."""
+PLAIN = re.compile(r"(?P<words>dualgauge(?! demo)(?:[^|&;<>$`\\~*?!#()\n]|(?<=\S)#)*)(?: > (?P<file>[\w.]+))?")
+"""A command that needs no shell; its answer may go into a file."""
+
+CODE = re.compile(r'echo (?:\$\?|"(?P<words>[\w ]*)\$\?")')
+"""Asks for the exit code of the command before."""
 
 OF_THE_SHELL = {"_", "OLDPWD", "PWD", "SHLVL"}
 
@@ -62,6 +65,8 @@ MASKS = (
     (re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}Z  \S+@\S+"), "WHEN  WHO"),
     (re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|\+00:00)"), "WHEN"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
+    (re.compile(r"\bchain [0-9a-f]{16}\b"), "chain CHAIN"),
+    (re.compile(r"(?<=\d{16}-)[0-9a-f]{16}\.parquet"), "TOKEN.parquet"),
     (re.compile(r"/\S*/shop\b"), "SHOP"),
     (re.compile(r"(?<=[( ])\w[\w.-]*@[\w.-]+"), "WHO"),
     (re.compile(r"\b\d+\.\d+(?=\s*$| s\b)", re.MULTILINE), "SECONDS"),
@@ -147,6 +152,15 @@ def calls(body: str) -> list[tuple[str, str]]:
     joined = re.sub(r"\\\n(?:> )?\s*", "", body)
     parts = re.split(r"^\$ ", joined, flags=re.MULTILINE)[1:]
     return [(command, output) for command, _, output in (part.partition("\n") for part in parts)]
+
+
+def is_plain(command: str) -> bool:
+    """Whether a line holds nothing but commands of dualgauge, one after the other, and questions for their code."""
+    # A quoted semicolon would leave two halves of a quotation.
+    return all(
+        (PLAIN.fullmatch(part) or CODE.fullmatch(part)) and not (part.count('"') % 2 or part.count("'") % 2)
+        for part in command.split("; ")
+    )
 
 
 def shown_is_said(shown: Sequence[str], said: Sequence[str]) -> bool:
@@ -264,11 +278,8 @@ class _Shell:
         self._exit_code = 0
 
     def run(self, command: str, shown: str) -> Played:
-        if PLAIN.fullmatch(command) and self._has_exported_nothing():
-            # Nothing for a shell to do, so no process has to be waited for.
-            said = call(*shlex.split(command)[1:], folder=self.folder)
-            self._exit_code = said.exit_code
-            return Played(command, shown, said.out + said.err, said.exit_code)
+        if is_plain(command) and self._has_exported_nothing():
+            return self._here(command, shown)
         # The shell says at its end, in a file of its own, what it leaves to the next.
         with tempfile.NamedTemporaryFile() as left:
             script = f"(exit {self._exit_code})\n{command}\nleft=$?\n{{ pwd; env -0; }} >{left.name}\nexit $left"
@@ -288,6 +299,21 @@ class _Shell:
             self._variables = {name: value for name, _, value in pairs}
         self._exit_code = done.returncode
         return Played(command, shown, done.stdout + done.stderr, done.returncode)
+
+    def _here(self, command: str, shown: str) -> Played:
+        """Run what leaves nothing for a shell to do in this process, so that no other has to be waited for."""
+        out, err = "", ""
+        for part in command.split("; "):
+            if asked := CODE.fullmatch(part):
+                out += f"{asked['words'] or ''}{self._exit_code}\n"
+                self._exit_code = 0
+            elif found := PLAIN.fullmatch(part):
+                said = call(*shlex.split(found["words"])[1:], folder=self.folder)
+                if found["file"]:
+                    (self.folder / found["file"]).write_text(said.out, encoding="utf-8")
+                out, err = out + ("" if found["file"] else said.out), err + said.err
+                self._exit_code = said.exit_code
+        return Played(command, shown, out + err, self._exit_code)
 
     def _has_exported_nothing(self) -> bool:
         now = {name: value for name, value in self._variables.items() if name not in OF_THE_SHELL}

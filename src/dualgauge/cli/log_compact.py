@@ -20,6 +20,7 @@ def log_compact(
             "--keep",
             metavar="HOURS",
             min=0,
+            max=876_000,
             help="How long files that were replaced stay for who opened the log before.",
         ),
     ] = 168.0,

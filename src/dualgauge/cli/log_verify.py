@@ -12,7 +12,8 @@ from dualgauge.cli.output import answering
 from dualgauge.model import plural
 
 if TYPE_CHECKING:
-    from dualgauge.eventlog.verify import Causes, Verified
+    from dualgauge.eventlog.scan import Causes
+    from dualgauge.eventlog.verify import Verified
     from dualgauge.eventlog.walk import Problem
 
 _SHOWN = 10
@@ -75,15 +76,13 @@ def _causes(screen: Console, found: Causes) -> None:
 
 
 def _summary(found: Verified) -> str:
-    looked = (
-        f"{plural(found.commits, 'commit')}, {plural(found.files, 'file')} of {found.size / 1e6:,.1f} MB, "
-        f"positions {found.first:,} to {found.last:,}"
-    )
+    where = f"positions {found.first:,} to {found.last:,}" if found.first <= found.last else "no events"
+    looked = f"{plural(found.commits, 'commit')}, {plural(found.files, 'file')} of {found.size / 1e6:,.1f} MB, {where}"
     if found.sound:
         return f"verified: {looked}; chain {found.chain[:16]}"
     return (
-        f"damaged: {plural(len(found.problems), 'problem')} in {looked}; restore what is named from a backup: "
-        "what was derived from the log is right as long as it is older than the damage"
+        f"damaged: {plural(len(found.problems), 'problem')} in {looked}; append and compact nothing, and restore what "
+        "is named from a backup (docs/guides/log.md says what each finding means)"
     )
 
 

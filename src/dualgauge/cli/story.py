@@ -15,6 +15,7 @@ from dualgauge.errors import DualgaugeError, UsageError
 from dualgauge.model import Side
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import Console
@@ -50,9 +51,28 @@ class DemoUnsteady(DualgaugeError):
         super().__init__(f"not all customers who read v2 at {before} % do so at {now} %; please report it")
 
 
-def play(folder: Path, screen: Console) -> None:
+def in_its_own_process(arguments: list[str], folder: Path, told: bool) -> int:
+    """
+    Run one command as it is typed.
+
+    Args:
+        arguments: what stands behind `dualgauge`.
+        folder: where it is typed.
+        told: whether the story tells of its refusal, which then belongs to what is printed.
+    """
+    words = [sys.executable, "-m", "dualgauge", *arguments]
+    errors = subprocess.STDOUT if told else None
+    return subprocess.run(words, cwd=folder, env=_environment(), stderr=errors, check=False).returncode  # noqa: S603
+
+
+def play(folder: Path, screen: Console, *, run: Callable[[list[str], Path, bool], int] = in_its_own_process) -> None:
     """
     Lay the project out and play the story in it.
+
+    Args:
+        folder: where the project is laid out.
+        screen: where the story is told; the commands print on stdout.
+        run: runs a command and gives its exit code, as `in_its_own_process` does.
 
     Raises:
         DemoNeeds: the demo's data is not installed.
@@ -66,7 +86,7 @@ def play(folder: Path, screen: Console) -> None:
             raise DemoNeeds(package)
     start = time.monotonic()
     lay_out(folder)
-    story = _Story(folder, screen)
+    story = _Story(folder, screen, run)
     story.say(
         f"A project in {folder}: one history of events; views_v1, the tables that readers have today; views_v2, their "
         "remodelling. Each command below is real: type it in that folder and see the same."
@@ -150,9 +170,10 @@ def play(folder: Path, screen: Console) -> None:
 class _Story:
     """Runs commands and keeps what customers were answered."""
 
-    def __init__(self, folder: Path, screen: Console) -> None:
+    def __init__(self, folder: Path, screen: Console, run: Callable[[list[str], Path, bool], int]) -> None:
         self._folder = folder
         self._screen = screen
+        self._run = run
         self._asked: list[tuple[int, Counter[str]]] = []
         self._on_v2: dict[int, set[str]] = {}
 
@@ -166,11 +187,9 @@ class _Story:
         """Print a command, run it, and say in one line what its result means. A refusal that is told is no error."""
         self._screen.print(f"\n$ dualgauge {command}", style="bold", soft_wrap=True)
         sys.stdout.flush()
-        arguments = [sys.executable, "-m", "dualgauge", *shlex.split(command)]
-        errors = subprocess.STDOUT if exit_code else None
-        done = subprocess.run(arguments, cwd=self._folder, env=_environment(), stderr=errors, check=False)  # noqa: S603
-        if done.returncode != exit_code:
-            raise DemoBroke(f"dualgauge {command}", exit_code, done.returncode)
+        got = self._run(shlex.split(command), self._folder, exit_code != 0)
+        if got != exit_code:
+            raise DemoBroke(f"dualgauge {command}", exit_code, got)
         self.say(f"-> {meaning}")
 
     def ask(self, percent: int) -> None:

@@ -13,7 +13,7 @@ from dualgauge.model import Side
 from dualgauge.stores.errors import NotBuilt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from dualgauge.comparison.run import Pair
     from dualgauge.stores.control import Checkpoint
@@ -52,9 +52,21 @@ def served(store: Store, pair: Pair) -> dict[Side, dict[str, Checkpoint]]:
     Raises:
         NotBuilt: a view has no build.
     """
+    return builds_of(pair, store.served_builds)
+
+
+def builds_of(
+    pair: Pair, served_builds: Callable[[Side], Mapping[str, Checkpoint]]
+) -> dict[Side, dict[str, Checkpoint]]:
+    """
+    The builds of the views that a pair compares, out of those that a side serves.
+
+    Raises:
+        NotBuilt: a view has no build.
+    """
     found: dict[Side, dict[str, Checkpoint]] = {}
     for side, names in pair.views.items():
-        there = store.served_builds(side)
+        there = served_builds(side)
         for name in names:
             if name not in there:
                 raise NotBuilt(f"{side.value}.{name}")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dualgauge.comparison.bound import bound, check_bound, served
+from dualgauge.comparison.bound import bound, builds_of, check_bound
 from dualgauge.comparison.errors import NothingToCompare
 from dualgauge.cutover.standing import Present, ViewNow, Wanted
 from dualgauge.cutover.values import Readiness
@@ -65,7 +65,7 @@ def find(
         views=tuple(
             replace(_now(one, builds[one.side].get(one.name)), compared=(one.side, one.name) in read) for one in views
         ),
-        wanted=tuple(one for pair in chosen for one in _wanted(store, pair, configuration_hash)),
+        wanted=tuple(one for pair in chosen for one in _wanted(builds, pair, configuration_hash)),
         evidence=evidence,
         waiting=waiting,
     )
@@ -86,7 +86,7 @@ def _now(view: ViewDefinition, build: Checkpoint | None) -> ViewNow:
     return ViewNow(view.side, view.name, view.hash, build.build, build.definition_hash, build.position)
 
 
-def _wanted(store: Store, pair: Pair, configuration_hash: str) -> Iterator[Wanted]:
+def _wanted(builds: Mapping[Side, Mapping[str, Checkpoint]], pair: Pair, configuration_hash: str) -> Iterator[Wanted]:
     """The evidence that a pair needs: a diff, and a check where its comparator has checks."""
     comparator = pair.comparator
     made = {EvidenceKind.DIFF: partial(bound, pair)}
@@ -95,6 +95,6 @@ def _wanted(store: Store, pair: Pair, configuration_hash: str) -> Iterator[Wante
     for kind, bind in made.items():
         ends = tuple((one.until, one.reason) for one in comparator.expected) if kind is EvidenceKind.DIFF else ()
         try:
-            yield Wanted(kind, pair.name, bind(served(store, pair), configuration_hash), ends=ends)
+            yield Wanted(kind, pair.name, bind(builds_of(pair, builds.__getitem__), configuration_hash), ends=ends)
         except NotBuilt as fault:
             yield Wanted(kind, pair.name, None, missing=str(fault))

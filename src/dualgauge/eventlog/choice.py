@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.eventlog.errors import DeclaredOtherwise, NoTime
+from dualgauge.eventlog.proposal_errors import DeclaredOtherwise, NoTime
 from dualgauge.eventlog.reading import FILE_ORDER
 from dualgauge.eventlog.settings import ENVELOPE, SourceSettings
 from dualgauge.eventlog.times import words

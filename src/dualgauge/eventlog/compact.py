@@ -9,14 +9,14 @@ for each new file. Whoever opened the log before goes on reading the old files: 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import pyarrow.parquet as pq
 from deltalake.transaction import RemoveAction
 
 from dualgauge.engines.duck import parquet
+from dualgauge.engines.errors import EngineError
 from dualgauge.eventlog.append import TRIES, pause
 from dualgauge.eventlog.chain import file_digest
 from dualgauge.eventlog.commits import Made, Replaced
@@ -24,6 +24,7 @@ from dualgauge.eventlog.errors import DamagedLog, LostRace, UnlikeCompaction
 from dualgauge.eventlog.files import statistics
 from dualgauge.eventlog.mirror import links_of
 from dualgauge.eventlog.place import digest
+from dualgauge.eventlog.scan import in_order, same_events
 from dualgauge.eventlog.staging import staged
 from dualgauge.eventlog.table import Behind, added, token
 from dualgauge.eventlog.walk import walk
@@ -94,23 +95,28 @@ def compact(
         DamagedLog: a file is not what was committed; nothing is written over it.
         LostRace: other writers were quicker, again and again; the ranges done before are done.
     """
+    table = log.table
     if not dry_run:
         log.reconcile()
     before = log.event_files()
     groups = _groups(log, before, rows)
     kept = log.ledger.log_commits() if log.ledger else ()
-    history = walk(log.place, log.version, kept)
+    history = walk(log.place, table.version(), kept)
+    if not history.lost and history.problems:
+        raise DamagedLog(log.path, history.problems[0].what)
     oldest = (now - keep).timestamp() * 1000
-    gone = [name for at, name in history.replaced if at < oldest]
-    present = set(log.place.names()) & set(gone)
+    gone = {old.name for at, old in history.replaced if at <= oldest} - {one.name for one in before}
+    present = sorted(gone & set(log.place.names()))
     if not dry_run:
+        work = _Work(engine, log, history, kept, now=now, sleep=sleep, chance=chance)
+        done = []
         for number, group in enumerate(groups):
             progress("compacting", number, len(groups))
-            replaced = _proven(log, history, kept, group)
             with staged(log, now, "compacted.parquet") as (file,):
-                _write(engine, log, group, file)
-                _commit(log, group, replaced, file, now=now, sleep=sleep, chance=chance)
-        for name in sorted(present):
+                if work.rewrite(group, file):
+                    done.append(group)
+        groups = done
+        for name in present:
             log.place.remove(name)
     return Compacted(
         before=len(before),
@@ -132,7 +138,11 @@ def _groups(log: EventLog, files: Sequence[EventFile], rows: int) -> list[list[E
             held = 0
             continue
         # Which columns an event had when it was taken in is told by its file, so unlike files are kept apart.
-        own = pq.read_schema(log.place.local(one.name, one.size)).names
+        try:
+            own = sorted(log.columns_of(one))
+        except DamagedLog:
+            # Damaged, or replaced meanwhile: that is found where its bytes are looked at.
+            own = columns
         if held + count > rows or own != columns:
             groups.append([])
             held = 0
@@ -141,76 +151,93 @@ def _groups(log: EventLog, files: Sequence[EventFile], rows: int) -> list[list[E
     return [group for group in groups if len(group) > 1]
 
 
-def _proven(
-    log: EventLog, history: Walked, kept: Sequence[LogCommit], group: Sequence[EventFile]
-) -> tuple[Replaced, ...]:
-    """The files of a group with their digests, after a look that they are what was committed. Raises DamagedLog."""
-    known = {one.place[0]: one.digest for one in kept if not one.step}
-    found = []
-    for one in group:
+@dataclass(frozen=True)
+class _Work:
+    """What a compaction works with."""
+
+    engine: Engine
+    log: EventLog
+    history: Walked
+    kept: Sequence[LogCommit]
+    now: datetime = field(kw_only=True)
+    sleep: Callable[[float], None] = field(kw_only=True)
+    chance: random.Random = field(kw_only=True)
+
+    def rewrite(self, group: Sequence[EventFile], file: Path) -> bool:
+        """
+        Write a group anew as `file` and commit it; false where another compaction was quicker.
+
+        Raises:
+            DamagedLog: a file is not what was committed.
+            UnlikeCompaction: what was written does not hold the same.
+            LostRace: other writers were quicker, again and again.
+        """
         try:
-            made = digest(log.place, one.name)
-        except FileNotFoundError as fault:
-            raise DamagedLog(log.path, f"{one.name} is not there") from fault
-        held = history.files.get(one.name)
-        proven = None if held is None else held.proves(made)
-        if proven is False or (proven is None and known.get(one.last, made) != made):
-            raise DamagedLog(log.path, f"{one.name} is not what was written")
-        found.append(Replaced(one.name, one.first, one.last, made))
-    return tuple(found)
+            replaced = self._proven(group)
+            self._write(group, file)
+        except (DamagedLog, EngineError):
+            self.log.refresh()
+            if not self._still(group):
+                return False
+            raise
+        return self._commit(group, replaced, file)
 
+    def _still(self, group: Sequence[EventFile]) -> bool:
+        """Whether no other compaction has taken files of a group out."""
+        return {one.name for one in group} <= {one.name for one in self.log.event_files()}
 
-def _write(engine: Engine, log: EventLog, group: Sequence[EventFile], file: Path) -> None:
-    """Write a group's events as one file, and look that it holds the same. Raises UnlikeCompaction."""
-    old = parquet([log.place.local(one.name, one.size) for one in group])
-    # The files are sorted and follow each other, and DuckDB keeps the order of what it reads.
-    engine.execute(f"COPY ({old}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
-    said = "count(*), bit_xor(hash(e)), sum(hash(e)::HUGEINT)"
-    new = f"SELECT * EXCLUDE (file_row_number) FROM read_parquet({literal(str(file))}, file_row_number = true)"
-    astray = engine.row(
-        f"SELECT count(*) FROM read_parquet({literal(str(file))}, file_row_number = true) "
-        f"WHERE position - file_row_number <> {group[0].first:d}"
-    )[0]
-    if astray or engine.row(f"SELECT {said} FROM ({old}) e") != engine.row(f"SELECT {said} FROM ({new}) e"):
-        raise UnlikeCompaction(log.path, group[0].first, group[-1].last)
+    def _proven(self, group: Sequence[EventFile]) -> tuple[Replaced, ...]:
+        """The files of a group with their digests, after a look that they are what was committed."""
+        log, found = self.log, []
+        for one in group:
+            try:
+                made = digest(log.place, one.name)
+            except FileNotFoundError as fault:
+                raise DamagedLog(log.path, f"{one.name} is not there") from fault
+            held = self.history.files.get(one.name)
+            proven = held.proves(made) if held else None
+            if proven is None:
+                # A commit is gone that proved it; the ledger may know.
+                proven = made in {link.digest for link in self.kept if (link.first, link.last) == (one.first, one.last)}
+            if not proven:
+                raise DamagedLog(log.path, f"{one.name} is not what was written")
+            found.append(Replaced(one.name, one.first, one.last, made))
+        return tuple(found)
 
+    def _write(self, group: Sequence[EventFile], file: Path) -> None:
+        """Write a group's events as one file, and look that it holds the same."""
+        old = [self.log.place.local(one.name, one.size) for one in group]
+        # The files are sorted and follow each other, and DuckDB keeps the order of what it reads.
+        self.engine.execute(f"COPY ({parquet(old)}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
+        first, last = group[0].first, group[-1].last
+        if not in_order(self.engine, file, first, last - first + 1) or not same_events(self.engine, old, file):
+            raise UnlikeCompaction(self.log.path, first, last)
 
-def _commit(
-    log: EventLog,
-    group: Sequence[EventFile],
-    replaced: tuple[Replaced, ...],
-    file: Path,
-    *,
-    now: datetime,
-    sleep: Callable[[float], None],
-    chance: random.Random,
-) -> None:
-    """Put the new file in the place of the old ones, behind whatever was appended meanwhile. Raises LostRace."""
-    first, last = group[0].first, group[-1].last
-    made = Made(first, last, file_digest(file), replaced)
-    name = f"events-{first:016d}-{last:016d}-{token(file)}.parquet"
-    described, size = json.dumps(statistics(file, last - first + 1)), file.stat().st_size
-    log.place.publish(file, name)
-    for tries in range(TRIES):
-        head = log.head()
-        if {one.name for one in group} - {one.name for one in log.event_files()}:
-            # Another compaction was quicker, and did this.
-            log.place.withdraw(name, file)
-            return
-        links = links_of([made], head.chain, head.last, head.step)
-        new = replace(log.nothing_new(), chain=links[-1].chain, step=links[-1].step)
-        actions: list[AddAction | RemoveAction] = [
-            added(name, size, described, data_change=False),
-            *(RemoveAction(one.name, False, int(now.timestamp() * 1000), one.size) for one in group),  # noqa: FBT003  (its order)
-        ]  # fmt: skip
-        try:
-            log.transact(actions, new, [made])
-        except Behind:
-            sleep(pause(tries, chance))
-            log.refresh()
-            continue
-        if log.ledger is not None:
-            log.ledger.add_log_commits(links)
-        return
-    log.place.withdraw(name, file)
-    raise LostRace(log.path, TRIES)
+    def _commit(self, group: Sequence[EventFile], replaced: tuple[Replaced, ...], file: Path) -> bool:
+        """Put the new file in the place of the old ones, behind whatever was appended meanwhile."""
+        log, at = self.log, int(self.now.timestamp() * 1000)
+        first, last = group[0].first, group[-1].last
+        made = Made(first, last, file_digest(file), replaced)
+        name = f"events-{first:016d}-{last:016d}-{token(file)}.parquet"
+        described, size = json.dumps(statistics(file, last - first + 1)), file.stat().st_size
+        log.place.publish(file, name)
+        for tries in range(TRIES):
+            head = log.head()
+            if not self._still(group):
+                log.place.withdraw(name, file)
+                return False
+            links = links_of([made], head.chain, head.last, head.step)
+            new = replace(log.nothing_new(), chain=links[-1].chain, step=links[-1].step)
+            actions: list[AddAction | RemoveAction] = [added(name, size, described, data_change=False)]
+            actions += [RemoveAction(one.name, False, at, one.size) for one in group]  # noqa: FBT003  (its order)
+            try:
+                log.transact(actions, new, [made])
+            except Behind:
+                self.sleep(pause(tries, self.chance))
+                log.refresh()
+                continue
+            if log.ledger is not None:
+                log.ledger.add_log_commits(links)
+            return True
+        log.place.withdraw(name, file)
+        raise LostRace(log.path, TRIES)

@@ -247,6 +247,19 @@ class LogUnreachable(DualgaugeError):
         )
 
 
+class ForeignCommit(DualgaugeError):
+    """Something else has committed to the log, and nothing goes on behind that. `operation` is Delta's word for it."""
+
+    def __init__(self, path: Path | str, version: int, operation: str, file: str) -> None:
+        self.path, self.version, self.operation, self.file = path, version, operation, file
+        super().__init__(
+            f"the last commit of the log at {path}, version {version} ({operation or 'of an unknown kind'}), was not "
+            "written by dualgauge, so nothing is read or appended behind it: see by `dualgauge log verify` what it "
+            f"did; moving {file} out of the log's folder takes it back",
+            next_steps=(NextStep("dualgauge log verify", "see what it did"),),
+        )
+
+
 class DamagedLog(DualgaugeError):
     """A file of the log that is gone, or is not what was written."""
 
@@ -288,106 +301,4 @@ class LogAndLedgerDisagree(DualgaugeError):
         super().__init__(
             f"the log at {path} and the ledger disagree at position {position:,}: {reason}; one of them was changed or "
             "replaced: restore it from a backup, or start a new ledger if the log was replaced on purpose"
-        )
-
-
-class NoSuchData(UsageError):
-    """A file or glob that `log add` was given matches nothing."""
-
-    def __init__(self, path: str, folder: Path, *, is_folder: bool = False) -> None:
-        self.path, self.folder = path, folder
-        found = "is a folder" if is_folder else "matches no file"
-        glob = f'name a file in it, or a glob in quotes ("{path.rstrip("/")}/*.csv")'
-        advice = glob if is_folder else "check the path"
-        super().__init__(f"{path} {found} (looked for from {folder}); {advice}")
-
-
-class NothingToRead(UsageError):
-    """A file without a row: a source is proposed from values."""
-
-    def __init__(self, file: str, reason: str) -> None:
-        self.file, self.reason = file, reason
-        super().__init__(
-            f"{file}: {reason}, and a source is proposed from the values of its rows; name a file that has some, "
-            "or write its [[tool.dualgauge.sources]] table by hand"
-        )
-
-
-class NoHeader(UsageError):
-    """A CSV file whose first line is a row."""
-
-    def __init__(self, file: str, line: str) -> None:
-        self.file, self.line = file, line
-        most = 60
-        shown = line if len(line) <= most else f"{line[:most]}..."
-        super().__init__(
-            f"{file}: its first line ({shown}) does not name the columns; put a line with their names first, or write "
-            "its [[tool.dualgauge.sources]] table by hand, with read = {header = false, names = [...]}"
-        )
-
-
-class Unreadable(DataError):
-    """A file that is broken, in another encoding, or no file of its format."""
-
-    def __init__(self, file: str, reason: str, *, encoding: str = "") -> None:
-        self.file, self.reason = file, reason
-        advice = (
-            f"write it as UTF-8 (iconv -f {encoding.replace('latin-1', 'latin1')} -t utf-8 {file}), or write its "
-            f'[[tool.dualgauge.sources]] table by hand, with read = {{encoding = "{encoding}"}}'
-            if encoding
-            else "mend the file and run the command again"
-        )
-        super().__init__(f"{file} cannot be read: {reason}; {advice}")
-
-
-class NoTime(UsageError):
-    """A file in which no column tells when its rows happened."""
-
-    def __init__(self, file: str, columns: Sequence[str]) -> None:
-        self.file, self.columns = file, tuple(columns)
-        super().__init__(
-            f"{file}: no column reads as a time for its rows (the columns are {listed(columns, 40)}), and an event has "
-            "one; add such a column, or write its [[tool.dualgauge.sources]] table by hand, with occurred_at as an "
-            "expression"
-        )
-
-
-class BadSourceName(UsageError):
-    """A name that no source can have."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        rule = "a letter, then letters, digits, - and _"
-        super().__init__(f"{name!r} is no source's name: {rule}; give another with --name")
-
-
-class AlreadyASource(ConflictError):
-    """The project has a source of that name, or one that reads that file."""
-
-    def __init__(self, name: str, path: str, *, same_path: bool) -> None:
-        self.name, self.path = name, path
-        steps: tuple[NextStep, ...] = ()
-        if same_path:
-            sentence = (
-                f"source {name!r} reads {path} already; nothing was written: import it, or change or remove its "
-                "[[tool.dualgauge.sources]] table first"
-            )
-            steps = (NextStep(f"dualgauge log import {name}", "take in its rows that are new"),)
-        else:
-            sentence = (
-                f"there is a source {name!r} already, which does not read {path}; nothing was written: give this one "
-                "a name of its own with --name"
-            )
-        super().__init__(sentence, next_steps=steps)
-
-
-class DeclaredOtherwise(ConflictError):
-    """A column of the file has the name of a declared one, and another type."""
-
-    def __init__(self, column: str, declared: str, found: str, file: str) -> None:
-        self.column, self.declared, self.found, self.file = column, declared, found, file
-        super().__init__(
-            f"column {column!r} is declared as {declared} in [tool.dualgauge.log.columns] and holds {found} in {file}; "
-            f"nothing was written: rename the column in the file, or, while nothing is imported, declare {column!r} "
-            f"as {found}"
         )

@@ -22,6 +22,7 @@ from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.aside import kept, stage_what_fits
 from dualgauge.eventlog.causes import put_in_order
+from dualgauge.eventlog.commits import Head
 from dualgauge.eventlog.contents import different
 from dualgauge.eventlog.copies import Copies
 from dualgauge.eventlog.cursors import reading_of, source_of
@@ -34,7 +35,7 @@ from dualgauge.eventlog.reading import told
 from dualgauge.eventlog.settings import CAUSED_BY
 from dualgauge.eventlog.sources import places, select
 from dualgauge.eventlog.staging import staged as staging
-from dualgauge.eventlog.table import Behind, EventLog, Head
+from dualgauge.eventlog.table import Behind, EventLog
 from dualgauge.eventlog.twice import AT_ONCE, may_repeat
 from dualgauge.model import Position, Progress, literal, quote, silent
 

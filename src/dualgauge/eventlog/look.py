@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.eventlog.errors import NoHeader, NothingToRead, Unreadable
+from dualgauge.eventlog.proposal_errors import NoHeader, NothingToRead, Unreadable
 from dualgauge.eventlog.reading import Source, raw_rows, reader, told
 from dualgauge.eventlog.times import ZONED, odd_times
 from dualgauge.model import literal, plural, quote

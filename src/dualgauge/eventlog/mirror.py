@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dualgauge.eventlog.chain import GENESIS, link
-from dualgauge.eventlog.commits import read_commit
+from dualgauge.eventlog.commits import read_commit, removed
 from dualgauge.eventlog.errors import DamagedLog, LogAndLedgerDisagree
 from dualgauge.eventlog.place import digest
 from dualgauge.ledger.values import LogCommit
@@ -88,7 +88,9 @@ def _behind(place: Place, chain: str, version: int) -> list[Commit] | None:
         try:
             commit = read_commit(place, number)
         except FileNotFoundError as fault:
-            raise DamagedLog(place.shown, f"the commit of version {number} was removed") from fault
+            raise DamagedLog(place.shown, removed(place, number, version)) from fault
+        except ValueError as fault:
+            raise DamagedLog(place.shown, f"the commit of version {number} cannot be read ({fault})") from fault
         if commit.head is not None and commit.head.chain == chain:
             return found[::-1]
         if commit.appends or commit.made:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import BadValue
 from dualgauge.eventlog.choice import NAME, Choice, Proposal, slug
-from dualgauge.eventlog.errors import AlreadyASource, BadRow, BadSourceName, NoSuchData
+from dualgauge.eventlog.errors import BadRow
 from dualgauge.eventlog.look import look
 from dualgauge.eventlog.misfits import diagnose
+from dualgauge.eventlog.proposal_errors import AlreadyASource, BadSourceName, NoSuchData
 from dualgauge.eventlog.reading import Source, keywords, matches, told
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources import select

@@ -10,31 +10,37 @@ second fails and starts over. What a commit's metadata says stands in `commits`.
 from __future__ import annotations
 
 import json
-import re
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
 from dualgauge.engines.duck import parquet
 from dualgauge.eventlog import mirror
 from dualgauge.eventlog.chain import file_digest, link
-from dualgauge.eventlog.commits import KEY, Head, read_commit
+from dualgauge.eventlog.commits import KEY, Head, file_of, ours, read_commit, removed
 from dualgauge.eventlog.delta import CONFIGURATION, first_words, refused_by_system, schema, undeclared
-from dualgauge.eventlog.errors import DamagedLog, LogAndLedgerDisagree, LogUnreachable, LostRace, NoLog, NotALog
+from dualgauge.eventlog.errors import (
+    DamagedLog,
+    ForeignCommit,
+    LogAndLedgerDisagree,
+    LostRace,
+    NoLog,
+    NotALog,
+)
 from dualgauge.eventlog.files import statistics
-from dualgauge.eventlog.place import COMMITS, STAGING, Folder, Place, staged
+from dualgauge.eventlog.place import Folder, Place, staged
 from dualgauge.ledger.values import LogCommit
 from dualgauge.model import START, Position, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from deltalake.transaction import RemoveAction
 
@@ -42,7 +48,6 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.settings import LogSettings
     from dualgauge.ledger.ledger import Ledger
 
-__all__ = ["KEY", "STAGING", "TRIES", "Behind", "EventLog", "Head", "open_log", "token"]
 
 TRIES = 20
 """How often a writer that lost the race for the next commit starts over."""
@@ -115,7 +120,7 @@ class EventLog:
         """For each declared column, the position from which on events have it; one that no event has is left out."""
         found: dict[str, Position] = {}
         for file in self.event_files():
-            for name in self._columns_of(file):
+            for name in self.columns_of(file):
                 found.setdefault(name, file.first)
         return {name: found[name] for name in self.settings.columns if name in found}
 
@@ -128,13 +133,24 @@ class EventLog:
         return self.head()
 
     def event_files(self, upto: Position | None = None, after: Position = START) -> list[EventFile]:
-        """The Parquet files that can hold positions after `after` up to `upto`, in the order of positions."""
+        """
+        The Parquet files that can hold positions after `after` up to `upto`, in the order of positions.
+
+        Raises:
+            DamagedLog: the commits do not say it.
+        """
         if self._table is None:
             return []
         if self._files is None:
-            actions = pa.table(self._table.get_add_actions(flatten=True)).to_pydict()
+            try:
+                actions = pa.table(self._table.get_add_actions(flatten=True)).to_pydict()
+            except DeltaError as fault:
+                raise DamagedLog(self.path, f"its commits cannot be read ({first_words(fault)})") from fault
             names = ("min.position", "max.position", "path", "size_bytes")
-            columns = [actions.get(name, []) for name in names]
+            columns = [actions.get(name, [None] * len(actions["path"])) for name in names]
+            if None in columns[0] or None in columns[1]:
+                bad = next(path for first, last, path, _ in zip(*columns, strict=True) if first is None or last is None)
+                raise DamagedLog(self.path, f"its commits do not say which positions {bad} holds")
             self._files = sorted(
                 EventFile(Position(first), Position(last), name, size)
                 for first, last, name, size in zip(*columns, strict=True)
@@ -157,7 +173,7 @@ class EventLog:
             return f"SELECT {_typed_nulls(columns)} WHERE false"
         chosen = ", ".join(quote(name) for name in columns)
         # The newest file has every column that was declared when it was written.
-        newest = set(self._columns_of(files[-1]))
+        newest = set(self.columns_of(files[-1]))
         body = parquet([self.place.local(one.name, one.size) for one in files])
         if not set(columns) <= newest:
             body = f"SELECT {_typed_nulls(columns)} WHERE false UNION ALL BY NAME {body}"
@@ -310,7 +326,7 @@ class EventLog:
             return
         mirror.bring_up(self.place, self._ledger, links, self._table.version(), head.last)
 
-    def _columns_of(self, file: EventFile) -> list[str]:
+    def columns_of(self, file: EventFile) -> list[str]:
         """
         The columns of one of the log's files.
 
@@ -333,41 +349,15 @@ class EventLog:
         try:
             commit = read_commit(self.place, version)
         except FileNotFoundError as fault:
-            raise DamagedLog(self.path, f"the commit of version {version} was removed") from fault
+            last = max((one.last for one in self.event_files()), default=START)
+            raise DamagedLog(self.path, removed(self.place, version, version, last)) from fault
         except ValueError as fault:
             raise DamagedLog(self.path, f"the commit of version {version} cannot be read ({fault})") from fault
         if commit.head is None and version > 0:
-            raise NotALog(self.path, "its last commit was not written by dualgauge (no such key in its metadata)")
+            if ours(self.place, version):
+                raise ForeignCommit(self.path, version, commit.operation, file_of(version))
+            raise NotALog(self.path, "no commit of it was written by dualgauge (no such key in their metadata)")
         return commit.head or Head()
-
-
-def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None = None) -> EventLog:
-    """
-    Open the log at a place, or in a folder; where there is none, the log is empty and `exists` is false.
-
-    Raises:
-        NotALog: the folder holds something else.
-        BadLogPath: the Delta library would take the path for another one.
-    """
-    place: Place = Folder(where) if isinstance(where, Path) else where
-    if isinstance(place, Folder) and place.there() and not place.path.is_dir():
-        raise NotALog(place.shown, "it is a file, and a log is a folder")
-    try:
-        table = DeltaTable(place.uri, storage_options=place.options) if place.there() else None
-    except TableNotFoundError as fault:
-        # A process killed while it created the log leaves an empty folder and an unfinished commit.
-        if any(not name.endswith(".tmp") for name in (*place.names(), *place.names(COMMITS))):
-            raise NotALog(place.shown, "it holds files, but no Delta Lake table") from fault
-        table = None
-    except (DeltaError, OSError) as fault:
-        if not isinstance(place, Folder):
-            raise LogUnreachable(place.shown, _steps(fault)) from fault
-        raise NotALog(place.shown, first_words(fault)) from fault
-    if table is not None:
-        names = {f.name for f in table.schema().fields}
-        if not {"position", "event_id", "type", "occurred_at"} <= names:
-            raise NotALog(place.shown, "it is a Delta Lake table without an event's columns")
-    return EventLog(place, settings, table, ledger)
 
 
 def added(name: str, size: int, described: str, *, data_change: bool) -> AddAction:
@@ -380,12 +370,6 @@ def added(name: str, size: int, described: str, *, data_change: bool) -> AddActi
         data_change=data_change,
         stats=described,
     )
-
-
-def _steps(fault: Exception) -> str:
-    """What the Delta library says of a store, from the outermost reason to the innermost, in a line."""
-    plain = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(fault))
-    return ": ".join(line.strip(" .") for line in plain.splitlines() if line.strip())
 
 
 def token(staged: Path) -> str:

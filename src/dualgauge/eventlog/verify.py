@@ -1,53 +1,33 @@
 """
 Whether the log is what was written: every file's bytes, every commit, every position and every id.
 
-The chain is followed over all commits; each file is hashed and read once, in the order of positions. What is found is
-told in that order, so the first problem is the earliest. Whatever is wrong, nothing is changed.
+The chain is followed over all commits; each file is hashed and read, in the order of positions. What is found is told
+in that order, so the first problem is the earliest. Whatever is wrong, nothing is changed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-
-from dualgauge.engines.duck import parquet
-from dualgauge.engines.errors import EngineError
+from dualgauge.engines.errors import CannotRead
+from dualgauge.eventlog.commits import replaced_since
 from dualgauge.eventlog.delta import CONFIGURATION
-from dualgauge.eventlog.event import CAUSED_BY
+from dualgauge.eventlog.links import compare, judge, unproven
 from dualgauge.eventlog.place import digest
+from dualgauge.eventlog.scan import Causes, Scan, causes
 from dualgauge.eventlog.walk import Fault, Problem, walk
-from dualgauge.model import Position, Progress, literal, plural, quote, silent
+from dualgauge.model import START, Position, Progress, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table import EventFile, EventLog
     from dualgauge.eventlog.walk import Walked
     from dualgauge.ledger.values import LogCommit
 
-_AT_ONCE: Final = 1 << 25
-"""Ids of which the hashes are held at once; a longer log is read several times."""
-
-_SHOWN: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Causes:
-    """
-    Events with a cause, counted: how many come before it, and how many whose cause never came.
-
-    `early` and `absent` name the first ones as (position, event id, cause). None of it is damage: an event never moves.
-    """
-
-    counted: int = 0
-    early_count: int = 0
-    absent_count: int = 0
-    early: tuple[tuple[Position, str, str], ...] = ()
-    absent: tuple[tuple[Position, str, str], ...] = ()
+_CLEAN_UP = "delta.enableExpiredLogCleanup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +59,7 @@ def verify(
     kept: Sequence[LogCommit] | None,
     *,
     first: Position = Position(1),  # noqa: B008  (a number)
+    later: Callable[[], Sequence[LogCommit]] = tuple,
     progress: Progress = silent,
 ) -> Verified:
     """
@@ -86,208 +67,119 @@ def verify(
 
     Args:
         engine: reads the files.
-        log: the log, without a ledger of its own.
+        log: the log, opened after `kept` was read.
         kept: the ledger's copy of the chain; None where there is no ledger.
         first: hash and read only the files that hold this position or later ones.
+        later: the ledger's copy once more, as it is by then.
         progress: told the steps; of files, the bytes.
 
     Raises:
         NoLog: there is no log.
-        DamagedLog: the newest commit is gone, so nobody can say where the log stands.
     """
-    table, head, version = log.table, log.head(), log.version
-    history = walk(log.place, version, kept or (), lambda at: progress("following the commits", at, version))
-    files = log.event_files()
-    _files_of_history(history, files)
-    if kept is not None:
-        _ledger(history, kept, head.last)
-    if table.metadata().configuration.get("delta.enableExpiredLogCleanup") != "false":
-        wanted = ", ".join(f"{name} = {value}" for name, value in CONFIGURATION.items())
-        history.fault(
-            Fault.CLEAN_UP, 0, 0, f"the table's settings let commits be deleted when they are old (needed: {wanted})"
+    version, files = log.table.version(), log.event_files()
+    history = walk(
+        log.place, version, kept or (), end=max((one.last for one in files), default=START),
+        step=lambda at: progress("following the commits", at, version + 1),
+    )  # fmt: skip
+    files, odd = _table(history, files)
+    if log.table.metadata().configuration.get(_CLEAN_UP) != "false":
+        what = (
+            f"the table's settings let old commits be deleted ({_CLEAN_UP} must be {CONFIGURATION[_CLEAN_UP]}): "
+            "the next writer may do it"
         )
+        history.fault(Fault.CLEAN_UP, 0, 0, what)
     looked = [one for one in files if one.last >= first]
-    readable = _hashed(log, history, looked, kept or (), progress)
-    sound = [one for one in looked if one.name in readable]
-    earlier = [one for one in files if one.last < first]
-    _scanned(engine, log, history, sound, earlier=earlier, progress=progress)
-    problems = sorted(history.problems, key=lambda one: (one.first or head.last + 1, one.last))
-    causes = _causes(engine, log, first) if not problems and CAUSED_BY in _columns(log) else Causes()
+    found = _hashed(log, history, looked, progress)
+    changed, broken = judge(history, looked, found, kept or (), odd)
+    scan = Scan(engine, log, history, progress)
+    sound = [one for one in looked if one.name in found and one.name not in changed | odd]
+    proven = {name for name, held in history.files.items() if name in found and held.proves(found[name])}
+    scan.positions(sound, proven)
+    scan.ids([one for one in files if one.last < first and _there(log, one)], sound)
+    _compactions(log, history, scan, first)
+    if kept is not None:
+        compare(history, kept, broken)
+    if kept and (doubtful := unproven(history, kept, set(log.place.names()))):
+        known = {one.place for one in later()}
+        for held in doubtful:
+            if held.place not in known:
+                what = (
+                    f"the ledger does not know the compaction of version {held.version}, and what it replaced is gone: "
+                    "nobody can tell whether it holds the same events"
+                )
+                history.fault(Fault.LEDGER, held.first, held.last, what, held.name)
+    problems = sorted(history.problems, key=lambda one: (one.first or history.last + 1, one.last))
     return Verified(
-        first=first, last=head.last, commits=version + 1, files=len(looked), size=sum(one.size for one in looked),
-        chain=head.chain, problems=tuple(problems), causes=causes,
+        first=first, last=history.last, commits=version + 1, files=len(looked), size=sum(one.size for one in looked),
+        chain=history.chains[0] if history.chains else "", problems=tuple(problems),
+        causes=Causes() if problems else causes(engine, log, first, history.last),
     )  # fmt: skip
 
 
-def _columns(log: EventLog) -> set[str]:
-    return {one.name for one in log.table.schema().fields}
+def _table(history: Walked, files: Sequence[EventFile]) -> tuple[list[EventFile], set[str]]:
+    """
+    The table's files must be those that the commits tell of, at their positions.
 
-
-def _files_of_history(history: Walked, files: Sequence[EventFile]) -> None:
-    """The table's files must be those that the commits tell of."""
+    Gives them by what the chain says, and the names of those of which the table says something else.
+    """
+    odd: set[str] = set()
     active = {one.name: one for one in files}
-    removed = any(one.fault is Fault.COMMIT_REMOVED for one in history.problems)
+    strange = [one for one in files if one.name not in history.files]
     for name, held in history.files.items():
-        if name not in active:
+        one = active.get(name)
+        if one is None:
+            # A compaction may have done it, of which the commit is gone.
+            if history.lost and any(other.first <= held.first and held.last <= other.last for other in strange):
+                continue
             history.fault(Fault.GAP, held.first, held.last, f"{name} was taken out of the table", name)
-    for name, one in active.items():
-        if name not in history.files and not removed:
-            history.fault(Fault.CHAIN_BROKEN, one.first, one.last, f"no commit of dualgauge put {name} in", name)
-
-
-def _ledger(history: Walked, kept: Sequence[LogCommit], last: Position) -> None:
-    """The ledger's links must be the log's; those that it lacks are added by the next import."""
-    for one in kept:
-        at, step = one.place
-        if at > last:
+        elif (one.first, one.last) != (held.first, held.last):
+            what = f"the table's statistics say that {name} holds positions {one.first:,} to {one.last:,}"
+            history.fault(Fault.COMMIT_CHANGED, held.first, held.last, what, name)
+            active[name] = replace(one, first=held.first, last=held.last)
+            odd.add(name)
+    for one in strange:
+        if not history.lost:
             history.fault(
-                Fault.LEDGER,
-                last + 1,
-                at,
-                f"the ledger has a commit up to position {at:,}, and the log ends at {last:,}",
+                Fault.FOREIGN_COMMIT, one.first, one.last, f"no commit of dualgauge put {one.name} in", one.name
             )
-            return
-        said = history.chains.get((at, step))
-        if said is None and any(gap.fault is Fault.COMMIT_REMOVED for gap in history.problems):
-            continue
-        if said != one.chain:
-            history.fault(
-                Fault.LEDGER, one.first, one.last,
-                "the ledger's chain is another one" if said else "the log has no such commit",
-            )  # fmt: skip
-            return
+    return sorted(active.values()), odd
 
 
-def _hashed(
-    log: EventLog, history: Walked, files: Sequence[EventFile], kept: Sequence[LogCommit], progress: Progress
-) -> set[str]:
-    """Hash every file; gives the names of those that are what was committed, or that nobody can tell of."""
-    known = {one.place[0]: one.digest for one in kept if not one.step}
+def _hashed(log: EventLog, history: Walked, files: Sequence[EventFile], progress: Progress) -> dict[str, str]:
+    """The digests of files, by name; those that are not there are noted."""
+    found: dict[str, str] = {}
     done, total = 0, sum(one.size for one in files)
-    good = set()
     for one in files:
         progress("hashing the files", done, total)
         done += one.size
         try:
-            found = digest(log.place, one.name)
+            found[one.name] = digest(log.place, one.name)
         except FileNotFoundError:
-            history.fault(Fault.FILE_MISSING, one.first, one.last, f"{one.name} is not there", one.name)
-            continue
-        held = history.files.get(one.name)
-        proven = None if held is None else held.proves(found)
-        if proven is None and one.last in known:
-            proven = known[one.last] == found
-        if proven is not False:
-            good.add(one.name)
-            continue
-        # The ledger's digest tells a changed file from a changed commit.
-        honest = held is not None and one.last in known and held.proves(known[one.last])
-        if known.get(one.last) == found and not honest:
-            what = f"the commit of version {held.version if held else 0} does not continue the chain"
-            history.fault(Fault.CHAIN_BROKEN, one.first, one.last, what, one.name)
-            good.add(one.name)
-        else:
-            history.fault(Fault.FILE_CHANGED, one.first, one.last, f"{one.name} is not what was written", one.name)
-    return good
+            if not replaced_since(log.place, log.table.version(), one.name):
+                history.fault(Fault.FILE_MISSING, one.first, one.last, f"{one.name} is not there", one.name)
+    return found
 
 
-def _scanned(
-    engine: Engine,
-    log: EventLog,
-    history: Walked,
-    files: Sequence[EventFile],
-    *,
-    earlier: Sequence[EventFile],
-    progress: Progress,
-) -> None:
-    """Every position of `files` must stand in its place, and no id twice, in `earlier` ones neither."""
-    rows = sum(one.last - one.first + 1 for one in (*earlier, *files))
-    parts = max(1, -(-rows // _AT_ONCE))
-    twice: list[int] = []
-    for part in range(parts):
-        hashes, done = [], 0
-        for one in (*earlier, *files):
-            progress("looking at positions and ids", part * rows + done, parts * rows)
-            done += one.last - one.first + 1
-            try:
-                found = _read(engine, log, one, part, parts)
-                if one.first > (earlier[-1].last if earlier else 0):
-                    _dense(engine, log, history, one, found)
-            except EngineError as fault:
-                history.fault(Fault.FILE_CHANGED, one.first, one.last, f"{one.name}: {fault.reason}", one.name)
+def _there(log: EventLog, file: EventFile) -> bool:
+    try:
+        with log.place.opened(file.name):
+            return True
+    except FileNotFoundError:
+        return False
+
+
+def _compactions(log: EventLog, history: Walked, scan: Scan, first: Position) -> None:
+    """What compactions made must hold the events of what they replaced, as long as that is still there."""
+    made = [held for held in history.links if held.digest is not None and held.last >= first]
+    for number, held in enumerate(made):
+        scan.progress("looking at compactions", number, len(made))
+        try:
+            old = [digest(log.place, one.name) == one.digest for one in held.replaces]
+            if not all(old) or digest(log.place, held.name) != held.digest:
                 continue
-            hashes.append(found["hash"].to_numpy())
-        everything = np.sort(np.concatenate(hashes)) if hashes else np.array([], dtype=np.uint64)
-        twice += [int(one) for one in np.unique(everything[1:][everything[1:] == everything[:-1]])]
-    if twice:
-        _repeated(engine, log, history, [*earlier, *files], twice)
-
-
-def _read(engine: Engine, log: EventLog, file: EventFile, part: int, parts: int) -> pa.Table:
-    """Of the ids whose hash falls into a part: that hash, and how far the position is from the row's number."""
-    body = f"read_parquet({literal(str(log.place.local(file.name, file.size)))}, file_row_number = true)"
-    chosen = f" WHERE hash(event_id) % {parts:d} = {part:d}" if parts > 1 else ""
-    return engine.arrow(f"SELECT position - file_row_number AS shift, hash(event_id) AS hash FROM {body}{chosen}")
-
-
-def _dense(engine: Engine, log: EventLog, history: Walked, file: EventFile, found: pa.Table) -> None:
-    """Note a file in which an event is not at its place."""
-    shift = found["shift"].to_numpy()
-    if bool(np.all(shift == file.first)):
-        return
-    count, least, most = engine.row(
-        f"SELECT count(*), min(position), max(position) FROM ({parquet([log.place.local(file.name, file.size)])})"
-    )
-    astray = int(np.count_nonzero(shift != file.first))
-    what = f"{file.name} holds {plural(count, 'event')} at positions {least} to {most}, {astray:,} not in their place"
-    history.fault(Fault.GAP, file.first, file.last, what, file.name)
-
-
-def _repeated(
-    engine: Engine, log: EventLog, history: Walked, files: Sequence[EventFile], hashes: Sequence[int]
-) -> None:
-    """Look closer at ids of one hash: some are the same, some only look so."""
-    engine.register("suspects", pa.table({"hash": pa.array(hashes, pa.uint64())}))
-    body = parquet([log.place.local(one.name, one.size) for one in files], ("event_id", "position"))
-    rows = engine.rows(
-        f"SELECT event_id, min(position), max(position), count(*) FROM ({body}) "
-        "WHERE hash(event_id) IN (SELECT hash FROM suspects) GROUP BY event_id HAVING count(*) > 1 "
-        f"ORDER BY min(position) LIMIT {_SHOWN}"
-    )
-    engine.unregister("suspects")
-    for event_id, first, last, count in rows:
-        history.fault(Fault.REPEATED_ID, first, last, f"event {event_id!r} is there {count:,} times")
-
-
-def _causes(engine: Engine, log: EventLog, first: Position) -> Causes:
-    """Which events come before their cause, or have one that never came."""
-    files = [log.place.local(one.name, one.size) for one in log.event_files()]
-    body = parquet(files)
-    cause = quote(CAUSED_BY)
-    joined = (
-        f"SELECT e.position, e.event_id, e.{cause} AS cause, c.position AS at FROM ({body}) e "
-        f"LEFT JOIN (SELECT event_id, position FROM ({body})) c ON c.event_id = e.{cause} "
-        f"WHERE e.{cause} IS NOT NULL AND e.position >= {first:d}"
-    )
-    counted, early, absent = engine.row(
-        f"SELECT count(*), count(*) FILTER (at >= position), count(*) FILTER (at IS NULL) FROM ({joined})"
-    )
-    named = [
-        tuple(
-            (Position(position), event_id, of)
-            for position, event_id, of in engine.rows(
-                f"SELECT position, event_id, cause FROM ({joined}) WHERE {where} ORDER BY position LIMIT {_SHOWN}"
-            )
-        )
-        if count
-        else ()
-        for where, count in (("at >= position", early), ("at IS NULL", absent))
-    ]
-    return Causes(counted, early, absent, *named)
-
-
-def removed_commit(names: Sequence[str]) -> int | None:
-    """The first version that is missing between others, by the names in the folder of commits."""
-    versions = sorted(int(name[: -len(".json")]) for name in names if name.endswith(".json") and name[:20].isdigit())
-    present = set(versions)
-    return next((one for one in range(versions[0], versions[-1]) if one not in present), None) if versions else None
+            same = scan.same([one.name for one in held.replaces], held.name)
+        except (FileNotFoundError, CannotRead):
+            continue
+        if not same:
+            what = f"{held.name} does not hold the events that the compaction of version {held.version} replaced"
+            history.fault(Fault.FILE_CHANGED, held.first, held.last, what, held.name)
