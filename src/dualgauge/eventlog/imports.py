@@ -22,7 +22,6 @@ from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.aside import kept, stage_what_fits
 from dualgauge.eventlog.causes import put_in_order
-from dualgauge.eventlog.commits import Head
 from dualgauge.eventlog.contents import different
 from dualgauge.eventlog.copies import Copies
 from dualgauge.eventlog.cursors import reading_of, source_of
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.aside import Tolerance
+    from dualgauge.eventlog.commits import Head
     from dualgauge.eventlog.cursors import SourceReading
     from dualgauge.eventlog.reading import Source
     from dualgauge.ledger.misfit import Misfit
