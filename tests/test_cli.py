@@ -38,6 +38,9 @@ WORKING = {
     "migrate upgrade": [],
     "migrate history": [],
     "replay": [],
+    "quarantine list": [],
+    "quarantine retry": ["--all"],
+    "quarantine skip": ["--all"],
     "status": [],
     "diff": ["customers"],
     "check": ["customers"],
@@ -133,8 +136,8 @@ def test_dualgauge_alone_shows_the_commands_in_the_order_of_the_work(tmp_path: P
     shown = re.findall(r"^\W+(\w+)  ", said.out, re.MULTILINE)
 
     assert [name for name in shown if (name,) in COMMANDS] == [
-        "init", "demo", "doctor", "log", "plan", "migrate", "replay", "status", "diff", "check", "evidence", "report",
-        "read", "switch", "rollback", "journal",
+        "init", "demo", "doctor", "log", "plan", "migrate", "replay", "quarantine", "status", "diff", "check",
+        "evidence", "report", "read", "switch", "rollback", "journal",
     ]  # fmt: skip
 
 
