@@ -201,6 +201,8 @@ class EventLog:
                     name=KEY,
                     configuration=CONFIGURATION,
                     storage_options=self.place.options,
+                    # Seen: retried, it goes in a second time, as version 1 of the table that another process has made.
+                    commit_properties=CommitProperties(max_commit_retries=0),
                 )
             except DeltaError:
                 # Another process created it at the same time; if not, this raises again.
