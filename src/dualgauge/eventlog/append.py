@@ -21,6 +21,7 @@ from dualgauge.eventlog.errors import AppenderClosed, BadEvent, ChangedEvent, Lo
 from dualgauge.eventlog.event import CAUSED_BY, Call, Row, row_of
 from dualgauge.eventlog.ids import IdIndex, Worn, hashes_of
 from dualgauge.eventlog.kept import events_at
+from dualgauge.eventlog.race import TRIES, attempts
 from dualgauge.eventlog.staging import staged
 from dualgauge.eventlog.table import Behind
 from dualgauge.model import Position
@@ -37,21 +38,10 @@ if TYPE_CHECKING:
 MOST_ROWS: Final = 100_000
 """Events of a group commit; a call of more goes alone."""
 
-TRIES: Final = 200
-"""How often a writer that lost the race for the next commit starts over, with longer and longer pauses."""
-
-_PAUSE, _LONGEST_PAUSE = 0.005, 0.5
-"""Seconds: a pause is random below twice the one before, so that writers do not meet again and again."""
-
 _ARROW: Final[dict[str, pa.DataType]] = {
     "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "DATE": pa.date32(),
     "TIMESTAMP": pa.timestamp("us"), "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"), "BLOB": pa.binary(),
 }  # fmt: skip
-
-
-def pause(tries: int, chance: random.Random) -> float:
-    """How long to wait after the race was lost for the `tries`-th time, in seconds."""
-    return chance.uniform(0, min(_LONGEST_PAUSE, _PAUSE * 2 ** min(tries, 10)))
 
 
 @dataclass(eq=False)
@@ -166,13 +156,12 @@ class Appender:
         """Append what is new of some calls in one commit, and give each its positions or its fault."""
         if self._closed:
             raise AppenderClosed(self._log.path)
-        for tries in range(TRIES):
+        for _ in attempts(self._sleep, self._chance):
             fresh, positions = self._settled(group)
             if fresh:
                 try:
                     self._write(fresh)
                 except Behind:
-                    self._sleep(pause(tries, self._chance))
                     self._log.refresh()
                     continue
             for one in group:

@@ -17,13 +17,13 @@ from deltalake.transaction import RemoveAction
 
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import EngineError
-from dualgauge.eventlog.append import TRIES, pause
 from dualgauge.eventlog.chain import file_digest
 from dualgauge.eventlog.commits import Made, Replaced
 from dualgauge.eventlog.errors import DamagedLog, LostRace, UnlikeCompaction
 from dualgauge.eventlog.files import statistics
 from dualgauge.eventlog.mirror import links_of
 from dualgauge.eventlog.place import digest
+from dualgauge.eventlog.race import TRIES, attempts
 from dualgauge.eventlog.scan import in_order, same_events
 from dualgauge.eventlog.staging import staged
 from dualgauge.eventlog.table import Behind, added, token
@@ -221,7 +221,7 @@ class _Work:
         name = f"events-{first:016d}-{last:016d}-{token(file)}.parquet"
         described, size = json.dumps(statistics(file, last - first + 1)), file.stat().st_size
         log.place.publish(file, name)
-        for tries in range(TRIES):
+        for _ in attempts(self.sleep, self.chance):
             head = log.head()
             if not self._still(group):
                 log.place.withdraw(name, file)
@@ -233,7 +233,6 @@ class _Work:
             try:
                 log.transact(actions, new, [made])
             except Behind:
-                self.sleep(pause(tries, self.chance))
                 log.refresh()
                 continue
             if log.ledger is not None:
