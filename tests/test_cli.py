@@ -30,7 +30,10 @@ WORKING = {
     "init": [],
     "log add": ["data/refunds.csv"],
     "log import": ["--all"],
+    "log append": [],
     "log show": ["--limit", "2"],
+    "log verify": [],
+    "log compact": [],
     "log forget": ["orders", "--dry-run"],
     "doctor": [],
     "plan": [],
@@ -52,6 +55,10 @@ WORKING = {
     "rollback": [],
     "journal": ["--verify"],
 }
+
+
+EVENTS = b'{"event_id": "9/placed", "type": "placed", "occurred_at": "2026-01-09T00:00:00Z"}\n'
+"""What `log append` is given."""
 
 
 def working(command: str, folder: Path) -> list[str]:
@@ -167,7 +174,9 @@ def envelope(said: Said, command: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("command", WORKING)
 def test_an_answer_in_json_is_one_object(command: str, shop: Path) -> None:
-    said = call(*working(command, shop), "--format", "json", folder=shop)
+    said = call(
+        *working(command, shop), "--format", "json", folder=shop, stdin=EVENTS if command == "log append" else None
+    )
 
     assert envelope(said, command)["error"] is None
     assert said.exit_code == 0
@@ -230,7 +239,7 @@ def test_an_unknown_format_is_refused(shop: Path) -> None:
 
 @pytest.mark.parametrize("command", WORKING)
 def test_an_answer_in_text_leaves_stderr_clean(command: str, shop: Path) -> None:
-    said = call(*working(command, shop), folder=shop)
+    said = call(*working(command, shop), folder=shop, stdin=EVENTS if command == "log append" else None)
 
     assert (said.exit_code, said.err) == (0, "")
     assert said.out.strip()

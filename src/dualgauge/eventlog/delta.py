@@ -10,6 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+import pyarrow as pa
 from deltalake import Field, Schema
 from deltalake.schema import PrimitiveType
 
@@ -17,6 +18,8 @@ from dualgauge.eventlog.errors import ChangedType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from deltalake import DeltaTable
 
 CONFIGURATION: dict[str, str | None] = {
     # Expired commits are kept: their metadata holds the chain.
@@ -68,3 +71,13 @@ def _type(kind: str) -> PrimitiveType:
 def _text(column: Field) -> str:
     kind = column.type
     return str(kind.type) if isinstance(kind, PrimitiveType) else str(kind)
+
+
+def active_files(table: DeltaTable) -> pa.Table:
+    """
+    The table's files as Delta describes them: `path`, `size_bytes`, `num_records`, `min.position` and the like.
+
+    By a stream: `pa.table()` asks whether it was given a data frame, and loads pandas for that. So does a time that
+    becomes a Python value: take the columns that are needed.
+    """
+    return pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dualgauge.errors import DualgaugeError
+from dualgauge.eventlog.delta import active_files
 from dualgauge.eventlog.errors import DamagedLog
 from dualgauge.model import Position
 
@@ -99,7 +100,7 @@ def _latest(engine: Engine, log: EventLog, upto: Position) -> int | None:
         return None
     whole: list[tuple[Any, str]] = []
     found: list[int] = []
-    actions = pa.table(log.table.get_add_actions(flatten=True)).to_pydict()
+    actions = active_files(log.table).select(["path", "max.occurred_at"]).to_pydict()
     rounded = dict(zip(actions["path"], actions["max.occurred_at"], strict=True))
     for file in log.event_files(upto):
         if file.last <= upto:

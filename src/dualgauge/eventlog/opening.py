@@ -35,12 +35,7 @@ def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None =
     try:
         table = _table(place) if place.there() else None
     except TableNotFoundError as fault:
-        if lost := damage(place, first_words(fault)):
-            raise DamagedLog(place.shown, lost) from fault
-        # A process killed while it created the log leaves an empty folder and an unfinished commit.
-        if any(not name.endswith(".tmp") for name in (*place.names(), *place.names(COMMITS))):
-            raise NotALog(place.shown, "it holds files, but no Delta Lake table") from fault
-        table = None
+        raise NotALog(place.shown, "it holds files, but no Delta Lake table") from fault
     except (DeltaError, OSError) as fault:
         try:
             lost = damage(place, first_words(fault))
@@ -56,14 +51,22 @@ def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None =
     return EventLog(place, settings, table, ledger)
 
 
-def _table(place: Place) -> DeltaTable:
+def _table(place: Place) -> DeltaTable | None:
+    """The table; None where there is none yet. Raises TableNotFoundError where there is something else."""
     try:
         return DeltaTable(place.uri, storage_options=place.options)
-    except TableNotFoundError:
-        if not any(name.endswith(".json") for name in place.names(COMMITS)):
+    except TableNotFoundError as fault:
+        # In this order: an event file that another process has put there since comes behind a commit.
+        files, commits = place.names(), place.names(COMMITS)
+        if lost := damage(place, first_words(fault)):
+            raise DamagedLog(place.shown, lost) from fault
+        if any(name.endswith(".json") for name in commits):
+            # Another process has made it since.
+            return DeltaTable(place.uri, storage_options=place.options)
+        # A process killed while it created the log leaves an empty folder and an unfinished commit.
+        if any(not name.endswith(".tmp") for name in (*files, *commits)):
             raise
-        # Another process has made it since.
-        return DeltaTable(place.uri, storage_options=place.options)
+        return None
 
 
 def _steps(fault: Exception) -> str:

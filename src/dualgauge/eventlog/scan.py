@@ -12,6 +12,7 @@ import pyarrow as pa
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import EngineError, OutOfMemory
 from dualgauge.eventlog.commits import replaced_since
+from dualgauge.eventlog.delta import active_files
 from dualgauge.eventlog.event import CAUSED_BY
 from dualgauge.eventlog.files import statistics
 from dualgauge.eventlog.walk import Fault
@@ -139,7 +140,7 @@ class Scan:
 
     def _told(self) -> dict[str, dict[str, Any]]:
         """What the table says of each file."""
-        return {row["path"]: row for row in pa.table(self.log.table.get_add_actions(flatten=True)).to_pylist()}
+        return {row["path"]: row for row in active_files(self.log.table).to_pylist()}
 
     def _unreadable(self, file: EventFile, reason: str) -> None:
         if replaced_since(self.log.place, self.log.table.version(), file.name):

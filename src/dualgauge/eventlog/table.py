@@ -24,7 +24,7 @@ from dualgauge.engines.duck import parquet
 from dualgauge.eventlog import mirror
 from dualgauge.eventlog.chain import file_digest, link
 from dualgauge.eventlog.commits import KEY, Head, file_of, ours, read_commit, removed
-from dualgauge.eventlog.delta import CONFIGURATION, first_words, refused_by_system, schema, undeclared
+from dualgauge.eventlog.delta import CONFIGURATION, active_files, first_words, refused_by_system, schema, undeclared
 from dualgauge.eventlog.errors import (
     DamagedLog,
     ForeignCommit,
@@ -143,11 +143,13 @@ class EventLog:
             return []
         if self._files is None:
             try:
-                actions = pa.table(self._table.get_add_actions(flatten=True)).to_pydict()
+                actions = active_files(self._table)
             except DeltaError as fault:
                 raise DamagedLog(self.path, f"its commits cannot be read ({first_words(fault)})") from fault
             names = ("min.position", "max.position", "path", "size_bytes")
-            columns = [actions.get(name, [None] * len(actions["path"])) for name in names]
+            columns = [
+                actions[name].to_pylist() if name in actions.column_names else [None] * len(actions) for name in names
+            ]
             if None in columns[0] or None in columns[1]:
                 bad = next(path for first, last, path, _ in zip(*columns, strict=True) if first is None or last is None)
                 raise DamagedLog(self.path, f"its commits do not say which positions {bad} holds")
