@@ -85,9 +85,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(shop: Path) -> None:
         2,
         (
             f"{shop / 'pyproject.toml'}: unknown key 'occured_at' in [tool.dualgauge.sources.0] (did you mean "
-            "'occurred_at'?); known keys: caused_by, cursor, event_id, name, occurred_at, order_by, path, python, query, "
-            "read, select, statement, table, type, url, where. Mend the settings under [tool.dualgauge] and run the "
-            "command again"
+            "'occurred_at'?); known keys: caused_by, cursor, event_id, name, occurred_at, order_by, path, python, "
+            "query, read, select, statement, table, type, url, where. Mend the settings under [tool.dualgauge] and run "
+            "the command again"
         ),
     )
 

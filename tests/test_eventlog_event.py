@@ -115,7 +115,8 @@ def as_json(value: Any) -> Any:
     return value
 
 
-@given(given_=st.lists(st.tuples(moments, values), min_size=1, max_size=8))
+@settings(max_examples=40)
+@given(given_=st.lists(st.tuples(moments, values), min_size=1, max_size=20))
 def test_every_declared_value_comes_back_as_it_was_given(
     given_: list[tuple[datetime, dict[str, Any]]], log: Appender, project: LogProject
 ) -> None:
