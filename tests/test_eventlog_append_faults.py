@@ -142,7 +142,7 @@ def test_a_writer_that_always_comes_second_gives_up_and_says_so(
         f"other processes appended to {project.folder} first, 200 times; what was appended is whole: run the command "
         "again for the rest"
     )
-    assert len(pauses) == 200
+    assert len(pauses) == 199
     assert max(pauses) <= 0.5
     assert max(pauses[:3]) <= 0.02
     assert problems(project) == []

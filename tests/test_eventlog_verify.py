@@ -9,7 +9,7 @@ import pytest
 
 import dualgauge
 from dualgauge import Event
-from dualgauge.eventlog import scan
+from dualgauge.eventlog import scan, twice
 from dualgauge.eventlog.opening import open_log
 from support.log_project import NOW, LogProject
 from support.shop import call
@@ -213,7 +213,7 @@ def test_an_id_put_in_a_second_time_is_found_wherever_it_is(
     log: Log, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     # Of a long log, a part of the ids is looked at at once.
-    monkeypatch.setattr(scan, "_AT_ONCE", at_once)
+    monkeypatch.setattr(twice, "AT_ONCE", at_once)
     names = log.tamper.names
     log.tamper.rewrite(names[3], lambda rows: rows[4].update(event_id="e7"))
     log.tamper.rewrite(names[4], lambda rows: [rows[at].update(event_id="e50") for at in range(4)] and None)

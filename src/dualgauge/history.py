@@ -99,9 +99,15 @@ class History(Access):
             source: only rows of this source.
             text: what to read in the place of the text of the one row that is named.
             dry_run: say what would be done.
+
+        Raises:
+            TextForMany: a text is given, and not one row is named.
         """
+        from dualgauge.eventlog.aside_errors import TextForMany
         from dualgauge.eventlog.retrying import retry
 
+        if text is not None and len(ids) != 1:
+            raise TextForMany(len(ids))
         with self.engine() as engine, self.ledger() as ledger:
             chosen = ledger.quarantine.chosen(ids, source=source)
             return retry(

@@ -66,7 +66,7 @@ MASKS = (
     (re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|\+00:00)"), "WHEN"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
     (re.compile(r"\bchain [0-9a-f]{16}\b"), "chain CHAIN"),
-    (re.compile(r"(?<=\d{16}-)[0-9a-f]{16}\.parquet"), "TOKEN.parquet"),
+    (re.compile(r"(?<=\d{16}-)[0-9a-f]{8}-[0-9a-f]{16}\.parquet"), "TOKEN.parquet"),
     (re.compile(r"/\S*/shop\b"), "SHOP"),
     (re.compile(r"(?<=[( ])\w[\w.-]*@[\w.-]+"), "WHO"),
     (re.compile(r"\b\d+\.\d+(?=\s*$| s\b)", re.MULTILINE), "SECONDS"),

@@ -44,16 +44,6 @@ class WhichRows(UsageError):
         super().__init__(f"`dualgauge quarantine {verb}` {both}", next_steps=(LIST,))
 
 
-class TextForMany(UsageError):
-    """A text is given, and not one row."""
-
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
-        super().__init__(
-            f"--with gives the text of one row, and the call names {rows or 'none'}; name the one", next_steps=(LIST,)
-        )
-
-
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", help="Rows by their ids; as much of each as is its own.")
 ]
@@ -129,8 +119,6 @@ def quarantine_retry(
     Example: dualgauge quarantine retry 3f9a --with "7,2026-01-05T10:00:00Z,ada,placed,1250"
     """
     with answering("quarantine-retry", project, form, debug=debug, memory_limit=memory_limit) as answer:
-        if text is not None and len(ids or []) != 1:
-            raise TextForMany(len(ids or []))
         done = answer.migration.retry(_asked("retry", ids, every), source=source, text=text, dry_run=dry_run)
 
         def shown(screen: Console) -> None:

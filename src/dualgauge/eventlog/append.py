@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dualgauge.eventlog.errors import AppenderClosed, BadEvent, ChangedEvent, LostRace
+from dualgauge.eventlog.errors import AppenderClosed, BadEvent, ChangedEvent, DamagedLog, LostRace
 from dualgauge.eventlog.event import CAUSED_BY, Call, Row, row_of
 from dualgauge.eventlog.ids import IdIndex, Worn, hashes_of
 from dualgauge.eventlog.kept import events_at
@@ -94,8 +94,8 @@ class Appender:
         """
         Append events, in their order; gives the position of each, also of those that the log has already.
 
-        It returns when the events are on disk. Nothing of a call that raises was appended, but where the machine or the
-        disk failed: then repeat it, and what was appended keeps its positions.
+        It returns when the events are on disk. Nothing of a call that raises one of these was appended; where the disk,
+        the store or the ledger failed, it may have been: repeat it, and what was appended keeps its positions.
 
         Args:
             events: what to append.
@@ -156,8 +156,15 @@ class Appender:
         """Append what is new of some calls in one commit, and give each its positions or its fault."""
         if self._closed:
             raise AppenderClosed(self._log.path)
-        for _ in attempts(self._sleep, self._chance):
-            fresh, positions = self._settled(group)
+        for tries in attempts(self._sleep, self._chance):
+            try:
+                fresh, positions = self._settled(group)
+            except DamagedLog:
+                # What was read when this one last looked may be replaced by a compaction, and gone.
+                if tries:
+                    raise
+                self._log.refresh()
+                continue
             if fresh:
                 try:
                     self._write(fresh)
@@ -264,7 +271,7 @@ def open_appender(
         ChangedType: a declared column has another type in the log.
         LogAndLedgerDisagree: the ledger holds a commit that the log does not.
     """
-    log.create()
+    log.create(sleep=sleep, chance=chance)
     log.reconcile()
     with ExitStack() as stack:
         (file,) = stack.enter_context(staged(log, clock(), "append.parquet"))

@@ -6,9 +6,9 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from dualgauge.errors import DataError
+from dualgauge.errors import DataError, UsageError
 from dualgauge.eventlog.errors import BadRow
-from dualgauge.model import plural
+from dualgauge.model import NextStep, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,4 +43,15 @@ class TooManyBadRows(DataError):
             f"may be set aside; of {len(reasons):,} that were looked at, {number:,} because of this: {self.common} "
             f"(the first: {shown}); nothing was imported or kept: mend the source's settings, or allow more with "
             "--max-bad-rows"
+        )
+
+
+class TextForMany(UsageError):
+    """A text is given to read in the place of a row's, and not one row is named."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        super().__init__(
+            f"--with gives the text of one row, and the call names {rows or 'none'}; name the one",
+            next_steps=(NextStep("dualgauge quarantine list", "see which rows wait, and why"),),
         )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -187,15 +186,6 @@ def replaced_since(place: Place, version: int, name: str) -> bool:
 def ours(place: Place, version: int) -> bool:
     """Whether dualgauge wrote a commit up to a version."""
     return any(_said(place, number) for number in range(version, -1, -1))
-
-
-def taken_out(place: Place, version: int) -> set[str]:
-    """The files that commits up to a version took out of the log."""
-    found: set[str] = set()
-    for number in range(version + 1):
-        with suppress(FileNotFoundError, ValueError):
-            found.update(read_commit(place, number).removed)
-    return found
 
 
 def damage(place: Place, said: str) -> str | None:

@@ -20,13 +20,13 @@ from dualgauge.engines.errors import EngineError
 from dualgauge.eventlog.chain import file_digest
 from dualgauge.eventlog.commits import Made, Replaced
 from dualgauge.eventlog.errors import DamagedLog, LostRace, UnlikeCompaction
-from dualgauge.eventlog.files import statistics
+from dualgauge.eventlog.files import event_name, statistics
 from dualgauge.eventlog.mirror import links_of
 from dualgauge.eventlog.place import digest
 from dualgauge.eventlog.race import TRIES, attempts
 from dualgauge.eventlog.scan import in_order, same_events
 from dualgauge.eventlog.staging import staged
-from dualgauge.eventlog.table import Behind, added, token
+from dualgauge.eventlog.table import Behind, added
 from dualgauge.eventlog.walk import walk
 from dualgauge.model import Position, Progress, literal, silent
 
@@ -213,16 +213,25 @@ class _Work:
         if not in_order(self.engine, file, first, last - first + 1) or not same_events(self.engine, old, file):
             raise UnlikeCompaction(self.log.path, first, last)
 
+    def _keep(self, links: Sequence[LogCommit]) -> None:
+        if self.log.ledger is not None:
+            self.log.ledger.add_log_commits(links)
+
     def _commit(self, group: Sequence[EventFile], replaced: tuple[Replaced, ...], file: Path) -> bool:
         """Put the new file in the place of the old ones, behind whatever was appended meanwhile."""
         log, at = self.log, int(self.now.timestamp() * 1000)
         first, last = group[0].first, group[-1].last
         made = Made(first, last, file_digest(file), replaced)
-        name = f"events-{first:016d}-{last:016d}-{token(file)}.parquet"
+        name = event_name(first, last, file)
         described, size = json.dumps(statistics(file, last - first + 1)), file.stat().st_size
         log.place.publish(file, name)
+        links: list[LogCommit] = []
         for _ in attempts(self.sleep, self.chance):
             head = log.head()
+            if name in {one.name for one in log.event_files()}:
+                # It went in, and what came back was that it did not: an object store may answer so.
+                self._keep(links)
+                return True
             if not self._still(group):
                 log.place.withdraw(name, file)
                 return False
@@ -235,8 +244,7 @@ class _Work:
             except Behind:
                 log.refresh()
                 continue
-            if log.ledger is not None:
-                log.ledger.add_log_commits(links)
+            self._keep(links)
             return True
         log.place.withdraw(name, file)
         raise LostRace(log.path, TRIES)

@@ -38,8 +38,14 @@ _PLAIN = ("none", "uncompressed", "auto", "auto_detect")
 """Values of the reader's option `compression` that leave it to the file's name."""
 
 _BEYOND_A_ROW = re.compile(
-    r"\b(OVER|JOIN|DISTINCT|QUALIFY|LIMIT|OFFSET|INTERSECT|EXCEPT|GROUP\s+BY|UNION(?!\s+ALL))\b", re.IGNORECASE
+    r"\b(OVER|JOIN|DISTINCT|QUALIFY|LIMIT|OFFSET|INTERSECT|EXCEPT|GROUP\s+BY|UNION(?!\s+ALL))\b"
+    r"|\(\s*(SELECT|WITH|FROM)\b"
+    r"|\b(count|sum|avg|min|max|first|last|any_value|list|\w+_agg|arg_\w+|bool_\w+|median|mode|quantile\w*|stddev\w*"
+    r"|var_\w+|variance)\s*\(",
+    re.IGNORECASE,
 )
+_SOURCE = re.compile(r"\bsource\b", re.IGNORECASE)
+_BRANCH = re.compile(r"\bUNION\s+ALL\b", re.IGNORECASE)
 _TEXT = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*")
 
 
@@ -155,10 +161,13 @@ def own_order(settings: SourceSettings) -> bool:
 
 def beyond_a_row(settings: SourceSettings) -> bool:
     """
-    Whether an event may be made of several rows: a window, a join or a group looks beyond its own.
+    Whether an event may be made of several rows: a window, a join, a group or a subquery looks beyond its own.
 
-    Then some of the rows give other events than all of them.
+    Then some of the rows give other events than all of them. In doubt it is so: the files are then read whole.
     """
+    query = _TEXT.sub(" ", settings.query)
+    if len(_SOURCE.findall(query)) > 1 + len(_BRANCH.findall(query)):
+        return True
     said = [settings.event_id, settings.type, settings.occurred_at, settings.where, settings.query]
     said += [settings.order_by, settings.caused_by, *settings.select.values()]
     return any(_BEYOND_A_ROW.search(_TEXT.sub(" ", one)) for one in said)

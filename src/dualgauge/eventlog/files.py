@@ -1,7 +1,10 @@
-"""The log's Parquet files, described for Delta's readers."""
+"""The log's Parquet files: how they are described for Delta's readers, and called."""
 
 from __future__ import annotations
 
+import os
+import uuid
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -40,3 +43,24 @@ def _plain(value: object, more: timedelta = timedelta()) -> object:
     if isinstance(value, datetime):
         return (value + more).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value
+
+
+def token(staged: Path) -> str:
+    """The part of a staged file's name that its place in the log is named after: what was left can be told by it."""
+    return staged.name.rsplit("-", 2)[-2][:16] if staged.name.count("-") > 1 else ""
+
+
+def event_name(first: int, last: int, staged: Path) -> str:
+    """
+    The name of an event file: its positions, some letters of its own, and its writer's token.
+
+    No two files have one name, also where a writer tries the same positions again: what was sent to an object store
+    before may still arrive, and must not be written over.
+    """
+    return f"events-{first:016d}-{last:016d}-{uuid.uuid4().hex[:8]}-{token(staged)}.parquet"
+
+
+def touch(staged: Path) -> None:
+    """Say that the writer of a staged file is at work: another machine takes a mark of yesterday for a dead one's."""
+    with suppress(OSError):
+        os.utime(staged.with_name(f"{staged.name.rpartition('-')[0]}-mark"))

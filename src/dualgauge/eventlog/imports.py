@@ -119,7 +119,7 @@ def run_import(
         LostRace: other writers were quicker, again and again.
     """
     if not dry_run:
-        log.create()
+        log.create(sleep=sleep, chance=chance)
         log.reconcile()
     done: list[Head] = []
     total = 0

@@ -181,6 +181,7 @@ class ObjectStore:
 
     def remove(self, name: str) -> None:
         """Delete it."""
+        (self.work / name).unlink(missing_ok=True)
         with suppress(FileNotFoundError):
             self._handler().delete_file(name)
 
@@ -245,7 +246,7 @@ def leftovers(work: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def staged(work: Path, name: str) -> Path:
+def staging_path(work: Path, name: str) -> Path:
     """A path for a file that is being written; it is on the disk of `work`, so that moving it is one step."""
     folder = work / STAGING
     folder.mkdir(parents=True, exist_ok=True)
@@ -259,7 +260,7 @@ def own_name(what: str) -> str:
 
 def unsynced(work: Path, path: Path, data: bytes) -> None:
     """Write a file that can be made again: whole under its name, or not there; nothing is flushed."""
-    part = staged(work, own_name(path.suffix[1:]))
+    part = staging_path(work, own_name(path.suffix[1:]))
     try:
         part.write_bytes(data)
         part.replace(path)

@@ -19,5 +19,5 @@ def attempts(sleep: Callable[[float], None], chance: random.Random, most: int = 
     """The numbers of tries, from 0; between two of them it sleeps."""
     for tries in range(most):
         if tries:
-            sleep(chance.uniform(0, min(_LONGEST, _PAUSE * 2 ** min(tries, 10))))
+            sleep(chance.uniform(0, min(_LONGEST, _PAUSE * 2 ** min(tries - 1, 10))))
         yield tries

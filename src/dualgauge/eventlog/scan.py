@@ -15,6 +15,7 @@ from dualgauge.eventlog.commits import replaced_since
 from dualgauge.eventlog.delta import active_files
 from dualgauge.eventlog.event import CAUSED_BY
 from dualgauge.eventlog.files import statistics
+from dualgauge.eventlog.twice import part_of, parts_of, suspects
 from dualgauge.eventlog.walk import Fault
 from dualgauge.model import Position, Progress, plural, quote
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table import EventFile, EventLog
     from dualgauge.eventlog.walk import Walked
-
-_AT_ONCE: Final = 1 << 24
-"""Ids of which the hashes are held at once, 8 bytes each; of a longer log the files are read several times."""
 
 _SHOWN: Final = 3
 
@@ -84,7 +82,7 @@ class Scan:
         """No id may be in `files` that is there a second time, or in `earlier` ones."""
         read = [*earlier, *files]
         rows = sum(_rows(one) for one in read)
-        parts = max(1, -(-rows // _AT_ONCE))
+        parts = parts_of(rows)
         bad: set[str] = set()
         twice: list[np.ndarray[Any, Any]] = []
         for part in range(parts):
@@ -100,13 +98,10 @@ class Scan:
                     except EngineError as fault:
                         bad.add(one.name)
                         self._unreadable(one, fault.reason)
-            everything = np.concatenate(hashes) if hashes else np.array([], dtype=np.uint64)
-            hashes.clear()
-            everything.sort()
-            twice.append(np.unique(everything[1:][everything[1:] == everything[:-1]]))
-        suspects = np.concatenate(twice)
-        if len(suspects):
-            self._repeated([one for one in read if one.name not in bad], suspects)
+            twice.append(suspects(hashes))
+        found = np.concatenate(twice)
+        if len(found):
+            self._repeated([one for one in read if one.name not in bad], found)
 
     def same(self, old: Sequence[str], new: str) -> bool:
         """Whether files hold the same events as another one."""
@@ -115,8 +110,7 @@ class Scan:
     def _hashes(self, file: EventFile, part: int, parts: int) -> np.ndarray[Any, Any]:
         """The hashes of a file's ids that fall into a part."""
         body = parquet([self.log.place.local(file.name, file.size)], ("event_id",))
-        chosen = f" WHERE hash(event_id) % {parts:d} = {part:d}" if parts > 1 else ""
-        found = self.engine.arrow(f"SELECT hash(event_id) AS hash FROM ({body}){chosen}")
+        found = self.engine.arrow(f"SELECT hash(event_id) AS hash FROM ({body}) WHERE {part_of(part, parts)}")
         hashes: np.ndarray[Any, Any] = found["hash"].to_numpy()
         return hashes
 

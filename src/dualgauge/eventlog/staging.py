@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.commits import read_commit
+from dualgauge.eventlog.files import token
 from dualgauge.eventlog.place import leftovers, own_name
-from dualgauge.eventlog.table import token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

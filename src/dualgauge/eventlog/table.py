@@ -10,7 +10,9 @@ second fails and starts over. What a commit's metadata says stands in `commits`.
 from __future__ import annotations
 
 import json
+import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +35,14 @@ from dualgauge.eventlog.errors import (
     NoLog,
     NotALog,
 )
-from dualgauge.eventlog.files import statistics
-from dualgauge.eventlog.place import Folder, Place, staged
+from dualgauge.eventlog.files import event_name, statistics, touch
+from dualgauge.eventlog.place import Folder, Place, staging_path
+from dualgauge.eventlog.race import TRIES, attempts
 from dualgauge.ledger.values import LogCommit
 from dualgauge.model import START, Position, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from deltalake.transaction import RemoveAction
@@ -47,10 +50,6 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.commits import Made
     from dualgauge.eventlog.settings import LogSettings
     from dualgauge.ledger.ledger import Ledger
-
-
-TRIES = 20
-"""How often a writer that lost the race for the next commit starts over."""
 
 
 class Behind(Exception):
@@ -185,9 +184,12 @@ class EventLog:
         where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
         return f"SELECT {chosen} FROM ({body}){where}"
 
-    def create(self) -> None:
+    def create(self, *, sleep: Callable[[float], None] = time.sleep, chance: random.Random | None = None) -> None:
         """
         Create the log if there is none, and give it the columns declared since; types never change.
+
+        Args:
+            sleep, chance: how to wait where another writer was quicker.
 
         Raises:
             ChangedType: a declared column has another type in the log.
@@ -210,7 +212,7 @@ class EventLog:
                 # Another process created it at the same time; if not, this raises again.
                 self._table = DeltaTable(self.place.uri, storage_options=self.place.options)
             self._head = None
-        for _ in range(TRIES):
+        for _ in attempts(sleep, chance or random.Random()):  # noqa: S311  (pauses want no secrecy)
             added = undeclared(self._table.schema(), self.settings.all_columns)
             if not added:
                 return
@@ -219,15 +221,15 @@ class EventLog:
                 custom_metadata=self.nothing_new().metadata(),
                 max_commit_retries=0,
             )
-            try:
+            # Also where it went in: the table may have moved on past what the head was read from.
+            with suppress(CommitFailedError):
                 self._table.alter.add_columns(added, commit_properties=properties)
-            except CommitFailedError:
-                self.refresh()
+            self.refresh()
         raise LostRace(self.path, TRIES)
 
     def staging(self, name: str) -> Path:
         """A path for a file that is being written; it is on the log's own disk, so that moving it is one step."""
-        return staged(self.place.work, name)
+        return staging_path(self.place.work, name)
 
     def nothing_new(self) -> Head:
         """The head after a commit that appends nothing."""
@@ -249,10 +251,11 @@ class EventLog:
         digest = file_digest(staged)
         chain = link(head.chain, first, last, digest)
         new = Head(last=last, first=first, rows=rows, chain=chain, cursors={**head.cursors, **cursors})
-        name = f"events-{first:016d}-{last:016d}-{token(staged)}.parquet"
+        name = event_name(first, last, staged)
         described = json.dumps(statistics(staged, rows))
         size = staged.stat().st_size
         version = self.version + 1
+        touch(staged)
         try:
             self.place.publish(staged, name)
             self.transact([added(name, size, described, data_change=True)], new)
@@ -374,11 +377,6 @@ def added(name: str, size: int, described: str, *, data_change: bool) -> AddActi
         data_change=data_change,
         stats=described,
     )
-
-
-def token(staged: Path) -> str:
-    """The part of a staged file's name that its place in the log is named after: what was left can be told by it."""
-    return staged.stem.rpartition("-")[0].rpartition("-")[2][:16]
 
 
 def _typed_nulls(columns: Mapping[str, str]) -> str:

@@ -282,13 +282,6 @@ class Ledger:
             rows = connection.execute(select(LOG_LINK).order_by(LOG_LINK.c.at, LOG_LINK.c.step)).mappings()
             return tuple(_link(**row) for row in rows)
 
-    def last_log_commit(self) -> LogCommit | None:
-        """The newest link of the mirror; None where it has none."""
-        newest = select(LOG_LINK).order_by(LOG_LINK.c.at.desc(), LOG_LINK.c.step.desc()).limit(1)
-        with self._database.reading() as connection:
-            row = connection.execute(newest).mappings().first()
-            return _link(**row) if row else None
-
     def add_log_commits(self, commits: Sequence[LogCommit]) -> None:
         """
         Keep links of the log, all or none. The same again changes nothing.
