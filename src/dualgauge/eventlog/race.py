@@ -15,9 +15,9 @@ _PAUSE, _LONGEST = 0.005, 0.5
 """Seconds: a pause is random up to twice the one before, and never longer."""
 
 
-def attempts(sleep: Callable[[float], None], chance: random.Random, most: int = TRIES) -> Iterator[int]:
+def attempts(sleep: Callable[[float], None], chance: random.Random) -> Iterator[int]:
     """The numbers of tries, from 0; between two of them it sleeps."""
-    for tries in range(most):
+    for tries in range(TRIES):
         if tries:
             sleep(chance.uniform(0, min(_LONGEST, _PAUSE * 2 ** min(tries - 1, 10))))
         yield tries
