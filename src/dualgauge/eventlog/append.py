@@ -156,6 +156,7 @@ class Appender:
         """Append what is new of some calls in one commit, and give each its positions or its fault."""
         if self._closed:
             raise AppenderClosed(self._log.path)
+        self._log.mirror()
         for tries in attempts(self._sleep, self._chance):
             try:
                 fresh, positions = self._settled(group)

@@ -78,6 +78,7 @@ class EventLog:
         self._files: list[EventFile] | None = None
         self._columns: dict[str, list[str]] = {}
         self._in_doubt = False
+        self._unmirrored = False
 
     @property
     def path(self) -> str:
@@ -269,8 +270,16 @@ class EventLog:
                 raise
             self.refresh()
         if self._ledger is not None:
+            self._unmirrored = True
             self._ledger.add_log_commits([LogCommit(first, last, rows, digest, chain)])
+            self._unmirrored = False
         return new
+
+    def mirror(self) -> None:
+        """Give the ledger what it did not take when a commit of this object was made; see `reconcile`."""
+        if self._unmirrored:
+            self.reconcile()
+            self._unmirrored = False
 
     def note(self, cursors: Mapping[str, Any]) -> Head:
         """
