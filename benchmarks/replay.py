@@ -50,12 +50,12 @@ from dualgauge.ledger.values import MigrationState
 from dualgauge.model import Outcome
 from dualgauge.routing.decision import Route, decide
 from dualgauge.scaffold.demo import content, lay_out
-from dualgauge.stores.bulk import SqliteLoading
+from dualgauge.stores.sqlite.bulk import SqliteLoading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dualgauge.stores.port import Row
+    from dualgauge.stores.serving.port import Row
 
 SETTINGS = """[tool.dualgauge]
 migration = "benchmark"

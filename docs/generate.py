@@ -131,7 +131,7 @@ def _cli() -> str:
 
 
 def _stages() -> str:
-    from dualgauge.cutover.stages import stages_page
+    from dualgauge.cutover.moves.stages import stages_page
 
     return stages_page()
 
@@ -210,7 +210,7 @@ def view_parts() -> dict[str, str]:
 
 def rules() -> list[type[Any]]:
     """Every rule of `comparison/rules.py`, in its order there."""
-    from dualgauge.comparison import rules as module
+    from dualgauge.comparison.content import rules as module
 
     return [
         one

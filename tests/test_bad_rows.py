@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualgauge.eventlog.aside_errors import NotSetAside, TooManyBadRows
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent
+from dualgauge.eventlog.imports.errors import NotSetAside, TooManyBadRows
 from dualgauge.ledger.errors import NotWaiting, UnknownRow, WhichRow
 from dualgauge.ledger.misfit import Kept, State
 from support.log_project import LogProject, csv, jsonl, run_child
 
 if TYPE_CHECKING:
-    from dualgauge.eventlog.imports import Imported
+    from dualgauge.eventlog.imports.run import Imported
 
 HEAD = "id,seen,x"
 MOST = 1_000
@@ -558,7 +558,8 @@ def _several(project: LogProject, start: str) -> bool:
 CHILD = """
 import os, signal, sys
 import dualgauge
-from dualgauge.eventlog import imports, table
+from dualgauge.eventlog.imports import run
+from dualgauge.eventlog.table import event_log
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.quarantine import Quarantine
 sys.path.insert(0, sys.argv[3])

@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 import dualgauge
 from dualgauge import Check, Comparator
-from dualgauge.comparison.bound import check_bound, served
-from dualgauge.comparison.checks import placed, single
+from dualgauge.comparison.content.checks import placed, single
 from dualgauge.comparison.errors import BadArguments, BadComparator, BuildsMoved, NoSuchExpectation
-from dualgauge.comparison.files import file_hashes
-from dualgauge.comparison.run import pairs
+from dualgauge.comparison.runs.binding import check_bound, served
+from dualgauge.comparison.runs.run import pairs
+from dualgauge.comparison.runs.run_files import file_hashes
 from dualgauge.ledger.values import EvidenceKind, EvidenceRun, RunState
 from dualgauge.model import Outcome, Side
 from dualgauge.project.content import collect
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dualgauge.comparison.check_run import CheckRun
-    from dualgauge.comparison.gx import CheckResult
+    from dualgauge.comparison.checking.check_run import CheckRun
+    from dualgauge.comparison.checking.gx import CheckResult
     from dualgauge.migration import Migration
 
 # Every family of stored forms, on a view with a key of two columns.

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dualgauge.comparison.comparator import Comparator, Expected, Limits
-from dualgauge.comparison.diff import Plan, compare_relations
+from dualgauge.comparison.content.comparator import Comparator, Expected, Limits
+from dualgauge.comparison.content.rules import Absolute, Exact, Relative, Rounded, Rule
+from dualgauge.comparison.engine.diff import Plan, compare_relations
 from dualgauge.comparison.errors import (
     BadExpectation,
     BadRelation,
@@ -26,7 +27,6 @@ from dualgauge.comparison.errors import (
     PlanRefused,
     UnknownColumn,
 )
-from dualgauge.comparison.rules import Absolute, Exact, Relative, Rounded, Rule
 from dualgauge.comparison.values import Comparison, Kind
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.errors import DataError, UsageError

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from dualgauge.comparison.content.rules import Absolute, Exact, Relative, Rounded, Rule
 from dualgauge.comparison.errors import BadRule, NotANumber
-from dualgauge.comparison.rules import Absolute, Exact, Relative, Rounded, Rule
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.errors import UsageError
 

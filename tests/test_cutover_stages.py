@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualgauge.cutover.errors import BadPercent, IllegalMove
-from dualgauge.cutover.percent import parse_percent, percent_text
-from dualgauge.cutover.stages import MOVES, Stage, Verb, allowed, stages_page, target, verb_of_share
+from dualgauge.cutover.moves.percent import parse_percent, percent_text
+from dualgauge.cutover.moves.stages import MOVES, Stage, Verb, allowed, stages_page, target, verb_of_share
 from dualgauge.model import PPM
 from dualgauge.routing.decision import COMPLETE
 

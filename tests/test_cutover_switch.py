@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualgauge.cutover.errors import GateRefused, IllegalMove, UnknownStage
-from dualgauge.cutover.stages import MOVES, Stage, Verb
-from dualgauge.cutover.switch import record_replay, rollback, switch
+from dualgauge.cutover.moves.stages import MOVES, Stage, Verb
+from dualgauge.cutover.moves.switch import record_replay, rollback, switch
 from dualgauge.cutover.values import GateResult, Readiness
 from dualgauge.ledger.errors import OperationReused, StateChanged
 from dualgauge.ledger.journal import JournalEntry

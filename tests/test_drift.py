@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dualgauge.comparison import drift
-from dualgauge.comparison.comparator import Comparator
-from dualgauge.comparison.diff import compare_relations
-from dualgauge.comparison.drift import between, notes
+from dualgauge.comparison.content.comparator import Comparator
+from dualgauge.comparison.engine import profile as profile_module
+from dualgauge.comparison.engine.diff import compare_relations
+from dualgauge.comparison.engine.profile import between, notes
 from dualgauge.comparison.values import Drift, Profile
 from dualgauge.engines.duck import Engine, open_engine
-from dualgauge.stores.types import TYPES
+from dualgauge.stores.serving.types import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -242,7 +242,7 @@ def test_a_column_that_one_side_lacks_or_cannot_be_compared_has_what_can_be_said
 def test_above_a_number_of_rows_distinct_values_are_estimated_within_a_tenth(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drift, "EXACT_ROWS", 99_999)
+    monkeypatch.setattr(profile_module, "EXACT_ROWS", 99_999)
     query = "SELECT id, id % 30000 AS c, id % 3 AS few FROM range(100000) t(id)"
 
     found = look(engine, query, query)

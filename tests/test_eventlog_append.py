@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dualgauge import Event
-from dualgauge.eventlog import append
+from dualgauge.eventlog.append import appender
 from dualgauge.eventlog.errors import AppenderClosed, BadEvent, ChangedEvent
-from dualgauge.eventlog.table import EventLog
+from dualgauge.eventlog.table.event_log import EventLog
 from support.appended import WHEN, event, events, problems
 from support.log_project import NOW, LogProject
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dualgauge.eventlog.append import Appender
+    from dualgauge.eventlog.append.appender import Appender
 
 NOTHING = "nothing of this call was appended"
 NEVER = "an event never changes, so give the second one an id of its own"
@@ -49,7 +49,7 @@ def log(project: LogProject) -> Iterator[Appender]:
 def test_events_get_dense_positions_and_again_the_same_ones(log: Appender, project: LogProject) -> None:
     assert log.append([event("a", 1), event("b", 2)]) == [1, 2]
     assert log.append([event("c"), event("a", 1), event("c"), event("d")]) == [3, 1, 3, 4]
-    assert log.take([event("b", 2), event("e")]) == append.Appended([2, 5], 1)
+    assert log.take([event("b", 2), event("e")]) == appender.Appended([2, 5], 1)
     assert log.append([]) == []
     assert log.head == 5
     assert project.events("position", "event_id", "n") == [
@@ -227,7 +227,7 @@ def test_a_refused_call_fails_by_itself_and_not_its_neighbours(
 def test_more_calls_than_go_into_one_commit_all_get_their_positions(
     log: Appender, project: LogProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(append, "MOST_ROWS", 10)
+    monkeypatch.setattr(appender, "MOST_ROWS", 10)
     calls = [events(f"{n}-{i}" for i in range(4)) for n in range(8)]
     calls.append(events(f"big-{i}" for i in range(25)))
     found = all_at_once(log, monkeypatch, events(["first"]), calls)
@@ -243,7 +243,7 @@ def test_more_calls_than_go_into_one_commit_all_get_their_positions(
 def test_a_thread_that_leads_for_others_goes_on_until_its_own_call_is_done(
     log: Appender, project: LogProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(append, "MOST_ROWS", 4)
+    monkeypatch.setattr(appender, "MOST_ROWS", 4)
     with log._turn, ThreadPoolExecutor(4) as pool:
         calls = []
         for number, name in enumerate("abcd", 1):

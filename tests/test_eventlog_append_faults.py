@@ -12,11 +12,11 @@ from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dualgauge.eventlog import append
+from dualgauge.eventlog.append import appender
+from dualgauge.eventlog.append.id_index import IdIndex
 from dualgauge.eventlog.errors import LostRace
-from dualgauge.eventlog.ids import IdIndex
-from dualgauge.eventlog.place import Folder
-from dualgauge.eventlog.table import Behind, EventLog
+from dualgauge.eventlog.table.event_log import Behind, EventLog
+from dualgauge.eventlog.table.storage import Folder
 from dualgauge.ledger.ledger import Ledger
 from support.appended import events, problems, race
 from support.harm import digest
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # The steps of an append, in their order: where each is done, and whether the events are in the log before and after it.
 STEPS: dict[str, tuple[Any, str, bool, bool]] = {
-    "write": (append.pq, "write_table", False, False),
+    "write": (appender.pq, "write_table", False, False),
     "publish": (Folder, "publish", False, False),
     "commit": (DeltaTable, "create_write_transaction", False, True),
     "look": (EventLog, "refresh", True, True),
@@ -154,7 +154,8 @@ from datetime import UTC, datetime
 import deltalake
 import dualgauge
 from dualgauge import Event
-from dualgauge.eventlog import append, ids, place, table
+from dualgauge.eventlog.append import appender, id_index
+from dualgauge.eventlog.table import storage, event_log
 from dualgauge.ledger.ledger import Ledger
 
 root, step, when = sys.argv[1:]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dualgauge import Event
 from dualgauge.engines.duck import open_engine
 from dualgauge.eventlog.errors import DamagedLog, NoLog, UnlikeCompaction
-from dualgauge.eventlog.staging import staged
+from dualgauge.eventlog.table.staging import staged
 from support.harm import digest
 from support.log_project import NOW, LogProject
 from support.shop import build, call

@@ -20,7 +20,7 @@ from support.shop import call
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dualgauge.eventlog.imports import Imported
+    from dualgauge.eventlog.imports.run import Imported
 
 ORDERS = "CREATE TABLE orders (id INTEGER PRIMARY KEY, seen TEXT, x INTEGER, city TEXT)"
 
@@ -121,8 +121,8 @@ def test_other_settings_read_from_the_beginning_and_another_password_does_not(
     assert counts(project.take()) == (2, 1, 3)
     mapping = cursor_of(project)["mapping"]
 
-    from dualgauge.eventlog.databases import mapping_of
-    from dualgauge.eventlog.reading import Source
+    from dualgauge.eventlog.sources.databases import mapping_of
+    from dualgauge.eventlog.sources.source import Source
 
     def digest(url: str) -> str:
         project.sources[0]["url"] = url

@@ -15,16 +15,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dualgauge import Event
+from dualgauge.eventlog.append.event import Call, parse, row_of
+from dualgauge.eventlog.append.payload import canonical, same_payload
 from dualgauge.eventlog.errors import BadEvent, ChangedEvent
-from dualgauge.eventlog.event import Call, parse, row_of
-from dualgauge.eventlog.payload import canonical, same_payload
 from support.log_project import LogProject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dualgauge.eventlog.append import Appender
+    from dualgauge.eventlog.append.appender import Appender
 
 WHEN = datetime(2026, 1, 31, 12, 0, 0, 5, tzinfo=UTC)
 COLUMNS = {

@@ -18,16 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualgauge.engines.duck import Engine
-from dualgauge.eventlog import imports
-from dualgauge.eventlog.cursors import mapping_of
 from dualgauge.eventlog.errors import BadFile, BadRow, ChangedEvent, ChangedFile, NoSuchFile, UnsteadyFile
+from dualgauge.eventlog.imports import run
+from dualgauge.eventlog.sources.cursor import mapping_of
 from support.log_project import LogProject, csv, jsonl
 from support.shop import add_order, build, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dualgauge.eventlog.imports import Imported
+    from dualgauge.eventlog.imports.run import Imported
 
 HEAD = "id,seen,x"
 
@@ -482,14 +482,14 @@ def test_a_file_that_is_one_torn_line_and_nothing_else_is_refused(project: LogPr
 
 def moving(monkeypatch: pytest.MonkeyPatch, *moves: Callable[[], object]) -> None:
     """Let something happen to the files between their fingerprints and their reading, once for each reading."""
-    left, real = list(moves), imports._stage
+    left, real = list(moves), run._stage
 
     def stage(*given: Any, **named: Any) -> None:
         if left:
             left.pop(0)()
         real(*given, **named)
 
-    monkeypatch.setattr(imports, "_stage", stage)
+    monkeypatch.setattr(run, "_stage", stage)
 
 
 @pytest.mark.parametrize("name", ["s.csv", "s.jsonl"])
@@ -596,7 +596,7 @@ def test_a_note_that_another_process_was_quicker_than_is_made_behind_it(
     project.source("two", path="2.csv")
     project.source("again", path="1.csv", type="'one'")
     project.take("one")
-    real = imports._fresh
+    real = run._fresh
     meanwhile = [lambda: project.take("two")]
 
     def fresh(*given: Any) -> Any:
@@ -605,7 +605,7 @@ def test_a_note_that_another_process_was_quicker_than_is_made_behind_it(
             meanwhile.pop()()
         return found
 
-    monkeypatch.setattr(imports, "_fresh", fresh)
+    monkeypatch.setattr(run, "_fresh", fresh)
     assert counts(project.take("again")) == (0, 1)
     assert project.log().head().cursors.keys() == {"one", "two", "again"}
     project.verify()
@@ -616,7 +616,7 @@ def test_a_source_that_another_process_took_in_meanwhile_is_looked_at_anew(
 ) -> None:
     project.source("s", path="s.jsonl", event_id=None)
     project.write("s.jsonl", jsonl(row(1), row(2)))
-    real = imports._fresh
+    real = run._fresh
 
     def other() -> None:
         append(project, "s.jsonl", jsonl(row(3)))
@@ -630,7 +630,7 @@ def test_a_source_that_another_process_took_in_meanwhile_is_looked_at_anew(
             meanwhile.pop()()
         return found
 
-    monkeypatch.setattr(imports, "_fresh", fresh)
+    monkeypatch.setattr(run, "_fresh", fresh)
     assert counts(project.take()) == (0, 2)
     assert cursor(project)["files"]["s.jsonl"]["rows"] == 3
     append(project, "s.jsonl", jsonl(row(4)))

@@ -12,17 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dualgauge import Event
-from dualgauge.eventlog import ids
-from dualgauge.eventlog.append import open_appender
+from dualgauge.eventlog.append import id_index
+from dualgauge.eventlog.append.appender import open_appender
+from dualgauge.eventlog.append.id_index import FOLDER, IdIndex, Worn, hash_of, hashes_of
 from dualgauge.eventlog.errors import ChangedEvent
-from dualgauge.eventlog.ids import FOLDER, IdIndex, Worn, hash_of, hashes_of
 from support.log_project import NOW, LogProject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from dualgauge.eventlog.table import EventLog
+    from dualgauge.eventlog.table.event_log import EventLog
 
 WHEN = datetime(2026, 1, 31, tzinfo=UTC)
 STRANGERS = [f"stranger-{number}" for number in range(40)]
@@ -66,13 +66,13 @@ def right(log: EventLog | LogProject, known: dict[str, int], wanted: Sequence[st
 def sample(tmp_path_factory: pytest.TempPathFactory) -> LogProject:
     """A log of 40 events in one file, and its index in one segment of three blocks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ids, "_BLOCK", 16)
+        patch.setattr(id_index, "_BLOCK", 16)
         return filled(tmp_path_factory.mktemp("sample"), range(40))
 
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ids, "_BLOCK", 16)
+    monkeypatch.setattr(id_index, "_BLOCK", 16)
 
 
 @given(names=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, unique=True))
@@ -81,9 +81,9 @@ def test_an_engine_and_python_hash_every_id_alike(
     names: list[str], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = filled(tmp_path_factory.mktemp("names"), names)
-    by_hand = ids._hashes(project.log(), 0, len(names))
-    monkeypatch.setattr(ids, "_BY_HAND", 0)
-    by_engine = ids._hashes(project.log(), 0, len(names))
+    by_hand = id_index._hashes(project.log(), 0, len(names))
+    monkeypatch.setattr(id_index, "_BY_HAND", 0)
+    by_engine = id_index._hashes(project.log(), 0, len(names))
 
     assert list(by_hand) == list(by_engine) == list(hashes_of(names))
     assert truth(project) == {name: at for at, name in enumerate(names, 1)}
@@ -96,9 +96,9 @@ def test_whatever_is_appended_and_reopened_the_index_says_what_a_dict_would(
 ) -> None:
     """Hashes as narrow as `width` collide: then an answer may name other positions too, and appends stay exact."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ids, "hash_of", lambda name: hash_of(name) % width)
-        patch.setattr(ids, "_BLOCK", block)
-        patch.setattr(ids, "_MOST", data.draw(st.sampled_from([10, 100_000]), "most"))
+        patch.setattr(id_index, "hash_of", lambda name: hash_of(name) % width)
+        patch.setattr(id_index, "_BLOCK", block)
+        patch.setattr(id_index, "_MOST", data.draw(st.sampled_from([10, 100_000]), "most"))
         project = LogProject(tmp_path_factory.mktemp("model"))
         migration, model = project.open(), dict[str, int]()
         for _ in range(data.draw(st.integers(1, 3), "openings")):
@@ -255,7 +255,7 @@ def test_a_log_put_back_takes_the_ids_again_that_it_lost(tmp_path: Path, grown: 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_an_id_of_the_same_hash_is_another_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ids, "hash_of", lambda _: 7)
+    monkeypatch.setattr(id_index, "hash_of", lambda _: 7)
     project = filled(tmp_path, range(700), ["a"], ["b"])
     known = truth(project)
     with project.open().appender() as log:

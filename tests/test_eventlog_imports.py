@@ -18,7 +18,7 @@ from dualgauge.eventlog.errors import ChangedEvent
 from support.log_project import LogProject, csv, jsonl, run_child
 
 if TYPE_CHECKING:
-    from dualgauge.eventlog.imports import Imported
+    from dualgauge.eventlog.imports.run import Imported
 
 HEAD = "id,seen,x"
 
@@ -257,7 +257,8 @@ def test_a_column_declared_later_is_null_before_and_its_file_may_still_grow(proj
 CHILD = """
 import os, signal, sys
 import dualgauge
-from dualgauge.eventlog import imports, table
+from dualgauge.eventlog.imports import run
+from dualgauge.eventlog.table import event_log
 from dualgauge.ledger.ledger import Ledger
 sys.path.insert(0, sys.argv[4])
 from support.log_project import NOW
@@ -489,7 +490,7 @@ def test_what_a_living_import_has_staged_is_left_alone(project: LogProject) -> N
 
 
 def _empty_schema(project: LogProject) -> Any:
-    from dualgauge.eventlog.delta import schema
+    from dualgauge.eventlog.table.delta import schema
 
     return schema(project.open().settings.log.all_columns)
 
@@ -499,10 +500,10 @@ def _empty_schema(project: LogProject) -> Any:
 RACER = """
 import sys
 import dualgauge
-from dualgauge.eventlog import imports
+from dualgauge.eventlog.imports import run
 imports.ROWS_PER_COMMIT = 75
 migration = dualgauge.open(sys.argv[1])
-from dualgauge.eventlog import table  # loaded before the start, so that both run at once
+from dualgauge.eventlog.table import event_log  # loaded before the start, so that both run at once
 from dualgauge.ledger import ledger
 print("ready", flush=True)
 sys.stdin.readline()

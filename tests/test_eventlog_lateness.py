@@ -17,9 +17,9 @@ from dualgauge.cli.late import late_line
 from dualgauge.cli.times import duration
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.eventlog.errors import DamagedLog
-from dualgauge.eventlog.lateness import Lateness, lateness
-from dualgauge.eventlog.opening import open_log
 from dualgauge.eventlog.settings import LogSettings
+from dualgauge.eventlog.table.lateness import Lateness, lateness
+from dualgauge.eventlog.table.open import open_log
 from dualgauge.model import Position
 from support.log_project import NOW, LogProject, csv
 from support.shop import add_order, build, call
@@ -27,7 +27,7 @@ from support.shop import add_order, build, call
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dualgauge.eventlog.table import EventLog
+    from dualgauge.eventlog.table.event_log import EventLog
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 

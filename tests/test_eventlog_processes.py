@@ -149,9 +149,9 @@ DIES = """
 import os, signal, sys
 from datetime import timedelta
 import dualgauge
-from dualgauge.eventlog.compact import _Work
-from dualgauge.eventlog.place import Folder
-from dualgauge.eventlog.table import EventLog
+from dualgauge.eventlog.integrity.compact import _Work
+from dualgauge.eventlog.table.storage import Folder
+from dualgauge.eventlog.table.event_log import EventLog
 from dualgauge.ledger.ledger import Ledger
 
 def half(work, group, file):

@@ -9,8 +9,9 @@ import pytest
 
 import dualgauge
 from dualgauge import Event
-from dualgauge.eventlog import scan, twice
-from dualgauge.eventlog.opening import open_log
+from dualgauge.eventlog.integrity import verify_contents
+from dualgauge.eventlog.table import duplicates
+from dualgauge.eventlog.table.open import open_log
 from support.log_project import NOW, LogProject
 from support.shop import call
 from support.tamper import Log, copied, five_files, two_merged
@@ -213,7 +214,7 @@ def test_an_id_put_in_a_second_time_is_found_wherever_it_is(
     log: Log, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     # Of a long log, a part of the ids is looked at at once.
-    monkeypatch.setattr(twice, "AT_ONCE", at_once)
+    monkeypatch.setattr(duplicates, "AT_ONCE", at_once)
     names = log.tamper.names
     log.tamper.rewrite(names[3], lambda rows: rows[4].update(event_id="e7"))
     log.tamper.rewrite(names[4], lambda rows: [rows[at].update(event_id="e50") for at in range(4)] and None)
@@ -229,8 +230,8 @@ def test_an_id_put_in_a_second_time_is_found_wherever_it_is(
 
 def test_ids_of_one_hash_are_compared_as_they_are(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     # There are no two known ids of one hash, so every hash is given twice.
-    own = scan.Scan._hashes
-    monkeypatch.setattr(scan.Scan, "_hashes", lambda *given: np.repeat(own(*given), 2))
+    own = verify_contents.Scan._hashes
+    monkeypatch.setattr(verify_contents.Scan, "_hashes", lambda *given: np.repeat(own(*given), 2))
 
     assert log.found() == []
 

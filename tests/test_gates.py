@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dualgauge.cutover import gates, standing
 from dualgauge.cutover.errors import GateRefused
-from dualgauge.cutover.gates import decide
+from dualgauge.cutover.gates import decide as decide_module
+from dualgauge.cutover.gates import validity
+from dualgauge.cutover.gates.decide import decide
+from dualgauge.cutover.gates.validity import Limits, Present, ViewNow, Wanted, lasting
 from dualgauge.cutover.settings import GateSettings
-from dualgauge.cutover.standing import Limits, Present, ViewNow, Wanted, lasting
 from dualgauge.cutover.values import GateResult, Readiness
 from dualgauge.ledger.journal import BadRow, EvidenceEntry
 from dualgauge.ledger.seal import Evidence, Sealed, Stray
@@ -350,10 +351,11 @@ def test_one_closed_gate_is_enough_to_refuse(runs: list[Sealed], wrong: dict[str
     assert not opened(present(sealed(100), *runs, **wrong), Limits(timedelta(days=9), 99))
 
 
-@pytest.mark.parametrize("module", [gates, standing])
+@pytest.mark.parametrize("module", [decide_module, validity])
 def test_the_decision_sees_no_clock_no_file_and_no_database(module: Any) -> None:
     allowed = {
-        "__future__", "collections.abc", "dataclasses", "datetime", "shlex", "typing", "dualgauge.cutover.standing",
+        "__future__", "collections.abc", "dataclasses", "datetime", "shlex", "typing",
+        "dualgauge.cutover.gates.validity",
         "dualgauge.cutover.values", "dualgauge.ledger.seal", "dualgauge.ledger.values", "dualgauge.model",
     }  # fmt: skip
     tree = ast.parse(inspect.getsource(module))

@@ -42,9 +42,9 @@ from dualgauge.ledger.errors import (
 from dualgauge.ledger.journal import JournalEntry, RowKind
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.misfit import Misfit, Settled, State
-from dualgauge.ledger.opening import SCRIPTS
 from dualgauge.ledger.settings import LedgerSettings, resolve_url
 from dualgauge.ledger.tables import METADATA, REVISIONS, VERSION_TABLE
+from dualgauge.ledger.upgrade import SCRIPTS
 from dualgauge.ledger.values import (
     EvidenceKind,
     EvidenceRun,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dualgauge.eventlog.forget import forget
-from dualgauge.eventlog.table import Behind
+from dualgauge.eventlog.imports.forget import forget
+from dualgauge.eventlog.table.event_log import Behind
 from support.log_project import LogProject, csv
 from support.shop import build, call, lay_out
 

@@ -43,7 +43,7 @@ def test_the_log_opens_in_deltalake_and_in_duckdb_by_the_snippets_alone(played: 
 
 
 def test_every_finding_has_its_row() -> None:
-    from dualgauge.eventlog.walk import Fault
+    from dualgauge.eventlog.integrity.history import Fault
 
     told = [
         line.split("`")[1] for line in section(PAGE, "What it finds, and what to do").splitlines() if "| `" in line[:3]

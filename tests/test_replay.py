@@ -16,7 +16,7 @@ from dualgauge.model import Side, quote
 from dualgauge.replay.errors import CannotCompute, NoSuchView
 from dualgauge.replay.run import LARGEST_CHUNK, SMALLEST_CHUNK, TARGET_SECONDS, _next_size
 from dualgauge.stores.errors import BadKeys, NoStoreType, UnstorableValue
-from dualgauge.stores.types import store_type
+from dualgauge.stores.serving.types import store_type
 
 if TYPE_CHECKING:
     from pathlib import Path

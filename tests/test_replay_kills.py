@@ -26,7 +26,8 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[3])
 import dualgauge
 from dualgauge.replay import run
-from dualgauge.stores import bulk, builds, control
+from dualgauge.stores.sqlite import bulk
+from dualgauge.stores.serving import builds, checkpoints
 
 run.FIRST_CHUNK = run.LARGEST_CHUNK = run.SMALLEST_CHUNK = 1000
 calls = {}

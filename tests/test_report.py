@@ -19,11 +19,11 @@ from dualgauge.comparison.values import Comparison
 from dualgauge.model import Outcome
 from dualgauge.reporting import charts
 from dualgauge.reporting.errors import BadEvidence
+from dualgauge.reporting.from_json import read_as
+from dualgauge.reporting.html import of_comparison
 from dualgauge.reporting.markdown import markdown
-from dualgauge.reporting.page import of_comparison
-from dualgauge.reporting.reading import read_as
 from dualgauge.reporting.report import json_text
-from dualgauge.reporting.shown import MOST, pieces, plain, window
+from dualgauge.reporting.visible_text import MOST, pieces, plain, window
 from dualgauge.reporting.words import share
 from support import report_sample
 from support.report_values import AT, HOSTILE, comparison, report

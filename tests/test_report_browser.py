@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dualgauge.reporting.report import write
-from dualgauge.reporting.shown import MOST, MOST_OF_A_SENTENCE, pieces
+from dualgauge.reporting.visible_text import MOST, MOST_OF_A_SENTENCE, pieces
 from support.report_values import HOSTILE, report
 
 if TYPE_CHECKING:

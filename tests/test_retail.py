@@ -18,7 +18,7 @@ from support.shop import call
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dualgauge.comparison.run import DiffRun
+    from dualgauge.comparison.runs.run import DiffRun
 
 SETTINGS = """[tool.dualgauge]
 migration = "retail"

@@ -23,10 +23,10 @@ from dualgauge.stores.errors import (
     UnfitValue,
     UnreadableValue,
 )
-from dualgauge.stores.table_other import OtherCatalogue
-from dualgauge.stores.table_rows import Chosen, new_rows
-from dualgauge.stores.table_running import Noted, Running
-from dualgauge.stores.tables import TableSnapshot, open_tables
+from dualgauge.stores.external.other import OtherCatalogue
+from dualgauge.stores.external.rows import Chosen, new_rows
+from dualgauge.stores.external.running import Noted, Running
+from dualgauge.stores.external.tables import TableSnapshot, open_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,15 +14,15 @@ import pytest
 
 from contract.store import ROOT, TOTALS, StoreContract, build, rows
 from dualgauge.model import Position, Side
-from dualgauge.stores.database import Databases, reading, writing
 from dualgauge.stores.errors import NotADatabase, StoreHeld, StoreRefused
-from dualgauge.stores.shapes import Shape
-from dualgauge.stores.sqlite import SqliteStore
+from dualgauge.stores.serving.shapes import Shape
+from dualgauge.stores.sqlite.database import Databases, reading, writing
+from dualgauge.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dualgauge.stores.port import Store
+    from dualgauge.stores.serving.port import Store
 
 
 def sqlite(folder: Path, wait: float = 30.0) -> SqliteStore:
@@ -176,10 +176,11 @@ import os, sys
 from pathlib import Path
 from contract.store import TOTALS
 from dualgauge.model import Position, Side
-from dualgauge.stores.database import Databases
+from dualgauge.stores.sqlite.database import Databases
 from dualgauge.stores.errors import StoreRefused
-from dualgauge.stores import bulk, migrations
-from dualgauge.stores.sqlite import SqliteStore
+from dualgauge.stores.sqlite import bulk
+from dualgauge.stores.serving import migrations
+from dualgauge.stores.sqlite.store import SqliteStore
 folder = Path(sys.argv[1])
 if os.geteuid() == 0:
     os.setegid(65534); os.seteuid(65534)
@@ -280,8 +281,8 @@ import sys, time
 from pathlib import Path
 from contract.store import TOTALS, rows, Shape, Side
 from dualgauge.model import Position
-from dualgauge.stores.database import Databases
-from dualgauge.stores.sqlite import SqliteStore
+from dualgauge.stores.sqlite.database import Databases
+from dualgauge.stores.sqlite.store import SqliteStore
 folder = Path(sys.argv[1])
 store = SqliteStore(Databases(v1=folder / "views_v1.db", v2=folder / "views_v2.db"))
 end = time.monotonic() + float(sys.argv[3])
@@ -301,8 +302,8 @@ DIFFER = """
 import sys, time
 from pathlib import Path
 from dualgauge.model import Side
-from dualgauge.stores.database import Databases
-from dualgauge.stores.sqlite import SqliteStore
+from dualgauge.stores.sqlite.database import Databases
+from dualgauge.stores.sqlite.store import SqliteStore
 folder = Path(sys.argv[1])
 store = SqliteStore(Databases(v1=folder / "views_v1.db", v2=folder / "views_v2.db"))
 end, looks = time.monotonic() + float(sys.argv[3]), 0
@@ -320,8 +321,8 @@ READER = """
 import sys, time
 from pathlib import Path
 from dualgauge.model import Side
-from dualgauge.stores.database import Databases
-from dualgauge.stores.sqlite import SqliteStore
+from dualgauge.stores.sqlite.database import Databases
+from dualgauge.stores.sqlite.store import SqliteStore
 folder = Path(sys.argv[1])
 store = SqliteStore(Databases(v1=folder / "views_v1.db", v2=folder / "views_v2.db"))
 end, reads, last = time.monotonic() + float(sys.argv[3]), 0, 0

@@ -26,9 +26,9 @@ from dualgauge.stores.errors import (
     TablesRefused,
     UnreadableValue,
 )
-from dualgauge.stores.table_other import OtherCatalogue
-from dualgauge.stores.table_urls import shown_url
-from dualgauge.stores.tables import TableSnapshot, open_tables
+from dualgauge.stores.external.other import OtherCatalogue
+from dualgauge.stores.external.tables import TableSnapshot, open_tables
+from dualgauge.stores.external.urls import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,8 @@ from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.engines.errors import BadValue
 from dualgauge.model import Side, quote
 from dualgauge.stores.errors import NoStoreType
-from dualgauge.stores.shapes import Shape, metadata
-from dualgauge.stores.types import TYPES, bound_columns, store_type
+from dualgauge.stores.serving.shapes import Shape, metadata
+from dualgauge.stores.serving.types import TYPES, bound_columns, store_type
 
 if TYPE_CHECKING:
     import datetime as dt

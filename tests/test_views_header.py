@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dualgauge.stores.types import TYPES
+from dualgauge.stores.serving.types import TYPES
 from dualgauge.views.errors import UnknownHeader, ViewError
 from dualgauge.views.header import HEADERS, parse
 

@@ -17,12 +17,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dualgauge.comparison.checks import Check
-    from dualgauge.comparison.comparator import Comparator, Expected, Limits
-    from dualgauge.comparison.rules import Absolute, Exact, Relative, Rounded
-    from dualgauge.comparison.sources import compare
+    from dualgauge.comparison.content.checks import Check
+    from dualgauge.comparison.content.comparator import Comparator, Expected, Limits
+    from dualgauge.comparison.content.rules import Absolute, Exact, Relative, Rounded
+    from dualgauge.comparison.files.compare import compare
     from dualgauge.errors import DualgaugeError
-    from dualgauge.eventlog.event import Event
+    from dualgauge.eventlog.append.event import Event
     from dualgauge.migration import Migration, open  # noqa: A004  (dualgauge.open is the public door)
     from dualgauge.routing.router import Router
 
@@ -47,19 +47,19 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
-    "Absolute": "dualgauge.comparison.rules",
-    "Check": "dualgauge.comparison.checks",
-    "Comparator": "dualgauge.comparison.comparator",
+    "Absolute": "dualgauge.comparison.content.rules",
+    "Check": "dualgauge.comparison.content.checks",
+    "Comparator": "dualgauge.comparison.content.comparator",
     "DualgaugeError": "dualgauge.errors",
-    "Event": "dualgauge.eventlog.event",
-    "Exact": "dualgauge.comparison.rules",
-    "Expected": "dualgauge.comparison.comparator",
-    "Limits": "dualgauge.comparison.comparator",
+    "Event": "dualgauge.eventlog.append.event",
+    "Exact": "dualgauge.comparison.content.rules",
+    "Expected": "dualgauge.comparison.content.comparator",
+    "Limits": "dualgauge.comparison.content.comparator",
     "Migration": "dualgauge.migration",
-    "Relative": "dualgauge.comparison.rules",
-    "Rounded": "dualgauge.comparison.rules",
+    "Relative": "dualgauge.comparison.content.rules",
+    "Rounded": "dualgauge.comparison.content.rules",
     "Router": "dualgauge.routing.router",
-    "compare": "dualgauge.comparison.sources",
+    "compare": "dualgauge.comparison.files.compare",
     "open": "dualgauge.migration",
 }
 

@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from dualgauge.comparison.run import Pair
-    from dualgauge.cutover.evidence import EvidenceLine
-    from dualgauge.cutover.standing import Present
+    from dualgauge.comparison.runs.run import Pair
+    from dualgauge.cutover.evidence_list import EvidenceLine
+    from dualgauge.cutover.gates.validity import Present
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.table import EventLog
+    from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.model import Position
     from dualgauge.project.project import Project
     from dualgauge.settings import Settings
-    from dualgauge.stores.adopting import AdoptingStore
-    from dualgauge.stores.port import Store
-    from dualgauge.stores.queried import Queried
-    from dualgauge.stores.sqlite import SqliteStore
+    from dualgauge.stores.adopted.adopting import AdoptingStore
+    from dualgauge.stores.external.sql_location import Queried
+    from dualgauge.stores.serving.port import Store
+    from dualgauge.stores.sqlite.store import SqliteStore
     from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan import Plan
 
@@ -122,15 +122,15 @@ class Access:
     @property
     def log_place(self) -> Path | str:
         """Where the log is, for messages: a folder, or the address of an object store."""
-        from dualgauge.eventlog.place import is_address
+        from dualgauge.eventlog.table.storage import is_address
 
         path = self.settings.log.path
         return path if is_address(path) else self.project.path(path)
 
     def log(self, ledger: Ledger | None = None) -> EventLog:
         """The event log; with a ledger, commits are kept there too."""
-        from dualgauge.eventlog.opening import open_log
-        from dualgauge.eventlog.place import place_of
+        from dualgauge.eventlog.table.open import open_log
+        from dualgauge.eventlog.table.storage import place_of
 
         settings = self.settings.log
         return open_log(place_of(settings.path, settings.storage_options, self.project.root), settings, ledger)
@@ -142,7 +142,7 @@ class Access:
 
     def builds(self) -> SqliteStore:
         """The serving store by itself: what dualgauge built, and no adopted table."""
-        from dualgauge.stores.sqlite import open_store
+        from dualgauge.stores.sqlite.store import open_store
 
         return open_store(self.settings.store, self.project.root)
 
@@ -153,7 +153,7 @@ class Access:
         found = adoptions(self.project.views(Side.V1, self.settings.paths))
         if not found:
             return None
-        from dualgauge.stores.adopting import AdoptingStore
+        from dualgauge.stores.adopted.adopting import AdoptingStore
 
         return AdoptingStore(self.builds(), found, self.settings.store.adopted_url, self.project.root)
 
@@ -175,7 +175,7 @@ class Access:
 
     def queried(self, plans: Sequence[Plan], side: Side, name: str) -> Queried:
         """Where a view of a side can be read by another library's SQL: what readers see, or the adopted table."""
-        from dualgauge.stores.queried import in_database, in_file
+        from dualgauge.stores.external.sql_location import in_database, in_file
 
         view = next(one.view for one in plans if (one.view.side, one.view.name) == (side, name))
         if view.adopted:
@@ -202,16 +202,16 @@ class Access:
         return [plan(engine, one, self.settings.log.all_columns) for one in self.views(engine)]
 
     def pairs_of(self, plans: Sequence[Plan], names: Sequence[str] = ()) -> list[Pair]:
-        """The comparators of some names, or all, resolved against the views; see `comparison.run.pairs`."""
-        from dualgauge.comparison.comparator import Comparator
-        from dualgauge.comparison.run import pairs
+        """The comparators of some names, or all, resolved against the views; see `comparison.runs.run.pairs`."""
+        from dualgauge.comparison.content.comparator import Comparator
+        from dualgauge.comparison.runs.run import pairs
         from dualgauge.project.content import collect
 
         return pairs(collect(self.project.path(self.settings.paths.comparators), Comparator), plans, names)
 
     def present(self, ledger: Ledger | None, plans: Sequence[Plan] | None = None) -> Present:
         """What a decision on a move forward is made from, as it is now; `plans` where the views were read already."""
-        from dualgauge.cutover.readiness import find
+        from dualgauge.cutover.gates.inputs import find
         from dualgauge.ledger.seal import Evidence
 
         if plans is None:
@@ -233,7 +233,7 @@ class Access:
 
     def runs(self) -> list[EvidenceLine]:
         """All runs that make evidence, newest first. A project that cannot be read now still has them."""
-        from dualgauge.cutover.evidence import lines
+        from dualgauge.cutover.evidence_list import lines
 
         with self.ledger_if_any() as ledger:
             if ledger is None:

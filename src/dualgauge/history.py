@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from dualgauge.eventlog.append import Appender
-    from dualgauge.eventlog.aside import Tolerance
-    from dualgauge.eventlog.commits import Head
-    from dualgauge.eventlog.compact import Compacted
-    from dualgauge.eventlog.forget import Forgotten
-    from dualgauge.eventlog.imports import Imported
-    from dualgauge.eventlog.lateness import Lateness
-    from dualgauge.eventlog.propose import Proposed
-    from dualgauge.eventlog.reading import Source
-    from dualgauge.eventlog.retrying import Retried
-    from dualgauge.eventlog.verify import Verified
+    from dualgauge.eventlog.append.appender import Appender
+    from dualgauge.eventlog.imports.forget import Forgotten
+    from dualgauge.eventlog.imports.retry import Retried
+    from dualgauge.eventlog.imports.run import Imported
+    from dualgauge.eventlog.imports.tolerance import Tolerance
+    from dualgauge.eventlog.integrity.compact import Compacted
+    from dualgauge.eventlog.integrity.verify import Verified
+    from dualgauge.eventlog.propose.propose import Proposed
+    from dualgauge.eventlog.sources.source import Source
+    from dualgauge.eventlog.table.commits import Head
+    from dualgauge.eventlog.table.lateness import Lateness
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.ledger.misfit import Kept, Misfit, State
 
@@ -45,12 +45,12 @@ class History(Access):
         max_bad_rows: int | None = None,
     ) -> Imported:  # fmt: skip
         """
-        Append the events of one source (by name or file), or of all; see `eventlog.imports.run_import`.
+        Append the events of one source (by name or file), or of all; see `eventlog.imports.run.run_import`.
 
         With `max_bad_rows` as many rows that do not fit go into the quarantine; without, the first stops the import.
         """
-        from dualgauge.eventlog.imports import run_import
-        from dualgauge.eventlog.sources import choose
+        from dualgauge.eventlog.imports.run import run_import
+        from dualgauge.eventlog.sources.mapping import choose
 
         root, now = self.project.root, self.clock()
         chosen = choose(self.settings.sources, root, self.project.file, source, every=every)
@@ -69,7 +69,7 @@ class History(Access):
         max_bad_rows: int | None,
     ) -> Tolerance | None:
         """What an import may set aside. Rows that were set aside before stop none, whatever it is asked for."""
-        from dualgauge.eventlog.aside import Tolerance
+        from dualgauge.eventlog.imports.tolerance import Tolerance
 
         if max_bad_rows is not None:
             return Tolerance(max_bad_rows, keep)
@@ -103,8 +103,8 @@ class History(Access):
         Raises:
             TextForMany: a text is given, and not one row is named.
         """
-        from dualgauge.eventlog.aside_errors import TextForMany
-        from dualgauge.eventlog.retrying import retry
+        from dualgauge.eventlog.imports.errors import TextForMany
+        from dualgauge.eventlog.imports.retry import retry
 
         if text is not None and len(ids) != 1:
             raise TextForMany(len(ids))
@@ -142,7 +142,7 @@ class History(Access):
     @contextmanager
     def appender(self) -> Iterator[Appender]:
         """Open the log to append to it: `with migration.appender() as log: log.append([Event(...)])`."""
-        from dualgauge.eventlog.append import open_appender
+        from dualgauge.eventlog.append.appender import open_appender
 
         with self.ledger() as ledger:
             opened = open_appender(self.log(ledger), clock=self.clock, sleep=self.sleep, chance=self.chance)
@@ -151,7 +151,7 @@ class History(Access):
 
     def propose(self, file: str, *, name: str | None = None, write: bool = False) -> Proposed:
         """Propose the source that reads a file (a path or glob from here); `write` adds it to the settings."""
-        from dualgauge.eventlog.propose import add, propose
+        from dualgauge.eventlog.propose.propose import add, propose
 
         settings, project = self.settings, self.project
         with self.engine() as engine:
@@ -162,8 +162,8 @@ class History(Access):
         return add(made, project, check=lambda raw: validate(Settings, raw, project.file), write=write)
 
     def forget(self, source: str, *, dry_run: bool = False) -> Forgotten:
-        """Let the next import read a source from its beginning; its events stay. See `eventlog.forget`."""
-        from dualgauge.eventlog.forget import forget
+        """Let the next import read a source from its beginning; its events stay. See `eventlog.imports.forget`."""
+        from dualgauge.eventlog.imports.forget import forget
 
         return forget(
             self.log(), source, [one.name for one in self.settings.sources],
@@ -171,8 +171,8 @@ class History(Access):
         )  # fmt: skip
 
     def lateness(self) -> Lateness:
-        """How late the newest events are; see `eventlog.lateness`. Raises DamagedLog."""
-        from dualgauge.eventlog.lateness import lateness
+        """How late the newest events are; see `eventlog.table.lateness`. Raises DamagedLog."""
+        from dualgauge.eventlog.table.lateness import lateness
 
         with self.engine() as engine:
             return lateness(engine, self.log())
@@ -202,7 +202,7 @@ class History(Access):
 
     def compact(self, *, keep: timedelta | None = None, rows: int | None = None, dry_run: bool = False) -> Compacted:
         """
-        Merge the log's small files; see `eventlog.compact.compact`.
+        Merge the log's small files; see `eventlog.integrity.compact.compact`.
 
         Args:
             keep: how long replaced files stay; a week by default.
@@ -212,8 +212,8 @@ class History(Access):
         Raises:
             NoLog: there is no log yet.
         """
-        from dualgauge.eventlog.compact import KEEP, ROWS, compact
         from dualgauge.eventlog.errors import NoLog
+        from dualgauge.eventlog.integrity.compact import KEEP, ROWS, compact
 
         if not self.log().exists:
             raise NoLog(self.log().path)
@@ -233,7 +233,7 @@ class History(Access):
             NoLog: there is no log yet.
             DamagedLog: so much is gone that the log cannot be opened; it says what.
         """
-        from dualgauge.eventlog.verify import verify
+        from dualgauge.eventlog.integrity.verify import verify
 
         with self.ledger_if_any() as ledger, self.engine() as engine:
             # A commit reaches the log before the ledger: looked at in the other order, a writer at work seems a fault.

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from alembic.runtime.environment import EnvironmentContext
 
-    from dualgauge.comparison.check_run import CheckRun
-    from dualgauge.comparison.run import DiffRun
-    from dualgauge.cutover.evidence import EvidenceLine, EvidenceShown
+    from dualgauge.comparison.checking.check_run import CheckRun
+    from dualgauge.comparison.runs.run import DiffRun
+    from dualgauge.cutover.evidence_list import EvidenceLine, EvidenceShown
     from dualgauge.cutover.values import GateResult, Moved, Readiness
     from dualgauge.doctor.values import Examination
     from dualgauge.ledger.journal import BadRow, JournalRow
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from dualgauge.reporting.status import Status
     from dualgauge.reporting.values import ReportFiles
     from dualgauge.routing.decision import Decision
-    from dualgauge.stores.migrations import Revision
-    from dualgauge.stores.shapes import Shape
+    from dualgauge.stores.serving.migrations import Revision
+    from dualgauge.stores.serving.shapes import Shape
     from dualgauge.views.plan import Plan
 
 
@@ -110,7 +110,7 @@ class Migration(History):
         With `migrate = "auto"` missing revisions are written and applied first. The ledger notes how far v2 is. Adopted
         views are left as they are; where nothing else is chosen, nothing is done.
         """
-        from dualgauge.cutover.readiness import look
+        from dualgauge.cutover.gates.inputs import look
         from dualgauge.replay.choice import apart, choose
         from dualgauge.replay.run import replay
         from dualgauge.replay.shaping import shape_store
@@ -143,7 +143,7 @@ class Migration(History):
         Where v1 is a table of the user's own that cannot tell its position, a difference counts only when it is still
         there after `settle` seconds; 0 waits for nothing.
         """
-        from dualgauge.comparison.run import run_diff
+        from dualgauge.comparison.runs.run import run_diff
 
         with self.engine() as engine, self.ledger() as ledger:
             return [
@@ -160,7 +160,7 @@ class Migration(History):
 
     def check(self, names: Sequence[str] = ()) -> list[CheckRun]:
         """Ask the checks of all comparators or some, at one position; each run that has checks is kept as evidence."""
-        from dualgauge.comparison.check_run import Keeping, run_checks
+        from dualgauge.comparison.checking.check_run import Keeping, run_checks
 
         with self.engine() as engine, self.ledger() as ledger:
             plans = self.plans_of(engine)
@@ -176,7 +176,7 @@ class Migration(History):
     def report(self, names: Sequence[str] = (), *, run: str | None = None, output: Path | None = None) -> ReportFiles:
         """Write a report of kept evidence: of one run, or of the newest ones of some comparators or all."""
         from dualgauge.reporting.report import Wanted, folder_name, make_report, write
-        from dualgauge.reporting.standing import kept_of
+        from dualgauge.reporting.stored_runs import kept_of
 
         now = self.clock()
         with self.ledger_if_any() as ledger:
@@ -204,8 +204,8 @@ class Migration(History):
 
     def switch(self, share_ppm: int, *, reason: str | None = None, dry_run: bool = False) -> Moved:
         """Set the share of reads on v2, in parts per million, by one compare-and-set of the ledger."""
-        from dualgauge.cutover.gates import decide
-        from dualgauge.cutover.switch import switch
+        from dualgauge.cutover.gates.decide import decide
+        from dualgauge.cutover.moves.switch import switch
 
         with self.ledger() as ledger:
             return switch(
@@ -216,7 +216,7 @@ class Migration(History):
 
     def gates(self, share_ppm: int) -> tuple[GateResult, ...]:
         """What a move to this share would be asked now, each gate with its answer; nothing where no gate is asked."""
-        from dualgauge.cutover.gates import decide
+        from dualgauge.cutover.gates.decide import decide
 
         if share_ppm <= self.state().share_ppm:
             return ()
@@ -225,7 +225,7 @@ class Migration(History):
 
     def rollback(self, *, reason: str | None = None, dry_run: bool = False) -> Moved:
         """Take all reads back to v1. Nothing is asked for; adopted tables are looked at when the move is made."""
-        from dualgauge.cutover.switch import rollback
+        from dualgauge.cutover.moves.switch import rollback
 
         with self.ledger() as ledger:
             moved = rollback(
@@ -241,7 +241,7 @@ class Migration(History):
 
     def verify_journal(self) -> BadRow | None:
         """What was changed by hand, first found: in the ledger, or in a file of evidence; None if all is well."""
-        from dualgauge.cutover.evidence import changed_file
+        from dualgauge.cutover.evidence_list import changed_file
 
         with self.ledger_if_any() as ledger:
             if ledger is None:
@@ -253,20 +253,20 @@ class Migration(History):
         self, name: str | None = None, kind: str | None = None, limit: int | None = None
     ) -> tuple[EvidenceLine, ...]:
         """The runs that make evidence, newest first, each with whether a gate goes by it now."""
-        from dualgauge.cutover.evidence import chosen
+        from dualgauge.cutover.evidence_list import chosen
 
         return chosen(self.runs(), name=name, kind=kind, limit=limit)
 
     def evidence_run(self, run_id: str) -> EvidenceShown:
         """One run of evidence in whole. Raises UnknownRun."""
-        from dualgauge.cutover.evidence import show
+        from dualgauge.cutover.evidence_list import show
 
         return show(self.runs(), run_id, self.project.root)
 
     def status(self) -> Status:
         """Where everything stands."""
-        from dualgauge.cutover.gates import decide
-        from dualgauge.eventlog.lateness import lateness_if_readable
+        from dualgauge.cutover.gates.decide import decide
+        from dualgauge.eventlog.table.lateness import lateness_if_readable
         from dualgauge.ledger.seal import Evidence
         from dualgauge.ledger.values import MigrationState
         from dualgauge.reporting.status import gather
@@ -285,7 +285,7 @@ class Migration(History):
             )  # fmt: skip
 
     def _note_replay(self, operation: str, ready: Readiness | None, *, begins: bool) -> None:
-        from dualgauge.cutover.switch import record_replay
+        from dualgauge.cutover.moves.switch import record_replay
 
         with self.ledger() as ledger:
             record_replay(
@@ -315,7 +315,7 @@ def alembic_environment(context: EnvironmentContext, file: Path) -> None:
 
     Under `dualgauge` the open connection is handed over; under plain `alembic` the project is opened here.
     """
-    from dualgauge.stores import migrations
+    from dualgauge.stores.serving import migrations
 
     if migrations.run_handed_over(context):
         return

@@ -17,12 +17,12 @@ import pytest
 
 from dualgauge.model import Position, Side
 from dualgauge.stores.errors import BadKey, BadKeys, Fenced, MissingShape, NotBuilt
-from dualgauge.stores.shapes import Shape
+from dualgauge.stores.serving.shapes import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dualgauge.stores.port import Loading, Row, Snapshot, Store
+    from dualgauge.stores.serving.port import Loading, Row, Snapshot, Store
 
 ROOT = Path(__file__).resolve().parents[2]
 

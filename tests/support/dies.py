@@ -12,9 +12,9 @@ import sys
 from typing import Any
 
 from dualgauge.cli import main
-from dualgauge.eventlog.table import EventLog
+from dualgauge.eventlog.table.event_log import EventLog
 from dualgauge.ledger.ledger import Ledger
-from dualgauge.stores.bulk import SqliteLoading
+from dualgauge.stores.sqlite.bulk import SqliteLoading
 
 DECISIVE: dict[str, tuple[type, str]] = {
     "import": (EventLog, "commit"),

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 import dualgauge
-from dualgauge.eventlog.opening import open_log
+from dualgauge.eventlog.table.open import open_log
 from dualgauge.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dualgauge.eventlog.imports import Imported
-    from dualgauge.eventlog.table import EventLog
+    from dualgauge.eventlog.imports.run import Imported
+    from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.values import LogCommit
     from dualgauge.migration import Migration
 

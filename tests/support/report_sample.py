@@ -17,16 +17,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.comparison.files import file_hashes
-from dualgauge.cutover.evidence import lines
-from dualgauge.cutover.standing import Limits, Present, Wanted
+from dualgauge.comparison.runs.run_files import file_hashes
+from dualgauge.cutover.evidence_list import lines
+from dualgauge.cutover.gates.validity import Limits, Present, Wanted
 from dualgauge.cutover.values import Readiness
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.values import EvidenceKind, MigrationState
 from dualgauge.model import Outcome, Position
 from dualgauge.reporting.report import Wanted as Asked
 from dualgauge.reporting.report import make_report, write
-from dualgauge.reporting.standing import Kept
+from dualgauge.reporting.stored_runs import Kept
 
 if TYPE_CHECKING:
     from dualgauge.reporting.values import Report

@@ -14,8 +14,8 @@ from dualgauge.cli.output import answering
 from dualgauge.model import NextStep, Outcome, jsonable
 
 if TYPE_CHECKING:
-    from dualgauge.comparison.check_run import CheckRun
-    from dualgauge.comparison.gx import CheckResult
+    from dualgauge.comparison.checking.check_run import CheckRun
+    from dualgauge.comparison.checking.gx import CheckResult
 
 EXIT = {None: 0, Outcome.PASS: 0, Outcome.FAIL: 4, Outcome.INCONCLUSIVE: 1}
 SHOWN = 3
@@ -48,7 +48,7 @@ def check(
 
     Example: dualgauge check carrier_months
     """
-    from dualgauge.comparison.check_run import worst
+    from dualgauge.comparison.checking.check_run import worst
 
     with answering("check", project, form, debug=debug, memory_limit=memory_limit) as answer:
         runs = answer.migration.check(comparators or [])

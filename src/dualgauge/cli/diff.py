@@ -13,7 +13,7 @@ from dualgauge.cli.options import HERE, Debug, Format, FormatOption, MemoryLimit
 from dualgauge.cli.output import answering, failing, write
 from dualgauge.cli.printing import print_run, print_sources
 from dualgauge.cli.progress import bars
-from dualgauge.cutover.stages import Stage
+from dualgauge.cutover.moves.stages import Stage
 from dualgauge.model import NextStep, Outcome
 
 EXIT = {Outcome.PASS: 0, Outcome.FAIL: 4, Outcome.INCONCLUSIVE: 1}
@@ -81,7 +81,7 @@ def diff(
 
     Example: dualgauge diff old.parquet new.parquet --key id --relative amount=0.001
     """
-    from dualgauge.comparison.run import worst
+    from dualgauge.comparison.runs.run import worst
 
     with failing("diff", form, debug=debug):
         pair = sides.pair(

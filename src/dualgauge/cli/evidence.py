@@ -10,7 +10,7 @@ from rich.console import Console
 
 from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering, table
-from dualgauge.cutover.evidence import EvidenceLine, EvidenceShown
+from dualgauge.cutover.evidence_list import EvidenceLine, EvidenceShown
 from dualgauge.ledger.values import EvidenceKind
 from dualgauge.model import NextStep, jsonable
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering, table
-from dualgauge.cutover.percent import percent_text
+from dualgauge.cutover.moves.percent import percent_text
 from dualgauge.ledger.journal import JournalRow, RowKind
 from dualgauge.model import plural
 

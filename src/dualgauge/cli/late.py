@@ -8,7 +8,7 @@ from dualgauge.cli.times import duration
 from dualgauge.model import plural
 
 if TYPE_CHECKING:
-    from dualgauge.eventlog.lateness import Lateness
+    from dualgauge.eventlog.table.lateness import Lateness
 
 
 def late_line(found: Lateness | None) -> str:

@@ -13,7 +13,7 @@ from dualgauge.cli.output import answering
 from dualgauge.model import NextStep, plural
 
 if TYPE_CHECKING:
-    from dualgauge.eventlog.propose import Proposed
+    from dualgauge.eventlog.propose.propose import Proposed
 
 
 def log_add(

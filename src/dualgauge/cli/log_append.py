@@ -88,7 +88,7 @@ def log_append(
 
 def _append(migration: Migration, lines: Iterable[bytes], batch: int | None) -> tuple[list[int], int, int]:
     """The position of each line's event, how many were new, and the log's head."""
-    from dualgauge.eventlog.event import Call, parse
+    from dualgauge.eventlog.append.event import Call, parse
 
     declared = migration.settings.log.columns
     # Lines without anything are passed over; a message names the line as it stands in the input.

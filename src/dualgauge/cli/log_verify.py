@@ -12,9 +12,9 @@ from dualgauge.cli.output import answering
 from dualgauge.model import plural
 
 if TYPE_CHECKING:
-    from dualgauge.eventlog.scan import Causes
-    from dualgauge.eventlog.verify import Verified
-    from dualgauge.eventlog.walk import Problem
+    from dualgauge.eventlog.integrity.history import Problem
+    from dualgauge.eventlog.integrity.verify import Verified
+    from dualgauge.eventlog.integrity.verify_contents import Causes
 
 _SHOWN = 10
 

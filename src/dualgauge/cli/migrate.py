@@ -12,7 +12,7 @@ from dualgauge.cli.output import answering, table
 from dualgauge.model import NextStep
 
 if TYPE_CHECKING:
-    from dualgauge.stores.migrations import Revision
+    from dualgauge.stores.serving.migrations import Revision
 
 
 def revision(

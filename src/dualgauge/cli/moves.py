@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dualgauge.cli.output import table
-from dualgauge.cutover.percent import percent_text
+from dualgauge.cutover.moves.percent import percent_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

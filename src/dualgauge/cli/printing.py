@@ -13,8 +13,8 @@ from dualgauge.model import Outcome, plural
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dualgauge.comparison.run import DiffRun
-    from dualgauge.comparison.sources import SourceDiff
+    from dualgauge.comparison.files.compare import SourceDiff
+    from dualgauge.comparison.runs.run import DiffRun
     from dualgauge.comparison.values import Comparison, Mismatch
 
 

@@ -17,7 +17,7 @@ from dualgauge.ledger.misfit import State
 from dualgauge.model import NextStep, plural
 
 if TYPE_CHECKING:
-    from dualgauge.eventlog.retrying import Tried
+    from dualgauge.eventlog.imports.retry import Tried
 
 RAW_SHOWN = 60
 """Characters of a row's text that a list shows."""

@@ -10,7 +10,7 @@ from rich.console import Console
 from dualgauge.cli import completion
 from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering
-from dualgauge.cutover.percent import percent_text
+from dualgauge.cutover.moves.percent import percent_text
 from dualgauge.routing.decision import Reason
 
 

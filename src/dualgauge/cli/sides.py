@@ -11,8 +11,8 @@ from dualgauge.errors import UsageError
 from dualgauge.model import Progress, listed
 
 if TYPE_CHECKING:
-    from dualgauge.comparison.rules import Rule
-    from dualgauge.comparison.sources import SourceDiff
+    from dualgauge.comparison.content.rules import Rule
+    from dualgauge.comparison.files.compare import SourceDiff
 
 _BOTH: Final = 2
 
@@ -60,7 +60,7 @@ class SidePair:
 
     def diff(self, *, samples: int, memory_limit: str, progress: Progress) -> SourceDiff:
         """Compare them; see `diff_sources`."""
-        from dualgauge.comparison.sources import diff_sources
+        from dualgauge.comparison.files.compare import diff_sources
 
         return diff_sources(
             self.v1, self.v2, key=self.key, rules=self.rules, samples=samples, keep=self.keep,
@@ -85,7 +85,7 @@ def pair(
         NotForComparators: an option that only two files have.
         BadTolerance: a tolerance that cannot be read.
     """
-    from dualgauge.comparison.source_names import is_source
+    from dualgauge.comparison.files.locations import is_source
 
     files = [name for name in names if is_source(name)]
     if not files:
@@ -104,7 +104,7 @@ def pair(
 def write_report(found: SourceDiff, file: Path) -> None:
     """Write what was found as a page. Raises ReportNotWritten."""
     from dualgauge.model import utc_now
-    from dualgauge.reporting.page import of_comparison
+    from dualgauge.reporting.html import of_comparison
     from dualgauge.reporting.report import write_page
 
     name = f"{found.v1} and {found.v2}"
@@ -112,7 +112,7 @@ def write_report(found: SourceDiff, file: Path) -> None:
 
 
 def _rules(absolute: Sequence[str], relative: Sequence[str]) -> dict[str, Rule]:
-    from dualgauge.comparison.rules import Absolute, Relative
+    from dualgauge.comparison.content.rules import Absolute, Relative
 
     rules: dict[str, Rule] = {}
     for option, given, rule in (("--absolute", absolute, Absolute), ("--relative", relative, Relative)):

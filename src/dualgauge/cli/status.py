@@ -8,7 +8,7 @@ from dualgauge.cli.late import late_line
 from dualgauge.cli.moves import print_remarks
 from dualgauge.cli.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.output import answering, table
-from dualgauge.cutover.percent import percent_text
+from dualgauge.cutover.moves.percent import percent_text
 from dualgauge.model import NextStep, listed, plural
 from dualgauge.reporting.status import Status, ViewReadiness, ViewStatus
 

@@ -11,7 +11,7 @@ from dualgauge.cli.moves import move_json, print_gates, print_move, print_remark
 from dualgauge.cli.options import HERE, Debug, DryRun, Format, FormatOption, ProjectDir, Reason
 from dualgauge.cli.output import answering, console
 from dualgauge.cutover.errors import GateRefused
-from dualgauge.cutover.percent import parse_percent
+from dualgauge.cutover.moves.percent import parse_percent
 from dualgauge.model import NextStep
 
 

@@ -11,7 +11,7 @@ from dualgauge.model import NextStep, listed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dualgauge.cutover.stages import Stage, Verb
+    from dualgauge.cutover.moves.stages import Stage, Verb
     from dualgauge.cutover.values import GateResult
 
 JOINED: Final = ("diff", "check")

@@ -55,7 +55,7 @@ def _log(notes: Notes, access: Access) -> None:
 
 
 def _store(notes: Notes, access: Access, side: Side) -> None:
-    from dualgauge.stores.health import look
+    from dualgauge.stores.sqlite.health import look
 
     databases = access.builds().databases
     file = databases.file(side)
@@ -91,8 +91,8 @@ def _ledger(notes: Notes, access: Access, now: datetime) -> None:
     from dualgauge.ledger.errors import NoLedger
     from dualgauge.ledger.journal import RowKind
     from dualgauge.ledger.ledger import Ledger
-    from dualgauge.ledger.opening import revision
     from dualgauge.ledger.tables import REVISIONS
+    from dualgauge.ledger.upgrade import revision
 
     database = Database(access.ledger_url, timeout=WAIT_SECONDS)
     where = database.shown

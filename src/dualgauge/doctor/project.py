@@ -68,8 +68,8 @@ def _there(path: Path) -> Path:
 
 
 def _sources(notes: Notes, access: Access, engine: Engine) -> None:
-    from dualgauge.eventlog.databases import SAMPLE_ROWS
-    from dualgauge.eventlog.sources import choose, select
+    from dualgauge.eventlog.sources.databases import SAMPLE_ROWS
+    from dualgauge.eventlog.sources.mapping import choose, select
 
     settings, root = access.settings.sources, access.project.root
     if not settings:
@@ -92,9 +92,9 @@ def _sources(notes: Notes, access: Access, engine: Engine) -> None:
 
 
 def _comparators(notes: Notes, access: Access, plans: list[Plan] | None) -> None:
-    from dualgauge.comparison.comparator import Comparator
+    from dualgauge.comparison.content.comparator import Comparator
     from dualgauge.comparison.errors import NothingToCompare
-    from dualgauge.comparison.run import pairs
+    from dualgauge.comparison.runs.run import pairs
     from dualgauge.project.content import collect
 
     folder = access.project.path(access.settings.paths.comparators)

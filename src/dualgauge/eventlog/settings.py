@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from dualgauge.eventlog.place import is_address
+from dualgauge.eventlog.table.storage import is_address
 from dualgauge.model import listed
 from dualgauge.project.settings import Section
 

@@ -10,11 +10,11 @@ from sqlalchemy import select
 from dualgauge.ledger import journal
 from dualgauge.ledger.database import Database
 from dualgauge.ledger.errors import LogCommitDiffers, OperationReused, RunConflict, StateChanged, UnknownRun
-from dualgauge.ledger.opening import bring_up
 from dualgauge.ledger.quarantine import Quarantine
 from dualgauge.ledger.rows import run_of, state_of
 from dualgauge.ledger.seal import gather, seal
 from dualgauge.ledger.tables import EVIDENCE, JOURNAL, LOG_LINK, MIGRATION
+from dualgauge.ledger.upgrade import bring_up
 from dualgauge.ledger.values import (
     EvidenceKind,
     EvidenceRun,

@@ -15,16 +15,16 @@ from dualgauge.engines.errors import BadValue, CannotRead
 from dualgauge.model import POSITION, Position, Progress, Side, listed, plural, quote, silent
 from dualgauge.replay.errors import CannotCompute
 from dualgauge.stores.errors import BadKeys, UnstorableValue
-from dualgauge.stores.shapes import Shape
-from dualgauge.stores.types import bound_columns
+from dualgauge.stores.serving.shapes import Shape
+from dualgauge.stores.serving.types import bound_columns
 from dualgauge.views.definition import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.table import EventLog
-    from dualgauge.stores.port import Loading, Store
+    from dualgauge.eventlog.table.event_log import EventLog
+    from dualgauge.stores.serving.port import Loading, Store
     from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan import Plan
 

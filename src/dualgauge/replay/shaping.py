@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 from dualgauge.replay.run import shape_of
 from dualgauge.stores.errors import MissingShape
-from dualgauge.stores.migrations import revision_message
+from dualgauge.stores.serving.migrations import revision_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dualgauge.stores.migrations import Revision
-    from dualgauge.stores.port import Store
+    from dualgauge.stores.serving.migrations import Revision
+    from dualgauge.stores.serving.port import Store
     from dualgauge.views.definition import ViewDefinition
 
 

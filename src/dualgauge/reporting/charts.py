@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.model import plural
-from dualgauge.reporting.shown import plain
+from dualgauge.reporting.visible_text import plain
 from dualgauge.reporting.words import SIGNS
 
 if TYPE_CHECKING:

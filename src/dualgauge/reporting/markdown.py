@@ -12,8 +12,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.reporting import charts
-from dualgauge.reporting.evidence import drifts_of
-from dualgauge.reporting.shown import MOST_OF_A_SENTENCE, plain, text_of, window
+from dualgauge.reporting.sections import drifts_of
+from dualgauge.reporting.visible_text import MOST_OF_A_SENTENCE, plain, text_of, window
 from dualgauge.reporting.words import (
     SIGNS,
     behind_text,

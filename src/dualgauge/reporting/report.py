@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge import __version__
 from dualgauge.cutover.errors import joined
-from dualgauge.cutover.gates import COVERAGE, decide
+from dualgauge.cutover.gates.decide import COVERAGE, decide
 from dualgauge.model import NextStep, Outcome
 from dualgauge.reporting.errors import OneRunOneReport, ReportNotWritten
-from dualgauge.reporting.evidence import gather
+from dualgauge.reporting.sections import gather
 from dualgauge.reporting.values import Report, ReportFiles
 from dualgauge.reporting.words import verdict_lines
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dualgauge.cutover.values import GateResult
     from dualgauge.ledger.values import MigrationState
-    from dualgauge.reporting.standing import Kept
+    from dualgauge.reporting.stored_runs import Kept
     from dualgauge.reporting.values import Section
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "report.json"
@@ -69,8 +69,8 @@ def write(report: Report, folder: Path, root: Path | None = None) -> ReportFiles
     Raises:
         ReportNotWritten: the folder cannot be made or written.
     """
+    from dualgauge.reporting.html import html
     from dualgauge.reporting.markdown import markdown
-    from dualgauge.reporting.page import html
 
     texts = {HTML: html(report), MARKDOWN: markdown(report), JSON: json_text(report)}
     try:

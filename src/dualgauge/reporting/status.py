@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dualgauge.cutover.values import GateResult
-    from dualgauge.eventlog.lateness import Lateness
+    from dualgauge.eventlog.table.lateness import Lateness
     from dualgauge.ledger.seal import Evidence
     from dualgauge.ledger.values import EvidenceRun, MigrationState
     from dualgauge.model import Position, Side
-    from dualgauge.stores.control import Checkpoint
+    from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.views.definition import ViewDefinition
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from dualgauge.stores.adoption import Adoption
+    from dualgauge.stores.adopted.adoption import Adoption
 
 
 class BadStoreUrl(UsageError):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.stores.adoption import Adoption
+    from dualgauge.stores.adopted.adoption import Adoption
 
     Declared = Callable[[Adoption], Mapping[str, str]]
     """Gives the columns of an adopted table, with the DuckDB types that it declares."""

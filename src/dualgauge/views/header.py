@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dualgauge.model import sha256
-from dualgauge.stores.adoption import Adoption
+from dualgauge.stores.adopted.adoption import Adoption
 from dualgauge.views.errors import NoKey, UnknownHeader, ViewError
 from dualgauge.views.lexer import split, tokens
 

@@ -1,4 +1,4 @@
-"""Runs the ledger's revisions on the connection that `dualgauge.ledger.opening` hands over, in its transaction."""
+"""Runs the ledger's revisions on the connection that `dualgauge.ledger.upgrade` hands over, in its transaction."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Checks, asked by Great Expectations."""

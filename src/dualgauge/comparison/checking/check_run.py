@@ -1,0 +1,286 @@
+"""
+A check run: a comparator's checks asked of the views in the serving store, and the drifts between its sides.
+
+Everything is of one position: the builds are read before and after, and if they changed meanwhile it is all done
+again. The result is kept as evidence; a comparator without checks only has its drifts shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.comparison.checking.gx import expecting, resolve
+from dualgauge.comparison.content.checks import placed, single
+from dualgauge.comparison.engine.profile import between
+from dualgauge.comparison.errors import BuildsMoved
+from dualgauge.comparison.runs.binding import check_bound, served
+from dualgauge.comparison.runs.run import common
+from dualgauge.comparison.runs.run_files import file_hashes
+from dualgauge.comparison.runs.snapshot import pin
+from dualgauge.engines.scratch import scratch
+from dualgauge.errors import DualgaugeError
+from dualgauge.ledger.values import EvidenceKind, evidence_key
+from dualgauge.model import Clock, Outcome, Position, Progress, Side, plural, silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from dualgauge.comparison.checking.gx import CheckResult
+    from dualgauge.comparison.content.checks import Check
+    from dualgauge.comparison.runs.run import Pair
+    from dualgauge.comparison.values import Drift
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.table.event_log import EventLog
+    from dualgauge.ledger.ledger import Ledger
+    from dualgauge.stores.external.sql_location import Queried
+    from dualgauge.stores.serving.checkpoints import Checkpoint
+    from dualgauge.stores.serving.port import Store
+
+    Where = Callable[[Side, str], Queried]
+    """Says where a side's view is, for Great Expectations to read it."""
+
+RESULT: Final = "check.json"
+
+TRIES: Final = 3
+"""How often checks are asked again because a replay went on meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRun:
+    """
+    One comparator's run of checks, and its drifts.
+
+    Where the comparator has no checks, nothing was kept: `run_id`, `verdict`, `evidence_key`, `folder` and
+    `shown_folder` are None, and `results` is empty.
+    """
+
+    run_id: str | None
+    name: str
+    position: Position
+    verdict: Outcome | None
+    why: tuple[str, ...]
+    evidence_key: str | None
+    folder: Path | None
+    shown_folder: str | None
+    seconds: float
+    results: tuple[CheckResult, ...]
+    drifts: tuple[Drift, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """What `check.json` and `--format json` hold."""
+        return {
+            "run": self.run_id,
+            "comparator": self.name,
+            "position": self.position,
+            "verdict": self.verdict and self.verdict.value,
+            "why": list(self.why),
+            "evidence_key": self.evidence_key,
+            "folder": self.shown_folder,
+            "seconds": round(self.seconds, 3),
+            "results": [one.to_json() for one in self.results],
+            "drifts": [one.to_json() for one in self.drifts],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One check of one view, ready to be asked."""
+
+    label: str
+    place: Queried
+    check: Check
+    expectation: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Where and as whose evidence runs are kept."""
+
+    ledger: Ledger
+    root: Path
+    reports: Path
+    configuration_hash: str
+    migration: str
+    who: str
+    clock: Clock
+
+
+def run_checks(
+    engine: Engine,
+    log: EventLog,
+    store: Store,
+    pairs: Sequence[Pair],
+    *,
+    where: Where,
+    keeping: Keeping,
+    progress: Progress = silent,
+) -> list[CheckRun]:
+    """
+    Ask every pair's checks, and look at its drifts. Each run of checks is kept as evidence.
+
+    Whatever is wrong with a check as it is written is found for all pairs before the first one is asked.
+
+    Raises:
+        NotRead, UnclearView, NoSuchExpectation, BadArguments: a check cannot be asked; no run was begun.
+        NotBuilt, UnequalPositions: the sides cannot be looked at now.
+        BuildsMoved: the builds changed each time; the runs are inconclusive.
+    """
+    asked = [
+        [
+            (f"{side.value}.{view}", where(side, view), check)
+            for check in single(pair.comparator.checks)
+            for side, view in placed(pair.name, check, pair.views)
+        ]
+        for pair in pairs
+    ]
+    if any(asked):
+        progress("loading Great Expectations", 0, None)
+    questions = [
+        [Question(label, place, check, resolve(pair.name, check, place.kind)) for label, place, check in wanted]
+        for pair, wanted in zip(pairs, asked, strict=True)
+    ]
+    look = partial(_look, engine, log, store, keeping=keeping, progress=progress)
+    return [_steady(partial(look, pair, wanted), pair.name) for pair, wanted in zip(pairs, questions, strict=True)]
+
+
+def _steady(look: Callable[[], CheckRun | None], name: str) -> CheckRun:
+    for _ in range(TRIES):
+        found = look()
+        if found is not None:
+            return found
+    raise BuildsMoved(name, TRIES)
+
+
+def _look(
+    engine: Engine,
+    log: EventLog,
+    store: Store,
+    pair: Pair,
+    questions: Sequence[Question],
+    *,
+    keeping: Keeping,
+    progress: Progress,
+) -> CheckRun | None:
+    """Look once; None where the builds changed meanwhile, and the run is then kept as one that could not tell."""
+    started = keeping.clock()
+    with scratch("check") as pins:
+        pinned = pin(engine, store, pair.views, log.settings.all_columns, pins, progress=progress)
+        v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
+        progress(f"{pair.name}: drifts", 0, None)
+        drifts = between(engine, v1, v2, pair.comparator, stable=pair.plain)
+    if not questions:
+        seconds = (keeping.clock() - started).total_seconds()
+        return CheckRun(
+            None, pair.name, pinned.position, None, (), None, None, None, seconds=seconds, results=(), drifts=drifts
+        )
+    about = check_bound(pair, pinned.builds, keeping.configuration_hash)
+    run_id = f"{started:%Y%m%dT%H%M%SZ}-{pair.name}-check-{secrets.token_hex(3)}"
+    folder = keeping.reports / run_id
+    folder.mkdir(parents=True)
+    shown = os.path.relpath(folder, keeping.root)
+    keeping.ledger.start_evidence(
+        run_id, kind=EvidenceKind.CHECK, name=pair.name, bound=about, started_at=started,
+        position=pinned.position, folder=shown,
+    )  # fmt: skip
+    try:
+        results = _ask(pair.name, questions, progress)
+        moved = _state(served(store, pair)) != _state(pinned.builds)
+    except DualgaugeError as fault:
+        _could_not_look(keeping, run_id, folder, str(fault))
+        raise
+    if moved:
+        _could_not_look(keeping, run_id, folder, "the builds changed while they were checked")
+        return None
+    verdict, why = judged(results)
+    finished = keeping.clock()
+    run = CheckRun(
+        run_id=run_id,
+        name=pair.name,
+        position=pinned.position,
+        verdict=verdict,
+        why=why,
+        evidence_key=evidence_key(about),
+        folder=folder,
+        shown_folder=shown,
+        seconds=(finished - started).total_seconds(),
+        results=results,
+        drifts=drifts,
+    )
+    (folder / RESULT).write_text(json.dumps(run.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    keeping.ledger.finish_evidence(
+        run_id, verdict=verdict, finished_at=finished, migration=keeping.migration, who=keeping.who,
+        summary={**_summary(results), "why": list(why), "files": file_hashes(folder)},
+    )  # fmt: skip
+    return run
+
+
+def _ask(name: str, questions: Sequence[Question], progress: Progress) -> tuple[CheckResult, ...]:
+    found = []
+    with expecting() as work:
+        for at, one in enumerate(questions):
+            progress(f"{name}: {one.label} {one.check.name}", at, len(questions))
+            found.append(work.judge(one.label, one.place, one.check, one.expectation))
+    return tuple(found)
+
+
+def _could_not_look(keeping: Keeping, run_id: str, folder: Path, reason: str) -> None:
+    """End a run that is evidence of nothing; only a killed one stays `running`."""
+    shutil.rmtree(folder)
+    keeping.ledger.finish_evidence(
+        run_id, verdict=Outcome.INCONCLUSIVE, finished_at=keeping.clock(), summary={"error": reason},
+        migration=keeping.migration, who=keeping.who,
+    )  # fmt: skip
+
+
+def _state(builds: Mapping[Side, Mapping[str, Checkpoint]]) -> dict[tuple[Side, str], tuple[object, ...]]:
+    return {
+        (side, name): (one.build, one.definition_hash, one.position)
+        for side, views in builds.items()
+        for name, one in views.items()
+    }
+
+
+def judged(results: Sequence[CheckResult]) -> tuple[Outcome, tuple[str, ...]]:
+    """
+    Pass, fail or inconclusive, with a reason for each check that did not pass, the failed ones first.
+
+    One that failed makes the run fail, whatever others could not tell.
+    """
+    failed = [one for one in results if one.success is False]
+    untold = [one for one in results if one.success is None]
+    why = [_failure(one) for one in failed]
+    why += [f"{one.view} {one.expectation}: could not tell: {one.error}" for one in untold]
+    if failed:
+        return Outcome.FAIL, tuple(why)
+    if untold:
+        return Outcome.INCONCLUSIVE, tuple(why)
+    return Outcome.PASS, (f"{plural(len(results), 'check')} passed",)
+
+
+def _failure(one: CheckResult) -> str:
+    if one.checked is not None and one.unexpected is not None:
+        return f"{one.view} {one.expectation}: {one.unexpected:,} of {plural(one.checked, 'row')} unexpected"
+    return f"{one.view} {one.expectation}: observed {one.to_json()['observed']}"
+
+
+def _summary(results: Sequence[CheckResult]) -> dict[str, object]:
+    return {
+        "checks": len(results),
+        "passed": sum(one.success is True for one in results),
+        "failed": sum(one.success is False for one in results),
+        "could_not_tell": sum(one.success is None for one in results),
+    }
+
+
+def worst(runs: Sequence[CheckRun]) -> Outcome | None:
+    """The verdict over several runs: fail before inconclusive before pass; None where no run had checks."""
+    found = {one.verdict for one in runs}
+    return next((one for one in (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS) if one in found), None)

@@ -1,0 +1,1 @@
+"""What a user writes: comparators, rules and checks."""

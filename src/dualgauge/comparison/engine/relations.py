@@ -1,0 +1,130 @@
+"""The two sides as DuckDB relations of one shape, under names of their own that are dropped at the end."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dualgauge.comparison.content.rules import Relative
+from dualgauge.comparison.errors import BadRelation
+from dualgauge.engines.errors import BadStatement, EngineError
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dualgauge.comparison.engine.schema import Column, Layout
+    from dualgauge.comparison.values import SchemaColumn
+    from dualgauge.engines.duck import Engine
+
+_serial = itertools.count(1)
+
+_SETTINGS = {"perfect_ht_threshold": "17", "preserve_insertion_order": "false"}
+"""2^16 buckets and one: so many groups are counted in a plain array. Order is given by ORDER BY where it matters."""
+
+
+class Scratch:
+    """Temporary tables and views of one comparison."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._prefix = f"dualgauge_diff_{next(_serial)}_"
+        self._made: list[tuple[str, str]] = []
+
+    def table(self, name: str, select: str) -> str:
+        """Keep a query's rows; gives the quoted name."""
+        return self._make("TABLE", name, select)
+
+    def view(self, name: str, select: str) -> str:
+        """Name a query; gives the quoted name."""
+        return self._make("VIEW", name, select)
+
+    def _make(self, what: str, name: str, select: str) -> str:
+        quoted = quote(self._prefix + name)
+        self.engine.execute(f"CREATE TEMP {what} {quoted} AS {select}")
+        self._made.append((what, quoted))
+        return quoted
+
+    def drop(self) -> None:
+        """Drop everything, the last first."""
+        while self._made:
+            what, quoted = self._made.pop()
+            # After a fault the connection may be unusable; the fault is what the user must see.
+            with suppress(EngineError):
+                self.engine.execute(f"DROP {what} IF EXISTS {quoted}")
+
+
+@contextmanager
+def scratch(engine: Engine) -> Iterator[Scratch]:
+    """Give a Scratch; its objects are dropped and the engine's settings put back at the end, come what may."""
+    before = {name: engine.row(f"SELECT current_setting({literal(name)})")[0] for name in _SETTINGS}
+    space = Scratch(engine)
+    try:
+        for name, value in _SETTINGS.items():
+            engine.execute(f"SET {name} = {value}")
+        yield space
+    finally:
+        space.drop()
+        for name, value in before.items():
+            with suppress(EngineError):
+                engine.execute(f"SET {name} = {literal(str(value))}")
+
+
+def bring(space: Scratch, layout: Layout, side: str, sql: str, *, stable: bool) -> str:
+    """
+    Name one side's rows in the common shape: keys, compared columns, rest.
+
+    Unless the query is `stable` its rows are kept first: it is read several times, and a sum of DOUBLE
+    would differ from one reading to the next.
+
+    Raises:
+        BadRelation: the query cannot be run.
+    """
+    first = side == "v1"
+    columns = [_cast(column, first=first) for column in (*layout.keys, *layout.compared)]
+    columns += [quote(name) for name in (layout.rest_v1 if first else layout.rest_v2)]
+    select = f"SELECT {', '.join(columns)} FROM ({_bare(sql)}\n)"
+    try:
+        return space.view(side, select) if stable else space.table(side, select)
+    except BadStatement as fault:
+        raise BadRelation(side, fault.reason) from fault
+
+
+def _bare(sql: str) -> str:
+    """The query without the semicolon that would end the statement around it."""
+    return sql.strip().removesuffix(";")
+
+
+def _cast(column: Column, *, first: bool) -> str:
+    name, kind = (column.name, column.v1_type) if first else (column.v2_name, column.v2_type)
+    if kind == column.common.name:
+        return f"{quote(name)} AS {quote(column.name)}"
+    cast = "TRY_CAST" if column.common.risky else "CAST"
+    return f"{cast}({quote(name)} AS {column.common.name}) AS {quote(column.name)}"
+
+
+def count_lost(engine: Engine, layout: Layout, v1_sql: str, v2_sql: str) -> tuple[SchemaColumn, ...]:
+    """
+    The schema with `lost` filled in: how many values of both sides the common type cannot hold exactly.
+
+    Only columns whose cast is risky are read. A relative rule already says that later digits do not count.
+    """
+    risky = [
+        column
+        for column in (*layout.keys, *layout.compared)
+        if column.common.risky and not (isinstance(column.rule, Relative) and column.common.name == "DOUBLE")
+    ]
+    if not risky:
+        return layout.schema
+    lost = dict.fromkeys((column.name for column in risky), 0)
+    for first, sql in ((True, v1_sql), (False, v2_sql)):
+        counts = []
+        for column in risky:
+            name, kind = (column.name, column.v1_type) if first else (column.v2_name, column.v2_type)
+            back = f"TRY_CAST(TRY_CAST({quote(name)} AS {column.common.name}) AS {kind})"
+            counts.append(f"count(*) FILTER ({quote(name)} IS DISTINCT FROM {back})")
+        for column, count in zip(risky, engine.row(f"SELECT {', '.join(counts)} FROM ({_bare(sql)}\n)"), strict=True):
+            lost[column.name] += count
+    return tuple(replace(column, lost=lost.get(column.name, 0)) for column in layout.schema)

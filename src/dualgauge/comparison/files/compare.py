@@ -1,0 +1,253 @@
+"""
+Two relations compared without a project: files, tables of databases, Arrow, data frames, DuckDB relations.
+
+Each side becomes a relation of the engine: Parquet files and Arrow tables are read in place, everything else goes to
+Parquet in a scratch folder first, batch by batch, so that no side is ever whole in Python's memory. Nothing is
+written elsewhere but the file that the caller names.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dualgauge.comparison.content.comparator import Comparator
+from dualgauge.comparison.engine.diff import compare_relations
+from dualgauge.comparison.errors import NoKey, NoKeyColumn, NoSource, UnreadableSource
+from dualgauge.comparison.files.locations import Source, parted
+from dualgauge.comparison.files.propose_key import proposed_keys
+from dualgauge.comparison.files.read_files import Dialect, dialect_of, read_csv, read_json, read_parquet
+from dualgauge.comparison.files.read_tables import read_memory, read_table
+from dualgauge.comparison.files.value_types import Side, settle
+from dualgauge.engines.duck import MEMORY_LIMIT, open_engine
+from dualgauge.engines.scratch import scratch
+from dualgauge.model import Progress, silent, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
+
+    from dualgauge.comparison.content.rules import Rule
+    from dualgauge.comparison.values import Comparison
+    from dualgauge.engines.duck import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDiff:
+    """
+    A comparison of two sides that are named: by path or by URL, without a password.
+
+    `key` is what rows were paired by; `stated` says that nobody gave it, and both databases state it.
+    """
+
+    v1: str
+    v2: str
+    key: tuple[str, ...]
+    stated: bool
+    keep: str | None
+    seconds: float
+    comparison: Comparison
+
+    def to_json(self) -> dict[str, object]:
+        """A run of `dualgauge diff`, without what only a project's run has."""
+        return {
+            "run": None,
+            "comparator": None,
+            "position": None,
+            "evidence_key": None,
+            "folder": None,
+            "seconds": round(self.seconds, 3),
+            "untraced": "",
+            "v1": self.v1,
+            "v2": self.v2,
+            "key": list(self.key),
+            "keep": self.keep,
+            **self.comparison.to_json(),
+        }
+
+
+@dataclass(slots=True)
+class _Brought:
+    """A side in the engine; `key` is its primary key where it is a table."""
+
+    side: Side
+    key: tuple[str, ...] = ()
+    names: list[str] = field(default_factory=list)
+
+
+def compare(
+    a: object,
+    b: object,
+    comparator: Comparator,
+    *,
+    today: date | None = None,
+    samples: int = 10,
+    memory_limit: str = MEMORY_LIMIT,
+) -> Comparison:
+    """
+    Compare two relations, `a` as v1 and `b` as v2, without a project.
+
+    Args:
+        a: a path or a pattern (CSV, JSON, JSONL, Parquet; text files also with .gz), a database's table
+            (`shop.db#orders`, `postgresql://host/db#public.orders`), an Arrow table or reader, a pandas data frame, a
+            DuckDB relation, or anything that gives an Arrow stream. A reader is read to its end.
+        b: the same.
+        comparator: key, rules, expected differences and limits; checks are not run. Its `v1` and `v2`, where given,
+            are SELECTs over the relations `v1` and `v2`.
+        today: the day by which expected differences expire; the present one in UTC by default.
+        samples: how many mismatched rows are shown whole.
+        memory_limit: bound of the engine's memory; above it, it spills to disk.
+
+    Raises:
+        NoSource: one is nothing that can be compared.
+        UnreadableSource, TablesUnreachable: one cannot be read.
+        and what a comparison raises: MissingKey, UnknownColumn, BadRelation ...
+    """
+    with open_engine(memory_limit=memory_limit) as engine, scratch("compare") as folder:
+        _both(engine, (a, b), folder, silent)
+        return compare_relations(
+            engine,
+            comparator.v1 or "SELECT * FROM v1",
+            comparator.v2 or "SELECT * FROM v2",
+            comparator,
+            today=today or utc_now().date(),
+            samples=samples,
+            stable=comparator.v1 is None and comparator.v2 is None,
+        )
+
+
+def diff_sources(
+    v1: str,
+    v2: str,
+    *,
+    key: Sequence[str] = (),
+    rules: Mapping[str, Rule] | None = None,
+    samples: int = 5,
+    keep: Path | None = None,
+    memory_limit: str = MEMORY_LIMIT,
+    progress: Progress = silent,
+) -> SourceDiff:
+    """
+    Compare two files or tables that are named.
+
+    Args:
+        v1: what there is today: a path, a pattern or a URL, see `compare`.
+        v2: the candidate.
+        key: what identifies a row; the primary key that both databases state by default.
+        rules: by column; exact where none is given.
+        samples: how many mismatched rows are shown whole.
+        keep: where to write every mismatched key, as Parquet.
+        memory_limit: bound of the engine's memory.
+        progress: told the steps.
+
+    Raises:
+        NoSource, UnreadableSource, UnclearTable, TablesUnreachable: a side cannot be read.
+        NoKey: no key was given, and none is stated on both sides; it says which columns could be one.
+        NoKeyColumn: a side lacks a column of the key.
+    """
+    began = time.monotonic()
+    if keep is not None:
+        _check_keep(keep, (v1, v2))
+    with open_engine(memory_limit=memory_limit) as engine, scratch("compare") as folder:
+        brought = _both(engine, (v1, v2), folder, progress)
+        shown = [parted(one).shown for one in (v1, v2)]
+        names = tuple(key) or _stated_key(*brought)
+        if not names:
+            progress("looking for a key", 0, None)
+            found, common = proposed_keys(engine, "SELECT * FROM v1", "SELECT * FROM v2")
+            raise NoKey(found, common, f"dualgauge diff {shlex.join(shown)}")
+        for name in names:
+            for side, label in zip(brought, shown, strict=True):
+                if name.casefold() not in {one.casefold() for one in side.names}:
+                    raise NoKeyColumn(name, label, side.names)
+        comparison = compare_relations(
+            engine, "SELECT * FROM v1", "SELECT * FROM v2", Comparator(key=names, rules=rules or {}),
+            today=utc_now().date(), samples=samples, keep=keep, stable=True,
+            progress=lambda step: progress(step, 0, None),
+        )  # fmt: skip
+    return SourceDiff(
+        v1=shown[0],
+        v2=shown[1],
+        key=names,
+        stated=not key,
+        keep=str(keep) if keep is not None and keep.exists() else None,
+        seconds=time.monotonic() - began,
+        comparison=comparison,
+    )
+
+
+def _check_keep(keep: Path, sides: Iterable[str]) -> None:
+    if not keep.parent.is_dir():
+        raise NoSource(f"--keep {keep}", "its folder is not there")
+    if keep.exists() and any(Path(one).exists() and keep.samefile(one) for one in sides):
+        raise NoSource(f"--keep {keep}", "it is one of the two that are compared, and would be overwritten")
+
+
+def _stated_key(v1: _Brought, v2: _Brought) -> tuple[str, ...]:
+    same = {name.casefold() for name in v1.key} == {name.casefold() for name in v2.key}
+    return v1.key if same else ()
+
+
+def _both(engine: Engine, given: tuple[object, object], folder: Path, progress: Progress) -> tuple[_Brought, _Brought]:
+    """Make the views `v1` and `v2`, their columns typed together where files do not type them."""
+    sources = tuple(parted(one) if isinstance(one, str | Path) else one for one in given)
+    dialects = _dialects(engine, sources)
+    brought = []
+    for name, source in zip(("v1", "v2"), sources, strict=True):
+        place = folder / name
+        place.mkdir()
+        progress(f"{name}: reading", 0, None)
+        brought.append(_bring(engine, source, name, place, dialects=dialects.get(name, ()), progress=progress))
+    first, second = brought
+    first.side, second.side = settle(engine, first.side, second.side)
+    for name, one, source in (("v1", first, sources[0]), ("v2", second, sources[1])):
+        one.names = [reading.name for reading in one.side.readings]
+        if not one.names:
+            raise UnreadableSource(_label(source, name), "it has no columns", "give rows, or a header at least")
+        engine.execute(f"CREATE VIEW {name} AS {one.side.sql}")
+    return first, second
+
+
+def _label(source: object, name: str) -> str:
+    return source.shown if isinstance(source, Source) else f"{name} ({type(source).__name__})"
+
+
+def _dialects(engine: Engine, sources: Sequence[object]) -> dict[str, list[Dialect]]:
+    """
+    How the CSV files of both sides are written.
+
+    Where two sides do not have the same columns, each is read by the other's delimiter too: if that gives the same
+    columns, the delimiter had been taken wrongly.
+    """
+    found = {
+        name: [dialect_of(engine, file, source.kind) for file in source.files]
+        for name, source in zip(("v1", "v2"), sources, strict=True)
+        if isinstance(source, Source) and source.kind in ("csv", "tsv")
+    }
+    if len(found) < 2 or set(found["v1"][0].names) == set(found["v2"][0].names):  # noqa: PLR2004  (both sides)
+        return found
+    for name, other, source in (("v1", "v2", sources[0]), ("v2", "v1", sources[1])):
+        assert isinstance(source, Source)  # noqa: S101  (only these have dialects)
+        as_other = [Dialect(file, found[other][0].delimiter, found[other][0].escape) for file in source.files]
+        if set(as_other[0].names) == set(found[other][0].names):
+            return {**found, name: as_other}
+    return found
+
+
+def _bring(
+    engine: Engine, source: object, name: str, folder: Path, *, dialects: Sequence[Dialect], progress: Progress
+) -> _Brought:
+    if not isinstance(source, Source):
+        return _Brought(read_memory(engine, source, name, folder))
+    match source.kind:
+        case "table":
+            return _Brought(*read_table(source, name, folder, progress))
+        case "parquet":
+            return _Brought(read_parquet(engine, source.files, source.shown))
+        case "json":
+            return _Brought(read_json(engine, source.files, source.shown, folder))
+        case _:
+            return _Brought(read_csv(engine, source.files, source.shown, folder, dialects))

@@ -1,0 +1,140 @@
+"""Tables of databases, and what Python holds, as relations of the engine; batch by batch, never whole."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from dualgauge.comparison.errors import NoSource, UnclearTable, UnreadableSource
+from dualgauge.comparison.files.value_types import Reading, Side, typed_reading
+from dualgauge.model import Progress, literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from dualgauge.comparison.files.locations import Source
+    from dualgauge.engines.duck import Engine
+
+BATCH: Final = 50_000
+
+
+def read_table(source: Source, name: str, folder: Path, progress: Progress) -> tuple[Side, tuple[str, ...]]:
+    """
+    A database's table, in one transaction; gives its primary key too, or ().
+
+    Raises:
+        UnclearTable: no table is named, and there is not just one.
+        and what `open_tables` raises.
+    """
+    import pyarrow as pa
+
+    from dualgauge.stores.external.tables import open_tables
+    from dualgauge.stores.external.types import arrow_type
+
+    loose = isinstance(source.database, Path) or str(source.database).startswith("sqlite")
+    with open_tables(source.database) as tables, tables.snapshot() as snapshot:
+        if not source.table and len(snapshot.names) != 1:
+            raise UnclearTable(source.shown, snapshot.names)
+        table = source.table or snapshot.names[0]
+        kinds = snapshot.columns(table)
+        schema = pa.schema([(column, arrow_type(kind)) for column, kind in kinds.items()])
+        with _writing(folder / "table.parquet", schema, source.shown) as write:
+            read = 0
+            for batch in snapshot.batches(table, list(kinds), BATCH):
+                write(batch)
+                read += batch.num_rows
+                progress(f"{name}: reading", read, None)
+        key = snapshot.key(table)
+    source_sql = f"read_parquet({literal(str(folder / 'table.parquet'))})"
+    readings = tuple(
+        Reading(
+            column,
+            kind,
+            f"CAST({quote(column)} AS {kind})",
+            # SQLite's types were found by looking: where one side has a value that is no number, both are texts.
+            text=f"CAST({quote(column)} AS VARCHAR)" if loose else None,
+        )
+        for column, kind in kinds.items()
+    )
+    return Side(source_sql, readings), key
+
+
+def read_memory(engine: Engine, given: object, name: str, folder: Path) -> Side:
+    """
+    What Python holds: a table is read in place, a stream goes to Parquet.
+
+    Raises:
+        NoSource: it is nothing of the kind.
+        UnreadableSource: a column has no type that Arrow knows, or two columns have one name.
+    """
+    import pyarrow as pa
+
+    label = f"{name} ({type(given).__name__})"
+    if type(given).__module__.partition(".")[0] == "pandas" and hasattr(given, "columns"):
+        given = _from_pandas(given, label)
+    if isinstance(given, pa.RecordBatch):
+        given = pa.Table.from_batches([given])
+    if isinstance(given, pa.Table):
+        _check_names(given.schema, label)
+        registered = f"dualgauge_{name}"
+        engine.register(registered, given)
+        source = quote(registered)
+    else:
+        reader = _stream(given, label)
+        _check_names(reader.schema, label)
+        with _writing(folder / "stream.parquet", reader.schema, label) as write:
+            for batch in reader:
+                write(batch)
+        source = f"read_parquet({literal(str(folder / 'stream.parquet'))})"
+    columns = engine.columns(f"SELECT * FROM {source}")
+    return Side(source, tuple(typed_reading(column, kind) for column, kind in columns.items()))
+
+
+def _from_pandas(frame: Any, label: str) -> pa.Table:  # noqa: ANN401  (pandas is not imported here)
+    import pyarrow as pa
+
+    # An index with a name is data, most often the key; one without counts rows only.
+    named = [name for name in frame.index.names if name is not None]
+    try:
+        return pa.Table.from_pandas(frame.reset_index() if named else frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as fault:
+        reason = "; ".join(str(one) for one in fault.args)
+        raise UnreadableSource(label, reason, "give the column one type, for example with astype(str)") from fault
+
+
+def _stream(given: object, label: str) -> pa.RecordBatchReader:
+    import pyarrow as pa
+
+    if isinstance(given, pa.RecordBatchReader):
+        return given
+    if callable(read := getattr(given, "to_arrow_reader", None)):
+        # A relation of another DuckDB connection.
+        return read(BATCH)
+    if hasattr(given, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(given)
+    raise NoSource(
+        label, "it is no path, Arrow table or reader, pandas data frame or DuckDB relation, and gives no Arrow stream"
+    )
+
+
+def _check_names(schema: pa.Schema, label: str) -> None:
+    names = [name.casefold() for name in schema.names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UnreadableSource(label, f"it has two columns {twice[0]!r}", "give each column a name of its own")
+
+
+@contextmanager
+def _writing(file: Path, schema: pa.Schema, label: str) -> Iterator[Any]:
+    """A function that appends a batch to a new Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetWriter(file, schema, compression="snappy") as writer:
+            yield writer.write_batch
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as fault:
+        raise UnreadableSource(label, str(fault), "cast the column to a plain type, for example to text") from fault

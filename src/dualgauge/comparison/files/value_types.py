@@ -1,0 +1,297 @@
+"""
+The types of what has none of its own: texts of CSV files, values of JSON files.
+
+A column of such a file is typed by the values of both sides together. A sniffer that looks at one file at a time
+would make numbers of one side and texts of the other, because of one value, and call every row different. A type is
+chosen only where every value is written as that type is written: 007 and +5 are texts, and stay what they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.comparison.engine.schema import FLOATS, common_type, is_numeric, is_time
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dualgauge.engines.duck import Engine
+
+_SAMPLE: Final = 5_000
+_WIDEST: Final = 38
+_NULL: Final = '"NULL"'
+_TIMESTAMPTZ: Final = "TIMESTAMP WITH TIME ZONE"
+
+_NUMBER: Final = r"-?((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)"
+# The exponent has a sign, as programs write it: 1e5 is more often a code than a number.
+_FLOAT: Final = rf"{_NUMBER}([eE][+-][0-9]+)?|-?(inf|Inf|infinity|Infinity)|nan|NaN"
+_DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK: Final = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
+_ZONE: Final = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+
+_DIGITS: Final = "length(regexp_replace(regexp_replace({0}, '[eE].*', ''), '[^0-9]', '', 'g'))"
+
+
+def _matches(pattern: str) -> str:
+    return f"regexp_full_match({{0}}, {literal(pattern).replace('{', '{{').replace('}', '}}')})"
+
+
+_FITS: Final[Mapping[str, str]] = {
+    "BIGINT": "CAST(TRY_CAST({0} AS BIGINT) AS VARCHAR) = {0}",
+    "DECIMAL": _matches(_NUMBER),
+    # With more than 17 digits, two numbers that differ could be one DOUBLE.
+    "DOUBLE": f"{_matches(_FLOAT)} AND {_DIGITS} <= 17",
+    "BOOLEAN": "lower({0}) IN ('true', 'false')",
+    "DATE": f"{_matches(_DAY)} AND TRY_CAST({{0}} AS DATE) IS NOT NULL",
+    "TIMESTAMP": f"{_matches(f'{_DAY}([ T]{_CLOCK})?')} AND TRY_CAST({{0}} AS TIMESTAMP) IS NOT NULL",
+    _TIMESTAMPTZ: f"{_matches(f'{_DAY}[ T]{_CLOCK}{_ZONE}')} AND TRY_CAST({{0}} AS TIMESTAMPTZ) IS NOT NULL",
+}
+"""For each type, the condition that a text is written as a value of it."""
+
+_NUMBERS: Final = ("BIGINT", "DECIMAL", "DOUBLE")
+_TIMES: Final = ("DATE", "TIMESTAMP", _TIMESTAMPTZ)
+ANY: Final = (*_NUMBERS, "BOOLEAN", *_TIMES)
+"""What a text of a CSV file may be; tried in this order."""
+
+STRINGS: Final = _TIMES
+"""What a string of a JSON file may be: a number is written without quotes there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    How one column of one side is read.
+
+    `kind` None: a text whose type is not chosen yet, and `may_be` what it may become. `text` reads the value as text,
+    where its type was only found by looking; `raw` reads it as the JSON it was, and `nested` says that it holds nothing
+    but lists and objects.
+    """
+
+    name: str
+    kind: str | None
+    expression: str
+    may_be: tuple[str, ...] = ()
+    text: str | None = None
+    raw: str | None = None
+    nested: bool = False
+
+    @property
+    def select(self) -> str:
+        """What stands in the SELECT of the side."""
+        return f"{self.expression} AS {quote(self.name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side: a FROM of the engine, and its columns."""
+
+    source: str
+    readings: tuple[Reading, ...]
+
+    @property
+    def sql(self) -> str:
+        """The side as one SELECT; what is still a text stays one."""
+        return f"SELECT {', '.join(one.select for one in self.readings)} FROM {self.source}"
+
+
+@dataclass(slots=True)
+class _Question:
+    """Which of the types all texts have; `texts` by side. What is ruled out is taken away, the best stays first."""
+
+    texts: Mapping[int, str]
+    types: list[str]
+
+
+def settle(engine: Engine, v1: Side, v2: Side) -> tuple[Side, Side]:
+    """Give each column of both sides its type, the two of one name together."""
+    there = {one.name.casefold(): one for one in v2.readings}
+    sources = (v1.source, v2.source)
+    pairs = [(one, there[one.name.casefold()]) for one in v1.readings if one.name.casefold() in there]
+    questions = {a.name: question for a, b in pairs if (question := _question(a, b)) is not None}
+    _answer(engine, sources, list(questions.values()))
+    types = {name: _measured(engine, sources, question) for name, question in questions.items()}
+    found: tuple[dict[str, Reading], dict[str, Reading]] = ({}, {})
+    for a, b in pairs:
+        nested = a.nested and b.nested and "JSON" in (a.kind, b.kind)
+        both = _structured(engine, sources, a, b) if nested else _agreed(a, b, types.get(a.name))
+        found[0][a.name], found[1][b.name] = both
+    first, second = (
+        replace(side, readings=tuple(chosen.get(one.name, one) for one in side.readings))
+        for side, chosen in zip((v1, v2), found, strict=True)
+    )
+    return first, second
+
+
+def _question(a: Reading, b: Reading) -> _Question | None:
+    """What must be looked at before a pair can be typed."""
+    if a.kind is None and b.kind is None:
+        return _Question(
+            {0: a.expression, 1: b.expression}, [one for one in ANY if one in a.may_be and one in b.may_be]
+        )
+    for at, (one, other) in enumerate(((a, b), (b, a))):
+        if other.kind is None or (one.raw is not None and other.raw is not None):
+            continue
+        if one.kind is None:
+            return _Question({at: one.expression}, _wanted(other.kind, one.may_be))
+    return None
+
+
+def _wanted(kind: str, may_be: Sequence[str]) -> list[str]:
+    """The types that a text may take beside a column that has one."""
+    if kind in FLOATS:
+        return [kind] if "DOUBLE" in may_be else []
+    if is_numeric(kind):
+        return [one for one in _NUMBERS if one in may_be]
+    if is_time(kind):
+        return [*(one for one in _TIMES if one in may_be), kind]
+    if kind in ("VARCHAR", "UUID", "JSON") or kind.startswith("ENUM("):
+        return []
+    return [kind]
+
+
+def _fits(kind: str, text: str) -> str:
+    condition = _FITS.get("DOUBLE" if kind in FLOATS else kind)
+    return f"TRY_CAST({text} AS {kind}) IS NOT NULL" if condition is None else condition.format(text)
+
+
+def _answer(engine: Engine, sources: Sequence[str], questions: Sequence[_Question]) -> None:
+    """Leave each question the type that every text fits: first by some rows, then, best first, by all."""
+    _rule_out(engine, [f"(FROM {source} LIMIT {_SAMPLE})" for source in sources], questions, most=len(ANY))
+    left = [one for one in questions if one.types]
+    while left:
+        before = [len(one.types) for one in left]
+        _rule_out(engine, sources, left, most=1)
+        left = [one for one, count in zip(left, before, strict=True) if one.types and len(one.types) < count]
+
+
+def _rule_out(engine: Engine, sources: Sequence[str], questions: Sequence[_Question], *, most: int) -> None:
+    """Take away the types, among the first `most` of each question, that some text does not fit, or all lack."""
+    gone: set[tuple[int, str]] = set()
+    for at, source in enumerate(sources):
+        asked = [
+            (number, kind, question.texts[at])
+            for number, question in enumerate(questions)
+            if at in question.texts
+            for kind in question.types[:most]
+        ]
+        if not asked:
+            continue
+        counts = [
+            f"count(*) FILTER ({text} IS NOT NULL AND ({_fits(kind, text)}) IS NOT TRUE)" for _, kind, text in asked
+        ]
+        row = engine.row(f"SELECT {', '.join(counts)} FROM {source}")
+        gone |= {(number, kind) for (number, kind, _), count in zip(asked, row, strict=True) if count}
+    for number, question in enumerate(questions):
+        question.types = [kind for kind in question.types if (number, kind) not in gone]
+
+
+def _measured(engine: Engine, sources: Sequence[str], question: _Question) -> str:
+    """The type found; a DECIMAL with the digits that the texts have."""
+    if not question.types:
+        return "VARCHAR"
+    if question.types[0] != "DECIMAL":
+        return question.types[0]
+    whole, scale = 1, 0
+    for at, text in question.texts.items():
+        digits = f"ltrim({text}, '-')"
+        row = engine.row(
+            f"SELECT max(length(split_part({digits}, '.', 1))), max(length(split_part({digits}, '.', 2))) "
+            f"FROM {sources[at]}"
+        )
+        whole, scale = max(whole, row[0] or 0), max(scale, row[1] or 0)
+    return f"DECIMAL({max(18, whole + scale)},{scale})" if whole + scale <= _WIDEST else "VARCHAR"
+
+
+def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading]:
+    """The two readings of a pair, with types that can be compared where there are such."""
+    if a.raw is not None and b.raw is not None and (a.kind is None) != (b.kind is None):
+        return _as_json(a), _as_json(b)
+    a, b = (_typed(one, found or "VARCHAR") for one in (a, b))
+    if common_type(str(a.kind), str(b.kind)) is None:
+        if a.raw is not None and b.raw is not None:
+            return _as_json(a), _as_json(b)
+        if a.kind == "VARCHAR" and b.text is not None:
+            b = replace(b, kind="VARCHAR", expression=b.text)
+        elif b.kind == "VARCHAR" and a.text is not None:
+            a = replace(a, kind="VARCHAR", expression=a.text)
+    return a, b
+
+
+def _typed(one: Reading, kind: str) -> Reading:
+    if one.kind is not None:
+        return one
+    expression = one.expression if kind == "VARCHAR" else f"CAST({one.expression} AS {kind})"
+    return replace(one, kind=kind, expression=expression)
+
+
+def _as_json(one: Reading) -> Reading:
+    return replace(one, kind="JSON", expression=str(one.raw))
+
+
+# By the first character, which says it all: to parse a value once for each question would be most of the work.
+_TEXT_OF: Final = "CAST({0} AS VARCHAR)"
+_FIRST: Final = f"left({_TEXT_OF}, 1)"
+_NUMERIC: Final = f"{_FIRST} NOT IN ('\"', '[', '{{{{', 't', 'f', 'n')"
+_POINT: Final = f"regexp_matches({_TEXT_OF}, '[.eENI]')"
+_JSON_KINDS: Final[Mapping[str, str]] = {
+    "whole": f"{_NUMERIC} AND NOT {_POINT}",
+    "number": f"{_NUMERIC} AND {_POINT}",
+    "string": f"{_FIRST} = '\"'",
+    "truth": f"{_FIRST} IN ('t', 'f')",
+    "nested": f"{_FIRST} IN ('[', '{{{{')",
+    # Whole numbers that 64 bits, or numbers that a DOUBLE cannot hold.
+    "long": f"{_NUMERIC} AND length({_TEXT_OF}) > 18 AND TRY_CAST({_TEXT_OF} AS BIGINT) IS NULL",
+    "inexact": f"{_NUMERIC} AND length({_TEXT_OF}) > 17 AND {_DIGITS.format(_TEXT_OF)} > 17",
+}
+
+
+def typed_reading(name: str, kind: str) -> Reading:
+    """How a column is read that has a type; lists and structs can be read as JSON, beside a JSON file's."""
+    column = quote(name)
+    if kind.endswith("]") or kind.startswith("STRUCT("):
+        return Reading(name, kind, column, raw=f"to_json({column})", nested=True)
+    return Reading(name, kind, column)
+
+
+def json_readings(engine: Engine, source: str, names: Sequence[str]) -> tuple[Reading, ...]:
+    """How the columns of a JSON file are read: by what their values are."""
+    counts = [f"count(*) FILTER ({test.format(quote(name))})" for name in names for test in _JSON_KINDS.values()]
+    row = iter(engine.row(f"SELECT {', '.join(counts)} FROM {source}"))
+    return tuple(_json_reading(name, {kind: int(next(row)) for kind in _JSON_KINDS}) for name in names)
+
+
+def _json_reading(name: str, counts: Mapping[str, int]) -> Reading:
+    column = quote(name)
+    text = f"({column}->>'$')"
+    held = {kind for kind in ("whole", "number", "string", "truth", "nested") if counts[kind]}
+    if not held:
+        return Reading(name, _NULL, "NULL", text=text, raw=column)
+    if held == {"string"}:
+        return Reading(name, None, text, STRINGS, text, column)
+    kind = "JSON"
+    if held == {"whole"} and not counts["long"]:
+        kind = "BIGINT"
+    elif held <= {"whole", "number"} and not counts["inexact"]:
+        kind = "DOUBLE"
+    elif held == {"truth"}:
+        kind = "BOOLEAN"
+    expression = column if kind == "JSON" else f"CAST({text} AS {kind})"
+    return Reading(name, kind, expression, text=text, raw=column, nested=held == {"nested"})
+
+
+def _structured(engine: Engine, sources: Sequence[str], a: Reading, b: Reading) -> tuple[Reading, Reading]:
+    """Lists and objects of both sides with one structure, whatever the order in which fields are written."""
+    union = " UNION ALL ".join(
+        f"SELECT {one.raw} AS c FROM {source}" for one, source in zip((a, b), sources, strict=True)
+    )
+    found = engine.row(f"SELECT CAST(json_group_structure(c) AS VARCHAR) FROM ({union})")[0]
+    # A field that is NULL in every row has no type.
+    structure = literal(str(found).replace('"NULL"', '"VARCHAR"'))
+    expressions = [f"from_json({one.raw}, {structure})" for one in (a, b)]
+    kind = engine.columns(f"SELECT {expressions[0]} AS c FROM {sources[0]}")["c"]
+    first, second = (
+        replace(one, kind=kind, expression=expression) for one, expression in zip((a, b), expressions, strict=True)
+    )
+    return first, second

@@ -1,0 +1,1 @@
+"""Comparisons of a project at one position, kept as evidence."""

@@ -1,0 +1,276 @@
+"""
+A diff run: comparators resolved against the views, both sides pinned, compared, traced, and kept as evidence.
+
+The evidence is bound to definition hashes, build numbers, comparator hash and configuration hash, and says the
+position. A run that was killed stays `running` in the ledger and is evidence of nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dualgauge.comparison.content.comparator import Comparator
+from dualgauge.comparison.engine.diff import compare_relations
+from dualgauge.comparison.errors import ChangedMeanwhile, NoSuchComparator, NothingToCompare
+from dualgauge.comparison.runs.binding import bound
+from dualgauge.comparison.runs.in_flight import SETTLE_SECONDS, noted, still
+from dualgauge.comparison.runs.run_files import file_hashes
+from dualgauge.comparison.runs.snapshot import pin, views_of
+from dualgauge.comparison.runs.trace import trace
+from dualgauge.engines.errors import EngineError
+from dualgauge.engines.scratch import scratch
+from dualgauge.errors import DualgaugeError, UsageError
+from dualgauge.ledger.values import EvidenceKind, evidence_key
+from dualgauge.model import Clock, Outcome, Position, Progress, Side, quote, silent
+from dualgauge.views.plan import Tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from dualgauge.comparison.runs.snapshot import Pinned
+    from dualgauge.comparison.values import Comparison
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.table.event_log import EventLog
+    from dualgauge.ledger.ledger import Ledger
+    from dualgauge.stores.serving.port import Store
+    from dualgauge.views.plan import Plan
+
+MISMATCHES = "mismatches.parquet"
+RESULT = "diff.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """
+    A comparator with its name and the queries of both sides.
+
+    `plain`: they only read one view each. `undeclared`: nobody wrote a comparator, so the columns that both builds
+    have are compared.
+    """
+
+    name: str
+    comparator: Comparator
+    v1: str
+    v2: str
+    views: Mapping[Side, Sequence[str]]
+    tracings: tuple[Tracing, ...]
+    plain: bool
+    undeclared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DiffRun:
+    """
+    One comparator's run.
+
+    `folder` holds its result and every mismatched key; `shown_folder` is its path from the project's root, as kept.
+    `untraced` says why the samples show no events; it is empty where they do.
+    """
+
+    run_id: str
+    name: str
+    position: Position
+    comparison: Comparison
+    evidence_key: str
+    folder: Path
+    shown_folder: str
+    seconds: float
+    untraced: str
+
+    def to_json(self) -> dict[str, object]:
+        """What `diff.json` and `--format json` hold."""
+        return {
+            "run": self.run_id,
+            "comparator": self.name,
+            "position": self.position,
+            "evidence_key": self.evidence_key,
+            "folder": self.shown_folder,
+            "seconds": round(self.seconds, 3),
+            "untraced": self.untraced,
+            **self.comparison.to_json(),
+        }
+
+
+def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: Sequence[str] = ()) -> list[Pair]:
+    """
+    The comparators of a call: those defined, and one for each name that both sides have without one.
+
+    Raises:
+        NoSuchComparator: a wanted name is neither.
+        NothingToCompare: there is none.
+        NoSuchView, BadRelation: a comparator does not fit the views.
+    """
+    by_side = {side: {one.view.name: one for one in plans if one.view.side is side} for side in Side}
+    shared = [name for name in by_side[Side.V1] if name in by_side[Side.V2]]
+    names = list(dict.fromkeys([*comparators, *shared]))
+    for name in wanted:
+        if name not in names:
+            raise NoSuchComparator(name, names)
+    chosen = list(wanted) or names
+    if not chosen:
+        raise NothingToCompare
+    return [_pair(name, comparators.get(name), by_side) for name in chosen]
+
+
+def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[str, Plan]]) -> Pair:
+    sql: dict[Side, str] = {}
+    for side in Side:
+        own = given and (given.v1 if side is Side.V1 else given.v2)
+        sql[side] = own or f"SELECT * FROM {side.value}.{quote(name)}"
+    comparator = given or Comparator(key=by_side[Side.V1][name].view.key)
+    views = {side: views_of(name, side, sql[side], list(by_side[side])) for side in Side}
+    return Pair(
+        name=name,
+        comparator=comparator,
+        v1=sql[Side.V1],
+        v2=sql[Side.V2],
+        views=views,
+        tracings=_tracings(comparator, views, by_side),
+        plain=given is None or (given.v1 is None and given.v2 is None),
+        undeclared=given is None,
+    )
+
+
+def common(pair: Pair, pinned: Pinned, side: Side) -> str:
+    """A side's view of the pair's name, with the columns that both builds have."""
+    own, other = (pinned.columns[at][pair.name] for at in (side, Side.V2 if side is Side.V1 else Side.V1))
+    columns = ", ".join(quote(column) for column in own if column in other)
+    return f"SELECT {columns} FROM {side.value}.{quote(pair.name)}"
+
+
+def _tracings(
+    comparator: Comparator, views: Mapping[Side, Sequence[str]], by_side: Mapping[Side, Mapping[str, Plan]]
+) -> tuple[Tracing, ...]:
+    """What the comparator declares, else what the views with the same key prove: what one side ignores may matter."""
+    if comparator.affected_by is not None:
+        return (Tracing(alias="events", condition="", key=dict(comparator.affected_by)),)
+    plans = [by_side[side][views[side][0]] for side in Side if len(views[side]) == 1]
+    found = [
+        plan.tracing for plan in plans if plan.tracing is not None and set(plan.tracing.key) == set(comparator.key)
+    ]
+    return tuple(found)
+
+
+def run_diff(
+    engine: Engine,
+    log: EventLog,
+    store: Store,
+    ledger: Ledger,
+    pair: Pair,
+    *,
+    root: Path,
+    reports: Path,
+    configuration_hash: str,
+    clock: Clock,
+    migration: str,
+    who: str,
+    samples: int = 10,
+    settle: float = SETTLE_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+    progress: Progress = silent,
+) -> DiffRun:
+    """
+    Compare one pair at one position and keep the result as evidence, sealed in the journal of `migration`.
+
+    Where v1 cannot tell its position and differs, both sides are looked at again after `settle` seconds, and what
+    changed between is left out; 0: one look must do.
+
+    Raises:
+        NotBuilt, UnequalPositions: the sides cannot be compared now; no run was begun.
+        ChangedMeanwhile: the second look is of something else; the run then ends inconclusive.
+        and what `compare_relations` raises; the run then ends inconclusive, with the error as its summary.
+    """
+    started = clock()
+    with scratch("diff") as pins:
+        pinned = pin(engine, store, pair.views, log.settings.all_columns, pins, progress=progress)
+        about = bound(pair, pinned.builds, configuration_hash)
+        run_id = f"{started:%Y%m%dT%H%M%SZ}-{pair.name}-{secrets.token_hex(3)}"
+        folder = reports / run_id
+        folder.mkdir(parents=True)
+        v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
+        ledger.start_evidence(
+            run_id, kind=EvidenceKind.DIFF, name=pair.name, bound=about, started_at=started,
+            position=pinned.position, folder=os.path.relpath(folder, root),
+        )  # fmt: skip
+        try:
+            compare = partial(
+                compare_relations, engine, comparator=pair.comparator,
+                today=started.date(), samples=samples, keep=folder / MISMATCHES,
+                progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
+            )  # fmt: skip
+            comparison = compare(v1, v2, stable=pair.plain)
+            if comparison.mismatched and pinned.moving and settle > 0:
+
+                def again() -> None:
+                    progress(f"{pair.name}: waiting {settle:g} s for v1 to settle", 0, None)
+                    sleep(settle)
+                    # Files of their own: an engine may remember what it read of a file.
+                    (second_pins := pins / "again").mkdir()
+                    second = pin(engine, store, pair.views, log.settings.all_columns, second_pins, progress=progress)
+                    if (second.position, second.columns) != (pinned.position, pinned.columns) or (
+                        bound(pair, second.builds, configuration_hash) != about
+                    ):
+                        raise ChangedMeanwhile(pair.name)
+
+                with still(engine, v1, v2, pair.comparator, exact=pair.plain, again=again) as looks:
+                    comparison = noted(compare(looks.v1, looks.v2, stable=True), looks.in_flight, settle)
+        except DualgaugeError as fault:
+            # It could not look, which is not a run that was cut off: only a killed one stays `running`.
+            shutil.rmtree(folder)
+            ledger.finish_evidence(
+                run_id, verdict=Outcome.INCONCLUSIVE, finished_at=clock(), summary={"error": str(fault)},
+                migration=migration, who=who,
+            )  # fmt: skip
+            if isinstance(fault, UsageError):
+                # Most are of the comparator's texts, which do not know the name of the variable that holds them.
+                fault.within(f"comparator {pair.name!r}")
+            raise
+    untraced = "" if pair.tracings else "which events touch a key is not known; give the comparator an affected_by"
+    if comparison.mismatches and pair.tracings:
+        progress(f"{pair.name}: looking for the events", 0, None)
+        events = log.relation(pinned.position)
+        try:
+            comparison = replace(comparison, mismatches=trace(engine, events, pair.tracings, comparison.mismatches))
+        except EngineError as fault:
+            # The expressions are the user's: a diff that found something must not be lost for want of a trace.
+            untraced = f"affected_by cannot be computed: {fault.reason.splitlines()[0]}"
+    finished = clock()
+    run = DiffRun(
+        run_id=run_id,
+        name=pair.name,
+        position=pinned.position,
+        comparison=comparison,
+        evidence_key=evidence_key(about),
+        folder=folder,
+        shown_folder=os.path.relpath(folder, root),
+        seconds=(finished - started).total_seconds(),
+        untraced=untraced,
+    )
+    (folder / RESULT).write_text(json.dumps(run.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    ledger.finish_evidence(
+        run_id, verdict=comparison.verdict, finished_at=finished,
+        summary={**_summary(comparison), "files": file_hashes(folder)}, migration=migration, who=who,
+    )  # fmt: skip
+    return run
+
+
+def _summary(comparison: Comparison) -> dict[str, object]:
+    names = (
+        "rows_v1", "rows_v2", "compared", "matched", "expected", "only_in_v1", "only_in_v2", "changed",
+        "unexpected_same", "mismatched", "in_flight",
+    )  # fmt: skip
+    return {**{name: getattr(comparison, name) for name in names}, "why": list(comparison.why)}
+
+
+def worst(runs: Sequence[DiffRun]) -> Outcome:
+    """The verdict over several runs: fail before inconclusive before pass."""
+    found = {one.comparison.verdict for one in runs}
+    return next((one for one in (Outcome.FAIL, Outcome.INCONCLUSIVE) if one in found), Outcome.PASS)

@@ -1,0 +1,1 @@
+"""What opens a move forward: inputs, which evidence is valid, the decision."""

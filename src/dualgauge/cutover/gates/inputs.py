@@ -1,0 +1,100 @@
+"""Looking what is there: whether v2 could answer reads, and all that the gates decide from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dualgauge.comparison.errors import NothingToCompare
+from dualgauge.comparison.runs.binding import bound, builds_of, check_bound
+from dualgauge.cutover.gates.validity import Present, ViewNow, Wanted
+from dualgauge.cutover.values import Readiness
+from dualgauge.ledger.values import EvidenceKind
+from dualgauge.model import Side
+from dualgauge.stores.errors import NotBuilt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from dualgauge.comparison.runs.run import Pair
+    from dualgauge.ledger.seal import Evidence
+    from dualgauge.model import Position
+    from dualgauge.stores.serving.checkpoints import Checkpoint
+    from dualgauge.stores.serving.port import Store
+    from dualgauge.views.definition import ViewDefinition
+
+
+def look(store: Store, views: Sequence[ViewDefinition]) -> Readiness:
+    """
+    What the store holds of the views that have a file: which are not built, and how far each side is.
+
+    A view whose file is gone may still be served; it is nobody's candidate, and nothing waits for it.
+    """
+    return _readiness({side: store.served_builds(side) for side in Side}, views)
+
+
+def find(
+    store: Store,
+    views: Sequence[ViewDefinition],
+    pairs: Callable[[], Sequence[Pair]],
+    evidence: Evidence,
+    *,
+    head: Position,
+    configuration_hash: str,
+    at: datetime,
+    waiting: int = 0,
+) -> Present:
+    """
+    All that the gates decide from, as it is now. Nothing is compared and nothing is written.
+
+    Raises:
+        what `pairs` raises, but for NothingToCompare: a comparator that cannot be read has no gate that could pass.
+    """
+    builds = {side: store.served_builds(side) for side in Side}
+    try:
+        chosen = pairs()
+    except NothingToCompare:
+        chosen = ()
+    read = {(side, name) for pair in chosen for side, names in pair.views.items() for name in names}
+    return Present(
+        at=at,
+        head=head,
+        readiness=_readiness(builds, views),
+        views=tuple(
+            replace(_now(one, builds[one.side].get(one.name)), compared=(one.side, one.name) in read) for one in views
+        ),
+        wanted=tuple(one for pair in chosen for one in _wanted(builds, pair, configuration_hash)),
+        evidence=evidence,
+        waiting=waiting,
+    )
+
+
+def _readiness(builds: Mapping[Side, Mapping[str, Checkpoint]], views: Sequence[ViewDefinition]) -> Readiness:
+    built = [(one.side, builds[one.side][one.name].position) for one in views if one.name in builds[one.side]]
+    return Readiness(
+        unbuilt=tuple(one.label for one in views if one.name not in builds[one.side]),
+        v1_position=max((at for side, at in built if side is Side.V1 and at is not None), default=None),
+        v2_position=min((at for side, at in built if side is Side.V2 and at is not None), default=None),
+    )
+
+
+def _now(view: ViewDefinition, build: Checkpoint | None) -> ViewNow:
+    if build is None:
+        return ViewNow(view.side, view.name, view.hash)
+    return ViewNow(view.side, view.name, view.hash, build.build, build.definition_hash, build.position)
+
+
+def _wanted(builds: Mapping[Side, Mapping[str, Checkpoint]], pair: Pair, configuration_hash: str) -> Iterator[Wanted]:
+    """The evidence that a pair needs: a diff, and a check where its comparator has checks."""
+    comparator = pair.comparator
+    made = {EvidenceKind.DIFF: partial(bound, pair)}
+    if comparator.checks:
+        made[EvidenceKind.CHECK] = partial(check_bound, pair)
+    for kind, bind in made.items():
+        ends = tuple((one.until, one.reason) for one in comparator.expected) if kind is EvidenceKind.DIFF else ()
+        try:
+            yield Wanted(kind, pair.name, bind(builds_of(pair, builds.__getitem__), configuration_hash), ends=ends)
+        except NotBuilt as fault:
+            yield Wanted(kind, pair.name, None, missing=str(fault))

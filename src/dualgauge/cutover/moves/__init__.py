@@ -1,0 +1,1 @@
+"""The one table of moves, and the moves themselves."""

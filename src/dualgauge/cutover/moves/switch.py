@@ -1,0 +1,222 @@
+"""
+Moving a migration: each function here is at most one compare-and-set of the ledger for each verb.
+
+Forward asks the gates; back never does. Who, when and the operation's id are handed in. An operation id
+that was done before gives what it did then, so a call that lost its answer can be repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.cutover.errors import GateRefused, IllegalMove, UnknownStage
+from dualgauge.cutover.moves.stages import MOVES, Stage, Verb, allowed, target, verb_of_share
+from dualgauge.cutover.values import Moved
+from dualgauge.ledger.errors import OperationReused, StateChanged
+from dualgauge.ledger.journal import JournalEntry
+from dualgauge.ledger.values import percent_text
+from dualgauge.model import PPM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from dualgauge.cutover.values import GateResult, Readiness
+    from dualgauge.ledger.ledger import Ledger
+    from dualgauge.ledger.values import MigrationState
+
+
+_NOTHING_TO_TAKE_BACK: Final = frozenset(stage for stage in Stage if (stage, Verb.ROLL_BACK) not in MOVES)
+
+
+def switch(
+    ledger: Ledger,
+    migration: str,
+    *,
+    share_ppm: int,
+    gates: Callable[[], Sequence[GateResult]],
+    who: str,
+    at: datetime,
+    operation_id: str,
+    reason: str | None = None,
+    dry_run: bool = False,
+) -> Moved:
+    """
+    Set the share of reads on v2: 0 is stage shadow, 1,000,000 ppm is live, between is canary.
+
+    `gates` is called only where the share would grow; the runs that its results rest on go into the journal.
+
+    The share that it has already changes nothing and writes nothing.
+
+    Raises:
+        GateRefused: the share would grow, and a gate is closed. Lowering it is never refused for that.
+        IllegalMove: the stage has no such move.
+        StateChanged: another move came between.
+        OperationReused: the operation id made another move.
+    """
+    if not 0 <= share_ppm <= PPM:
+        message = f"a share is 0 to {PPM} ppm, not {share_ppm}"
+        raise ValueError(message)
+    before, stage = _present(ledger, migration)
+    verb = verb_of_share(share_ppm)
+    order = _Order(verb, share_ppm, who, at, operation_id, reason, (), dry_run)
+    if done := _done(ledger, migration, order):
+        return done
+    if before.share_ppm == share_ppm:
+        return Moved(before, before, dry_run=dry_run)
+    asked: tuple[GateResult, ...] = ()
+    # An end says that it is one, whatever v2 lacks; before shadow, what is missing says more than the table does.
+    if allowed(stage) and share_ppm > before.share_ppm:
+        asked = _passed(migration, share_ppm, gates())
+        order = replace(order, evidence=tuple(dict.fromkeys(one.run for one in asked if one.run)))
+    return replace(_move(ledger, before, target(stage, verb), order), gates=asked)
+
+
+def rollback(
+    ledger: Ledger,
+    migration: str,
+    *,
+    who: str,
+    at: datetime,
+    operation_id: str,
+    reason: str | None = None,
+    evidence: tuple[str, ...] = (),
+    dry_run: bool = False,
+) -> Moved:
+    """
+    Take all reads back to v1: share 0 and stage shadow in one write. It asks for nothing, and wins over other moves.
+
+    Where no read is on v2 there is nothing to take back: nothing changes and nothing is written. A stage that has no
+    reads on v2, or that does not exist, is no reason to leave them there when other hands wrote a share beside it.
+
+    Raises:
+        IllegalMove: the migration is complete, and v1 retired.
+        OperationReused: the operation id made another move.
+    """
+    order = _Order(Verb.ROLL_BACK, 0, who, at, operation_id, reason, evidence, dry_run)
+    if done := _done(ledger, migration, order):
+        return done
+    while True:
+        before = ledger.state(migration)
+        if before.share_ppm == 0 and before.stage in _NOTHING_TO_TAKE_BACK:
+            return Moved(before, before, dry_run=dry_run)
+        if before.stage == Stage.COMPLETE:
+            raise IllegalMove(Stage.COMPLETE, Verb.ROLL_BACK, ())
+        try:
+            return _move(ledger, before, Stage.SHADOW, order)
+        except StateChanged:
+            # Whatever came between, going back is still what was asked for. Each turn means that another move was made.
+            continue
+
+
+def record_replay(
+    ledger: Ledger,
+    migration: str,
+    *,
+    ready: Readiness | None,
+    begins: bool = True,
+    who: str,
+    at: datetime,
+    operation_id: str,
+    reason: str | None = None,
+) -> Moved:
+    """
+    Note in the ledger how far a replay has brought v2: off to backfill, catchup, shadow, one journal row for each.
+
+    Args:
+        ready: what the stores hold now; None when the replay has only begun.
+        begins: whether v2 was replayed; a replay of v1 alone begins no migration, but may be what v2 waited for.
+        operation_id: of the replay; each row's id is this with the verb behind it.
+
+    In later stages, and in the ends, it does nothing: a rebuild beside reads is no move.
+    """
+    verbs = [Verb.REPLAY] if begins else []
+    if ready is not None and ready.hydrated:
+        verbs.append(Verb.HYDRATED)
+        if ready.caught_up:
+            verbs.append(Verb.CAUGHT_UP)
+    first, _ = _present(ledger, migration)
+    for verb in verbs:
+        order = _Order(verb, 0, who, at, f"{operation_id}:{verb}", reason, (), dry_run=False)
+        _note(ledger, migration, order)
+    return Moved(first, ledger.state(migration))
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What was asked for, by whom."""
+
+    verb: Verb
+    share_ppm: int
+    who: str
+    at: datetime
+    operation_id: str
+    reason: str | None
+    evidence: tuple[str, ...]
+    dry_run: bool
+
+
+def _passed(migration: str, share_ppm: int, gates: Sequence[GateResult]) -> tuple[GateResult, ...]:
+    if not gates:
+        # No gate at all would let everything through. That is a mistake of the calling code.
+        message = "a move forward is asked by at least one gate"
+        raise ValueError(message)
+    if not all(one.passed for one in gates):
+        raise GateRefused(migration, share_ppm, tuple(gates))
+    return tuple(gates)
+
+
+def _present(ledger: Ledger, migration: str) -> tuple[MigrationState, Stage]:
+    state = ledger.state(migration)
+    try:
+        return state, Stage(state.stage)
+    except ValueError:
+        raise UnknownStage(migration, state.stage) from None
+
+
+def _done(ledger: Ledger, migration: str, order: _Order) -> Moved | None:
+    """What an operation of this id did before."""
+    row = ledger.operation(order.operation_id)
+    if row is None:
+        return None
+    did = row.entry
+    if (did.migration, did.verb, did.to_share_ppm) != (migration, order.verb, order.share_ppm):
+        wanted = f"bring {migration!r} to {percent_text(order.share_ppm)} % by {order.verb}"
+        raise OperationReused(order.operation_id, did.did, wanted)
+    return Moved(row.before, row.after, dry_run=order.dry_run)
+
+
+def _move(ledger: Ledger, before: MigrationState, stage: Stage, order: _Order) -> Moved:
+    if order.dry_run:
+        after = replace(
+            before, stage=stage.value, share_ppm=order.share_ppm, revision=before.revision + 1, changed_at=order.at
+        )
+        return Moved(before, after, dry_run=True)
+    entry = JournalEntry(
+        migration=before.name,
+        verb=order.verb.value,
+        who=order.who,
+        at=order.at,
+        from_stage=before.stage,
+        from_share_ppm=before.share_ppm,
+        to_stage=stage.value,
+        to_share_ppm=order.share_ppm,
+        operation_id=order.operation_id,
+        reason=order.reason,
+        evidence=order.evidence,
+    )
+    return Moved(before, ledger.move(before, entry))
+
+
+def _note(ledger: Ledger, migration: str, order: _Order) -> None:
+    """Make a move if the migration is where it starts; another process may have made it just now, which is as well."""
+    while True:
+        before, stage = _present(ledger, migration)
+        if (stage, order.verb) not in MOVES:
+            return
+        try:
+            _move(ledger, before, target(stage, order.verb), order)
+        except StateChanged:
+            continue
+        return

@@ -1,0 +1,1 @@
+"""Events from an application, appended exactly once."""

@@ -1,0 +1,172 @@
+"""
+Which rows of a source do not fit, found in one look.
+
+Some its mapping refuses; others its reader cannot convert, and there DuckDB ends the scan, so these are told first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.engines.errors import BadValue
+from dualgauge.eventlog.errors import BadMapping
+from dualgauge.eventlog.sources.diagnose import misfits_of
+from dualgauge.eventlog.sources.lines import at_offsets
+from dualgauge.eventlog.sources.source import part_reader, raw_rows, with_options
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.sources.lines import Dialect
+    from dualgauge.eventlog.sources.source import Part, Source
+
+Place = tuple[str, int]
+"""A file as event ids call it, and the number of a row in it."""
+
+_NOT_CONVERTED: Final = re.compile(r"Could not convert string \"(?P<value>.*)\" to '(?P<kind>[^']+)'", re.DOTALL)
+
+
+class NotToldApart(Exception):
+    """Which rows do not fit cannot be told. The strict way's error stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A part that is a text, its label, how it is written, and where its copy is."""
+
+    part: Part
+    label: str
+    dialect: Dialect
+    copy: Path
+
+    def place(self, number: int) -> Place:
+        """The place of a row of the text, by its number in it."""
+        if self.part.numbers:
+            return self.label, self.part.numbers[number - 1]
+        return self.label, number + (self.part.counted if self.part.skip else 0) - self.part.skip
+
+    def local(self, numbers: Collection[int]) -> set[int]:
+        """The numbers in the text of rows of these numbers."""
+        if self.part.numbers:
+            return {n for n, row in enumerate(self.part.numbers, 1) if row in numbers}
+        more = (self.part.counted if self.part.skip else 0) - self.part.skip
+        return {row - more for row in numbers}
+
+    def beside(self, place: Place) -> bool:
+        """Whether a row only stands before those that are to be taken in."""
+        label, row = place
+        return label == self.label and bool(self.part.skip) and row <= self.part.counted
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look at the source of a number: its texts, the declared columns, and how many rows are told at most."""
+
+    engine: Engine
+    number: int
+    texts: Sequence[Text]
+    columns: dict[str, str]
+    most: int
+
+    def at(self, again: Source, step: int) -> tuple[int, dict[Place, str]]:
+        """
+        How many rows do not fit, and the first of them, each with its reason. `step` differs from look to look.
+
+        Raises:
+            NotToldApart: a row does not fit, and which one cannot be told.
+            BadMapping, EngineError: the rows cannot be looked at.
+        """
+        return _look(self, again, step)
+
+
+def _look(look: Look, again: Source, step: int) -> tuple[int, dict[Place, str]]:
+    engine, number, texts, columns, most = look.engine, look.number, look.texts, look.columns, look.most
+    tables = f"_rejects_{number}_{step}", f"_scans_{number}_{step}"
+    looked = again
+    if any(one.dialect.delimiter for one in texts):
+        # What the reader cannot convert, of the columns that are used, it passes over and tells.
+        told = {"store_rejects": True, "rejects_table": tables[0], "rejects_scan": tables[1]}
+        read = again.settings.read | told
+        looked = replace(again, settings=again.settings.model_copy(update={"read": read}))
+    try:
+        count, found = misfits_of(engine, looked, columns, raw_rows(looked, number, placed=True)).find(engine, most)
+    except BadValue:
+        unread = _unread_json(look, again)
+        if not unread:
+            raise
+        return len(unread), unread
+    if looked is not again and (rejected := _rejected(engine, texts, *tables)):
+        # The numbers of that scan are without those rows.
+        return len(rejected), rejected
+    return count, {(one.file, one.row): one.reason for one in found}
+
+
+def _rejected(engine: Engine, texts: Sequence[Text], rejects: str, scans: str) -> dict[Place, str]:
+    by_copy = {str(one.copy): one for one in texts}
+    faults: dict[str, dict[int, str]] = {}
+    for file, at, column, message in engine.rows(
+        f"SELECT DISTINCT ON (s.file_path, r.line_byte_position) s.file_path, r.line_byte_position, r.column_name, "
+        f"r.error_message FROM {rejects} r JOIN {scans} s USING (scan_id, file_id) "
+        "ORDER BY s.file_path, r.line_byte_position, r.byte_position"
+    ):
+        match = _NOT_CONVERTED.search(message)
+        words = f"{column} = {match['value']!r} is no {match['kind']}" if match else message.splitlines()[0]
+        # DuckDB counts bytes from 1.
+        faults.setdefault(file, {})[at - 1] = words
+    found: dict[Place, str] = {}
+    for file, mine in faults.items():
+        one = by_copy[file]
+        rows_at = at_offsets(one.copy, replace(one.dialect, codec="utf-8"), mine)
+        if rows_at.keys() != mine.keys():
+            raise NotToldApart
+        for at, row in rows_at.items():
+            found[one.place(row)] = mine[at]
+    return found
+
+
+def _unread_json(look: Look, again: Source) -> dict[Place, str]:
+    """The rows of JSON whose values are not of the types that their columns have, where these are used."""
+    engine, most = look.engine, look.most
+    base, found = raw_rows(again, look.number, placed=True), dict[Place, str]()
+    for one in look.texts:
+        (part,) = (part for part in again.reading if part.path == one.copy)
+        kinds = engine.columns(f"SELECT * FROM {part_reader(again, part)}")
+        used = {name: kind for name, kind in kinds.items() if _used(engine, again, look.columns, base, name)}
+        if one.dialect.delimiter or not used:
+            continue
+        values = {name: f"json_extract(json, {literal(pointer(name))})" for name in used}
+        cases = [
+            f"WHEN TRY({{'v': CAST({values[name]} AS {kind})}}) IS NULL THEN {i}"
+            for i, (name, kind) in enumerate(used.items())
+        ]
+        shown = " ".join(f"WHEN {i} THEN CAST({value} AS VARCHAR)" for i, value in enumerate(values.values()))
+        lines = with_options("read_json_objects", one.copy, {"format": "newline_delimited"})
+        lines = f"SELECT row_number() OVER () AS n, json FROM {lines}"
+        asked = f"SELECT n, json, CASE {' '.join(cases)} END AS c FROM ({lines})"
+        names = list(used)
+        for row, which, value in engine.rows(
+            f"SELECT n, c, CASE c {shown} END FROM ({asked}) WHERE c IS NOT NULL ORDER BY n LIMIT {most:d}"
+        ):
+            found[one.place(row)] = f"{names[which]} = {value} is no {used[names[which]]}"
+    return found
+
+
+def _used(engine: Engine, source: Source, columns: Mapping[str, str], base: str, name: str) -> bool:
+    """Whether an event of the source needs a raw column."""
+    if name.lower() in {one.lower() for one in columns} - {one.lower() for one in source.settings.select}:
+        return True
+    try:
+        misfits_of(engine, source, columns, f"SELECT * EXCLUDE ({quote(name)}) FROM ({base})")
+    except BadMapping:
+        return True
+    return False
+
+
+def pointer(name: str) -> str:
+    """A name as a JSON pointer, which takes any."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")

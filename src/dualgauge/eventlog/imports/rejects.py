@@ -1,0 +1,270 @@
+"""
+The rows of sources that fit, apart from those that do not: the tolerant way to read what the strict way refused.
+
+A text file is copied with empty rows in the places of the broken ones, and read again, until nothing else is found; so
+its other rows have the numbers and the types that they would have had without them. Rows of other sources are left out
+by their numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dualgauge.engines.errors import EngineError
+from dualgauge.eventlog.errors import BadMapping
+from dualgauge.eventlog.imports.errors import TooManyBadRows
+from dualgauge.eventlog.imports.reject_search import Look, NotToldApart, Place, Text
+from dualgauge.eventlog.sources.lines import copy, dialect_of, named, plain, rows
+from dualgauge.eventlog.sources.source import Part, ending_of, load, options_of, part_reader, raw_rows, with_options
+from dualgauge.ledger.misfit import Misfit
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.sources.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """One source without the rows that do not fit, and the reasons of these. `texts` are those of its parts."""
+
+    source: Source
+    texts: tuple[Text, ...]
+    reasons: Mapping[Place, str]
+
+
+def fit(
+    engine: Engine, sources: Sequence[Source], columns: dict[str, str], folder: Path, *, most: int
+) -> tuple[list[Source], list[Misfit]]:
+    """
+    The sources without the rows that do not fit, and these rows.
+
+    Args:
+        engine: the engine on which the strict way failed.
+        sources: what it read.
+        columns: declared columns and their types.
+        folder: for copies of files; the sources that are given read them.
+        most: how many rows may not fit, in all sources together.
+
+    Raises:
+        NotToldApart: which rows do not fit cannot be told.
+        TooManyBadRows: there are more than `most`.
+    """
+    fitted, misfits = [], list[Misfit]()
+    for number, source in enumerate(sources):
+        if source.settings.query:
+            fitted.append(source)
+            continue
+        try:
+            apart = separate(engine, source, columns, number, folder / str(number), most=most - len(misfits))
+            misfits += _misfits(engine, apart, number)
+        except (BadMapping, EngineError, OSError, EOFError) as fault:
+            raise NotToldApart from fault
+        fitted.append(apart.source)
+    return fitted, misfits
+
+
+def separate(engine: Engine, source: Source, columns: dict[str, str], number: int, folder: Path, *, most: int) -> Apart:
+    """
+    Tell the rows of one source that fit from those that do not. It has no query, and may be read again already.
+
+    Raises:
+        NotToldApart, TooManyBadRows: as `fit`.
+        BadMapping, EngineError, OSError, EOFError: the source cannot be read.
+    """
+    texts = tuple(_texts(engine, source, folder))
+    _load(engine, source, number)
+    reasons: dict[Place, str] = {}
+    # Rows that a copy begins with are taken in already: what is broken among them was set aside before.
+    before: set[Place] = set()
+    for one in texts:
+        broken = _broken(engine, one, most + 1 - len(reasons))
+        before |= {place for place in broken if one.beside(place)}
+        reasons |= {place: reason for place, reason in broken.items() if place not in before}
+    _refuse_many(source, reasons, len(reasons), most)
+    look, emptied = Look(engine, number, texts, columns, most + 1), set(reasons)
+    again, counts = _again(source, texts, emptied | before, reasons)
+    for step in itertools.count():
+        if again.nothing:
+            break
+        try:
+            count, found = look.at(again, step)
+        except (BadMapping, EngineError):
+            if not step:
+                raise
+            # Without them the columns have types that the expressions do not fit, so they stand in the copies.
+            again, counts = _again(source, texts, emptied | before, reasons)
+            break
+        beside = {place for place in found if any(one.beside(place) for one in texts)} - before
+        new = {
+            place: reason for place, reason in found.items() if place not in reasons and place not in before | beside
+        }
+        if not new and not beside:
+            break
+        before |= beside
+        _refuse_many(source, reasons | new, len(reasons) + max(count, len(new)), most)
+        emptied, reasons = set(reasons), reasons | new
+        again, counts = _again(source, texts, set(reasons) | before, reasons)
+    for one, part in _read(again, texts):
+        if not part.nothing and engine.row(f"SELECT count(*) FROM {part_reader(again, part)}") != (counts[one.copy],):
+            raise NotToldApart
+    return Apart(again, texts, reasons)
+
+
+def _texts(engine: Engine, source: Source, folder: Path) -> list[Text]:
+    found = []
+    for number, part in enumerate(source.reading if not source.relation else ()):
+        if dialect := dialect_of(engine, source, part.path):
+            # The folders whose names DuckDB reads as columns (`year=2026/`) stand over the copy too.
+            inner = folder.joinpath(str(number), *(name for name in part.path.parts[:-1] if "=" in name))
+            inner.mkdir(parents=True)
+            name = part.file.name.removesuffix(".gz").removesuffix(".GZ")
+            label = source.label_of(part)
+            found.append(Text(part, label, dialect, inner / (name if ending_of(part.file) in name else "rows")))
+    return found
+
+
+def _read(again: Source, texts: Sequence[Text]) -> list[tuple[Text, Part]]:
+    """The texts with the parts that read their copies."""
+    parts = {part.path: part for part in again.reading}
+    return [(one, parts[one.copy]) for one in texts]
+
+
+def _load(engine: Engine, source: Source, number: int) -> None:
+    """A Python object is read once: by the strict way, unless that failed before it came to this one."""
+    if source.settings.python and not source.again:
+        try:
+            engine.columns(f"SELECT * FROM ({raw_rows(source, number)})")
+        except EngineError:
+            load(engine, source, number)
+
+
+def _broken(engine: Engine, one: Text, most: int) -> dict[Place, str]:
+    """The rows of a text that are none of its kind; of those that are to be taken in, at most `most`."""
+    bad: set[int] = set()
+    if not one.dialect.delimiter:
+        read = {"format": "newline_delimited", "ignore_errors": True}
+        lines = with_options("read_json_objects", one.part.path, read)
+        numbered = f"SELECT row_number() OVER () AS n, json FROM {lines}"
+        wrong = "json IS NULL OR json_type(json) <> 'OBJECT'"
+        limit = most + one.part.skip
+        bad = {n for (n,) in engine.rows(f"SELECT n FROM ({numbered}) WHERE {wrong} ORDER BY n LIMIT {limit:d}")}
+    found, count = dict[Place, str](), 0
+    for row in rows(one.part.path, one.dialect):
+        fault = row.fault or ((json_fault(row.text) or "it is no JSON") if row.number in bad else "")
+        if row.number and fault:
+            place = one.place(row.number)
+            found[place] = fault
+            count += not one.beside(place)
+            if count >= most:
+                break
+    return found
+
+
+def json_fault(text: str) -> str:
+    """Why a text is no JSON object, as a phrase; empty where it is one."""
+    try:
+        found = json.loads(text)
+    except ValueError as fault:
+        place = f" at character {fault.pos + 1}" if isinstance(fault, json.JSONDecodeError) else ""
+        return f"it is no JSON ({getattr(fault, 'msg', fault)}{place})"
+    return "" if isinstance(found, dict) else "it is no JSON object"
+
+
+def _again(
+    source: Source, texts: Sequence[Text], emptied: Collection[Place], without: Mapping[Place, str]
+) -> tuple[Source, dict[Path, int]]:
+    """The source over copies of its texts in which some rows are empty; with the number of rows of each copy."""
+    counts: dict[Path, int] = {}
+    left_out: dict[str, list[int]] = {}
+    for label, row in without:
+        left_out.setdefault(label, []).append(row)
+    copies: dict[Path, Path] = {}
+    for one in texts:
+        local = one.local({row for label, row in emptied if label == one.label})
+        counts[one.copy] = copy(one.part.path, one.dialect, one.copy, local)
+        copies[one.part.path] = one.copy
+    parts = []
+    for part in source.reading:
+        mine, of = left_out.get(source.label_of(part), []), copies.get(part.path)
+        # A file without a row that fits is not read: nobody could tell what its columns hold.
+        nothing = of is not None and 0 < counts[of] - part.skip == len(mine)
+        parts.append(replace(part, path=of or part.path, without=mine, nothing=nothing))
+    read = source.settings.read
+    if texts:
+        read = {name: value for name, value in read.items() if name.lower() not in ("encoding", "compression")}
+    if not source.settings.path and not parts:
+        parts = [Part(source.root, source.root, without=left_out.get("", []))]
+    again = replace(source, settings=source.settings.model_copy(update={"read": read}), parts=tuple(parts), again=True)
+    return again, counts
+
+
+def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
+    """The rows that do not fit, with their text, in the order of the files."""
+    again, texts, reasons = apart.source, apart.texts, apart.reasons
+    found: list[Misfit] = []
+    for one, part in _read(again, texts):
+        if not any(label == one.label for label, _ in reasons):
+            continue
+        if part.nothing:
+            columns = dict.fromkeys(named(one.part.path, one.dialect), "VARCHAR")
+        else:
+            columns = engine.columns(f"SELECT * FROM {part_reader(again, part)}")
+        read_as: dict[str, Any] = {"columns": list(map(list, columns.items())), **one.dialect.kept()}
+        if one.dialect.delimiter and not part.nothing:
+            read_as |= _formats(engine, again, part.path)
+        for row in rows(one.part.path, one.dialect):
+            if row.number and (reason := reasons.get(one.place(row.number))):
+                line = None if part.start else row.line
+                _, at = one.place(row.number)
+                found.append(Misfit(again.name, one.label, at, plain(reason), plain(row.text), line, read_as))
+    in_text = {one.label for one in texts}
+    others = {place: reason for place, reason in reasons.items() if place[0] not in in_text}
+    if others:
+        found += _typed_misfits(engine, again, others, number)
+    return found
+
+
+def _formats(engine: Engine, again: Source, file: Path) -> dict[str, str]:
+    """How days and times are written in a file: of one row by itself that may not be told."""
+    try:
+        sniffed = with_options("sniff_csv", file, options_of(again, file))
+        day, time = engine.row(f"SELECT DateFormat, TimestampFormat FROM {sniffed}")
+    except EngineError:
+        return {}
+    return {name: text for name, text in (("dateformat", day), ("timestampformat", time)) if text}
+
+
+def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], number: int) -> list[Misfit]:
+    """The same where rows are values: their text is JSON, each value as a text that gives it again."""
+    parts = tuple(replace(part, without=()) for part in again.reading)
+    base = raw_rows(replace(again, parts=parts), number, placed=True)
+    kinds = {name: kind for name, kind in engine.columns(base).items() if name not in ("_file", "_row", "_at")}
+    pairs = ", ".join(f"{literal(name)}, CAST({quote(name)} AS VARCHAR)" for name in kinds)
+    wanted = ", ".join(f"({literal(label)}, {row:d})" for label, row in reasons)
+    read_as = {"format": "values", "columns": list(map(list, kinds.items()))}
+    # The number of a row among those that were read says nothing of its place in a database; its cursor does.
+    cursor = again.settings.cursor if again.settings.url else ""
+    place = f"CAST({quote(cursor)} AS VARCHAR)" if cursor else "''"
+    return [
+        Misfit(
+            again.name, f"{cursor} {of}" if cursor else file, None if cursor else row,
+            plain(reasons[file, row]), plain(text), None, read_as,
+        )
+        for file, row, of, text in engine.rows(
+            f"SELECT _file, _row, {place}, CAST(json_object({pairs}) AS VARCHAR) FROM ({base}) "
+            f"WHERE (_file, _row) IN ({wanted}) ORDER BY _at"
+        )
+    ]  # fmt: skip
+
+
+def _refuse_many(source: Source, reasons: Mapping[Place, str], count: int, most: int) -> None:
+    if len(reasons) > most:
+        first = [(f"{file} row {row}".strip(), reason) for (file, row), reason in list(reasons.items())[:3]]
+        raise TooManyBadRows(source.name, max(count, len(reasons)), first, list(reasons.values()))

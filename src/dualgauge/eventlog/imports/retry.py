@@ -1,0 +1,367 @@
+"""
+Retry: rows of the quarantine are read again, with the settings as they are now, and those that fit are appended.
+
+A row's text is written into a file of its own kind and read like that file: with the types that its columns had, under
+its label and number, so that it becomes the event that it would have been. Events are appended first and rows marked
+then: killed in between, a second retry finds the ids known, and marks.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dualgauge.engines.errors import EngineError
+from dualgauge.engines.scratch import scratch
+from dualgauge.eventlog.errors import BadMapping
+from dualgauge.eventlog.imports.reject_search import NotToldApart, pointer
+from dualgauge.eventlog.imports.rejects import json_fault, separate
+from dualgauge.eventlog.imports.run import run_import
+from dualgauge.eventlog.sources.lines import Dialect
+from dualgauge.eventlog.sources.mapping import described, loses, row_mapping
+from dualgauge.eventlog.sources.source import Part, Source, raw_rows, told
+from dualgauge.ledger.misfit import Settled, State
+from dualgauge.model import Position, Progress, canonical_json, literal, nearest, quote, silent
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.settings import SourceSettings
+    from dualgauge.eventlog.table.event_log import EventLog
+    from dualgauge.ledger.misfit import Kept
+    from dualgauge.ledger.quarantine import Quarantine
+
+_DELIMITERS = ("delim", "sep", "delimiter")
+
+_TYPES = ("types", "dtypes", "column_types")
+
+_OF_A_FILE = ("compression", "encoding", "files_to_sniff", "header", "sample_size", "skip")
+"""Options that say something of the file, and nothing of a row."""
+
+LEFT_OUT = "the source's where leaves it out"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """
+    A row that was retried, as it was, and what became of it.
+
+    `position` is that of its event; None where it has none, and in a dry run.
+    """
+
+    kept: Kept
+    state: State
+    reason: str
+    position: Position | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Its fields."""
+        of = self.kept.misfit
+        return {
+            "id": self.kept.id, "source": of.source, "place": of.place, "row": of.row, "line": of.line,
+            "state": self.state.value, "reason": self.reason, "position": self.position,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """What a retry did. `added` events are new in the log, whose head is `last`; others were known already."""
+
+    rows: tuple[Tried, ...]
+    added: int
+    last: Position
+
+    @property
+    def waiting(self) -> int:
+        """How many of the rows still do not fit."""
+        return sum(one.state is State.WAITING for one in self.rows)
+
+
+def retry(
+    engine: Engine,
+    log: EventLog,
+    quarantine: Quarantine,
+    chosen: Sequence[Kept],
+    settings: Sequence[SourceSettings],
+    *,
+    root: Path,
+    now: datetime,
+    sleep: Callable[[float], None],
+    chance: random.Random,
+    text: str | None = None,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> Retried:
+    """
+    Append what fits now of some rows, and mark it as taken; of what does not, keep the new reason.
+
+    Args:
+        engine: computes the mapping.
+        log: where to.
+        quarantine: where the rows are marked.
+        chosen: rows that wait.
+        settings: the sources as they are now.
+        root: the project's folder.
+        now: becomes `recorded_at`, and the time of the marks.
+        sleep, chance: how to wait where another writer was quicker.
+        text: what to read in the place of the one row's text. It is kept where it fits.
+        dry_run: say what would be done.
+        progress: told the steps.
+
+    Raises:
+        ChangedEvent: a row's event is in the log with other content; nothing was appended or marked.
+    """
+    known = {one.name: one for one in settings}
+    outcomes: dict[str, Settled] = {}
+    for one in chosen:
+        if one.misfit.source not in known:
+            near = nearest(one.misfit.source, known)
+            outcomes[one.id] = _waits(one, f"no source is called {one.misfit.source!r} any more{near}")
+    with scratch("retry") as folder:
+        groups = _grouped([one for one in chosen if one.id not in outcomes], text)
+        events: dict[str, str] = {}
+        sources: list[Source] = []
+        while groups:
+            progress("reading rows again", len(outcomes) + len(events), len(chosen))
+            group = groups.pop(0)
+            work = _Work(engine, known[group[0].kept.misfit.source], root, log.settings.columns)
+            try:
+                fitted, found, ids = work.read(group, folder)
+            except (BadMapping, EngineError, NotToldApart) as fault:
+                if len(group) > 1:
+                    # Which of them it is shows where each is read by itself.
+                    groups[:0] = [[one] for one in group]
+                else:
+                    outcomes[group[0].kept.id] = _waits(group[0].kept, _why(fault))
+                continue
+            outcomes |= found
+            events |= ids
+            sources += fitted
+        done = None
+        if sources:
+            done = run_import(
+                engine, log, sources, now=now, dry_run=dry_run, sleep=sleep, chance=chance, progress=progress
+            )
+    positions = {} if dry_run else _positions(engine, log, list(events.values()))
+    if not dry_run:
+        # A text that was given and does not fit changes nothing: the reason would not be that of the kept one.
+        others = [one for one in outcomes.values() if text is None or one.state is not State.WAITING]
+        taken = [Settled(one.id, State.TAKEN, one.misfit.reason, text) for one in chosen if one.id in events]
+        quarantine.settle([*others, *taken], at=now)
+    rows = tuple(
+        Tried(one, State.TAKEN, one.misfit.reason, positions.get(events[one.id]))
+        if one.id in events
+        else Tried(one, outcomes[one.id].state, outcomes[one.id].reason)
+        for one in chosen
+    )
+    return Retried(rows, done.added if done else 0, done.last if done else log.head().last)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A row, the text that is read for it, and its number; one of its own where the row has none in its place."""
+
+    kept: Kept
+    text: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Reads rows of one source again."""
+
+    engine: Engine
+    settings: SourceSettings
+    root: Path
+    columns: dict[str, str]
+
+    def read(self, group: Sequence[_Member], folder: Path) -> tuple[list[Source], dict[str, Settled], dict[str, str]]:
+        """
+        The sources of those that fit, what becomes of the others, and the event ids of the former; by the rows' ids.
+
+        Raises:
+            BadMapping, EngineError, NotToldApart: the rows cannot be read together.
+        """
+        sources: list[Source] = []
+        outcomes: dict[str, Settled] = {}
+        events: dict[str, str] = {}
+        alike: dict[tuple[str, ...], list[_Member]] = {}
+        dialect = _dialect(group[0].kept.misfit.read_as, self.settings.read)
+        for one in group:
+            if fault := dialect.fault(one.text) if dialect else json_fault(one.text):
+                outcomes[one.kept.id] = _waits(one.kept, fault)
+            else:
+                alike.setdefault(self._others(one, dialect), []).append(one)
+        for others, texts in alike.items():
+            inner = folder / uuid.uuid4().hex
+            inner.mkdir()
+            again = self._source(texts, dialect, others, inner)
+            apart = separate(self.engine, again, self.columns, 0, inner / "copies", most=len(texts))
+            reasons = {row: reason for (_, row), reason in apart.reasons.items()}
+            ids = {} if apart.source.nothing else self._ids(apart.source)
+            for one in texts:
+                if one.number in reasons:
+                    outcomes[one.kept.id] = _waits(one.kept, reasons[one.number])
+                elif one.number in ids:
+                    events[one.kept.id] = ids[one.number]
+                else:
+                    reason = f"{one.kept.misfit.reason} ({LEFT_OUT})"
+                    outcomes[one.kept.id] = Settled(one.kept.id, State.SKIPPED, reason)
+            if ids:
+                sources.append(apart.source)
+        return sources, outcomes, events
+
+    def _others(self, one: _Member, dialect: Dialect | None) -> tuple[str, ...]:
+        """
+        The columns whose types, those of the other rows of the file, would not hold what this one says.
+
+        They are read as text, as they would have been in a file whose types are guessed with this row among them.
+        DuckDB reads 2.5 as 3 where it is told that a column holds whole numbers.
+        """
+        of = one.kept.misfit.read_as
+        read = {name.lower(): value for name, value in self.settings.read.items()}
+        if of.get("format") == "values" or "columns" in read:
+            return ()
+        values = dict(zip(_kinds(of), dialect.values(one.text), strict=False)) if dialect else json.loads(one.text)
+        nulls = read.get("nullstr", read.get("null", ""))
+        none = {"", *(nulls if isinstance(nulls, list) else [str(nulls)])} if dialect else set()
+        found = []
+        for name, kind in _kinds(of).items():
+            value = values.get(name)
+            if value is None or kind in ("VARCHAR", "JSON") or (isinstance(value, str) and value in none):
+                continue
+            text = literal(value if isinstance(value, str) else json.dumps(value))
+            form = of.get("dateformat" if kind == "DATE" else "timestampformat", "")
+            tried = f"try_strptime({text}, {literal(form)})" if form and kind[:4] in ("DATE", "TIME") else "NULL"
+            kept = f"coalesce(CAST({tried} AS VARCHAR), CAST(TRY_CAST({text} AS {kind}) AS VARCHAR))"
+            if self.engine.row(f"SELECT {kept} IS NULL OR coalesce({loses(text, 'VARCHAR', kind)}, false)") == (True,):
+                found.append(name)
+        return tuple(found)
+
+    def _source(self, texts: Sequence[_Member], dialect: Dialect | None, others: Sequence[str], folder: Path) -> Source:
+        of = texts[0].kept.misfit
+        # Rows of a database have no number in a place, and any that tells them apart will do.
+        numbers, place = [one.number for one in texts], of.place if of.row is not None else ""
+        kinds = _kinds(of.read_as) | dict.fromkeys(others, "VARCHAR")
+        lines = [one.text for one in texts]
+        if of.read_as["format"] == "values":
+            relation = f"_again_{folder.name}"
+            self.engine.execute(_table(relation, kinds, lines))
+            part = Part(self.root, self.root, numbers=numbers, label=place)
+            return Source(self.settings, self.root, (), (part,), again=True, relation=relation)
+        if dialect is None:
+            # A JSON text may go over several lines; between its parts they are blanks.
+            lines = [" ".join(one.splitlines()) for one in lines]
+            # A file of which no row could be read had no types: they are those of the text.
+            kept: dict[str, Any] = {"columns": kinds} if kinds else {}
+            read = kept | _without(self.settings.read, "compression") | {"format": "newline_delimited"}
+        else:
+            read = _csv_options(of.read_as, self.settings.read, kinds)
+            if read["header"]:
+                lines.insert(0, dialect.written(list(kinds)))
+        file = folder / ("rows.jsonl" if dialect is None else "rows.csv")
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
+        part = Part(file, file, numbers=numbers, label=place)
+        settings = self.settings.model_copy(update={"read": read})
+        return Source(settings, self.root, (file,), (part,), again=True)
+
+    def _ids(self, fitted: Source) -> dict[int, str]:
+        base = raw_rows(fitted, 0, placed=True)
+        available = described(self.engine, fitted, base, ())
+        mapped = row_mapping(base, fitted.settings, self.columns, available, placed=True)
+        return dict(self.engine.rows(f"SELECT _row, event_id FROM ({mapped})"))
+
+
+def _grouped(chosen: Sequence[Kept], text: str | None) -> list[list[_Member]]:
+    """Rows that can be read together: of one place, read alike, no number twice."""
+    groups: dict[tuple[str, str, str, int], list[_Member]] = {}
+    times: Counter[tuple[str, str, int | None]] = Counter()
+    for one in chosen:
+        of = one.misfit
+        where = (of.source, of.place, of.row)
+        place = of.place if of.row is not None else ""
+        key = (of.source, place, canonical_json(of.read_as), times[where] if of.row is not None else 0)
+        times[where] += 1
+        group = groups.setdefault(key, [])
+        number = len(group) + 1 if of.row is None else of.row
+        group.append(_Member(one, of.raw if text is None else text, number))
+    return list(groups.values())
+
+
+def _dialect(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> Dialect | None:
+    """How a row's text is written, if it is one of CSV."""
+    if read_as.get("format") != "csv":
+        return None
+    kinds = _kinds(read_as)
+    options = _csv_options(read_as, read, kinds)
+    names = options.get("columns") or options.get("names") or options.get("column_names") or kinds
+    delimiter = next(str(options[name]) for name in _DELIMITERS if name in options)
+    return Dialect(delimiter, str(options["quote"]), str(options["escape"]), columns=len(names))
+
+
+def _kinds(read_as: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of a row's file, in their order, and the types that they had."""
+    return dict(read_as.get("columns", ()))
+
+
+def _csv_options(read_as: Mapping[str, Any], read: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """The options that read a row's text: how its file was read, and over that what the settings say now."""
+    given = {name.lower(): value for name, value in _without(read, *_OF_A_FILE).items()}
+    kept = {name: read_as[name] for name in ("quote", "escape", "dateformat", "timestampformat") if name in read_as}
+    if not given.keys() & _DELIMITERS:
+        kept["delim"] = read_as["delimiter"]
+    if "quote" in given and "escape" not in given:
+        kept["escape"] = given["quote"]
+    if not given.keys() & {"columns", "all_varchar", "auto_type_candidates"}:
+        names = next((name for name in _TYPES if name in given), _TYPES[0])
+        if not isinstance(given.get(names), list):
+            own = {name.lower() for name in given.get(names, {})}
+            types = {name: kind for name, kind in kinds.items() if name.lower() not in own}
+            given[names] = types | dict(given.get(names, {}))
+    named = bool(given.keys() & {"columns", "names", "column_names"})
+    return kept | given | {"header": not named}
+
+
+def _without(read: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in read.items() if name.lower() not in names}
+
+
+def _table(relation: str, kinds: Mapping[str, str], texts: Sequence[str]) -> str:
+    """A table of rows that are kept as JSON: each value is the text that its type is made from."""
+    values = ", ".join(
+        f"CAST(json_extract_string(j, {literal(pointer(name))}) AS {kind}) AS {quote(name)}"
+        for name, kind in kinds.items()
+    )
+    rows = ", ".join(f"({number:d}, {literal(text)})" for number, text in enumerate(texts))
+    body = f"SELECT {values} FROM (VALUES {rows}) AS _(n, j) ORDER BY n"
+    return f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS {body}"
+
+
+def _positions(engine: Engine, log: EventLog, ids: Sequence[str]) -> dict[str, Position]:
+    head = log.head().last
+    if not ids or not head:
+        return {}
+    wanted = ", ".join(map(literal, ids))
+    found = engine.rows(f"SELECT event_id, position FROM ({log.relation(head)}) WHERE event_id IN ({wanted})")
+    return {event_id: Position(position) for event_id, position in found}
+
+
+def _waits(one: Kept, reason: str) -> Settled:
+    return Settled(one.id, State.WAITING, reason)
+
+
+def _why(fault: BadMapping | EngineError | NotToldApart) -> str:
+    match fault:
+        case EngineError():
+            return f"it cannot be read ({told(fault)})"
+        case BadMapping():
+            return f"its source's settings do not fit ({fault.reason})"
+        case _:
+            return "it cannot be read as one row"

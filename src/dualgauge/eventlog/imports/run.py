@@ -1,0 +1,393 @@
+"""
+Imports: rows of one source or several become events, in one order, each exactly once.
+
+The rows that are due are sorted into a staged file first. Where the log is empty and no id repeats, that file
+is committed as it is; else the rows whose ids are known are left out of a second one. A killed import leaves
+staged files behind, which the next one removes, and nothing else. What is read of a source's files, and how it is said
+that they were, stands in `cursors`.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dualgauge.engines.duck import parquet
+from dualgauge.engines.errors import BadStatement, BadValue
+from dualgauge.engines.scratch import scratch
+from dualgauge.errors import DualgaugeError
+from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
+from dualgauge.eventlog.imports.causal_order import put_in_order
+from dualgauge.eventlog.imports.conflicts import different
+from dualgauge.eventlog.imports.tolerance import kept, stage_what_fits
+from dualgauge.eventlog.settings import CAUSED_BY
+from dualgauge.eventlog.sources.copies import Copies
+from dualgauge.eventlog.sources.cursor import reading_of, source_of
+from dualgauge.eventlog.sources.databases import moved, read_on
+from dualgauge.eventlog.sources.diagnose import diagnose
+from dualgauge.eventlog.sources.high_water import measured, with_columns_beside
+from dualgauge.eventlog.sources.mapping import places, select
+from dualgauge.eventlog.sources.source import told
+from dualgauge.eventlog.table.duplicates import AT_ONCE, may_repeat
+from dualgauge.eventlog.table.event_log import Behind, EventLog
+from dualgauge.eventlog.table.retry import TRIES, attempts
+from dualgauge.eventlog.table.staging import staged as staging
+from dualgauge.model import Position, Progress, literal, quote, silent
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.imports.tolerance import Tolerance
+    from dualgauge.eventlog.sources.cursor import SourceReading
+    from dualgauge.eventlog.sources.source import Source
+    from dualgauge.eventlog.table.commits import Head
+    from dualgauge.ledger.misfit import Misfit
+
+ROWS_PER_COMMIT = 8_388_608
+"""A larger import is committed in parts, each whole, so that no file grows without bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """
+    What an import did. Positions are those it gave; `first` is 0 where it added nothing.
+
+    `quarantined` are the rows that do not fit and wait; in a dry run, those that do not fit.
+    `torn` names files whose last line is not whole yet: it is left for the next import.
+    """
+
+    added: int
+    known: int
+    first: Position
+    last: Position
+    sources: tuple[str, ...]
+    until: datetime | None
+    torn: tuple[str, ...] = ()
+    quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """Paths for what is not committed yet: two files of events, and a folder for copies of files."""
+
+    merged: Path
+    part: Path
+    copies: Path
+
+
+def run_import(
+    engine: Engine,
+    log: EventLog,
+    sources: Sequence[Source],
+    *,
+    now: datetime,
+    until: datetime | None = None,
+    dry_run: bool = False,
+    tolerance: Tolerance | None = None,
+    sleep: Callable[[float], None],
+    chance: random.Random,
+    progress: Progress = silent,
+) -> Imported:
+    """
+    Append the events of sources that the log does not have yet, merged by the time they are due.
+
+    Args:
+        engine: computes the mapping.
+        log: where to; created where there is none.
+        sources: of files and databases, what was not taken in yet is read; what is known by its id is skipped.
+        now: becomes `recorded_at`.
+        until: take only rows that are due by this time.
+        dry_run: count what would be added, and append nothing.
+        tolerance: set rows aside that do not fit; without, the first one stops the import.
+        sleep, chance: how to wait where another writer was quicker.
+        progress: told the steps.
+
+    Raises:
+        BadRow: a row does not fit; nothing was appended.
+        TooManyBadRows: more rows do not fit than may be set aside; nothing was appended or kept.
+        ChangedEvent: an id came again with other content; nothing was appended.
+        ChangedFile: a file that was taken in is another one now; nothing was appended.
+        CircleOfCauses: events cause each other; nothing was appended.
+        LostRace: other writers were quicker, again and again.
+    """
+    if not dry_run:
+        log.create(sleep=sleep, chance=chance)
+        log.reconcile()
+    done: list[Head] = []
+    total = 0
+    for _ in attempts(sleep, chance):
+        head = log.refresh()
+        readings = [reading_of(one, head.cursors.get(one.name), until) for one in sources]
+        before = {one.source.name: one.before for one in readings if not one.source.again}
+        answer = Imported(
+            added=sum(one.rows for one in done), known=0, first=done[0].first if done else Position(0),
+            last=done[-1].last if done else head.last, sources=tuple(one.name for one in sources), until=until,
+            torn=tuple(file for one in readings for file in one.torn),
+        )  # fmt: skip
+        unread = [one for one in readings if one.reads]
+        if not unread:
+            return replace(answer, known=total - answer.added)
+        with _staged(log, now, dry_run=dry_run) as staged:
+            read, cursors, misfits = _read(
+                engine, log, unread, staged, now=now, until=until, tolerance=tolerance, progress=progress
+            )
+            for _ in attempts(sleep, chance):
+                progress("looking for known ids", 0, None)
+                try:
+                    fresh = _fresh(engine, log, staged.merged)
+                except ChangedEvent as fault:
+                    raise _placed(engine, log, read, fault) from None
+                total = fresh.added + fresh.known
+                head = log.head()
+                if dry_run:
+                    first, last = Position(head.last + 1 if fresh.added else 0), Position(head.last + fresh.added)
+                    answer = replace(answer, first=first, last=last, quarantined=len(misfits))
+                    return replace(answer, added=fresh.added, known=fresh.known)
+                waiting = kept(tolerance, misfits)
+                try:
+                    _commit(engine, log, fresh, staged, cursors=cursors, progress=progress, done=done)
+                except Behind:
+                    if any(log.refresh().cursors.get(name) != one for name, one in before.items()):
+                        # Another process imported the same source: its files are looked at anew.
+                        break
+                    continue
+                added = sum(one.rows for one in done)
+                return replace(
+                    answer,
+                    added=added,
+                    known=total - added,
+                    first=done[0].first if done else Position(0),
+                    last=done[-1].last if done else head.last,
+                    quarantined=waiting,
+                )
+            else:
+                break
+    raise LostRace(log.path, TRIES)
+
+
+def _read(
+    engine: Engine,
+    log: EventLog,
+    readings: Sequence[SourceReading],
+    staged: _Staged,
+    *,
+    now: datetime,
+    until: datetime | None,
+    tolerance: Tolerance | None,
+    progress: Progress,
+) -> tuple[list[Source], dict[str, Any], Sequence[Misfit]]:
+    """
+    Stage the events of what is to be read, of exactly the bytes that the readings' fingerprints are of.
+
+    Gives the sources as they were read, their cursors, and the rows that do not fit.
+    """
+    columns = log.settings.columns
+    copies = Copies(engine, staged.copies)
+    copies.prepare(readings)
+    progress("reading and sorting", 0, None)
+    cut = until.isoformat() if until else None
+    loaded = {
+        number: read_on(engine, one.source, number, one.before, cut)
+        for number, one in enumerate(readings)
+        if one.source.settings.url and not one.source.again
+    }
+    while True:
+        sources = [
+            loaded[i][0] if i in loaded else with_columns_beside(engine, source_of(one, copies.parts))
+            for i, one in enumerate(readings)
+        ]
+        try:
+            stage = partial(_stage, engine, log, merged=staged.merged, now=now, until=until)
+            sources, misfits = stage_what_fits(
+                engine, columns, sources, stage, folder=staged.copies, tolerance=tolerance, progress=progress
+            )
+            cursors = {}
+            for number, (one, source) in enumerate(zip(readings, sources, strict=True)):
+                if one.source.again:
+                    # What is read again claims nothing: its source was taken in before.
+                    continue
+                counted, due = measured(engine, one, source, columns, number)
+                cursors[source.name] = loaded[number][1] if number in loaded else one.cursor(counted, due)
+        except DualgaugeError:
+            # A file that grew meanwhile may have been read in the middle of a line.
+            if copies.steady(readings):
+                raise
+            continue
+        if copies.steady(readings):
+            break
+    if CAUSED_BY in columns:
+        put_in_order(engine, staged.merged, staged.part)
+    return sources, cursors, misfits
+
+
+def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: ChangedEvent) -> ChangedEvent:
+    """The same error, with the rows called by their file and number where the sources tell."""
+    found = [
+        place for i, one in enumerate(sources) for place in places(engine, one, log.settings.columns, i, fault.event_id)
+    ]
+    in_log = fault.first.startswith("position")
+    if len(found) < (1 if in_log else 2):
+        return fault
+    first, second = (fault.first, found[0]) if in_log else (found[0], found[1])
+    return ChangedEvent(fault.event_id, first, second, fault.columns)
+
+
+@contextmanager
+def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[_Staged]:
+    """Paths for what is not committed yet; whatever is left there is removed at the end."""
+    names = ("merged.parquet", "part.parquet", "copies")
+    if dry_run:
+        with scratch("import") as folder:
+            yield _Staged(*(folder / one for one in names))
+        return
+    with staging(log, now, *names) as paths:
+        yield _Staged(*paths)
+
+
+def _stage(
+    engine: Engine, log: EventLog, sources: Sequence[Source], merged: Path, *, now: datetime, until: datetime | None
+) -> None:
+    declared = log.settings.columns
+    selects = [
+        f"SELECT *, {i} AS _source FROM ({select(engine, one, declared, i)})"
+        for i, one in enumerate(sources)
+        if not one.nothing
+    ]
+    if not selects:
+        # No row of any source fits.
+        kinds = {**log.settings.all_columns, "_due": "TIMESTAMPTZ", "_source": "INTEGER", "_tie": "INTEGER"}
+        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in kinds.items())
+        selects = [f"SELECT {nulls} WHERE false"]
+    columns = ", ".join(
+        ["row_number() OVER () AS position", "event_id", "type", "occurred_at",
+         f"TIMESTAMPTZ {literal(now.isoformat())} AS recorded_at", "payload", *(quote(name) for name in declared)]
+    )  # fmt: skip
+    due = f" WHERE _due <= TIMESTAMPTZ {literal(until.isoformat())}" if until else ""
+    ties = (
+        "_due, "
+        + ("_source, " if len(sources) > 1 else "")
+        + ("_tie, " if any(s.settings.order_by for s in sources) else "")
+    )
+    rows = f"SELECT * FROM ({' UNION ALL '.join(selects)}){due}"
+    try:
+        if not _in_order(engine, sources, rows):
+            rows = f"{rows} ORDER BY {ties}event_id"
+        _copy(engine, f"SELECT {columns} FROM ({rows})", merged)
+    except BadValue as fault:
+        for i, one in enumerate(sources):
+            if found := diagnose(engine, one, declared, i):
+                raise BadRow(one.name, *found) from fault
+        raise BadRow(", ".join(one.name for one in sources), "", told(fault)) from fault
+    except BadStatement as fault:
+        raise BadMapping(", ".join(one.name for one in sources), told(fault)) from fault
+
+
+def _in_order(engine: Engine, sources: Sequence[Source], rows: str) -> bool:
+    """
+    Whether rows are read in the order in which they are due, each later than the one before: then nothing is sorted.
+
+    Only asked where one column can be read by itself; a text file would be parsed twice.
+    """
+    if not all(one.columnar for one in sources):
+        return False
+    due = engine.arrow(f"SELECT epoch_us(_due) AS due FROM ({rows}) LIMIT {AT_ONCE + 1:d}")["due"]
+    if due.null_count or len(due) > AT_ONCE:
+        return False
+    times = due.to_numpy()
+    return bool(np.all(times[1:] > times[:-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """The staged rows that the log does not have, as a query in their order. `whole`: all of them."""
+
+    query: str
+    added: int
+    known: int
+
+    @property
+    def whole(self) -> bool:
+        return self.known == 0
+
+    def part(self, start: int, rows: int, head: Position) -> str:
+        """Some of the rows, behind the first `start` ones, with the positions that follow from a head."""
+        if self.whole:
+            # They stand in their order, at positions from 1: nothing is sorted, and only what is asked for is read.
+            bounds = f"WHERE position > {start:d} AND position <= {start + rows:d}"
+            return f"SELECT position + {head:d} AS position, * EXCLUDE (position) FROM ({self.query}) {bounds}"
+        ordered = f"SELECT * FROM ({self.query}) ORDER BY position LIMIT {rows:d} OFFSET {start:d}"
+        return f"SELECT row_number() OVER () + {head + start:d} AS position, * EXCLUDE (position) FROM ({ordered})"
+
+
+def _fresh(engine: Engine, log: EventLog, merged: Path) -> _Fresh:
+    """Leave out the rows whose ids are known; raises ChangedEvent where one came with other content."""
+    staged = parquet([merged])
+    (total,) = engine.row(f"SELECT count(*) FROM ({staged})")
+    ids = total
+    if may_repeat(engine, staged, total):
+        (ids,) = engine.row(f"SELECT count(DISTINCT event_id) FROM ({staged})")
+    query, known = staged, 0
+    if ids < total:
+        query = f"SELECT * FROM ({staged}) QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY position) = 1"
+        different(engine, log, query, staged, in_log=False)
+        known = total - ids
+    head = log.head().last
+    if head and total:
+        had = log.relation(head)
+        again = engine.row(f"SELECT count(*) FROM ({query}) SEMI JOIN ({had}) USING (event_id)")[0]
+        if again:
+            different(engine, log, had, staged, in_log=True)
+            query = f"SELECT * FROM ({query}) ANTI JOIN (SELECT event_id FROM ({had})) USING (event_id)"
+            known += again
+    return _Fresh(query=query, added=total - known, known=known)
+
+
+def _commit(
+    engine: Engine,
+    log: EventLog,
+    fresh: _Fresh,
+    staged: _Staged,
+    *,
+    cursors: Mapping[str, Any],
+    progress: Progress,
+    done: list[Head],
+) -> None:
+    """
+    Number and commit the fresh rows, each commit noted in `done`; where there are none, the cursors alone.
+
+    Raises:
+        Behind: another writer was quicker.
+    """
+    merged, part = staged.merged, staged.part
+    head = log.head().last
+    held = log.head().cursors
+    if not fresh.added and any(_says_more(held.get(name), one) for name, one in cursors.items()):
+        log.note(cursors)
+    starts = range(0, fresh.added, ROWS_PER_COMMIT)
+    for start in starts:
+        progress("committing", start, fresh.added)
+        rows = min(ROWS_PER_COMMIT, fresh.added - start)
+        file = merged
+        if not fresh.whole or head or len(starts) > 1:
+            _copy(engine, fresh.part(start, rows, head), part)
+            file = part
+        # The cursors say that a source was taken in whole: only the last part may claim that.
+        done.append(log.commit(file, Position(head + start), rows, cursors if start == starts[-1] else {}))
+    progress("committing", fresh.added, fresh.added)
+
+
+def _says_more(held: Mapping[str, Any] | None, cursor: Mapping[str, Any]) -> bool:
+    """Whether a cursor is worth a commit of its own."""
+    return held != cursor if "files" in cursor else moved(held, cursor)
+
+
+def _copy(engine: Engine, query: str, file: Path) -> None:
+    engine.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")

@@ -1,0 +1,1 @@
+"""A source proposed from a file that was looked at."""

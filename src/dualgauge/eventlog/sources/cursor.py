@@ -1,0 +1,300 @@
+"""
+How far a source was taken in, file by file, and what an import reads of its files because of that.
+
+A cursor is `{"files": {path: {"size", "sha256", ...}}, "mapping", "until"}`. Of a file it says which bytes are in the
+log: the first `size` ones, with that digest. Beside them may stand `rows` (how many these are, where rows are
+numbered), `due` (the latest time in them, in microseconds since 1970, where files keep their order), and `again` (they
+were taken in under another mapping, and are to be read again). An order that is neither by time nor by file has one
+`due` for the whole source. Older logs have only a digest for a file: of all of it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from dualgauge.eventlog.errors import BadFile, ChangedFile, NoSuchFile
+from dualgauge.eventlog.sources.fingerprints import fingerprint
+from dualgauge.eventlog.sources.source import FILE_ORDER, Part, ending_of, format_of
+from dualgauge.model import canonical_json, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from dualgauge.eventlog.settings import SourceSettings
+    from dualgauge.eventlog.sources.fingerprints import Fingerprint
+    from dualgauge.eventlog.sources.source import Source
+
+_FIRST = (
+    "name", "path", "python", "read", "event_id", "type", "occurred_at", "order_by", "where", "select", "query",
+)  # fmt: skip
+"""Settings that are in every mapping's hash; one that came later is in it where it is set, so that no log is reread."""
+
+_PLAIN = ("none", "uncompressed", "auto", "auto_detect")
+"""Values of the reader's option `compression` that leave it to the file's name."""
+
+_BEYOND_A_ROW = re.compile(
+    r"\b(OVER|JOIN|DISTINCT|QUALIFY|LIMIT|OFFSET|INTERSECT|EXCEPT|GROUP\s+BY|UNION(?!\s+ALL))\b"
+    r"|\(\s*(SELECT|WITH|FROM)\b"
+    r"|\b(count|sum|avg|min|max|first|last|any_value|list|\w+_agg|arg_\w+|bool_\w+|median|mode|quantile\w*|stddev\w*"
+    r"|var_\w+|variance)\s*\(",
+    re.IGNORECASE,
+)
+_SOURCE = re.compile(r"\bsource\b", re.IGNORECASE)
+_BRANCH = re.compile(r"\bUNION\s+ALL\b", re.IGNORECASE)
+_TEXT = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*")
+
+
+class Growth(Enum):
+    """What may become of a file that was taken in."""
+
+    LINES = "rows are added at its end, and only they are read"
+    ROWS = "rows are added at its end, and it is read whole again"
+    NONE = "it stays as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a cursor says of a file. `size` is None in an older log: then the digest is of all of it."""
+
+    sha256: str
+    size: int | None = None
+    rows: int | None = None
+    due: int | None = None
+    again: bool = False
+
+    @classmethod
+    def of(cls, said: object) -> Taken:
+        """From a cursor."""
+        if not isinstance(said, dict):
+            return cls(str(said))
+        return cls(said["sha256"], said["size"], said.get("rows"), said.get("due"), said.get("again", False))
+
+    def to_json(self) -> object:
+        """For a cursor."""
+        if self.size is None:
+            return self.sha256
+        more = {"rows": self.rows, "due": self.due, "again": self.again or None}
+        said = {"size": self.size, "sha256": self.sha256}
+        return said | {name: one for name, one in more.items() if one is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class FileReading:
+    """A file that an import reads: `print` says of which bytes, and `tail` whether only of what is new."""
+
+    file: Path
+    label: str
+    growth: Growth
+    print: Fingerprint
+    taken: Taken | None
+    tail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was found out about a file by reading it: its rows up to now, and the latest time in them."""
+
+    rows: int | None = None
+    due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReading:
+    """
+    What an import reads of a source.
+
+    `before` is the cursor that it goes by; `kept` are the files that stay in it as they are; `torn` are files whose
+    last line is left for the next import.
+    """
+
+    source: Source
+    before: Mapping[str, Any] | None
+    files: tuple[FileReading, ...] = ()
+    kept: Mapping[str, Taken] = field(default_factory=dict)
+    torn: tuple[str, ...] = ()
+    until: str | None = None
+    whole: bool = True
+
+    @property
+    def reads(self) -> bool:
+        """Whether there is anything to read. A Python object tells nothing before it was read."""
+        return bool(self.files) or not self.source.settings.path or self.source.again
+
+    def cursor(self, counted: Mapping[str, Counted], due: int | None) -> dict[str, Any]:
+        """The cursor after all of it was taken in; `due` is the latest time of a source with an order of its own."""
+        files = dict(self.kept)
+        for one in self.files:
+            found = counted.get(one.label, Counted())
+            files[one.label] = Taken(one.print.sha256, one.print.size, found.rows, found.due)
+        said: dict[str, Any] = {
+            "files": {label: taken.to_json() for label, taken in files.items()},
+            "mapping": mapping_of(self.source.settings),
+            "until": self.until,
+        }
+        if own_order(self.source.settings):
+            latest = [one for one in (due, None if self.whole else (self.before or {}).get("due")) if one is not None]
+            said["due"] = max(latest, default=None)
+        return said
+
+
+def mapping_of(settings: SourceSettings) -> str:
+    """Fingerprint of how rows become events."""
+    unset = {key: one.get_default(call_default_factory=True) for key, one in type(settings).model_fields.items()}
+    said = settings.model_dump()
+    return sha256(canonical_json({key: one for key, one in said.items() if key in _FIRST or one != unset[key]}))
+
+
+def by_file(settings: SourceSettings) -> bool:
+    """Whether rows keep the order of their files, so that each file has its own latest time."""
+    return bool(settings.path) and settings.order_by == FILE_ORDER and not settings.query
+
+
+def own_order(settings: SourceSettings) -> bool:
+    """Whether rows may have an order that is neither by time nor by file."""
+    return bool(settings.path) and bool(settings.order_by) and not by_file(settings)
+
+
+def beyond_a_row(settings: SourceSettings) -> bool:
+    """
+    Whether an event may be made of several rows: a window, a join, a group or a subquery looks beyond its own.
+
+    Then some of the rows give other events than all of them. In doubt it is so: the files are then read whole.
+    """
+    query = _TEXT.sub(" ", settings.query)
+    if len(_SOURCE.findall(query)) > 1 + len(_BRANCH.findall(query)):
+        return True
+    said = [settings.event_id, settings.type, settings.occurred_at, settings.where, settings.query]
+    said += [settings.order_by, settings.caused_by, *settings.select.values()]
+    return any(_BEYOND_A_ROW.search(_TEXT.sub(" ", one)) for one in said)
+
+
+def growth(source: Source, file: Path) -> Growth:
+    """
+    What may become of a file.
+
+    Raises:
+        UnknownFormat: its ending says nothing.
+    """
+    function, read = format_of(source, file), source.settings.read
+    packed = file.suffix.lower() == ".gz" or str(read.get("compression", "none")) not in _PLAIN
+    if packed or function == "read_parquet" or ending_of(file) == ".json":
+        return Growth.NONE
+    by_line = read.get("format", "newline_delimited") == "newline_delimited"
+    if function == "read_json" and by_line and not read.get("ignore_errors") and read.get("sample_size", 1) != -1:
+        return Growth.LINES
+    return Growth.ROWS
+
+
+def reading_of(source: Source, before: Mapping[str, Any] | None, until: datetime | None) -> SourceReading:
+    """
+    What is to be read of a source, by its cursor and its files as they are now.
+
+    Args:
+        source: the source with the files that it has now.
+        before: its cursor; None where nothing was taken in.
+        until: rows that are due later are left out.
+
+    Raises:
+        ChangedFile: a file that was taken in is another one now.
+        NoSuchFile: there is no file, and there never was one.
+        BadFile: all there is to read is a line that is not whole.
+    """
+    cut = until.isoformat() if until else None
+    settings = source.settings
+    if not settings.path or source.again:
+        return SourceReading(source, before, until=cut)
+    said = before or {}
+    taken = {label: Taken.of(one) for label, one in said.get("files", {}).items()}
+    if not source.files and not taken:
+        raise NoSuchFile(source.name, settings.path)
+    found = [one for file in source.files if (one := _look(source, file, taken)) is not None]
+    torn = tuple(one.label for one in found if one.print.torn)
+    alike = said.get("mapping") == mapping_of(settings)
+    held = alike and said.get("until") is None
+    unread = [one for one in found if _has_more(one) or (one.taken is not None and one.taken.again)]
+    if not unread and (held or (alike and said.get("until") == cut)):
+        return SourceReading(source, before, torn=torn)
+    lacking = by_file(settings) and any(one.due is None for one in taken.values())
+    lacking = lacking or (own_order(settings) and "due" not in said)
+    whole = not held or beyond_a_row(settings) or lacking
+    files = tuple(
+        replace(one, tail=not whole and _by_tail(source, one))
+        for one in (found if whole else unread)
+        if one.print.size or not one.print.torn
+    )
+    read = {one.label for one in files}
+    kept = {label: one for label, one in taken.items() if label not in read}
+    if not held:
+        # What was taken in otherwise, and is not read now, is to be read when it is there again.
+        kept = {label: replace(one, again=True) for label, one in kept.items() if one.size is not None}
+    if torn and not files and not kept:
+        raise BadFile(source.name, torn[0], "its only line is not whole JSON", "or wait until it is written")
+    return SourceReading(source, before, files, kept, torn, cut, whole)
+
+
+def _look(source: Source, file: Path, taken: Mapping[str, Taken]) -> FileReading | None:
+    """A file as it is now; None where it was taken away just now. Raises ChangedFile."""
+    label, kind = source.label(file), growth(source, file)
+    known = taken.get(label)
+    begin = (known.size if known else None) or 0
+    try:
+        found = fingerprint(file, begin, by_line=kind is Growth.LINES)
+    except FileNotFoundError:
+        return None
+    if known is not None and known.size is not None:
+        reason = ""
+        if not found.begin:
+            reason = f"is shorter now than the {begin:,} bytes it had"
+        elif found.begin != known.sha256:
+            reason = f"is another one now: its first {begin:,} bytes have changed"
+        elif found.more and kind is Growth.NONE:
+            reason = f"is longer now than the {begin:,} bytes it had, which a file of its kind cannot be"
+        if reason:
+            raise ChangedFile(source.name, label, reason, may_grow=kind is not Growth.NONE)
+    return FileReading(file, label, kind, found, known, tail=False)
+
+
+def _has_more(one: FileReading) -> bool:
+    """Whether a file is new, or has rows that were not taken in."""
+    if one.taken is None:
+        return one.print.size > 0 or not one.print.torn
+    if one.taken.size is None:
+        return one.print.whole != one.taken.sha256
+    return one.print.size > one.taken.size
+
+
+def _by_tail(source: Source, one: FileReading) -> bool:
+    """Whether reading what is new is enough: how many rows are before it is known, or does not matter."""
+    taken = one.taken
+    if one.growth is not Growth.LINES or taken is None or not taken.size or taken.again:
+        return False
+    return taken.rows is not None or not source.numbered
+
+
+def source_of(reading: SourceReading, copies: Mapping[Path, Part]) -> Source:
+    """The source as it is to be read now: `copies` are the parts that do not lie in their files."""
+    if reading.source.again:
+        return reading.source
+    parts = tuple(
+        replace(copies.get(one.file) or Part(one.file, one.file), floor=_floor(reading, one.file))
+        for one in reading.files
+    )
+    floor = None
+    if own_order(reading.source.settings) and not reading.whole:
+        floor = (reading.before or {}).get("due")
+    return replace(reading.source, parts=parts, floor=floor) if reading.source.settings.path else reading.source
+
+
+def _floor(reading: SourceReading, file: Path) -> int | None:
+    """The latest time of the rows that lie before a part in the order of files, and are not read now."""
+    if not by_file(reading.source.settings):
+        return None
+    root = reading.source.root
+    dues = [one.due for label, one in reading.kept.items() if root / label < file and not one.again]
+    dues += [one.taken.due for one in reading.files if one.tail and one.taken is not None and one.file <= file]
+    return max((one for one in dues if one is not None), default=None)

@@ -1,0 +1,216 @@
+"""
+Rows that do not fit into the log: which they are, and why, in one scan.
+
+An expression that fails on a row, and one that gives NULL on it, are told apart: under `TRY` a struct that cannot be
+made is NULL, and one that holds a NULL is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dualgauge.engines.errors import EngineError
+from dualgauge.eventlog.errors import BadFile
+from dualgauge.eventlog.sources.mapping import (
+    columns_quoted,
+    described,
+    folded,
+    loses,
+    mapping,
+    outside,
+    place_of,
+    queried,
+)
+from dualgauge.eventlog.sources.source import format_of, raw_rows, reader, told
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.sources.source import Source
+
+_NEEDED = ("event_id", "type", "occurred_at", "_order")
+
+ASIDE = "or set it aside with --on-bad-row quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row that does not fit: its label and number, and why. `place` is that for a sentence."""
+
+    file: str
+    row: int
+    reason: str
+
+    @property
+    def place(self) -> str:
+        """`data/a.csv row 7`; empty where the row has no place."""
+        return place_of(self.file, self.row)
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """
+    One way not to fit: a condition over the columns, and what is said of a row that meets it.
+
+    `expression` is what fails; empty where none does. `value` says that the column's value is told.
+    """
+
+    condition: str
+    words: str
+    column: str
+    expression: str = ""
+    value: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Misfits:
+    """The query for the rows of a source that do not fit, and what it means. `base` are the raw rows."""
+
+    base: str
+    query: str
+    checks: tuple[_Check, ...]
+
+    def find(self, engine: Engine, most: int) -> tuple[int, list[Found]]:
+        """
+        How many rows do not fit, and the first of them, at most `most`, in the order of their files.
+
+        Raises:
+            EngineError: the rows cannot be read, or an expression cannot be tried.
+        """
+        rows = engine.rows(
+            f"SELECT _file, _row, _check, _value, count(*) OVER () FROM ({self.query}) "
+            f"WHERE _check IS NOT NULL ORDER BY _at LIMIT {most:d}"
+        )
+        base = self.base
+        if sum(bool(self.checks[check].expression) for _, _, check, _, _ in rows) > 1:
+            # What an expression fails with is asked row by row: of these rows, not of all.
+            wanted = ", ".join(f"({literal(file)}, {row:d})" for file, row, *_ in rows)
+            engine.execute(
+                f"CREATE OR REPLACE TEMP TABLE _misfits AS SELECT * FROM ({base}) WHERE (_file, _row) IN ({wanted})"
+            )
+            base = "FROM _misfits"
+        found = [
+            Found(file, row, self._reason(engine, base, (file, row), check, value))
+            for file, row, check, value, _ in rows
+        ]
+        return (rows[0][4] if rows else 0), found
+
+    def _reason(self, engine: Engine, base: str, place: tuple[str, int], check: int, value: str | None) -> str:
+        made = self.checks[check]
+        if made.value:
+            return made.words.format(repr(value))
+        if not made.expression:
+            return made.words
+        only = f"FROM ({base}) WHERE _file = {literal(place[0])} AND _row = {place[1]:d}"
+        try:
+            engine.rows(f"SELECT {made.expression} {only}")
+        except EngineError as fault:
+            return f"{made.words} ({told(fault)})"
+        return made.words
+
+
+def misfits_of(engine: Engine, source: Source, columns: Mapping[str, str], base: str) -> Misfits:
+    """
+    What finds the rows of a source that do not fit.
+
+    Args:
+        engine: the engine.
+        source: one that `select` read on this engine.
+        columns: declared columns and their types.
+        base: its raw rows, with their places unless it has a query.
+
+    Raises:
+        BadMapping: an expression does not fit the columns.
+        EngineError: the rows cannot be looked at.
+    """
+    available = described(engine, source, base, ())
+    settings = columns_quoted(source.settings, available)
+    if settings.query:
+        # What a query gives has no place in a file, and where it fails it fails as a whole.
+        values = f"SELECT *, '' AS _file, 0 AS _row, 0 AS _at FROM ({queried(base, settings)})"
+        expressions: dict[str, str] = {}
+    else:
+        expressions = mapping(settings, dict(columns), available)
+        values = _tried(base, expressions, settings.where)
+    names = described(engine, source, values, ())
+    checks = _checks(names, columns, expressions, settings.where if expressions else "")
+    cases = " ".join(f"WHEN {one.condition} THEN {number}" for number, one in enumerate(checks))
+    told_of = " ".join(
+        f"WHEN {number} THEN CAST({quote(one.column)} AS VARCHAR)" for number, one in enumerate(checks) if one.value
+    )
+    checked = f"SELECT *, CASE {cases} END AS _check FROM ({values})"
+    query = f"SELECT _file, _row, _at, _check, CASE _check {told_of} END AS _value FROM ({checked})"
+    return Misfits(base, query, checks)
+
+
+def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: int) -> tuple[str, str] | None:
+    """
+    The first row of a source that does not fit: its place in the file, and why. None where no row can be named.
+
+    The source was read by `select` on this engine before.
+
+    Raises:
+        BadFile: a file cannot be read to its end.
+    """
+    for part in source.reading:
+        try:
+            engine.rows(f"SELECT count(COLUMNS(*)) FROM {reader(source, part.path)}")
+        except EngineError as fault:
+            lines = format_of(source, part.file) != "read_parquet" and not source.settings.query
+            raise BadFile(source.name, source.label(part.file), part.told(fault), ASIDE if lines else "") from fault
+    try:
+        base = raw_rows(source, number, placed=not source.settings.query)
+        _, found = misfits_of(engine, source, columns, base).find(engine, 1)
+    except EngineError:
+        return None
+    return (found[0].place, found[0].reason) if found else None
+
+
+def _tried(base: str, expressions: Mapping[str, str], where: str) -> str:
+    """The values of an event's columns, and beside each whether its expression failed."""
+    tries = {name: f"TRY({{'v': {expression}}})" for name, expression in expressions.items()}
+    inner = [f"{tried} AS {quote(f'_try_{name}')}" for name, tried in tries.items()]
+    met = ""
+    if where:
+        inner.append(f"TRY({{'v': CAST(({where}) AS BOOLEAN)}}) AS _try_where")
+        met = " WHERE _try_where IS NULL OR _try_where.v"
+    outer = [f"{quote(f'_try_{name}')}.v AS {quote(name)}" for name in tries]
+    outer += [f"{quote(f'_try_{name}')} IS NULL AS {quote(f'_failed_{name}')}" for name in tries]
+    if where:
+        outer.append("_try_where IS NULL AS _failed_where")
+    return (
+        f"SELECT _file, _row, _at, {', '.join(outer)} "
+        f"FROM (SELECT _file, _row, _at, {', '.join(inner)} FROM ({base})){met}"
+    )
+
+
+def _checks(
+    names: Mapping[str, str], columns: Mapping[str, str], expressions: Mapping[str, str], where: str
+) -> tuple[_Check, ...]:
+    checks = [_Check("_failed_where", "its where fails", "", where)] if where else []
+    given = folded(dict(names))
+    for name in _NEEDED:
+        if name in given:
+            setting = "order_by" if name == "_order" else name
+            checks.append(_Check(f"{quote(name)} IS NULL", f"its {setting} is NULL", name, expressions.get(name, "")))
+    checks += [
+        _Check(quote(f"_failed_{name}"), f"its {name} fails", name, expression)
+        for name, expression in expressions.items()
+        if name not in _NEEDED
+    ]
+    kinds = {"occurred_at": "TIMESTAMPTZ"} | {name: kind for name, kind in columns.items() if name.lower() in given}
+    if given.get("_order") == "VARCHAR":
+        kinds["_order"] = "TIMESTAMPTZ"
+    for name, kind in kinds.items():
+        column, shown = quote(name), "order_by" if name == "_order" else name
+        there, none = f"{column} IS NOT NULL", f"TRY_CAST({column} AS {kind}) IS NULL"
+        checks.append(_Check(f"({there} AND {none})", f"{shown} = {{}} is no {kind}", name, value=True))
+        lossy, words = loses(column, given[name.lower()], kind), f"does not fit into {kind} without loss"
+        if name == "occurred_at":
+            lossy, words = outside(column, kind), "is not in the years 1 to 9999"
+        if lossy != "false":
+            checks.append(_Check(f"({there} AND {lossy})", f"{shown} = {{}} {words}", name, value=True))
+    return tuple(checks)

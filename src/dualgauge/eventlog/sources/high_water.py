@@ -1,0 +1,104 @@
+"""What is to be known of a source beside its events: the columns of what is not read, how far goes what was read."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dualgauge.engines.errors import EngineError
+from dualgauge.eventlog.sources.cursor import Counted, Growth, by_file, own_order
+from dualgauge.eventlog.sources.mapping import events_of
+from dualgauge.eventlog.sources.ordering import is_time, order_of
+from dualgauge.eventlog.sources.source import ROWS_IN_A_FILE, reader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.sources.cursor import SourceReading
+    from dualgauge.eventlog.sources.source import Part, Source
+
+BEFORE_ALL_TIME = -62_135_596_800_000_000
+"""Year 1 in microseconds since 1970: the latest time of a file without an event."""
+
+
+def with_columns_beside(engine: Engine, source: Source) -> Source:
+    """
+    The source with the columns of its files that are not read.
+
+    An expression may name a column that a new file lacks, and a column's type is what it is over all of them. The files
+    are looked into only for that: DuckDB reads the first rows of each.
+    """
+    read = {part.file for part in source.reading}
+    others = [file for file in source.files if file not in read]
+    if not others or not read:
+        return source
+    try:
+        return replace(source, beside=_columns(engine, source, others))
+    except EngineError:
+        # One has a torn line, say, or grows just now: then those that can be looked into.
+        readable = [file for file in others if _opens(engine, source, file)]
+    with suppress(EngineError):
+        return replace(source, beside=_columns(engine, source, readable)) if readable else source
+    return source
+
+
+def _columns(engine: Engine, source: Source, files: Sequence[Path]) -> dict[str, str]:
+    return engine.columns(" UNION ALL BY NAME ".join(f"(SELECT * FROM {reader(source, file)})" for file in files))
+
+
+def _opens(engine: Engine, source: Source, file: Path) -> bool:
+    try:
+        _columns(engine, source, [file])
+    except EngineError:
+        return False
+    return True
+
+
+def measured(
+    engine: Engine, reading: SourceReading, source: Source, columns: dict[str, str], number: int
+) -> tuple[Mapping[str, Counted], int | None]:
+    """
+    What a cursor keeps of the files that were read, by their labels, and the latest time of a source's own order.
+
+    `source` was read by `select` on this engine before, as the relation of this number. Nothing is kept of rows that
+    were cut off by time: they are read again.
+    """
+    rows = {
+        one.label: _rows(engine, source, part)
+        for one, part in zip(reading.files, source.reading if source.settings.path else (), strict=True)
+        if source.numbered and one.growth is Growth.LINES
+    }
+    dues, latest = _latest(engine, source, columns, number) if reading.until is None and reading.files else ({}, None)
+    counted = {}
+    for i, one in enumerate(reading.files):
+        due = None
+        if reading.until is None and by_file(source.settings):
+            before = one.taken.due if one.tail and one.taken else None
+            due = max(dues.get(i, BEFORE_ALL_TIME), BEFORE_ALL_TIME if before is None else before)
+        counted[one.label] = Counted(rows.get(one.label), due)
+    return counted, latest
+
+
+def _latest(engine: Engine, source: Source, columns: dict[str, str], number: int) -> tuple[dict[int, int], int | None]:
+    """The latest time in each part, where rows keep the order of files; or of all, where they have one of their own."""
+    settings = source.settings
+    if source.nothing or (not by_file(settings) and not own_order(settings)):
+        return {}, None
+    mapped, names = events_of(engine, source, columns, number)
+    time = "epoch_us(max(CAST(occurred_at AS TIMESTAMPTZ)))"
+    if by_file(settings):
+        found = engine.rows(f"SELECT _at // {ROWS_IN_A_FILE:d}, {time} FROM ({mapped}) GROUP BY 1")
+        return {part: due for part, due in found if due is not None}, None
+    (kind,) = engine.columns(f"SELECT {order_of(settings, names)} FROM ({mapped})").values()
+    if is_time(kind):
+        return {}, None
+    (latest,) = engine.row(f"SELECT {time} FROM ({mapped})")
+    return {}, latest
+
+
+def _rows(engine: Engine, source: Source, part: Part) -> int:
+    (found,) = engine.row(f"SELECT count(*) FROM {reader(source, part.path)}")
+    return int(found) - part.skip + (part.before or 0)

@@ -1,0 +1,301 @@
+"""
+Text files as the rows that DuckDB numbers in them, one by one, so that a broken row can be cut out.
+
+DuckDB refuses a file with a broken row as a whole, or guesses another dialect for it. Here a CSV file is split by the
+dialect of its other rows, and a row that does not follow it is named, with its line and its text. A copy of the file is
+written in which an empty row stands in the place of each that is left out, so that every other row keeps its number.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from dualgauge.engines.errors import EngineError
+from dualgauge.eventlog.sources.source import format_of, options_of, with_options
+from dualgauge.model import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.sources.source import Source
+
+_LONGEST = 2_000_000
+"""Characters of a row. DuckDB takes no longer ones; a quote that is not closed by then is not closed."""
+
+_UNSPLIT = {"comment", "ignore_errors", "new_line", "null_padding", "store_rejects", "strict_mode"}
+"""Options with which the rows of a file are others than those told apart here."""
+
+_CODECS = {"utf-8": "utf-8", "utf8": "utf-8", "latin-1": "latin-1", "iso-8859-1": "latin-1", "utf-16": "utf-16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """
+    How the rows of a file are written.
+
+    Args:
+        delimiter: between values; empty in JSONL.
+        quote: around values; may be empty.
+        escape: before a quote in a value; the quote itself where it is doubled.
+        header: whether the first row names the columns.
+        skip: lines before it.
+        columns: how many values a row has.
+        null: what stands for no value.
+        codec: what the file is written in, as Python calls it.
+    """
+
+    delimiter: str = ""
+    quote: str = '"'
+    escape: str = '"'
+    header: bool = False
+    skip: int = 0
+    columns: int = 1
+    null: str = ""
+    codec: str = "utf-8"
+
+    @property
+    def empty(self) -> str:
+        """A row without a value."""
+        return self.delimiter.join([self.null] * self.columns) if self.delimiter else "{}"
+
+    def values(self, text: str) -> list[str]:
+        """
+        The values of a row's text.
+
+        Raises:
+            csv.Error: a quote is not closed, or closed in the middle of a value.
+        """
+        doubled = self.escape == self.quote
+        reader = csv.reader(
+            [text], delimiter=self.delimiter, quotechar=self.quote or None, doublequote=doubled,
+            escapechar=None if doubled or not self.escape else self.escape, skipinitialspace=True, strict=True,
+            quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
+        )  # fmt: skip
+        return next(reader, [])
+
+    def written(self, values: list[str]) -> str:
+        """Values as a row's text."""
+        mark = self.quote or '"'
+        return self.delimiter.join(f"{mark}{one.replace(mark, mark * 2)}{mark}" for one in values)
+
+    def kept(self) -> dict[str, str]:
+        """What a row of the file has to be read with, as text."""
+        if not self.delimiter:
+            return {"format": "jsonl"}
+        return {"format": "csv", "delimiter": self.delimiter, "quote": self.quote, "escape": self.escape}
+
+    def fault(self, text: str) -> str:
+        """Why a text is not one row, as a phrase; empty where it is one."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return "it is not UTF-8"
+        if not self.delimiter:
+            return ""
+        if not self.quote or self.quote not in text:
+            if "\n" in text or "\r" in text:
+                return "it is more than one line"
+            return self._number(text.count(self.delimiter) + 1)
+        try:
+            return self._number(len(self.values(text)))
+        except csv.Error as fault:
+            return _broken(self.quote, fault)
+
+    def _number(self, found: int) -> str:
+        return "" if found == self.columns else f"it has {plural(found, 'value')} for {plural(self.columns, 'column')}"
+
+
+class Row(NamedTuple):
+    """A row's number (0 is the header, None a line that is no row), the line it begins on, its text, and its fault."""
+
+    number: int | None
+    line: int
+    text: str
+    end: str
+    fault: str = ""
+
+
+def dialect_of(engine: Engine, source: Source, file: Path) -> Dialect | None:
+    """
+    How a CSV or JSONL file is written, as far as its sound rows say; None where its rows cannot be told apart here.
+
+    Raises:
+        OSError, EOFError: the file cannot be read.
+    """
+    function = format_of(source, file)
+    options = {name.lower(): value for name, value in options_of(source, file).items()}
+    codec = _CODECS.get(str(options.get("encoding", "utf-8")).lower())
+    if codec is None or options.get("format", "nd") not in ("newline_delimited", "nd"):
+        return None
+    if function == "read_json":
+        return None if options.keys() & _UNSPLIT else Dialect(codec=codec)
+    return (
+        None
+        if function != "read_csv" or options.keys() & _UNSPLIT
+        else _csv_dialect(engine, source, file, options, codec)
+    )
+
+
+def _csv_dialect(engine: Engine, source: Source, file: Path, options: dict[str, Any], codec: str) -> Dialect | None:
+    skip = int(options.get("skip", 0))
+    with opened(file, codec) as text:
+        first = [text.readline(_LONGEST) for _ in range(skip + 1)][-1].removeprefix("\ufeff").rstrip("\r\n")
+    try:
+        # What does not fit is passed over in the guess, or one broken row would change what all others mean.
+        sniffed = with_options("sniff_csv", file, options_of(source, file) | {"ignore_errors": True})
+        delimiter, mark, header = engine.row(f"SELECT Delimiter, Quote, HasHeader FROM {sniffed}")
+    except EngineError:
+        delimiter, mark, header = max(",|;\t", key=first.count), "", True
+    delimiter = str(next((options[name] for name in ("delim", "sep", "delimiter") if name in options), delimiter))
+    mark = str(options.get("quote", mark if len(mark) == 1 else '"'))
+    escape = str(options.get("escape", mark))
+    if len(delimiter) != 1 or len(mark) > 1 or len(escape) > 1:
+        return None
+    null = options.get("nullstr", options.get("null", ""))
+    dialect = Dialect(
+        delimiter, mark, escape, bool(options.get("header", header)), skip,
+        null=str(null[0] if isinstance(null, list) and null else null), codec=codec,
+    )  # fmt: skip
+    try:
+        names = options.get("columns") or options.get("names") or options.get("column_names") or dialect.values(first)
+    except csv.Error:
+        return None
+    return replace(dialect, columns=len(names)) if names else None
+
+
+def rows(file: Path, dialect: Dialect) -> Iterator[Row]:
+    """
+    The rows of a file, in order, header and empty lines too. A broken one ends with its line, and the next begins.
+
+    Raises:
+        OSError, EOFError: the file cannot be read to its end.
+    """
+    number = -1 if dialect.header else 0
+    with opened(file, dialect.codec) as text:
+        lines = _Lines(text)
+        for _ in range(dialect.skip):
+            yield Row(None, lines.number + 1, lines.take() or "", "")
+        delimiter, mark, others = dialect.delimiter, dialect.quote, dialect.columns - 1
+        while (line := lines.take()) is not None:
+            at = lines.number
+            body = line.rstrip("\r\n")
+            if _no_row(body, dialect):
+                yield Row(None, at, body, line[len(body) :])
+                continue
+            number += 1
+            # Most rows are plain, and there are millions of them.
+            if delimiter and body.isascii() and body.count(delimiter) == others and not (mark and mark in body):
+                yield Row(number, at, body, line[len(body) :])
+                continue
+            fault = dialect.fault(body)
+            if fault and delimiter and mark and mark in body:
+                line, fault = _longer(lines, line, dialect, fault)
+                body = line.rstrip("\r\n")
+            yield Row(number, at, body, line[len(body) :], fault)
+
+
+def _no_row(body: str, dialect: Dialect) -> bool:
+    if dialect.delimiter:
+        return not body and dialect.columns > 1
+    return not body.strip(" \t\r")
+
+
+def _longer(lines: _Lines, line: str, dialect: Dialect, fault: str) -> tuple[str, str]:
+    """
+    A row whose quotes go on over its line's end, and its fault.
+
+    Where that gives no row, the line alone is the broken one, with its own fault: a quote that is not closed would take
+    the rows behind it along.
+    """
+    whole, more = line, list[str]()
+    while "not closed" in fault and len(whole) < _LONGEST:
+        if not more or dialect.quote in more[-1]:
+            try:
+                dialect.values(whole.rstrip("\r\n"))
+            except csv.Error as reason:
+                if "not closed" not in _broken(dialect.quote, reason):
+                    break
+            else:
+                found = dialect.fault(whole.rstrip("\r\n"))
+                if found and all(not dialect.fault(one.rstrip("\r\n")) for one in more):
+                    break
+                return whole, found
+        following = lines.take()
+        if following is None:
+            break
+        more.append(following)
+        whole += following
+    lines.give_back(more)
+    return line, fault
+
+
+def _broken(mark: str, fault: csv.Error) -> str:
+    if "new-line" in str(fault):
+        return "it is more than one line"
+    return f"a quote ({mark}) is {'opened and not closed' if 'end of data' in str(fault) else 'closed in a value'}"
+
+
+class _Lines:
+    """The lines of a text with their ends; some may be given back. `number` is that of the last one taken, from 1."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text, self._back, self.number = text, deque[str](), 0
+
+    def take(self) -> str | None:
+        line = self._back.popleft() if self._back else self._text.readline()
+        if not line:
+            return None
+        self.number += 1
+        return line.removeprefix("\ufeff") if self.number == 1 else line
+
+    def give_back(self, lines: list[str]) -> None:
+        self._back.extendleft(reversed(lines))
+        self.number -= len(lines)
+
+
+def copy(file: Path, dialect: Dialect, to: Path, left_out: Collection[int]) -> int:
+    """Write the copy in which empty rows stand for those left out; gives how many rows the file has."""
+    count = 0
+    with to.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out:
+        for row in rows(file, dialect):
+            count = max(count, row.number or 0)
+            text = dialect.empty if row.number and row.number in left_out else row.text
+            out.write(text + (row.end or ("" if row.number is None else "\n")))
+    return count
+
+
+def named(file: Path, dialect: Dialect) -> list[str]:
+    """The names in a file's header; those that DuckDB gives where it has none; nothing for JSON."""
+    if not dialect.delimiter:
+        return []
+    header = next((row.text for row in rows(file, dialect) if row.number == 0), None)
+    return [f"column{n}" for n in range(dialect.columns)] if header is None else dialect.values(header)
+
+
+def at_offsets(file: Path, dialect: Dialect, offsets: Collection[int]) -> dict[int, int]:
+    """The numbers of the rows of a copy that begin at these bytes."""
+    found, at = {}, 0
+    for row in rows(file, dialect):
+        if at in offsets and row.number:
+            found[at] = row.number
+        at += len((row.text + row.end).encode("utf-8", "surrogateescape"))
+    return found
+
+
+def plain(text: str) -> str:
+    """A text as a database can keep it: what is no UTF-8, and the character 0, as escapes."""
+    said = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return said.replace("\x00", "\\x00")
+
+
+def opened(file: Path, codec: str) -> IO[str]:
+    """A text file, also a compressed one; what is no UTF-8 comes as lone surrogates, line ends as they are."""
+    if file.suffix.lower() == ".gz":
+        return gzip.open(file, "rt", encoding=codec, errors="surrogateescape", newline="")
+    return file.open("r", encoding=codec, errors="surrogateescape", newline="")

@@ -1,0 +1,324 @@
+"""
+A source as one SELECT of events.
+
+Every source, whatever it reads, becomes a query with the columns `event_id, type, occurred_at, payload`, the
+declared ones, and two that only order the import: `_due` (the time by which sources are merged) and `_tie`
+(the place in the files, where their order counts). Column names are compared as SQL does it, without case.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dualgauge.engines.errors import BadStatement, BadValue, EngineError
+from dualgauge.eventlog.errors import (
+    BadFile,
+    BadMapping,
+    NoSuchFile,
+    NoSuchSource,
+    WhichSource,
+)
+from dualgauge.eventlog.settings import CAUSED_BY, ENVELOPE
+from dualgauge.eventlog.sources.broken import refuse_broken
+from dualgauge.eventlog.sources.databases import load_rows
+from dualgauge.eventlog.sources.ordering import due, order_of
+from dualgauge.eventlog.sources.source import FILE_ORDER, Source, keywords, load, matches, raw_rows, reader, told
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.settings import SourceSettings
+
+_FIRST_TIME, _END_OF_TIME = "TIMESTAMPTZ '0001-01-01 00:00:00Z'", "TIMESTAMPTZ '9999-12-31 00:00:00Z'"
+"""Arrow, Python and Delta's statistics hold the years 1 to 9999 alone."""
+
+
+def choose(
+    sources: Sequence[SourceSettings], root: Path, config: Path, wanted: str | None, *, every: bool
+) -> list[Source]:
+    """
+    The sources of a call: all of them, one by its name, one by a file that it reads, or the only one.
+
+    Raises:
+        NoSuchSource: nothing has that name.
+        WhichSource: several sources and no choice.
+        NoSuchFile: a chosen source's path matches nothing.
+    """
+    if every:
+        return [_with_files(one, root) for one in sources]
+    if wanted is None:
+        if len(sources) > 1:
+            raise WhichSource([one.name for one in sources])
+        if not sources:
+            raise NoSuchSource("", [], config)
+        return [_with_files(sources[0], root)]
+    for one in sources:
+        if one.name == wanted:
+            return [_with_files(one, root)]
+    # What no file can be called, such as a name of ten thousand characters, is no file.
+    with suppress(OSError, ValueError):
+        file = Path(wanted).resolve()
+        for one in sources:
+            if one.path and file in matches(one, root):
+                return [Source(settings=one, root=root, files=(file,))]
+    raise NoSuchSource(wanted, [one.name for one in sources], config)
+
+
+def select(engine: Engine, source: Source, columns: dict[str, str], number: int) -> str:
+    """
+    The source as a SELECT of events, checked against its columns.
+
+    Args:
+        engine: where a Python object is registered; files are only looked at, and of a database some rows are taken
+            where none are there yet.
+        source: the source.
+        columns: declared columns and their types.
+        number: the source's place in the call, which names its relation.
+
+    Raises:
+        BadMapping: an expression or the query does not fit, naming the columns that there are.
+        BadFile, EmptyFile: a file cannot be read.
+    """
+    if not source.again:
+        refuse_broken(engine, source)
+        if source.settings.url and source.state is None:
+            load_rows(engine, source, number, sample=True)
+        load(engine, source, number)
+    mapped, names = events_of(engine, source, columns, number)
+    for needed in ("event_id", "type", "occurred_at"):
+        if needed not in folded(names):
+            raise BadMapping(source.name, f"its query gives no column {needed!r}", tuple(names))
+    return _enveloped(engine, source, mapped, names, columns)
+
+
+def events_of(engine: Engine, source: Source, columns: dict[str, str], number: int) -> tuple[str, dict[str, str]]:
+    """A loaded source's events as its settings give them, and their columns with types. Raises BadMapping, BadFile."""
+    base = raw_rows(source, number)
+    settings = source.settings
+    available = _available(engine, source, base)
+    mapped = queried(base, settings) if settings.query else row_mapping(base, settings, columns, available)
+    known = tuple(name for name in available if not name.startswith("_"))
+    try:
+        return mapped, described(engine, source, mapped, known)
+    except BadMapping:
+        _refuse_setting(engine, source, base, available)
+        raise
+
+
+def _refuse_setting(engine: Engine, source: Source, base: str, available: dict[str, str]) -> None:
+    """Raise BadMapping for the first of a source's expressions that fails on its own; else do nothing."""
+    settings, known = columns_quoted(source.settings, available), tuple(n for n in available if not n.startswith("_"))
+    given = {"query": settings.query} if settings.query else {
+        "event_id": settings.event_id, "type": settings.type, "occurred_at": settings.occurred_at,
+        "order_by": "" if settings.order_by == FILE_ORDER else settings.order_by, "where": settings.where,
+        CAUSED_BY: settings.caused_by, **{f"select.{name}": expression for name, expression in settings.select.items()},
+    }  # fmt: skip
+    for name, expression in given.items():
+        if not expression:
+            continue
+        try:
+            engine.columns(queried(base, settings) if name == "query" else f"SELECT {expression} FROM ({base})")
+        except EngineError as fault:
+            advice = f"{fault.unknown_column(known)}{_word_of_sql(engine, fault, expression, known)}"
+            reason = f"{fault.reason.splitlines()[0].rstrip('!')}{advice}"
+            what = name if name == "query" else f"{name} = {expression!r}"
+            raise BadMapping(source.name, reason, known, what) from fault
+
+
+def places(engine: Engine, source: Source, columns: dict[str, str], number: int, event_id: str) -> list[str]:
+    """Where the rows of an event id stand in the files of a source read before; none where that cannot be told."""
+    if source.settings.query or not source.files:
+        return []
+    base = raw_rows(source, number, placed=True)
+    try:
+        mapped = row_mapping(base, source.settings, columns, described(engine, source, base, ()), placed=True)
+        rows = engine.rows(f"SELECT _file, _row FROM ({mapped}) WHERE event_id = ? ORDER BY _file, _row", [event_id])
+    except (BadMapping, EngineError):
+        return []
+    return [place_of(file, row) for file, row in rows]
+
+
+def columns_quoted(settings: SourceSettings, available: dict[str, str]) -> SourceSettings:
+    """
+    The settings with every expression that is just a column's name in quotes.
+
+    So a column may be called `at`, `order` or `Unit Price`, without its user knowing the words of SQL.
+    """
+    names = {name.lower(): name for name in available}
+
+    def quoted(expression: str) -> str:
+        name = names.get(expression.strip().lower())
+        return expression if name is None or expression == FILE_ORDER else quote(name)
+
+    single = ("event_id", "type", "occurred_at", "order_by", CAUSED_BY)
+    plain = {key: quoted(getattr(settings, key)) for key in single}
+    select = {name: quoted(expression) for name, expression in settings.select.items()}
+    return settings.model_copy(update={**plain, "select": select})
+
+
+def _word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Sequence[str]) -> str:
+    """Advice for a syntax error where a column has the name of a word that SQL takes for its own."""
+    if "syntax error" not in fault.reason:
+        return ""
+    outside = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", " ", expression)
+    said = {word.lower() for word in re.findall(r"\w+", outside)} & {name.lower() for name in known}
+    words = sorted(said & keywords(engine))
+    if not words:
+        return ""
+    return f"; {words[0]!r} is a word of SQL: where it means the column, write it in double quotes"
+
+
+def place_of(file: str, row: int) -> str:
+    """A row's place for a sentence: `data/a.csv row 7`; that of a row of a database is its cursor."""
+    return f"{file} row {row}".strip() if row else file
+
+
+def folded(names: dict[str, str]) -> dict[str, str]:
+    """Column names as SQL compares them, with their types."""
+    return {name.lower(): kind for name, kind in names.items()}
+
+
+def _with_files(settings: SourceSettings, root: Path) -> Source:
+    if not settings.path:
+        return Source(settings=settings, root=root)
+    files = matches(settings, root)
+    # A pattern may match nothing any more: files are archived when they were taken in. An import knows.
+    if not files and not set(settings.path) & set("*?["):
+        raise NoSuchFile(settings.name, settings.path)
+    return Source(settings=settings, root=root, files=tuple(files))
+
+
+def queried(base: str, settings: SourceSettings) -> str:
+    """The user's query; with `order_by = "file"` its rows keep the order in which it gives them."""
+    place = ", row_number() OVER () AS _at" if settings.order_by == FILE_ORDER else ""
+    # The line break ends a comment on the query's last line.
+    return f"SELECT *{place} FROM (WITH source AS ({base}) SELECT * FROM ({settings.query.rstrip().rstrip(';')}\n))"
+
+
+def row_mapping(
+    base: str, settings: SourceSettings, columns: dict[str, str], available: dict[str, str], *, placed: bool = False
+) -> str:
+    """One event a row; `placed`, an expression that fails gives NULL, and the row's place comes along."""
+    settings = columns_quoted(settings, available)
+    tried = "TRY({})" if placed else "{}"
+    chosen = {name: tried.format(expression) for name, expression in mapping(settings, columns, available).items()}
+    if settings.order_by == FILE_ORDER:
+        chosen["_at"] = "_at"
+    if placed:
+        chosen |= {"_file": "_file", "_row": "_row"}
+    body = ", ".join(f"{expression} AS {quote(name)}" for name, expression in chosen.items())
+    where = f" WHERE {settings.where}" if settings.where else ""
+    return f"SELECT {body} FROM ({base}){where}"
+
+
+def mapping(settings: SourceSettings, columns: dict[str, str], available: dict[str, str]) -> dict[str, str]:
+    """The expression of each column of an event, of settings whose columns are in quotes; `_order` that of the time."""
+    event_id = settings.event_id or f"{'_file' if settings.path else literal(settings.name)} || '#' || _row"
+    select = settings.select | ({CAUSED_BY: settings.caused_by} if settings.caused_by else {})
+    wanted = folded(available).keys() - folded(select).keys()
+    chosen = {
+        "event_id": f"CAST({event_id} AS VARCHAR)",
+        "type": settings.type, "occurred_at": settings.occurred_at,
+        **{name: quote(name) for name in columns if name.lower() in wanted}, **select,
+    }  # fmt: skip
+    if settings.order_by not in ("", FILE_ORDER):
+        chosen["_order"] = settings.order_by
+    return chosen
+
+
+def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str], columns: dict[str, str]) -> str:
+    settings = source.settings
+    given = folded(names)
+    own = {*folded(columns), *ENVELOPE}
+    rest = [name for name in names if name.lower() not in own and not name.startswith("_")]
+    payload = "payload" if "payload" in given else "NULL"
+    if rest:
+        pairs = ", ".join(f"{literal(name)}, {quote(name)}" for name in rest)
+        payload = f"json_object({pairs})"
+    order = order_of(settings, names)
+    kind = described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"] if order else ""
+    when, tie = due(source, order, kind)
+    untimely = f"occurred_at IS NULL OR {outside('occurred_at', 'TIMESTAMPTZ')}"
+    if order:
+        untimely += f" OR ({order}) IS NULL"
+    fields = [
+        *(_checked(name, f"{name} IS NULL", f"a row without {name}", ENVELOPE[name]) for name in ("event_id", "type")),
+        _checked("occurred_at", untimely, "a row without occurred_at (years 1 to 9999) or order_by", "TIMESTAMPTZ"),
+        f"CAST({payload} AS VARCHAR) AS payload",
+        *(_checked(name, loses(quote(name), given[name.lower()], kind), f"{name} does not fit into {kind}", kind)
+          if name.lower() in given else f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items()),
+        f"{when} AS _due",
+        f"{tie} AS _tie",
+    ]  # fmt: skip
+    return f"SELECT {', '.join(fields)} FROM ({mapped})"
+
+
+def _checked(name: str, fault: str, words: str, kind: str) -> str:
+    column = quote(name)
+    if fault == "false":
+        return f"CAST({column} AS {kind}) AS {column}"
+    return f"CASE WHEN {fault} THEN error({literal(words)}) ELSE CAST({column} AS {kind}) END AS {column}"
+
+
+def outside(column: str, kind: str) -> str:
+    """A condition: the time is none that everything which reads the log can hold."""
+    return f"TRY_CAST({column} AS {kind}) NOT BETWEEN {_FIRST_TIME} AND {_END_OF_TIME}"
+
+
+def loses(column: str, given: str, kind: str) -> str:
+    """A condition: an exact number would be rounded. A DOUBLE has no exact digits, so it may become a DECIMAL."""
+    exact = kind == "BIGINT" or (kind.startswith("DECIMAL") and given.startswith("DECIMAL"))
+    if exact and given.startswith(("DECIMAL", "DOUBLE", "FLOAT")) and given.replace(" ", "") != kind:
+        return f"{column} <> TRY_CAST({column} AS {kind})"
+    if given == "VARCHAR":
+        return _text_loses(column, kind)
+    return "false"
+
+
+def _text_loses(column: str, kind: str) -> str:
+    """A condition: a text says more than the value that becomes of it, as `2.555` does where DuckDB rounds it."""
+    if kind == "BIGINT":
+        return f"TRY_CAST({column} AS DOUBLE) <> TRY_CAST({column} AS BIGINT)"
+    if kind == "DATE":
+        return f"TRY_CAST({column} AS TIMESTAMP) <> CAST(TRY_CAST({column} AS DATE) AS TIMESTAMP)"
+    if kind.startswith("DECIMAL"):
+        scale = int(kind.rstrip(")").rpartition(",")[2])
+        further = literal(rf"\.[0-9]{{{scale}}}[0-9]*[1-9]")
+        power = f"TRY_CAST({column} AS DOUBLE) <> CAST(TRY_CAST({column} AS {kind}) AS DOUBLE)"
+        return f"CASE WHEN {column} ILIKE '%e%' THEN {power} ELSE regexp_matches({column}, {further}) END"
+    return "false"
+
+
+def _available(engine: Engine, source: Source, base: str) -> dict[str, str]:
+    """The raw columns and their types; where the files cannot be read, BadFile names the one at fault."""
+    try:
+        return described(engine, source, base, ())
+    except BadMapping as fault:
+        for part in source.reading:
+            try:
+                engine.columns(f"SELECT * FROM {reader(source, part.path)}")
+            except BadValue as why:
+                raise BadFile(source.name, source.label(part.file), part.told(why)) from why
+            except EngineError:
+                break
+        raise fault from None
+
+
+def described(engine: Engine, source: Source, sql: str, known: tuple[str, ...]) -> dict[str, str]:
+    """
+    The columns of a query over a source, with their types.
+
+    Raises:
+        BadMapping: it does not fit; `known` are the columns that there are.
+    """
+    try:
+        return engine.columns(sql)
+    except BadStatement as fault:
+        raise BadMapping(source.name, fault.reason.splitlines()[0], known) from fault
+    except EngineError as fault:
+        raise BadMapping(source.name, told(fault), known) from fault

@@ -1,0 +1,56 @@
+"""When a row is due: the time by which the rows of all sources are merged, and its place among those of that time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dualgauge.eventlog.sources.source import FILE_ORDER, ROWS_IN_A_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dualgauge.eventlog.settings import SourceSettings
+    from dualgauge.eventlog.sources.source import Source
+
+_TIMES = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "DATE", "TIMESTAMP_NS", "TIMESTAMP_S", "TIMESTAMP_MS", "VARCHAR")
+
+
+def order_of(settings: SourceSettings, names: Mapping[str, str]) -> str:
+    """What a source's rows are ordered by, over the columns of its events; empty: by when they occurred."""
+    return "_at" if settings.order_by == FILE_ORDER else "_order" if "_order" in names else settings.order_by
+
+
+def is_time(kind: str) -> bool:
+    """Whether a DuckDB type is a time's; a text is taken for one."""
+    return kind in _TIMES
+
+
+def due(source: Source, order: str, kind: str) -> tuple[str, str]:
+    """
+    Expressions for the time a row is due, and for its place among rows of that time; `kind` is the order's type.
+
+    Ordered by a time: that time. Ordered by anything else: rows keep that order, and each is due when the latest
+    of the rows up to it occurred, so that the source can be merged with others and cut by time.
+    """
+    if not order:
+        return "CAST(occurred_at AS TIMESTAMPTZ)", "0"
+    if is_time(kind):
+        return f"CAST({order} AS TIMESTAMPTZ)", "0"
+    # Rows of one place take the order of their ids, here as in the log.
+    running = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+    latest = f"max(CAST(occurred_at AS TIMESTAMPTZ)) OVER (ORDER BY {order}, event_id {running})"
+    floor = _floor(source)
+    return (f"greatest({latest}, make_timestamptz({floor}))" if floor else latest), order
+
+
+def _floor(source: Source) -> str:
+    """
+    The latest time of rows that lie before and are not read now: without them a row would be due too early.
+
+    Microseconds since 1970 as an expression; empty where there are none.
+    """
+    floors = [part.floor for part in source.reading]
+    if all(one is None for one in floors):
+        return "" if source.floor is None else f"CAST({source.floor:d} AS BIGINT)"
+    told = ", ".join("NULL" if one is None else f"{one:d}" for one in floors)
+    return f"CAST([{told}] AS BIGINT[])[_at // {ROWS_IN_A_FILE:d} + 1]"

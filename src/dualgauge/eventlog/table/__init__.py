@@ -1,0 +1,1 @@
+"""The log as a Delta table: its files, its commits, its one order."""

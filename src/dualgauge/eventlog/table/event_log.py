@@ -1,0 +1,399 @@
+"""
+The log as a Delta Lake table: opening, reading, and the one way to append.
+
+We write the Parquet file ourselves and commit it in a transaction (delta-rs shuffles rows within and across
+files otherwise). Every commit carries the Delta transaction identifier `dualgauge` with the last position,
+written through the very table object that the head was read from: of two writers that read the same head, the
+second fails and starts over. What a commit's metadata says stands in `commits`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction
+
+from dualgauge.engines.duck import parquet
+from dualgauge.eventlog.errors import (
+    DamagedLog,
+    ForeignCommit,
+    LogAndLedgerDisagree,
+    LostRace,
+    NoLog,
+    NotALog,
+)
+from dualgauge.eventlog.table import ledger_copy
+from dualgauge.eventlog.table.chain import file_digest, link
+from dualgauge.eventlog.table.commits import KEY, Head, file_of, ours, read_commit, removed
+from dualgauge.eventlog.table.delta import (
+    CONFIGURATION,
+    active_files,
+    first_words,
+    refused_by_system,
+    schema,
+    undeclared,
+)
+from dualgauge.eventlog.table.event_files import event_name, statistics, touch
+from dualgauge.eventlog.table.retry import TRIES, attempts
+from dualgauge.eventlog.table.storage import Folder, Place, staging_path
+from dualgauge.ledger.values import LogCommit
+from dualgauge.model import START, Position, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from deltalake.transaction import RemoveAction
+
+    from dualgauge.eventlog.settings import LogSettings
+    from dualgauge.eventlog.table.commits import Made
+    from dualgauge.ledger.ledger import Ledger
+
+
+class Behind(Exception):
+    """Another writer committed first; read the head again."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EventFile:
+    """One Parquet file of the log, positions `first` to `last`, by the table's statistics."""
+
+    first: Position
+    last: Position
+    name: str
+    size: int
+
+
+class EventLog:
+    """One event log. `open_log` gives it; reading never writes."""
+
+    def __init__(self, place: Place, settings: LogSettings, table: DeltaTable | None, ledger: Ledger | None) -> None:
+        self.place = place
+        self.settings = settings
+        self._table = table
+        self._ledger = ledger
+        self._head: Head | None = None
+        self._files: list[EventFile] | None = None
+        self._columns: dict[str, list[str]] = {}
+        self._in_doubt = False
+        self._unmirrored = False
+
+    @property
+    def path(self) -> str:
+        """Where the log is, as messages say it."""
+        return self.place.shown
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a log yet."""
+        return self._table is not None
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """Where commits are kept too."""
+        return self._ledger
+
+    @property
+    def table(self) -> DeltaTable:
+        """The Delta table. Raises NoLog."""
+        if self._table is None:
+            raise NoLog(self.path)
+        return self._table
+
+    @property
+    def version(self) -> int:
+        """The table's version that `head` speaks of; -1 without a log."""
+        self.head()
+        return -1 if self._table is None else self._table.version()
+
+    def head(self) -> Head:
+        """Where the log stood when it was opened, or last refreshed."""
+        if self._in_doubt:
+            self.refresh()
+        if self._head is None:
+            self._head = self._read_head()
+        return self._head
+
+    def since(self) -> dict[str, Position]:
+        """For each declared column, the position from which on events have it; one that no event has is left out."""
+        found: dict[str, Position] = {}
+        for file in self.event_files():
+            for name in self.columns_of(file):
+                found.setdefault(name, file.first)
+        return {name: found[name] for name in self.settings.columns if name in found}
+
+    def refresh(self) -> Head:
+        """Look at the table again."""
+        if self._table is not None:
+            self._table.update_incremental()
+        self._head = self._files = None
+        self._in_doubt = False
+        return self.head()
+
+    def event_files(self, upto: Position | None = None, after: Position = START) -> list[EventFile]:
+        """
+        The Parquet files that can hold positions after `after` up to `upto`, in the order of positions.
+
+        Raises:
+            DamagedLog: the commits do not say it.
+        """
+        if self._table is None:
+            return []
+        if self._files is None:
+            try:
+                actions = active_files(self._table)
+            except DeltaError as fault:
+                raise DamagedLog(self.path, f"its commits cannot be read ({first_words(fault)})") from fault
+            names = ("min.position", "max.position", "path", "size_bytes")
+            columns = [
+                actions[name].to_pylist() if name in actions.column_names else [None] * len(actions) for name in names
+            ]
+            if None in columns[0] or None in columns[1]:
+                bad = next(path for first, last, path, _ in zip(*columns, strict=True) if first is None or last is None)
+                raise DamagedLog(self.path, f"its commits do not say which positions {bad} holds")
+            self._files = sorted(
+                EventFile(Position(first), Position(last), name, size)
+                for first, last, name, size in zip(*columns, strict=True)
+            )
+        return [one for one in self._files if one.last > after and (upto is None or one.first <= upto)]
+
+    def files(self, upto: Position | None = None, after: Position = START) -> list[Path]:
+        """The same as paths of this machine."""
+        return [self.place.local(one.name, one.size) for one in self.event_files(upto, after)]
+
+    def relation(self, upto: Position, after: Position = START) -> str:
+        """
+        The events after `after` up to and including `upto`, as a SELECT for the engine.
+
+        Columns are the envelope and the declared ones; a column declared later reads NULL in older files.
+        """
+        columns = self.settings.all_columns
+        files = self.event_files(upto, after)
+        if not files:
+            return f"SELECT {_typed_nulls(columns)} WHERE false"
+        chosen = ", ".join(quote(name) for name in columns)
+        # The newest file has every column that was declared when it was written.
+        newest = set(self.columns_of(files[-1]))
+        body = parquet([self.place.local(one.name, one.size) for one in files])
+        if not set(columns) <= newest:
+            body = f"SELECT {_typed_nulls(columns)} WHERE false UNION ALL BY NAME {body}"
+        bounds = [f"position > {after:d}"] if after else []
+        if upto < self.head().last:
+            bounds.append(f"position <= {upto:d}")
+        where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
+        return f"SELECT {chosen} FROM ({body}){where}"
+
+    def create(self, *, sleep: Callable[[float], None] = time.sleep, chance: random.Random | None = None) -> None:
+        """
+        Create the log if there is none, and give it the columns declared since; types never change.
+
+        Args:
+            sleep, chance: how to wait where another writer was quicker.
+
+        Raises:
+            ChangedType: a declared column has another type in the log.
+        """
+        if self._table is None:
+            if isinstance(self.place, Folder):
+                self.place.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._table = DeltaTable.create(
+                    self.place.uri,
+                    schema(self.settings.all_columns),
+                    mode="ignore",
+                    name=KEY,
+                    configuration=CONFIGURATION,
+                    storage_options=self.place.options,
+                    # Seen: retried, it goes in a second time, as version 1 of the table that another process has made.
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                )
+            except DeltaError:
+                # Another process created it at the same time; if not, this raises again.
+                self._table = DeltaTable(self.place.uri, storage_options=self.place.options)
+            self._head = None
+        for _ in attempts(sleep, chance or random.Random()):  # noqa: S311  (pauses want no secrecy)
+            added = undeclared(self._table.schema(), self.settings.all_columns)
+            if not added:
+                return
+            properties = CommitProperties(
+                # Not retried by delta-rs: it would repeat this head after another writer's commit, and rewind the log.
+                custom_metadata=self.nothing_new().metadata(),
+                max_commit_retries=0,
+            )
+            # Also where it went in: the table may have moved on past what the head was read from.
+            with suppress(CommitFailedError):
+                self._table.alter.add_columns(added, commit_properties=properties)
+            self.refresh()
+        raise LostRace(self.path, TRIES)
+
+    def staging(self, name: str) -> Path:
+        """A path for a file that is being written; it is on the log's own disk, so that moving it is one step."""
+        return staging_path(self.place.work, name)
+
+    def nothing_new(self) -> Head:
+        """The head after a commit that appends nothing."""
+        head = self.head()
+        return replace(head, first=Position(head.last + 1), rows=0)
+
+    def commit(self, staged: Path, after: Position, rows: int, cursors: Mapping[str, Any]) -> Head:
+        """
+        Append a staged Parquet file whose positions go on from `after`, and its sources' cursors with it.
+
+        Raises:
+            Behind: another writer committed first; nothing was appended, the staged file is left.
+            OSError: the disk did not take it, and nothing was appended.
+        """
+        head = self.head()
+        if head.last != after:
+            raise Behind
+        first, last = Position(head.last + 1), Position(head.last + rows)
+        digest = file_digest(staged)
+        chain = link(head.chain, first, last, digest)
+        new = Head(last=last, first=first, rows=rows, chain=chain, cursors={**head.cursors, **cursors})
+        name = event_name(first, last, staged)
+        described = json.dumps(statistics(staged, rows))
+        size = staged.stat().st_size
+        version = self.version + 1
+        touch(staged)
+        try:
+            self.place.publish(staged, name)
+            self.transact([added(name, size, described, data_change=True)], new)
+        except BaseException as fault:
+            if not self._landed(name, version):
+                # What was sent to an object store may yet arrive, but for a race that was lost.
+                if isinstance(fault, Behind) or isinstance(self.place, Folder):
+                    self.place.withdraw(name, staged)
+                raise
+            if not isinstance(fault, Exception):
+                raise
+            self.refresh()
+        if self._ledger is not None:
+            self._unmirrored = True
+            self._ledger.add_log_commits([LogCommit(first, last, rows, digest, chain)])
+            self._unmirrored = False
+        return new
+
+    def mirror(self) -> None:
+        """Give the ledger what it did not take when a commit of this object was made; see `reconcile`."""
+        if self._unmirrored:
+            self.reconcile()
+            self._unmirrored = False
+
+    def note(self, cursors: Mapping[str, Any]) -> Head:
+        """
+        Commit cursors alone; None takes a source's cursor away.
+
+        Raises:
+            Behind: another writer committed first; nothing changed.
+        """
+        merged = {name: one for name, one in {**self.head().cursors, **cursors}.items() if one is not None}
+        new = replace(self.nothing_new(), cursors=merged)
+        self.transact([], new)
+        return new
+
+    def transact(self, actions: Sequence[AddAction | RemoveAction], new: Head, made: Sequence[Made] = ()) -> None:
+        """
+        Commit right behind the head that was read, or not at all.
+
+        Raises:
+            Behind: another writer committed first.
+        """
+        table = self.table
+        # Whatever comes now, the next one to ask looks again: a commit that nobody heard of would be written over.
+        self._in_doubt = True
+        properties = CommitProperties(
+            custom_metadata=new.metadata(made), app_transactions=[Transaction(KEY, int(new.last))], max_commit_retries=0
+        )
+        try:
+            table.create_write_transaction(list(actions), "append", table.schema(), commit_properties=properties)
+        except CommitFailedError as fault:
+            raise Behind from fault
+        except OSError as fault:
+            raise refused_by_system(fault, self.path) from fault
+        # This may already see what another writer appended behind us, so the head is read again.
+        self.refresh()
+
+    def _landed(self, name: str, version: int) -> bool:
+        """Whether a version's commit put a file in: what failed may have failed after it did."""
+        try:
+            return name in read_commit(self.place, version).added
+        except FileNotFoundError:
+            return False
+
+    def reconcile(self) -> None:
+        """
+        Bring the ledger's copy of the chain up to the log's: a crash between the two commits leaves it behind.
+
+        Raises:
+            LogAndLedgerDisagree: the ledger holds a commit that the log does not.
+        """
+        if self._ledger is None:
+            return
+        # A commit reaches the log before the ledger: looked at in the other order, a writer at work seems a fault.
+        links = self._ledger.log_commits()
+        head = self.refresh()
+        if self._table is None:
+            if links:
+                raise LogAndLedgerDisagree(self.path, links[-1].place[0], f"the log ends at {head.last:,}")
+            return
+        if ledger_copy.whole(links) == len(links) and (links[-1].chain if links else Head().chain) == head.chain:
+            return
+        ledger_copy.bring_up(self.place, self._ledger, links, self._table.version(), head.last)
+
+    def columns_of(self, file: EventFile) -> list[str]:
+        """
+        The columns of one of the log's files.
+
+        Raises:
+            DamagedLog: it is gone, or is no Parquet file any more.
+        """
+        if file.name in self._columns:
+            return self._columns[file.name]
+        try:
+            found = list(pq.read_schema(self.place.local(file.name, file.size)).names)
+        except (OSError, pa.ArrowException) as fault:
+            reason = "it is not there" if isinstance(fault, FileNotFoundError) else str(fault).split("\n")[0]
+            raise DamagedLog(self.path, f"{file.name} cannot be read ({reason.rstrip('.')})") from fault
+        return self._columns.setdefault(file.name, found)
+
+    def _read_head(self) -> Head:
+        if self._table is None:
+            return Head()
+        version = self._table.version()
+        try:
+            commit = read_commit(self.place, version)
+        except FileNotFoundError as fault:
+            last = max((one.last for one in self.event_files()), default=START)
+            raise DamagedLog(self.path, removed(self.place, version, version, last)) from fault
+        except ValueError as fault:
+            raise DamagedLog(self.path, f"the commit of version {version} cannot be read ({fault})") from fault
+        if commit.head is None and version > 0:
+            if ours(self.place, version):
+                raise ForeignCommit(self.path, version, commit.operation, file_of(version))
+            raise NotALog(self.path, "no commit of it was written by dualgauge (no such key in their metadata)")
+        return commit.head or Head()
+
+
+def added(name: str, size: int, described: str, *, data_change: bool) -> AddAction:
+    """The Delta action that puts a file in; `described` are its statistics as JSON."""
+    return AddAction(
+        path=name,
+        size=size,
+        partition_values={},
+        modification_time=int(time.time() * 1000),
+        data_change=data_change,
+        stats=described,
+    )
+
+
+def _typed_nulls(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items())

@@ -1,0 +1,75 @@
+"""Opening a log: where there is none, where something else is, and where what is there is damaged or out of reach."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from dualgauge.eventlog.errors import DamagedLog, LogUnreachable, NotALog
+from dualgauge.eventlog.table.commits import damage
+from dualgauge.eventlog.table.delta import first_words
+from dualgauge.eventlog.table.event_log import EventLog
+from dualgauge.eventlog.table.storage import COMMITS, Folder, Place
+
+if TYPE_CHECKING:
+    from dualgauge.eventlog.settings import LogSettings
+    from dualgauge.ledger.ledger import Ledger
+
+
+def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None = None) -> EventLog:
+    """
+    Open the log at a place, or in a folder; where there is none, the log is empty and `exists` is false.
+
+    Raises:
+        NotALog: the folder holds something else.
+        DamagedLog: commits are gone, or cannot be read.
+        BadLogPath: the Delta library would take the path for another one.
+    """
+    place: Place = Folder(where) if isinstance(where, Path) else where
+    if isinstance(place, Folder) and place.there() and not place.path.is_dir():
+        raise NotALog(place.shown, "it is a file, and a log is a folder")
+    try:
+        table = _table(place) if place.there() else None
+    except TableNotFoundError as fault:
+        raise NotALog(place.shown, "it holds files, but no Delta Lake table") from fault
+    except (DeltaError, OSError) as fault:
+        try:
+            lost = damage(place, first_words(fault))
+        except OSError as away:
+            raise LogUnreachable(place.shown, _steps(fault)) from away
+        if lost:
+            raise DamagedLog(place.shown, lost) from fault
+        raise NotALog(place.shown, first_words(fault)) from fault
+    if table is not None:
+        names = {f.name for f in table.schema().fields}
+        if not {"position", "event_id", "type", "occurred_at"} <= names:
+            raise NotALog(place.shown, "it is a Delta Lake table without an event's columns")
+    return EventLog(place, settings, table, ledger)
+
+
+def _table(place: Place) -> DeltaTable | None:
+    """The table; None where there is none yet. Raises TableNotFoundError where there is something else."""
+    try:
+        return DeltaTable(place.uri, storage_options=place.options)
+    except TableNotFoundError as fault:
+        # In this order: an event file that another process has put there since comes behind a commit.
+        files, commits = place.names(), place.names(COMMITS)
+        if lost := damage(place, first_words(fault)):
+            raise DamagedLog(place.shown, lost) from fault
+        if any(name.endswith(".json") for name in commits):
+            # Another process has made it since.
+            return DeltaTable(place.uri, storage_options=place.options)
+        # A process killed while it created the log leaves an empty folder and an unfinished commit.
+        if any(not name.endswith(".tmp") for name in (*files, *commits)):
+            raise
+        return None
+
+
+def _steps(fault: Exception) -> str:
+    """What the Delta library says of a store, from the outermost reason to the innermost, in a line."""
+    plain = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(fault))
+    return ": ".join(line.strip(" .") for line in plain.splitlines() if line.strip())

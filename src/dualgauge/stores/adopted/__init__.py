@@ -1,0 +1,1 @@
+"""Tables of the user's own that serve as v1."""

@@ -1,0 +1,232 @@
+"""
+A store some of whose v1 views are adopted: tables of the user's own, read where they are.
+
+Nothing here writes to such a table. Its database is opened only where an adopted view is asked for, and everything
+that builds goes to the store beneath.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from dualgauge.model import Position, Side, plural
+from dualgauge.stores.errors import (
+    AdoptedTableMissing,
+    BadKey,
+    BadPosition,
+    NoTable,
+    TablesRefused,
+)
+from dualgauge.stores.external.tables import open_tables
+from dualgauge.stores.serving.checkpoints import ADOPTED, Checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from dualgauge.stores.adopted.adoption import Adoption
+    from dualgauge.stores.external.tables import Tables, TableSnapshot
+    from dualgauge.stores.serving.migrations import Revision
+    from dualgauge.stores.serving.port import Loading, PointReader, Row, Snapshot, Store
+    from dualgauge.stores.serving.shapes import Shape
+
+
+class AdoptedRows:
+    """One adopted table inside one read transaction. `columns` have DuckDB types that hold every value there is."""
+
+    def __init__(self, snapshot: TableSnapshot, table: str) -> None:
+        self._snapshot = snapshot
+        self._table = table
+        self.columns: Mapping[str, str] = snapshot.columns(table)
+
+    def batches(self, size: int) -> Iterator[pa.RecordBatch]:
+        """All rows, in batches of at most `size`; an empty table gives none."""
+        return self._snapshot.batches(self._table, list(self.columns), size)
+
+
+class AdoptingStore:
+    """See `port.Store`. `inner` has the builds; the adopted tables of v1 are in a database of the user's own."""
+
+    def __init__(self, inner: Store, adoptions: Mapping[str, Adoption], url: str, root: Path) -> None:
+        self._inner = inner
+        self._url = url
+        self._root = root
+        self.adoptions = dict(adoptions)
+        self.dialect = inner.dialect
+
+    def tables(self) -> AbstractContextManager[Tables]:
+        """The database of the adopted tables. Raises BadTablesUrl, NoTablesFile."""
+        return open_tables(self._url, root=self._root)
+
+    def declared(self, adoption: Adoption) -> dict[str, str]:
+        """
+        The columns of an adopted table, with their types as its database writes them.
+
+        Raises:
+            AdoptedTableMissing: the table is not there.
+            TablesUnreachable, StoreHeld: the database cannot be read.
+        """
+        with self.tables() as tables, tables.snapshot() as snapshot:
+            return _declared(snapshot, adoption)
+
+    def positions(self) -> dict[str, Position | None]:
+        """How far each adopted table is, and nothing else of it; None where it cannot tell."""
+        with self.tables() as tables, tables.snapshot() as snapshot:
+            return {name: _position(snapshot, one) for name, one in self.adoptions.items()}
+
+    def revise(self, folder: Path, shapes: Sequence[Shape], message: str) -> Revision | None:
+        """Write the missing revision; see the port."""
+        return self._inner.revise(folder, shapes, message)
+
+    def upgrade(self, folder: Path, shapes: Sequence[Shape]) -> list[Revision]:
+        """Apply what is not applied; see the port."""
+        return self._inner.upgrade(folder, shapes)
+
+    def history(self, folder: Path) -> list[Revision]:
+        """All revisions, oldest first."""
+        return self._inner.history(folder)
+
+    def missing(self, folder: Path, shapes: Sequence[Shape]) -> list[str]:
+        """What the shapes in the store lack; see the port."""
+        return self._inner.missing(folder, shapes)
+
+    def checkpoints(self, side: Side) -> list[Checkpoint]:
+        """Every build of a side; an adopted table is none."""
+        return self._inner.checkpoints(side)
+
+    def load(self, shape: Shape, definition_hash: str, text: str, target: Position) -> AbstractContextManager[Loading]:
+        """Begin or resume a build; see the port."""
+        return self._inner.load(shape, definition_hash, text, target)
+
+    def served_builds(self, side: Side) -> dict[str, Checkpoint]:
+        """What readers get of each view: builds, and v1's adopted tables as build 0; see the port."""
+        found = self._inner.served_builds(side)
+        if side is Side.V1:
+            with self.tables() as tables, tables.snapshot() as snapshot:
+                found |= {name: _checkpoint(snapshot, one) for name, one in self.adoptions.items()}
+        return found
+
+    def served(self, side: Side) -> dict[str, int]:
+        """Which build of each view readers get; an adopted table is build 0."""
+        found = self._inner.served(side)
+        return found | dict.fromkeys(self.adoptions, ADOPTED) if side is Side.V1 else found
+
+    @contextmanager
+    def snapshot(self, side: Side) -> Iterator[Snapshot]:
+        """One side at one moment: one transaction for the builds, and one for the adopted tables."""
+        with self._inner.snapshot(side) as inner:
+            if side is not Side.V1:
+                yield inner
+                return
+            with ExitStack() as stack:
+                yield _Snapshot(self, inner, stack)
+
+    def point(self, side: Side, view: str, key: Sequence[str]) -> dict[str, Any] | None:
+        """The row of a key; see the port."""
+        with self.reader(side) as reader:
+            return reader.get(view, key)
+
+    @contextmanager
+    def reader(self, side: Side) -> Iterator[PointReader]:
+        """Many point reads of one side."""
+        with self._inner.reader(side) as inner:
+            if side is not Side.V1:
+                yield inner
+                return
+            with ExitStack() as stack:
+                yield _Reader(self, inner, stack)
+
+
+class _Snapshot:
+    """See `port.Snapshot`. The adopted tables' transaction begins when the first of them is asked for."""
+
+    def __init__(self, store: AdoptingStore, inner: Snapshot, stack: ExitStack) -> None:
+        self._store = store
+        self._inner = inner
+        self._stack = stack
+        self._opened: TableSnapshot | None = None
+
+    def served(self, view: str) -> Checkpoint | None:
+        """The build of a view that readers get, or its adopted table."""
+        adoption = self._store.adoptions.get(view)
+        return self._inner.served(view) if adoption is None else _checkpoint(self._tables(), adoption)
+
+    def batches(self, view: str, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
+        """Rows of the served build; see the port."""
+        return self._inner.batches(view, columns, size)
+
+    def adopted(self, view: str) -> AdoptedRows | None:
+        """The adopted table behind a view; None where readers get a build."""
+        adoption = self._store.adoptions.get(view)
+        return None if adoption is None else AdoptedRows(self._tables(), adoption.table)
+
+    def _tables(self) -> TableSnapshot:
+        if self._opened is None:
+            tables = self._stack.enter_context(self._store.tables())
+            self._opened = self._stack.enter_context(tables.snapshot())
+        return self._opened
+
+
+class _Reader:
+    """See `port.PointReader`. Each read of an adopted table is a transaction of its own."""
+
+    def __init__(self, store: AdoptingStore, inner: PointReader, stack: ExitStack) -> None:
+        self._store = store
+        self._inner = inner
+        self._stack = stack
+        self._opened: Tables | None = None
+
+    def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
+        """The row of a key; see the port. Raises NotBuilt, BadKey, AdoptedTableMissing."""
+        adoption = self._store.adoptions.get(view)
+        if adoption is None:
+            return self._inner.get(view, key)
+        if len(key) != len(adoption.key):
+            given = f"{plural(len(key), 'key value')} {'was' if len(key) == 1 else 'were'} given"
+            raise BadKey(adoption.label, adoption.key, given)
+        if self._opened is None:
+            self._opened = self._stack.enter_context(self._store.tables())
+        with self._opened.snapshot() as snapshot:
+            try:
+                return snapshot.point(adoption.table, dict(zip(adoption.key, key, strict=True)))
+            except NoTable as fault:
+                raise AdoptedTableMissing(adoption, fault) from fault
+
+
+def _declared(snapshot: TableSnapshot, adoption: Adoption) -> dict[str, str]:
+    try:
+        return snapshot.declared(adoption.table)
+    except NoTable as fault:
+        raise AdoptedTableMissing(adoption, fault) from fault
+
+
+def _checkpoint(snapshot: TableSnapshot, adoption: Adoption) -> Checkpoint:
+    return Checkpoint(
+        view=adoption.view,
+        build=ADOPTED,
+        position=_position(snapshot, adoption),
+        epoch=0,
+        definition_hash=adoption.hash_of(_declared(snapshot, adoption)),
+        text=adoption.text,
+    )
+
+
+def _position(snapshot: TableSnapshot, adoption: Adoption) -> Position | None:
+    """How far the table is, as its own query says; None without a query, and where the query gives NULL or no row."""
+    if not adoption.position_query:
+        return None
+    try:
+        found = snapshot.scalar(adoption.position_query)
+    except TablesRefused as fault:
+        raise BadPosition(adoption, f"cannot be answered: {fault.reason}") from fault
+    if found is None:
+        return None
+    # What sum() and max() give in some databases is a decimal.
+    if isinstance(found, int | float | Decimal) and not isinstance(found, bool) and found >= 0 and found % 1 == 0:
+        return Position(int(found))
+    raise BadPosition(adoption, f"gave {found!r}, which is no position: one is a whole number, 0 or more")

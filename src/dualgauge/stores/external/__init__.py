@@ -1,0 +1,1 @@
+"""Tables of any database, read and never written."""

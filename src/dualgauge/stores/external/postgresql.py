@@ -1,0 +1,268 @@
+"""
+PostgreSQL: the catalogue says each column's type; the values are looked at only where the type says too little.
+
+numeric without a scale, NaN, dates beyond the years 1 to 9999 and arrays of several dimensions are such places.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from dualgauge.model import quote
+from dualgauge.stores.external.types import TIMESTAMPTZ, Place, TableColumn, arrow_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WIDEST = 38
+
+_RELATIONS = """
+SELECT n.nspname, c.relname, pg_table_is_visible(c.oid), c.relispartition
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND left(n.nspname, 3) <> 'pg_' AND n.nspname <> 'information_schema'
+ORDER BY n.nspname, c.relname
+"""
+
+# A domain is its base type, as deep as domains go.
+_COLUMNS = """
+WITH RECURSIVE typed AS (
+  SELECT a.attnum, a.attname, a.atttypid AS oid, a.atttypmod AS modifier
+  FROM pg_catalog.pg_attribute a
+  JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = :schema AND c.relname = :name AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL
+  SELECT typed.attnum, typed.attname, t.typbasetype, t.typtypmod
+  FROM typed JOIN pg_catalog.pg_type t ON t.oid = typed.oid
+  WHERE t.typtype = 'd'
+)
+SELECT typed.attname, t.typname, format_type(typed.oid, typed.modifier), {plain}
+FROM typed JOIN pg_catalog.pg_type t ON t.oid = typed.oid
+WHERE t.typtype <> 'd'
+ORDER BY typed.attnum
+"""
+
+# A cast to what format_type calls `character` would keep one character.
+_PLAIN = "CASE t.typname WHEN 'bpchar' THEN 'bpchar' ELSE format_type(t.oid, NULL) END"
+
+_TYPES = """
+SELECT CAST(t.oid AS int8), t.typname, {plain}
+FROM pg_catalog.pg_type t
+WHERE CAST(t.oid AS int8) IN :types
+"""
+
+_KEY = """
+SELECT a.attname
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, at)
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+WHERE i.indisprimary AND n.nspname = :schema AND c.relname = :name
+ORDER BY k.at
+"""
+
+_NUMERIC = re.compile(r"numeric(?:\((\d+),(-?\d+)\))?")
+
+_SAME = {
+    "bool": "BOOLEAN",
+    "int2": "SMALLINT",
+    "int4": "INTEGER",
+    "int8": "BIGINT",
+    "oid": "BIGINT",
+    "float4": "FLOAT",
+    "float8": "DOUBLE",
+    "text": "VARCHAR",
+    "varchar": "VARCHAR",
+    "bpchar": "VARCHAR",
+    "name": "VARCHAR",
+    "bytea": "BLOB",
+    "time": "TIME",
+}
+_TEXT_OF = {"uuid": "UUID", "json": "JSON", "jsonb": "JSON"}
+_MOMENTS = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": TIMESTAMPTZ}
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """A column: the name of its type in the catalogue (`_int4` for an array), and as one writes it."""
+
+    name: str
+    type_name: str
+    written: str
+    plain: str
+
+
+class PostgresqlCatalogue:
+    """Tables, views, materialised views and foreign tables of a PostgreSQL database."""
+
+    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, Place]]:
+        """Those on the search path by their bare name, the others as `schema.name`; partitions are not listed."""
+        shown: list[str] = []
+        bare: dict[str, Place] = {}
+        full: dict[str, Place] = {}
+        for schema, name, visible, partition in connection.exec_driver_sql(_RELATIONS):
+            place = Place(schema, name)
+            full[f"{schema}.{name}"] = place
+            if visible:
+                bare[name] = place
+            if not partition:
+                shown.append(name if visible else f"{schema}.{name}")
+        return shown, {**full, **bare}
+
+    def columns(self, connection: sa.Connection, place: Place) -> list[TableColumn]:
+        """Every column; reads the table once where its types alone do not say what fits."""
+        described = _described(connection, place)
+        looked = {one.name: expressions for one in described if (expressions := _looks(one))}
+        found: dict[str, tuple[Any, ...]] = {}
+        if looked:
+            asked = [expression for expressions in looked.values() for expression in expressions]
+            statement = f"SELECT {', '.join(asked)} FROM {self.source(connection, place)}"
+            row = iter(connection.exec_driver_sql(statement.replace("%", "%%")).one())
+            found = {name: tuple(next(row) for _ in expressions) for name, expressions in looked.items()}
+        return [_column(one, found.get(one.name, ())) for one in described]
+
+    def fixed(self, connection: sa.Connection, source: str, place: Place | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
+        """By what the server says of a result's columns. A number without a scale leaves as text."""
+        return [_column(one, _unlooked(one)) for one in _result(connection, source)]
+
+    def cast(self, connection: sa.Connection, source: str, column: str) -> str | None:
+        """The column's type."""
+        return next(one.plain for one in _result(connection, source) if one.name == column)
+
+    def declared(self, connection: sa.Connection, place: Place) -> dict[str, str]:
+        """The columns with their types as PostgreSQL writes them, a domain as its base type."""
+        return {one.name: one.written for one in _described(connection, place)}
+
+    def key(self, connection: sa.Connection, place: Place) -> tuple[str, ...]:
+        """The primary key."""
+        rows = connection.execute(sa.text(_KEY), {"schema": place.schema, "name": place.name})
+        return tuple(str(row[0]) for row in rows)
+
+    def source(self, connection: sa.Connection, place: Place) -> str:  # noqa: ARG002  (the port's signature)
+        """With its schema, whatever the search path says."""
+        return f"{quote(str(place.schema))}.{quote(place.name)} AS t"
+
+    def name(self, connection: sa.Connection, name: str) -> str:  # noqa: ARG002  (the port's signature)
+        """A column's name, qualified."""
+        return f"t.{quote(name)}"
+
+    def point(self, connection: sa.Connection, place: Place, key: Mapping[str, str]) -> dict[str, Any] | None:
+        """The row of a key; the database reads each text as its column's type."""
+        described = _described(connection, place)
+        types = {one.name: one.plain for one in described}
+        # JSON as its text: parsed, large numbers would lose digits.
+        chosen = [
+            f"CAST(t.{quote(one.name)} AS text)" if one.type_name in ("json", "jsonb") else f"t.{quote(one.name)}"
+            for one in described
+        ]
+        conditions = " AND ".join(f"t.{quote(name)} = CAST(\0 AS {types[name]})" for name in key)
+        statement = f"SELECT {', '.join(chosen)} FROM {self.source(connection, place)} WHERE {conditions} LIMIT 1"
+        statement = statement.replace("%", "%%").replace("\0", "%s")
+        try:
+            with connection.begin_nested():
+                row = connection.exec_driver_sql(statement, tuple(key.values())).first()
+        except sa.exc.DataError as fault:
+            raise ValueError(str(fault.orig).strip().split("\n", maxsplit=1)[0]) from fault
+        return None if row is None else dict(zip(types, row, strict=True))
+
+
+def _described(connection: sa.Connection, place: Place) -> list[_Described]:
+    statement = sa.text(_COLUMNS.format(plain=_PLAIN))
+    rows = connection.execute(statement, {"schema": place.schema, "name": place.name})
+    return [_Described(*(str(value) for value in row)) for row in rows]
+
+
+def _result(connection: sa.Connection, source: str) -> list[_Described]:
+    """The columns of a result, a domain as its base type; what drivers agree on is the description of PEP 249."""
+    result: sa.CursorResult[Any] = connection.exec_driver_sql(f"SELECT * FROM {source} WHERE false".replace("%", "%%"))
+    description: Any = result.cursor.description
+    found = [(str(one[0]), int(one[1]), one[4], one[5]) for one in description]
+    result.close()
+    asked = sa.text(_TYPES.format(plain=_PLAIN)).bindparams(sa.bindparam("types", expanding=True))
+    types = {int(oid): (str(name), str(plain)) for oid, name, plain in
+             connection.execute(asked, {"types": sorted({oid for _, oid, _, _ in found})})}  # fmt: skip
+    described = []
+    for column, oid, precision, scale in found:
+        name, plain = types[oid]
+        written = f"numeric({precision},{scale or 0})" if name == "numeric" and precision else plain
+        described.append(_Described(column, name, written, plain))
+    return described
+
+
+def _unlooked(one: _Described) -> tuple[int, ...]:
+    """What stands for a look at the values where the type must not hang on them."""
+    if one.type_name != "numeric":
+        return ()
+    return (0,) if _has_scale(one.written) else (1, 0, 0)
+
+
+def _looks(one: _Described) -> tuple[str, ...]:
+    """What must be known of the values before a type can be chosen."""
+    column = f"t.{quote(one.name)}"
+    if one.type_name == "numeric":
+        special = f"{column}::text IN ('NaN', 'Infinity', '-Infinity')"
+        if _has_scale(one.written):
+            return (f"count(*) FILTER (WHERE {special})",)
+        # FILTER keeps trunc() from infinities; scale() of one is NULL.
+        return (
+            f"count(*) FILTER (WHERE {special})",
+            f"max(length(trunc(abs({column}))::text)) FILTER (WHERE NOT {special})",
+            f"max(scale(trim_scale({column})))",
+        )
+    if one.type_name in _MOMENTS:
+        zone = "+00" if one.type_name == "timestamptz" else ""
+        clock = "" if one.type_name == "date" else " 23:59:59.999999"
+        return (f"count(*) FILTER (WHERE {column} NOT BETWEEN '0001-01-01{zone}' AND '9999-12-31{clock}{zone}')",)
+    if one.type_name == "time":
+        return (f"count(*) FILTER (WHERE {column} = '24:00')",)
+    if one.type_name.removeprefix("_") in _SAME and one.type_name.startswith("_"):
+        return (f"count(*) FILTER (WHERE array_ndims({column}) > 1 OR array_lower({column}, 1) <> 1)",)
+    return ()
+
+
+def _has_scale(written: str) -> bool:
+    match = _NUMERIC.fullmatch(written)
+    return match is not None and match[1] is not None and _fits(int(match[1]), int(match[2]))
+
+
+def _fits(width: int, scale: int) -> bool:
+    return 0 < width <= _WIDEST and 0 <= scale <= width
+
+
+def _column(one: _Described, found: tuple[Any, ...]) -> TableColumn:
+    column = f"t.{quote(one.name)}"
+    as_text = TableColumn(one.name, "VARCHAR", f"CAST({column} AS text)", arrow_of("VARCHAR"))
+    if one.type_name == "numeric":
+        return _numeric(one, column, found)
+    if found and found[0]:
+        return as_text
+    kind = _SAME.get(one.type_name) or _MOMENTS.get(one.type_name)
+    if kind is not None:
+        return TableColumn(one.name, kind, column, arrow_of(kind))
+    if kind := _TEXT_OF.get(one.type_name):
+        return TableColumn(one.name, kind, f"CAST({column} AS text)", arrow_of(kind))
+    element = _SAME.get(one.type_name.removeprefix("_"))
+    if element is not None and one.type_name.startswith("_") and element != "TIME":
+        return TableColumn(one.name, f"{element}[]", column, arrow_of(f"{element}[]"))
+    return as_text
+
+
+def _numeric(one: _Described, column: str, found: tuple[Any, ...]) -> TableColumn:
+    """A numeric as DECIMAL; as text without trailing zeros where no DECIMAL holds every value."""
+    match = _NUMERIC.fullmatch(one.written)
+    if match is not None and match[1] is not None and _has_scale(one.written):
+        width, scale = int(match[1]), int(match[2])
+    else:
+        scale = int(found[2] or 0)
+        width = max(18, int(found[1] or 1) + scale)
+    if found[0] or not _fits(width, scale):
+        text = f"CASE WHEN {column}::text IN ('NaN', 'Infinity', '-Infinity') THEN {column}::text "
+        text += f"ELSE trim_scale({column})::text END"
+        return TableColumn(one.name, "VARCHAR", text, arrow_of("VARCHAR"))
+    kind = f"DECIMAL({width},{scale})"
+    return TableColumn(one.name, kind, column, arrow_of(kind))

@@ -1,0 +1,228 @@
+"""
+The rows of a table or a query that are new, told by a column that grows: the cursor.
+
+Rows are read from a value of the cursor on, that value included, for several rows may have it. Where the next time
+begins is the state, which the caller keeps: `{"from": value, ...}`. SQLite has one writer at a time, so values come to
+light in their order, and the next time begins at the highest one. In PostgreSQL they do not; see `table_running`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import uuid
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from dualgauge.stores.errors import NoCursorColumn, NullCursor, UnfitCursor
+from dualgauge.stores.external.running import Noted, running
+from dualgauge.stores.external.tables import VALUE, WAIT_SECONDS, open_tables
+from dualgauge.stores.external.types import arrow_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from dualgauge.stores.external.tables import Tables, TableSnapshot
+    from dualgauge.stores.external.types import TableColumn
+
+SETTLE_SECONDS: Final = 1.0
+"""How long to wait for the transactions that run as a PostgreSQL table is looked at: most end within it."""
+
+_PAUSE: Final = 0.05
+_BATCH: Final = 20_000
+
+State = dict[str, Any]
+Value = dict[str, str]
+"""A value of the cursor as JSON: its type, and its text."""
+
+_TYPES: Final[dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]]] = {
+    "integer": (int, str, int),
+    "float": (float, repr, float),
+    "text": (str, str, str),
+    "bytes": (bytes, lambda value: value.hex(), bytes.fromhex),
+    "decimal": (Decimal, str, Decimal),
+    # A datetime is a date too, so it comes first.
+    "timestamp": (dt.datetime, lambda value: value.isoformat(), dt.datetime.fromisoformat),
+    "date": (dt.date, lambda value: value.isoformat(), dt.date.fromisoformat),
+    "uuid": (uuid.UUID, str, uuid.UUID),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is read: a table by its name, or a query in the database's own SQL, and the column that grows."""
+
+    cursor: str
+    table: str = ""
+    statement: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What it is called in a message."""
+        return f"table {self.table}" if self.table else "the statement"
+
+
+class NewRows:
+    """The new rows of a table or a query, in one state of the database; read once, while it is open."""
+
+    def __init__(self, snapshot: TableSnapshot, read: _Reading, state: State) -> None:
+        self._snapshot = snapshot
+        self._read = read
+        self._opened: list[Generator[pa.RecordBatch]] = []
+        self.columns = {one.name: one.kind for one in read.columns}
+        """The columns with their DuckDB types, which stay the same whatever rows come in."""
+        self.state = state
+        """Where the next time begins, as JSON; {} where no row was ever there, and for a sample."""
+
+    def reader(self, size: int = _BATCH) -> pa.RecordBatchReader:
+        """
+        The rows in Arrow batches of at most `size`, as the database gives them.
+
+        Raises, while it is read:
+            NullCursor: a row has no value in the cursor column.
+            UnfitValue, UnreadableValue: a value is none of its column's type.
+        """
+        import pyarrow as pa
+
+        schema = pa.schema([(name, arrow_type(kind)) for name, kind in self.columns.items()])
+        self._opened.append(self._batches(size))
+        return pa.RecordBatchReader.from_batches(schema, self._opened[-1])
+
+    def close(self) -> None:
+        """Let go of what was not read to its end, while the connection is there to say so."""
+        for one in self._opened:
+            one.close()
+
+    def _batches(self, size: int) -> Generator[pa.RecordBatch]:
+        read = self._read
+        condition = f" WHERE {read.condition} OR {read.column} IS NULL" if read.values else ""
+        for batch in self._snapshot.taken(read.columns, f"{read.source}{condition}", size, read.values):
+            if batch.column(read.name).null_count:
+                raise NullCursor(read.chosen.shown, read.name)
+            yield batch
+
+
+@contextmanager
+def new_rows(
+    url: str,
+    chosen: Chosen,
+    *,
+    root: Path,
+    state: Mapping[str, Any] | None = None,
+    sample: bool = False,
+    wait: float = WAIT_SECONDS,
+    settle: float = SETTLE_SECONDS,
+) -> Iterator[NewRows]:
+    """
+    Open a database for what is new in one of its tables, in one transaction that only reads.
+
+    Args:
+        url: the database, its environment variables filled in.
+        chosen: the table or query, and its cursor.
+        root: what a relative SQLite path is relative to.
+        state: what the last time left; None reads from the beginning. Other keys than its own are left alone.
+        sample: only look: no row counts as read.
+        wait: seconds to wait for a connection, or for a locked SQLite file.
+        settle: seconds to wait for transactions that run (PostgreSQL).
+
+    Raises:
+        NoTable, NoCursorColumn, UnfitCursor, TablesRefused: the settings do not fit the database.
+        and what `open_tables` raises.
+    """
+    begin = (state or {}).get("from")
+    with open_tables(url, root=root, wait=wait) as tables:
+        after: State = {}
+        if tables.kind == "postgresql" and not sample:
+            after = _noted(tables, chosen, state or {}, settle)
+        with tables.snapshot() as snapshot:
+            read = _reading(snapshot, chosen, begin)
+            if tables.kind != "postgresql" and not sample and (highest := _highest(snapshot, read) or begin):
+                after = {"from": highest}
+            with closing(NewRows(snapshot, read, after)) as found:
+                yield found
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """
+    What is read: what stands after FROM, its columns, and the condition over the cursor with its value, if any.
+
+    `cast` is the type to which a text is cast to be compared; None where the driver takes Python's values.
+    """
+
+    chosen: Chosen
+    source: str
+    columns: list[TableColumn]
+    name: str
+    column: str
+    cast: str | None
+    condition: str
+    values: tuple[object, ...]
+
+
+def _reading(snapshot: TableSnapshot, chosen: Chosen, begin: Value | None) -> _Reading:
+    source, columns = snapshot.relation(chosen.table, chosen.statement)
+    names = [one.name for one in columns]
+    alike = [name for name in names if name.casefold() == chosen.cursor.casefold()]
+    if chosen.cursor not in names and len(alike) != 1:
+        raise NoCursorColumn(chosen.shown, chosen.cursor, names)
+    name = chosen.cursor if chosen.cursor in names else alike[0]
+    column, cast = snapshot.cursor(source, name)
+    values: tuple[object, ...] = ()
+    if begin is not None:
+        values = (begin["value"] if cast else _TYPES[begin["type"]][2](begin["value"]),)
+    condition = f"{column} >= {f'CAST({VALUE} AS {cast})' if cast else VALUE}"
+    return _Reading(chosen, source, columns, name, column, cast, condition, values)
+
+
+def _highest(snapshot: TableSnapshot, read: _Reading) -> Value | None:
+    """The highest value of the cursor from the beginning on; None where there is no row."""
+    conditions = [read.condition] if read.values else []
+    if read.cast:
+        # Not max(), which several types lack.
+        conditions.append(f"{read.column} IS NOT NULL")
+        chosen, order = f"CAST({read.column} AS text)", f" ORDER BY {read.column} DESC LIMIT 1"
+    else:
+        chosen, order = f"max({read.column})", ""
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    found = snapshot.scalar(f"SELECT {chosen} FROM {read.source}{where}{order}", read.values)
+    if found is None:
+        return None
+    if read.cast:
+        return {"type": read.cast, "value": str(found)}
+    for kind, (of, told, _) in _TYPES.items():
+        if isinstance(found, of):
+            return {"type": kind, "value": told(found)}
+    raise UnfitCursor(read.chosen.shown, read.name, type(found).__name__)
+
+
+def _noted(tables: Tables, chosen: Chosen, state: Mapping[str, Any], settle: float) -> State:
+    """
+    The state that reading leaves, if it begins after this, at the `from` of before.
+
+    Not at a later one: rows of those who ended since may lie between.
+    """
+    begin, noted = state.get("from"), Noted.from_state(state)
+    if noted is not None:
+        noted = noted.left(running(tables))
+        if noted.ended:
+            begin, noted = noted.seen, None
+    if noted is None:
+        with tables.snapshot() as snapshot:
+            highest = _highest(snapshot, _reading(snapshot, chosen, begin))
+        if highest is not None:
+            # After the value was seen, and before rows are read: whoever has a lower one, and is not visible to the
+            # reader, runs now.
+            noted = Noted.of(highest, running(tables))
+            until = time.monotonic() + settle
+            while not noted.ended and time.monotonic() < until:
+                time.sleep(_PAUSE)
+                noted = noted.left(running(tables))
+            if noted.ended:
+                begin, noted = noted.seen, None
+    return {**({"from": begin} if begin else {}), **(noted.to_state() if noted else {})}

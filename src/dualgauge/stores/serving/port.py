@@ -1,0 +1,114 @@
+"""
+What a serving store does: the port that replay, comparison and reads go through.
+
+`tests/contract/store.py` holds what every implementation must show.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from typing import Any
+
+    from dualgauge.model import Position, Side
+    from dualgauge.stores.adopted.adopting import AdoptedRows
+    from dualgauge.stores.serving.checkpoints import Checkpoint
+    from dualgauge.stores.serving.migrations import Revision
+    from dualgauge.stores.serving.shapes import Shape
+
+Row = tuple["Any", ...]
+
+
+class Loading(Protocol):
+    """A build that this process is loading, under its epoch."""
+
+    @property
+    def build(self) -> int:
+        """The build's number."""
+
+    @property
+    def rows(self) -> int:
+        """Rows loaded so far, in key order; more than 0 at the start where a killed load is resumed."""
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """
+        Load more rows, with the progress, in one transaction.
+
+        Raises:
+            Fenced: another process took the build over; nothing was written.
+        """
+
+    def finish(self) -> int | None:
+        """
+        Index the build; then move its checkpoint to the target and let readers have it, in one transaction.
+
+        Gives the number of the build that readers had. Older ones than that are dropped.
+
+        Raises:
+            Fenced: another process took the build over; readers keep what they had.
+        """
+
+
+class Snapshot(Protocol):
+    """One side at one moment: every read in it sees the same state."""
+
+    def served(self, view: str) -> Checkpoint | None:
+        """The build of a view that readers get; None where there is none."""
+
+    def batches(self, view: str, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
+        """Rows of the served build (public and hidden columns alike), as stored."""
+
+    def adopted(self, view: str) -> AdoptedRows | None:
+        """The table of the user's own behind a view; None where readers get a build."""
+
+
+class PointReader(Protocol):
+    """Point reads of one side; each sees the build that is served at that moment."""
+
+    def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
+        """The row of a key; None where there is none. Raises NotBuilt, BadKey."""
+
+
+class Store(Protocol):
+    """A database that answers reads, with one schema a side."""
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`: which column of the type table counts."""
+
+    def revise(self, folder: Path, shapes: Sequence[Shape], message: str) -> Revision | None:
+        """Write the revision that brings the shapes to the views; None where none is missing."""
+
+    def upgrade(self, folder: Path, shapes: Sequence[Shape]) -> list[Revision]:
+        """Apply what is not applied; gives it."""
+
+    def history(self, folder: Path) -> list[Revision]:
+        """All revisions, oldest first."""
+
+    def missing(self, folder: Path, shapes: Sequence[Shape]) -> list[str]:
+        """What the shapes in the store lack, a line each."""
+
+    def checkpoints(self, side: Side) -> list[Checkpoint]:
+        """Every build of a side."""
+
+    def served_builds(self, side: Side) -> dict[str, Checkpoint]:
+        """The checkpoint of each build that readers get, by view, in one transaction."""
+
+    def served(self, side: Side) -> dict[str, int]:
+        """Which build of each view readers get."""
+
+    def load(self, shape: Shape, definition_hash: str, text: str, target: Position) -> AbstractContextManager[Loading]:
+        """Begin the build of a view's answer at a position, or go on with a killed one."""
+
+    def snapshot(self, side: Side) -> AbstractContextManager[Snapshot]:
+        """One side at one moment."""
+
+    def point(self, side: Side, view: str, key: Sequence[str]) -> dict[str, Any] | None:
+        """The row of a key through what readers see; None where there is none. Raises NotBuilt, BadKey."""
+
+    def reader(self, side: Side) -> AbstractContextManager[PointReader]:
+        """Many point reads of one side through one connection."""

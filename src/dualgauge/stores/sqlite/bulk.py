@@ -1,0 +1,128 @@
+"""Bulk work on a SQLite store: loading builds in short transactions, and reading one side whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from dualgauge.model import Side, quote
+from dualgauge.stores.errors import BadKeys
+from dualgauge.stores.serving import builds, checkpoints
+from dualgauge.stores.sqlite.database import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dualgauge.model import Position
+    from dualgauge.stores.serving.checkpoints import Checkpoint
+    from dualgauge.stores.serving.port import Row
+    from dualgauge.stores.serving.shapes import Shape
+
+
+class SqliteLoading:
+    """A build that this process loads. Its rows come in key order, so that a killed load goes on after the last one."""
+
+    def __init__(
+        self, engine: sa.Engine, shape: Shape, table: sa.Table, *, build: int, epoch: int, target: Position, rows: int
+    ) -> None:
+        self._engine = engine
+        self._shape = shape
+        self._table = table
+        self._statement = builds.insert_statement(table)
+        self._target = target
+        self.build = build
+        self.epoch = epoch
+        self.rows = rows
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Load more rows in one transaction; see the port."""
+        if not rows:
+            return
+        side, view = self._shape.side, self._shape.view
+        with writing(self._engine) as connection:
+            # The fencing token first: whoever lost the build must not write one row more.
+            checkpoints.assert_epoch(connection, side, view, self.build, self.epoch)
+            try:
+                connection.exec_driver_sql(self._statement, list(rows))
+            except sa.exc.IntegrityError as fault:
+                # Apart in the engine, one in the store: JSON keys that differ in blanks only.
+                raise BadKeys(
+                    self._shape.label, self._shape.key, "two keys are one once stored", str(fault.orig)
+                ) from fault
+            checkpoints.record_load(connection, side, view, self.rows + len(rows))
+        self.rows += len(rows)
+
+    def finish(self) -> int | None:
+        """Index, move the checkpoint, repoint, drop what is older than the build before; see the port."""
+        side, view = self._shape.side, self._shape.view
+        with writing(self._engine) as connection:
+            checkpoints.assert_epoch(connection, side, view, self.build, self.epoch)
+            builds.create_indexes(connection, self._table)
+        with writing(self._engine) as connection:
+            checkpoints.assert_epoch(connection, side, view, self.build, self.epoch)
+            checkpoints.finish(connection, side, view, self.build, self._target)
+            before = builds.serve(connection, side, self._table, view, self.build)
+        with writing(self._engine) as connection:
+            # The build before is kept, so that a rebuild can be undone; a newer one is another process's load.
+            all_builds = [c.build for c in checkpoints.checkpoints(connection, side) if c.view == view]
+            old = [build for build in all_builds if build < self.build and build != before]
+            builds.drop(connection, side, view, old)
+        return before
+
+
+def begin(engine: sa.Engine, shape: Shape, definition_hash: str, text: str, target: Position) -> SqliteLoading:
+    """
+    Begin a build, or take over the unfinished one of the same definition and position.
+
+    Any other unfinished build of the view is dropped: nobody was served from it.
+    """
+    side, view = shape.side, shape.view
+    with writing(engine) as connection:
+        checkpoints.ensure(connection, side)
+        load = checkpoints.load_of(connection, side, view)
+        if load is not None:
+            hashes = {c.build: c.definition_hash for c in checkpoints.checkpoints(connection, side) if c.view == view}
+            if hashes.get(load.build) == definition_hash and load.target == target:
+                epoch = checkpoints.take_over(connection, side, view, load.build)
+                table = builds.clone(connection, side, view, load.build)
+                return SqliteLoading(engine, shape, table, build=load.build, epoch=epoch, target=target, rows=load.rows)
+            builds.drop(connection, side, view, [load.build])
+        new = checkpoints.add_build(connection, side, view, definition_hash=definition_hash, text=text, target=target)
+        table = builds.clone(connection, side, view, new.build)
+        builds.create_table(connection, table)
+        return SqliteLoading(engine, shape, table, build=new.build, epoch=new.epoch, target=target, rows=0)
+
+
+class SqliteSnapshot:
+    """One side inside one read transaction."""
+
+    def __init__(self, connection: sa.Connection, side: Side) -> None:
+        self._connection = connection
+        self._side = side
+        served = checkpoints.served(connection, side)
+        self._served = {c.view: c for c in checkpoints.checkpoints(connection, side) if served.get(c.view) == c.build}
+
+    def served(self, view: str) -> Checkpoint | None:
+        """The build of a view that readers get."""
+        return self._served.get(view)
+
+    def builds(self) -> dict[str, Checkpoint]:
+        """The build of each view that readers get."""
+        return dict(self._served)
+
+    def adopted(self, view: str) -> None:
+        """No view of this store is a table of the user's own."""
+
+    def batches(self, view: str, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
+        """Rows of the served build in lists of at most `size`, as stored."""
+        table = builds.build_name(view, self._served[view].build)
+        # Qualified: SQLite would take a quoted name that is no column for a text.
+        chosen = ", ".join(f"b.{quote(column)}" for column in columns)
+        raw = self._connection.connection.cursor()
+        try:
+            raw.execute(f"SELECT {chosen} FROM {quote(self._side.schema)}.{quote(table)} AS b")
+            while rows := raw.fetchmany(size):
+                yield [tuple(row) for row in rows]
+        finally:
+            raw.close()

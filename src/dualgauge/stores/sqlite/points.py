@@ -1,0 +1,161 @@
+"""Point reads: what an application asks. Light: no engine, no Arrow."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from dualgauge.model import Side, plural, quote
+from dualgauge.stores.errors import BadKey, NotBuilt
+from dualgauge.stores.serving import checkpoints
+from dualgauge.stores.serving.builds import build_name
+from dualgauge.stores.sqlite.database import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """How a view is read, as long as the schema has this version."""
+
+    version: int
+    key: tuple[sa.Column[Any], ...]
+    statement: str
+
+
+class Reader:
+    """
+    Point reads of one side through one open connection: for an application that reads often.
+
+    Each read is a statement of its own, so it sees the build that is served at that moment. Not shared between threads.
+    """
+
+    def __init__(self, engine: sa.Engine, side: Side) -> None:
+        # Without a BEGIN: a transaction left open would keep writers out, or readers at an old state.
+        self._connection = engine.connect().execution_options(dualgauge_begin="")
+        self._raw: Any = self._connection.connection.driver_connection
+        self._opened = opened(engine)
+        self._side = side
+        self._lookups: dict[str, _Lookup] = {}
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.close()
+
+    def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
+        """
+        The row of a key as readers see it, values as they are stored; None where there is none.
+
+        Args:
+            view: the view's name.
+            key: the key's parts as text, in the key's order.
+
+        Raises:
+            NotBuilt: the view has no build that is served.
+            BadKey: too many or too few parts, or one that its column cannot hold.
+            StoreHeld, NotADatabase, StoreRefused: the file cannot be read.
+        """
+        try:
+            while True:
+                lookup = self._lookup(view)
+                try:
+                    row = self._row(view, lookup, key)
+                except (BadKey, self._raw.OperationalError):
+                    if self._version() == lookup.version:
+                        raise
+                else:
+                    if self._version() == lookup.version:
+                        return row
+                # A replay changed the schema since the look-up was made, perhaps the key: look again.
+                del self._lookups[view]
+        except (sa.exc.DBAPIError, self._raw.Error) as fault:
+            error = self._opened.error(fault.orig if isinstance(fault, sa.exc.DBAPIError) else fault)
+            if error is None:
+                raise
+            raise error from fault
+
+    def _row(self, view: str, lookup: _Lookup, key: Sequence[str]) -> dict[str, Any] | None:
+        label, names = f"{self._side.value}.{view}", [column.name for column in lookup.key]
+        if len(key) != len(names):
+            raise BadKey(label, names, f"{plural(len(key), 'key value')} {'was' if len(key) == 1 else 'were'} given")
+        values = tuple(_value(label, names, column, text) for column, text in zip(lookup.key, key, strict=True))
+        cursor = self._raw.execute(lookup.statement, values)
+        found = cursor.fetchone()
+        return None if found is None else dict(zip((one[0] for one in cursor.description), found, strict=True))
+
+    def _lookup(self, view: str) -> _Lookup:
+        if view not in self._lookups:
+            version = self._version()
+            served = checkpoints.served(self._connection, self._side)
+            build = served.get(view)
+            if build is None:
+                raise NotBuilt(f"{self._side.value}.{view}", served)
+            # The build's own key: the shape may be ahead of what readers have.
+            table = sa.Table(build_name(view, build), sa.MetaData(), schema=self._side.schema)
+            try:
+                sa.inspect(self._connection).reflect_table(table, None)
+            except sa.exc.NoSuchTableError:
+                if self._version() == version:
+                    raise
+                return self._lookup(view)
+            key = tuple(table.primary_key.columns)
+            # Qualified: SQLite would take a quoted name that is no column for a text.
+            where = " AND ".join(f"v.{quote(column.name)} = ?" for column in key)
+            statement = f"SELECT * FROM {quote(self._side.schema)}.{quote(view)} AS v WHERE {where}"
+            self._lookups[view] = _Lookup(version, key, statement)
+        return self._lookups[view]
+
+    def _version(self) -> int:
+        """A number that changes with every table or view that is made or dropped in the side's file."""
+        version: int = self._raw.execute(f"PRAGMA {self._side.schema}.schema_version").fetchone()[0]
+        return version
+
+
+def _value(  # noqa: PLR0911  (one row a type reads best)
+    view: str, names: Sequence[str], column: sa.Column[Any], text: str
+) -> object:
+    """A key's part as its column stores it."""
+    try:
+        match column.type:
+            case sa.Boolean():
+                return {"true": 1, "1": 1, "false": 0, "0": 0}[text.lower()]
+            case sa.Integer():
+                return _number(text)
+            case sa.Double() | sa.Float():
+                return float(text)
+            case sa.Numeric():
+                return str(Decimal(text))
+            case sa.Date():
+                return dt.date.fromisoformat(text).isoformat()
+            case sa.DateTime():
+                return _stamp(text)
+            case sa.Time():
+                return dt.time.fromisoformat(text).isoformat("microseconds")
+            case sa.LargeBinary():
+                # As JSON output writes it.
+                return bytes.fromhex(text)
+            case _:
+                text.encode()  # what is no text, as from broken arguments, SQLite could not take
+                return text
+    except (ValueError, KeyError, InvalidOperation) as fault:
+        raise BadKey(view, names, f"{text!r} is no value of {column.name!r} ({str(column.type).lower()})") from fault
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(text)
+    return number
+
+
+def _stamp(text: str) -> str:
+    moment = dt.datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
+    # Not strftime: it writes the year 5 as 5.
+    return moment.isoformat(" ", "microseconds")

@@ -1,0 +1,107 @@
+"""The SQLite store: the embedded default, one file a side."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dualgauge.model import Side
+from dualgauge.stores.serving import checkpoints
+from dualgauge.stores.sqlite import bulk, points
+from dualgauge.stores.sqlite.database import Databases, reading, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from dualgauge.model import Position
+    from dualgauge.stores.serving.checkpoints import Checkpoint
+    from dualgauge.stores.serving.migrations import Revision
+    from dualgauge.stores.serving.shapes import Shape
+    from dualgauge.stores.settings import StoreSettings
+
+
+class SqliteStore:
+    """See `port.Store`. Files are opened for each call, so nothing is held between them."""
+
+    dialect = "sqlite"
+
+    def __init__(self, databases: Databases) -> None:
+        self.databases = databases
+
+    def revise(self, folder: Path, shapes: Sequence[Shape], message: str) -> Revision | None:
+        """Write the missing revision; see the port."""
+        from dualgauge.stores.serving import migrations
+
+        with self.databases.open(create=True) as engine, engine.connect() as connection:
+            return migrations.write_revision(folder, connection, shapes, message)
+
+    def upgrade(self, folder: Path, shapes: Sequence[Shape]) -> list[Revision]:
+        """Apply what is not applied; see the port."""
+        from dualgauge.stores.serving import migrations
+
+        with self.databases.open(create=True) as engine, writing(engine) as connection:
+            return migrations.upgrade(folder, connection, shapes)
+
+    def history(self, folder: Path) -> list[Revision]:
+        """All revisions, oldest first."""
+        from dualgauge.stores.serving import migrations
+
+        with self.databases.open() as engine, reading(engine) as connection:
+            return migrations.history(folder, connection)
+
+    def missing(self, folder: Path, shapes: Sequence[Shape]) -> list[str]:
+        """What the shapes in the store lack; the migrations folder must be there. See the port."""
+        from dualgauge.stores.serving import migrations
+
+        with self.databases.open() as engine, reading(engine) as connection:
+            migrations.configuration(folder)
+            return migrations.missing(connection, shapes)
+
+    def served_builds(self, side: Side) -> dict[str, Checkpoint]:
+        """The checkpoint of each build that readers get; see the port."""
+        with self.snapshot(side) as snapshot:
+            return snapshot.builds()
+
+    def checkpoints(self, side: Side) -> list[Checkpoint]:
+        """Every build of a side."""
+        with self.databases.open(side) as engine, reading(engine) as connection:
+            return checkpoints.checkpoints(connection, side)
+
+    def served(self, side: Side) -> dict[str, int]:
+        """Which build of each view readers get."""
+        with self.databases.open(side) as engine, reading(engine) as connection:
+            return checkpoints.served(connection, side)
+
+    @contextmanager
+    def load(self, shape: Shape, definition_hash: str, text: str, target: Position) -> Iterator[bulk.SqliteLoading]:
+        """Begin or resume a build; only the side's own file is opened for writing."""
+        with self.databases.open(shape.side, create=True) as engine:
+            yield bulk.begin(engine, shape, definition_hash, text, target)
+
+    @contextmanager
+    def snapshot(self, side: Side) -> Iterator[bulk.SqliteSnapshot]:
+        """One side at one moment."""
+        with self.databases.open(side) as engine, reading(engine) as connection:
+            yield bulk.SqliteSnapshot(connection, side)
+
+    def point(self, side: Side, view: str, key: Sequence[str]) -> dict[str, Any] | None:
+        """The row of a key; see the port."""
+        with self.reader(side) as reader:
+            return reader.get(view, key)
+
+    @contextmanager
+    def reader(self, side: Side) -> Iterator[points.Reader]:
+        """Many point reads of one side through one connection."""
+        with self.databases.open(side) as engine:
+            reader = points.Reader(engine, side)
+            try:
+                yield reader
+            finally:
+                reader.close()
+
+
+def open_store(settings: StoreSettings, root: Path) -> SqliteStore:
+    """The store of a project: paths in its url are relative to the root."""
+    files = {side: root / settings.opened_url(side).removeprefix("sqlite:///") for side in Side}
+    return SqliteStore(Databases(v1=files[Side.V1], v2=files[Side.V2]))
