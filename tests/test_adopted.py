@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import dualgauge
-from dualgauge.cli.printing import print_run
+from dualgauge.cli.compare.printing import print_run
 from dualgauge.comparison.errors import ChangedMeanwhile, UnequalPositions
 from dualgauge.model import Outcome, Side, quote
 from dualgauge.project.environment import expand

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from dualgauge.cli.output import console
-from dualgauge.cli.story import play
+from dualgauge.cli.start.story import play
+from dualgauge.cli.terminal.output import console
 from dualgauge.scaffold.demo import MARK, NotADemo, lay_out
 from support.shop import ROOT, call
 

@@ -8,7 +8,7 @@ import pkgutil
 import re
 
 import dualgauge
-from dualgauge.cli.output import INTERRUPTED
+from dualgauge.cli.terminal.output import INTERRUPTED
 from dualgauge.errors import DualgaugeError
 from support.shop import ROOT
 

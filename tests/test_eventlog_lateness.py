@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dualgauge.cli.late import late_line
-from dualgauge.cli.times import duration
+from dualgauge.cli.log.lateness import late_line
+from dualgauge.cli.terminal.times import duration
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.eventlog.errors import DamagedLog
 from dualgauge.eventlog.settings import LogSettings

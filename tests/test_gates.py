@@ -18,9 +18,9 @@ from dualgauge.cutover.errors import GateRefused
 from dualgauge.cutover.gates import decide as decide_module
 from dualgauge.cutover.gates import validity
 from dualgauge.cutover.gates.decide import decide
-from dualgauge.cutover.gates.validity import Limits, Present, ViewNow, Wanted, lasting
+from dualgauge.cutover.gates.validity import Present, ViewNow, Wanted, lasting
 from dualgauge.cutover.settings import GateSettings
-from dualgauge.cutover.values import GateResult, Readiness
+from dualgauge.cutover.values import GateResult, Limits, Readiness
 from dualgauge.ledger.journal import BadRow, EvidenceEntry
 from dualgauge.ledger.seal import Evidence, Sealed, Stray
 from dualgauge.ledger.values import EvidenceKind, EvidenceRun, RunState, evidence_key

@@ -159,7 +159,7 @@ def test_a_terminal_is_no_input(closed: bool, project: LogProject, monkeypatch: 
 def test_more_lines_than_fit_into_one_call_are_refused_with_the_way_out(
     project: LogProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dualgauge.cli.log_append._MOST", 3)
+    monkeypatch.setattr("dualgauge.cli.log.append._MOST", 3)
 
     assert told(piped(project, *(line(str(n)) for n in range(4))), 2) == (
         "more than 3 events in one call; nothing was appended: say --batch 100000, which appends so many at a time, or "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 import dualgauge
-from dualgauge.cli.diff import EXIT
+from dualgauge.cli.compare.diff import EXIT
 from dualgauge.comparison.values import Kind
 from dualgauge.engines.duck import open_engine
 from dualgauge.model import Outcome

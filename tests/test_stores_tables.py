@@ -28,7 +28,7 @@ from dualgauge.stores.errors import (
 )
 from dualgauge.stores.external.other import OtherCatalogue
 from dualgauge.stores.external.tables import TableSnapshot, open_tables
-from dualgauge.stores.external.urls import shown_url
+from dualgauge.stores.urls import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

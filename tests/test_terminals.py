@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dualgauge.cli.output import INTERRUPTED
+from dualgauge.cli.terminal.output import INTERRUPTED
 from support.harm import digest, edit
 from support.shop import ROOT, add_order, build, call, child
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualgauge.engines.duck import Engine, open_engine
-from dualgauge.eventlog.settings import ENVELOPE
+from dualgauge.eventlog.columns import ENVELOPE
 from dualgauge.model import Side
 from dualgauge.views.definition import ViewDefinition, define, from_text, read_folder
 from dualgauge.views.errors import BadColumn, BadName, BadSelect, NoKey, NotDeterministic, OtherRelation, ViewError

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualgauge.engines.duck import Engine, open_engine
-from dualgauge.eventlog.settings import ENVELOPE
+from dualgauge.eventlog.columns import ENVELOPE
 from dualgauge.model import POSITION, Side, literal, quote
 from dualgauge.views.definition import from_text
 from dualgauge.views.plan import Plan, plan

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.comparison.runs.run import Pair
-    from dualgauge.cutover.evidence_list import EvidenceLine
+    from dualgauge.cutover.gates.evidence_list import EvidenceLine
     from dualgauge.cutover.gates.validity import Present
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
@@ -122,7 +122,7 @@ class Access:
     @property
     def log_place(self) -> Path | str:
         """Where the log is, for messages: a folder, or the address of an object store."""
-        from dualgauge.eventlog.table.storage import is_address
+        from dualgauge.eventlog.settings import is_address
 
         path = self.settings.log.path
         return path if is_address(path) else self.project.path(path)
@@ -233,7 +233,7 @@ class Access:
 
     def runs(self) -> list[EvidenceLine]:
         """All runs that make evidence, newest first. A project that cannot be read now still has them."""
-        from dualgauge.cutover.evidence_list import lines
+        from dualgauge.cutover.gates.evidence_list import lines
 
         with self.ledger_if_any() as ledger:
             if ledger is None:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from dualgauge.comparison.checking.check_run import CheckRun
     from dualgauge.comparison.runs.run import DiffRun
-    from dualgauge.cutover.evidence_list import EvidenceLine, EvidenceShown
+    from dualgauge.cutover.gates.evidence_list import EvidenceLine, EvidenceShown
+    from dualgauge.cutover.status import Status
     from dualgauge.cutover.values import GateResult, Moved, Readiness
     from dualgauge.doctor.values import Examination
     from dualgauge.ledger.journal import BadRow, JournalRow
     from dualgauge.ledger.values import MigrationState
     from dualgauge.replay.run import Replayed
-    from dualgauge.reporting.status import Status
     from dualgauge.reporting.values import ReportFiles
     from dualgauge.routing.decision import Decision
     from dualgauge.stores.serving.migrations import Revision
@@ -241,7 +241,7 @@ class Migration(History):
 
     def verify_journal(self) -> BadRow | None:
         """What was changed by hand, first found: in the ledger, or in a file of evidence; None if all is well."""
-        from dualgauge.cutover.evidence_list import changed_file
+        from dualgauge.cutover.gates.evidence_list import changed_file
 
         with self.ledger_if_any() as ledger:
             if ledger is None:
@@ -253,23 +253,23 @@ class Migration(History):
         self, name: str | None = None, kind: str | None = None, limit: int | None = None
     ) -> tuple[EvidenceLine, ...]:
         """The runs that make evidence, newest first, each with whether a gate goes by it now."""
-        from dualgauge.cutover.evidence_list import chosen
+        from dualgauge.cutover.gates.evidence_list import chosen
 
         return chosen(self.runs(), name=name, kind=kind, limit=limit)
 
     def evidence_run(self, run_id: str) -> EvidenceShown:
         """One run of evidence in whole. Raises UnknownRun."""
-        from dualgauge.cutover.evidence_list import show
+        from dualgauge.cutover.gates.evidence_list import show
 
         return show(self.runs(), run_id, self.project.root)
 
     def status(self) -> Status:
         """Where everything stands."""
         from dualgauge.cutover.gates.decide import decide
+        from dualgauge.cutover.status import gather
         from dualgauge.eventlog.table.lateness import lateness_if_readable
         from dualgauge.ledger.seal import Evidence
         from dualgauge.ledger.values import MigrationState
-        from dualgauge.reporting.status import gather
 
         name = self.settings.migration
         with self.engine() as engine, self.ledger_if_any() as ledger:

@@ -7,7 +7,8 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from dualgauge.cutover.settings import GateSettings
-from dualgauge.eventlog.settings import CAUSED_BY, LogSettings, SourceSettings
+from dualgauge.eventlog.columns import CAUSED_BY
+from dualgauge.eventlog.settings import LogSettings, SourceSettings
 from dualgauge.ledger.settings import LedgerSettings
 from dualgauge.project.settings import Paths, Section
 from dualgauge.stores.settings import StoreSettings

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.comparison.runs.run_files import file_hashes
-from dualgauge.cutover.evidence_list import lines
-from dualgauge.cutover.gates.validity import Limits, Present, Wanted
-from dualgauge.cutover.values import Readiness
+from dualgauge.cutover.gates.evidence_list import lines
+from dualgauge.cutover.gates.validity import Present, Wanted
+from dualgauge.cutover.values import Limits, Readiness
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.values import EvidenceKind, MigrationState
 from dualgauge.model import Outcome, Position

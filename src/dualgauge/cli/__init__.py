@@ -16,34 +16,14 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from dualgauge.cli import (
-    check,
-    demo,
-    diff,
-    doctor,
-    evidence,
-    init,
-    journal,
-    log_add,
-    log_append,
-    log_compact,
-    log_forget,
-    log_import,
-    log_show,
-    log_verify,
-    migrate,
-    plan,
-    quarantine,
-    read,
-    replay,
-    report,
-    rollback,
-    status,
-    switch,
-)
-from dualgauge.cli.options import Format
-from dualgauge.cli.output import failing, interrupted, usage_error, version
-from dualgauge.cli.screen import prepare
+from dualgauge.cli.builds import migrate, plan, quarantine, replay, status
+from dualgauge.cli.compare import check, diff, evidence, report
+from dualgauge.cli.cutover import journal, read, rollback, switch
+from dualgauge.cli.log import add, append, compact, forget, import_events, show, verify
+from dualgauge.cli.start import demo, doctor, init
+from dualgauge.cli.terminal.options import Format
+from dualgauge.cli.terminal.output import failing, interrupted, usage_error, version
+from dualgauge.cli.terminal.screen import prepare
 from dualgauge.errors import keep_secret
 
 if TYPE_CHECKING:
@@ -77,13 +57,13 @@ app = typer.Typer(
 START, LOG, BUILD, COMPARE, TRAFFIC, CUTOVER = "Start", "Log", "Build", "Compare", "Traffic", "Cutover"
 
 log = typer.Typer(no_args_is_help=True, help="The event log: the one history that every view is made from.")
-log.command("add")(log_add.log_add)
-log.command("import")(log_import.log_import)
-log.command("append")(log_append.log_append)
-log.command("show")(log_show.log_show)
-log.command("verify")(log_verify.log_verify)
-log.command("compact")(log_compact.log_compact)
-log.command("forget")(log_forget.log_forget)
+log.command("add")(add.log_add)
+log.command("import")(import_events.log_import)
+log.command("append")(append.log_append)
+log.command("show")(show.log_show)
+log.command("verify")(verify.log_verify)
+log.command("compact")(compact.log_compact)
+log.command("forget")(forget.log_forget)
 
 migrations = typer.Typer(no_args_is_help=True, help="The shapes of views in the serving store, as Alembic revisions.")
 migrations.command("revision")(migrate.revision)

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from dualgauge.cutover.gates.validity import Limits
+from dualgauge.cutover.values import Limits
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,5})(m|h|d)", re.ASCII)
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}

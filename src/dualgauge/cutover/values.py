@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dualgauge.model import Outcome, listed
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
 
     from dualgauge.ledger.values import MigrationState
     from dualgauge.model import NextStep
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How fresh evidence must be; `shown` is the age as the settings write it."""
+
+    max_age: timedelta = timedelta(hours=24)
+    max_events_behind: int = 0
+    shown: str = "24h"
 
 
 @dataclass(frozen=True, slots=True)

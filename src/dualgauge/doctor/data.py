@@ -129,7 +129,7 @@ def _ledger(notes: Notes, access: Access, now: datetime) -> None:
 
 
 def _builds(notes: Notes, access: Access) -> None:
-    from dualgauge.reporting.status import ViewReadiness, view_status
+    from dualgauge.cutover.status import ViewReadiness, view_status
 
     head, store = access.log().head().last, access.store()
     served = {side: store.served_builds(side) for side in Side}

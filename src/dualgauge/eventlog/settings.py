@@ -7,22 +7,9 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from dualgauge.eventlog.table.storage import is_address
+from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE
 from dualgauge.model import listed
 from dualgauge.project.settings import Section
-
-ENVELOPE = {
-    "position": "BIGINT",
-    "event_id": "VARCHAR",
-    "type": "VARCHAR",
-    "occurred_at": "TIMESTAMPTZ",
-    "recorded_at": "TIMESTAMPTZ",
-    "payload": "VARCHAR",
-}
-"""Columns of every event, in the log's order, with their DuckDB types."""
-
-CAUSED_BY = "caused_by"
-"""The declared column that holds the id of the event which caused this one."""
 
 COLUMN_TYPES = ("BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "BLOB")
 """Types of declared columns, and DECIMAL(p, s) beside them: what Delta keeps without loss."""
@@ -77,6 +64,11 @@ def column_type(text: str) -> str:
     else:
         message = f"{text!r} is no type of the log; {allowed}; leave what is nested in the payload"
     raise ValueError(message)
+
+
+def is_address(path: str) -> bool:
+    """Whether a setting names an object store (`s3://bucket/log`) and no folder."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path) is not None
 
 
 class LogSettings(Section):

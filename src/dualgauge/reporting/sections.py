@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from dualgauge.cutover.evidence_list import EvidenceLine
+    from dualgauge.cutover.gates.evidence_list import EvidenceLine
     from dualgauge.reporting.stored_runs import Kept
 
 CHECK_FILE: Final = "check.json"

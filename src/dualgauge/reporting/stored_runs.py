@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.comparison.runs.run_files import FileState, file_states
-from dualgauge.cutover.evidence_list import lines
+from dualgauge.cutover.gates.evidence_list import lines
 from dualgauge.cutover.gates.validity import differences, staleness
+from dualgauge.cutover.values import Limits
 from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.seal import Evidence
 from dualgauge.ledger.values import RunState
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from dualgauge.cutover.evidence_list import EvidenceLine
-    from dualgauge.cutover.gates.validity import Limits, Present, Wanted
+    from dualgauge.cutover.gates.evidence_list import EvidenceLine
+    from dualgauge.cutover.gates.validity import Present, Wanted
+    from dualgauge.cutover.values import Limits
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.model import Position
 

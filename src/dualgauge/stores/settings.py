@@ -55,7 +55,7 @@ class StoreSettings(Section):
         Raises:
             NoVariable: a variable is not set.
         """
-        from dualgauge.stores.external.urls import shown_url
+        from dualgauge.stores.urls import shown_url
 
         urls = {URL_KEY: self.url, ADOPT_KEY: self.adopt_url}
         return {key: shown_url(expand(url, key)) for key, url in urls.items() if "${" in url}

@@ -74,6 +74,6 @@ def parted(given: str | Path) -> Source:
 
 
 def _shown(url: str, table: str) -> str:
-    from dualgauge.stores.external.urls import shown_url
+    from dualgauge.stores.urls import shown_url
 
     return f"{shown_url(url)}#{table}" if table else shown_url(url)

@@ -31,7 +31,8 @@ from dualgauge.model import NextStep, Outcome, Side, listed, plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dualgauge.cutover.gates.validity import Limits, Present, Wanted
+    from dualgauge.cutover.gates.validity import Present, Wanted
+    from dualgauge.cutover.values import Limits
     from dualgauge.ledger.seal import Stray
     from dualgauge.ledger.values import EvidenceRun
 

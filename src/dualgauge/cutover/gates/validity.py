@@ -19,20 +19,11 @@ from dualgauge.model import Outcome, Position, Side, plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dualgauge.cutover.values import Readiness
+    from dualgauge.cutover.values import Limits, Readiness
     from dualgauge.ledger.values import EvidenceRun
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
 """How far in the future a run may have finished: the clocks of two machines are never quite alike."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How fresh evidence must be; `shown` is the age as the settings write it."""
-
-    max_age: timedelta = timedelta(hours=24)
-    max_events_behind: int = 0
-    shown: str = "24h"
 
 
 @dataclass(frozen=True, slots=True)

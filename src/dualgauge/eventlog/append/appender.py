@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dualgauge.eventlog.append.event import CAUSED_BY, Call, Row, row_of
+from dualgauge.eventlog.append.event import Call, Row, row_of
 from dualgauge.eventlog.append.id_index import IdIndex, Worn, hashes_of
+from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import AppenderClosed, BadEvent, ChangedEvent, DamagedLog, LostRace
 from dualgauge.eventlog.table.event_log import Behind
 from dualgauge.eventlog.table.lookup import events_at

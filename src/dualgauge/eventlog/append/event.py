@@ -15,6 +15,7 @@ from decimal import Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from dualgauge.eventlog.append.payload import canonical, same_payload, same_value, text_of
+from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import BadEvent
 from dualgauge.model import listed
 
@@ -33,9 +34,6 @@ _TOO_FINE: Final = re.compile(r"[.,]\d{6}\d*[1-9]")
 _LONGEST_SHOWN: Final = 60
 
 _TOP = ("event_id", "type", "occurred_at", "caused_by", "fields")
-
-CAUSED_BY = "caused_by"
-"""The column that names an event's cause, where it is declared."""
 
 
 @dataclass(frozen=True, slots=True)

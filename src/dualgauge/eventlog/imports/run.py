@@ -20,11 +20,11 @@ from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import BadStatement, BadValue
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
+from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
 from dualgauge.eventlog.imports.causal_order import put_in_order
 from dualgauge.eventlog.imports.conflicts import different
 from dualgauge.eventlog.imports.tolerance import kept, stage_what_fits
-from dualgauge.eventlog.settings import CAUSED_BY
 from dualgauge.eventlog.sources.copies import Copies
 from dualgauge.eventlog.sources.cursor import reading_of, source_of
 from dualgauge.eventlog.sources.databases import moved, read_on

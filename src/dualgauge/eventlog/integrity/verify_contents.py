@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import EngineError, OutOfMemory
-from dualgauge.eventlog.append.event import CAUSED_BY
+from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.integrity.history import Fault
 from dualgauge.eventlog.table.commits import replaced_since
 from dualgauge.eventlog.table.delta import active_files

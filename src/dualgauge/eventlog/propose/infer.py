@@ -8,9 +8,10 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dualgauge.eventlog.columns import ENVELOPE
 from dualgauge.eventlog.propose.errors import DeclaredOtherwise, NoTime
 from dualgauge.eventlog.propose.time_formats import words
-from dualgauge.eventlog.settings import ENVELOPE, SourceSettings
+from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.source import FILE_ORDER
 from dualgauge.model import literal, plural, quote
 

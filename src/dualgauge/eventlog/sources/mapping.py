@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
+from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE
 from dualgauge.eventlog.errors import (
     BadFile,
     BadMapping,
@@ -21,7 +22,6 @@ from dualgauge.eventlog.errors import (
     NoSuchSource,
     WhichSource,
 )
-from dualgauge.eventlog.settings import CAUSED_BY, ENVELOPE
 from dualgauge.eventlog.sources.broken import refuse_broken
 from dualgauge.eventlog.sources.databases import load_rows
 from dualgauge.eventlog.sources.ordering import due, order_of

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 
 from dualgauge.errors import keep_secret_value
 from dualgauge.eventlog.errors import BadLogPath
+from dualgauge.eventlog.settings import is_address
 from dualgauge.model import sha256
 from dualgauge.project.environment import expand
 
@@ -233,11 +234,6 @@ def digest(place: Place, name: str) -> str:
         while chunk := file.read(_CHUNK):
             found.update(chunk)
     return found.hexdigest()
-
-
-def is_address(path: str) -> bool:
-    """Whether a setting names an object store (`s3://bucket/log`) and no folder."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path) is not None
 
 
 def leftovers(work: Path) -> list[Path]:

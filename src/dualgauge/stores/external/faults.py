@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from dualgauge.stores.errors import StoreHeld, TablesRefused, TablesUnreachable, UnreadableValue
-from dualgauge.stores.sqlite.database import holders
+from dualgauge.stores.holders import holders
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -30,7 +30,7 @@ from dualgauge.stores.external.faults import first_line, told
 from dualgauge.stores.external.other import OtherCatalogue
 from dualgauge.stores.external.postgresql import PostgresqlCatalogue
 from dualgauge.stores.external.sqlite import SqliteCatalogue
-from dualgauge.stores.external.urls import existing, parsed_url, shown_url, sqlite_file
+from dualgauge.stores.urls import existing, parsed_url, shown_url, sqlite_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

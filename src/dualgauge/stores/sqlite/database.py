@@ -7,11 +7,9 @@ side that it writes, because BEGIN IMMEDIATE locks every attached file.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -20,9 +18,11 @@ from sqlalchemy.pool import StaticPool
 
 from dualgauge.model import Side, listed, literal
 from dualgauge.stores.errors import NotADatabase, StoreHeld, StoreRefused
+from dualgauge.stores.holders import holders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from dualgauge.errors import DualgaugeError
 
@@ -114,21 +114,6 @@ def _attach(raw: sqlite3.Connection, opened: Opened, *, create: bool) -> None:
             if isinstance(fault, OSError):
                 raise StoreRefused(str(file), fault.strerror or str(fault)) from fault
             raise opened.error(fault, str(file)) or NotADatabase(file, str(fault)) from fault
-
-
-def holders(file: Path) -> list[int]:
-    """The processes that hold a file for writing, where the system tells (Linux)."""
-    try:
-        both = (file, file.with_name(f"{file.name}-shm"))
-        inodes = {one.stat().st_ino for one in both if one.exists()}
-        fields = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
-    except OSError:
-        return []
-    # 7: POSIX  ADVISORY  WRITE 1234 08:01:5678 120 120
-    return sorted(
-        {int(one[4]) for one in fields if one[3:4] == ["WRITE"] and int(one[5].rpartition(":")[2]) in inodes}
-        - {os.getpid()}
-    )
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Commands that build views, and show how they stand."""

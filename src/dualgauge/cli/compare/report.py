@@ -1,0 +1,71 @@
+"""`dualgauge report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from dualgauge.cli.terminal import completion
+from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, ProjectDir
+from dualgauge.cli.terminal.output import answering, table
+
+if TYPE_CHECKING:
+    from dualgauge.reporting.values import ReportFiles, Section
+
+
+def report(
+    comparators: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[COMPARATOR]...",
+            help="Comparators by name; all of them by default.",
+            autocompletion=completion.comparators,
+        ),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="One kept run by its id, instead of the newest ones.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="DIR", help="Where to write; by default a new folder below `reports`."),
+    ] = None,
+    project: ProjectDir = HERE,
+    form: FormatOption = Format.TEXT,
+    debug: Debug = False,
+) -> None:
+    """
+    Write a report of kept evidence: one HTML page, one Markdown and one JSON file.
+
+    Of each comparator it takes the newest finished diff and the newest check run; nothing is compared again and nothing
+    is moved. It says whether the evidence still counts, and no evidence is shown whose files were changed since. The
+    page needs no network and no script. Exits with 0 when the report was written, whatever its verdict.
+
+    Example: dualgauge report carrier_months --output build/report
+    """
+    with answering("report", project, form, debug=debug) as answer:
+        files = answer.migration.report(comparators or [], run=run, output=output)
+
+        def text(screen: Console) -> None:
+            _print(screen, files)
+
+        answer.give(files.to_json(), text, next_steps=files.report.next_steps)
+
+
+def _print(screen: Console, files: ReportFiles) -> None:
+    found = files.report
+    screen.print(found.verdict.value.upper(), style="bold")
+    for line in found.why:
+        screen.print(f"  {line}", soft_wrap=True)
+    made = table("comparator", "verdict", "mismatched", "of keys", "checks", right=["mismatched", "of keys"])
+    for one in found.sections:
+        made.add_row(one.name, one.verdict.value, *_counts(one), one.checked.verdict.value if one.checked else "-")
+    screen.print(made)
+    for file in (files.html, files.markdown, files.json):
+        screen.print(f"wrote {file}", soft_wrap=True)
+
+
+def _counts(one: Section) -> tuple[str, str]:
+    return (f"{one.comparison.mismatched:,}", f"{one.keys:,}") if one.comparison else ("-", "-")

@@ -1,0 +1,1 @@
+"""Commands that read, move and look back."""

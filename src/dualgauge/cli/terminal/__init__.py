@@ -1,0 +1,1 @@
+"""How every command answers: options, text or JSON, errors, progress, completion."""
