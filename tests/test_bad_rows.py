@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent
 from dualgauge.eventlog.imports.errors import NotSetAside, TooManyBadRows
 from dualgauge.ledger.errors import NotWaiting, UnknownRow, WhichRow
-from dualgauge.ledger.misfit import Kept, State
+from dualgauge.ledger.misfit import QuarantinedRow, RowState
 from support.log_project import LogProject, csv, jsonl, run_child
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def take(project: LogProject, **given: Any) -> Imported:
     return project.take(**{"every": True, "max_bad_rows": MOST, **given})
 
 
-def kept(project: LogProject, state: State | None = None) -> list[Kept]:
+def kept(project: LogProject, state: RowState | None = None) -> list[QuarantinedRow]:
     return list(project.open().quarantined(state=state))
 
 
@@ -246,7 +246,7 @@ def test_rows_that_are_values_are_kept_as_json_and_retried_exactly(project: LogP
     assert (one.misfit.row, one.misfit.line, one.misfit.reason) == (2, None, "occurred_at = 'soon' is no TIMESTAMPTZ")
     text = '{"id":"b","seen":"2020-01-02","x":"2.25","many":"[4, 5]","raw":"\\\\xAB"}'
     (tried,) = project.open().retry([one.short], text=text).rows
-    assert (tried.state, tried.position) == (State.TAKEN, 3)
+    assert (tried.state, tried.position) == (RowState.TAKEN, 3)
     name = "s.parquet" if kind == "parquet" else "s"
     last = project.events()[-1]
     assert (last["event_id"], str(last["x"]), last["raw"], last["payload"]) == (
@@ -433,7 +433,7 @@ def test_mended_settings_let_rows_in_as_the_events_they_would_have_been(waiting:
     done = waiting.open().retry()
 
     assert [(one.kept.misfit.row, one.state, one.position) for one in done.rows] == [
-        (2, State.WAITING, None), (3, State.TAKEN, 2), (4, State.WAITING, None),
+        (2, RowState.WAITING, None), (3, RowState.TAKEN, 2), (4, RowState.WAITING, None),
     ]  # fmt: skip
     assert (done.added, done.waiting, done.last) == (1, 2, 2)
     assert waiting.events("event_id", "x") == [("s.csv#1", 1), ("s.csv#3", 3)]
@@ -444,14 +444,14 @@ def test_a_row_is_taken_in_with_another_text_which_is_kept(waiting: LogProject) 
     two, _, four = kept(waiting)
     done = waiting.open().retry([two.id[:6]], text="b,2020-01-02,2")
 
-    assert [(one.state, one.position) for one in done.rows] == [(State.TAKEN, 2)]
+    assert [(one.state, one.position) for one in done.rows] == [(RowState.TAKEN, 2)]
     assert waiting.events("event_id", "x")[-1] == ("s.csv#2", 2)
-    (now,) = kept(waiting, State.TAKEN)
+    (now,) = kept(waiting, RowState.TAKEN)
     assert (now.id, now.misfit.raw, now.changed_at is None) == (two.id, "b,2020-01-02,2", False)
     # One that does not fit either changes nothing.
     before = kept(waiting)
     (tried,) = waiting.open().retry([four.short], text="d,2020-01-04,many").rows
-    assert (tried.state, tried.reason) == (State.WAITING, "x = 'many' is no BIGINT")
+    assert (tried.state, tried.reason) == (RowState.WAITING, "x = 'many' is no BIGINT")
     texts = ("", "d\n,2020-01-04,2", '"d')
     assert [waiting.open().retry([four.short], text=text).rows[0].reason for text in texts] == [
         "it has 1 value for 3 columns", "it is more than one line", 'a quote (") is opened and not closed',
@@ -488,7 +488,7 @@ def test_a_row_that_where_leaves_out_now_is_skipped(waiting: LogProject) -> None
     done = waiting.open().retry()
 
     assert {one.kept.misfit.row: one.state.value for one in done.rows} == {2: "waiting", 3: "skipped", 4: "waiting"}
-    assert [one.misfit.reason for one in kept(waiting, State.SKIPPED)] == [
+    assert [one.misfit.reason for one in kept(waiting, RowState.SKIPPED)] == [
         "occurred_at = 'soon' is no TIMESTAMPTZ (the source's where leaves it out)"
     ]
 
@@ -511,19 +511,19 @@ def test_a_row_that_was_mended_in_its_file_is_known_and_taken(waiting: LogProjec
 
     with pytest.raises(ChangedEvent):
         waiting.open().retry([three.short], text="c,2020-01-03,5")
-    assert [one.state for one in kept(waiting)] == [State.TAKEN, State.WAITING, State.WAITING]
+    assert [one.state for one in kept(waiting)] == [RowState.TAKEN, RowState.WAITING, RowState.WAITING]
     assert waiting.verify() == 4
 
 
 def test_a_skipped_row_is_never_asked_about_again(waiting: LogProject) -> None:
     two, _, four = kept(waiting)
     assert waiting.open().skip([two.short], reason="a test", dry_run=True) == (two,)
-    assert kept(waiting, State.SKIPPED) == []
+    assert kept(waiting, RowState.SKIPPED) == []
     waiting.open().skip([two.short, four.short], reason="a test")
     waiting.write("s.csv", csv(HEAD, *ROWS, "e,2020-01-05,5"))
 
     assert (take(waiting).quarantined, waiting.log().head().last) == (1, 2)
-    assert [one.misfit.reason for one in kept(waiting, State.SKIPPED)] == [
+    assert [one.misfit.reason for one in kept(waiting, RowState.SKIPPED)] == [
         "it has 2 values for 3 columns (skipped: a test)",
         "x = '2.5' does not fit into BIGINT without loss (skipped: a test)",
     ]
@@ -607,12 +607,12 @@ def two_files(root: Path, *, good: bool = True) -> LogProject:
     return project
 
 
-def state_of(project: LogProject) -> tuple[list[Any], list[Kept]]:
+def state_of(project: LogProject) -> tuple[list[Any], list[QuarantinedRow]]:
     return (project.events() if project.log().exists else [], kept(project))
 
 
 @pytest.fixture(scope="module")
-def never_killed(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, tuple[list[Any], list[Kept]]]:
+def never_killed(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, tuple[list[Any], list[QuarantinedRow]]]:
     found = {}
     for good in (True, False):
         project = two_files(tmp_path_factory.mktemp("whole"), good=good)
@@ -628,7 +628,7 @@ def never_killed(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, tuple[l
      ("note after", False)],
 )  # fmt: skip
 def test_an_import_killed_anywhere_and_run_again_is_as_one_never_killed(
-    tmp_path: Path, boundary: str, good: bool, never_killed: dict[bool, tuple[list[Any], list[Kept]]]
+    tmp_path: Path, boundary: str, good: bool, never_killed: dict[bool, tuple[list[Any], list[QuarantinedRow]]]
 ) -> None:
     project = two_files(tmp_path, good=good)
     killed(project, boundary)
@@ -659,7 +659,7 @@ def test_a_retry_killed_anywhere_and_run_again_takes_the_row_in_once(waiting: Lo
         assert (done.rows[0].position, done.added) == (2, 1 if boundary == "commit before" else 0)
 
     assert waiting.events("event_id", "x") == [("s.csv#1", 1), ("s.csv#2", 2)]
-    assert kept(waiting)[0].state is State.TAKEN
+    assert kept(waiting)[0].state is RowState.TAKEN
     waiting.verify()
 
 
@@ -683,7 +683,7 @@ def csv_row(name: str, number: int) -> str:
 
 def mended(project: LogProject, texts: dict[int, str]) -> None:
     migration = project.open()
-    for one in migration.quarantined(state=State.WAITING):
+    for one in migration.quarantined(state=RowState.WAITING):
         done = migration.retry([one.id], text=texts[one.misfit.row or 0])
         assert (done.added, done.waiting) == (1, 0), done
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import dualgauge
 from dualgauge import Absolute, Comparator, Expected
-from dualgauge.comparison.errors import BadRelation, NoSource, UnclearTable, UnreadableSource
+from dualgauge.comparison.errors import BadRelation, NoSource, UnclearTable, UnreadableLocation
 from dualgauge.model import Outcome
 from dualgauge.stores.errors import NoTable, NoTablesFile, TablesUnreachable
 
@@ -475,7 +475,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_line_and_the_fault(
 ) -> None:
     file = write(tmp_path / name, content)
 
-    with pytest.raises(UnreadableSource) as told:
+    with pytest.raises(UnreadableLocation) as told:
         dualgauge.compare(pa.table(ROWS), file, BY_ID)
     assert str(told.value).startswith(f"{file} cannot be read: ")
     assert said in str(told.value)
@@ -511,14 +511,14 @@ def test_something_else_of_python_s_is_told_what_can_be_given() -> None:
 
 
 def test_a_frame_of_mixed_values_names_its_column() -> None:
-    with pytest.raises(UnreadableSource, match=r"(?s)v1 \(DataFrame\) cannot be read: .*column '?n.*astype"):
+    with pytest.raises(UnreadableLocation, match=r"(?s)v1 \(DataFrame\) cannot be read: .*column '?n.*astype"):
         dualgauge.compare(pd.DataFrame({"id": [1, 2], "n": [1, "x"]}), pa.table(ROWS), BY_ID)
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["id", "ID"])
 
-    with pytest.raises(UnreadableSource, match=r"v1 \(Table\) cannot be read: it has two columns 'id'"):
+    with pytest.raises(UnreadableLocation, match=r"v1 \(Table\) cannot be read: it has two columns 'id'"):
         dualgauge.compare(twice, pa.table(ROWS), BY_ID)
 
 

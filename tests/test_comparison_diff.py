@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 
 from dualgauge.comparison.content.comparator import Comparator, Expected, Limits
 from dualgauge.comparison.content.rules import Absolute, Exact, Relative, Rounded, Rule
-from dualgauge.comparison.engine.diff import Plan, compare_relations
+from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
 from dualgauge.comparison.errors import (
     BadExpectation,
     BadRelation,
     ExpectationFailed,
     MissingKey,
+    NoColumnToCompare,
     NotNumeric,
     PlanRefused,
-    UnknownColumn,
 )
-from dualgauge.comparison.values import Comparison, Kind
+from dualgauge.comparison.values import Comparison, DifferenceKind
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.errors import DataError, UsageError
 from dualgauge.model import Outcome
@@ -163,17 +163,17 @@ def said(result: Comparison) -> Said:
     rules=st.sampled_from(
         [{}, {}, {"d": Absolute(0.005)}, {"n": Rounded(1)}, {"d": Relative(0.01), "n": Absolute(0.01)}]
     ),
-    plan=st.sampled_from([None, Plan.NARROW, Plan.BUCKETS]),
+    plan=st.sampled_from([None, DiffPlan.NARROW, DiffPlan.BUCKETS]),
     stable=st.booleans(),
 )
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_diff_finds_what_a_reader_with_two_dicts_finds(
-    engine: Engine, pair: tuple[list[Record], list[Record]], rules: dict[str, Rule], plan: Plan | None, stable: bool
+    engine: Engine, pair: tuple[list[Record], list[Record]], rules: dict[str, Rule], plan: DiffPlan | None, stable: bool
 ) -> None:
     v1, v2 = pair
     for name, side in (("left_rows", v1), ("right_rows", v2)):
         engine.register(name, pa.Table.from_pylist(side, schema=SCHEMA))
-    chosen = None if rules and plan is Plan.BUCKETS else plan
+    chosen = None if rules and plan is DiffPlan.BUCKETS else plan
     result = compare(
         engine,
         "SELECT * FROM left_rows",
@@ -246,11 +246,13 @@ MILLION = (
 )
 
 
-@pytest.mark.parametrize("plan", [Plan.BUCKETS, Plan.NARROW])
-def test_one_wrong_value_in_a_million_rows_is_found_alone(engine: Engine, plan: Plan) -> None:
+@pytest.mark.parametrize("plan", [DiffPlan.BUCKETS, DiffPlan.NARROW])
+def test_one_wrong_value_in_a_million_rows_is_found_alone(engine: Engine, plan: DiffPlan) -> None:
     v2 = f"SELECT * REPLACE (CASE WHEN id = 777777 THEN qty + 1 ELSE qty END AS qty) FROM ({MILLION})"
     result = compare(engine, MILLION, v2, plan=plan)
-    assert [(m.key, m.kind, m.columns) for m in result.mismatches] == [({"id": 777777}, Kind.CHANGED, ("qty",))]
+    assert [(m.key, m.kind, m.columns) for m in result.mismatches] == [
+        ({"id": 777777}, DifferenceKind.CHANGED, ("qty",))
+    ]
     assert (result.compared, result.matched, result.mismatched) == (1_000_000, 999_999, 1)
     assert result.why[0] == "changed: 1 row, over the limit of 0 (1,000,000 keys compared)"
 
@@ -282,9 +284,9 @@ def test_a_million_wrong_rows_are_one_cluster(engine: Engine) -> None:
         ("INTEGER[]", "BIGINT[]", "BIGINT[]"),
     ],
 )
-@pytest.mark.parametrize("plan", [Plan.BUCKETS, Plan.NARROW])
+@pytest.mark.parametrize("plan", [DiffPlan.BUCKETS, DiffPlan.NARROW])
 def test_equal_values_of_two_types_are_matched(
-    engine: Engine, v1_type: str, v2_type: str, common: str, plan: Plan
+    engine: Engine, v1_type: str, v2_type: str, common: str, plan: DiffPlan
 ) -> None:
     value = {"VARCHAR": "'[7]'", "INTEGER[]": "[7]"}.get(v1_type, "7")
     v1 = f"SELECT i AS id, CAST({value} AS {v1_type}) AS n FROM range(50) t(i)"
@@ -306,7 +308,7 @@ def test_a_date_equals_its_midnight_and_differs_from_its_noon(engine: Engine, ot
 
 def test_keys_of_two_types_find_each_other(engine: Engine) -> None:
     v1 = rows("1.00::DECIMAL(10,2), 1", "2.50::DECIMAL(10,2), 2")
-    for plan in Plan:
+    for plan in DiffPlan:
         result = compare(engine, v1, rows("1::BIGINT, 1", "3::BIGINT, 2"), plan=plan)
         assert (result.matched, result.only_in_v1, result.only_in_v2) == (1, 1, 1)
 
@@ -385,7 +387,7 @@ def test_duplicate_and_null_keys_are_reported_and_left_out(engine: Engine) -> No
 
 def test_the_same_duplicates_on_both_sides_still_fail(engine: Engine) -> None:
     both = rows("1, 1", "1, 1", "2, 2")
-    for plan in Plan:
+    for plan in DiffPlan:
         result = compare(engine, both, both, plan=plan)
         assert ([p.side for p in result.key_problems], result.verdict) == (["v1", "v2"], Outcome.FAIL)
 
@@ -614,11 +616,11 @@ def test_a_key_column_that_is_missing_is_named(engine: Engine) -> None:
 
 def test_a_column_that_the_comparator_misspells_is_named(engine: Engine) -> None:
     v1 = rows("1, 1", columns="id, amount")
-    assert refused(engine, UnknownColumn, Comparator(key="id", rules={"amont": Exact()}), v1, v1) == (
+    assert refused(engine, NoColumnToCompare, Comparator(key="id", rules={"amont": Exact()}), v1, v1) == (
         "rules names column 'amont', which is not compared (did you mean 'amount'?); compared are amount"
     )
     by = Comparator(key="id", expected=[expected("true", reason="why", amout="1")])
-    assert refused(engine, UnknownColumn, by, v1, v1).startswith("v2_equals of 'why' names column 'amout'")
+    assert refused(engine, NoColumnToCompare, by, v1, v1).startswith("v2_equals of 'why' names column 'amout'")
 
 
 def test_a_tolerant_rule_on_text_is_refused_by_column(engine: Engine) -> None:
@@ -663,7 +665,7 @@ def test_a_query_that_cannot_run_names_its_side(engine: Engine) -> None:
 
 def test_buckets_are_refused_where_every_row_must_be_judged(engine: Engine) -> None:
     by = Comparator(key="id", rules={"n": Absolute(1)})
-    assert refused(engine, PlanRefused, by, rows("1, 1"), rows("1, 1"), plan=Plan.BUCKETS) == (
+    assert refused(engine, PlanRefused, by, rows("1, 1"), rows("1, 1"), plan=DiffPlan.BUCKETS) == (
         "the plan 'buckets' cannot be used: column 'n' has a tolerant rule; leave the choice to the tool"
     )
     assert issubclass(PlanRefused, UsageError)

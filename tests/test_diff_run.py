@@ -17,8 +17,8 @@ import pytest
 
 import dualgauge
 from dualgauge.cli import main
-from dualgauge.comparison.errors import NoSuchView, NothingToCompare, UnequalPositions
-from dualgauge.comparison.values import Kind
+from dualgauge.comparison.errors import NothingToCompare, NoViewToCompare, UnequalPositions
+from dualgauge.comparison.values import DifferenceKind
 from dualgauge.cutover.errors import GateRefused
 from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.ledger import Ledger
@@ -197,7 +197,7 @@ def test_a_comparator_that_names_a_missing_view_is_refused_with_the_nearest_one(
     project.build()
     project.comparator('key="customer", v1="SELECT * FROM v1.customers", v2="SELECT * FROM v2.customer"')
 
-    with pytest.raises(NoSuchView) as refused:
+    with pytest.raises(NoViewToCompare) as refused:
         project.open().diff()
 
     assert str(refused.value) == (
@@ -400,7 +400,7 @@ def test_a_mismatch_shows_both_rows_and_the_events_that_touched_its_key(project:
     (run,) = project.build().diff()
 
     (one,) = run.comparison.mismatches
-    assert (one.key, one.kind, one.columns) == ({"customer": "ann"}, Kind.CHANGED, ("total",))
+    assert (one.key, one.kind, one.columns) == ({"customer": "ann"}, DifferenceKind.CHANGED, ("total",))
     assert one.v1 == {"customer": "ann", "orders": 3, "total": Decimal("10.00")}
     assert one.v2 == {"customer": "ann", "orders": 3, "total": Decimal("15.50")}
     assert (run.untraced, one.events_total) == ("", 3)

@@ -18,10 +18,10 @@ from dualgauge.cutover.errors import GateRefused
 from dualgauge.cutover.gates import decide as decide_module
 from dualgauge.cutover.gates import validity
 from dualgauge.cutover.gates.decide import decide
-from dualgauge.cutover.gates.validity import Present, ViewNow, Wanted, lasting
+from dualgauge.cutover.gates.validity import Present, RequiredEvidence, ViewNow, lasting
 from dualgauge.cutover.settings import GateSettings
-from dualgauge.cutover.values import GateResult, Limits, Readiness
-from dualgauge.ledger.journal import BadRow, EvidenceEntry
+from dualgauge.cutover.values import EvidenceLimits, GateResult, Readiness
+from dualgauge.ledger.journal import EvidenceEntry, TamperedRow
 from dualgauge.ledger.seal import Evidence, Sealed, Stray
 from dualgauge.ledger.values import EvidenceKind, EvidenceRun, RunState, evidence_key
 from dualgauge.model import Outcome, Position, Side
@@ -61,7 +61,7 @@ VIEWS = (
     ViewNow(Side.V1, "orders", "h1", 2, "h1", HEAD),
     ViewNow(Side.V2, "orders", "h2", 4, "h2", HEAD),
 )
-WANTED = Wanted(EvidenceKind.DIFF, "orders", bound())
+WANTED = RequiredEvidence(EvidenceKind.DIFF, "orders", bound())
 
 
 def present(*runs: Sealed, **other: Any) -> Present:
@@ -72,18 +72,18 @@ def present(*runs: Sealed, **other: Any) -> Present:
     return Present(**fields | other, evidence=evidence)
 
 
-def asked(found: Present, name: str, limits: Limits | None = None) -> GateResult:
+def asked(found: Present, name: str, limits: EvidenceLimits | None = None) -> GateResult:
     """What one gate says."""
-    (one,) = (one for one in decide(found, limits or Limits()) if one.name == name)
+    (one,) = (one for one in decide(found, limits or EvidenceLimits()) if one.name == name)
     return one
 
 
-def opened(found: Present, limits: Limits | None = None) -> bool:
-    return all(one.passed for one in decide(found, limits or Limits()))
+def opened(found: Present, limits: EvidenceLimits | None = None) -> bool:
+    return all(one.passed for one in decide(found, limits or EvidenceLimits()))
 
 
 def test_fresh_passing_evidence_of_what_is_there_opens_every_gate() -> None:
-    results = decide(present(sealed()), Limits())
+    results = decide(present(sealed()), EvidenceLimits())
 
     assert [(one.name, one.outcome) for one in results] == [
         ("journal", Outcome.PASS), ("builds", Outcome.PASS), ("definitions", Outcome.PASS), ("lag", Outcome.PASS),
@@ -182,7 +182,7 @@ def test_the_quarantine_opens_only_where_no_row_waits(waiting: int, value: str) 
             Outcome.INCONCLUSIVE, "there is no check of orders",
         ),
         (
-            present(problem=BadRow(4, "row 4 was changed")), "journal", Outcome.FAIL,
+            present(problem=TamperedRow(4, "row 4 was changed")), "journal", Outcome.FAIL,
             "the journal is not what was written, so nothing that it says of evidence can be trusted",
         ),
         (
@@ -217,7 +217,7 @@ def test_a_closed_gate_says_why_and_what_to_run(found: Present, gate: str, outco
     assert said.limit
     assert [step.command.split()[0] for step in said.next_steps][:1] == ["dualgauge"]
     with pytest.raises(GateRefused, match="Nothing was changed: run `dualgauge "):
-        raise GateRefused("orders", 50_000, decide(found, Limits()))
+        raise GateRefused("orders", 50_000, decide(found, EvidenceLimits()))
 
 
 def test_an_adopted_v1_that_cannot_tell_its_position_holds_nothing_up() -> None:
@@ -250,7 +250,7 @@ def test_the_limits_are_the_settings_own() -> None:
     assert not opened(found, GateSettings(max_age="2d", max_events_behind=4).limits)
     assert (
         "at most 90m old and 1 event behind"
-        in asked(found, "diff:orders", Limits(shown="90m", max_events_behind=1)).limit
+        in asked(found, "diff:orders", EvidenceLimits(shown="90m", max_events_behind=1)).limit
     )
 
 
@@ -288,7 +288,7 @@ RUNS = st.lists(
     unique_by=lambda one: one.seq,
 )  # fmt: skip
 LIMITS = st.builds(
-    Limits,
+    EvidenceLimits,
     max_age=st.integers(1, 3_000).map(lambda minutes: timedelta(minutes=minutes)),
     max_events_behind=st.integers(0, 30),
 )
@@ -296,7 +296,7 @@ LIMITS = st.builds(
 
 @given(runs=RUNS, limits=LIMITS)
 def test_a_diff_gate_passes_only_on_the_newest_run_of_what_is_there_and_only_if_all_of_it_holds(
-    runs: list[Sealed], limits: Limits
+    runs: list[Sealed], limits: EvidenceLimits
 ) -> None:
     said = asked(present(*runs), "diff:orders", limits)
     mine = [one for one in runs if one.entry.evidence_key == evidence_key(bound())]
@@ -314,7 +314,9 @@ def test_a_diff_gate_passes_only_on_the_newest_run_of_what_is_there_and_only_if_
 
 
 @given(runs=RUNS, limits=LIMITS, seed=st.integers())
-def test_the_order_in_which_runs_are_found_does_not_matter(runs: list[Sealed], limits: Limits, seed: int) -> None:
+def test_the_order_in_which_runs_are_found_does_not_matter(
+    runs: list[Sealed], limits: EvidenceLimits, seed: int
+) -> None:
     shuffled = runs.copy()
     random.Random(seed).shuffle(shuffled)
 
@@ -323,7 +325,7 @@ def test_the_order_in_which_runs_are_found_does_not_matter(runs: list[Sealed], l
 
 @given(runs=RUNS, limits=LIMITS, minutes=st.integers(0, 5_000))
 def test_evidence_that_does_not_count_now_does_not_count_later(
-    runs: list[Sealed], limits: Limits, minutes: int
+    runs: list[Sealed], limits: EvidenceLimits, minutes: int
 ) -> None:
     now, later = present(*runs), present(*runs, at=AT + timedelta(minutes=minutes))
 
@@ -331,7 +333,7 @@ def test_evidence_that_does_not_count_now_does_not_count_later(
 
 
 @given(runs=RUNS, limits=LIMITS, events=st.integers(0, 50))
-def test_new_events_open_no_gate(runs: list[Sealed], limits: Limits, events: int) -> None:
+def test_new_events_open_no_gate(runs: list[Sealed], limits: EvidenceLimits, events: int) -> None:
     assert opened(present(*runs), limits) or not opened(present(*runs, head=Position(HEAD + events)), limits)
 
 
@@ -343,12 +345,12 @@ def test_new_events_open_no_gate(runs: list[Sealed], limits: Limits, events: int
             {"views": (VIEWS[0], replace(VIEWS[1], file_hash="h3"))},
             {"wanted": ()},
             {"wanted": (WANTED, replace(WANTED, name="planes"))},
-            {"problem": BadRow(1, "row 1 was changed")},
+            {"problem": TamperedRow(1, "row 1 was changed")},
         ]
     ),
 )
 def test_one_closed_gate_is_enough_to_refuse(runs: list[Sealed], wrong: dict[str, Any]) -> None:
-    assert not opened(present(sealed(100), *runs, **wrong), Limits(timedelta(days=9), 99))
+    assert not opened(present(sealed(100), *runs, **wrong), EvidenceLimits(timedelta(days=9), 99))
 
 
 @pytest.mark.parametrize("module", [decide_module, validity])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dualgauge.ledger import journal
 from dualgauge.ledger.errors import BadJournalText
-from dualgauge.ledger.journal import BadRow, EvidenceEntry, JournalEntry
+from dualgauge.ledger.journal import EvidenceEntry, JournalEntry, TamperedRow
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.values import EvidenceKind
 from dualgauge.model import Outcome, Position, sha256
@@ -42,7 +42,7 @@ def url(tmp_path: Path) -> str:
     return url
 
 
-def found_after(url: str, *statements: str) -> BadRow | None:
+def found_after(url: str, *statements: str) -> TamperedRow | None:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
         for sql in statements:
             connection.execute(sql)
@@ -215,7 +215,7 @@ def test_a_forged_row_with_a_fitting_digest_breaks_the_next_one(url: str) -> Non
     found = found_after(
         url, f"UPDATE journal SET row = '{forged}', digest = '{journal.digest(third.previous, forged)}' WHERE seq = 3"
     )
-    assert found == BadRow(4, "row 4 does not follow the row before it: a row was removed, inserted or moved")
+    assert found == TamperedRow(4, "row 4 does not follow the row before it: a row was removed, inserted or moved")
 
 
 def test_a_row_whose_text_tells_another_number_is_named(url: str) -> None:
@@ -224,7 +224,7 @@ def test_a_row_whose_text_tells_another_number_is_named(url: str) -> None:
     forged = fifth.row.replace('"seq":5', '"seq":4')
     digest = journal.digest(fifth.previous, forged)
     found = found_after(url, f"UPDATE journal SET row = '{forged}', digest = '{digest}' WHERE seq = 5")
-    assert found == BadRow(5, "row 5 was moved: its text is of row 4, operation 'op-5'")
+    assert found == TamperedRow(5, "row 5 was moved: its text is of row 4, operation 'op-5'")
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", "{}", '{"seq": 5}'])

@@ -41,7 +41,7 @@ from dualgauge.ledger.errors import (
 )
 from dualgauge.ledger.journal import JournalEntry, RowKind
 from dualgauge.ledger.ledger import Ledger
-from dualgauge.ledger.misfit import Misfit, Settled, State
+from dualgauge.ledger.misfit import Misfit, RowState, Settled
 from dualgauge.ledger.settings import LedgerSettings, resolve_url
 from dualgauge.ledger.tables import METADATA, REVISIONS, VERSION_TABLE
 from dualgauge.ledger.upgrade import SCRIPTS
@@ -536,19 +536,21 @@ def settled_quarantine(url: str) -> None:
         )
         # Where a row without a number stands is the database's own choice: SQLite puts it first, PostgreSQL last.
         first, second = sorted(aside.rows(source="s"), key=lambda one: one.misfit.row is None)
-        assert (first.misfit, first.id, first.state, first.found_at) == (row, row.id, State.WAITING, AT)
+        assert (first.misfit, first.id, first.state, first.found_at) == (row, row.id, RowState.WAITING, AT)
         assert second.misfit == other
-        aside.settle([Settled(row.id, State.TAKEN, "taken", "mended"), Settled(other.id, State.WAITING, "no")], at=AT)
+        aside.settle(
+            [Settled(row.id, RowState.TAKEN, "taken", "mended"), Settled(other.id, RowState.WAITING, "no")], at=AT
+        )
         assert aside.add([row], at=AT) == 0
-        assert [(one.id, one.misfit.raw, one.misfit.reason) for one in aside.rows(state=State.TAKEN)] == [
+        assert [(one.id, one.misfit.raw, one.misfit.reason) for one in aside.rows(state=RowState.TAKEN)] == [
             (row.id, "mended", "taken")
         ]
         # All or none: the second is taken, so the first waits on.
         with pytest.raises(NotWaiting):
-            aside.settle([Settled(other.id, State.SKIPPED, "no"), Settled(row.id, State.SKIPPED, "no")], at=AT)
-        assert [one.misfit for one in aside.rows(state=State.WAITING)] == [replace(other, reason="no")]
+            aside.settle([Settled(other.id, RowState.SKIPPED, "no"), Settled(row.id, RowState.SKIPPED, "no")], at=AT)
+        assert [one.misfit for one in aside.rows(state=RowState.WAITING)] == [replace(other, reason="no")]
         # What is in the log is taken, whatever was said of it meanwhile.
-        aside.settle([Settled(row.id, State.TAKEN, "taken")], at=AT)
+        aside.settle([Settled(row.id, RowState.TAKEN, "taken")], at=AT)
         assert [one.id for one in aside.chosen([])] == [other.id]
 
 

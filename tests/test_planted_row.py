@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 import dualgauge
 from dualgauge.cli.compare.diff import EXIT
-from dualgauge.comparison.values import Kind
+from dualgauge.comparison.values import DifferenceKind
 from dualgauge.engines.duck import open_engine
 from dualgauge.model import Outcome
 from dualgauge.scaffold.demo import content
@@ -98,7 +98,7 @@ def test_one_wrong_row_among_a_million_is_named_and_traced_to_its_events_and_not
 
     # ... named, with its column and both values ...
     (one,) = found.mismatches
-    assert (one.key, one.kind, one.columns) == ({"account": account}, Kind.CHANGED, ("total",))
+    assert (one.key, one.kind, one.columns) == ({"account": account}, DifferenceKind.CHANGED, ("total",))
     assert one.v1 == {"account": account, "events": 2, "total": amount_of(first) + amount_of(second)}
     assert one.v2 == {"account": account, "events": 2, "total": amount_of(first)}
 

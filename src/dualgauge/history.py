@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.table.commits import Head
     from dualgauge.eventlog.table.lateness import Lateness
     from dualgauge.ledger.ledger import Ledger
-    from dualgauge.ledger.misfit import Kept, Misfit, State
+    from dualgauge.ledger.misfit import Misfit, QuarantinedRow, RowState
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class History(Access):
         # A little more than is known, so that the first row that is not can be named.
         return Tolerance(len(known) + 1_000, keep, known, new=False) if known else None
 
-    def quarantined(self, *, state: State | None = None, source: str | None = None) -> tuple[Kept, ...]:
+    def quarantined(self, *, state: RowState | None = None, source: str | None = None) -> tuple[QuarantinedRow, ...]:
         """The rows of the quarantine, of one state or source or of all, by source, place and row."""
         with self.ledger_if_any() as ledger:
             return ledger.quarantine.rows(state=state, source=source) if ledger else ()
@@ -118,7 +118,7 @@ class History(Access):
 
     def skip(
         self, ids: Sequence[str] = (), *, source: str | None = None, reason: str | None = None, dry_run: bool = False
-    ) -> tuple[Kept, ...]:
+    ) -> tuple[QuarantinedRow, ...]:
         """
         Let waiting rows of the quarantine be, for good: some or all. Gives them as they were.
 
@@ -128,14 +128,14 @@ class History(Access):
             reason: why; kept behind the reason why they do not fit.
             dry_run: say what would be done.
         """
-        from dualgauge.ledger.misfit import Settled, State
+        from dualgauge.ledger.misfit import RowState, Settled
 
         with self.ledger() as ledger:
             chosen = ledger.quarantine.chosen(ids, source=source)
             if not dry_run:
                 said = f" (skipped: {reason})" if reason else ""
                 ledger.quarantine.settle(
-                    [Settled(one.id, State.SKIPPED, f"{one.misfit.reason}{said}") for one in chosen], at=self.clock()
+                    [Settled(one.id, RowState.SKIPPED, f"{one.misfit.reason}{said}") for one in chosen], at=self.clock()
                 )
             return chosen
 

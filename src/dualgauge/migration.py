@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dualgauge.cutover.status import Status
     from dualgauge.cutover.values import GateResult, Moved, Readiness
     from dualgauge.doctor.values import Examination
-    from dualgauge.ledger.journal import BadRow, JournalRow
+    from dualgauge.ledger.journal import JournalRow, TamperedRow
     from dualgauge.ledger.values import MigrationState
     from dualgauge.replay.run import Replayed
     from dualgauge.reporting.values import ReportFiles
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReadAnswer:
     """One read: the side that served it and why, and the row, None where that side has none."""
 
     view: str
@@ -175,24 +175,24 @@ class Migration(History):
 
     def report(self, names: Sequence[str] = (), *, run: str | None = None, output: Path | None = None) -> ReportFiles:
         """Write a report of kept evidence: of one run, or of the newest ones of some comparators or all."""
-        from dualgauge.reporting.report import Wanted, folder_name, make_report, write
+        from dualgauge.reporting.report import ReportRequest, folder_name, make_report, write
         from dualgauge.reporting.stored_runs import kept_of
 
         now = self.clock()
         with self.ledger_if_any() as ledger:
             limits, head = self.settings.gates.limits, self.log().head().last
             kept = kept_of(ledger, self.present, limits, head, self.settings.migration)
-        made = make_report(kept, self.state(), Wanted(names, run), root=self.project.root, now=now)
+        made = make_report(kept, self.state(), ReportRequest(names, run), root=self.project.root, now=now)
         return write(made, output or self.reports / folder_name(now), self.project.root)
 
-    def read(self, view: str, key: Sequence[str], *, unit: str | None = None) -> Answer:
+    def read(self, view: str, key: Sequence[str], *, unit: str | None = None) -> ReadAnswer:
         """Answer one read from the side that the share gives the unit, as a router would."""
         from dualgauge.routing.decision import Route, decide
 
         state = self.state()
         decision = decide(unit, Route.of(state))
         row = self.store().point(decision.side, view, key)
-        return Answer(view=view, key=tuple(key), decision=decision, row=row)
+        return ReadAnswer(view=view, key=tuple(key), decision=decision, row=row)
 
     def state(self) -> MigrationState:
         """The migration's state; one that has no ledger yet was never moved."""
@@ -239,7 +239,7 @@ class Migration(History):
         with self.ledger_if_any() as ledger:
             return ledger.journal(self.settings.migration) if ledger else ()
 
-    def verify_journal(self) -> BadRow | None:
+    def verify_journal(self) -> TamperedRow | None:
         """What was changed by hand, first found: in the ledger, or in a file of evidence; None if all is well."""
         from dualgauge.cutover.gates.evidence_list import changed_file
 

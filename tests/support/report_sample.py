@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.comparison.runs.run_files import file_hashes
 from dualgauge.cutover.gates.evidence_list import lines
-from dualgauge.cutover.gates.validity import Present, Wanted
-from dualgauge.cutover.values import Limits, Readiness
+from dualgauge.cutover.gates.validity import Present, RequiredEvidence
+from dualgauge.cutover.values import EvidenceLimits, Readiness
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.values import EvidenceKind, MigrationState
 from dualgauge.model import Outcome, Position
-from dualgauge.reporting.report import Wanted as Asked
+from dualgauge.reporting.report import ReportRequest as Asked
 from dualgauge.reporting.report import make_report, write
-from dualgauge.reporting.stored_runs import Kept
+from dualgauge.reporting.stored_runs import StoredRuns
 
 if TYPE_CHECKING:
     from dualgauge.reporting.values import Report
@@ -89,13 +89,13 @@ def restore(root: Path) -> Report:
         evidence = ledger.evidence()
     now, head = datetime.fromisoformat(kept["made_at"]), Position(kept["head"])
     newest = {(row["kind"], row["name"]): row for row in kept["runs"]}.values()
-    wanted = tuple(Wanted(EvidenceKind(row["kind"]), row["name"], row["bound"]) for row in newest)
+    wanted = tuple(RequiredEvidence(EvidenceKind(row["kind"]), row["name"], row["bound"]) for row in newest)
     present = Present(
         at=now, head=head, readiness=Readiness(unbuilt=(), v1_position=head, v2_position=head), views=(),
         wanted=wanted, evidence=evidence,
     )  # fmt: skip
     state = MigrationState(kept["migration"], stage=kept["stage"], share_ppm=kept["share_ppm"])
-    found = Kept(tuple(lines(evidence, present, Limits())), head, Limits(), present)
+    found = StoredRuns(tuple(lines(evidence, present, EvidenceLimits())), head, EvidenceLimits(), present)
     return make_report(found, state, Asked(), root=root, now=now)
 
 

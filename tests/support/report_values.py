@@ -9,10 +9,10 @@ from dualgauge.comparison.values import (
     Cluster,
     ColumnCount,
     Comparison,
+    DifferenceKind,
     Drift,
     ExpectedCount,
     KeyProblem,
-    Kind,
     Mismatch,
     Profile,
     SchemaColumn,
@@ -23,12 +23,12 @@ from dualgauge.model import NextStep, Outcome
 from dualgauge.reporting.values import (
     Build,
     Checked,
-    CheckResult,
+    CheckLine,
     Earlier,
-    Reason,
+    ExpectedReason,
     Report,
+    ReportSection,
     Run,
-    Section,
     Standing,
 )
 
@@ -75,14 +75,14 @@ def report(text: Callable[[], str]) -> Report:
         standing=Standing(counts=False, why=(text(),)),
     )  # fmt: skip
     checked = Checked(
-        run, Outcome.FAIL, (Reason(text()),),
+        run, Outcome.FAIL, (ExpectedReason(text()),),
         (
-            CheckResult(
+            CheckLine(
                 text(), text(), {text(): text(), f"{text()}2": [text()]},
                 success=False, checked=9, unexpected=2, samples=(text(), 7, {text(): text(), f"{text()}2": None}),
             ),
-            CheckResult(text(), text(), {}, success=None, error=text()),
-            CheckResult(text(), text(), {}, success=True, checked=9, observed=text()),
+            CheckLine(text(), text(), {}, success=None, error=text()),
+            CheckLine(text(), text(), {}, success=True, checked=9, observed=text()),
         ),
     )  # fmt: skip
     history = tuple(
@@ -90,16 +90,20 @@ def report(text: Callable[[], str]) -> Report:
         for day, verdict in ((1, Outcome.PASS), (2, Outcome.INCONCLUSIVE), (3, Outcome.FAIL))
     )
     found = comparison(text)
-    section = Section(
+    section = ReportSection(
         name=text(), verdict=Outcome.FAIL,
-        why=(Reason(text()), Reason("", text(), "6", "0", "20", within=False)),
+        why=(ExpectedReason(text()), ExpectedReason("", text(), "6", "0", "20", within=False)),
         run=run, comparison=found, untraced=text(), checked=checked, drifts=found.drifts, history=history,
         notes=(text(),),
     )  # fmt: skip
-    bare = Section(
-        name=text(), verdict=Outcome.INCONCLUSIVE, why=(Reason(text()),), comparison=found, sources=(text(), text())
+    bare = ReportSection(
+        name=text(),
+        verdict=Outcome.INCONCLUSIVE,
+        why=(ExpectedReason(text()),),
+        comparison=found,
+        sources=(text(), text()),
     )
-    never = Section(name=text(), verdict=Outcome.INCONCLUSIVE, why=(Reason(text()),))
+    never = ReportSection(name=text(), verdict=Outcome.INCONCLUSIVE, why=(ExpectedReason(text()),))
     return Report(
         migration=text(), made_at=AT, version="0.0.0", verdict=Outcome.FAIL, why=(text(),), head=1_239,
         stage="shadow", share_ppm=10_000, sections=(section, bare, never), notes=(text(),),
@@ -120,9 +124,17 @@ def comparison(text: Callable[[], str]) -> Comparison:
     other = {**row, two: f"{text()}!"}
     mismatches = (
         Mismatch(
-            {key: row[key]}, Kind.CHANGED, (two,), row, other, text(), text(), (Touching(3, text(), text(), text()),), 9
+            {key: row[key]},
+            DifferenceKind.CHANGED,
+            (two,),
+            row,
+            other,
+            text(),
+            text(),
+            (Touching(3, text(), text(), text()),),
+            9,
         ),
-        Mismatch({key: row[key]}, Kind.ONLY_IN_V1, (), row, None, "", text(), (), 0),
+        Mismatch({key: row[key]}, DifferenceKind.ONLY_IN_V1, (), row, None, "", text(), (), 0),
     )
     profile, unordered = Profile(9, 1, 3, text(), text()), Profile(9, 1, None, None, None)
     return Comparison(

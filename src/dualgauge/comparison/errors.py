@@ -58,7 +58,7 @@ class MissingKey(UsageError):
         )
 
 
-class UnknownColumn(UsageError):
+class NoColumnToCompare(UsageError):
     """The comparator speaks of a column that is not compared."""
 
     def __init__(self, field: str, column: str, known: Iterable[str]) -> None:
@@ -110,7 +110,7 @@ class PlanRefused(UsageError):
         super().__init__(f"the plan {str(plan)!r} cannot be used: {cause}; leave the choice to the tool")
 
 
-class NoSuchView(UsageError):
+class NoViewToCompare(UsageError):
     """A comparator names a view that its side does not have."""
 
     def __init__(self, comparator: str, side: Side, view: str, known: Iterable[str]) -> None:
@@ -247,7 +247,7 @@ class NoSource(UsageError):
         )
 
 
-class UnreadableSource(DualgaugeError):
+class UnreadableLocation(DualgaugeError):
     """A side that is there and cannot be read."""
 
     def __init__(self, name: str, reason: str, advice: str) -> None:
@@ -265,7 +265,7 @@ class UnclearTable(UsageError):
         super().__init__(f"{name}: which table is to be compared is not said, and {have}; {advice}")
 
 
-class NoKey(UsageError):
+class NoKeyGiven(UsageError):
     """Nothing says which columns identify a row. `found` are columns that do, on both sides."""
 
     def __init__(self, found: Sequence[Sequence[str]], common: Sequence[str], command: str) -> None:

@@ -23,7 +23,7 @@ class SchemaVerdict(StrEnum):
     INCOMPARABLE = "incomparable"
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     """The three kinds of row difference."""
 
     ONLY_IN_V1 = "only_in_v1"
@@ -117,7 +117,7 @@ class Mismatch(_Value):
     """
 
     key: Row
-    kind: Kind
+    kind: DifferenceKind
     columns: tuple[str, ...]
     v1: Row | None
     v2: Row | None

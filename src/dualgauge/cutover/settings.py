@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from dualgauge.cutover.values import Limits
+from dualgauge.cutover.values import EvidenceLimits
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,5})(m|h|d)", re.ASCII)
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
@@ -36,9 +36,9 @@ class GateSettings(BaseModel):
         return text
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> EvidenceLimits:
         """What the gates hold evidence to."""
-        return Limits(duration(self.max_age), self.max_events_behind, self.max_age)
+        return EvidenceLimits(duration(self.max_age), self.max_events_behind, self.max_age)
 
 
 def duration(text: str) -> timedelta:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EvidenceLimits:
     """How fresh evidence must be; `shown` is the age as the settings write it."""
 
     max_age: timedelta = timedelta(hours=24)

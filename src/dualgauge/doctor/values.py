@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CANNOT_LOOK, WRONG = 1, 2
 
 
-class State(StrEnum):
+class FindingState(StrEnum):
     """How one part is. Only `fail` decides the exit code."""
 
     OK = "ok"
@@ -32,7 +32,7 @@ class Finding:
     """
 
     check: str
-    state: State
+    state: FindingState
     what: str
     where: str = ""
     mend: str = ""
@@ -56,7 +56,7 @@ class Examination:
         """0 where nothing failed; 2 where the set-up is wrong, else 1 where something could not be looked at."""
         return max((one.exit_code for one in self.findings), default=0)
 
-    def count(self, state: State) -> int:
+    def count(self, state: FindingState) -> int:
         """How many findings are in a state."""
         return sum(one.state is state for one in self.findings)
 
@@ -69,15 +69,15 @@ class Notes:
 
     def ok(self, check: str, what: str, where: object = "") -> None:
         """In order."""
-        self.findings.append(Finding(check, State.OK, what, str(where)))
+        self.findings.append(Finding(check, FindingState.OK, what, str(where)))
 
     def warn(self, check: str, what: str, where: object = "", mend: str = "") -> None:
         """Works, or will, but somebody should know."""
-        self.findings.append(Finding(check, State.WARN, what, str(where), mend))
+        self.findings.append(Finding(check, FindingState.WARN, what, str(where), mend))
 
     def fail(self, check: str, what: str, where: object = "", mend: str = "", *, exit_code: int = WRONG) -> None:
         """Does not work."""
-        self.findings.append(Finding(check, State.FAIL, what, str(where), mend, exit_code))
+        self.findings.append(Finding(check, FindingState.FAIL, what, str(where), mend, exit_code))
 
     @contextmanager
     def checking(self, check: str, where: object = "") -> Iterator[None]:

@@ -173,7 +173,7 @@ class JournalRow:
 
 
 @dataclass(frozen=True, slots=True)
-class BadRow:
+class TamperedRow:
     """
     What verification found first.
 
@@ -225,7 +225,7 @@ def digest(previous: str, row: str) -> str:
     return sha256(previous + row)
 
 
-def verify(rows: Iterable[JournalRow], states: Iterable[MigrationState] | None = None) -> BadRow | None:
+def verify(rows: Iterable[JournalRow], states: Iterable[MigrationState] | None = None) -> TamperedRow | None:
     """
     Walk the journal from its first row and give the first that does not fit, or None.
 
@@ -236,17 +236,17 @@ def verify(rows: Iterable[JournalRow], states: Iterable[MigrationState] | None =
     so a migration changed by hand, and a last row that was removed, are found too.
     """
     previous, made = FIRST_PREVIOUS, dict[str, tuple[int, MigrationState]]()
-    loose: dict[str, BadRow] = {}
+    loose: dict[str, TamperedRow] = {}
     for number, row in enumerate(rows, start=1):
         if problem := _problem(row, number, previous):
-            return BadRow(number, problem)
+            return TamperedRow(number, problem)
         previous = row.digest
         if row.kind is RowKind.MOVE:
             name, before = row.after.name, row.before
             _, left = made.get(name, (0, MigrationState(name)))
             if before != replace(left, changed_at=None):
                 problem = f"row {number} found migration {name!r} {_told(before)}, where no row before it led"
-                loose.setdefault(name, BadRow(number, problem))
+                loose.setdefault(name, TamperedRow(number, problem))
             if row.after.share_ppm == 0:
                 loose.pop(name, None)
             made[name] = (row.seq, row.after)
@@ -271,14 +271,14 @@ def _problem(row: JournalRow, number: int, previous: str) -> str | None:
     return None
 
 
-def _disagreement(made: dict[str, tuple[int, MigrationState]], states: Iterable[MigrationState]) -> BadRow | None:
+def _disagreement(made: dict[str, tuple[int, MigrationState]], states: Iterable[MigrationState]) -> TamperedRow | None:
     present = {state.name: state for state in states}
     for name in sorted(made.keys() | present.keys()):
         seq, said = made.get(name, (0, MigrationState(name)))
         found = present.get(name)
         if found != said:
             is_now = _told(found) if found else "no longer there"
-            return BadRow(seq, f"migration {name!r} is {is_now}, and the journal left it {_told(said)}")
+            return TamperedRow(seq, f"migration {name!r} is {is_now}, and the journal left it {_told(said)}")
     return None
 
 

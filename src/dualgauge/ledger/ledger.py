@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from dualgauge.ledger.journal import BadRow, JournalEntry, JournalRow
+    from dualgauge.ledger.journal import JournalEntry, JournalRow, TamperedRow
     from dualgauge.ledger.seal import Evidence
     from dualgauge.model import Outcome, Position
 
@@ -137,7 +137,7 @@ class Ledger:
             rows = _journal(connection)
         return tuple(row for row in rows if migration is None or row.unreadable or row.migration == migration)
 
-    def verify_journal(self) -> BadRow | None:
+    def verify_journal(self) -> TamperedRow | None:
         """
         What was done by hand, first found; None if all is well.
 

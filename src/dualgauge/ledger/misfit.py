@@ -16,14 +16,14 @@ SHORT: Final = 12
 """Characters of an id that are shown; fewer are enough to name a row, where they are of one alone."""
 
 
-class Kind(StrEnum):
+class RejectedBy(StrEnum):
     """What a row did not fit into: the log, or a view."""
 
     INPUT = "input"
     VIEW = "view"
 
 
-class State(StrEnum):
+class RowState(StrEnum):
     """What became of a row. Only one that waits is asked about."""
 
     WAITING = "waiting"
@@ -67,13 +67,13 @@ class Misfit:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class QuarantinedRow:
     """A row of the quarantine. `id` is that of the row as it was found, whatever its text was mended to."""
 
     id: str
-    kind: Kind
+    kind: RejectedBy
     misfit: Misfit
-    state: State
+    state: RowState
     found_at: datetime
     changed_at: datetime | None = None
 
@@ -97,6 +97,6 @@ class Settled:
     """What is to become of a waiting row. `raw` is its text, where that was mended."""
 
     id: str
-    state: State
+    state: RowState
     reason: str
     raw: str | None = None

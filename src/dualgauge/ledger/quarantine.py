@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from dualgauge.ledger.errors import NotWaiting, UnknownRow, WhichRow
-from dualgauge.ledger.misfit import SHORT, Kept, Kind, Misfit, State
+from dualgauge.ledger.misfit import SHORT, Misfit, QuarantinedRow, RejectedBy, RowState
 from dualgauge.ledger.tables import QUARANTINE
 from dualgauge.ledger.values import time_text
 from dualgauge.model import canonical_json
@@ -34,7 +34,7 @@ class Quarantine:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, misfits: Sequence[Misfit], *, at: datetime, kind: Kind = Kind.INPUT) -> int:
+    def add(self, misfits: Sequence[Misfit], *, at: datetime, kind: RejectedBy = RejectedBy.INPUT) -> int:
         """
         Keep rows, all or none; one that is there stays as it is. Gives how many of them wait now.
 
@@ -47,29 +47,29 @@ class Quarantine:
         with self._database.writing() as connection:
             for one in misfits:
                 state = connection.scalar(select(QUARANTINE.c.state).where(QUARANTINE.c.id == one.id))
-                waiting += state in (None, State.WAITING)
+                waiting += state in (None, RowState.WAITING)
                 if state is None:
                     connection.execute(
                         QUARANTINE.insert().values(
                             id=one.id, kind=kind.value, source=one.source, place=one.place, row=one.row,
                             reason=one.reason, raw=one.raw, line=one.line, read_as=canonical_json(one.read_as),
-                            state=State.WAITING.value, found_at=time_text(at),
+                            state=RowState.WAITING.value, found_at=time_text(at),
                         )
                     )  # fmt: skip
         return waiting
 
-    def rows(self, *, state: State | None = None, source: str | None = None) -> tuple[Kept, ...]:
+    def rows(self, *, state: RowState | None = None, source: str | None = None) -> tuple[QuarantinedRow, ...]:
         """The rows, of one state or source or of all, by source, place and row."""
         with self._database.reading() as connection:
             return _rows(connection, state, source)
 
     def waiting(self) -> int:
         """How many rows wait."""
-        counted = select(func.count()).select_from(QUARANTINE).where(QUARANTINE.c.state == State.WAITING.value)
+        counted = select(func.count()).select_from(QUARANTINE).where(QUARANTINE.c.state == RowState.WAITING.value)
         with self._database.reading() as connection:
             return int(connection.scalar(counted) or 0)
 
-    def chosen(self, ids: Sequence[str], *, source: str | None = None) -> tuple[Kept, ...]:
+    def chosen(self, ids: Sequence[str], *, source: str | None = None) -> tuple[QuarantinedRow, ...]:
         """
         The waiting rows that these ids name, by the beginnings of them; without any, every row that waits.
 
@@ -79,11 +79,11 @@ class Quarantine:
         """
         with self._database.reading() as connection:
             if not ids:
-                return _rows(connection, State.WAITING, source)
+                return _rows(connection, RowState.WAITING, source)
             known = {one.id: one for one in _rows(connection, None, source)}
         found = {one.id: one for one in (known[_named(given, list(known))] for given in ids)}
         for one in found.values():
-            if one.state is not State.WAITING:
+            if one.state is not RowState.WAITING:
                 raise NotWaiting(one.short, one.state.value)
         return tuple(found.values())
 
@@ -100,7 +100,7 @@ class Quarantine:
             for one in settled:
                 mine = QUARANTINE.c.id == one.id
                 state = connection.scalar(select(QUARANTINE.c.state).where(mine))
-                if one.state is not State.TAKEN and state != State.WAITING:
+                if one.state is not RowState.TAKEN and state != RowState.WAITING:
                     raise NotWaiting(one.id[:SHORT], str(state))
                 values = {"state": one.state.value, "reason": one.reason, "changed_at": time_text(at)}
                 if one.raw is not None:
@@ -108,7 +108,7 @@ class Quarantine:
                 connection.execute(QUARANTINE.update().where(mine).values(**values))
 
 
-def _rows(connection: Connection, state: State | None, source: str | None) -> tuple[Kept, ...]:
+def _rows(connection: Connection, state: RowState | None, source: str | None) -> tuple[QuarantinedRow, ...]:
     query = select(QUARANTINE).order_by(QUARANTINE.c.source, QUARANTINE.c.place, QUARANTINE.c.row, QUARANTINE.c.id)
     if state is not None:
         query = query.where(QUARANTINE.c.state == state.value)
@@ -117,11 +117,11 @@ def _rows(connection: Connection, state: State | None, source: str | None) -> tu
     return tuple(_kept(row) for row in connection.execute(query).mappings())
 
 
-def _kept(row: Mapping[Any, Any]) -> Kept:
+def _kept(row: Mapping[Any, Any]) -> QuarantinedRow:
     changed = row["changed_at"]
     read_as = json.loads(row["read_as"]) if row["read_as"] else {}
-    return Kept(
-        id=row["id"], kind=Kind(row["kind"]), state=State(row["state"]),
+    return QuarantinedRow(
+        id=row["id"], kind=RejectedBy(row["kind"]), state=RowState(row["state"]),
         misfit=Misfit(row["source"], row["place"], row["row"], row["reason"], row["raw"], row["line"], read_as),
         found_at=datetime.fromisoformat(row["found_at"]),
         changed_at=datetime.fromisoformat(changed) if changed else None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.ledger.errors import BrokenRun
-from dualgauge.ledger.journal import BadRow, EvidenceEntry, JournalRow, RowKind
+from dualgauge.ledger.journal import EvidenceEntry, JournalRow, RowKind, TamperedRow
 from dualgauge.ledger.rows import run_of
 from dualgauge.ledger.values import EvidenceRun, RunState
 from dualgauge.model import canonical_json, sha256
@@ -76,20 +76,20 @@ class Evidence:
 
     sealed: tuple[Sealed, ...] = ()
     strays: tuple[Stray, ...] = ()
-    problem: BadRow | None = None
+    problem: TamperedRow | None = None
 
     @property
-    def first_bad(self) -> BadRow | None:
+    def first_bad(self) -> TamperedRow | None:
         """What verification says: the journal's own problem, else the first run that is not what was sealed."""
         return self.problem or next(self._bad(), None)
 
-    def _bad(self) -> Iterator[BadRow]:
+    def _bad(self) -> Iterator[TamperedRow]:
         for one in self.sealed:
             if one.broken:
-                yield BadRow(one.seq, one.broken, one.entry.run)
+                yield TamperedRow(one.seq, one.broken, one.entry.run)
         for stray in self.strays:
             if stray.forged:
-                yield BadRow(0, forged(stray.run_id, stray.state), stray.run_id)
+                yield TamperedRow(0, forged(stray.run_id, stray.state), stray.run_id)
 
 
 def seal(row: Mapping[Any, Any]) -> str:
@@ -105,7 +105,7 @@ def forged(run_id: str, state: str) -> str:
     )
 
 
-def gather(rows: Iterable[JournalRow], runs: Iterable[Mapping[Any, Any]], problem: BadRow | None) -> Evidence:
+def gather(rows: Iterable[JournalRow], runs: Iterable[Mapping[Any, Any]], problem: TamperedRow | None) -> Evidence:
     """
     Hold the runs' rows and the journal's seals against each other.
 

@@ -43,7 +43,7 @@ class BrokenToml(UsageError):
         super().__init__(f"{file} is not valid TOML: {reason}; mend that line and run the command again")
 
 
-class Unreadable(DualgaugeError):
+class UnreadableFile(DualgaugeError):
     """A file of the project that is there and cannot be read."""
 
     def __init__(self, file: Path, reason: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.errors import keep_secret
 from dualgauge.model import Side
-from dualgauge.project.errors import BrokenToml, NoFolder, NoProject, NotATable, Unreadable
+from dualgauge.project.errors import BrokenToml, NoFolder, NoProject, NotATable, UnreadableFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ def _table(file: Path) -> dict[str, Any] | None:
     except UnicodeDecodeError as fault:
         raise BrokenToml(file, f"it is not UTF-8 text ({fault.reason} at byte {fault.start})") from fault
     except OSError as fault:
-        raise Unreadable(file, fault.strerror or str(fault)) from fault
+        raise UnreadableFile(file, fault.strerror or str(fault)) from fault
     tool = document.get("tool")
     table = tool.get("dualgauge") if isinstance(tool, dict) else None
     if table is not None and not isinstance(table, dict):

@@ -16,7 +16,7 @@ from dualgauge.model import Outcome
 from dualgauge.reporting import charts
 from dualgauge.reporting.from_json import read_as
 from dualgauge.reporting.sections import drifts_of, reason
-from dualgauge.reporting.values import Report, Section
+from dualgauge.reporting.values import Report, ReportSection
 from dualgauge.reporting.visible_text import MOST_OF_A_SENTENCE, pieces, plain, text_of, window
 from dualgauge.reporting.words import (
     SIGNS,
@@ -64,7 +64,7 @@ def of_comparison(comparison: Comparison, *, name: str, v1: str, v2: str, made_a
 
     # As JSON holds it, so that the page is the same as one made from a kept file.
     found = read_as(Found, comparison.to_json())
-    section = Section(
+    section = ReportSection(
         name=name, verdict=found.verdict, why=tuple(reason(one) for one in found.why), comparison=found,
         drifts=found.drifts, sources=(v1, v2),
     )  # fmt: skip
@@ -144,7 +144,7 @@ def cell(row: Mapping[str, object] | None, column: str, other: Mapping[str, obje
     return shown_html(text_of(value), None if twin is None else text_of(twin))
 
 
-def _drawn(kind: str, section: Section) -> Markup:
+def _drawn(kind: str, section: ReportSection) -> Markup:
     """Both drawings of a chart; the page shows the one that fits. They are built and cleaned by `charts`."""
     from markupsafe import Markup
 

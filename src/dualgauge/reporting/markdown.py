@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dualgauge.comparison.values import Comparison, Mismatch
     from dualgauge.model import Outcome
-    from dualgauge.reporting.values import Checked, Report, Run, Section
+    from dualgauge.reporting.values import Checked, Report, ReportSection, Run
 
 MOST_SAMPLES: Final = 10
 _SAFE_IN_CODE: Final = re.compile(r"[^`|<>&\\\r\n]+")
@@ -126,7 +126,7 @@ def _part(part: int, whole: int, of: str = "") -> str:
     return f"{part:,} of {whole:,} keys ({share(part, whole)})" if of else f"{part:,} ({share(part, whole)})"
 
 
-def _section(section: Section, head: int | None) -> Iterator[str]:
+def _section(section: ReportSection, head: int | None) -> Iterator[str]:
     found = section.comparison
     for note in section.notes:
         yield from (f"> {text(note)}", "")
@@ -144,7 +144,7 @@ def _section(section: Section, head: int | None) -> Iterator[str]:
     yield from _history(section)
 
 
-def _why(section: Section) -> Iterator[str]:
+def _why(section: ReportSection) -> Iterator[str]:
     told = [f"- {text(one.text)}" for one in section.why if not one.what]
     if told:
         yield from (*told, "")
@@ -186,7 +186,7 @@ def _number(found: object) -> str:
     return "-" if found is None else text(str(found))
 
 
-def _findings(section: Section, found: Comparison) -> Iterator[str]:
+def _findings(section: ReportSection, found: Comparison) -> Iterator[str]:
     yield from ("### Schema", "")
     odd = schema_differences(found)
     if odd:
@@ -247,7 +247,7 @@ def _findings(section: Section, found: Comparison) -> Iterator[str]:
         yield from _table(("Side", "Rows with NULL", "Repeated keys", "On rows", "For example"), broken)
 
 
-def _samples(section: Section, found: Comparison) -> Iterator[str]:
+def _samples(section: ReportSection, found: Comparison) -> Iterator[str]:
     if not found.mismatches:
         return
     shown = found.mismatches[:MOST_SAMPLES]
@@ -311,7 +311,7 @@ def _sampled(value: object) -> str:
     return _key(value) if isinstance(value, dict) else _cell({"": value}, "")
 
 
-def _drifts(section: Section) -> Iterator[str]:
+def _drifts(section: ReportSection) -> Iterator[str]:
     moved = drifts_of(section)
     if not section.drifts:
         return
@@ -323,7 +323,7 @@ def _drifts(section: Section) -> Iterator[str]:
     yield from _table(("Column", "What drifted"), rows)
 
 
-def _history(section: Section) -> Iterator[str]:
+def _history(section: ReportSection) -> Iterator[str]:
     if not section.history:
         return
     yield from ("### Earlier runs", "")

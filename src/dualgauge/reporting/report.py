@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
     from dualgauge.cutover.values import GateResult
     from dualgauge.ledger.values import MigrationState
-    from dualgauge.reporting.stored_runs import Kept
-    from dualgauge.reporting.values import Section
+    from dualgauge.reporting.stored_runs import StoredRuns
+    from dualgauge.reporting.values import ReportSection
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "report.json"
 _FIRST_STAGES: Final = {"off", "backfill", "catchup", "shadow"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ReportRequest:
     """What is to be reported: some comparators, one run, or (nothing given) the newest run of each comparator."""
 
     names: Sequence[str] = ()
     run: str | None = None
 
 
-def make_report(kept: Kept, state: MigrationState, wanted: Wanted, *, root: Path, now: datetime) -> Report:
+def make_report(kept: StoredRuns, state: MigrationState, wanted: ReportRequest, *, root: Path, now: datetime) -> Report:
     """
     Put a report together from kept evidence; nothing is written, the ledger least of all.
 
@@ -114,7 +114,7 @@ def json_text(report: Report) -> str:
     return json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def overall(sections: Sequence[Section], problem: str = "") -> tuple[Outcome, tuple[str, ...]]:
+def overall(sections: Sequence[ReportSection], problem: str = "") -> tuple[Outcome, tuple[str, ...]]:
     """
     The worst verdict of all, and why; a pass only where each is a pass and its evidence still counts.
 
@@ -129,7 +129,7 @@ def overall(sections: Sequence[Section], problem: str = "") -> tuple[Outcome, tu
     return (Outcome.INCONCLUSIVE if why or Outcome.INCONCLUSIVE in verdicts else Outcome.PASS), why
 
 
-def _verdicts(section: Section) -> Iterator[Outcome]:
+def _verdicts(section: ReportSection) -> Iterator[Outcome]:
     if section.run is not None or section.checked is None:
         yield section.verdict
     if section.checked is not None:
@@ -137,7 +137,7 @@ def _verdicts(section: Section) -> Iterator[Outcome]:
 
 
 def _next_steps(
-    sections: Sequence[Section], verdict: Outcome, state: MigrationState, closed: Sequence[GateResult]
+    sections: Sequence[ReportSection], verdict: Outcome, state: MigrationState, closed: Sequence[GateResult]
 ) -> Iterator[NextStep]:
     names = " ".join(shlex.quote(one.name) for one in sections)
     failed = [shlex.quote(one.name) for one in sections if one.verdict is Outcome.FAIL and one.comparison]

@@ -18,7 +18,7 @@ from dualgauge.model import Outcome, listed
 from dualgauge.reporting.errors import BadEvidence, NoSuchReport, NotADiffOrCheck, NothingToReport
 from dualgauge.reporting.from_json import read_as
 from dualgauge.reporting.stored_runs import document, removed, run_of
-from dualgauge.reporting.values import Checked, CheckResult, Earlier, Reason, Run, Section
+from dualgauge.reporting.values import Checked, CheckLine, Earlier, ExpectedReason, ReportSection, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dualgauge.cutover.gates.evidence_list import EvidenceLine
-    from dualgauge.reporting.stored_runs import Kept
+    from dualgauge.reporting.stored_runs import StoredRuns
 
 CHECK_FILE: Final = "check.json"
 MOST_HISTORY: Final = 24
@@ -41,8 +41,8 @@ _COUNTS: Final = ("matched", "expected", "mismatched")
 
 
 def gather(
-    kept: Kept, migration: str, root: Path, names: Sequence[str] = (), run: str | None = None
-) -> tuple[Section, ...]:
+    kept: StoredRuns, migration: str, root: Path, names: Sequence[str] = (), run: str | None = None
+) -> tuple[ReportSection, ...]:
     """
     The sections of a report: one run by its id, or the newest finished runs of the named comparators, or of all.
 
@@ -68,20 +68,22 @@ def gather(
     return tuple(replace(one, unchecked=one.checked is None and one.name in checks) for one in sections)
 
 
-def reason(text: str) -> Reason:
+def reason(text: str) -> ExpectedReason:
     """One line of a verdict's why; those that give a value and its limit are taken apart."""
     found = BOUND.fullmatch(text)
     if not found:
-        return Reason(text)
-    return Reason(text, found["what"], found["value"], found["limit"], found["sample"], found["word"] == "within")
+        return ExpectedReason(text)
+    return ExpectedReason(
+        text, found["what"], found["value"], found["limit"], found["sample"], found["word"] == "within"
+    )
 
 
-def drifts_of(section: Section) -> tuple[Drift, ...]:
+def drifts_of(section: ReportSection) -> tuple[Drift, ...]:
     """The columns of a section that drifted."""
     return tuple(one for one in section.drifts if one.notes)
 
 
-def _one(kept: Kept, root: Path, run: str) -> Section:
+def _one(kept: StoredRuns, root: Path, run: str) -> ReportSection:
     line = next((one for one in kept.lines if one.run_id == run), None)
     if line is None:
         raise UnknownRun(run)
@@ -94,7 +96,7 @@ def _one(kept: Kept, root: Path, run: str) -> Section:
             raise NotADiffOrCheck(run, other)
 
 
-def _of(kept: Kept, kind: EvidenceKind, name: str) -> list[EvidenceLine]:
+def _of(kept: StoredRuns, kind: EvidenceKind, name: str) -> list[EvidenceLine]:
     return [one for one in kept.lines if (one.kind, one.name) == (kind.value, name)]
 
 
@@ -102,21 +104,23 @@ def _unfinished(line: EvidenceLine) -> bool:
     return line.run is not None and line.run.state is RunState.RUNNING
 
 
-def _newest(kept: Kept, kind: EvidenceKind, name: str) -> EvidenceLine | None:
+def _newest(kept: StoredRuns, kind: EvidenceKind, name: str) -> EvidenceLine | None:
     """The run that a gate goes by, else the newest finished one, else the newest: a wrong clock decides nothing."""
     own = _of(kept, kind, name)
     finished = [one for one in own if not _unfinished(one)]
     return next((one for one in own if one.counts), next(iter(finished or own), None))
 
 
-def _section(name: str, diff: EvidenceLine | None, check: EvidenceLine | None, kept: Kept, root: Path) -> Section:
+def _section(
+    name: str, diff: EvidenceLine | None, check: EvidenceLine | None, kept: StoredRuns, root: Path
+) -> ReportSection:
     checked = _checked(check, kept, root) if check else None
     history = tuple(_earlier(one, diff) for one in reversed(_of(kept, EvidenceKind.DIFF, name)[:MOST_HISTORY]))
     notes = tuple(note for one in (diff, check) if one for note in _notes(one, kept, root))
     if diff is None:
         verdict = checked.verdict if checked else Outcome.INCONCLUSIVE
-        never = () if checked else (Reason("it was never compared"),)
-        return Section(name, verdict, never, checked=checked, history=history, notes=notes)
+        never = () if checked else (ExpectedReason("it was never compared"),)
+        return ReportSection(name, verdict, never, checked=checked, history=history, notes=notes)
     run = run_of(diff, kept, root)
     found, faults = _document(diff, run, root, RESULT)
     comparison = None
@@ -126,7 +130,7 @@ def _section(name: str, diff: EvidenceLine | None, check: EvidenceLine | None, k
         except BadEvidence as fault:
             faults = (f"{RESULT} is not what a diff writes: {fault}",)
     verdict, why = _judged(diff, run, faults)
-    return Section(
+    return ReportSection(
         name, verdict, why,
         run=run, comparison=comparison, untraced=str(found.get("untraced", "")), checked=checked,
         drifts=comparison.drifts if comparison else (), history=history, notes=notes,
@@ -143,21 +147,21 @@ def _document(line: EvidenceLine, run: Run, root: Path, name: str) -> tuple[dict
         return {}, (str(fault),)
 
 
-def _judged(line: EvidenceLine, run: Run, faults: Sequence[str]) -> tuple[Outcome, tuple[Reason, ...]]:
+def _judged(line: EvidenceLine, run: Run, faults: Sequence[str]) -> tuple[Outcome, tuple[ExpectedReason, ...]]:
     """The verdict of a run as a reader may take it: one whose findings cannot be shown is no pass and no fail."""
     if _unfinished(line):
-        return Outcome.INCONCLUSIVE, (Reason("the run is not finished: it is still running, or was cut off"),)
+        return Outcome.INCONCLUSIVE, (ExpectedReason("the run is not finished: it is still running, or was cut off"),)
     if faults:
         said = f"; the verdict was {run.said.value}" if run.said else ""
-        return Outcome.INCONCLUSIVE, tuple(Reason(f"no evidence any more: {one}{said}") for one in faults)
+        return Outcome.INCONCLUSIVE, tuple(ExpectedReason(f"no evidence any more: {one}{said}") for one in faults)
     if run.error:
-        return Outcome.INCONCLUSIVE, (Reason(f"the run could not look: {run.error}"),)
+        return Outcome.INCONCLUSIVE, (ExpectedReason(f"the run could not look: {run.error}"),)
     lines = (line.run.summary or {}).get("why") if line.run else None
     why = tuple(reason(str(one)) for one in lines) if isinstance(lines, list) else ()
     return run.said or Outcome.INCONCLUSIVE, why
 
 
-def _checked(line: EvidenceLine, kept: Kept, root: Path) -> Checked:
+def _checked(line: EvidenceLine, kept: StoredRuns, root: Path) -> Checked:
     run = run_of(line, kept, root)
     found, faults = _document(line, run, root, CHECK_FILE)
     results = None
@@ -165,7 +169,7 @@ def _checked(line: EvidenceLine, kept: Kept, root: Path) -> Checked:
         try:
             given = found.get("results")
             results = tuple(
-                read_as(CheckResult, one, f"results[{at}]")
+                read_as(CheckLine, one, f"results[{at}]")
                 for at, one in enumerate(given if isinstance(given, list) else ())
             )
         except BadEvidence as fault:
@@ -174,7 +178,7 @@ def _checked(line: EvidenceLine, kept: Kept, root: Path) -> Checked:
     return Checked(run, verdict, why, results)
 
 
-def _notes(line: EvidenceLine, kept: Kept, root: Path) -> Iterator[str]:
+def _notes(line: EvidenceLine, kept: StoredRuns, root: Path) -> Iterator[str]:
     """What a reader must know before the figures: files that are gone, and later runs that did not finish."""
     gone = [name for name in removed(line, root) if name not in {RESULT, CHECK_FILE}]
     if gone:

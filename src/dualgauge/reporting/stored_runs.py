@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.comparison.runs.run_files import FileState, file_states
 from dualgauge.cutover.gates.evidence_list import lines
 from dualgauge.cutover.gates.validity import differences, staleness
-from dualgauge.cutover.values import Limits
+from dualgauge.cutover.values import EvidenceLimits
 from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.seal import Evidence
 from dualgauge.ledger.values import RunState
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.cutover.gates.evidence_list import EvidenceLine
-    from dualgauge.cutover.gates.validity import Present, Wanted
-    from dualgauge.cutover.values import Limits
+    from dualgauge.cutover.gates.validity import Present, RequiredEvidence
+    from dualgauge.cutover.values import EvidenceLimits
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.model import Position
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredRuns:
     """
     All kept evidence, newest first, and what it is held against.
 
@@ -43,20 +43,24 @@ class Kept:
 
     lines: tuple[EvidenceLine, ...]
     head: Position
-    limits: Limits
+    limits: EvidenceLimits
     present: Present | None = None
     trouble: str = ""
     problem: str = ""
 
-    def wanted(self, line: EvidenceLine) -> Wanted | None:
+    def wanted(self, line: EvidenceLine) -> RequiredEvidence | None:
         """What evidence of this kind and comparator would be bound to now."""
         found = self.present.wanted if self.present else ()
         return next((one for one in found if (one.kind, one.name) == (line.kind, line.name)), None)
 
 
 def kept_of(
-    ledger: Ledger | None, look: Callable[[Ledger | None], Present], limits: Limits, head: Position, migration: str
-) -> Kept:
+    ledger: Ledger | None,
+    look: Callable[[Ledger | None], Present],
+    limits: EvidenceLimits,
+    head: Position,
+    migration: str,
+) -> StoredRuns:
     """All kept evidence of a migration with what `look` finds there now; where that cannot be read, with the reason."""
     present, trouble = None, ""
     try:
@@ -65,10 +69,10 @@ def kept_of(
         trouble = str(fault)
     evidence = present.evidence if present else ledger.evidence(migration) if ledger else Evidence()
     problem = evidence.problem.problem if evidence.problem else ""
-    return Kept(tuple(lines(evidence, present, limits)), head, limits, present, trouble, problem)
+    return StoredRuns(tuple(lines(evidence, present, limits)), head, limits, present, trouble, problem)
 
 
-def run_of(line: EvidenceLine, kept: Kept, root: Path) -> Run:
+def run_of(line: EvidenceLine, kept: StoredRuns, root: Path) -> Run:
     """A kept run with what is there now beside it. Reads its folder's files whole, to see that they are unchanged."""
     run = line.run
     if run is None:
@@ -123,7 +127,7 @@ def document(line: EvidenceLine, root: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def _builds(line: EvidenceLine, kept: Kept) -> Iterator[Build]:
+def _builds(line: EvidenceLine, kept: StoredRuns) -> Iterator[Build]:
     wanted = kept.wanted(line)
     for side in Side:
         now = _views(wanted.bound, side) if wanted and wanted.bound else {}
@@ -133,7 +137,7 @@ def _builds(line: EvidenceLine, kept: Kept) -> Iterator[Build]:
             )
 
 
-def _standing(line: EvidenceLine, kept: Kept, root: Path) -> Standing:
+def _standing(line: EvidenceLine, kept: StoredRuns, root: Path) -> Standing:
     if kept.present is None or line.run is None:
         return Standing(line.counts, ((kept.trouble or line.why).replace(f"{root}/", ""),))
     why = list(_reasons(line, kept, kept.present))
@@ -143,7 +147,7 @@ def _standing(line: EvidenceLine, kept: Kept, root: Path) -> Standing:
     return Standing(counts=not why, why=tuple(why))
 
 
-def _reasons(line: EvidenceLine, kept: Kept, present: Present) -> Iterator[str]:
+def _reasons(line: EvidenceLine, kept: StoredRuns, present: Present) -> Iterator[str]:
     """Why a gate does not go by a run, in whole phrases; in the gates' short words where those say it all."""
     wanted, run = kept.wanted(line), line.run
     if not line.why:

@@ -74,7 +74,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class ExpectedReason:
     """One line of why a verdict is what it is. `value`, `limit` and `sample` are empty where the line is a sentence."""
 
     text: str
@@ -86,7 +86,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckLine:
     """One expectation on one view. `success` is None where it could not be looked at; `error` then says why."""
 
     view: str
@@ -106,8 +106,8 @@ class Checked:
 
     run: Run
     verdict: Outcome
-    why: tuple[Reason, ...]
-    results: tuple[CheckResult, ...] | None
+    why: tuple[ExpectedReason, ...]
+    results: tuple[CheckLine, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """
     One comparator. `run` and `comparison` are of its diff; None where there is none, or none that can be shown.
 
@@ -136,7 +136,7 @@ class Section:
 
     name: str
     verdict: Outcome
-    why: tuple[Reason, ...]
+    why: tuple[ExpectedReason, ...]
     run: Run | None = None
     comparison: Comparison | None = None
     untraced: str = ""
@@ -170,7 +170,7 @@ class Report:
     head: int | None
     stage: str | None
     share_ppm: int | None
-    sections: tuple[Section, ...]
+    sections: tuple[ReportSection, ...]
     notes: tuple[str, ...] = ()
     next_steps: tuple[NextStep, ...] = ()
 

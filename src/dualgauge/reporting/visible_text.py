@@ -39,16 +39,16 @@ _FILLERS: Final = set("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextPiece:
     """A stretch of a value: plain text, or (`named`) the name of one character that cannot be seen."""
 
     text: str
     named: bool = False
 
 
-def pieces(text: str) -> list[Piece]:
+def pieces(text: str) -> list[TextPiece]:
     """Part a text into what can be seen and the names of what cannot: `NUL`, `U+202E`, `·` for a blank at an end."""
-    found: list[Piece] = []
+    found: list[TextPiece] = []
     plain: list[str] = []
     first, last = len(text) - len(text.lstrip(" ")), len(text.rstrip(" "))
     marks = 0
@@ -60,10 +60,10 @@ def pieces(text: str) -> list[Piece]:
             plain.append(character)
             continue
         if plain:
-            found.append(Piece("".join(plain)))
+            found.append(TextPiece("".join(plain)))
             plain.clear()
-        found.append(Piece(name, named=True))
-    return [*found, Piece("".join(plain))] if plain else found
+        found.append(TextPiece(name, named=True))
+    return [*found, TextPiece("".join(plain))] if plain else found
 
 
 def _name(before: str, character: str, after: str, marks: int) -> str | None:

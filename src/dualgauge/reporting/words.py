@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dualgauge.comparison.values import Comparison, Mismatch, SchemaColumn
-    from dualgauge.reporting.values import Section, Standing
+    from dualgauge.reporting.values import ReportSection, Standing
 
 SIGNS: Final = {Outcome.PASS: "✓", Outcome.FAIL: "✕", Outcome.INCONCLUSIVE: "?", None: "…"}
 """A verdict as a sign; None is a run that is not finished."""
@@ -79,7 +79,7 @@ def standing_text(standing: Standing) -> str:
     return words[standing.counts]
 
 
-def verdict_lines(section: Section) -> Iterator[str]:
+def verdict_lines(section: ReportSection) -> Iterator[str]:
     """Why a section's diff is no pass, a sentence each; nothing where it is one that counts."""
     found = section.comparison
     if found is None or section.verdict is Outcome.INCONCLUSIVE:
@@ -96,7 +96,7 @@ def verdict_lines(section: Section) -> Iterator[str]:
     yield from _check_lines(section)
 
 
-def _check_lines(section: Section) -> Iterator[str]:
+def _check_lines(section: ReportSection) -> Iterator[str]:
     checked = section.checked
     if section.unchecked:
         yield f"{section.name}: its checks were never run"

@@ -22,7 +22,7 @@ from dualgauge.cli.terminal.options import (
 )
 from dualgauge.cli.terminal.output import answering, table
 from dualgauge.errors import UsageError, redact
-from dualgauge.ledger.misfit import State
+from dualgauge.ledger.misfit import RowState
 from dualgauge.model import NextStep, plural
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def quarantine_list(
     Example: dualgauge quarantine list --source orders --state all
     """
     with answering("quarantine-list", project, form, debug=debug) as answer:
-        chosen = None if state is Shown.ALL else State(state.value)
+        chosen = None if state is Shown.ALL else RowState(state.value)
         rows = answer.migration.quarantined(state=chosen, source=source)
 
         def text(screen: Console) -> None:
@@ -95,7 +95,7 @@ def quarantine_list(
                 made.add_row(one.short, one.kind.value, of.source, place, row, redact(of.reason), _short(of.raw), *more)
             screen.print(made)
 
-        waiting = [one for one in rows if one.state is State.WAITING]
+        waiting = [one for one in rows if one.state is RowState.WAITING]
         steps = []
         if waiting:
             steps = [
@@ -135,7 +135,7 @@ def quarantine_retry(
                 screen.print("no row waits")
                 return
             screen.print(_tried(done.rows))
-            taken = sum(one.state is State.TAKEN for one in done.rows)
+            taken = sum(one.state is RowState.TAKEN for one in done.rows)
             would = "would be taken" if dry_run else "taken"
             screen.print(f"{plural(taken, 'row')} {would}, {done.waiting:,} still waiting")
 
@@ -193,7 +193,7 @@ def _tried(rows: Sequence[Tried]) -> Any:  # noqa: ANN401  (a table of rich)
         of = one.kept.misfit
         position = "" if one.position is None else f"{one.position:,}"
         row = "" if of.row is None else f"{of.row:,}"
-        why = "" if one.state is State.TAKEN else redact(one.reason)
+        why = "" if one.state is RowState.TAKEN else redact(one.reason)
         made.add_row(one.kept.short, of.source, of.place, row, one.state.value, position, why)
     return made
 

@@ -13,7 +13,7 @@ from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, Pr
 from dualgauge.cli.terminal.output import answering, table
 
 if TYPE_CHECKING:
-    from dualgauge.reporting.values import ReportFiles, Section
+    from dualgauge.reporting.values import ReportFiles, ReportSection
 
 
 def report(
@@ -67,5 +67,5 @@ def _print(screen: Console, files: ReportFiles) -> None:
         screen.print(f"wrote {file}", soft_wrap=True)
 
 
-def _counts(one: Section) -> tuple[str, str]:
+def _counts(one: ReportSection) -> tuple[str, str]:
     return (f"{one.comparison.mismatched:,}", f"{one.keys:,}") if one.comparison else ("-", "-")

@@ -23,10 +23,10 @@ def doctor(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
     """
     with failing("doctor", form, debug=debug):
         from dualgauge.doctor.examine import examine
-        from dualgauge.doctor.values import State
+        from dualgauge.doctor.values import FindingState
 
         found = examine(project)
-        counts = {state: found.count(state) for state in State}
+        counts = {state: found.count(state) for state in FindingState}
 
         def text(screen: Console) -> None:
             for one in found.findings:
@@ -35,8 +35,8 @@ def doctor(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: 
                 if one.mend:
                     screen.print(f"      mend: {one.mend}", soft_wrap=True)
             screen.print(
-                f"{counts[State.OK]} in order, {plural(counts[State.WARN], 'warning')}, "
-                f"{plural(counts[State.FAIL], 'failure')}"
+                f"{counts[FindingState.OK]} in order, {plural(counts[FindingState.WARN], 'warning')}, "
+                f"{plural(counts[FindingState.FAIL], 'failure')}"
             )
 
         result = {

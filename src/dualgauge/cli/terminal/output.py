@@ -52,7 +52,7 @@ def console() -> Console:
 
 
 @dataclass
-class Answer:
+class Reply:
     """What a command will say: filled in by the command, written by `answering`."""
 
     migration: Migration
@@ -74,7 +74,7 @@ class Answer:
 
 
 @contextmanager
-def answering(verb: str, project: Path, form: Format, *, debug: bool = False, **given: Any) -> Iterator[Answer]:  # noqa: ANN401
+def answering(verb: str, project: Path, form: Format, *, debug: bool = False, **given: Any) -> Iterator[Reply]:  # noqa: ANN401
     """
     Open the project, run a command's body, and write what it gave or what went wrong; leaves with the exit code.
 
@@ -89,7 +89,7 @@ def answering(verb: str, project: Path, form: Format, *, debug: bool = False, **
         from dualgauge.migration import open as open_project
 
         with bars() as progress:
-            answer = Answer(open_project(project, progress=progress, **given))
+            answer = Reply(open_project(project, progress=progress, **given))
             yield answer
         write(verb, form, answer.result, answer.exit_code, answer.next_steps, answer.text)
     raise typer.Exit(answer.exit_code)

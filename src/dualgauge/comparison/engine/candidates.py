@@ -28,7 +28,7 @@ MOST_BUCKETS: Final = BUCKETS // 5
 """Above a fifth of differing buckets the second pass reads most rows again, and the narrow join is quicker."""
 
 
-class Plan(StrEnum):
+class DiffPlan(StrEnum):
     """How candidates are found."""
 
     BUCKETS = "buckets"
@@ -46,7 +46,7 @@ class Candidates:
 
 
 def choose(
-    space: Scratch, layout: Layout, expected: Sequence[Expectation], v1: str, v2: str, *, wanted: Plan | None
+    space: Scratch, layout: Layout, expected: Sequence[Expectation], v1: str, v2: str, *, wanted: DiffPlan | None
 ) -> Candidates:
     """
     Find the candidates by the plan that suits, or by the one that is wanted.
@@ -57,10 +57,10 @@ def choose(
     tolerant = [column.name for column in layout.compared if column.rule.numeric]
     needs_all = f"column {tolerant[0]!r} has a tolerant rule" if tolerant else "there are expected differences"
     if tolerant or expected:
-        if wanted is Plan.BUCKETS:
+        if wanted is DiffPlan.BUCKETS:
             raise PlanRefused(wanted, needs_all)
         return _narrow(space, layout, expected, v1, v2, why=needs_all)
-    if wanted is Plan.NARROW:
+    if wanted is DiffPlan.NARROW:
         return _narrow(space, layout, expected, v1, v2, why="asked for")
     bad = _differing_buckets(space, layout, v1, v2)
     count = space.engine.row(f"SELECT count(*) FROM {bad}")[0]
@@ -71,7 +71,7 @@ def choose(
         space.view(f"chosen_{side}", f"SELECT * FROM {relation} WHERE {bucket} IN (SELECT bucket FROM {bad})")
         for side, relation in (("v1", v1), ("v2", v2))
     ]
-    return Candidates(chosen[0], chosen[1], {}, f"{Plan.BUCKETS}: {count:,} of {BUCKETS:,} differ")
+    return Candidates(chosen[0], chosen[1], {}, f"{DiffPlan.BUCKETS}: {count:,} of {BUCKETS:,} differ")
 
 
 def _names(columns: Sequence[Column]) -> list[str]:
@@ -142,4 +142,4 @@ def _narrow(
         for side, relation in (("v1", v1), ("v2", v2))
     ]
     counted = dict(zip((column.name for column in tolerant), found, strict=True))
-    return Candidates(chosen[0], chosen[1], counted, f"{Plan.NARROW}: {why}")
+    return Candidates(chosen[0], chosen[1], counted, f"{DiffPlan.NARROW}: {why}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.fetch import values_of
 from dualgauge.comparison.engine.schema import FLOATS, INTEGERS, is_time
-from dualgauge.comparison.values import Cluster, Kind, Mismatch
+from dualgauge.comparison.values import Cluster, DifferenceKind, Mismatch
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def label(space: Scratch, layout: Layout, judged: str) -> str:
     columns = [f"CASE WHEN d{at} THEN {literal(name)} END" for at, name in names.items()]
     shaped = [f"CASE WHEN d{at} THEN {shape} END" for at, shape in shapes.items()]
     named = [f"CASE WHEN d{at} THEN {literal(f'{names[at]}: ')} || {shape} END" for at, shape in shapes.items()]
-    cluster = f"CASE WHEN kind = '{Kind.CHANGED}' THEN concat_ws('; ', {', '.join(named)}) ELSE kind END"
+    cluster = f"CASE WHEN kind = '{DifferenceKind.CHANGED}' THEN concat_ws('; ', {', '.join(named)}) ELSE kind END"
     return space.view(
         "labelled",
         f"SELECT *, {_those(columns)} AS columns, {_those(shaped)} AS shapes, "
@@ -168,12 +168,12 @@ def sample(engine: Engine, layout: Layout, labelled: str, *, most: int) -> tuple
 
 
 def _mismatch(layout: Layout, row: Row) -> Mismatch:
-    kind = Kind(str(row["kind"]))
+    kind = DifferenceKind(str(row["kind"]))
     key = _key(layout, row)
     sides: list[Row | None] = []
     for absent, value, rest, names in (
-        (Kind.ONLY_IN_V2, "a", "x", layout.rest_v1),
-        (Kind.ONLY_IN_V1, "b", "y", layout.rest_v2),
+        (DifferenceKind.ONLY_IN_V2, "a", "x", layout.rest_v1),
+        (DifferenceKind.ONLY_IN_V1, "b", "y", layout.rest_v2),
     ):
         whole = dict(key)
         whole |= {column.name: row[f"{value}{at}"] for at, column in enumerate(layout.compared)}

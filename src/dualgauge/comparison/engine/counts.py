@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dualgauge.comparison.values import UNEXPECTED_SAME, ColumnCount, ExpectedCount, Kind
+from dualgauge.comparison.values import UNEXPECTED_SAME, ColumnCount, DifferenceKind, ExpectedCount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,17 +52,17 @@ def count(
             f"FROM {judged} GROUP BY ALL"
         )
     }
-    mismatched = {kind: rows.get((kind, False), (0, 0))[0] for kind in Kind}
-    excused = {kind: rows.get((kind, True), (0, 0))[0] for kind in Kind}
-    compared = paired.clean_v1 - mismatched[Kind.ONLY_IN_V1] - excused[Kind.ONLY_IN_V1]
+    mismatched = {kind: rows.get((kind, False), (0, 0))[0] for kind in DifferenceKind}
+    excused = {kind: rows.get((kind, True), (0, 0))[0] for kind in DifferenceKind}
+    compared = paired.clean_v1 - mismatched[DifferenceKind.ONLY_IN_V1] - excused[DifferenceKind.ONLY_IN_V1]
     return Counts(
         compared=compared,
-        matched=compared - mismatched[Kind.CHANGED] - excused[Kind.CHANGED],
+        matched=compared - mismatched[DifferenceKind.CHANGED] - excused[DifferenceKind.CHANGED],
         expected=sum(excused.values()),
-        only_in_v1=mismatched[Kind.ONLY_IN_V1],
-        only_in_v2=mismatched[Kind.ONLY_IN_V2],
-        changed=mismatched[Kind.CHANGED],
-        unexpected_same=rows.get((Kind.CHANGED, False), (0, 0))[1],
+        only_in_v1=mismatched[DifferenceKind.ONLY_IN_V1],
+        only_in_v2=mismatched[DifferenceKind.ONLY_IN_V2],
+        changed=mismatched[DifferenceKind.CHANGED],
+        unexpected_same=rows.get((DifferenceKind.CHANGED, False), (0, 0))[1],
         columns=_columns(engine, layout, judged, within, compared),
         expected_by=_expected(engine, expected, judged),
     )
@@ -79,7 +79,7 @@ def _columns(
             # Unequal, let pass by its rule, and wrong all the same: the change that was expected did not come.
             f"count(*) FILTER (d{at} AND NOT f{at} AND a{at} IS DISTINCT FROM b{at})",
         ]
-    numbers = engine.row(f"SELECT {', '.join(parts)} FROM {judged} WHERE kind = '{Kind.CHANGED}'")[1:]
+    numbers = engine.row(f"SELECT {', '.join(parts)} FROM {judged} WHERE kind = '{DifferenceKind.CHANGED}'")[1:]
     found = []
     for at, column in enumerate(layout.compared):
         differ, expected, both = numbers[3 * at : 3 * at + 3]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualgauge.comparison.engine.candidates import Plan, choose
+from dualgauge.comparison.engine.candidates import DiffPlan, choose
 from dualgauge.comparison.engine.clusters import clusters_of, keep_keys, label, sample
 from dualgauge.comparison.engine.counts import count
 from dualgauge.comparison.engine.expectations import blame, check, expectations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dualgauge.comparison.engine.schema import Layout
     from dualgauge.engines.duck import Engine
 
-__all__ = ["Plan", "compare_relations"]
+__all__ = ["DiffPlan", "compare_relations"]
 
 
 def compare_relations(
@@ -46,7 +46,7 @@ def compare_relations(
     samples: int = 10,
     keep: Path | None = None,
     progress: Callable[[str], None] | None = None,
-    plan: Plan | None = None,
+    plan: DiffPlan | None = None,
     stable: bool = False,
 ) -> Comparison:
     """
@@ -68,7 +68,7 @@ def compare_relations(
     Raises:
         BadRelation: a query cannot be run.
         MissingKey: a key column is not on both sides.
-        UnknownColumn: the comparator names a column that is not compared.
+        NoColumnToCompare: the comparator names a column that is not compared.
         NotNumeric: a tolerant rule stands on a column without numbers.
         BadExpectation: an expected difference cannot be read by the engine.
         ExpectationFailed: one failed on a row.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.engine.expectations import met
-from dualgauge.comparison.values import UNEXPECTED_SAME, Kind
+from dualgauge.comparison.values import UNEXPECTED_SAME, DifferenceKind
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def _wrong(at: int, expected: Sequence[Expectation]) -> str:
 
 
 def _kind() -> str:
-    return f"CASE WHEN no2 THEN '{Kind.ONLY_IN_V1}' WHEN no1 THEN '{Kind.ONLY_IN_V2}' ELSE '{Kind.CHANGED}' END"
+    one, two, both = DifferenceKind.ONLY_IN_V1, DifferenceKind.ONLY_IN_V2, DifferenceKind.CHANGED
+    return f"CASE WHEN no2 THEN '{one}' WHEN no1 THEN '{two}' ELSE '{both}' END"
 
 
 def _note(expected: Sequence[Expectation]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.content.comparator import CONTEXT, Comparator
-from dualgauge.comparison.errors import BadRelation, MissingKey, NotNumeric, UnknownColumn
+from dualgauge.comparison.errors import BadRelation, MissingKey, NoColumnToCompare, NotNumeric
 from dualgauge.comparison.values import SchemaColumn, SchemaVerdict
 from dualgauge.engines.errors import EngineError
 
@@ -157,7 +157,7 @@ def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator
     Raises:
         BadRelation: a query cannot be run.
         MissingKey: a key column is not on both sides.
-        UnknownColumn: a rule, a limit or an expected difference names a column that is not compared.
+        NoColumnToCompare: a rule, a limit or an expected difference names a column that is not compared.
         NotNumeric: a tolerant rule stands on a column without numbers.
     """
     v1, v2 = _columns(engine, "v1", v1_sql), _columns(engine, "v2", v2_sql)
@@ -236,4 +236,4 @@ def _check_names(comparator: Comparator, layout: Layout) -> None:
         used += [(f"v2_equals of {expected.reason!r}", column) for column in expected.v2_equals]
     for field, column in used:
         if column.casefold() not in named:
-            raise UnknownColumn(field, column, known)
+            raise NoColumnToCompare(field, column, known)

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from dualgauge.comparison.content.comparator import Comparator
 from dualgauge.comparison.engine.diff import compare_relations
-from dualgauge.comparison.errors import NoKey, NoKeyColumn, NoSource, UnreadableSource
-from dualgauge.comparison.files.locations import Source, parted
+from dualgauge.comparison.errors import NoKeyColumn, NoKeyGiven, NoSource, UnreadableLocation
+from dualgauge.comparison.files.locations import Location, parted
 from dualgauge.comparison.files.propose_key import proposed_keys
-from dualgauge.comparison.files.read_files import Dialect, dialect_of, read_csv, read_json, read_parquet
+from dualgauge.comparison.files.read_files import CsvDialect, dialect_of, read_csv, read_json, read_parquet
 from dualgauge.comparison.files.read_tables import read_memory, read_table
-from dualgauge.comparison.files.value_types import Side, settle
+from dualgauge.comparison.files.value_types import FileSide, settle
 from dualgauge.engines.duck import MEMORY_LIMIT, open_engine
 from dualgauge.engines.scratch import scratch
 from dualgauge.model import Progress, silent, utc_now
@@ -73,7 +73,7 @@ class SourceDiff:
 class _Brought:
     """A side in the engine; `key` is its primary key where it is a table."""
 
-    side: Side
+    side: FileSide
     key: tuple[str, ...] = ()
     names: list[str] = field(default_factory=list)
 
@@ -103,8 +103,8 @@ def compare(
 
     Raises:
         NoSource: one is nothing that can be compared.
-        UnreadableSource, TablesUnreachable: one cannot be read.
-        and what a comparison raises: MissingKey, UnknownColumn, BadRelation ...
+        UnreadableLocation, TablesUnreachable: one cannot be read.
+        and what a comparison raises: MissingKey, NoColumnToCompare, BadRelation ...
     """
     with open_engine(memory_limit=memory_limit) as engine, scratch("compare") as folder:
         _both(engine, (a, b), folder, silent)
@@ -144,8 +144,8 @@ def diff_sources(
         progress: told the steps.
 
     Raises:
-        NoSource, UnreadableSource, UnclearTable, TablesUnreachable: a side cannot be read.
-        NoKey: no key was given, and none is stated on both sides; it says which columns could be one.
+        NoSource, UnreadableLocation, UnclearTable, TablesUnreachable: a side cannot be read.
+        NoKeyGiven: no key was given, and none is stated on both sides; it says which columns could be one.
         NoKeyColumn: a side lacks a column of the key.
     """
     began = time.monotonic()
@@ -158,7 +158,7 @@ def diff_sources(
         if not names:
             progress("looking for a key", 0, None)
             found, common = proposed_keys(engine, "SELECT * FROM v1", "SELECT * FROM v2")
-            raise NoKey(found, common, f"dualgauge diff {shlex.join(shown)}")
+            raise NoKeyGiven(found, common, f"dualgauge diff {shlex.join(shown)}")
         for name in names:
             for side, label in zip(brought, shown, strict=True):
                 if name.casefold() not in {one.casefold() for one in side.names}:
@@ -206,16 +206,16 @@ def _both(engine: Engine, given: tuple[object, object], folder: Path, progress: 
     for name, one, source in (("v1", first, sources[0]), ("v2", second, sources[1])):
         one.names = [reading.name for reading in one.side.readings]
         if not one.names:
-            raise UnreadableSource(_label(source, name), "it has no columns", "give rows, or a header at least")
+            raise UnreadableLocation(_label(source, name), "it has no columns", "give rows, or a header at least")
         engine.execute(f"CREATE VIEW {name} AS {one.side.sql}")
     return first, second
 
 
 def _label(source: object, name: str) -> str:
-    return source.shown if isinstance(source, Source) else f"{name} ({type(source).__name__})"
+    return source.shown if isinstance(source, Location) else f"{name} ({type(source).__name__})"
 
 
-def _dialects(engine: Engine, sources: Sequence[object]) -> dict[str, list[Dialect]]:
+def _dialects(engine: Engine, sources: Sequence[object]) -> dict[str, list[CsvDialect]]:
     """
     How the CSV files of both sides are written.
 
@@ -225,22 +225,22 @@ def _dialects(engine: Engine, sources: Sequence[object]) -> dict[str, list[Diale
     found = {
         name: [dialect_of(engine, file, source.kind) for file in source.files]
         for name, source in zip(("v1", "v2"), sources, strict=True)
-        if isinstance(source, Source) and source.kind in ("csv", "tsv")
+        if isinstance(source, Location) and source.kind in ("csv", "tsv")
     }
     if len(found) < 2 or set(found["v1"][0].names) == set(found["v2"][0].names):  # noqa: PLR2004  (both sides)
         return found
     for name, other, source in (("v1", "v2", sources[0]), ("v2", "v1", sources[1])):
-        assert isinstance(source, Source)  # noqa: S101  (only these have dialects)
-        as_other = [Dialect(file, found[other][0].delimiter, found[other][0].escape) for file in source.files]
+        assert isinstance(source, Location)  # noqa: S101  (only these have dialects)
+        as_other = [CsvDialect(file, found[other][0].delimiter, found[other][0].escape) for file in source.files]
         if set(as_other[0].names) == set(found[other][0].names):
             return {**found, name: as_other}
     return found
 
 
 def _bring(
-    engine: Engine, source: object, name: str, folder: Path, *, dialects: Sequence[Dialect], progress: Progress
+    engine: Engine, source: object, name: str, folder: Path, *, dialects: Sequence[CsvDialect], progress: Progress
 ) -> _Brought:
-    if not isinstance(source, Source):
+    if not isinstance(source, Location):
         return _Brought(read_memory(engine, source, name, folder))
     match source.kind:
         case "table":

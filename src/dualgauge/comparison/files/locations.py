@@ -15,7 +15,7 @@ _ELSEWHERE: Final = frozenset(("http", "https", "ftp", "s3", "gs", "gcs", "az", 
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Location:
     """A side that was named, parted: files of a kind, or a table of a database."""
 
     shown: str
@@ -46,7 +46,7 @@ def _is_there(text: str) -> bool:
         return False
 
 
-def parted(given: str | Path) -> Source:
+def parted(given: str | Path) -> Location:
     """
     A name, parted.
 
@@ -62,15 +62,15 @@ def parted(given: str | Path) -> Source:
             raise NoSource(text, "give a file by its path alone")
         url, mark, table = text.rpartition("#")
         url = url if mark else text
-        return Source(_shown(url, table if mark else ""), "table", database=url, table=table if mark else "")
+        return Location(_shown(url, table if mark else ""), "table", database=url, table=table if mark else "")
     if not Path(text).exists() and (match := _DATABASE.fullmatch(text)):
-        return Source(text, "table", database=Path(match["file"]), table=match["table"])
+        return Location(text, "table", database=Path(match["file"]), table=match["table"])
     kind, files = found_files(text)
     if kind == "sqlite":
         if len(files) > 1:
             raise NoSource(text, "a pattern cannot stand for several databases")
-        return Source(text, "table", database=files[0])
-    return Source(text, kind, tuple(files))
+        return Location(text, "table", database=files[0])
+    return Location(text, kind, tuple(files))
 
 
 def _shown(url: str, table: str) -> str:

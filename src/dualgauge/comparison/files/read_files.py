@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.comparison.errors import NoSource, UnreadableSource
-from dualgauge.comparison.files.value_types import ANY, Reading, Side, json_readings, typed_reading
+from dualgauge.comparison.errors import NoSource, UnreadableLocation
+from dualgauge.comparison.files.value_types import ANY, FileSide, Reading, json_readings, typed_reading
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import EngineError, OutOfMemory
 from dualgauge.model import literal, plural, quote
@@ -101,23 +101,23 @@ def _looked_at(file: Path) -> str:
     return "json" if start.lstrip()[:1] in (b"{", b"[") else "csv"
 
 
-def read_parquet(engine: Engine, files: Sequence[Path], label: str) -> Side:
-    """Parquet files, read in place. Raises UnreadableSource."""
+def read_parquet(engine: Engine, files: Sequence[Path], label: str) -> FileSide:
+    """Parquet files, read in place. Raises UnreadableLocation."""
     source = f"({parquet([_exact(file) for file in files])})"
     columns = _columns(engine, label, "see that it is a whole Parquet file", f"FROM {source}")
-    return Side(source, tuple(typed_reading(name, kind) for name, kind in columns.items()))
+    return FileSide(source, tuple(typed_reading(name, kind) for name, kind in columns.items()))
 
 
-def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -> Side:
+def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -> FileSide:
     """
     JSON files, an array of objects or one object after another, each value kept as the JSON it is.
 
     Raises:
-        UnreadableSource: a file is empty or is no such JSON.
+        UnreadableLocation: a file is empty or is no such JSON.
     """
     for file in files:
         if not file.stat().st_size:
-            raise UnreadableSource(str(file), "it is empty", "a JSON file holds an array of objects, or [] for none")
+            raise UnreadableLocation(str(file), "it is empty", "a JSON file holds an array of objects, or [] for none")
     names = ", ".join(literal(_exact(file)) for file in files)
     advice = "see that it is an array of objects, or one object a line, in UTF-8"
     # One level deep, nothing is guessed: only the names of the fields are looked for, in every object.
@@ -136,15 +136,15 @@ def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -
                 f"FROM read_json_objects([{names}], format = 'auto')"
             )
         if objects < count:
-            raise UnreadableSource(label, "its values are no objects", advice)
+            raise UnreadableLocation(label, "its values are no objects", advice)
         found = found if count else {}
     if not found:
-        return Side("(SELECT 1 WHERE false)", ())
+        return FileSide("(SELECT 1 WHERE false)", ())
     spec = ", ".join(f"{literal(name)}: 'JSON'" for name in found)
     kept = folder / "json.parquet"
     _copy(engine, label, advice, f"FROM read_json([{names}], columns = {{{spec}}})", kept)
     source = f"read_parquet({literal(str(kept))})"
-    return Side(source, json_readings(engine, source, list(found)))
+    return FileSide(source, json_readings(engine, source, list(found)))
 
 
 def _columns(engine: Engine, label: str, advice: str, select: str) -> dict[str, str]:
@@ -176,15 +176,17 @@ def _told(label: str, advice: str) -> Iterator[None]:
             reason = f"line {at[1]}: {found}"
         elif malformed := _MALFORMED.search(page):
             reason = malformed[1].strip().rstrip(".")
-        raise UnreadableSource(label, reason, advice) from fault
+        raise UnreadableLocation(label, reason, advice) from fault
 
 
-def read_csv(engine: Engine, files: Sequence[Path], label: str, folder: Path, dialects: Sequence[Dialect]) -> Side:
+def read_csv(
+    engine: Engine, files: Sequence[Path], label: str, folder: Path, dialects: Sequence[CsvDialect]
+) -> FileSide:
     """
     CSV files with a header line, every value a text; an empty value is NULL, in quotes or not.
 
     Raises:
-        UnreadableSource: a row has too few or too many values, a quote is not closed, a text is no UTF-8.
+        UnreadableLocation: a row has too few or too many values, a quote is not closed, a text is no UTF-8.
     """
     parts: list[str] = []
     columns: dict[str, None] = {}
@@ -204,7 +206,7 @@ def read_csv(engine: Engine, files: Sequence[Path], label: str, folder: Path, di
         parts.append(f"SELECT * FROM read_parquet({literal(str(kept))})")
         columns |= dict.fromkeys(dialect.names)
     source = f"({' UNION ALL BY NAME '.join(parts)})"
-    return Side(source, tuple(Reading(name, None, quote(name), ANY, quote(name)) for name in columns))
+    return FileSide(source, tuple(Reading(name, None, quote(name), ANY, quote(name)) for name in columns))
 
 
 def _exact(file: Path) -> str:
@@ -212,7 +214,7 @@ def _exact(file: Path) -> str:
     return re.sub(r"([*?\[])", r"[\1]", str(file))
 
 
-class Dialect:
+class CsvDialect:
     """How one CSV file is written: its delimiter, what escapes a quote, and its header's names."""
 
     def __init__(self, file: Path, delimiter: str, escape: str) -> None:
@@ -221,15 +223,15 @@ class Dialect:
         folded = [name.casefold() for name in self.names]
         if twice := next((name for name in self.names if folded.count(name.casefold()) > 1), None):
             advice = "give each column a name of its own, which differs by more than case"
-            raise UnreadableSource(str(file), f"its header names the column {twice!r} twice", advice)
+            raise UnreadableLocation(str(file), f"its header names the column {twice!r} twice", advice)
 
 
-def dialect_of(engine: Engine, file: Path, kind: str) -> Dialect:
+def dialect_of(engine: Engine, file: Path, kind: str) -> CsvDialect:
     """
     The dialect of a CSV file. The header decides where it can: a delimiter that does not part it is none.
 
     Raises:
-        UnreadableSource: the file is empty, is no text, or names a column twice.
+        UnreadableLocation: the file is empty, is no text, or names a column twice.
     """
     delimiter, escape = "\t" if kind == "tsv" else ",", '"'
     try:
@@ -245,7 +247,7 @@ def dialect_of(engine: Engine, file: Path, kind: str) -> Dialect:
         delimiter = (
             sniffed[0] if sniffed[0] in parting else max(parting, key=lambda one: len(_header(file, one, escape)))
         )
-    return Dialect(file, delimiter, escape)
+    return CsvDialect(file, delimiter, escape)
 
 
 def _header(file: Path, delimiter: str, escape: str) -> list[str]:
@@ -259,13 +261,13 @@ def _header(file: Path, delimiter: str, escape: str) -> list[str]:
             )
             names = next((row for row in reader if row), [])
     except (OSError, EOFError, csv.Error) as fault:
-        raise UnreadableSource(
+        raise UnreadableLocation(
             str(file), str(fault), "see that it is a whole CSV file, and that you may read it"
         ) from fault
     if any("\udc80" <= character <= "\udcff" for name in names for character in name):
-        raise UnreadableSource(str(file), "line 1: a text is not UTF-8", _TO_UTF_8)
+        raise UnreadableLocation(str(file), "line 1: a text is not UTF-8", _TO_UTF_8)
     if not names:
-        raise UnreadableSource(str(file), "it is empty", "a CSV file begins with a line of column names")
+        raise UnreadableLocation(str(file), "it is empty", "a CSV file begins with a line of column names")
     return [name or f"column{at}" for at, name in enumerate(names)]
 
 

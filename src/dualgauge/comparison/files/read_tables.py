@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dualgauge.comparison.errors import NoSource, UnclearTable, UnreadableSource
-from dualgauge.comparison.files.value_types import Reading, Side, typed_reading
+from dualgauge.comparison.errors import NoSource, UnclearTable, UnreadableLocation
+from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.model import Progress, literal, quote
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from dualgauge.comparison.files.locations import Source
+    from dualgauge.comparison.files.locations import Location
     from dualgauge.engines.duck import Engine
 
 BATCH: Final = 50_000
 
 
-def read_table(source: Source, name: str, folder: Path, progress: Progress) -> tuple[Side, tuple[str, ...]]:
+def read_table(source: Location, name: str, folder: Path, progress: Progress) -> tuple[FileSide, tuple[str, ...]]:
     """
     A database's table, in one transaction; gives its primary key too, or ().
 
@@ -59,16 +59,16 @@ def read_table(source: Source, name: str, folder: Path, progress: Progress) -> t
         )
         for column, kind in kinds.items()
     )
-    return Side(source_sql, readings), key
+    return FileSide(source_sql, readings), key
 
 
-def read_memory(engine: Engine, given: object, name: str, folder: Path) -> Side:
+def read_memory(engine: Engine, given: object, name: str, folder: Path) -> FileSide:
     """
     What Python holds: a table is read in place, a stream goes to Parquet.
 
     Raises:
         NoSource: it is nothing of the kind.
-        UnreadableSource: a column has no type that Arrow knows, or two columns have one name.
+        UnreadableLocation: a column has no type that Arrow knows, or two columns have one name.
     """
     import pyarrow as pa
 
@@ -90,7 +90,7 @@ def read_memory(engine: Engine, given: object, name: str, folder: Path) -> Side:
                 write(batch)
         source = f"read_parquet({literal(str(folder / 'stream.parquet'))})"
     columns = engine.columns(f"SELECT * FROM {source}")
-    return Side(source, tuple(typed_reading(column, kind) for column, kind in columns.items()))
+    return FileSide(source, tuple(typed_reading(column, kind) for column, kind in columns.items()))
 
 
 def _from_pandas(frame: Any, label: str) -> pa.Table:  # noqa: ANN401  (pandas is not imported here)
@@ -102,7 +102,7 @@ def _from_pandas(frame: Any, label: str) -> pa.Table:  # noqa: ANN401  (pandas i
         return pa.Table.from_pandas(frame.reset_index() if named else frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as fault:
         reason = "; ".join(str(one) for one in fault.args)
-        raise UnreadableSource(label, reason, "give the column one type, for example with astype(str)") from fault
+        raise UnreadableLocation(label, reason, "give the column one type, for example with astype(str)") from fault
 
 
 def _stream(given: object, label: str) -> pa.RecordBatchReader:
@@ -124,7 +124,7 @@ def _check_names(schema: pa.Schema, label: str) -> None:
     names = [name.casefold() for name in schema.names]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UnreadableSource(label, f"it has two columns {twice[0]!r}", "give each column a name of its own")
+        raise UnreadableLocation(label, f"it has two columns {twice[0]!r}", "give each column a name of its own")
 
 
 @contextmanager
@@ -137,4 +137,4 @@ def _writing(file: Path, schema: pa.Schema, label: str) -> Iterator[Any]:
         with pq.ParquetWriter(file, schema, compression="snappy") as writer:
             yield writer.write_batch
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as fault:
-        raise UnreadableSource(label, str(fault), "cast the column to a plain type, for example to text") from fault
+        raise UnreadableLocation(label, str(fault), "cast the column to a plain type, for example to text") from fault

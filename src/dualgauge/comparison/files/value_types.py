@@ -84,7 +84,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class FileSide:
     """One side: a FROM of the engine, and its columns."""
 
     source: str
@@ -104,7 +104,7 @@ class _Question:
     types: list[str]
 
 
-def settle(engine: Engine, v1: Side, v2: Side) -> tuple[Side, Side]:
+def settle(engine: Engine, v1: FileSide, v2: FileSide) -> tuple[FileSide, FileSide]:
     """Give each column of both sides its type, the two of one name together."""
     there = {one.name.casefold(): one for one in v2.readings}
     sources = (v1.source, v2.source)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import sqlglot
 from sqlglot import expressions as exp
 
-from dualgauge.comparison.errors import BadRelation, NoSuchView, UnequalPositions
+from dualgauge.comparison.errors import BadRelation, NoViewToCompare, UnequalPositions
 from dualgauge.model import Position, Progress, Side, literal, quote, silent
 from dualgauge.stores.errors import NotBuilt
 from dualgauge.stores.external.types import arrow_type
@@ -60,7 +60,7 @@ def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> lis
 
     Raises:
         BadRelation: the query does not parse, reads no view, or reads the other side or something else.
-        NoSuchView: it names a view that the side does not have.
+        NoViewToCompare: it names a view that the side does not have.
     """
     try:
         tree = sqlglot.parse_one(sql, dialect="duckdb")
@@ -77,7 +77,7 @@ def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> lis
             reason = f"it reads {asked}; the query of {side.value} reads views as {side.value}.NAME"
             raise BadRelation(side.value, reason).within(f"comparator {comparator!r}")
         if table.name not in known:
-            raise NoSuchView(comparator, side, table.name, known)
+            raise NoViewToCompare(comparator, side, table.name, known)
         found[table.name] = None
     if not found:
         reason = f"it reads no view; name one as {side.value}.NAME"

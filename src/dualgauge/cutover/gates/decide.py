@@ -31,8 +31,8 @@ from dualgauge.model import NextStep, Outcome, Side, listed, plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dualgauge.cutover.gates.validity import Present, Wanted
-    from dualgauge.cutover.values import Limits
+    from dualgauge.cutover.gates.validity import Present, RequiredEvidence
+    from dualgauge.cutover.values import EvidenceLimits
     from dualgauge.ledger.seal import Stray
     from dualgauge.ledger.values import EvidenceRun
 
@@ -46,7 +46,7 @@ QUARANTINE = NextStep("dualgauge quarantine list", "see which rows wait, and why
 REPLAY = NextStep("dualgauge replay", "build what is missing and bring both sides to the log's head")
 
 
-def decide(present: Present, limits: Limits) -> tuple[GateResult, ...]:
+def decide(present: Present, limits: EvidenceLimits) -> tuple[GateResult, ...]:
     """Ask every gate. The answer depends on nothing but the arguments, and not on the order of the runs in them."""
     evidence = tuple(_evidence(present, one, limits) for one in present.wanted)
     if not any(one.kind is EvidenceKind.DIFF for one in present.wanted):
@@ -81,7 +81,7 @@ def _definitions(present: Present) -> GateResult:
     return GateResult("definitions", Outcome.FAIL, f"{plural(len(edited), 'edited view')}", needed, why, steps)
 
 
-def _lag(present: Present, limits: Limits) -> GateResult:
+def _lag(present: Present, limits: EvidenceLimits) -> GateResult:
     needed = f"at most {plural(limits.max_events_behind, 'event')} behind the log's head"
     behind = {
         one.label: present.head - one.position
@@ -149,7 +149,7 @@ def _nothing_compared() -> GateResult:
     return GateResult("diff", Outcome.INCONCLUSIVE, "no comparison", needed, why, steps)
 
 
-def _evidence(present: Present, wanted: Wanted, limits: Limits) -> GateResult:
+def _evidence(present: Present, wanted: RequiredEvidence, limits: EvidenceLimits) -> GateResult:
     what = wanted.kind.value
     name = f"{what}:{wanted.name}"
     needed = (
@@ -180,7 +180,7 @@ def _evidence(present: Present, wanted: Wanted, limits: Limits) -> GateResult:
 
 
 def _judged(
-    present: Present, wanted: Wanted, run: EvidenceRun, limits: Limits
+    present: Present, wanted: RequiredEvidence, run: EvidenceRun, limits: EvidenceLimits
 ) -> tuple[Outcome, str, tuple[NextStep, ...]]:
     """What the newest run of what is there now says, why, and what to look at first."""
     if run.verdict is not Outcome.PASS:
@@ -205,7 +205,7 @@ def _look(run: EvidenceRun) -> NextStep:
     return NextStep(f"dualgauge evidence show {run.run_id}", "see what it found")
 
 
-def _no_evidence(present: Present, wanted: Wanted) -> str:
+def _no_evidence(present: Present, wanted: RequiredEvidence) -> str:
     """Say why nothing counts, by what comes nearest to evidence."""
     what = f"{wanted.kind.value} of {wanted.name}"
     near = strays(present, wanted)
@@ -227,7 +227,7 @@ def _no_seal(one: Stray) -> str:
     return f"run {one.run_id} has no seal in the journal: it was put in, or its seal was removed, by hand"
 
 
-def _unfinished(present: Present, wanted: Wanted, since: EvidenceRun | None) -> str:
+def _unfinished(present: Present, wanted: RequiredEvidence, since: EvidenceRun | None) -> str:
     """Say that a run began (after another) and did not finish; empty where none did."""
 
     def began(one: Stray) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.runs.run_files import FileState, file_states
 from dualgauge.cutover.gates.validity import why_not
-from dualgauge.cutover.values import Limits
+from dualgauge.cutover.values import EvidenceLimits
 from dualgauge.ledger.errors import UnknownRun
-from dualgauge.ledger.journal import BadRow
+from dualgauge.ledger.journal import TamperedRow
 from dualgauge.ledger.values import RunState
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.cutover.gates.validity import Present
-    from dualgauge.cutover.values import Limits
+    from dualgauge.cutover.values import EvidenceLimits
     from dualgauge.ledger.seal import Evidence, Sealed, Stray
     from dualgauge.ledger.values import EvidenceRun
     from dualgauge.model import Position
@@ -80,7 +80,7 @@ class EvidenceShown:
         }
 
 
-def lines(evidence: Evidence, present: Present | None, limits: Limits) -> list[EvidenceLine]:
+def lines(evidence: Evidence, present: Present | None, limits: EvidenceLimits) -> list[EvidenceLine]:
     """All runs, newest first. Without `present`, whether a run counts cannot be told."""
     found = [*(_sealed(one, present, limits) for one in evidence.sealed), *(_stray(one) for one in evidence.strays)]
     return sorted(found, key=lambda one: (one.at, one.row, one.run_id), reverse=True)
@@ -109,12 +109,12 @@ def show(found: Sequence[EvidenceLine], run_id: str, root: Path) -> EvidenceShow
     raise UnknownRun(run_id)
 
 
-def changed_file(evidence: Evidence, root: Path) -> BadRow | None:
+def changed_file(evidence: Evidence, root: Path) -> TamperedRow | None:
     """The first file below `reports` that is not what its sealed run wrote; a file that is gone is none."""
     return next(_changed(evidence, root), None)
 
 
-def _changed(evidence: Evidence, root: Path) -> Iterator[BadRow]:
+def _changed(evidence: Evidence, root: Path) -> Iterator[TamperedRow]:
     for one in evidence.sealed:
         run = one.run
         if run is None or run.folder is None:
@@ -122,10 +122,10 @@ def _changed(evidence: Evidence, root: Path) -> Iterator[BadRow]:
         for name, state in file_states(root / run.folder, run.summary).items():
             if state is FileState.CHANGED:
                 problem = f"{run.folder}/{name} is not what evidence run {run.run_id} wrote: it was changed by hand"
-                yield BadRow(one.seq, problem, run.run_id)
+                yield TamperedRow(one.seq, problem, run.run_id)
 
 
-def _sealed(one: Sealed, present: Present | None, limits: Limits) -> EvidenceLine:
+def _sealed(one: Sealed, present: Present | None, limits: EvidenceLimits) -> EvidenceLine:
     entry = one.entry
     counts: bool | None = None
     why = ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dualgauge.comparison.errors import NothingToCompare
 from dualgauge.comparison.runs.binding import bound, builds_of, check_bound
-from dualgauge.cutover.gates.validity import Present, ViewNow, Wanted
+from dualgauge.cutover.gates.validity import Present, RequiredEvidence, ViewNow
 from dualgauge.cutover.values import Readiness
 from dualgauge.ledger.values import EvidenceKind
 from dualgauge.model import Side
@@ -86,7 +86,9 @@ def _now(view: ViewDefinition, build: Checkpoint | None) -> ViewNow:
     return ViewNow(view.side, view.name, view.hash, build.build, build.definition_hash, build.position)
 
 
-def _wanted(builds: Mapping[Side, Mapping[str, Checkpoint]], pair: Pair, configuration_hash: str) -> Iterator[Wanted]:
+def _wanted(
+    builds: Mapping[Side, Mapping[str, Checkpoint]], pair: Pair, configuration_hash: str
+) -> Iterator[RequiredEvidence]:
     """The evidence that a pair needs: a diff, and a check where its comparator has checks."""
     comparator = pair.comparator
     made = {EvidenceKind.DIFF: partial(bound, pair)}
@@ -95,6 +97,8 @@ def _wanted(builds: Mapping[Side, Mapping[str, Checkpoint]], pair: Pair, configu
     for kind, bind in made.items():
         ends = tuple((one.until, one.reason) for one in comparator.expected) if kind is EvidenceKind.DIFF else ()
         try:
-            yield Wanted(kind, pair.name, bind(builds_of(pair, builds.__getitem__), configuration_hash), ends=ends)
+            yield RequiredEvidence(
+                kind, pair.name, bind(builds_of(pair, builds.__getitem__), configuration_hash), ends=ends
+            )
         except NotBuilt as fault:
-            yield Wanted(kind, pair.name, None, missing=str(fault))
+            yield RequiredEvidence(kind, pair.name, None, missing=str(fault))

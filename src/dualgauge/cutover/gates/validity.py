@@ -19,7 +19,7 @@ from dualgauge.model import Outcome, Position, Side, plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dualgauge.cutover.values import Limits, Readiness
+    from dualgauge.cutover.values import EvidenceLimits, Readiness
     from dualgauge.ledger.values import EvidenceRun
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
@@ -27,7 +27,7 @@ CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequiredEvidence:
     """
     Evidence that a gate asks for: of a comparator, bound to exactly this.
 
@@ -77,17 +77,17 @@ class Present:
     head: Position
     readiness: Readiness
     views: tuple[ViewNow, ...]
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[RequiredEvidence, ...]
     evidence: Evidence = field(default_factory=Evidence)
     waiting: int = 0
 
 
-def newest(present: Present, wanted: Wanted) -> Sealed | None:
+def newest(present: Present, wanted: RequiredEvidence) -> Sealed | None:
     """The run that decides a gate: the last that was sealed with the wanted key, whatever its verdict."""
     return max((one for one in _of(present, wanted) if one.entry.evidence_key == wanted.key), key=_order, default=None)
 
 
-def latest(present: Present, wanted: Wanted) -> Sealed | None:
+def latest(present: Present, wanted: RequiredEvidence) -> Sealed | None:
     """The last run of the wanted kind and comparator, whatever it is bound to."""
     return max(_of(present, wanted), key=_order, default=None)
 
@@ -105,7 +105,7 @@ def given_up(present: Present) -> list[Sealed]:
     ]  # fmt: skip
 
 
-def unsealed_since(present: Present, wanted: Wanted, since: EvidenceRun) -> list[Stray]:
+def unsealed_since(present: Present, wanted: RequiredEvidence, since: EvidenceRun) -> list[Stray]:
     """
     Runs that claim to be newer than a sealed one, and have no seal.
 
@@ -120,12 +120,12 @@ def unsealed_since(present: Present, wanted: Wanted, since: EvidenceRun) -> list
     return [one for one in strays(present, wanted) if one.forged and newer(one)]
 
 
-def strays(present: Present, wanted: Wanted) -> list[Stray]:
+def strays(present: Present, wanted: RequiredEvidence) -> list[Stray]:
     """The runs without a seal that say to be of the wanted kind and comparator."""
     return [one for one in present.evidence.strays if (one.kind, one.name) == (wanted.kind.value, wanted.name)]
 
 
-def why_not(present: Present, wanted: Wanted | None, one: Sealed, limits: Limits) -> str:
+def why_not(present: Present, wanted: RequiredEvidence | None, one: Sealed, limits: EvidenceLimits) -> str:
     """Say in a phrase why a gate does not go by this run; empty where it does, with a pass as with a fail."""
     if one.broken:
         return "gone from the ledger" if "is gone" in one.broken else "not what was sealed"
@@ -143,7 +143,9 @@ def why_not(present: Present, wanted: Wanted | None, one: Sealed, limits: Limits
     return next(stale, "a newer run has no seal" if unsealed else "")
 
 
-def staleness(present: Present, wanted: Wanted, run: EvidenceRun, limits: Limits) -> Iterator[tuple[str, str]]:
+def staleness(
+    present: Present, wanted: RequiredEvidence, run: EvidenceRun, limits: EvidenceLimits
+) -> Iterator[tuple[str, str]]:
     """What makes a run of exactly what is there too old, each in short and as a phrase; nothing where it is fresh."""
     age = age_of(present, run)
     if age < -CLOCKS_DIFFER:
@@ -220,7 +222,7 @@ _OTHERS: Final = {
 }
 
 
-def _of(present: Present, wanted: Wanted) -> list[Sealed]:
+def _of(present: Present, wanted: RequiredEvidence) -> list[Sealed]:
     mine = (wanted.kind, wanted.name)
     return [one for one in present.evidence.sealed if (one.entry.kind, one.entry.name) == mine]
 

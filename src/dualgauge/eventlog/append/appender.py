@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dualgauge.eventlog.append.event import Call, Row, row_of
+from dualgauge.eventlog.append.event import Call, EventRow, row_of
 from dualgauge.eventlog.append.id_index import IdIndex, Worn, hashes_of
 from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import AppenderClosed, BadEvent, ChangedEvent, DamagedLog, LostRace
@@ -50,7 +50,7 @@ class _Waiting:
     """One call that waits for its commit."""
 
     call: Call
-    rows: Sequence[Row]
+    rows: Sequence[EventRow]
     positions: list[Position] = field(default_factory=list)
     added: int = 0
     fault: BaseException | None = None
@@ -179,13 +179,13 @@ class Appender:
             return
         raise LostRace(self._log.path, TRIES)
 
-    def _settled(self, group: Sequence[_Waiting]) -> tuple[list[Row], dict[str, Position]]:
+    def _settled(self, group: Sequence[_Waiting]) -> tuple[list[EventRow], dict[str, Position]]:
         """The rows that the log lacks, in order, and where every id stands; a call that is refused gets its fault."""
         ids = list(dict.fromkeys(row.event_id for one in group for row in one.rows))
         known = self._known(self._index.find(ids))
         positions = {event_id: position for event_id, (position, _, _) in known.items()}
         head = self._log.head().last
-        fresh: dict[str, Row] = {}
+        fresh: dict[str, EventRow] = {}
         for one in group:
             before = len(fresh)
             one.fault = self._fault(one, known, fresh)
@@ -198,7 +198,10 @@ class Appender:
         return list(fresh.values()), positions
 
     def _fault(
-        self, one: _Waiting, known: Mapping[str, tuple[Position, Row, frozenset[str]]], fresh: Mapping[str, Row]
+        self,
+        one: _Waiting,
+        known: Mapping[str, tuple[Position, EventRow, frozenset[str]]],
+        fresh: Mapping[str, EventRow],
     ) -> ChangedEvent | None:
         for index, row in enumerate(one.rows):
             if row.event_id in known:
@@ -212,7 +215,7 @@ class Appender:
                 return ChangedEvent(row.event_id, first, one.call.place(index), differing, one.call.nothing)
         return None
 
-    def _known(self, places: Mapping[str, Sequence[Position]]) -> dict[str, tuple[Position, Row, frozenset[str]]]:
+    def _known(self, places: Mapping[str, Sequence[Position]]) -> dict[str, tuple[Position, EventRow, frozenset[str]]]:
         """The events that stand at some positions and have the ids that are looked for, as the log has them."""
         wanted = sorted({position for found in places.values() for position in found})
         if not wanted:
@@ -223,11 +226,11 @@ class Appender:
             if row["event_id"] not in places:
                 continue  # another id of the same hash
             columns = {name: row[name] for name in declared if name in row}
-            kept = Row(row["event_id"], row["type"], row["occurred_at"], row["payload"], columns)
+            kept = EventRow(row["event_id"], row["type"], row["occurred_at"], row["payload"], columns)
             found[row["event_id"]] = (Position(row["position"]), kept, frozenset(declared.keys() - columns.keys()))
         return found
 
-    def _write(self, rows: Sequence[Row]) -> None:
+    def _write(self, rows: Sequence[EventRow]) -> None:
         head, columns = self._log.head().last, self._log.settings.columns
         count = len(rows)
         arrays = {

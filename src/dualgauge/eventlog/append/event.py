@@ -57,7 +57,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EventRow:
     """An event as it is kept: every declared column, and the payload's JSON text or None."""
 
     event_id: str
@@ -66,7 +66,7 @@ class Row:
     payload: str | None
     columns: Mapping[str, Any]
 
-    def differs(self, other: Row, absent: frozenset[str] = frozenset()) -> list[str]:
+    def differs(self, other: EventRow, absent: frozenset[str] = frozenset()) -> list[str]:
         """
         The columns in which two events of one id differ.
 
@@ -98,7 +98,7 @@ class Call:
         return "nothing of this call was appended"
 
 
-def row_of(event: Event, declared: Mapping[str, str], index: int, call: Call) -> Row:
+def row_of(event: Event, declared: Mapping[str, str], index: int, call: Call) -> EventRow:
     """
     An event as it is kept.
 
@@ -129,7 +129,7 @@ def row_of(event: Event, declared: Mapping[str, str], index: int, call: Call) ->
         payload = canonical(rest) if rest else None
     except ValueError as fault:
         raise BadEvent(call.place(index), event.event_id, str(fault), call.nothing) from fault
-    return Row(event.event_id, event.type, moment, payload, columns)
+    return EventRow(event.event_id, event.type, moment, payload, columns)
 
 
 def _sorted(event: Event, declared: Mapping[str, str]) -> tuple[dict[str, object], dict[str, object]]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.sources.lines import Dialect
+    from dualgauge.eventlog.sources.lines import LineDialect
     from dualgauge.eventlog.sources.source import Part, Source
 
 Place = tuple[str, int]
@@ -41,7 +41,7 @@ class Text:
 
     part: Part
     label: str
-    dialect: Dialect
+    dialect: LineDialect
     copy: Path
 
     def place(self, number: int) -> Place:
@@ -64,7 +64,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class RejectSearch:
     """A look at the source of a number: its texts, the declared columns, and how many rows are told at most."""
 
     engine: Engine
@@ -84,7 +84,7 @@ class Look:
         return _look(self, again, step)
 
 
-def _look(look: Look, again: Source, step: int) -> tuple[int, dict[Place, str]]:
+def _look(look: RejectSearch, again: Source, step: int) -> tuple[int, dict[Place, str]]:
     engine, number, texts, columns, most = look.engine, look.number, look.texts, look.columns, look.most
     tables = f"_rejects_{number}_{step}", f"_scans_{number}_{step}"
     looked = again
@@ -129,7 +129,7 @@ def _rejected(engine: Engine, texts: Sequence[Text], rejects: str, scans: str) -
     return found
 
 
-def _unread_json(look: Look, again: Source) -> dict[Place, str]:
+def _unread_json(look: RejectSearch, again: Source) -> dict[Place, str]:
     """The rows of JSON whose values are not of the types that their columns have, where these are used."""
     engine, most = look.engine, look.most
     base, found = raw_rows(again, look.number, placed=True), dict[Place, str]()

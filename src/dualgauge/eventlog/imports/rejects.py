@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.engines.errors import EngineError
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
-from dualgauge.eventlog.imports.reject_search import Look, NotToldApart, Place, Text
+from dualgauge.eventlog.imports.reject_search import NotToldApart, Place, RejectSearch, Text
 from dualgauge.eventlog.sources.lines import copy, dialect_of, named, plain, rows
 from dualgauge.eventlog.sources.source import Part, ending_of, load, options_of, part_reader, raw_rows, with_options
 from dualgauge.ledger.misfit import Misfit
@@ -88,7 +88,7 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
         before |= {place for place in broken if one.beside(place)}
         reasons |= {place: reason for place, reason in broken.items() if place not in before}
     _refuse_many(source, reasons, len(reasons), most)
-    look, emptied = Look(engine, number, texts, columns, most + 1), set(reasons)
+    look, emptied = RejectSearch(engine, number, texts, columns, most + 1), set(reasons)
     again, counts = _again(source, texts, emptied | before, reasons)
     for step in itertools.count():
         if again.nothing:

@@ -20,10 +20,10 @@ from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.reject_search import NotToldApart, pointer
 from dualgauge.eventlog.imports.rejects import json_fault, separate
 from dualgauge.eventlog.imports.run import run_import
-from dualgauge.eventlog.sources.lines import Dialect
+from dualgauge.eventlog.sources.lines import LineDialect
 from dualgauge.eventlog.sources.mapping import described, loses, row_mapping
 from dualgauge.eventlog.sources.source import Part, Source, raw_rows, told
-from dualgauge.ledger.misfit import Settled, State
+from dualgauge.ledger.misfit import RowState, Settled
 from dualgauge.model import Position, Progress, canonical_json, literal, nearest, quote, silent
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
     from dualgauge.eventlog.table.event_log import EventLog
-    from dualgauge.ledger.misfit import Kept
+    from dualgauge.ledger.misfit import QuarantinedRow
     from dualgauge.ledger.quarantine import Quarantine
 
 _DELIMITERS = ("delim", "sep", "delimiter")
@@ -56,8 +56,8 @@ class Tried:
     `position` is that of its event; None where it has none, and in a dry run.
     """
 
-    kept: Kept
-    state: State
+    kept: QuarantinedRow
+    state: RowState
     reason: str
     position: Position | None = None
 
@@ -81,14 +81,14 @@ class Retried:
     @property
     def waiting(self) -> int:
         """How many of the rows still do not fit."""
-        return sum(one.state is State.WAITING for one in self.rows)
+        return sum(one.state is RowState.WAITING for one in self.rows)
 
 
 def retry(
     engine: Engine,
     log: EventLog,
     quarantine: Quarantine,
-    chosen: Sequence[Kept],
+    chosen: Sequence[QuarantinedRow],
     settings: Sequence[SourceSettings],
     *,
     root: Path,
@@ -131,7 +131,7 @@ def retry(
         while groups:
             progress("reading rows again", len(outcomes) + len(events), len(chosen))
             group = groups.pop(0)
-            work = _Work(engine, known[group[0].kept.misfit.source], root, log.settings.columns)
+            work = _Retry(engine, known[group[0].kept.misfit.source], root, log.settings.columns)
             try:
                 fitted, found, ids = work.read(group, folder)
             except (BadMapping, EngineError, NotToldApart) as fault:
@@ -152,11 +152,11 @@ def retry(
     positions = {} if dry_run else _positions(engine, log, list(events.values()))
     if not dry_run:
         # A text that was given and does not fit changes nothing: the reason would not be that of the kept one.
-        others = [one for one in outcomes.values() if text is None or one.state is not State.WAITING]
-        taken = [Settled(one.id, State.TAKEN, one.misfit.reason, text) for one in chosen if one.id in events]
+        others = [one for one in outcomes.values() if text is None or one.state is not RowState.WAITING]
+        taken = [Settled(one.id, RowState.TAKEN, one.misfit.reason, text) for one in chosen if one.id in events]
         quarantine.settle([*others, *taken], at=now)
     rows = tuple(
-        Tried(one, State.TAKEN, one.misfit.reason, positions.get(events[one.id]))
+        Tried(one, RowState.TAKEN, one.misfit.reason, positions.get(events[one.id]))
         if one.id in events
         else Tried(one, outcomes[one.id].state, outcomes[one.id].reason)
         for one in chosen
@@ -168,13 +168,13 @@ def retry(
 class _Member:
     """A row, the text that is read for it, and its number; one of its own where the row has none in its place."""
 
-    kept: Kept
+    kept: QuarantinedRow
     text: str
     number: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class _Retry:
     """Reads rows of one source again."""
 
     engine: Engine
@@ -213,12 +213,12 @@ class _Work:
                     events[one.kept.id] = ids[one.number]
                 else:
                     reason = f"{one.kept.misfit.reason} ({LEFT_OUT})"
-                    outcomes[one.kept.id] = Settled(one.kept.id, State.SKIPPED, reason)
+                    outcomes[one.kept.id] = Settled(one.kept.id, RowState.SKIPPED, reason)
             if ids:
                 sources.append(apart.source)
         return sources, outcomes, events
 
-    def _others(self, one: _Member, dialect: Dialect | None) -> tuple[str, ...]:
+    def _others(self, one: _Member, dialect: LineDialect | None) -> tuple[str, ...]:
         """
         The columns whose types, those of the other rows of the file, would not hold what this one says.
 
@@ -245,7 +245,9 @@ class _Work:
                 found.append(name)
         return tuple(found)
 
-    def _source(self, texts: Sequence[_Member], dialect: Dialect | None, others: Sequence[str], folder: Path) -> Source:
+    def _source(
+        self, texts: Sequence[_Member], dialect: LineDialect | None, others: Sequence[str], folder: Path
+    ) -> Source:
         of = texts[0].kept.misfit
         # Rows of a database have no number in a place, and any that tells them apart will do.
         numbers, place = [one.number for one in texts], of.place if of.row is not None else ""
@@ -279,7 +281,7 @@ class _Work:
         return dict(self.engine.rows(f"SELECT _row, event_id FROM ({mapped})"))
 
 
-def _grouped(chosen: Sequence[Kept], text: str | None) -> list[list[_Member]]:
+def _grouped(chosen: Sequence[QuarantinedRow], text: str | None) -> list[list[_Member]]:
     """Rows that can be read together: of one place, read alike, no number twice."""
     groups: dict[tuple[str, str, str, int], list[_Member]] = {}
     times: Counter[tuple[str, str, int | None]] = Counter()
@@ -295,7 +297,7 @@ def _grouped(chosen: Sequence[Kept], text: str | None) -> list[list[_Member]]:
     return list(groups.values())
 
 
-def _dialect(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> Dialect | None:
+def _dialect(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> LineDialect | None:
     """How a row's text is written, if it is one of CSV."""
     if read_as.get("format") != "csv":
         return None
@@ -303,7 +305,7 @@ def _dialect(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> Dialect | N
     options = _csv_options(read_as, read, kinds)
     names = options.get("columns") or options.get("names") or options.get("column_names") or kinds
     delimiter = next(str(options[name]) for name in _DELIMITERS if name in options)
-    return Dialect(delimiter, str(options["quote"]), str(options["escape"]), columns=len(names))
+    return LineDialect(delimiter, str(options["quote"]), str(options["escape"]), columns=len(names))
 
 
 def _kinds(read_as: Mapping[str, Any]) -> dict[str, str]:
@@ -353,8 +355,8 @@ def _positions(engine: Engine, log: EventLog, ids: Sequence[str]) -> dict[str, P
     return {event_id: Position(position) for event_id, position in found}
 
 
-def _waits(one: Kept, reason: str) -> Settled:
-    return Settled(one.id, State.WAITING, reason)
+def _waits(one: QuarantinedRow, reason: str) -> Settled:
+    return Settled(one.id, RowState.WAITING, reason)
 
 
 def _why(fault: BadMapping | EngineError | NotToldApart) -> str:

@@ -108,7 +108,7 @@ def compact(
     gone = {old.name for at, old in history.replaced if at <= oldest} - {one.name for one in before}
     present = sorted(gone & set(log.place.names()))
     if not dry_run:
-        work = _Work(engine, log, history, kept, now=now, sleep=sleep, chance=chance)
+        work = _Compaction(engine, log, history, kept, now=now, sleep=sleep, chance=chance)
         done = []
         for number, group in enumerate(groups):
             progress("compacting", number, len(groups))
@@ -152,7 +152,7 @@ def _groups(log: EventLog, files: Sequence[EventFile], rows: int) -> list[list[E
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Compaction:
     """What a compaction works with."""
 
     engine: Engine

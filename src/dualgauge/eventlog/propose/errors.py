@@ -47,7 +47,7 @@ class NoHeader(UsageError):
         )
 
 
-class Unreadable(DataError):
+class UnreadableSource(DataError):
     """A file that is broken, in another encoding, or no file of its format."""
 
     def __init__(self, file: str, reason: str, *, encoding: str = "") -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.propose.profile import Column, Look
+    from dualgauge.eventlog.propose.profile import FileProfile, ProfiledColumn
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _ID_WORDS = {
@@ -96,7 +96,7 @@ def slug(text: str) -> str:
 class Choice:
     """The choices over one file, made one after the other: time, type, id, order, columns."""
 
-    def __init__(self, engine: Engine, found: Look, reserved: set[str]) -> None:
+    def __init__(self, engine: Engine, found: FileProfile, reserved: set[str]) -> None:
         self._engine, self._found, self._reserved = engine, found, reserved
         self._settings = found.source.settings
         self._columns = [one for one in found.columns if one.filled and not one.nested]
@@ -130,12 +130,12 @@ class Choice:
             events=found.rows - time.nulls, columns=columns, why=self._why, left_out=left_out,
         )  # fmt: skip
 
-    def _named(self, column: Column) -> str:
+    def _named(self, column: ProfiledColumn) -> str:
         """A column in an expression: quoted where SQL needs it."""
         plain = NAME.fullmatch(column.name) and column.name.lower() not in self._reserved
         return column.name if plain else quote(column.name)
 
-    def _values(self, column: Column) -> str:
+    def _values(self, column: ProfiledColumn) -> str:
         name = quote(column.name)
         found = self._engine.rows(
             f"SELECT {name}, count(*) FROM ({self._found.base}) GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT 6"
@@ -143,12 +143,12 @@ class Choice:
         shown = ", ".join(f"{value} ({count:,})" for value, count in found)
         return shown + (", ..." if column.distinct > len(found) else "")
 
-    def _time(self) -> Column:
+    def _time(self) -> ProfiledColumn:
         times = [one for one in self._columns if one.time]
         if not times:
             raise NoTime(self._settings.path, [one.name for one in self._found.columns])
 
-        def fitness(column: Column) -> float:
+        def fitness(column: ProfiledColumn) -> float:
             said = words(column.name)
             named = max((score for word, score in {**_HAPPENED, **_TOLD}.items() if word in said), default=0)
             return (
@@ -165,7 +165,7 @@ class Choice:
         self._why["occurred_at"] = f"{chosen.why}, {nulls}, {chosen.distinct:,} distinct{zone}{beside}"
         return chosen
 
-    def _kind(self) -> Column | None:
+    def _kind(self) -> ProfiledColumn | None:
         fit = [
             one for one in self._columns
             if one.type == "VARCHAR" and not one.nulls and one.distinct <= _MOST_KINDS
@@ -177,14 +177,14 @@ class Choice:
             default=None,
         )  # fmt: skip
 
-    def _event_id(self, events: str, time: Column, kind: Column | None, prefix: str) -> str:
+    def _event_id(self, events: str, time: ProfiledColumn, kind: ProfiledColumn | None, prefix: str) -> str:
         usable = [
             one for one in self._columns
             if one.type not in ("DOUBLE", "BOOLEAN", "BLOB") and not one.type.startswith("DECIMAL")
             and one.longest <= _LONGEST_ID_PART and one.distinct > 1
         ]  # fmt: skip
 
-        def score(column: Column) -> float:
+        def score(column: ProfiledColumn) -> float:
             if _ID_WORDS & set(words(column.name)):
                 return 3
             if kind is not None and column.name == kind.name:
@@ -229,7 +229,7 @@ class Choice:
             "rows may be added at the file's end, but not moved or removed"
         )
 
-    def _joined(self, group: Sequence[Column], prefix: str) -> str:
+    def _joined(self, group: Sequence[ProfiledColumn], prefix: str) -> str:
         parts = [self._named(one) for one in group]
         if len(parts) == 1 and (group[0].name.lower() == "event_id" or {"uuid", "guid"} & set(words(group[0].name))):
             return parts[0]
@@ -239,7 +239,7 @@ class Choice:
         unique: bool = self._engine.row(f"SELECT count(*) = count(DISTINCT {expression}) FROM ({events})")[0]
         return unique
 
-    def _order(self, events: str, time: Column) -> str:
+    def _order(self, events: str, time: ProfiledColumn) -> str:
         back, ties = self._engine.row(
             f"SELECT count(*) FILTER (WHERE this < before), count(*) FILTER (WHERE this = before) FROM "
             f"(SELECT {time.time} AS this, lag({time.time}) OVER (ORDER BY _at) AS before FROM ({events}))"
@@ -310,7 +310,7 @@ class Choice:
         return made
 
 
-def _agreed(name: str, declared: str, found: str, column: Column, file: str) -> str:
+def _agreed(name: str, declared: str, found: str, column: ProfiledColumn, file: str) -> str:
     """The type of a column that is declared already: the declared one where it is the same or a roomier DECIMAL."""
     if declared == found:
         return declared

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.eventlog.propose.errors import NoHeader, NothingToRead, Unreadable
+from dualgauge.eventlog.propose.errors import NoHeader, NothingToRead, UnreadableSource
 from dualgauge.eventlog.propose.time_formats import ZONED, odd_times
 from dualgauge.eventlog.sources.source import Source, raw_rows, reader, told
 from dualgauge.model import literal, plural, quote
@@ -60,7 +60,7 @@ _TYPED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ProfiledColumn:
     """One column of the file. `type`: what it is in the log, empty where it holds no value or is nested."""
 
     name: str
@@ -91,24 +91,24 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FileProfile:
     """The files as they are to be read, and their columns."""
 
     source: Source
     rows: int
-    columns: tuple[Column, ...]
+    columns: tuple[ProfiledColumn, ...]
     base: str
     """The raw rows with their place (`_file`, `_row`, `_at`), as SQL, for as long as the engine is open."""
 
 
-def look(engine: Engine, source: Source) -> Look:
+def look(engine: Engine, source: Source) -> FileProfile:
     """
     Measure the files of a source whose settings name only a path.
 
     Raises:
         NothingToRead: a file is empty, or holds a header alone.
         NoHeader: the first line of a CSV file names no columns.
-        Unreadable: a file is broken or not UTF-8, with the line where that can be told.
+        UnreadableSource: a file is broken or not UTF-8, with the line where that can be told.
         UnknownFormat: the files' names say nothing of their format.
     """
     kind = reader(source, source.files[0]).partition("(")[0]
@@ -148,19 +148,19 @@ def _first_rows(source: Source, file: Path, delimiter: str) -> tuple[list[str], 
         with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
             start = raw.read(_START)
     except (OSError, EOFError, zlib.error) as fault:
-        raise Unreadable(name, str(fault)) from fault
+        raise UnreadableSource(name, str(fault)) from fault
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Unreadable(name, "it is UTF-16", encoding="utf-16")
+        raise UnreadableSource(name, "it is UTF-16", encoding="utf-16")
     # A broken byte further down is told by the reader, with its line.
     rows = csv.reader(io.StringIO(start.decode("utf-8-sig", errors="replace"), newline=""), delimiter=delimiter)
     try:
         header, below = next(rows, []), next(rows, [])
     except csv.Error as fault:
-        raise Unreadable(name, f"its first lines: {fault}") from fault
+        raise UnreadableSource(name, f"its first lines: {fault}") from fault
     if not any(cell.strip() for cell in header):
         raise NothingToRead(name, "its first line is empty" if start.strip() else "it is empty")
     if any("\ufffd" in cell for cell in header):
-        raise Unreadable(name, "line 1: it is not UTF-8", encoding="latin-1")
+        raise UnreadableSource(name, "line 1: it is not UTF-8", encoding="latin-1")
     return header, below
 
 
@@ -189,7 +189,7 @@ def _nested(kind: str) -> bool:
     return kind.endswith("]") or kind.startswith(NESTED)
 
 
-def _measure(engine: Engine, source: Source, said: Collection[str] | None = ()) -> Look:
+def _measure(engine: Engine, source: Source, said: Collection[str] | None = ()) -> FileProfile:
     """
     Every column over every row. The rows are kept by the engine, which may spill them.
 
@@ -214,7 +214,7 @@ def _measure(engine: Engine, source: Source, said: Collection[str] | None = ()) 
     columns = tuple(
         _column(engine, base, name, kind, rows, said=said is None or name in said) for name, kind in given.items()
     )
-    return Look(source=source, rows=rows, columns=columns, base=base)
+    return FileProfile(source=source, rows=rows, columns=columns, base=base)
 
 
 def _whole_header(source: Source, columns: int) -> None:
@@ -225,7 +225,7 @@ def _whole_header(source: Source, columns: int) -> None:
             raise NoHeader(source.label(file), source.settings.read["delim"].join(header))
 
 
-def _unreadable(engine: Engine, source: Source, file: Path, fault: EngineError) -> Unreadable:
+def _unreadable(engine: Engine, source: Source, file: Path, fault: EngineError) -> UnreadableSource:
     """What is wrong, by reading the file once more with its columns given: guessing a dialect names no line."""
     options = source.settings.read
     if "delim" in options:
@@ -242,16 +242,16 @@ def _unreadable(engine: Engine, source: Source, file: Path, fault: EngineError) 
     whole = str(fault.__cause__ or fault.reason)
     line = f"line {int(found[1]):,}: " if (found := re.search(r"CSV Error on Line: (\d+)", whole)) else ""
     if "utf-8" in whole.lower():
-        return Unreadable(source.label(file), f"{line}it is not UTF-8", encoding="latin-1")
+        return UnreadableSource(source.label(file), f"{line}it is not UTF-8", encoding="latin-1")
     if "unterminated quote" in whole:
-        return Unreadable(source.label(file), f'{line}a quote (") is opened there and never closed')
+        return UnreadableSource(source.label(file), f'{line}a quote (") is opened there and never closed')
     if widths := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", whole):
         reason = f"{line}{plural(int(widths[2]), 'field')}, where the header has {widths[1]}"
-        return Unreadable(source.label(file), reason)
-    return Unreadable(source.label(file), told(fault))
+        return UnreadableSource(source.label(file), reason)
+    return UnreadableSource(source.label(file), told(fault))
 
 
-def _tokens(engine: Engine, found: Look) -> tuple[str, ...]:
+def _tokens(engine: Engine, found: FileProfile) -> tuple[str, ...]:
     """Texts that mean NULL: a column would be numbers or times but for them, and no column of text holds them."""
     wanted: set[str] = set()
     texts: set[str] = set()
@@ -274,23 +274,25 @@ def _tokens(engine: Engine, found: Look) -> tuple[str, ...]:
     return tuple(one for one in NULL_TOKENS if one in wanted - texts)
 
 
-def _column(engine: Engine, base: str, name: str, given: str, rows: int, *, said: bool = False) -> Column:
+def _column(engine: Engine, base: str, name: str, given: str, rows: int, *, said: bool = False) -> ProfiledColumn:
     column = quote(name)
     if _nested(given):
         (filled,) = engine.row(f"SELECT count({column}) FROM ({base})")
-        return Column(name, given, rows, filled, 0, "", f"{given.partition('(')[0]}: nested, kept in the payload")
+        return ProfiledColumn(
+            name, given, rows, filled, 0, "", f"{given.partition('(')[0]}: nested, kept in the payload"
+        )
     text = f"CAST({column} AS VARCHAR)"
     filled, distinct, least, most, longest = engine.row(
         f"SELECT count({column}), count(DISTINCT {column}), CAST(min({column}) AS VARCHAR), "
         f"CAST(max({column}) AS VARCHAR), coalesce(max(length({text})), 0) FROM ({base})"
     )
-    measured = Column(name, given, rows, filled, distinct, "", "holds no value", str(least), str(most), longest)
+    measured = ProfiledColumn(name, given, rows, filled, distinct, "", "holds no value", str(least), str(most), longest)
     if not filled:
         return measured
     return _text(engine, base, measured, said=said) if given == "VARCHAR" else _typed(engine, base, measured)
 
 
-def _text(engine: Engine, base: str, column: Column, *, said: bool) -> Column:
+def _text(engine: Engine, base: str, column: ProfiledColumn, *, said: bool) -> ProfiledColumn:
     name, n = quote(column.name), column.filled
     counts = ", ".join(
         f"count(*) FILTER (WHERE regexp_full_match({name}, {literal(pattern)})"
@@ -310,7 +312,7 @@ def _text(engine: Engine, base: str, column: Column, *, said: bool) -> Column:
     return made
 
 
-def _plain(column: Column, like: Mapping[str, int], n: int, scale: int, whole: int) -> Column:  # noqa: PLR0911  (one row a type reads best)
+def _plain(column: ProfiledColumn, like: Mapping[str, int], n: int, scale: int, whole: int) -> ProfiledColumn:  # noqa: PLR0911  (one row a type reads best)
     name = quote(column.name)
     if like["integer"] == n:
         return replace(column, type="BIGINT", why="whole numbers")
@@ -334,7 +336,7 @@ def _plain(column: Column, like: Mapping[str, int], n: int, scale: int, whole: i
     return replace(column, type="VARCHAR", why="text")
 
 
-def _typed(engine: Engine, base: str, column: Column) -> Column:
+def _typed(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn:
     """A column of a Parquet file, which says its type itself."""
     kind, name = column.given, quote(column.name)
     if kind in _INTEGERS:

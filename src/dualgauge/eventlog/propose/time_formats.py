@@ -10,7 +10,7 @@ from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.propose.profile import Column
+    from dualgauge.eventlog.propose.profile import ProfiledColumn
 
 ZONED = r"(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
 
@@ -42,7 +42,7 @@ def words(name: str) -> list[str]:
     return [one.lower() for one in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|\d+", name)]
 
 
-def odd_times(engine: Engine, base: str, column: Column) -> Column:
+def odd_times(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn:
     """The column with an expression that gives a time for every value, where there is one; else as it is."""
     named = bool(_TIME_WORDS & set(words(column.name)))
     if column.type == "BIGINT" and not named:
@@ -65,7 +65,7 @@ def odd_times(engine: Engine, base: str, column: Column) -> Column:
     return replace(column, type=kind, time=time, expression=made, why=f"text of the form {chosen}{doubt}")
 
 
-def _fitting(engine: Engine, base: str, column: Column, text: str) -> list[str]:
+def _fitting(engine: Engine, base: str, column: ProfiledColumn, text: str) -> list[str]:
     """The formats that every value has, the likelier first."""
     name = quote(column.name)
     sample = f"SELECT DISTINCT {text} AS v FROM ({base}) WHERE {name} IS NOT NULL LIMIT {_SAMPLE:d}"
@@ -94,7 +94,7 @@ def _shape(form: str) -> str:
     return re.sub(r"%(\w)", lambda found: _PARTS.get(found[1], r"\d{1,2}"), re.escape(form).replace(r"\%", "%"))
 
 
-def _since_1970(engine: Engine, base: str, column: Column) -> Column | None:
+def _since_1970(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn | None:
     number = f"CAST({quote(column.name)} AS BIGINT)"
     least, most = engine.row(f"SELECT min({number}), max({number}) FROM ({base})")
     if _SECONDS[0] <= least and most <= _SECONDS[1]:

@@ -35,7 +35,7 @@ _CODECS = {"utf-8": "utf-8", "utf8": "utf-8", "latin-1": "latin-1", "iso-8859-1"
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class LineDialect:
     """
     How the rows of a file are written.
 
@@ -111,7 +111,7 @@ class Dialect:
         return "" if found == self.columns else f"it has {plural(found, 'value')} for {plural(self.columns, 'column')}"
 
 
-class Row(NamedTuple):
+class TextRow(NamedTuple):
     """A row's number (0 is the header, None a line that is no row), the line it begins on, its text, and its fault."""
 
     number: int | None
@@ -121,7 +121,7 @@ class Row(NamedTuple):
     fault: str = ""
 
 
-def dialect_of(engine: Engine, source: Source, file: Path) -> Dialect | None:
+def dialect_of(engine: Engine, source: Source, file: Path) -> LineDialect | None:
     """
     How a CSV or JSONL file is written, as far as its sound rows say; None where its rows cannot be told apart here.
 
@@ -134,7 +134,7 @@ def dialect_of(engine: Engine, source: Source, file: Path) -> Dialect | None:
     if codec is None or options.get("format", "nd") not in ("newline_delimited", "nd"):
         return None
     if function == "read_json":
-        return None if options.keys() & _UNSPLIT else Dialect(codec=codec)
+        return None if options.keys() & _UNSPLIT else LineDialect(codec=codec)
     return (
         None
         if function != "read_csv" or options.keys() & _UNSPLIT
@@ -142,7 +142,7 @@ def dialect_of(engine: Engine, source: Source, file: Path) -> Dialect | None:
     )
 
 
-def _csv_dialect(engine: Engine, source: Source, file: Path, options: dict[str, Any], codec: str) -> Dialect | None:
+def _csv_dialect(engine: Engine, source: Source, file: Path, options: dict[str, Any], codec: str) -> LineDialect | None:
     skip = int(options.get("skip", 0))
     with opened(file, codec) as text:
         first = [text.readline(_LONGEST) for _ in range(skip + 1)][-1].removeprefix("\ufeff").rstrip("\r\n")
@@ -158,7 +158,7 @@ def _csv_dialect(engine: Engine, source: Source, file: Path, options: dict[str, 
     if len(delimiter) != 1 or len(mark) > 1 or len(escape) > 1:
         return None
     null = options.get("nullstr", options.get("null", ""))
-    dialect = Dialect(
+    dialect = LineDialect(
         delimiter, mark, escape, bool(options.get("header", header)), skip,
         null=str(null[0] if isinstance(null, list) and null else null), codec=codec,
     )  # fmt: skip
@@ -169,7 +169,7 @@ def _csv_dialect(engine: Engine, source: Source, file: Path, options: dict[str, 
     return replace(dialect, columns=len(names)) if names else None
 
 
-def rows(file: Path, dialect: Dialect) -> Iterator[Row]:
+def rows(file: Path, dialect: LineDialect) -> Iterator[TextRow]:
     """
     The rows of a file, in order, header and empty lines too. A broken one ends with its line, and the next begins.
 
@@ -180,33 +180,33 @@ def rows(file: Path, dialect: Dialect) -> Iterator[Row]:
     with opened(file, dialect.codec) as text:
         lines = _Lines(text)
         for _ in range(dialect.skip):
-            yield Row(None, lines.number + 1, lines.take() or "", "")
+            yield TextRow(None, lines.number + 1, lines.take() or "", "")
         delimiter, mark, others = dialect.delimiter, dialect.quote, dialect.columns - 1
         while (line := lines.take()) is not None:
             at = lines.number
             body = line.rstrip("\r\n")
             if _no_row(body, dialect):
-                yield Row(None, at, body, line[len(body) :])
+                yield TextRow(None, at, body, line[len(body) :])
                 continue
             number += 1
             # Most rows are plain, and there are millions of them.
             if delimiter and body.isascii() and body.count(delimiter) == others and not (mark and mark in body):
-                yield Row(number, at, body, line[len(body) :])
+                yield TextRow(number, at, body, line[len(body) :])
                 continue
             fault = dialect.fault(body)
             if fault and delimiter and mark and mark in body:
                 line, fault = _longer(lines, line, dialect, fault)
                 body = line.rstrip("\r\n")
-            yield Row(number, at, body, line[len(body) :], fault)
+            yield TextRow(number, at, body, line[len(body) :], fault)
 
 
-def _no_row(body: str, dialect: Dialect) -> bool:
+def _no_row(body: str, dialect: LineDialect) -> bool:
     if dialect.delimiter:
         return not body and dialect.columns > 1
     return not body.strip(" \t\r")
 
 
-def _longer(lines: _Lines, line: str, dialect: Dialect, fault: str) -> tuple[str, str]:
+def _longer(lines: _Lines, line: str, dialect: LineDialect, fault: str) -> tuple[str, str]:
     """
     A row whose quotes go on over its line's end, and its fault.
 
@@ -259,7 +259,7 @@ class _Lines:
         self.number -= len(lines)
 
 
-def copy(file: Path, dialect: Dialect, to: Path, left_out: Collection[int]) -> int:
+def copy(file: Path, dialect: LineDialect, to: Path, left_out: Collection[int]) -> int:
     """Write the copy in which empty rows stand for those left out; gives how many rows the file has."""
     count = 0
     with to.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out:
@@ -270,7 +270,7 @@ def copy(file: Path, dialect: Dialect, to: Path, left_out: Collection[int]) -> i
     return count
 
 
-def named(file: Path, dialect: Dialect) -> list[str]:
+def named(file: Path, dialect: LineDialect) -> list[str]:
     """The names in a file's header; those that DuckDB gives where it has none; nothing for JSON."""
     if not dialect.delimiter:
         return []
@@ -278,7 +278,7 @@ def named(file: Path, dialect: Dialect) -> list[str]:
     return [f"column{n}" for n in range(dialect.columns)] if header is None else dialect.values(header)
 
 
-def at_offsets(file: Path, dialect: Dialect, offsets: Collection[int]) -> dict[int, int]:
+def at_offsets(file: Path, dialect: LineDialect, offsets: Collection[int]) -> dict[int, int]:
     """The numbers of the rows of a copy that begin at these bytes."""
     found, at = {}, 0
     for row in rows(file, dialect):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from dualgauge.model import quote
-from dualgauge.stores.external.types import TIMESTAMPTZ, Place, TableColumn, arrow_of
+from dualgauge.stores.external.types import TIMESTAMPTZ, ColumnPlace, TableColumn, arrow_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,13 +100,13 @@ class _Described:
 class PostgresqlCatalogue:
     """Tables, views, materialised views and foreign tables of a PostgreSQL database."""
 
-    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, Place]]:
+    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, ColumnPlace]]:
         """Those on the search path by their bare name, the others as `schema.name`; partitions are not listed."""
         shown: list[str] = []
-        bare: dict[str, Place] = {}
-        full: dict[str, Place] = {}
+        bare: dict[str, ColumnPlace] = {}
+        full: dict[str, ColumnPlace] = {}
         for schema, name, visible, partition in connection.exec_driver_sql(_RELATIONS):
-            place = Place(schema, name)
+            place = ColumnPlace(schema, name)
             full[f"{schema}.{name}"] = place
             if visible:
                 bare[name] = place
@@ -114,7 +114,7 @@ class PostgresqlCatalogue:
                 shown.append(name if visible else f"{schema}.{name}")
         return shown, {**full, **bare}
 
-    def columns(self, connection: sa.Connection, place: Place) -> list[TableColumn]:
+    def columns(self, connection: sa.Connection, place: ColumnPlace) -> list[TableColumn]:
         """Every column; reads the table once where its types alone do not say what fits."""
         described = _described(connection, place)
         looked = {one.name: expressions for one in described if (expressions := _looks(one))}
@@ -126,7 +126,7 @@ class PostgresqlCatalogue:
             found = {name: tuple(next(row) for _ in expressions) for name, expressions in looked.items()}
         return [_column(one, found.get(one.name, ())) for one in described]
 
-    def fixed(self, connection: sa.Connection, source: str, place: Place | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
+    def fixed(self, connection: sa.Connection, source: str, place: ColumnPlace | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
         """By what the server says of a result's columns. A number without a scale leaves as text."""
         return [_column(one, _unlooked(one)) for one in _result(connection, source)]
 
@@ -134,16 +134,16 @@ class PostgresqlCatalogue:
         """The column's type."""
         return next(one.plain for one in _result(connection, source) if one.name == column)
 
-    def declared(self, connection: sa.Connection, place: Place) -> dict[str, str]:
+    def declared(self, connection: sa.Connection, place: ColumnPlace) -> dict[str, str]:
         """The columns with their types as PostgreSQL writes them, a domain as its base type."""
         return {one.name: one.written for one in _described(connection, place)}
 
-    def key(self, connection: sa.Connection, place: Place) -> tuple[str, ...]:
+    def key(self, connection: sa.Connection, place: ColumnPlace) -> tuple[str, ...]:
         """The primary key."""
         rows = connection.execute(sa.text(_KEY), {"schema": place.schema, "name": place.name})
         return tuple(str(row[0]) for row in rows)
 
-    def source(self, connection: sa.Connection, place: Place) -> str:  # noqa: ARG002  (the port's signature)
+    def source(self, connection: sa.Connection, place: ColumnPlace) -> str:  # noqa: ARG002  (the port's signature)
         """With its schema, whatever the search path says."""
         return f"{quote(str(place.schema))}.{quote(place.name)} AS t"
 
@@ -151,7 +151,7 @@ class PostgresqlCatalogue:
         """A column's name, qualified."""
         return f"t.{quote(name)}"
 
-    def point(self, connection: sa.Connection, place: Place, key: Mapping[str, str]) -> dict[str, Any] | None:
+    def point(self, connection: sa.Connection, place: ColumnPlace, key: Mapping[str, str]) -> dict[str, Any] | None:
         """The row of a key; the database reads each text as its column's type."""
         described = _described(connection, place)
         types = {one.name: one.plain for one in described}
@@ -171,7 +171,7 @@ class PostgresqlCatalogue:
         return None if row is None else dict(zip(types, row, strict=True))
 
 
-def _described(connection: sa.Connection, place: Place) -> list[_Described]:
+def _described(connection: sa.Connection, place: ColumnPlace) -> list[_Described]:
     statement = sa.text(_COLUMNS.format(plain=_PLAIN))
     rows = connection.execute(statement, {"schema": place.schema, "name": place.name})
     return [_Described(*(str(value) for value in row)) for row in rows]

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import quote
-from dualgauge.stores.external.types import TIMESTAMPTZ, Place, TableColumn, arrow_of, as_text
+from dualgauge.stores.external.types import TIMESTAMPTZ, ColumnPlace, TableColumn, arrow_of, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,17 +133,17 @@ def declared_types(declared: str) -> tuple[Candidate, ...]:
 class SqliteCatalogue:
     """Tables and views of a SQLite file."""
 
-    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, Place]]:
+    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, ColumnPlace]]:
         """Tables and views, without SQLite's own; `main.NAME` is understood too."""
         rows = connection.exec_driver_sql(
             "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
             "ORDER BY name"
         )
         names = [str(row[0]) for row in rows]
-        places = {name: Place(None, name) for name in names}
+        places = {name: ColumnPlace(None, name) for name in names}
         return names, {**{f"main.{name}": place for name, place in places.items()}, **places}
 
-    def columns(self, connection: sa.Connection, place: Place) -> list[TableColumn]:
+    def columns(self, connection: sa.Connection, place: ColumnPlace) -> list[TableColumn]:
         """Every column with the type that holds all its values; reads the table once or twice."""
         wanted = {name: declared_types(kind) for name, kind, _ in _described(connection, place)}
         source = self.source(connection, place)
@@ -152,7 +152,7 @@ class SqliteCatalogue:
         kinds |= _chosen(connection, source, open_ones, stored=True)
         return [_column(name, kinds.get(name)) for name in wanted]
 
-    def fixed(self, connection: sa.Connection, source: str, place: Place | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
+    def fixed(self, connection: sa.Connection, source: str, place: ColumnPlace | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
         """
         By the declared types, which only a view tells of a query's columns; a temporary one, that nobody else sees.
 
@@ -173,16 +173,16 @@ class SqliteCatalogue:
         """None: values are bound as they are."""
         return None
 
-    def declared(self, connection: sa.Connection, place: Place) -> dict[str, str]:
+    def declared(self, connection: sa.Connection, place: ColumnPlace) -> dict[str, str]:
         """The columns with their declared types; ANY where nothing is declared."""
         return {name: kind or "ANY" for name, kind, _ in _described(connection, place)}
 
-    def key(self, connection: sa.Connection, place: Place) -> tuple[str, ...]:
+    def key(self, connection: sa.Connection, place: ColumnPlace) -> tuple[str, ...]:
         """The declared primary key."""
         parts = [(at, name) for name, _, at in _described(connection, place) if at]
         return tuple(name for _, name in sorted(parts))
 
-    def source(self, connection: sa.Connection, place: Place) -> str:  # noqa: ARG002  (the port's signature)
+    def source(self, connection: sa.Connection, place: ColumnPlace) -> str:  # noqa: ARG002  (the port's signature)
         """In the file itself, whatever a temporary table may be called."""
         return f"main.{quote(place.name)} AS t"
 
@@ -190,7 +190,7 @@ class SqliteCatalogue:
         """A column's name, qualified."""
         return f"t.{quote(name)}"
 
-    def point(self, connection: sa.Connection, place: Place, key: Mapping[str, str]) -> dict[str, Any] | None:
+    def point(self, connection: sa.Connection, place: ColumnPlace, key: Mapping[str, str]) -> dict[str, Any] | None:
         """The row of a key, by its declared types: nothing else of the table is read."""
         declared = {name: kind for name, kind, _ in _described(connection, place)}
         conditions, values = [], []
@@ -203,7 +203,7 @@ class SqliteCatalogue:
         return None if row is None else dict(zip(declared, row, strict=True))
 
 
-def _described(connection: sa.Connection, place: Place) -> list[tuple[str, str, int]]:
+def _described(connection: sa.Connection, place: ColumnPlace) -> list[tuple[str, str, int]]:
     """Name, declared type, and place in the primary key from 1; generated columns too."""
     rows = connection.exec_driver_sql(
         "SELECT name, type, pk FROM pragma_table_xinfo(?, 'main') WHERE hidden <> 1 ORDER BY cid", (place.name,)
