@@ -5,7 +5,7 @@ How a page says what is to happen:
 
 - a comment once in the page, `<!-- play: shop -->`, names what lies there before it begins: `shop` (the small project
   of `support/shop.py`, built), `empty` (an empty folder), `retail` (an empty folder, and the real data sets in
-  `../shared/data`), or a test file that plays the page by itself (`<!-- play: tests/test_tutorial.py -->`);
+  `../shared/data`), or a test file that plays the page by itself (`<!-- play: tests/docs/test_tutorial.py -->`);
 - a fence under a line that ends in a bold path, **`views_v1/orders.sql`**, is a file;
 - `console` holds commands after `$ `, and what they print: its beginning, `...` stands for lines left out. `cd`,
   `export` and `$?` go on from command to command; a line that ends in a backslash goes on in the next;

@@ -29,7 +29,7 @@ from support import report_sample
 from support.report_values import AT, HOSTILE, comparison, report
 from support.shop import Said, add_order, build, call, lay_out
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -31,8 +31,8 @@ DOCS = ROOT / "docs"
 HOW = """\
 docs/{page} has snippets that nobody runs. Say how it is played, in a comment of its own line:
 <!-- play: shop --> in a small project that is built, <!-- play: empty --> in an empty folder,
-<!-- play: retail --> with the real data sets beside it, or <!-- play: tests/test_NAME.py --> where a test of its own
-plays it."""
+<!-- play: retail --> with the real data sets beside it, or <!-- play: tests/docs/test_NAME.py --> where a test of its
+own plays it."""
 
 
 def text_of(page: str) -> str:

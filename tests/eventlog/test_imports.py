@@ -308,7 +308,7 @@ else:
     dualgauge.open(root, clock=lambda: NOW).import_(every=True)
 print("done")
 """
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 def two_sources(root: Path) -> LogProject:

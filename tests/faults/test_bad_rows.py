@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HEAD = "id,seen,x"
 MOST = 1_000
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_a_quote_left_open_in_a_header_is_refused() -> None:
 
 def rows(heading: str) -> list[tuple[str, str]]:
     """The first two columns of a table on the page of views."""
-    page = (Path(__file__).resolve().parents[1] / "docs" / "views.md").read_text(encoding="utf-8")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "views.md").read_text(encoding="utf-8")
     text = re.split(r"^## ", page.split(f"\n## {heading}\n")[1], flags=re.MULTILINE)[0]
     return re.findall(r"^\| `([^`]+)` \| (.+) \|$", text, re.MULTILINE)
 

@@ -19,7 +19,7 @@ from dualgauge.views.errors import BadColumn, BadName, BadSelect, NoKey, NotDete
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 COLUMNS = {**ENVELOPE, "carrier": "VARCHAR", "origin": "VARCHAR", "delay": "BIGINT", "fare": "DECIMAL(8,2)"}
 FILE = Path("views_v1/orders.sql")
 HAS = (

@@ -123,7 +123,7 @@ def test_a_killed_replay_leaves_readers_a_whole_answer_and_the_next_one_goes_on(
     assert watcher.look() == old
     watcher.start()
     child = subprocess.run(
-        [sys.executable, "-c", KILL_AT, str(folder), moment, str(Path(__file__).parent)],
+        [sys.executable, "-c", KILL_AT, str(folder), moment, str(Path(__file__).parents[1])],
         capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
     assert child.returncode == -signal.SIGKILL, child.stdout + child.stderr

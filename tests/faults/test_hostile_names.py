@@ -74,7 +74,7 @@ def test_values_event_ids_and_keys_come_through_as_they_are(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", NAMES[:-1], ids=IDS[:-1])
 def test_folders_and_files_may_have_any_name(name: str, built: Path, tmp_path: Path) -> None:
-    # The log's own path has no backslash: tests/test_eventlog_table.py.
+    # The log's own path has no backslash: tests/eventlog/test_table.py.
     folder = tmp_path / name.replace("\\", "")
     shutil.copytree(built, folder)
     (folder / "data" / "orders.csv").rename(folder / "data" / f"{name}.csv")
