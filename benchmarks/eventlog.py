@@ -39,9 +39,12 @@ from deltalake import DeltaTable
 
 import dualgauge
 from dualgauge import Event
+from dualgauge.eventlog.table.open import open_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from dualgauge.eventlog.table.event_log import EventLog
 
 SETTINGS = """[tool.dualgauge]
 migration = "benchmark"
@@ -68,6 +71,11 @@ def new_project(root: Path, events: Path) -> dualgauge.Migration:
     root.mkdir(parents=True)
     (root / "pyproject.toml").write_text(SETTINGS.format(events=events), encoding="utf-8")
     return dualgauge.open(root)
+
+
+def opened(migration: dualgauge.Migration) -> EventLog:
+    """The project's log, to look into."""
+    return open_log(migration.project.path(migration.settings.log.path), migration.settings.log)
 
 
 def write_events(file: Path, count: int, keys: int) -> None:
@@ -177,7 +185,7 @@ def appends(base: Path, count: int, keys: int, repeats: int) -> tuple[list[Figur
 
 def reads(migration: dualgauge.Migration, rounds: int) -> Figure:
     """Time the reading of 10,000 positions in the middle."""
-    log = migration.log()
+    log = opened(migration)
     middle = log.head().last // 2
     wanted = min(10_000, middle)
     holding = [one for one in log.event_files() if one.last >= middle and one.first < middle + wanted]
@@ -186,8 +194,8 @@ def reads(migration: dualgauge.Migration, rounds: int) -> Figure:
     try:
         names = [str(log.place.local(one.name, one.size)) for one in holding]
         for _ in range(rounds):
-            seconds, found = floors.timed(migration.events, middle, wanted)
-            assert (found[0]["position"], len(found)) == (middle, wanted)
+            seconds, found = floors.timed(migration.log.show, middle, wanted)
+            assert (found.events[0]["position"], len(found.events)) == (middle, wanted)
             ours.append(seconds)
             query = f"""SELECT * FROM read_parquet({names!r})
                 WHERE position BETWEEN {middle:d} AND {middle + wanted - 1:d} ORDER BY position"""
@@ -199,11 +207,11 @@ def reads(migration: dualgauge.Migration, rounds: int) -> Figure:
 
 def verifies(migration: dualgauge.Migration, rounds: int) -> Figure:
     """Time a whole verification."""
-    log = migration.log()
+    log = opened(migration)
     files = [str(file) for file in log.files()]
     ours, theirs = [], []
     for _ in range(rounds):
-        seconds, found = floors.timed(migration.verify)
+        seconds, found = floors.timed(migration.log.verify)
         assert found.sound
         ours.append(seconds)
         theirs.append(floors.timed(verify_floor, files, log.head().last)[0])

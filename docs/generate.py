@@ -16,7 +16,7 @@ import inspect
 import re
 import sys
 import typing
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -317,12 +317,18 @@ def _name(name: str, value: Any) -> str:
         return shown
     lines = [f"## `{name}`\n\n{prose(value)}" if name == "Migration" else shown]
     for method, function in _methods(value):
-        text = prose(function)
-        if isinstance(function, property):
-            lines.append(f"### `{name}.{method}`\n\n{text}")
-        else:
-            lines.append(f"### `{name}.{method}()`\n\n```text\n{method}{signature(function)}\n```\n\n{text}")
+        lines.append(_method("###", f"{name}.{method}", function))
+        if isinstance(function, cached_property):
+            group = vars(sys.modules[value.__module__])[function.func.__annotations__["return"]]
+            lines += [_method("####", f"{name}.{method}.{inner}", call) for inner, call in _methods(group)]
     return "\n\n".join(lines)
+
+
+def _method(level: str, name: str, function: Any) -> str:
+    if not inspect.isfunction(function):
+        return f"{level} `{name}`\n\n{prose(function)}"
+    short = name.rpartition(".")[2]
+    return f"{level} `{name}()`\n\n```text\n{short}{signature(function)}\n```\n\n{prose(function)}"
 
 
 def _methods(value: type[Any]) -> Iterator[tuple[str, Any]]:
@@ -333,7 +339,7 @@ def _methods(value: type[Any]) -> Iterator[tuple[str, Any]]:
         if not base.__module__.startswith("dualgauge"):
             continue
         for name, function in vars(base).items():
-            plain = inspect.isfunction(function) or isinstance(function, property)
+            plain = inspect.isfunction(function) or isinstance(function, property | cached_property)
             if plain and not name.startswith("_") and name not in seen | fields and function.__doc__:
                 seen.add(name)
                 yield name, function

@@ -233,7 +233,7 @@ def test_every_folder_can_be_elsewhere(tmp_path: Path) -> None:
     elsewhere.mkdir()
     (elsewhere / "orders.sql").write_text("-- key: k\nSELECT type AS k, count(*) AS n FROM events GROUP BY type")
 
-    plans = dualgauge.open(folder).plans()
+    plans = dualgauge.open(folder).views.plan()
     assert [(one.view.label, one.view.file) for one in plans] == [
         ("v1.orders", folder / "old" / "orders.sql"),
         ("v2.orders", elsewhere / "orders.sql"),

@@ -205,7 +205,7 @@ def test_an_alembic_environment_of_the_users_own_is_not_touched(tmp_path: Path) 
     assert now[SETTINGS].startswith(theirs[SETTINGS])
     assert (tmp_path / "dualgauge_migrations/env.py").is_file()
     migration = dualgauge.open(tmp_path)
-    assert migration.migrations_folder == tmp_path / "dualgauge_migrations"
+    assert migration._workspace.migrations_folder == tmp_path / "dualgauge_migrations"
     assert tomllib.loads(now[SETTINGS].decode())["tool"]["alembic"] == {"script_location": "migrations"}
     left = dict(line.split(maxsplit=2)[1:] for line in said.out.splitlines() if line.startswith("  left "))
     assert left == {

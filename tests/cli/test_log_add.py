@@ -52,7 +52,7 @@ def taken(root: Path, file: str, *more: str) -> list[dict[str, Any]]:
     assert (said.exit_code, said.err) == (0, "")
     said = call("log", "import", "--all", folder=root)
     assert (said.exit_code, said.err) == (0, "")
-    return dualgauge.open(root).events(1, limit=100_000)
+    return dualgauge.open(root).log.show(1, limit=100_000).events
 
 
 def refused(root: Path, file: str, *more: str) -> Said:

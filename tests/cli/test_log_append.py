@@ -227,7 +227,7 @@ def test_an_event_that_was_appended_is_known_to_an_import(project: LogProject) -
 
     assert (done.added, done.known, project.events("event_id")) == (1, 2, ["a", "z", "b"])
     project.write("rows.jsonl", jsonl({**ROW, "id": "b"}, {**ROW, "zeta": 1.51}))
-    project.open().forget("seen")
+    project.open().log.forget("seen")
     with pytest.raises(
         ChangedEvent, match=r"position 1 of the log and rows.jsonl row 2 differ in payload; nothing was"
     ):

@@ -135,7 +135,7 @@ def test_a_retry_answers_with_positions_and_exit_code_4_where_rows_still_wait(sh
     result = failed.json["result"]
     assert (result["added"], result["waiting"], result["last"]) == (0, 1, 7)
     assert result["rows"][0]["reason"] == "cents = 'lots' is no BIGINT"
-    assert dualgauge.open(shop).events(7)[0]["event_id"] == "5/placed"
+    assert dualgauge.open(shop).log.show(7).events[0]["event_id"] == "5/placed"
 
 
 @pytest.mark.parametrize("verb", ["retry", "skip"])

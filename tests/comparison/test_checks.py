@@ -18,12 +18,12 @@ from dualgauge import Check, Comparator
 from dualgauge.comparison.content.checks import placed, single
 from dualgauge.comparison.errors import BadArguments, BadComparator, BuildsMoved, NoSuchExpectation
 from dualgauge.comparison.runs.binding import check_bound, served
-from dualgauge.comparison.runs.run import pairs
 from dualgauge.comparison.runs.run_files import file_hashes
 from dualgauge.ledger.values import EvidenceKind, EvidenceRun, RunState
 from dualgauge.model import Outcome, Side
 from dualgauge.project.content import collect
 from support.adopted import adopt, ready, write
+from support.inside import handles_of, ledger_of, store_of
 from support.shop import ROOT, SETTINGS, lay_out
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def ask(folder: Path, *checks: str, **given: Any) -> CheckRun:
 
 
 def evidence(folder: Path) -> list[EvidenceRun]:
-    with dualgauge.open(folder).ledger() as ledger:
+    with ledger_of(dualgauge.open(folder)) as ledger:
         return list(ledger.evidence_runs(kind=EvidenceKind.CHECK))
 
 
@@ -327,8 +327,8 @@ def test_a_check_that_raised_says_what_the_library_said(answers: dict[str, Check
 
 def test_what_is_handed_to_the_library_can_only_be_read(shop: Path) -> None:
     migration = dualgauge.open(shop)
-    with migration.engine() as engine:
-        place = migration.queried(migration.plans_of(engine), Side.V1, "visits")
+    with handles_of(migration) as handles:
+        place = handles.sql_location(Side.V1, "visits")
     database = sa.create_engine(place.url)
 
     with database.connect() as connection:
@@ -550,10 +550,9 @@ def test_a_run_of_checks_is_evidence_bound_to_what_it_looked_at(
 
 def present(migration: Migration, name: str) -> dict[str, object]:
     """What a check run of a comparator would be bound to now."""
-    with migration.engine() as engine:
-        given = collect(migration.project.root / "comparators", Comparator)
-        [pair] = pairs(given, migration.plans_of(engine), [name])
-    return check_bound(pair, served(migration.store(), pair), migration.configuration_hash)
+    with handles_of(migration) as handles:
+        [pair] = handles.pairs([name])
+    return check_bound(pair, served(store_of(migration), pair), migration._workspace.configuration_hash)
 
 
 def test_a_comparator_without_checks_shows_its_drifts_and_leaves_nothing(shop: Path) -> None:

@@ -431,10 +431,10 @@ def test_a_replay_of_v1_alone_begins_no_migration(tmp_path: Path) -> None:
     migration.import_()
 
     migration.replay(side=Side.V1)
-    before = migration.state().stage
+    before = migration.cutover.state().stage
     migration.replay(side=Side.V2)
 
-    assert (before, migration.state().stage) == ("off", "shadow")
+    assert (before, migration.cutover.state().stage) == ("off", "shadow")
 
 
 KEYS = {
@@ -685,7 +685,7 @@ def test_looking_at_a_project_makes_no_file(tmp_path: Path) -> None:
     migration = project.open()
 
     migration.status()
-    migration.journal()
+    migration.cutover.journal()
     migration.import_(dry_run=True)
     migration.replay(dry_run=True)
 

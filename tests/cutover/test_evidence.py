@@ -514,7 +514,7 @@ def test_a_dry_run_that_is_refused_shows_every_gate(shop: Path) -> None:
 def test_gates_ask_nothing_of_a_share_that_does_not_grow(shop: Path) -> None:
     migration = dualgauge.open(shop)
 
-    assert [one.name for one in migration.gates(500_000)] == [
+    assert [one.name for one in migration.cutover.gates(500_000)] == [
         "journal",
         "builds",
         "definitions",
@@ -522,7 +522,7 @@ def test_gates_ask_nothing_of_a_share_that_does_not_grow(shop: Path) -> None:
         "quarantine",
         "diff:customers",
     ]
-    assert migration.gates(100_000) == migration.gates(0) == ()
+    assert migration.cutover.gates(100_000) == migration.cutover.gates(0) == ()
 
 
 def test_status_says_in_a_line_which_gates_are_closed(shop: Path) -> None:

@@ -190,8 +190,22 @@ def test_every_public_name_is_on_the_page_of_the_python_interface() -> None:
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
     assert [name for name in dualgauge.__all__ if f"\n## `{name}`\n" not in text] == []
-    for method in ("diff", "replay", "switch", "rollback"):
-        assert f"\n### `Migration.{method}()`\n" in text
+    calls = [
+        "import_", "appender", "replay", "diff", "check", "report", "read", "status", "switch", "rollback", "doctor",
+        "log.import_", "log.appender", "log.propose", "log.forget", "log.head", "log.show", "log.compact", "log.verify",
+        "quarantine.list", "quarantine.retry", "quarantine.skip",
+        "views.plan", "views.shapes", "views.revise", "views.upgrade", "views.revisions", "views.replay",
+        "compare.diff", "compare.check", "evidence.list", "evidence.show", "evidence.report",
+        "traffic.read", "traffic.reader",
+        "cutover.state", "cutover.status", "cutover.switch", "cutover.gates", "cutover.rollback", "cutover.journal",
+    ]  # fmt: skip
+    groups = {call.partition(".")[0] for call in calls if "." in call}
+    values = {"project", "settings", "ledger_url"}
+    shown = re.findall(r"^#{3,4} `Migration\.([\w.]+)(\(\))?`$", text, re.MULTILINE)
+    assert sorted(name for name, called in shown if called) == sorted(calls)
+    assert {name for name, called in shown if not called} == groups | values
+    public = {name for name in dir(dualgauge.Migration) if not name.startswith("_")}
+    assert public == {call for call in calls if "." not in call} | groups | values
 
 
 def test_the_command_page_is_plain_markdown_on_every_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import dualgauge
 from dualgauge.model import Side
+from support.inside import log_of, store_of
 from support.snippets import ROOT, blocks, calls, commands, play, prepare, wrong
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ def test_the_first_verdict_on_ones_own_data_takes_fewer_than_ten_commands(shop: 
     assert [one.exit_code for one in played if one.command.startswith("dualgauge diff")] == [4, 0]
     # What the reader has at the end is what the page says: the shop's own figures, and a share of 1 %.
     migration = dualgauge.open(shop)
-    assert migration.state().share_ppm == 10_000
-    assert migration.head().last == 42_481
-    ireland = migration.store().point(Side.V2, "countries", ["EIRE"])
+    assert migration.cutover.state().share_ppm == 10_000
+    assert log_of(migration).head().last == 42_481
+    ireland = store_of(migration).point(Side.V2, "countries", ["EIRE"])
     assert ireland is not None
-    whole = migration.store().point(Side.V1, "countries", ["EIRE"])
+    whole = store_of(migration).point(Side.V1, "countries", ["EIRE"])
     assert whole is not None
     assert ireland["revenue"] - ireland["refunds"] == whole["revenue"]
 

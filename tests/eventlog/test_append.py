@@ -66,7 +66,7 @@ def test_an_appended_event_has_everything_it_was_given(caused: LogProject) -> No
         "position": 2, "event_id": "b", "type": "seen", "occurred_at": WHEN + timedelta(seconds=7), "n": 7,
         "caused_by": "a", "payload": '{"note":["x",1.10]}',
     }  # fmt: skip
-    assert caused.open().events(1)[0]["recorded_at"] == NOW
+    assert caused.open().log.show(1).events[0]["recorded_at"] == NOW
 
 
 @pytest.mark.parametrize(

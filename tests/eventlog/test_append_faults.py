@@ -256,7 +256,7 @@ def test_what_a_compaction_replaced_stays_for_readers_when_its_writer_dies(proje
     assert [child.stdout.readline() for _ in "abc"] == ["[1]\n", "[2]\n", "[3]\n"]
     reader = project.log()
     assert len(reader.files()) == 3
-    project.open().compact()
+    project.open().log.compact()
     child.kill()
     child.communicate()
     with project.open().appender() as log:

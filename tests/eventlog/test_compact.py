@@ -97,9 +97,9 @@ def test_the_answer_in_json(log: Log) -> None:
 def test_files_get_no_larger_than_was_said_and_half_of_that_is_large_enough(
     log: Log, rows: int, made: list[tuple[int, int]]
 ) -> None:
-    log.project.open().compact(rows=rows)
+    log.project.open().log.compact(rows=rows)
     assert bounds(log) == made
-    log.project.open().compact(rows=rows)
+    log.project.open().log.compact(rows=rows)
     assert bounds(log) == made
     assert sound(log)
 
@@ -107,10 +107,10 @@ def test_files_get_no_larger_than_was_said_and_half_of_that_is_large_enough(
 def test_what_was_compacted_is_compacted_again(log: Log) -> None:
     before = log.project.events()
     for rows in (20, 40, 50, 1000):
-        log.project.open().compact(rows=rows)
+        log.project.open().log.compact(rows=rows)
         assert sound(log)
     log.append(51, 55)
-    log.project.open().compact()
+    log.project.open().log.compact()
 
     assert bounds(log) == [(1, 55)]
     assert log.project.events()[:50] == before
@@ -136,7 +136,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(log: Log) -> None:
 def test_where_there_is_no_log_nothing_is_made(tmp_path: Path) -> None:
     project = LogProject(tmp_path)
     with pytest.raises(NoLog):
-        project.open().compact()
+        project.open().log.compact()
     assert not (tmp_path / ".dualgauge").exists()
 
 
@@ -155,13 +155,13 @@ def test_who_opened_the_log_before_reads_the_same_until_the_old_files_are_remove
     with open_engine() as engine:
         relation = f"SELECT * FROM ({opened.relation(opened.head().last)})"
         rows = engine.arrow(relation)
-        log.project.open().compact(rows=20)
+        log.project.open().log.compact(rows=20)
         log.append(51, 55)
-        log.project.open().compact(keep=timedelta(hours=1))
+        log.project.open().log.compact(keep=timedelta(hours=1))
         assert engine.arrow(relation).equals(rows)
         assert old < files(log)
 
-        assert log.project.open().compact(keep=timedelta(0)).removed == 8
+        assert log.project.open().log.compact(keep=timedelta(0)).removed == 8
     assert bounds(log) == [(1, 55)]
     assert len(files(log)) == 1
     assert sound(log)
@@ -174,7 +174,7 @@ def test_who_opened_the_log_before_reads_the_same_until_the_old_files_are_remove
 
 
 def test_old_files_go_when_they_were_replaced_as_long_ago_as_was_said(log: Log) -> None:
-    log.project.open().compact(rows=20)
+    log.project.open().log.compact(rows=20)
     later = log.project.open()
     for days, removed in ((6, 0), (8, 4)):
         object.__setattr__(later, "clock", lambda: NOW + timedelta(days=days))  # noqa: B023
@@ -192,7 +192,7 @@ def test_rows_stay_in_their_order_in_a_file_of_several_row_groups(tmp_path: Path
         project.write(f"s-{part}.csv", "\n".join(("id,seen,x", *rows)) + "\n")
         project.take()
     before = project.log().relation(project.log().head().last)
-    project.open().compact()
+    project.open().log.compact()
     (made,) = project.log().files()
 
     assert pq.read_metadata(made).num_row_groups > 1
@@ -224,7 +224,7 @@ def test_every_type_comes_out_as_it_was_with_its_schema(tmp_path: Path) -> None:
         with project.open().appender() as appender:
             appender.append([Event(f"e{row}", "t", NOW, values | {"rest": {"deep": [row, "ß"]}})])
     before, old = project.events(), pq.read_schema(project.log().files()[0])
-    project.open().compact()
+    project.open().log.compact()
     (made,) = project.log().files()
 
     assert project.events() == before
@@ -237,7 +237,7 @@ def test_files_with_other_columns_are_kept_apart_so_that_old_events_stay_as_they
     for i in (51, 52, 53):
         with log.project.open().appender() as appender:
             appender.append([Event(f"e{i}", "t", NOW, {"x": i, "y": -i})])
-    log.project.open().compact()
+    log.project.open().log.compact()
 
     assert bounds(log) == [(1, 50), (51, 53)]
     assert log.project.events("y")[48:] == [None, None, -51, -52, -53]
@@ -256,16 +256,16 @@ def test_columns_may_have_any_name(tmp_path: Path) -> None:
             values: dict[str, object] = dict.fromkeys(names, number)
             appender.append([Event(f"e{number}", "t", NOW, values, caused_by="e1" if number > 1 else None)])
     before = project.events()
-    project.open().compact()
+    project.open().log.compact()
     assert project.events() == before
-    assert project.open().verify().causes.counted == 2
+    assert project.open().log.verify().causes.counted == 2
 
     # Every column counts where a compaction is held against what it replaced.
     tamper = Tamper(project.folder)
     tamper.rewrite(tamper.names[0], lambda rows: rows[1].update(suspects=99))
     tamper.rechain()
     (project.root / ".dualgauge" / "ledger.db").unlink()
-    assert [one.fault.value for one in project.open().verify().problems] == ["file changed"]
+    assert [one.fault.value for one in project.open().log.verify().problems] == ["file changed"]
 
 
 def test_the_order_of_columns_is_nobody_s_reason_to_keep_files_apart(log: Log) -> None:
@@ -273,7 +273,7 @@ def test_the_order_of_columns_is_nobody_s_reason_to_keep_files_apart(log: Log) -
     log.append(51, 51)
     log.project.columns = {"x": "BIGINT", "y": "BIGINT"}
     log.append(52, 52)
-    log.project.open().compact()
+    log.project.open().log.compact()
 
     assert bounds(log) == [(1, 50), (51, 52)]
     assert sound(log)
@@ -308,7 +308,7 @@ def test_a_damaged_file_is_refused_and_nothing_is_written_over_it(log: Log, harm
         log.tamper.flip(name, 900 if harm == "changed" else -20)
     before, version = digest(log.project.folder), log.tamper.newest
     with pytest.raises(DamagedLog) as refused:
-        log.project.open().compact()
+        log.project.open().log.compact()
 
     what = f"{name} is not there" if harm == "gone" else f"{name} is not what was written"
     assert str(refused.value).startswith(
@@ -317,7 +317,7 @@ def test_a_damaged_file_is_refused_and_nothing_is_written_over_it(log: Log, harm
     assert log.tamper.newest == version
     assert digest(log.project.folder) == before
     with pytest.raises(DamagedLog):
-        log.project.open().compact(rows=20)
+        log.project.open().log.compact(rows=20)
     # The range before it was whole.
     assert bounds(log)[:2] == [(1, 20), (21, 30)]
 
@@ -325,14 +325,14 @@ def test_a_damaged_file_is_refused_and_nothing_is_written_over_it(log: Log, harm
 def test_a_log_with_a_broken_history_is_not_compacted(log: Log) -> None:
     log.tamper.said(2, chain="ab" * 32)
     with pytest.raises(DamagedLog):
-        log.project.open().compact()
+        log.project.open().log.compact()
     assert len(bounds(log)) == 5
 
 
 def test_behind_a_removed_commit_the_ledger_says_what_may_be_compacted(log: Log) -> None:
     log.tamper.checkpoint()
     log.tamper.commit(2).unlink()
-    log.project.open().compact()
+    log.project.open().log.compact()
     assert bounds(log) == [(1, 50)]
     assert log.faults() == [("commit removed", 11, 20)]
 
@@ -349,7 +349,7 @@ def test_what_is_not_the_same_when_it_is_written_anew_is_not_committed(log: Log)
         opened.commit(file, opened.head().last, 10, {})
     before = files(log)
     with pytest.raises(UnlikeCompaction) as refused:
-        log.project.open().compact()
+        log.project.open().log.compact()
 
     assert str(refused.value) == (
         f"positions 1 to 60 of the log at {log.project.folder} were not compacted: what was written anew does not hold "
@@ -389,7 +389,7 @@ def test_whatever_is_appended_and_compacted_the_log_is_the_list_of_its_events(
             log.append(number + 1, number + 1)
         elif what in {"compact", "clear"} and model:
             keep = timedelta(0) if what == "clear" else None
-            log.project.open().compact(rows=number, keep=keep)
+            log.project.open().log.compact(rows=number, keep=keep)
     if model:
         assert log.project.events("position", "event_id", "x") == [(i, f"e{i}", i) for i in model]
         assert sound(log)

@@ -122,7 +122,7 @@ def test_every_declared_value_comes_back_as_it_was_given(
 ) -> None:
     events = [event(f"v-{next(numbers)}", at=at, **fields) for at, fields in given_]
     positions = log.append(events)
-    found = project.open().events(positions[0], limit=len(events))
+    found = project.open().log.show(positions[0], limit=len(events)).events
 
     assert [row["position"] for row in found] == positions
     for row, one in zip(found, events, strict=True):
@@ -351,7 +351,7 @@ def test_a_line_says_times_without_a_zone_in_utc_and_more_zeros_than_needed() ->
 
 def test_a_field_may_be_called_as_the_envelope_is(log: Appender, project: LogProject) -> None:
     (position,) = log.append([event("same-names", type="x", position=9, payload={"event_id": 1}, Name="n")])
-    (row,) = project.open().events(position, limit=1)
+    (row,) = project.open().log.show(position, limit=1).events
 
     assert (row["type"], row["position"], row["name"]) == ("seen", position, "n")
     assert row["payload"] == '{"payload":{"event_id":1},"position":9,"type":"x"}'
@@ -361,7 +361,7 @@ def test_the_first_and_the_last_time_of_all_can_be_kept(log: Appender, project: 
     ends = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
     first, _ = log.append([event(f"end-{number}", at=at) for number, at in enumerate(ends)])
 
-    assert [row["occurred_at"] for row in project.open().events(first, limit=2)] == ends
+    assert [row["occurred_at"] for row in project.open().log.show(first, limit=2).events] == ends
 
 
 def test_an_event_from_before_a_column_was_declared_is_known_and_one_from_after_is_compared(tmp_path: Path) -> None:

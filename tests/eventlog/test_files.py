@@ -173,10 +173,10 @@ def test_a_file_that_has_other_columns_does_not_change_what_the_log_has(project:
     project.take()
     project.write("d/2.csv", csv("seen,q,r,id,p", "2020-01-02,4,5,b,3"))
     project.take()
-    project.open().forget("s")
+    project.open().log.forget("s")
 
     assert counts(project.take()) == (0, 2)
-    project.open().forget("s")
+    project.open().log.forget("s")
     project.write("d/1.csv", csv("id,seen,p,q", "a,2020-01-01,1,7"))
     with pytest.raises(ChangedEvent, match=r"position 1 of the log and a row of this import differ in payload"):
         project.take()
@@ -703,7 +703,7 @@ def test_read_bit_by_bit_the_log_is_what_reading_everything_each_time_makes_of_i
                 if text:
                     append(project, name, text)
                 for source in ("d", "t") if forgetful and project.log().exists else ():
-                    project.open().forget(source)
+                    project.open().log.forget(source)
                 project.take(every=True)
             project.verify()
             logs.append(project.events())

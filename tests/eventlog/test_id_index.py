@@ -108,7 +108,7 @@ def test_whatever_is_appended_and_reopened_the_index_says_what_a_dict_would(
                         model.setdefault(name, len(model) + 1)
                     assert log.append(events(batch)) == [model[str(one)] for one in batch]
             if data.draw(st.booleans(), "compact"):
-                migration.compact()
+                migration.log.compact()
             found = answers(project.log(), [*model, *STRANGERS])
             assert all(at in found[name] for name, at in model.items())
             assert width < 2**64 or found == {name: [at] for name, at in model.items()}
@@ -127,7 +127,7 @@ def test_many_small_appends_leave_few_segments(tmp_path: Path) -> None:
 def test_a_compaction_leaves_the_index_as_it_is(tmp_path: Path) -> None:
     project = filled(tmp_path, range(10), range(10, 30), range(30, 35))
     before = {path: path.read_bytes() for path in segments(project)}
-    project.open().compact()
+    project.open().log.compact()
 
     assert right(project, truth(project))
     assert {path: path.read_bytes() for path in segments(project)} == before

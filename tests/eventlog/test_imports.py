@@ -147,7 +147,7 @@ def test_an_id_with_another_content_in_one_import_is_refused_and_both_are_named(
 def test_an_id_with_another_content_than_in_the_log_is_refused(project: LogProject, row: str, differs: str) -> None:
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02,2"))
     project.take()
-    project.open().forget("s")
+    project.open().log.forget("s")
     before = project.commits()
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1", row, "c,2020-01-03,3"))
 
@@ -243,7 +243,7 @@ def test_a_column_declared_later_is_null_before_and_its_file_may_still_grow(proj
     assert (added["last"], added["chain"]) == (before.last, before.chain) == (chain[0]["last"], chain[0]["chain"])
     project.verify()
     # What both hold must still be the same.
-    project.open().forget("s")
+    project.open().log.forget("s")
     project.write("s.csv", csv("id,seen,x,who", "a,2020-01-01,7,p", "c,2020-01-03,3,z"))
     with pytest.raises(ChangedEvent, match=r"'a' .* position 1 of the log .* differ in x; "):
         project.take()
@@ -303,7 +303,7 @@ elif boundary == "cursors alone":
 elif boundary == "noted cursors":
     before(table.EventLog, "note", noted)
 if sys.argv[5:]:
-    dualgauge.open(root).forget(sys.argv[5])
+    dualgauge.open(root).log.forget(sys.argv[5])
 else:
     dualgauge.open(root, clock=lambda: NOW).import_(every=True)
 print("done")
@@ -454,7 +454,7 @@ def test_a_source_is_forgotten_by_one_commit_or_not_at_all_when_the_process_is_k
     assert (child.returncode, out) == (-signal.SIGKILL, ""), errors
 
     assert project.commits() == before
-    assert project.open().forget("rows").known
+    assert project.open().log.forget("rows").known
     assert project.take(every=True).last == 270
     assert project.verify() == 270
 

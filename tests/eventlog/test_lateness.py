@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from dualgauge.cli.log.lateness import late_line
 from dualgauge.cli.terminal.times import duration
-from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.eventlog.errors import DamagedLog
 from dualgauge.eventlog.settings import LogSettings
 from dualgauge.eventlog.table.lateness import Lateness, lateness
@@ -25,17 +24,11 @@ from support.log_project import NOW, LogProject, csv
 from support.shop import add_order, build, call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from dualgauge.eventlog.table.event_log import EventLog
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with open_engine() as opened:
-        yield opened
 
 
 def log_of(folder: Path, commits: Sequence[Sequence[int]]) -> EventLog:
@@ -73,29 +66,27 @@ def naive(times: list[int], window: int) -> Lateness:
 )
 @example(commits=[[1_999], [1_500], [1_998, 1_000]], window=2)
 @example(commits=[[5], [1, 9, 2], [3]], window=2)
-def test_late_events_are_those_that_a_walk_through_the_log_finds(
-    engine: Engine, commits: list[list[int]], window: int
-) -> None:
+def test_late_events_are_those_that_a_walk_through_the_log_finds(commits: list[list[int]], window: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         log = log_of(Path(folder), commits)
 
-        assert lateness(engine, log, window) == naive([one for commit in commits for one in commit], window)
+        assert lateness(log, window) == naive([one for commit in commits for one in commit], window)
 
 
-def test_what_is_before_the_window_is_not_read_where_statistics_say_enough(tmp_path: Path, engine: Engine) -> None:
+def test_what_is_before_the_window_is_not_read_where_statistics_say_enough(tmp_path: Path) -> None:
     log = log_of(tmp_path, [[10_000, 20_000], [90_000, 1_000], [50_000], [60_000, 70_000]])
     for file in log.event_files()[:3]:
         if file.first != 3:
             (tmp_path / "log" / file.name).unlink()
 
-    assert lateness(engine, log, 2) == Lateness(2, 2, 0.02, 0.03, 0.03)
+    assert lateness(log, 2) == Lateness(2, 2, 0.02, 0.03, 0.03)
     (tmp_path / "log" / log.event_files()[1].name).write_bytes(b"")
     with pytest.raises(DamagedLog, match="is damaged: events-0000000000000003-"):
-        lateness(engine, log, 2)
+        lateness(log, 2)
 
 
-def test_a_log_without_events_has_none_that_are_late(tmp_path: Path, engine: Engine) -> None:
-    assert lateness(engine, open_log(tmp_path / "log", LogSettings())) == Lateness(0, 0, None, None, None)
+def test_a_log_without_events_has_none_that_are_late(tmp_path: Path) -> None:
+    assert lateness(open_log(tmp_path / "log", LogSettings())) == Lateness(0, 0, None, None, None)
 
 
 def test_status_and_the_head_tell_how_late_events_are(tmp_path: Path) -> None:
@@ -131,14 +122,14 @@ def test_status_without_a_readable_log_tells_the_rest(tmp_path: Path) -> None:
     assert call("status", "--format", "json", folder=shop).json["result"]["log"]["lateness"] is None
 
 
-def test_late_events_stay_where_they_are(tmp_path: Path, engine: Engine) -> None:
+def test_late_events_stay_where_they_are(tmp_path: Path) -> None:
     project = LogProject(tmp_path)
     project.source("s", path="d/*.csv")
     for number, day in enumerate((3, 1, 2)):
         project.write(f"d/{number}.csv", csv("id,seen", f"{number},2020-01-0{day}"))
         project.take()
 
-    assert lateness(engine, project.log()) == Lateness(3, 2, 86_400.0, 172_800.0, 172_800.0)
+    assert lateness(project.log()) == Lateness(3, 2, 86_400.0, 172_800.0, 172_800.0)
     assert project.events("event_id") == ["0", "1", "2"]
 
 

@@ -18,6 +18,7 @@ from dualgauge.engines.duck import open_engine
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.settings import LogSettings
 from dualgauge.project.errors import BadSettings, NoVariable
+from support.inside import log_of
 from support.object_store import REGION, SECRET, Bucket, new_bucket, object_store, project_in
 from support.shop import ROOT, call
 
@@ -56,7 +57,7 @@ def append(root: Path, *ids: str) -> list[int]:
 
 
 def ids(root: Path) -> list[str]:
-    return [event["event_id"] for event in dualgauge.open(root).events(1, 1_000)]
+    return [event["event_id"] for event in dualgauge.open(root).log.show(1, 1_000).events]
 
 
 def test_import_append_show_compact_and_verify_work_in_an_object_store(root: Path, bucket: Bucket) -> None:
@@ -114,13 +115,13 @@ def test_two_writers_at_once_number_densely(root: Path, bucket: Bucket) -> None:
     children = [subprocess.Popen([sys.executable, "-c", code, str(root), name], env=environment) for name in "ab"]
     assert [child.wait(timeout=120) for child in children] == [0, 0]
 
-    events = dualgauge.open(root).events(1, 1_000)
+    events = dualgauge.open(root).log.show(1, 1_000).events
     assert [one["position"] for one in events] == list(range(1, 61))
     assert len({one["event_id"] for one in events}) == 60
     for name in "ab":
         own = [one["event_id"] for one in events if one["event_id"].startswith(name)]
         assert own == [f"{name}-{batch}-{n}" for batch in range(6) for n in range(5)]
-    assert dualgauge.open(root).verify().sound
+    assert dualgauge.open(root).log.verify().sound
 
 
 def test_verify_reads_the_store_and_not_the_copies(root: Path, bucket: Bucket) -> None:
@@ -129,13 +130,13 @@ def test_verify_reads_the_store_and_not_the_copies(root: Path, bucket: Bucket) -
     first, second = sorted(key for key in bucket.names() if key.endswith(".parquet"))
     kept = bucket.read(second)
     bucket.write(second, kept[:100] + b"\0" + kept[101:])
-    found = dualgauge.open(root).verify()
+    found = dualgauge.open(root).log.verify()
     assert [(one.fault.value, one.first, one.last) for one in found.problems] == [("file changed", 3, 3)]
     bucket.write(second, kept)
-    assert dualgauge.open(root).verify().sound
+    assert dualgauge.open(root).log.verify().sound
     bucket.remove(first)
 
-    found = dualgauge.open(root).verify()
+    found = dualgauge.open(root).log.verify()
 
     assert [(one.fault.value, one.first, one.last) for one in found.problems] == [("file missing", 1, 2)]
 
@@ -151,7 +152,7 @@ def test_a_copy_that_was_cut_off_is_fetched_again(root: Path) -> None:
 def test_a_view_is_replayed_from_a_log_in_an_object_store(root: Path) -> None:
     call("log", "import", folder=root)
     with open_engine() as engine:
-        log = dualgauge.open(root).log()
+        log = log_of(dualgauge.open(root))
         assert engine.row(f"SELECT count(*), sum(x) FROM ({log.relation(log.head().last)})") == (5, 10)
 
 

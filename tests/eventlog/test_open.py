@@ -161,7 +161,7 @@ def test_a_removed_commit_behind_a_checkpoint_is_found_with_its_positions(log: L
 
     first = version * 10 - 9
     assert log.found() == [("commit removed", first, first + 9, "")]
-    assert log.project.open().verify().problems[0].what == f"the commit of version {version} is gone"
+    assert log.project.open().log.verify().problems[0].what == f"the commit of version {version} is gone"
 
 
 def test_what_a_removed_commit_held_is_still_proven_by_the_ledger(log: Log) -> None:
@@ -264,7 +264,7 @@ def test_cursors_are_no_part_of_the_chain(log: Log) -> None:
 )
 def test_statistics_that_hide_events_from_readers_are_found(log: Log, bound: str, name: str, value: object) -> None:
     log.tamper.statistics(1, bound, name, value)
-    found = log.project.open().verify().problems[0]
+    found = log.project.open().log.verify().problems[0]
 
     assert (found.fault.value, found.first, found.last) == ("commit changed", 1, 10)
     assert "statistics" in found.what
@@ -293,7 +293,7 @@ def test_the_clean_up_setting_is_told_with_the_commit_that_changed_it(log: Log) 
 def test_events_that_another_tool_wrote_are_found(log: Log) -> None:
     two = DeltaTable(str(log.project.folder)).to_pyarrow_table().slice(0, 2)
     write_deltalake(str(log.project.folder), two, mode="append")
-    found = log.project.open().verify().problems
+    found = log.project.open().log.verify().problems
 
     assert {one.fault.value for one in found} == {"foreign commit", "repeated id"}
     assert "foreign commit: version 6 is not dualgauge's (WRITE)" in {f"{one.fault}: {one.what}" for one in found}

@@ -53,7 +53,7 @@ import sys
 from datetime import timedelta
 import dualgauge
 for i in range(int(sys.argv[2])):
-    dualgauge.open(sys.argv[1]).compact(rows=int(sys.argv[3]), keep=timedelta(hours=float(sys.argv[4])))
+    dualgauge.open(sys.argv[1]).log.compact(rows=int(sys.argv[3]), keep=timedelta(hours=float(sys.argv[4])))
 """
 
 
@@ -68,7 +68,7 @@ def test_appends_during_compactions_lose_nothing(log: Log) -> None:
     for one in appenders:
         assert one.stdout is not None
         assert one.stdout.readline() == "0\n"
-    compacted = [bool(dualgauge.open(log.project.root).compact(rows=60).ranges) for _ in range(3)]
+    compacted = [bool(dualgauge.open(log.project.root).log.compact(rows=60).ranges) for _ in range(3)]
 
     assert any(compacted)
     assert done(appenders) == []
@@ -89,7 +89,7 @@ def test_of_two_compactions_at_once_each_range_is_done_by_one(log: Log, keep: in
     assert log.project.events() == before
     assert sound(log)
     for _ in range(2):
-        dualgauge.open(log.project.root).compact(rows=50, keep=timedelta(0))
+        dualgauge.open(log.project.root).log.compact(rows=50, keep=timedelta(0))
     assert files(log) == set(log.tamper.names)
 
 
@@ -99,7 +99,7 @@ def test_what_a_dead_writer_left_is_cleared_and_what_a_compaction_replaced_is_ke
     for _ in range(5):
         writer.stdout.readline()
     opened = log.project.log()
-    log.project.open().compact()
+    log.project.open().log.compact()
     writer.kill()
     writer.communicate()
     # The next writer clears what the dead one left, and nothing that a compaction took out of the log.
@@ -122,7 +122,7 @@ with migration.appender() as log:
         log.append([Event(f"e{i}", "t", datetime.now(UTC), {"x": i})])
         print(i, flush=True)
         if i % 10 == 0 and sys.argv[2] == "compacts":
-            dualgauge.open(sys.argv[1]).compact(rows=1000, keep=timedelta(0))
+            dualgauge.open(sys.argv[1]).log.compact(rows=1000, keep=timedelta(0))
 """
 
 
@@ -132,7 +132,7 @@ def test_a_writer_at_work_is_no_false_alarm(log: Log, also: str) -> None:
     try:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "100\n"
-        found = [dualgauge.open(log.project.root).verify() for _ in range(6)]
+        found = [dualgauge.open(log.project.root).log.verify() for _ in range(6)]
         assert writer.poll() is None
     finally:
         writer.kill()
@@ -180,7 +180,7 @@ match sys.argv[2]:
     case "a range is done": dies(_Work, "rewrite", 1)
     case "a second file has its place": dies(Folder, "publish", 2)
     case "an old file is removed": dies(Folder, "remove", 1)
-dualgauge.open(sys.argv[1]).compact(rows=20, keep=timedelta(0))
+dualgauge.open(sys.argv[1]).log.compact(rows=20, keep=timedelta(0))
 """
 
 MOMENTS = {
@@ -201,7 +201,7 @@ def test_a_compaction_killed_when(moment: str, five: Path, tmp_path: Path) -> No
     log = copied(five, tmp_path)
     before = log.project.events()
     if moment == "an old file is removed":
-        dualgauge.open(tmp_path).compact(rows=20)
+        dualgauge.open(tmp_path).log.compact(rows=20)
     child = run_child(DIES, tmp_path, moment)
     _, err = child.communicate(timeout=120)
     assert (child.returncode, err) == (-signal.SIGKILL, "")
@@ -220,7 +220,7 @@ def test_a_compaction_killed_when(moment: str, five: Path, tmp_path: Path) -> No
 
     # The next compactions complete it.
     for _ in range(2):
-        dualgauge.open(tmp_path).compact(rows=60, keep=timedelta(0))
+        dualgauge.open(tmp_path).log.compact(rows=60, keep=timedelta(0))
     assert [(one.first, one.last) for one in log.project.log().event_files()] == [(1, 51)]
     assert {one.name for one in log.project.folder.glob("events-*")} == set(log.tamper.names)
     assert log.project.events()[:50] == before

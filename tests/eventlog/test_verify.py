@@ -182,7 +182,7 @@ def test_two_swapped_rows_are_found_by_the_file_s_bytes_or_by_their_place(log: L
 
     log.tamper.rechain()
     assert log.found() == [("gap", 21, 30, name), ("ledger and log disagree", 21, 30, "")]
-    assert log.without_a_ledger().project.open().verify().problems[0].what == (
+    assert log.without_a_ledger().project.open().log.verify().problems[0].what == (
         f"{name} holds 10 events, 2 of them not in their place"
     )
 
@@ -219,7 +219,7 @@ def test_an_id_put_in_a_second_time_is_found_wherever_it_is(
     log.tamper.rewrite(names[3], lambda rows: rows[4].update(event_id="e7"))
     log.tamper.rewrite(names[4], lambda rows: [rows[at].update(event_id="e50") for at in range(4)] and None)
     log.tamper.rechain()
-    problems = log.without_a_ledger().project.open().verify().problems
+    problems = log.without_a_ledger().project.open().log.verify().problems
 
     assert [(one.fault.value, one.first, one.last, one.file, one.what) for one in problems] == [
         ("repeated id", 35, 35, names[3], "event 'e7' is at position 7 already"),
@@ -267,7 +267,7 @@ def test_from_a_position_on_later_files_are_hashed_and_an_id_of_an_earlier_one_i
 )
 def test_an_edited_row_of_the_ledger_is_found(log: Log, statement: str, what: str) -> None:
     log.ledger(f"UPDATE log_link SET {statement} WHERE at = 20")
-    (problem,) = log.project.open().verify().problems
+    (problem,) = log.project.open().log.verify().problems
 
     assert (problem.fault.value, problem.what) == ("ledger and log disagree", what)
     assert problem.last == 20
@@ -287,7 +287,7 @@ def test_rows_that_the_ledger_lacks_are_no_fault_and_the_next_writer_adds_them(l
 def test_a_log_put_back_to_an_older_state_is_found(compacted: Log, version: int) -> None:
     for newer in range(version + 1, 9):
         compacted.tamper.commit(newer).unlink()
-    (first, *others) = compacted.project.open().verify().problems
+    (first, *others) = compacted.project.open().log.verify().problems
 
     last = 30 if version == 3 else 50
     assert (first.fault.value, others) == ("ledger and log disagree", [])
@@ -312,7 +312,7 @@ def test_a_compaction_that_changed_an_event_is_found_while_what_it_replaced_is_k
     name = forged(compacted)
 
     assert compacted.found() == [("file changed", 1, 20, name)]
-    assert compacted.project.open().verify().problems[0].what == (
+    assert compacted.project.open().log.verify().problems[0].what == (
         f"{name} does not hold the events that the compaction of version 6 replaced"
     )
     # The ledger takes in what it lacks; the finding stays.
@@ -327,7 +327,7 @@ def test_a_compaction_that_the_ledger_does_not_know_is_told_where_nobody_can_loo
             file.unlink()
 
     assert compacted.found()[0] == ("ledger and log disagree", 1, 20, name)
-    assert compacted.project.open().verify().problems[0].what == (
+    assert compacted.project.open().log.verify().problems[0].what == (
         "the ledger does not know the compaction of version 6, and what it replaced is gone: nobody can tell whether "
         "it holds the same events"
     )
@@ -387,6 +387,6 @@ def test_events_before_their_cause_and_causes_that_never_came_are_told_and_are_n
 
 def test_a_column_of_causes_that_holds_none_is_left_alone(log: Log) -> None:
     log.project.columns["caused_by"] = "VARCHAR"
-    assert log.project.open().verify().causes.counted == 0
+    assert log.project.open().log.verify().causes.counted == 0
     log.append(51, 52)
-    assert log.project.open().verify().causes.counted == 0
+    assert log.project.open().log.verify().causes.counted == 0

@@ -40,7 +40,7 @@ def take(project: LogProject, **given: Any) -> Imported:
 
 
 def kept(project: LogProject, state: RowState | None = None) -> list[QuarantinedRow]:
-    return list(project.open().quarantined(state=state))
+    return list(project.open().quarantine.list(state=state))
 
 
 def why(project: LogProject) -> dict[str, str]:
@@ -143,7 +143,7 @@ def test_types_are_those_that_the_rows_that_fit_have(project: LogProject) -> Non
     take(project)
     assert project.events("payload") == ['{"more":1}']
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02,2"))
-    project.open().forget("s")
+    project.open().log.forget("s")
 
     # Mended in the file, it is what it would have been; nothing that is there is another event now.
     assert project.take().added == 1
@@ -245,7 +245,7 @@ def test_rows_that_are_values_are_kept_as_json_and_retried_exactly(project: LogP
     assert one.misfit.raw == '{"id":"b","seen":"soon","x":"2.25","many":null,"raw":null}'
     assert (one.misfit.row, one.misfit.line, one.misfit.reason) == (2, None, "occurred_at = 'soon' is no TIMESTAMPTZ")
     text = '{"id":"b","seen":"2020-01-02","x":"2.25","many":"[4, 5]","raw":"\\\\xAB"}'
-    (tried,) = project.open().retry([one.short], text=text).rows
+    (tried,) = project.open().quarantine.retry([one.short], text=text).rows
     assert (tried.state, tried.position) == (RowState.TAKEN, 3)
     name = "s.parquet" if kind == "parquet" else "s"
     last = project.events()[-1]
@@ -271,7 +271,7 @@ def test_rows_of_a_database_are_kept_by_their_cursor_and_retried(project: LogPro
     one, _ = kept(project)
     assert (one.misfit.raw, one.misfit.row) == ('{"id":"2","sold":"soon","x":"2"}', None)
     project.sources[0]["occurred_at"] = "coalesce(TRY_CAST(sold AS TIMESTAMP), TIMESTAMP '2020-01-02')"
-    done = project.open().retry()
+    done = project.open().quarantine.retry()
     assert [(tried.kept.misfit.where, tried.position) for tried in done.rows] == [("id 2", 2), ("id 3", 3)]
     assert project.events("event_id", "x") == [("sale/1", 1), ("sale/2", 2), ("sale/3", 3)]
 
@@ -284,7 +284,7 @@ def test_rows_that_were_set_aside_stop_no_later_import_and_others_do(project: Lo
     done = project.take()
 
     assert (done.added, done.known, done.quarantined) == (1, 1, 2)
-    project.open().skip(source="s")
+    project.open().quarantine.skip(source="s")
     project.write("s.csv", csv(HEAD, *rows, "d,2020-01-04,4", "e,2020-01-05,5", "f,later,6"))
     with pytest.raises(
         BadRow, match=r"^source 's', s.csv row 6: occurred_at = 'later' is no TIMESTAMPTZ; nothing was "
@@ -325,7 +325,7 @@ def test_of_a_file_of_json_that_grows_only_what_is_new_is_set_aside(project: Log
         "s.jsonl row 5": "occurred_at = 'soon' is no TIMESTAMPTZ",
     }
     (_, five) = kept(project)
-    project.open().retry([five.short], text='{"id": "b", "seen": "2020-01-02", "x": 4}')
+    project.open().quarantine.retry([five.short], text='{"id": "b", "seen": "2020-01-02", "x": 4}')
     assert project.events("event_id", "x")[-1] == ("s.jsonl#5", 4)
 
 
@@ -430,19 +430,19 @@ def waiting(project: LogProject) -> LogProject:
 def test_mended_settings_let_rows_in_as_the_events_they_would_have_been(waiting: LogProject) -> None:
     waiting.sources[0]["occurred_at"] = "coalesce(TRY_CAST(seen AS TIMESTAMP), TIMESTAMP '2020-01-03')"
     waiting.sources[0]["read"] = {"types": {"seen": "VARCHAR", "x": "VARCHAR"}}
-    done = waiting.open().retry()
+    done = waiting.open().quarantine.retry()
 
     assert [(one.kept.misfit.row, one.state, one.position) for one in done.rows] == [
         (2, RowState.WAITING, None), (3, RowState.TAKEN, 2), (4, RowState.WAITING, None),
     ]  # fmt: skip
     assert (done.added, done.waiting, done.last) == (1, 2, 2)
     assert waiting.events("event_id", "x") == [("s.csv#1", 1), ("s.csv#3", 3)]
-    assert waiting.open().retry().rows[0].kept.misfit.row == 2
+    assert waiting.open().quarantine.retry().rows[0].kept.misfit.row == 2
 
 
 def test_a_row_is_taken_in_with_another_text_which_is_kept(waiting: LogProject) -> None:
     two, _, four = kept(waiting)
-    done = waiting.open().retry([two.id[:6]], text="b,2020-01-02,2")
+    done = waiting.open().quarantine.retry([two.id[:6]], text="b,2020-01-02,2")
 
     assert [(one.state, one.position) for one in done.rows] == [(RowState.TAKEN, 2)]
     assert waiting.events("event_id", "x")[-1] == ("s.csv#2", 2)
@@ -450,10 +450,10 @@ def test_a_row_is_taken_in_with_another_text_which_is_kept(waiting: LogProject) 
     assert (now.id, now.misfit.raw, now.changed_at is None) == (two.id, "b,2020-01-02,2", False)
     # One that does not fit either changes nothing.
     before = kept(waiting)
-    (tried,) = waiting.open().retry([four.short], text="d,2020-01-04,many").rows
+    (tried,) = waiting.open().quarantine.retry([four.short], text="d,2020-01-04,many").rows
     assert (tried.state, tried.reason) == (RowState.WAITING, "x = 'many' is no BIGINT")
     texts = ("", "d\n,2020-01-04,2", '"d')
-    assert [waiting.open().retry([four.short], text=text).rows[0].reason for text in texts] == [
+    assert [waiting.open().quarantine.retry([four.short], text=text).rows[0].reason for text in texts] == [
         "it has 1 value for 3 columns", "it is more than one line", 'a quote (") is opened and not closed',
     ]  # fmt: skip
     assert kept(waiting) == before
@@ -464,8 +464,8 @@ def test_a_file_without_a_row_that_fits_can_be_retried(project: LogProject) -> N
     project.columns["id"] = "VARCHAR"
     take(project)
     one, two = kept(project)
-    project.open().retry([one.short], text="007,2020-01-01,1")
-    project.open().retry([two.short], text="b,2020-01-02,2")
+    project.open().quarantine.retry([one.short], text="007,2020-01-01,1")
+    project.open().quarantine.retry([two.short], text="b,2020-01-02,2")
 
     assert project.events("event_id", "id", "x") == [("s.csv#1", "007", 1), ("s.csv#2", "b", 2)]
 
@@ -476,7 +476,7 @@ def test_the_file_may_be_gone_and_types_are_still_those_of_its_rows(project: Log
     take(project)
     (project.root / "s.csv").unlink()
     (one,) = kept(project)
-    project.open().retry([one.short], text="007,03/04/2020,2,03/04/2020")
+    project.open().quarantine.retry([one.short], text="007,03/04/2020,2,03/04/2020")
 
     assert [(name, str(day)) for name, day in project.events("id", "day")] == [
         ("A12", "2020-12-25"), ("007", "2020-04-03"),
@@ -485,7 +485,7 @@ def test_the_file_may_be_gone_and_types_are_still_those_of_its_rows(project: Log
 
 def test_a_row_that_where_leaves_out_now_is_skipped(waiting: LogProject) -> None:
     waiting.sources[0]["where"] = "id NOT IN ('c')"
-    done = waiting.open().retry()
+    done = waiting.open().quarantine.retry()
 
     assert {one.kept.misfit.row: one.state.value for one in done.rows} == {2: "waiting", 3: "skipped", 4: "waiting"}
     assert [one.misfit.reason for one in kept(waiting, RowState.SKIPPED)] == [
@@ -496,30 +496,30 @@ def test_a_row_that_where_leaves_out_now_is_skipped(waiting: LogProject) -> None
 def test_a_row_whose_source_is_gone_waits_and_says_so(waiting: LogProject) -> None:
     waiting.sources.clear()
     waiting.source("t", path="s.csv")
-    done = waiting.open().retry()
+    done = waiting.open().quarantine.retry()
 
     assert {one.reason for one in done.rows} == {"no source is called 's' any more"}
 
 
 def test_a_row_that_was_mended_in_its_file_is_known_and_taken(waiting: LogProject) -> None:
     waiting.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02,2", "c,2020-01-03,3", "d,2020-01-04,4"))
-    waiting.open().forget("s")
+    waiting.open().log.forget("s")
     assert waiting.take().added == 3
     two, three, _ = kept(waiting)
-    done = waiting.open().retry([two.short], text="b,2020-01-02,2")
+    done = waiting.open().quarantine.retry([two.short], text="b,2020-01-02,2")
     assert (done.added, done.rows[0].position) == (0, 2)
 
     with pytest.raises(ChangedEvent):
-        waiting.open().retry([three.short], text="c,2020-01-03,5")
+        waiting.open().quarantine.retry([three.short], text="c,2020-01-03,5")
     assert [one.state for one in kept(waiting)] == [RowState.TAKEN, RowState.WAITING, RowState.WAITING]
     assert waiting.verify() == 4
 
 
 def test_a_skipped_row_is_never_asked_about_again(waiting: LogProject) -> None:
     two, _, four = kept(waiting)
-    assert waiting.open().skip([two.short], reason="a test", dry_run=True) == (two,)
+    assert waiting.open().quarantine.skip([two.short], reason="a test", dry_run=True) == (two,)
     assert kept(waiting, RowState.SKIPPED) == []
-    waiting.open().skip([two.short, four.short], reason="a test")
+    waiting.open().quarantine.skip([two.short, four.short], reason="a test")
     waiting.write("s.csv", csv(HEAD, *ROWS, "e,2020-01-05,5"))
 
     assert (take(waiting).quarantined, waiting.log().head().last) == (1, 2)
@@ -535,18 +535,18 @@ def test_a_skipped_row_is_never_asked_about_again(waiting: LogProject) -> None:
             "was changed: leave it out of the call"
         )
         assert refused.value.exit_code == 5
-    assert [one.kept.misfit.row for one in waiting.open().retry().rows] == [3]
+    assert [one.kept.misfit.row for one in waiting.open().quarantine.retry().rows] == [3]
 
 
 def test_an_id_that_names_no_row_or_several_is_refused(waiting: LogProject) -> None:
     two = kept(waiting)[0]
     near = f"{two.short[:-1]}{'0' if two.short[-1] != '0' else '1'}"
     with pytest.raises(UnknownRow, match=rf"has the id '{near}' \(did you mean '{two.short}'\?\); nothing was changed"):
-        waiting.open().retry([near])
+        waiting.open().quarantine.retry([near])
     waiting.write("s.csv", csv(HEAD, *ROWS, *["a,soon"] * 40))
     take(waiting)
     with pytest.raises(WhichRow, match=r"rows of the quarantine have an id that begins with '.' \("):
-        waiting.open().skip([next(one for one in "0123456789abcdef" if _several(waiting, one))])
+        waiting.open().quarantine.skip([next(one for one in "0123456789abcdef" if _several(waiting, one))])
 
 
 def _several(project: LogProject, start: str) -> bool:
@@ -652,10 +652,10 @@ def test_a_retry_killed_anywhere_and_run_again_takes_the_row_in_once(waiting: Lo
     killed(waiting, boundary, "b,2020-01-02,2", two.short)
     if boundary == "settle after":
         with pytest.raises(NotWaiting):
-            waiting.open().retry([two.short], text="b,2020-01-02,2")
+            waiting.open().quarantine.retry([two.short], text="b,2020-01-02,2")
     else:
         assert kept(waiting)[0] == two
-        done = waiting.open().retry([two.short], text="b,2020-01-02,2")
+        done = waiting.open().quarantine.retry([two.short], text="b,2020-01-02,2")
         assert (done.rows[0].position, done.added) == (2, 1 if boundary == "commit before" else 0)
 
     assert waiting.events("event_id", "x") == [("s.csv#1", 1), ("s.csv#2", 2)]
@@ -683,8 +683,8 @@ def csv_row(name: str, number: int) -> str:
 
 def mended(project: LogProject, texts: dict[int, str]) -> None:
     migration = project.open()
-    for one in migration.quarantined(state=RowState.WAITING):
-        done = migration.retry([one.id], text=texts[one.misfit.row or 0])
+    for one in migration.quarantine.list(state=RowState.WAITING):
+        done = migration.quarantine.retry([one.id], text=texts[one.misfit.row or 0])
         assert (done.added, done.waiting) == (1, 0), done
 
 

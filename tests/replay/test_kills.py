@@ -15,6 +15,7 @@ import pytest
 
 from contract import shop
 from dualgauge.model import Side
+from support.inside import store_of
 
 ROWS = 5_000
 OLD = "-- key: event_id\n-- index: amount\nSELECT event_id, CAST(1 AS BIGINT) AS mark, amount FROM events\n"
@@ -142,7 +143,7 @@ def test_a_killed_replay_leaves_readers_a_whole_answer_and_the_next_one_goes_on(
     assert (one.skipped, one.resumed_at) == (MOMENTS[moment] is None, MOMENTS[moment] or 0)
     assert [found.id for found in done.applied] == (["0002"] if moment == "in the revision" else [])
     # Nothing is there twice, nothing is missing, and the index is there.
-    with migration.store().snapshot(Side.V1) as snapshot:
+    with store_of(migration).snapshot(Side.V1) as snapshot:
         ids = sorted(int(row[0]) for batch in snapshot.batches("totals", ["event_id"], 1000) for row in batch)
     assert ids == list(range(1, ROWS + 1))
     alone = sqlite3.connect(file)
@@ -162,6 +163,6 @@ def test_a_killed_replay_leaves_readers_a_whole_answer_and_the_next_one_goes_on(
         # What the killed replay left is dropped by the next one.
         assert len(tables) == 3
         [forced] = migration.replay(force=True).views
-        assert {found.build for found in migration.store().checkpoints(Side.V1)} == {one.build, forced.build}
+        assert {found.build for found in store_of(migration).checkpoints(Side.V1)} == {one.build, forced.build}
     else:
         assert len(tables) == 2

@@ -17,6 +17,7 @@ from dualgauge.replay.errors import CannotCompute, NoSuchView
 from dualgauge.replay.run import LARGEST_CHUNK, SMALLEST_CHUNK, TARGET_SECONDS, _next_size
 from dualgauge.stores.errors import BadKeys, NoStoreType, UnstorableValue
 from dualgauge.stores.serving.types import store_type
+from support.inside import log_of, store_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +49,9 @@ def folder(tmp_path: Path) -> Path:
 
 def stored(migration: Migration, side: Side, name: str) -> dict[str, list[object]]:
     """A served build as it is stored, column by column."""
-    [plan] = [one for one in migration.plans() if (one.view.side, one.view.name) == (side, name)]
+    [plan] = [one for one in migration.views.plan() if (one.view.side, one.view.name) == (side, name)]
     names = [*plan.view.columns, "_position"]
-    with migration.store().snapshot(side) as snapshot:
+    with store_of(migration).snapshot(side) as snapshot:
         rows = sorted((row for batch in snapshot.batches(name, names, 50) for row in batch), key=repr)
     return {one: [row[place] for row in rows] for place, one in enumerate(names)}
 
@@ -60,10 +61,10 @@ def test_a_build_is_what_the_views_select_gives_on_the_same_events(folder: Path,
     shop.view(folder, "v2", name, VIEWS[name])
     migration = shop.imported(folder)
     done = migration.replay([f"v2.{name}"])
-    [plan] = [one for one in migration.plans() if one.view.label == f"v2.{name}"]
+    [plan] = [one for one in migration.views.plan() if one.view.label == f"v2.{name}"]
     assert (plan.position_sql is not None) == EXACT.get(name, plan.position_sql is not None)
     with open_engine(threads=2) as engine:
-        engine.execute(f"CREATE TEMP VIEW events AS {migration.log().relation(migration.head().last)}")
+        engine.execute(f"CREATE TEMP VIEW events AS {log_of(migration).relation(log_of(migration).head().last)}")
         kinds = plan.view.columns
         rows = {column: store_type("v", column, kind) for column, kind in kinds.items()}
         found = stored(migration, Side.V2, name)
@@ -147,27 +148,27 @@ def test_a_value_that_cannot_be_stored_is_refused_with_its_column_and_readers_ke
 ) -> None:
     migration = shop.imported(folder)
     migration.replay()
-    before = migration.store().served(Side.V1)
+    before = store_of(migration).served(Side.V1)
     shop.view(folder, "v1", "totals", f'-- key: event_id\nSELECT event_id, {expression} AS "bad one" FROM events')
     with pytest.raises(UnstorableValue) as caught:
         shop.opened(folder).replay()
     assert str(caught.value).startswith(f"view v1.totals: {reason}")
     assert caught.value.exit_code == 4
-    assert migration.store().served(Side.V1) == before
-    assert migration.store().point(Side.V1, "totals", ["c0919"]) is not None
+    assert store_of(migration).served(Side.V1) == before
+    assert store_of(migration).point(Side.V1, "totals", ["c0919"]) is not None
 
 
 def test_a_select_that_fails_on_an_event_says_so_and_readers_keep_what_they_had(folder: Path) -> None:
     migration = shop.imported(folder)
     migration.replay()
-    before = migration.store().served(Side.V1)
+    before = store_of(migration).served(Side.V1)
     shop.view(folder, "v1", "totals", "-- key: event_id\nSELECT event_id, CAST(type AS BIGINT) AS n FROM events")
     with pytest.raises(CannotCompute) as caught:
         shop.opened(folder).replay()
     assert str(caught.value).startswith("view v1.totals: its SELECT cannot be computed over these events: ")
     assert str(caught.value).endswith("readers keep the build before")
     assert caught.value.exit_code == 4
-    assert migration.store().served(Side.V1) == before
+    assert store_of(migration).served(Side.V1) == before
 
 
 def test_a_type_that_cannot_be_stored_is_refused_before_anything_is_done(folder: Path) -> None:
@@ -194,7 +195,7 @@ def test_a_changed_text_is_built_anew_and_the_text_is_kept_with_the_build(folder
     shop.view(folder, "v1", "totals", changed)
     [done] = shop.opened(folder).replay().views
     assert (done.build, done.skipped) == (2, False)
-    texts = {one.build: one.text for one in migration.store().checkpoints(Side.V1)}
+    texts = {one.build: one.text for one in store_of(migration).checkpoints(Side.V1)}
     assert texts == {1: shop.TOTALS, 2: changed}
 
 
@@ -212,13 +213,13 @@ def test_an_empty_log_gives_empty_views_that_readers_keep_while_the_first_events
     migration = shop.opened(folder)
     [done] = migration.replay().views
     assert (done.rows, done.position) == (0, 0)
-    assert migration.store().point(Side.V1, "totals", ["c0919"]) is None
+    assert store_of(migration).point(Side.V1, "totals", ["c0919"]) is None
     shop.events(folder, 1, 50)
     migration.import_(every=True)
     shop.view(folder, "v1", "totals", shop.TOTALS.replace("count(*)", "CASE WHEN false THEN 1 ELSE error('no') END"))
     with pytest.raises(CannotCompute):
         shop.opened(folder).replay()
-    assert migration.store().point(Side.V1, "totals", ["c0919"]) is None
+    assert store_of(migration).point(Side.V1, "totals", ["c0919"]) is None
     shop.view(folder, "v1", "totals", shop.TOTALS)
     assert shop.opened(folder).replay().views[0].rows == 40
 

@@ -29,6 +29,7 @@ from dualgauge.project.errors import NoVariable
 from dualgauge.stores.errors import BadKey, BadStoreUrl
 from dualgauge.stores.settings import StoreSettings
 from support.adopted import ADOPTS, ROWS, adopt, application, between_looks, ready, write
+from support.inside import ledger_of, store_of
 from support.shop import ROOT, call, child
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def loaded(arguments: list[str], folder: Path) -> set[str]:
 
 
 def test_an_application_reads_both_sides_through_the_store(shop: Path) -> None:
-    store = dualgauge.open(shop).store()
+    store = store_of(dualgauge.open(shop))
 
     with store.reader(Side.V1) as v1, store.reader(Side.V2) as v2:
         assert v1.get("customers", ["bob"]) == v2.get("customers", ["bob"])
@@ -376,7 +377,7 @@ def test_adopted_and_built_views_of_v1_stand_beside_each_other(shop: Path) -> No
     }
     assert "  events    2" in call("read", "visits", "ada", folder=shop).out
     (shop / "shop.db").unlink()
-    store = dualgauge.open(shop).store()
+    store = store_of(dualgauge.open(shop))
     with store.snapshot(Side.V1) as snapshot, store.reader(Side.V1) as reader:
         assert snapshot.served("visits") is not None
         assert reader.get("visits", ["ada"]) is not None
@@ -489,7 +490,7 @@ def test_a_table_that_is_altered_between_the_looks_is_not_compared(shop: Path) -
 
     with pytest.raises(ChangedMeanwhile, match="comparator 'customers': a view was replayed, or its table altered"):
         migration.diff()
-    with migration.ledger() as ledger:
+    with ledger_of(migration) as ledger:
         [run] = ledger.evidence_runs()
     assert run.verdict is Outcome.INCONCLUSIVE
     assert list((shop / "reports").iterdir()) == []
@@ -573,7 +574,7 @@ def test_a_diff_that_is_killed_while_it_waits_is_evidence_of_nothing(shop: Path)
             wait_for(lambda: any((shop / "reports").glob("*/mismatches.parquet")))
         finally:
             waiting.send_signal(signal.SIGKILL)
-    with migration.ledger() as ledger:
+    with ledger_of(migration) as ledger:
         [run] = ledger.evidence_runs()
 
     assert (run.state.value, run.verdict, run.summary) == ("running", None, None)
@@ -595,7 +596,7 @@ def wait_for(there: Any, seconds: float = 30) -> None:
 
 def test_evidence_is_bound_to_the_table_s_definition_and_a_gate_goes_by_it(shop: Path) -> None:
     [run] = dualgauge.open(shop).diff()
-    with dualgauge.open(shop).ledger() as ledger:
+    with ledger_of(dualgauge.open(shop)) as ledger:
         [kept] = ledger.evidence_runs()
     bound: Any = kept.bound
     plan = call("plan", "--format", "json", folder=shop).json["result"]["views"][0]

@@ -18,6 +18,7 @@ from alembic import config as alembic_config
 from contract import shop
 from dualgauge.model import Side
 from dualgauge.stores.errors import MissingShape, NoMigrations, RevisionFailed
+from support.inside import store_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,12 +83,12 @@ def test_a_manual_project_is_refused_until_its_revision_is_written_and_applied(t
         "dualgauge migrate revision",
         "dualgauge migrate upgrade",
     ]
-    assert migration.revise("first") is not None
+    assert migration.views.revise("first") is not None
     with pytest.raises(MissingShape):
         migration.replay()
-    assert [one.id for one in migration.upgrade()] == ["0001"]
+    assert [one.id for one in migration.views.upgrade()] == ["0001"]
     assert migration.replay().views[0].rows == 32
-    assert migration.revise("nothing to do") is None
+    assert migration.views.revise("nothing to do") is None
 
 
 CHANGES = {
@@ -108,14 +109,14 @@ def test_a_changed_view_gets_a_second_revision_and_readers_keep_the_old_build_un
     migration.replay()
     before = shapes(folder)
     key = ["c0919"]
-    old = migration.store().point(Side.V1, "totals", key)
+    old = store_of(migration).point(Side.V1, "totals", key)
     assert old == {"customer": key[0], "orders": 1}
 
     shop.view(folder, "v1", "totals", CHANGES[change])
     migration = shop.opened(folder)
-    assert migration.revise("changed") is not None
-    assert [one.id for one in migration.upgrade()] == ["0002"]
-    assert migration.store().point(Side.V1, "totals", key) == old
+    assert migration.views.revise("changed") is not None
+    assert [one.id for one in migration.views.upgrade()] == ["0002"]
+    assert store_of(migration).point(Side.V1, "totals", key) == old
     assert shapes(folder) != before
     [one] = migration.replay().views
     assert (one.rows, one.skipped) == (40, False)
@@ -143,7 +144,7 @@ def test_a_view_that_is_gone_gives_a_revision_that_drops_its_shape_alone(folder:
     assert done.written is not None
     assert done.written.message == "shapes of more"
     assert list(shapes(folder)) == ["totals__shape", "ix_totals__shape__total"]
-    assert migration.store().point(Side.V1, "more", ["c0040"]) is None
+    assert store_of(migration).point(Side.V1, "more", ["c0040"]) is None
 
 
 def test_a_failing_revision_leaves_nothing_behind_and_is_told_with_its_folder(folder: Path) -> None:
@@ -152,7 +153,7 @@ def test_a_failing_revision_leaves_nothing_behind_and_is_told_with_its_folder(fo
     before = shapes(folder)
     shop.view(folder, "v2", "totals", COUNTED)
     migration = shop.opened(folder)
-    written = migration.revise("both")
+    written = migration.views.revise("both")
     assert written is not None
     text = written.file.read_text()
     broken = text.replace(
@@ -162,7 +163,7 @@ def test_a_failing_revision_leaves_nothing_behind_and_is_told_with_its_folder(fo
     )
     written.file.write_text(broken)
     with pytest.raises(RevisionFailed) as caught:
-        migration.upgrade()
+        migration.views.upgrade()
     assert f'the revisions in {folder}/migrations/versions cannot be applied: near "NONSENSE": syntax error' in str(
         caught.value
     )
@@ -173,7 +174,7 @@ def test_a_failing_revision_leaves_nothing_behind_and_is_told_with_its_folder(fo
         assert alone.execute("SELECT count(*) FROM sqlite_master WHERE name = 'half'").fetchone() == (0,)
     alone.close()
     written.file.write_text(text)
-    assert [one.id for one in migration.upgrade()] == ["0002"]
+    assert [one.id for one in migration.views.upgrade()] == ["0002"]
 
 
 def test_a_revision_that_the_folder_lacks_is_told_and_not_guessed(folder: Path) -> None:
@@ -201,19 +202,19 @@ def test_a_revision_runs_again_after_a_crash_between_the_two_files(tmp_path: Pat
     for side in ("v1", "v2"):
         shop.view(folder, side, "totals", CHANGES[change])
     migration = shop.opened(folder)
-    assert migration.revise("changed") is not None
+    assert migration.views.revise("changed") is not None
     shutil.copy(data / "views_v1.db", data / "before.db")
-    migration.upgrade()
+    migration.views.upgrade()
     wanted = shapes(folder, "v1"), shapes(folder, "v2")
     shutil.copy(data / "before.db", data / "views_v1.db")
-    assert [one.id for one in migration.upgrade()] == ["0002"]
+    assert [one.id for one in migration.views.upgrade()] == ["0002"]
     assert (shapes(folder, "v1"), shapes(folder, "v2")) == wanted
     assert migration.replay().written is None
 
 
 def test_the_file_with_the_version_table_is_committed_last(folder: Path) -> None:
     migration = shop.imported(folder)
-    with migration.store().databases.open(create=True) as engine, engine.connect() as connection:
+    with store_of(migration).databases.open(create=True) as engine, engine.connect() as connection:
         names = [row[1] for row in connection.exec_driver_sql("PRAGMA database_list")]
     # SQLite commits in this order.
     assert names == ["main", "views_v2", "views_v1"]
@@ -239,7 +240,7 @@ def test_plain_alembic_works_in_the_project_and_sees_only_shapes_whatever_builds
     assert shapes(folder) == shapes(folder, "v2") == {}
     # Builds are not the revisions' matter: readers go on.
     for side in Side:
-        assert migration.store().point(side, "totals", ["c0919"]) is not None
+        assert store_of(migration).point(side, "totals", ["c0919"]) is not None
     ahead = alembic(folder, "check")
     assert ahead.returncode != 0
     assert "Target database is not up to date" in ahead.stderr + ahead.stdout
@@ -257,9 +258,9 @@ def test_plain_alembic_works_in_the_project_and_sees_only_shapes_whatever_builds
 
 def test_revisions_are_numbered_past_those_that_were_written_by_hand(folder: Path) -> None:
     migration = shop.imported(folder)
-    first = migration.revise("first")
+    first = migration.views.revise("first")
     assert first is not None
-    migration.upgrade()
+    migration.views.upgrade()
     second = first.file.with_name("0003_by_hand.py")
     second.write_text(
         f"revision = '0003'\ndown_revision = '{first.id}'\ndef upgrade():\n    pass\ndef downgrade():\n    pass\n"

@@ -73,7 +73,7 @@ def race(project: LogProject, processes: int, count: int, batch: int) -> dict[st
 def problems(project: LogProject) -> list[str]:
     """What is wrong with a log, by our own look and by the command's, with the ledger's copy, and what lies about."""
     project.verify()
-    found = [str(one) for one in project.open().verify().problems]
+    found = [str(one) for one in project.open().log.verify().problems]
     mirror = [(one.first, one.last, one.chain) for one in project.mirror()]
     if mirror != [(one["first"], one["last"], one["chain"]) for one in project.commits() if one["files"]]:
         found.append("the ledger has another chain")

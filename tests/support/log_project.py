@@ -82,7 +82,7 @@ class LogProject:
 
     def events(self, *names: str) -> list[Any]:
         """All events in order: whole, without `recorded_at`; or one column's values, or tuples of several."""
-        rows = self.open().events(1, limit=10_000_000)
+        rows = self.open().log.show(1, limit=10_000_000).events
         if not names:
             return [{name: value for name, value in row.items() if name != "recorded_at"} for row in rows]
         return [row[names[0]] if len(names) == 1 else tuple(row[name] for name in names) for row in rows]

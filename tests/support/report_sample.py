@@ -13,7 +13,7 @@ import json
 import shutil
 import sys
 import tempfile
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from dualgauge.model import Outcome, Position
 from dualgauge.reporting.report import ReportRequest as Asked
 from dualgauge.reporting.report import make_report, write
 from dualgauge.reporting.stored_runs import StoredRuns
+from support.inside import log_of
 
 if TYPE_CHECKING:
     from dualgauge.reporting.values import Report
@@ -41,9 +42,9 @@ def take(project: Path, name: str) -> None:
     import dualgauge
 
     migration = dualgauge.open(project)
-    found = [one for one in migration.evidence(name) if one.run is not None]
+    found = [one for one in migration.evidence.list(name) if one.run is not None]
     newest = {one.kind: one for one in reversed(found)}
-    state = migration.state()
+    state = migration.cutover.state()
     shutil.rmtree(EVIDENCE, ignore_errors=True)
     for one in newest.values():
         assert one.run is not None
@@ -53,8 +54,8 @@ def take(project: Path, name: str) -> None:
             shutil.copyfile(file, EVIDENCE / one.run_id / file.name)
     rows = {
         "migration": state.name, "stage": state.stage, "share_ppm": state.share_ppm,
-        "head": migration.head().last,
-        "made_at": migration.clock().isoformat(timespec="seconds"),
+        "head": log_of(migration).head().last,
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "runs": [_row(one.run) for one in reversed(found)],
     }  # fmt: skip
     (EVIDENCE / ROWS).write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -135,7 +135,9 @@ class Log:
 
     def found(self, first: int = 1) -> list[tuple[str, int, int, str]]:
         """What `verify` finds: fault, positions, file."""
-        return [(one.fault.value, one.first, one.last, one.file) for one in self.project.open().verify(first).problems]
+        return [
+            (one.fault.value, one.first, one.last, one.file) for one in self.project.open().log.verify(first).problems
+        ]
 
     def faults(self) -> list[tuple[str, int, int]]:
         """The same without files."""
@@ -177,6 +179,6 @@ def five_files(folder: Path) -> Path:
 def two_merged(five: Path, folder: Path) -> Path:
     """The same, in three files by two compactions, versions 6 and 7, and ten events more."""
     log = copied(five, folder)
-    log.project.open().compact(rows=20)
+    log.project.open().log.compact(rows=20)
     log.append(51, 60)
     return folder

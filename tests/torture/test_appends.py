@@ -84,7 +84,7 @@ def test_a_writer_killed_two_hundred_times_loses_no_acknowledged_event(project: 
         acknowledged += [json.loads(line) for line in lines if line.endswith("\n")]
         if run % 20 == 19:
             # A compaction now and then, as a project has it.
-            project.open().compact()
+            project.open().log.compact()
 
     assert kills == KILLS
     with project.open().appender():
@@ -93,5 +93,5 @@ def test_a_writer_killed_two_hundred_times_loses_no_acknowledged_event(project: 
     for ids, positions in acknowledged:
         assert [held[one] for one in ids] == positions
     assert len(held) == project.log().head().last
-    assert project.open().verify().problems == ()
+    assert project.open().log.verify().problems == ()
     assert [name for name in project.unnamed() if "_staging" in name or name.endswith("-mark")] == []

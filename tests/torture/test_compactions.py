@@ -70,7 +70,7 @@ def test_compactions_killed_a_hundred_times_beside_an_appender_lose_nothing(tmp_
                 child.send_signal(signal.SIGKILL)
             kills += child.wait() == -signal.SIGKILL
             if number % 10 == 0:
-                assert dualgauge.open(tmp_path).verify().problems == ()
+                assert dualgauge.open(tmp_path).log.verify().problems == ()
     finally:
         appender.kill()
         appender.communicate()
@@ -83,7 +83,7 @@ def test_compactions_killed_a_hundred_times_beside_an_appender_lose_nothing(tmp_
         assert [places[f"a-{i}-{j}"] for j in range(5)] == list(range(position, position + 5))
     # What nobody finished is finished, and cleared.
     for _ in range(2):
-        dualgauge.open(tmp_path).compact(keep=timedelta(0))
+        dualgauge.open(tmp_path).log.compact(keep=timedelta(0))
     assert log.project.verify() == len(whole)
     assert log.project.mirrored()
     assert log.found() == []
@@ -106,7 +106,7 @@ def test_many_compactions_and_appenders_at_once_agree(tmp_path: Path) -> None:
                 one.stdin.write("\n")
                 one.stdin.flush()
             assert [child.wait() for child in children] == [0, 0]
-            assert dualgauge.open(tmp_path).verify().problems == ()
+            assert dualgauge.open(tmp_path).log.verify().problems == ()
         assert [one.poll() for one in appenders] == [None] * 3
     finally:
         for one in appenders:

@@ -15,6 +15,7 @@ import pytest
 import dualgauge
 from dualgauge.engines.duck import open_engine
 from dualgauge.model import Side
+from support.inside import log_of, store_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,7 @@ def killed_at_random(root: Path, arguments: list[str], longest: float, chance: r
 
 
 def rows(migration: Migration) -> list[tuple[object, ...]]:
-    with migration.store().snapshot(Side.V2) as side:
+    with store_of(migration).snapshot(Side.V2) as side:
         return [row for batch in side.batches("totals", ["k", "n", "total", "_position"], 50_000) for row in batch]
 
 
@@ -82,12 +83,12 @@ def test_an_import_killed_a_hundred_times_gives_each_event_once(project: Path) -
     kills = 0
     for _ in range(KILLS):
         kills += killed_at_random(project, ["log", "import"], 3.0, chance)
-        assert migration.head().last in (0, EVENTS)
-        if migration.head().last:
+        assert log_of(migration).head().last in (0, EVENTS)
+        if log_of(migration).head().last:
             shutil.rmtree(project / ".dualgauge")
     migration.import_()
 
-    log = migration.log()
+    log = log_of(migration)
     with open_engine() as engine:
         found = engine.row(
             "SELECT count(*), count(DISTINCT event_id), min(position), max(position), count(DISTINCT position) "
@@ -113,5 +114,5 @@ def test_a_replay_killed_a_hundred_times_ends_as_one_never_killed(project: Path)
     assert [view.rows for view in done.views] == [len(whole)]
     assert rows(migration) == whole
     assert kills > KILLS // 4
-    builds = [one.build for one in migration.store().checkpoints(Side.V2)]
+    builds = [one.build for one in store_of(migration).checkpoints(Side.V2)]
     assert len(builds) == 2

@@ -12,8 +12,8 @@ from dualgauge.model import Side, listed, plural
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from dualgauge.access import Access
     from dualgauge.doctor.values import Notes
+    from dualgauge.workspace import Handles, Workspace
 
 AHEAD = timedelta(minutes=5)
 """An event recorded this much in the future was recorded by another clock."""
@@ -24,25 +24,25 @@ WAIT_SECONDS = 5.0
 IMPORT = "dualgauge log import --all"
 
 
-def look_at_data(notes: Notes, access: Access, now: datetime) -> None:
+def look_at_data(notes: Notes, workspace: Workspace, handles: Handles, now: datetime) -> None:
     """The log, the store's files, the ledger, and whether the builds are what the files say."""
-    with notes.checking("log", access.log_place):
-        _log(notes, access)
+    with notes.checking("log", workspace.log_place):
+        _log(notes, handles)
     for side in Side:
         with notes.checking("store"):
-            _store(notes, access, side)
-    with notes.checking("shapes", access.migrations_folder):
-        _shapes(notes, access)
+            _store(notes, handles, side)
+    with notes.checking("shapes", workspace.migrations_folder):
+        _shapes(notes, workspace, handles)
     with notes.checking("ledger"):
-        _ledger(notes, access, now)
+        _ledger(notes, workspace, handles, now)
     with notes.checking("builds"):
-        _builds(notes, access)
-    with notes.checking("disk", access.project.root):
-        _disk(notes, access)
+        _builds(notes, handles)
+    with notes.checking("disk", workspace.project.root):
+        _disk(notes, workspace, handles)
 
 
-def _log(notes: Notes, access: Access) -> None:
-    log = access.log()
+def _log(notes: Notes, handles: Handles) -> None:
+    log = handles.log
     if not log.exists:
         notes.warn("log", "there is no log yet", log.path, IMPORT)
         return
@@ -54,10 +54,10 @@ def _log(notes: Notes, access: Access) -> None:
     notes.ok("log", f"head at position {log.head().last:,}, in {plural(len(files), 'file')}", log.path)
 
 
-def _store(notes: Notes, access: Access, side: Side) -> None:
+def _store(notes: Notes, handles: Handles, side: Side) -> None:
     from dualgauge.stores.sqlite.health import look
 
-    databases = access.builds().databases
+    databases = handles.builds.databases
     file = databases.file(side)
     found = look(databases, side)
     if found is None:
@@ -72,21 +72,20 @@ def _store(notes: Notes, access: Access, side: Side) -> None:
         notes.ok("store", f"{side.value} is whole (quick check, journal {found.journal_mode})", file)
 
 
-def _shapes(notes: Notes, access: Access) -> None:
+def _shapes(notes: Notes, workspace: Workspace, handles: Handles) -> None:
     from dualgauge.replay.run import shape_of
 
-    with access.engine() as engine:
-        shapes = [shape_of(one) for one in access.views(engine) if not one.adopted]
-    missing = access.builds().missing(access.migrations_folder, shapes)
+    shapes = [shape_of(view) for view in handles.views if not view.adopted]
+    missing = handles.builds.missing(workspace.migrations_folder, shapes)
     if missing:
-        mend = "dualgauge replay" if access.settings.store.migrate == "auto" else "dualgauge migrate revision"
+        mend = "dualgauge replay" if workspace.settings.store.migrate == "auto" else "dualgauge migrate revision"
         lacking = listed([one.split()[-1] for one in missing], 4)
-        notes.warn("shapes", f"the store lacks {lacking}", access.migrations_folder, mend)
+        notes.warn("shapes", f"the store lacks {lacking}", workspace.migrations_folder, mend)
     else:
-        notes.ok("shapes", f"the store has the shapes of {plural(len(shapes), 'view')}", access.migrations_folder)
+        notes.ok("shapes", f"the store has the shapes of {plural(len(shapes), 'view')}", workspace.migrations_folder)
 
 
-def _ledger(notes: Notes, access: Access, now: datetime) -> None:
+def _ledger(notes: Notes, workspace: Workspace, handles: Handles, now: datetime) -> None:
     from dualgauge.ledger.database import Database
     from dualgauge.ledger.errors import NoLedger
     from dualgauge.ledger.journal import RowKind
@@ -94,7 +93,7 @@ def _ledger(notes: Notes, access: Access, now: datetime) -> None:
     from dualgauge.ledger.tables import REVISIONS
     from dualgauge.ledger.upgrade import revision
 
-    database = Database(access.ledger_url, timeout=WAIT_SECONDS)
+    database = Database(workspace.ledger_url, timeout=WAIT_SECONDS)
     where = database.shown
     try:
         found = revision(database)
@@ -108,7 +107,7 @@ def _ledger(notes: Notes, access: Access, now: datetime) -> None:
         notes.warn("ledger", f"it is at revision {found}, and this version works with {REVISIONS[-1]}", where,
                    "dualgauge journal (the first command that opens the ledger upgrades it)")  # fmt: skip
         return
-    with Ledger.open(access.ledger_url, create=False, timeout=WAIT_SECONDS) as ledger:
+    with Ledger.open(workspace.ledger_url, create=False, timeout=WAIT_SECONDS) as ledger:
         bad, rows = ledger.verify_journal(), ledger.journal()
         if bad is not None:
             row = f" at row {bad.seq}" if bad.seq else ""
@@ -120,7 +119,7 @@ def _ledger(notes: Notes, access: Access, now: datetime) -> None:
         if newest is not None and newest > now + AHEAD:
             notes.warn("clock", f"the journal's last row is from {newest:%Y-%m-%d %H:%M} UTC, which is still to come",
                        mend="set the clock of this machine, or of the one that wrote it")  # fmt: skip
-        head, commits = access.log().head(), ledger.log_commits()
+        head, commits = handles.log.head(), ledger.log_commits()
         if commits and (commits[-1].place[0], commits[-1].chain) == (head.last, head.chain):
             notes.ok("log", "the ledger has the same chain of digests", where)
         elif commits or head.last:
@@ -128,13 +127,11 @@ def _ledger(notes: Notes, access: Access, now: datetime) -> None:
             notes.warn("log", f"the ledger's copy of the chain ends at position {last:,}, or differs", where, IMPORT)
 
 
-def _builds(notes: Notes, access: Access) -> None:
+def _builds(notes: Notes, handles: Handles) -> None:
     from dualgauge.cutover.status import ViewReadiness, view_status
 
-    head, store = access.log().head().last, access.store()
-    served = {side: store.served_builds(side) for side in Side}
-    with access.engine() as engine:
-        found = [view_status(one, served[one.side].get(one.name), head) for one in access.views(engine)]
+    head, served = handles.log.head().last, handles.served
+    found = [view_status(view, served[view.side].get(view.name), head) for view in handles.views]
     built = [one for one in found if not one.adopted]
     waiting = [one for one in built if one.readiness is not ViewReadiness.READY]
     for one in waiting:
@@ -147,14 +144,14 @@ def _builds(notes: Notes, access: Access) -> None:
             notes.ok("builds", f"{one.side.value}.{one.view} is adopted from {one.adopted}: its position {place}")
 
 
-def _disk(notes: Notes, access: Access) -> None:
-    databases = access.builds().databases
-    files = [*access.log().files(), databases.v1, databases.v2]
+def _disk(notes: Notes, workspace: Workspace, handles: Handles) -> None:
+    databases = handles.builds.databases
+    files = [*handles.log.files(), databases.v1, databases.v2]
     used = sum(file.stat().st_size for file in files if file.is_file())
-    free = shutil.disk_usage(access.project.root).free
+    free = shutil.disk_usage(workspace.project.root).free
     said = f"{size(free)} free; log and store take {size(used)}"
     # A replay builds each view anew beside the one that is read.
     if free < 2 * used:
-        notes.warn("disk", f"{said}, and a replay needs as much again", access.project.root, "free some space")
+        notes.warn("disk", f"{said}, and a replay needs as much again", workspace.project.root, "free some space")
     else:
-        notes.ok("disk", said, access.project.root)
+        notes.ok("disk", said, workspace.project.root)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualgauge.access import Access
 from dualgauge.doctor.data import look_at_data
 from dualgauge.doctor.machine import look_at_machine
 from dualgauge.doctor.project import look_at_content
@@ -13,6 +12,7 @@ from dualgauge.model import Clock, utc_now
 from dualgauge.project.project import find
 from dualgauge.project.settings import validate
 from dualgauge.settings import Settings
+from dualgauge.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,13 +29,14 @@ def examine(start: Path, *, clock: Clock = utc_now) -> Examination:
     now = clock()
     notes = Notes()
     look_at_machine(notes, now)
-    access = None
+    workspace = None
     with notes.checking("project", start.absolute()):
         project = find(start)
         notes.ok("project", "found", project.file)
-        access = Access(project=project, settings=validate(Settings, project.raw, project.file), clock=clock)
-        notes.ok("settings", f"valid; the migration is {access.settings.migration!r}", project.file)
-    if access is not None:
-        look_at_content(notes, access)
-        look_at_data(notes, access, now)
+        workspace = Workspace(project=project, settings=validate(Settings, project.raw, project.file), clock=clock)
+        notes.ok("settings", f"valid; the migration is {workspace.settings.migration!r}", project.file)
+    if workspace is not None:
+        with workspace.open() as handles:
+            look_at_content(notes, workspace, handles)
+            look_at_data(notes, workspace, handles, now)
     return Examination(tuple(notes.findings))

@@ -9,49 +9,51 @@ from dualgauge.errors import redact
 from dualgauge.model import Side, listed, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from dualgauge.access import Access
     from dualgauge.doctor.values import Notes
     from dualgauge.engines.duck import Engine
     from dualgauge.views.plan import Plan
+    from dualgauge.workspace import Handles, Workspace
 
 
-def look_at_content(notes: Notes, access: Access) -> None:
+def look_at_content(notes: Notes, workspace: Workspace, handles: Handles) -> None:
     """Everything that a user writes."""
-    _folders(notes, access)
-    with notes.checking("engine"), access.engine() as engine:
-        notes.ok("engine", f"DuckDB starts, with {access.memory_limit} of memory")
-        _sources(notes, access, engine)
-        plans: list[Plan] | None = None
+    _folders(notes, workspace)
+    with notes.checking("engine"):
+        engine = handles.engine
+        notes.ok("engine", f"DuckDB starts, with {workspace.memory_limit} of memory")
+        _sources(notes, workspace, engine)
+        plans: Sequence[Plan] | None = None
         with notes.checking("views"):
-            plans = access.plans_of(engine)
+            plans = handles.plans
             counts = [sum(one.view.side is side for one in plans) for side in Side]
             if plans:
                 notes.ok("views", f"{plural(counts[0], 'view')} of v1, {counts[1]} of v2")
             else:
                 notes.warn(
-                    "views", "no view on either side", access.project.root, "add .sql files to views_v1 and views_v2"
+                    "views", "no view on either side", workspace.project.root, "add .sql files to views_v1 and views_v2"
                 )
         with notes.checking("comparators"):
-            _comparators(notes, access, plans)
+            _comparators(notes, workspace, handles, plans)
 
 
-def _folders(notes: Notes, access: Access) -> None:
-    paths = access.settings.paths
+def _folders(notes: Notes, workspace: Workspace) -> None:
+    paths = workspace.settings.paths
     for name in (paths.views_v1, paths.views_v2, paths.comparators):
-        folder = access.project.path(name)
+        folder = workspace.project.path(name)
         if folder.is_dir():
             notes.ok("folders", f"{name} is there", folder)
         else:
             notes.warn("folders", f"there is no folder {name}", folder, f"mkdir {name}")
-    environment = access.migrations_folder / "env.py"
+    environment = workspace.migrations_folder / "env.py"
     if environment.is_file():
         notes.ok("folders", f"{paths.migrations} has its Alembic environment", environment)
     else:
         notes.fail("folders", f"{paths.migrations} has no env.py, so no shape can be made in the store", environment,
                    "restore the folder from version control, or run `dualgauge init`")  # fmt: skip
-    reports = access.reports
+    reports = workspace.reports
     place = _there(reports)
     if not place.is_dir():
         notes.fail("folders", f"{paths.reports} is not a folder", reports, "move that file away")
@@ -67,21 +69,21 @@ def _there(path: Path) -> Path:
     return path if path.exists() or path == path.parent else _there(path.parent)
 
 
-def _sources(notes: Notes, access: Access, engine: Engine) -> None:
+def _sources(notes: Notes, workspace: Workspace, engine: Engine) -> None:
     from dualgauge.eventlog.sources.databases import SAMPLE_ROWS
     from dualgauge.eventlog.sources.mapping import choose, select
 
-    settings, root = access.settings.sources, access.project.root
+    settings, root = workspace.settings.sources, workspace.project.root
     if not settings:
-        notes.warn("sources", "the project has no source", access.project.file, "dualgauge log add FILE --write")
+        notes.warn("sources", "the project has no source", workspace.project.file, "dualgauge log add FILE --write")
     for number, one in enumerate(settings):
         place = one.path or one.python or redact(one.url)
         with notes.checking("sources", place):
-            (chosen,) = choose(settings, root, access.project.file, one.name, every=False)
+            (chosen,) = choose(settings, root, workspace.project.file, one.name, every=False)
             if one.path and not chosen.files:
                 notes.warn("sources", f"{one.name}: no file matches", place, "check the path, if it should match some")
                 continue
-            sql = select(engine, chosen, access.settings.log.columns, number)
+            sql = select(engine, chosen, workspace.settings.log.columns, number)
             found = "its database answers" if one.url else "imported"
             what = f"{one.name}: {plural(len(chosen.files), 'file') if chosen.files else found}"
             if engine.rows(f"SELECT 1 FROM ({sql}) LIMIT 1"):
@@ -91,20 +93,17 @@ def _sources(notes: Notes, access: Access, engine: Engine) -> None:
                 notes.warn("sources", f"{what}, {none}", place, "fill it, or see its `where`")
 
 
-def _comparators(notes: Notes, access: Access, plans: list[Plan] | None) -> None:
-    from dualgauge.comparison.content.comparator import Comparator
+def _comparators(notes: Notes, workspace: Workspace, handles: Handles, plans: Sequence[Plan] | None) -> None:
     from dualgauge.comparison.errors import NothingToCompare
-    from dualgauge.comparison.runs.run import pairs
-    from dualgauge.project.content import collect
 
-    folder = access.project.path(access.settings.paths.comparators)
-    given = collect(folder, Comparator)
+    folder = workspace.project.path(workspace.settings.paths.comparators)
+    given = handles.comparators
     if plans is None:
         what = f"{plural(len(given), 'comparator')} loaded; whether they fit the views cannot be told"
         notes.warn("comparators", what, folder, "mend the views first")
         return
     try:
-        names = [one.name for one in pairs(given, plans)]
+        names = [pair.name for pair in handles.pairs()]
     except NothingToCompare:
         notes.warn("comparators", "there is nothing to compare", folder, "give v1 and v2 a view of the same name")
         return

@@ -15,7 +15,6 @@ from dualgauge.cutover.gates.evidence_list import lines
 from dualgauge.cutover.gates.validity import differences, staleness
 from dualgauge.cutover.values import EvidenceLimits
 from dualgauge.errors import DualgaugeError
-from dualgauge.ledger.seal import Evidence
 from dualgauge.ledger.values import RunState
 from dualgauge.model import Side
 from dualgauge.reporting.errors import BadEvidence
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from dualgauge.cutover.gates.evidence_list import EvidenceLine
     from dualgauge.cutover.gates.validity import Present, RequiredEvidence
     from dualgauge.cutover.values import EvidenceLimits
-    from dualgauge.ledger.ledger import Ledger
+    from dualgauge.ledger.seal import Evidence
     from dualgauge.model import Position
 
 
@@ -55,19 +54,15 @@ class StoredRuns:
 
 
 def kept_of(
-    ledger: Ledger | None,
-    look: Callable[[Ledger | None], Present],
-    limits: EvidenceLimits,
-    head: Position,
-    migration: str,
+    look: Callable[[], Present], evidence_of: Callable[[], Evidence], limits: EvidenceLimits, head: Position
 ) -> StoredRuns:
     """All kept evidence of a migration with what `look` finds there now; where that cannot be read, with the reason."""
     present, trouble = None, ""
     try:
-        present = look(ledger)
+        present = look()
     except DualgaugeError as fault:
         trouble = str(fault)
-    evidence = present.evidence if present else ledger.evidence(migration) if ledger else Evidence()
+    evidence = present.evidence if present else evidence_of()
     problem = evidence.problem.problem if evidence.problem else ""
     return StoredRuns(tuple(lines(evidence, present, limits)), head, limits, present, trouble, problem)
 

@@ -7,7 +7,7 @@ A v1 may be adopted: a table of the user's own, whose columns come from its data
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import sqlglot
@@ -64,6 +64,7 @@ class ViewDefinition:
     One view of one side. `columns` are its public columns with their DuckDB types, in order.
 
     Those of an adopted view are its table's, with the types that are declared; SQLite may hold other values too.
+    `tree` is the parsed SELECT, None for an adopted view; it is shared, so nobody changes it.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ViewDefinition:
     header: Header
     columns: Mapping[str, str]
     hash: str
+    tree: exp.Query | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -176,7 +178,9 @@ def from_text(  # noqa: PLR0917  (called with all of them, in this order)
     _check_header(engine, header, columns, file, event_columns)
     _check_columns(columns, file)
     digest = definition_hash(header, columns, words)
-    return ViewDefinition(name=name, side=side, file=file, text=text, header=header, columns=columns, hash=digest)
+    return ViewDefinition(
+        name=name, side=side, file=file, text=text, header=header, columns=columns, hash=digest, tree=tree
+    )
 
 
 def _check_header(
@@ -244,7 +248,7 @@ def _told(fault: EngineError, event_columns: Mapping[str, str]) -> str:
     return f"{fault.reason.splitlines()[0].rstrip('!')}{fault.unknown_column(event_columns)}"
 
 
-def _one_select(text: str, file: Path) -> exp.Expr | None:
+def _one_select(text: str, file: Path) -> exp.Query | None:
     """Refuse what makes a view anything but a function of the log; None where sqlglot cannot tell."""
     try:
         statements = [one for one in sqlglot.parse(plain(text), dialect="duckdb") if one is not None]

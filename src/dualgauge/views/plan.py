@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import sqlglot
 from sqlglot import expressions as exp
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.model import POSITION, quote
 from dualgauge.views.definition import EVENTS
-from dualgauge.views.lexer import bare, plain, tokens
+from dualgauge.views.lexer import bare, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +65,7 @@ class Plan:
 
 def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str]) -> Plan:
     """Derive a view's plan. The engine must know an (empty) `events`, as `define` leaves it."""
-    if view.adopted:
+    if view.tree is None:
         return Plan(
             view=view,
             strategy=ADOPTED,
@@ -75,8 +74,7 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
             tracing=None,
             warnings=(),
         )
-    whole = sqlglot.parse_one(plain(view.text), dialect="duckdb")
-    tree = whole if isinstance(whole, exp.Select) else None
+    tree = view.tree if isinstance(view.tree, exp.Select) else None
     main = _main_events(tree) if tree is not None else None
     position_sql = _with_position(engine, view, tree, main) if tree is not None and main is not None else None
     return Plan(
@@ -85,7 +83,7 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
         why="every build is a full replay to the new head",
         position_sql=position_sql,
         tracing=_tracing(view, tree, main),
-        warnings=_warnings(whole, event_columns),
+        warnings=_warnings(view.tree, event_columns),
     )
 
 

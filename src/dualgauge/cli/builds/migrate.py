@@ -30,7 +30,7 @@ def revision(
     clones it. Only shapes are in revisions: builds come and go with replays. Plain `alembic` works in the folder too.
     """
     with answering("migrate-revision", project, form, debug=debug) as answer:
-        made = answer.migration.revise(message)
+        made = answer.migration.views.revise(message)
 
         def text(screen: Console) -> None:
             screen.print(f"wrote {made.file}" if made else "nothing to write: the store's shapes are as the views say")
@@ -46,7 +46,7 @@ def upgrade(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug:
     Readers notice nothing: a changed shape reaches them with the next build.
     """
     with answering("migrate-upgrade", project, form, debug=debug) as answer:
-        applied = answer.migration.upgrade()
+        applied = answer.migration.views.upgrade()
 
         def text(screen: Console) -> None:
             for one in applied:
@@ -60,7 +60,7 @@ def upgrade(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug:
 def history(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: Debug = False) -> None:
     """List the revisions, oldest first, and which of them the store has."""
     with answering("migrate-history", project, form, debug=debug) as answer:
-        found = answer.migration.revisions()
+        found = answer.migration.views.revisions()
 
         def text(screen: Console) -> None:
             made = table("revision", "applied", "message", "file")

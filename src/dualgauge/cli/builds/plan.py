@@ -23,7 +23,7 @@ def plan(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: De
     changed it, whether a difference can be traced back to events, and what is worth a warning.
     """
     with answering("plan", project, form, debug=debug) as answer:
-        plans = answer.migration.plans()
+        plans = answer.migration.views.plan()
 
         def text(screen: Console) -> None:
             for one in plans:

@@ -80,7 +80,7 @@ def quarantine_list(
     """
     with answering("quarantine-list", project, form, debug=debug) as answer:
         chosen = None if state is Shown.ALL else RowState(state.value)
-        rows = answer.migration.quarantined(state=chosen, source=source)
+        rows = answer.migration.quarantine.list(state=chosen, source=source)
 
         def text(screen: Console) -> None:
             if not rows:
@@ -128,7 +128,7 @@ def quarantine_retry(
     Example: dualgauge quarantine retry 3f9a --with "7,2026-01-05T10:00:00Z,ada,placed,1250"
     """
     with answering("quarantine-retry", project, form, debug=debug, memory_limit=memory_limit) as answer:
-        done = answer.migration.retry(_asked("retry", ids, every), source=source, text=text, dry_run=dry_run)
+        done = answer.migration.quarantine.retry(_asked("retry", ids, every), source=source, text=text, dry_run=dry_run)
 
         def shown(screen: Console) -> None:
             if not done.rows:
@@ -169,7 +169,9 @@ def quarantine_skip(
     Example: dualgauge quarantine skip 3f9a --reason "a test of the till"
     """
     with answering("quarantine-skip", project, form, debug=debug) as answer:
-        rows = answer.migration.skip(_asked("skip", ids, every), source=source, reason=reason, dry_run=dry_run)
+        rows = answer.migration.quarantine.skip(
+            _asked("skip", ids, every), source=source, reason=reason, dry_run=dry_run
+        )
 
         def text(screen: Console) -> None:
             would = "would skip" if dry_run else "skipped"

@@ -113,7 +113,7 @@ def diff(
                 print_run(screen, run)
 
         steps = []
-        if verdict is Outcome.PASS and answer.migration.state().stage == Stage.SHADOW:
+        if verdict is Outcome.PASS and answer.migration.cutover.state().stage == Stage.SHADOW:
             steps = [NextStep("dualgauge switch --percent 1", "send the first reads to v2")]
         result = {"verdict": verdict.value, "runs": [run.to_json() for run in runs]}
         answer.give(result, text, exit_code=EXIT[verdict], next_steps=steps)

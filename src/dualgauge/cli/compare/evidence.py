@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.terminal.output import answering, table
-from dualgauge.cutover.gates.evidence_list import EvidenceLine, EvidenceShown
 from dualgauge.ledger.values import EvidenceKind
 from dualgauge.model import NextStep, jsonable
+
+if TYPE_CHECKING:
+    from dualgauge.cutover.gates.evidence_list import EvidenceLine, EvidenceShown
 
 
 def evidence_list(
@@ -32,7 +34,7 @@ def evidence_list(
     Example: dualgauge evidence list --name carrier_months --kind diff
     """
     with answering("evidence-list", project, form, debug=debug) as answer:
-        found = answer.migration.evidence(name=name, kind=None if kind is None else kind.value, limit=limit)
+        found = answer.migration.evidence.list(name=name, kind=None if kind is None else kind.value, limit=limit)
 
         def text(screen: Console) -> None:
             if not found:
@@ -62,7 +64,7 @@ def evidence_show(
     Example: dualgauge evidence show 20260301T120000Z-carrier_months-0a1b2c
     """
     with answering("evidence-show", project, form, debug=debug) as answer:
-        shown = answer.migration.evidence_run(run)
+        shown = answer.migration.evidence.show(run)
         answer.give(shown.to_json(), lambda screen: _print(screen, shown), next_steps=_steps(shown.line))
 
 

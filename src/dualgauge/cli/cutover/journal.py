@@ -30,8 +30,8 @@ def journal(
     with 1 where it does.
     """
     with answering("journal", project, form, debug=debug) as answer:
-        rows = answer.migration.journal()
-        bad = answer.migration.verify_journal() if verify else None
+        found = answer.migration.cutover.journal(verify=verify)
+        rows, bad = found.rows, found.tampered
 
         def text(screen: Console) -> None:
             made = table("seq", "when", "who", "what", "from", "to", "reason", right=["seq"])

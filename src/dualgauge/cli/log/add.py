@@ -43,7 +43,7 @@ def log_add(
     Example: dualgauge log add data/orders.csv --write
     """
     with answering("log-add", project, form, debug=debug, memory_limit=memory_limit) as answer:
-        made = answer.migration.propose(file, name=name, write=write)
+        made = answer.migration.log.propose(file, name=name, write=write)
         settings = answer.migration.project.file
         found = made.proposal
 

@@ -42,7 +42,7 @@ def log_compact(
     Example: dualgauge log compact --dry-run
     """  # fmt: skip
     with answering("log-compact", project, form, debug=debug, memory_limit=memory_limit) as answer:
-        done = answer.migration.compact(keep=timedelta(hours=keep), rows=rows, dry_run=dry_run)
+        done = answer.migration.log.compact(keep=timedelta(hours=keep), rows=rows, dry_run=dry_run)
 
         def text(screen: Console) -> None:
             if done.ranges:

@@ -36,7 +36,7 @@ def log_forget(
     Example: dualgauge log forget orders
     """
     with answering("log-forget", project, form, debug=debug) as answer:
-        done = answer.migration.forget(source, dry_run=dry_run)
+        done = answer.migration.log.forget(source, dry_run=dry_run)
         changed = done.known and not dry_run
 
         def text(screen: Console) -> None:

@@ -35,9 +35,9 @@ def log_show(
     Example: dualgauge log show --from 1 --limit 3
     """
     with answering("log-show", project, form, debug=debug) as answer:
-        now = answer.migration.head()
-        events = [] if head else answer.migration.events(first, limit)
-        late = answer.migration.lateness() if head else None
+        log = answer.migration.log
+        found = log.head() if head else log.show(first, limit)
+        now, late = found.head, found.lateness
         standing = {
             "last": now.last,
             "last_commit": {"first": now.first, "rows": now.rows},
@@ -56,7 +56,7 @@ def log_show(
                     screen.print(f"source {name}: {upto}")
                 return
             made = table("position", "occurred_at", "type", "event_id", "fields", right=["position"])
-            for event in events:
+            for event in found.events:
                 fields = " ".join(
                     f"{name}={value}" for name, value in event.items() if name not in HIDDEN and value is not None
                 )
@@ -67,6 +67,6 @@ def log_show(
                     event["event_id"],
                     fields,
                 )
-            screen.print(made if events else "no events yet")
+            screen.print(made if found.events else "no events yet")
 
-        answer.give({"head": standing, "events": events}, text)
+        answer.give({"head": standing, "events": found.events}, text)

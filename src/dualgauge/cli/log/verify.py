@@ -44,7 +44,7 @@ def log_verify(
     Example: dualgauge log verify --from 1000000
     """  # fmt: skip
     with answering("log-verify", project, form, debug=debug, memory_limit=memory_limit) as answer:
-        found = answer.migration.verify(first)
+        found = answer.migration.log.verify(first)
 
         def text(screen: Console) -> None:
             for one in found.problems[:_SHOWN]:

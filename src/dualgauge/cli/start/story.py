@@ -200,10 +200,9 @@ class _Story:
         answered: Counter[str] = Counter()
         on_v2 = set()
         key = ["JFK", "2013-11-30"]
-        store = migration.store()
         with (
-            store.reader(Side.V1) as v1,
-            store.reader(Side.V2) as v2,
+            migration.traffic.reader(Side.V1) as v1,
+            migration.traffic.reader(Side.V2) as v2,
             dualgauge.Router(ledger=migration.ledger_url, migration=migration.settings.migration) as router,
         ):
             for number in range(CUSTOMERS):

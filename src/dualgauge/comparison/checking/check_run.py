@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 
     from dualgauge.comparison.checking.gx import CheckResult
     from dualgauge.comparison.content.checks import Check
-    from dualgauge.comparison.runs.run import Pair
+    from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.comparison.values import Drift
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.ledger import Ledger
-    from dualgauge.stores.external.sql_location import Queried
+    from dualgauge.stores.external.sql_location import SqlLocation
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.port import Store
 
-    Where = Callable[[Side, str], Queried]
+    Where = Callable[[Side, str], SqlLocation]
     """Says where a side's view is, for Great Expectations to read it."""
 
 RESULT: Final = "check.json"
@@ -95,7 +95,7 @@ class Question:
     """One check of one view, ready to be asked."""
 
     label: str
-    place: Queried
+    place: SqlLocation
     check: Check
     expectation: Any
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dualgauge.comparison.content.checks import Check
-    from dualgauge.stores.external.sql_location import Queried
+    from dualgauge.stores.external.sql_location import SqlLocation
 
 SAMPLES: Final = 20
 """How many unexpected rows are kept of a check."""
@@ -72,7 +72,7 @@ class Expecting:
         self._batches: dict[tuple[str, str | None, str], Any] = {}
         self._sources: dict[str, Any] = {}
 
-    def judge(self, label: str, place: Queried, check: Check, expectation: Any) -> CheckResult:  # noqa: ANN401
+    def judge(self, label: str, place: SqlLocation, check: Check, expectation: Any) -> CheckResult:  # noqa: ANN401
         """
         Ask one expectation of one view.
 
@@ -102,7 +102,7 @@ class Expecting:
                 with contextlib.suppress(Exception):
                     let_go()
 
-    def _batch(self, place: Queried) -> Any:  # noqa: ANN401
+    def _batch(self, place: SqlLocation) -> Any:  # noqa: ANN401
         at = (place.url, place.schema, place.table)
         if at not in self._batches:
             if place.url not in self._sources:

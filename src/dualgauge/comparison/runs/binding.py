@@ -15,7 +15,7 @@ from dualgauge.stores.errors import NotBuilt
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dualgauge.comparison.runs.run import Pair
+    from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.port import Store
 

@@ -16,54 +16,33 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dualgauge.comparison.content.comparator import Comparator
 from dualgauge.comparison.engine.diff import compare_relations
-from dualgauge.comparison.errors import ChangedMeanwhile, NoSuchComparator, NothingToCompare
+from dualgauge.comparison.errors import ChangedMeanwhile
 from dualgauge.comparison.runs.binding import bound
 from dualgauge.comparison.runs.in_flight import SETTLE_SECONDS, noted, still
 from dualgauge.comparison.runs.run_files import file_hashes
-from dualgauge.comparison.runs.snapshot import pin, views_of
+from dualgauge.comparison.runs.snapshot import pin
 from dualgauge.comparison.runs.trace import trace
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError, UsageError
 from dualgauge.ledger.values import EvidenceKind, evidence_key
 from dualgauge.model import Clock, Outcome, Position, Progress, Side, quote, silent
-from dualgauge.views.plan import Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.comparison.runs.snapshot import Pinned
     from dualgauge.comparison.values import Comparison
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.stores.serving.port import Store
-    from dualgauge.views.plan import Plan
 
 MISMATCHES = "mismatches.parquet"
 RESULT = "diff.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """
-    A comparator with its name and the queries of both sides.
-
-    `plain`: they only read one view each. `undeclared`: nobody wrote a comparator, so the columns that both builds
-    have are compared.
-    """
-
-    name: str
-    comparator: Comparator
-    v1: str
-    v2: str
-    views: Mapping[Side, Sequence[str]]
-    tracings: tuple[Tracing, ...]
-    plain: bool
-    undeclared: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,64 +78,11 @@ class DiffRun:
         }
 
 
-def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: Sequence[str] = ()) -> list[Pair]:
-    """
-    The comparators of a call: those defined, and one for each name that both sides have without one.
-
-    Raises:
-        NoSuchComparator: a wanted name is neither.
-        NothingToCompare: there is none.
-        NoSuchView, BadRelation: a comparator does not fit the views.
-    """
-    by_side = {side: {one.view.name: one for one in plans if one.view.side is side} for side in Side}
-    shared = [name for name in by_side[Side.V1] if name in by_side[Side.V2]]
-    names = list(dict.fromkeys([*comparators, *shared]))
-    for name in wanted:
-        if name not in names:
-            raise NoSuchComparator(name, names)
-    chosen = list(wanted) or names
-    if not chosen:
-        raise NothingToCompare
-    return [_pair(name, comparators.get(name), by_side) for name in chosen]
-
-
-def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[str, Plan]]) -> Pair:
-    sql: dict[Side, str] = {}
-    for side in Side:
-        own = given and (given.v1 if side is Side.V1 else given.v2)
-        sql[side] = own or f"SELECT * FROM {side.value}.{quote(name)}"
-    comparator = given or Comparator(key=by_side[Side.V1][name].view.key)
-    views = {side: views_of(name, side, sql[side], list(by_side[side])) for side in Side}
-    return Pair(
-        name=name,
-        comparator=comparator,
-        v1=sql[Side.V1],
-        v2=sql[Side.V2],
-        views=views,
-        tracings=_tracings(comparator, views, by_side),
-        plain=given is None or (given.v1 is None and given.v2 is None),
-        undeclared=given is None,
-    )
-
-
 def common(pair: Pair, pinned: Pinned, side: Side) -> str:
     """A side's view of the pair's name, with the columns that both builds have."""
     own, other = (pinned.columns[at][pair.name] for at in (side, Side.V2 if side is Side.V1 else Side.V1))
     columns = ", ".join(quote(column) for column in own if column in other)
     return f"SELECT {columns} FROM {side.value}.{quote(pair.name)}"
-
-
-def _tracings(
-    comparator: Comparator, views: Mapping[Side, Sequence[str]], by_side: Mapping[Side, Mapping[str, Plan]]
-) -> tuple[Tracing, ...]:
-    """What the comparator declares, else what the views with the same key prove: what one side ignores may matter."""
-    if comparator.affected_by is not None:
-        return (Tracing(alias="events", condition="", key=dict(comparator.affected_by)),)
-    plans = [by_side[side][views[side][0]] for side in Side if len(views[side]) == 1]
-    found = [
-        plan.tracing for plan in plans if plan.tracing is not None and set(plan.tracing.key) == set(comparator.key)
-    ]
-    return tuple(found)
 
 
 def run_diff(
@@ -236,6 +162,9 @@ def run_diff(
     untraced = "" if pair.tracings else "which events touch a key is not known; give the comparator an affected_by"
     if comparison.mismatches and pair.tracings:
         progress(f"{pair.name}: looking for the events", 0, None)
+        if pinned.position > log.head().last:
+            # Imported and replayed since this command opened the log.
+            log.refresh()
         events = log.relation(pinned.position)
         try:
             comparison = replace(comparison, mismatches=trace(engine, events, pair.tracings, comparison.mismatches))

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import sqlglot
-from sqlglot import expressions as exp
 
-from dualgauge.comparison.errors import BadRelation, NoViewToCompare, UnequalPositions
+from dualgauge.comparison.errors import UnequalPositions
 from dualgauge.model import Position, Progress, Side, literal, quote, silent
 from dualgauge.stores.errors import NotBuilt
 from dualgauge.stores.external.types import arrow_type
@@ -52,37 +50,6 @@ class Pinned:
     def moving(self) -> bool:
         """Whether a side may be at another position: one look cannot tell a difference from a row on its way."""
         return any(one.position is None for views in self.builds.values() for one in views.values())
-
-
-def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> list[str]:
-    """
-    The views that a comparator's query of one side reads.
-
-    Raises:
-        BadRelation: the query does not parse, reads no view, or reads the other side or something else.
-        NoViewToCompare: it names a view that the side does not have.
-    """
-    try:
-        tree = sqlglot.parse_one(sql, dialect="duckdb")
-    except sqlglot.errors.SqlglotError as fault:
-        reason = " ".join(str(fault).split("\n")[0].split())
-        raise BadRelation(side.value, reason).within(f"comparator {comparator!r}") from fault
-    ctes = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
-    found: dict[str, None] = {}
-    for table in tree.find_all(exp.Table):
-        if not table.db and table.name in ctes:
-            continue
-        if table.db != side.value:
-            asked = table.sql("duckdb")
-            reason = f"it reads {asked}; the query of {side.value} reads views as {side.value}.NAME"
-            raise BadRelation(side.value, reason).within(f"comparator {comparator!r}")
-        if table.name not in known:
-            raise NoViewToCompare(comparator, side, table.name, known)
-        found[table.name] = None
-    if not found:
-        reason = f"it reads no view; name one as {side.value}.NAME"
-        raise BadRelation(side.value, reason).within(f"comparator {comparator!r}")
-    return list(found)
 
 
 def pin(

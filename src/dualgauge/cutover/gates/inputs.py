@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from dualgauge.comparison.runs.run import Pair
+    from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.ledger.seal import Evidence
     from dualgauge.model import Position
     from dualgauge.stores.serving.checkpoints import Checkpoint
@@ -36,7 +36,7 @@ def look(store: Store, views: Sequence[ViewDefinition]) -> Readiness:
 
 
 def find(
-    store: Store,
+    builds: Mapping[Side, Mapping[str, Checkpoint]],
     views: Sequence[ViewDefinition],
     pairs: Callable[[], Sequence[Pair]],
     evidence: Evidence,
@@ -49,10 +49,11 @@ def find(
     """
     All that the gates decide from, as it is now. Nothing is compared and nothing is written.
 
+    `builds` are the builds that readers get, by side and view.
+
     Raises:
         what `pairs` raises, but for NothingToCompare: a comparator that cannot be read has no gate that could pass.
     """
-    builds = {side: store.served_builds(side) for side in Side}
     try:
         chosen = pairs()
     except NothingToCompare:

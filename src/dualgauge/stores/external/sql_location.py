@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Queried:
+class SqlLocation:
     """
     One table or SQL view in its database.
 
@@ -29,15 +29,15 @@ class Queried:
     key: tuple[str, ...]
 
 
-def in_file(file: Path, table: str, key: tuple[str, ...]) -> Queried:
+def in_file(file: Path, table: str, key: tuple[str, ...]) -> SqlLocation:
     """Where a table of a SQLite file is, opened by `mode=ro`."""
     # The path goes through a URI, and SQLAlchemy reads one layer of escapes: it is escaped twice.
     uri = file.absolute().as_uri()
     url = sa.URL.create("sqlite", database=uri, query={"mode": "ro", "uri": "true"})
-    return Queried(url=url.render_as_string(), kind="sqlite", table=table, schema=None, key=key)
+    return SqlLocation(url=url.render_as_string(), kind="sqlite", table=table, schema=None, key=key)
 
 
-def in_database(url: str, table: str, key: tuple[str, ...], *, root: Path) -> Queried:
+def in_database(url: str, table: str, key: tuple[str, ...], *, root: Path) -> SqlLocation:
     """
     Where a table of somebody else's database is, opened read-only where that can be: SQLite, PostgreSQL.
 
@@ -60,4 +60,4 @@ def in_database(url: str, table: str, key: tuple[str, ...], *, root: Path) -> Qu
     # A $ would be taken for a variable by Great Expectations.
     opened = parsed.render_as_string(hide_password=False).replace("$", "%24")
     keep_secret(opened)
-    return Queried(url=opened, kind=kind, table=name, schema=schema or None, key=key)
+    return SqlLocation(url=opened, kind=kind, table=name, schema=schema or None, key=key)

@@ -12,6 +12,7 @@ still loads the dropped one would pass for the loader of the new one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -62,8 +63,9 @@ class Load:
     rows: int
 
 
+@cache
 def tables(side: Side) -> tuple[sa.Table, sa.Table, sa.Table, sa.Table]:
-    """The control tables of a side: checkpoint, served, replay, last build."""
+    """The control tables of a side: checkpoint, served, replay, last build. Made once, so that SQL is compiled once."""
     metadata = sa.MetaData()
     number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     checkpoint = sa.Table(

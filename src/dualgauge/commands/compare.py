@@ -1,0 +1,58 @@
+"""The commands that compare and check: `migration.compare`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dualgauge.comparison.checking.check_run import CheckRun
+    from dualgauge.comparison.runs.run import DiffRun
+    from dualgauge.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class CompareCommands:
+    """What both sides answer, at one position: compared, and held to the checks."""
+
+    _workspace: Workspace
+
+    def diff(self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0) -> list[DiffRun]:
+        """
+        Compare both sides at one position, by all comparators or some; each run is kept as evidence.
+
+        Where v1 is a table of the user's own that cannot tell its position, a difference counts only when it is still
+        there after `settle` seconds; 0 waits for nothing.
+        """
+        from dualgauge.comparison.runs.run import run_diff
+
+        workspace = self._workspace
+        with workspace.open() as handles:
+            return [
+                run_diff(
+                    handles.engine, handles.log, handles.store, handles.ledger, pair,
+                    root=workspace.project.root,
+                    reports=workspace.reports,
+                    configuration_hash=workspace.configuration_hash,
+                    clock=workspace.clock, samples=samples, progress=workspace.progress, settle=settle,
+                    sleep=workspace.sleep, migration=workspace.settings.migration, who=workspace.who,
+                )
+                for pair in handles.pairs(names)
+            ]  # fmt: skip
+
+    def check(self, names: Sequence[str] = ()) -> list[CheckRun]:
+        """Ask the checks of all comparators or some, at one position; each run that has checks is kept as evidence."""
+        from dualgauge.comparison.checking.check_run import Keeping, run_checks
+
+        workspace = self._workspace
+        with workspace.open() as handles:
+            keeping = Keeping(
+                handles.ledger, workspace.project.root, workspace.reports, workspace.configuration_hash,
+                migration=workspace.settings.migration, who=workspace.who, clock=workspace.clock,
+            )  # fmt: skip
+            return run_checks(
+                handles.engine, handles.log, handles.store, handles.pairs(names),
+                where=handles.sql_location, keeping=keeping, progress=workspace.progress,
+            )  # fmt: skip

@@ -1,0 +1,120 @@
+"""The commands that move reads, and look back on the moves: `migration.cutover`."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dualgauge.errors import DualgaugeError
+from dualgauge.model import Side
+
+if TYPE_CHECKING:
+    from dualgauge.cutover.status import Status
+    from dualgauge.cutover.values import GateResult, Moved
+    from dualgauge.ledger.journal import JournalRow, TamperedRow
+    from dualgauge.ledger.values import MigrationState
+    from dualgauge.model import Position
+    from dualgauge.workspace import Handles, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class JournalShown:
+    """Every row of the migration, oldest first; `tampered`: what was changed by hand, None where nothing was found."""
+
+    rows: tuple[JournalRow, ...]
+    tampered: TamperedRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CutoverCommands:
+    """The share of reads on v2: where it stands, what opens the next step, forward and back."""
+
+    _workspace: Workspace
+
+    def state(self) -> MigrationState:
+        """The migration's state; one that has no ledger yet was never moved."""
+        with self._workspace.open() as handles:
+            return handles.state
+
+    def status(self) -> Status:
+        """Where everything stands."""
+        from dualgauge.cutover.gates.decide import decide
+        from dualgauge.cutover.status import gather
+        from dualgauge.eventlog.table.lateness import lateness_if_readable
+
+        settings = self._workspace.settings
+        with self._workspace.open() as handles:
+            views, present = handles.views, handles.present_if_readable
+            return gather(
+                settings.migration, handles.state, handles.log.head().last,
+                lateness_if_readable(handles.log),
+                views=views, served=handles.served, evidence=handles.evidence,
+                gates=None if present is None else decide(present, settings.gates.limits), waiting=handles.waiting,
+            )  # fmt: skip
+
+    def switch(self, share_ppm: int, *, reason: str | None = None, dry_run: bool = False) -> Moved:
+        """Set the share of reads on v2, in parts per million, by one compare-and-set of the ledger."""
+        from dualgauge.cutover.gates.decide import decide
+        from dualgauge.cutover.moves.switch import switch
+
+        workspace = self._workspace
+        with workspace.open() as handles:
+            return switch(
+                handles.ledger, workspace.settings.migration, share_ppm=share_ppm,
+                gates=lambda: decide(handles.present, workspace.settings.gates.limits),
+                who=workspace.who, at=workspace.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
+            )  # fmt: skip
+
+    def gates(self, share_ppm: int) -> tuple[GateResult, ...]:
+        """What a move to this share would be asked now, each gate with its answer; nothing where no gate is asked."""
+        from dualgauge.cutover.gates.decide import decide
+
+        with self._workspace.open() as handles:
+            if share_ppm <= handles.state.share_ppm:
+                return ()
+            return decide(handles.present, self._workspace.settings.gates.limits)
+
+    def rollback(self, *, reason: str | None = None, dry_run: bool = False) -> Moved:
+        """Take all reads back to v1. Nothing is asked for; adopted tables are looked at when the move is made."""
+        from dualgauge.cutover.moves.switch import rollback
+
+        workspace = self._workspace
+        with workspace.open() as handles:
+            moved = rollback(
+                handles.ledger, workspace.settings.migration,
+                who=workspace.who, at=workspace.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
+            )  # fmt: skip
+            return replace(moved, v1_positions=self._adopted_positions(handles))
+
+    def journal(self, *, verify: bool = False) -> JournalShown:
+        """Every row of this migration: moves and finished evidence; `verify` looks for what was changed by hand."""
+        from dualgauge.cutover.gates.evidence_list import changed_file
+
+        workspace = self._workspace
+        with workspace.open() as handles:
+            ledger = handles.known_ledger
+            if ledger is None:
+                return JournalShown(())
+            rows = ledger.journal(workspace.settings.migration)
+            if not verify:
+                return JournalShown(rows)
+            # Of all migrations: the chain is one.
+            evidence = ledger.evidence()
+        return JournalShown(rows, evidence.first_bad or changed_file(evidence, workspace.project.root))
+
+    def _adopted_positions(self, handles: Handles) -> dict[str, Position | None]:
+        """
+        How far each adopted view is; None where nobody can tell. A rollback asks: nothing raises, nothing heavy loads.
+
+        Where the database does not answer, or cannot be opened, all of them are unknown.
+        """
+        from dualgauge.views.header import adoptions
+
+        workspace = self._workspace
+        names: dict[str, Position | None] = {}
+        try:
+            names = dict.fromkeys(adoptions(workspace.project.views(Side.V1, workspace.settings.paths)))
+            return handles.adopting.positions() if handles.adopting else {}
+        except (DualgaugeError, OSError):
+            return names

@@ -1,0 +1,61 @@
+"""The commands that show evidence: `migration.evidence`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dualgauge.cutover.gates.evidence_list import EvidenceLine, EvidenceShown
+    from dualgauge.reporting.values import ReportFiles
+    from dualgauge.workspace import Handles, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceCommands:
+    """The runs that make evidence: what they found, and whether a gate goes by them."""
+
+    _workspace: Workspace
+
+    def list(
+        self, name: str | None = None, kind: str | None = None, limit: int | None = None
+    ) -> tuple[EvidenceLine, ...]:
+        """The runs that make evidence, newest first, each with whether a gate goes by it now."""
+        from dualgauge.cutover.gates.evidence_list import chosen
+
+        with self._workspace.open() as handles:
+            return chosen(self._lines(handles), name=name, kind=kind, limit=limit)
+
+    def show(self, run_id: str) -> EvidenceShown:
+        """One run of evidence in whole. Raises UnknownRun."""
+        from dualgauge.cutover.gates.evidence_list import show
+
+        with self._workspace.open() as handles:
+            return show(self._lines(handles), run_id, self._workspace.project.root)
+
+    def report(self, names: Sequence[str] = (), *, run: str | None = None, output: Path | None = None) -> ReportFiles:
+        """Write a report of kept evidence: of one run, or of the newest ones of some comparators or all."""
+        from dualgauge.reporting.report import ReportRequest, folder_name, make_report, write
+        from dualgauge.reporting.stored_runs import kept_of
+
+        workspace, now = self._workspace, self._workspace.clock()
+        with workspace.open() as handles:
+            kept = kept_of(
+                lambda: handles.present, lambda: handles.evidence, workspace.settings.gates.limits,
+                handles.log.head().last,
+            )  # fmt: skip
+            root = workspace.project.root
+            made = make_report(kept, handles.state, ReportRequest(names, run), root=root, now=now)
+        return write(made, output or workspace.reports / folder_name(now), root)
+
+    def _lines(self, handles: Handles) -> Sequence[EvidenceLine]:
+        """All runs that make evidence, newest first. A project that cannot be read now still has them."""
+        from dualgauge.cutover.gates.evidence_list import lines
+
+        if handles.known_ledger is None:
+            return []
+        present = handles.present_if_readable
+        return lines(handles.evidence, present, self._workspace.settings.gates.limits)

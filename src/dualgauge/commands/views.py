@@ -1,0 +1,120 @@
+"""The commands that build views: `migration.views`."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dualgauge.model import Position, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dualgauge.cutover.values import Readiness
+    from dualgauge.replay.run import Replayed
+    from dualgauge.stores.serving.migrations import Revision
+    from dualgauge.stores.serving.shapes import Shape
+    from dualgauge.views.plan import Plan
+    from dualgauge.workspace import Handles, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """
+    What a replay did: revisions that it wrote and applied, and what became of each view.
+
+    `adopted` are the chosen views that nobody builds: tables of the user's own. `nothing`: there was no other.
+    """
+
+    position: Position
+    written: Revision | None
+    applied: tuple[Revision, ...]
+    views: tuple[Replayed, ...]
+    adopted: tuple[str, ...] = ()
+    nothing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ViewCommands:
+    """The views of both sides: how each is kept, its table schema, its builds."""
+
+    _workspace: Workspace
+
+    def plan(self) -> list[Plan]:
+        """How each view of both sides is kept. Raises ViewError where a file cannot be used."""
+        with self._workspace.open() as handles:
+            return list(handles.plans)
+
+    def shapes(self) -> list[Shape]:
+        """The shapes that the view files ask for, of both sides."""
+        with self._workspace.open() as handles:
+            return _shapes(handles)
+
+    def revise(self, message: str) -> Revision | None:
+        """Write the Alembic revision that the views' shapes need; None where none is missing."""
+        folder = self._workspace.migrations_folder
+        with self._workspace.open() as handles:
+            shapes = _shapes(handles)
+            handles.store.upgrade(folder, shapes)
+            return handles.store.revise(folder, shapes, message)
+
+    def upgrade(self) -> list[Revision]:
+        """Apply the revisions that the store lacks; gives them."""
+        with self._workspace.open() as handles:
+            return handles.store.upgrade(self._workspace.migrations_folder, [])
+
+    def revisions(self) -> list[Revision]:
+        """All revisions, oldest first."""
+        with self._workspace.open() as handles:
+            return handles.store.history(self._workspace.migrations_folder)
+
+    def replay(
+        self, names: Sequence[str] = (), *, side: Side | None = None, force: bool = False, dry_run: bool = False
+    ) -> Rebuild:
+        """
+        Build views anew from the log, up to its head: of one side or both, some by name or all.
+
+        With `migrate = "auto"` missing revisions are written and applied first. The ledger notes how far v2 is. Adopted
+        views are left as they are; where nothing else is chosen, nothing is done.
+        """
+        from dualgauge.cutover.gates.inputs import look
+        from dualgauge.replay.choice import apart, choose
+        from dualgauge.replay.run import replay
+        from dualgauge.replay.shaping import shape_store
+
+        workspace = self._workspace
+        with workspace.open() as handles:
+            plans = handles.plans
+            chosen, adopted = apart(choose(plans, names, side))
+            log, store = handles.log, handles.store
+            head = log.head().last
+            if not chosen:
+                return Rebuild(position=head, written=None, applied=(), views=(), adopted=adopted, nothing=True)
+            written, applied = shape_store(
+                store, workspace.migrations_folder, [plan.view for plan in plans if not plan.view.adopted],
+                mode=workspace.settings.store.migrate, dry_run=dry_run,
+            )  # fmt: skip
+            if dry_run:
+                return Rebuild(position=head, written=None, applied=(), views=(), adopted=adopted)
+            operation = uuid.uuid4().hex
+            v2_chosen = any(plan.view.side is Side.V2 for plan in chosen)
+            self._note(handles, operation, None, begins=v2_chosen)
+            done = replay(handles.engine, log, store, chosen, head, force=force, progress=workspace.progress)
+            self._note(handles, operation, look(store, handles.views), begins=v2_chosen)
+            return Rebuild(position=head, written=written, applied=applied, views=tuple(done), adopted=adopted)
+
+    def _note(self, handles: Handles, operation: str, ready: Readiness | None, *, begins: bool) -> None:
+        from dualgauge.cutover.moves.switch import record_replay
+
+        workspace = self._workspace
+        record_replay(
+            handles.ledger, workspace.settings.migration, ready=ready, begins=begins,
+            who=workspace.who, at=workspace.clock(), operation_id=operation,
+        )  # fmt: skip
+
+
+def _shapes(handles: Handles) -> list[Shape]:
+    from dualgauge.replay.run import shape_of
+
+    return [shape_of(view) for view in handles.views if not view.adopted]

@@ -1,0 +1,120 @@
+"""Comparators resolved against the views of both sides. Light: a gate asks for pairs and compares nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlglot
+from sqlglot import expressions as exp
+
+from dualgauge.comparison.content.comparator import Comparator
+from dualgauge.comparison.errors import BadRelation, NoSuchComparator, NothingToCompare, NoViewToCompare
+from dualgauge.model import Side, quote
+from dualgauge.views.plan import Plan, Tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """
+    A comparator with its name and the queries of both sides.
+
+    `plain`: they only read one view each. `undeclared`: nobody wrote a comparator, so the columns that both builds
+    have are compared.
+    """
+
+    name: str
+    comparator: Comparator
+    v1: str
+    v2: str
+    views: Mapping[Side, Sequence[str]]
+    tracings: tuple[Tracing, ...]
+    plain: bool
+    undeclared: bool
+
+
+def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: Sequence[str] = ()) -> list[Pair]:
+    """
+    The comparators of a call: those defined, and one for each name that both sides have without one.
+
+    Raises:
+        NoSuchComparator: a wanted name is neither.
+        NothingToCompare: there is none.
+        NoSuchView, BadRelation: a comparator does not fit the views.
+    """
+    by_side = {side: {one.view.name: one for one in plans if one.view.side is side} for side in Side}
+    shared = [name for name in by_side[Side.V1] if name in by_side[Side.V2]]
+    names = list(dict.fromkeys([*comparators, *shared]))
+    for name in wanted:
+        if name not in names:
+            raise NoSuchComparator(name, names)
+    chosen = list(wanted) or names
+    if not chosen:
+        raise NothingToCompare
+    return [_pair(name, comparators.get(name), by_side) for name in chosen]
+
+
+def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[str, Plan]]) -> Pair:
+    sql: dict[Side, str] = {}
+    for side in Side:
+        own = given and (given.v1 if side is Side.V1 else given.v2)
+        sql[side] = own or f"SELECT * FROM {side.value}.{quote(name)}"
+    comparator = given or Comparator(key=by_side[Side.V1][name].view.key)
+    views = {side: views_of(name, side, sql[side], list(by_side[side])) for side in Side}
+    return Pair(
+        name=name,
+        comparator=comparator,
+        v1=sql[Side.V1],
+        v2=sql[Side.V2],
+        views=views,
+        tracings=_tracings(comparator, views, by_side),
+        plain=given is None or (given.v1 is None and given.v2 is None),
+        undeclared=given is None,
+    )
+
+
+def _tracings(
+    comparator: Comparator, views: Mapping[Side, Sequence[str]], by_side: Mapping[Side, Mapping[str, Plan]]
+) -> tuple[Tracing, ...]:
+    """What the comparator declares, else what the views with the same key prove: what one side ignores may matter."""
+    if comparator.affected_by is not None:
+        return (Tracing(alias="events", condition="", key=dict(comparator.affected_by)),)
+    plans = [by_side[side][views[side][0]] for side in Side if len(views[side]) == 1]
+    found = [
+        plan.tracing for plan in plans if plan.tracing is not None and set(plan.tracing.key) == set(comparator.key)
+    ]
+    return tuple(found)
+
+
+def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> list[str]:
+    """
+    The views that a comparator's query of one side reads.
+
+    Raises:
+        BadRelation: the query does not parse, reads no view, or reads the other side or something else.
+        NoViewToCompare: it names a view that the side does not have.
+    """
+    try:
+        tree = sqlglot.parse_one(sql, dialect="duckdb")
+    except sqlglot.errors.SqlglotError as fault:
+        reason = " ".join(str(fault).split("\n")[0].split())
+        raise BadRelation(side.value, reason).within(f"comparator {comparator!r}") from fault
+    ctes = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
+    found: dict[str, None] = {}
+    for table in tree.find_all(exp.Table):
+        if not table.db and table.name in ctes:
+            continue
+        if table.db != side.value:
+            asked = table.sql("duckdb")
+            reason = f"it reads {asked}; the query of {side.value} reads views as {side.value}.NAME"
+            raise BadRelation(side.value, reason).within(f"comparator {comparator!r}")
+        if table.name not in known:
+            raise NoViewToCompare(comparator, side, table.name, known)
+        found[table.name] = None
+    if not found:
+        reason = f"it reads no view; name one as {side.value}.NAME"
+        raise BadRelation(side.value, reason).within(f"comparator {comparator!r}")
+    return list(found)

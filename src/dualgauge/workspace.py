@@ -1,0 +1,281 @@
+"""
+The workspace: opens what a project's settings name, each thing once a command, and hands it out.
+
+Heavy rooms are loaded where they are opened: a read loads no engine.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import random
+import socket
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dualgauge.errors import DualgaugeError
+from dualgauge.ledger.settings import resolve_url
+from dualgauge.model import Clock, Progress, Side, canonical_json, sha256, silent, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from dualgauge.comparison.content.comparator import Comparator
+    from dualgauge.comparison.runs.pairs import Pair
+    from dualgauge.cutover.gates.validity import Present
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.table.event_log import EventLog
+    from dualgauge.ledger.ledger import Ledger
+    from dualgauge.ledger.seal import Evidence
+    from dualgauge.ledger.values import MigrationState
+    from dualgauge.project.project import Project
+    from dualgauge.settings import Settings
+    from dualgauge.stores.adopted.adopting import AdoptingStore
+    from dualgauge.stores.external.sql_location import SqlLocation
+    from dualgauge.stores.serving.checkpoints import Checkpoint
+    from dualgauge.stores.serving.port import Store
+    from dualgauge.stores.sqlite.store import SqliteStore
+    from dualgauge.views.definition import ViewDefinition
+    from dualgauge.views.plan import Plan
+
+
+def acting() -> str:
+    """Who acts, for the journal: user and host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One project. Values come in here: the clock, who acts, the engine's memory limit, how to wait, and chance."""
+
+    project: Project
+    settings: Settings
+    clock: Clock = utc_now
+    who: str = field(default_factory=acting)
+    memory_limit: str = "1GB"
+    progress: Progress = silent
+    sleep: Callable[[float], None] = time.sleep
+    chance: random.Random = field(default_factory=random.Random, compare=False)
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's URL, as `Router` takes it."""
+        return resolve_url(self.settings.ledger.url, self.project.root)
+
+    @property
+    def migrations_folder(self) -> Path:
+        """The folder of the Alembic environment."""
+        return self.project.path(self.settings.paths.migrations)
+
+    @property
+    def reports(self) -> Path:
+        """The folder of evidence."""
+        return self.project.path(self.settings.paths.reports)
+
+    @property
+    def configuration_hash(self) -> str:
+        """
+        Fingerprint of the project's settings, which evidence is bound to, and of the stores that their variables name.
+
+        Raises:
+            NoVariable: a variable is not set.
+        """
+        named = self.settings.store.named
+        return sha256(canonical_json([self.project.raw, named] if named else self.project.raw))
+
+    @property
+    def log_place(self) -> Path | str:
+        """Where the log is, for messages: a folder, or the address of an object store."""
+        from dualgauge.eventlog.settings import is_address
+
+        path = self.settings.log.path
+        return path if is_address(path) else self.project.path(path)
+
+    @contextmanager
+    def open(self) -> Iterator[Handles]:
+        """What one command works with: nothing is open yet, and all is closed at the end."""
+        with ExitStack() as stack:
+            yield Handles(self, stack)
+
+
+class Handles:
+    """
+    What one command has open: each thing is opened where it is first asked for, and once.
+
+    A command sees what it read first: views, builds and gate inputs do not change under it.
+    """
+
+    def __init__(self, workspace: Workspace, stack: ExitStack) -> None:
+        self._workspace = workspace
+        self._stack = stack
+
+    @cached_property
+    def engine(self) -> Engine:
+        """An engine."""
+        from dualgauge.engines.duck import open_engine
+
+        return self._stack.enter_context(open_engine(memory_limit=self._workspace.memory_limit))
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger, made where there is none."""
+        from dualgauge.ledger.ledger import Ledger
+
+        return self._stack.enter_context(Ledger.open(self._workspace.ledger_url))
+
+    @cached_property
+    def known_ledger(self) -> Ledger | None:
+        """The ledger, or None where nothing has made one yet: looking at a migration makes nothing."""
+        if "ledger" in self.__dict__:
+            return self.ledger
+        from dualgauge.ledger.errors import NoLedger
+        from dualgauge.ledger.ledger import Ledger
+
+        try:
+            return self._stack.enter_context(Ledger.open(self._workspace.ledger_url, create=False))
+        except NoLedger:
+            return None
+
+    @cached_property
+    def log(self) -> EventLog:
+        """The event log, to read from."""
+        return self._open_log(None)
+
+    def open_log_with(self, ledger: Ledger | None) -> EventLog:
+        """The event log, to write to: with a ledger, commits are kept there too."""
+        return self._open_log(ledger)
+
+    def _open_log(self, ledger: Ledger | None) -> EventLog:
+        from dualgauge.eventlog.table.open import open_log
+        from dualgauge.eventlog.table.storage import place_of
+
+        settings = self._workspace.settings.log
+        place = place_of(settings.path, settings.storage_options, self._workspace.project.root)
+        return open_log(place, settings, ledger)
+
+    @cached_property
+    def store(self) -> Store:
+        """What answers reads: builds, and v1's adopted tables. Raises ViewError where a file adopts a table wrongly."""
+        return self.builds if self.adopting is None else self.adopting
+
+    @cached_property
+    def builds(self) -> SqliteStore:
+        """The serving store by itself: what dualgauge built, and no adopted table."""
+        from dualgauge.stores.sqlite.store import open_store
+
+        return open_store(self._workspace.settings.store, self._workspace.project.root)
+
+    @cached_property
+    def adopting(self) -> AdoptingStore | None:
+        """The store where v1 has adopted tables; None where it has none. Loads no engine, and connects to nothing."""
+        from dualgauge.views.header import adoptions
+
+        settings, project = self._workspace.settings, self._workspace.project
+        found = adoptions(project.views(Side.V1, settings.paths))
+        if not found:
+            return None
+        from dualgauge.stores.adopted.adopting import AdoptingStore
+
+        return AdoptingStore(self.builds, found, settings.store.adopted_url, project.root)
+
+    @cached_property
+    def served(self) -> Mapping[Side, Mapping[str, Checkpoint]]:
+        """The build of each view that readers get, by side, as the command found them."""
+        return {side: self.store.served_builds(side) for side in Side}
+
+    @cached_property
+    def views(self) -> Sequence[ViewDefinition]:
+        """The view files of both sides, v1's first. Raises ViewError."""
+        from dualgauge.views.definition import read_folder
+
+        settings, project = self._workspace.settings, self._workspace.project
+        declared = self.adopting.declared if self.adopting else None
+        return [
+            view
+            for side in Side
+            for view in read_folder(
+                self.engine, project.views(side, settings.paths), side, settings.log.all_columns, declared
+            )
+        ]
+
+    @cached_property
+    def plans(self) -> Sequence[Plan]:
+        """How each view of both sides is kept. Raises ViewError."""
+        from dualgauge.views.plan import plan
+
+        columns = self._workspace.settings.log.all_columns
+        return [plan(self.engine, view, columns) for view in self.views]
+
+    @cached_property
+    def comparators(self) -> Mapping[str, Comparator]:
+        """The comparators of the project's files, by name. Raises what loading them raises."""
+        from dualgauge.comparison.content.comparator import Comparator
+        from dualgauge.project.content import collect
+
+        return collect(self._workspace.project.path(self._workspace.settings.paths.comparators), Comparator)
+
+    def pairs(self, names: Sequence[str] = ()) -> list[Pair]:
+        """The comparators of some names, or all, resolved against the views; see `comparison.runs.pairs.pairs`."""
+        from dualgauge.comparison.runs.pairs import pairs
+
+        return pairs(self.comparators, self.plans, names)
+
+    def sql_location(self, side: Side, name: str) -> SqlLocation:
+        """Where a view of a side can be read by another library's SQL: what readers see, or the adopted table."""
+        from dualgauge.stores.external.sql_location import in_database, in_file
+
+        workspace = self._workspace
+        view = next(plan.view for plan in self.plans if (plan.view.side, plan.view.name) == (side, name))
+        if view.adopted:
+            return in_database(
+                workspace.settings.store.adopted_url, view.adopted, view.key, root=workspace.project.root
+            )
+        return in_file(self.builds.databases.file(side), view.name, view.key)
+
+    @cached_property
+    def state(self) -> MigrationState:
+        """The migration's state, as the command found it; one that has no ledger yet was never moved."""
+        from dualgauge.ledger.values import MigrationState
+
+        name = self._workspace.settings.migration
+        return self.known_ledger.state(name) if self.known_ledger else MigrationState(name)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """All evidence of the migration; none where there is no ledger."""
+        from dualgauge.ledger.seal import Evidence
+
+        ledger = self.known_ledger
+        return ledger.evidence(self._workspace.settings.migration) if ledger else Evidence()
+
+    @cached_property
+    def waiting(self) -> int:
+        """How many rejected rows wait in the quarantine."""
+        return self.known_ledger.quarantine.waiting() if self.known_ledger else 0
+
+    @cached_property
+    def present(self) -> Present:
+        """What a decision on a move forward is made from, as the command found it."""
+        from dualgauge.cutover.gates.inputs import find
+
+        return find(
+            self.served, self.views, self.pairs, self.evidence, head=self.log.head().last,
+            configuration_hash=self._workspace.configuration_hash, at=self._workspace.clock(), waiting=self.waiting,
+        )  # fmt: skip
+
+    @cached_property
+    def present_if_readable(self) -> Present | None:
+        """The same; None where a file of the project cannot be read: what does not need it can still be told."""
+        try:
+            return self.present
+        except DualgaugeError:
+            return None
