@@ -294,7 +294,7 @@ def test_an_unexpected_error_is_one_paragraph_and_debug_gives_the_traceback(
         message = "a fault\n of   ours"
         raise RuntimeError(message)
 
-    monkeypatch.setattr("dualgauge.migration.Migration.revisions", broken)
+    monkeypatch.setattr("dualgauge.commands.views.ViewCommands.revisions", broken)
     told = "error: unexpected RuntimeError: a fault of ours\n"
 
     said = call("migrate", "history", folder=shop)

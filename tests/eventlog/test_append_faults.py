@@ -160,9 +160,9 @@ from dualgauge.ledger.ledger import Ledger
 
 root, step, when = sys.argv[1:]
 owner, name = {
-    "write": (append.pq, "write_table"), "publish": (place.Folder, "publish"),
+    "write": (appender.pq, "write_table"), "publish": (storage.Folder, "publish"),
     "commit": (deltalake.DeltaTable, "create_write_transaction"), "ledger": (Ledger, "add_log_commits"),
-    "index": (ids.IdIndex, "add"), "segment": (pathlib.Path, "write_bytes"),
+    "index": (id_index.IdIndex, "add"), "segment": (pathlib.Path, "write_bytes"),
 }[step]
 
 def made(*names):

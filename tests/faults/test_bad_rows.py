@@ -577,13 +577,14 @@ def dies(owner, name, moment):
 
 what, moment = boundary.split()
 owner, name = {
-    "stage": (imports, "_fresh"), "add": (Quarantine, "add"), "commit": (table.EventLog, "transact"),
-    "mirror": (Ledger, "add_log_commits"), "note": (table.EventLog, "note"), "settle": (Quarantine, "settle"),
+    "stage": (run, "_fresh"), "add": (Quarantine, "add"), "commit": (event_log.EventLog, "transact"),
+    "mirror": (Ledger, "add_log_commits"), "note": (event_log.EventLog, "note"), "settle": (Quarantine, "settle"),
 }[what]
 dies(owner, name, moment)
 project = dualgauge.open(root, clock=lambda: NOW)
 if len(sys.argv) > 4:
-    project.retry(text=sys.argv[4], ids=sys.argv[5:]) if sys.argv[4] else project.retry()
+    given = {"text": sys.argv[4], "ids": sys.argv[5:]} if sys.argv[4] else {}
+    project.quarantine.retry(**given)
 else:
     project.import_(every=True, max_bad_rows=1000)
 print("done")

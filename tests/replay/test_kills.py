@@ -47,7 +47,7 @@ def dies(owner, name, at=1, after=False):
 
 where = sys.argv[2]
 if where == "in chunk 3, before its commit":
-    dies(control, "record_load", 3, after=True)
+    dies(checkpoints, "record_load", 3, after=True)
 elif where == "before the indexes":
     dies(builds, "create_indexes")
 elif where == "in the swap, before its commit":
