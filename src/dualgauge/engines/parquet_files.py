@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _FLOATS: Final = ("FLOAT", "DOUBLE")
 _HOLDS_FLOATS: Final = re.compile(r"\b(FLOAT|DOUBLE|VARIANT)\b")
+_BENT: Final = re.compile(
+    r"\b(U?HUGEINT|BIGNUM|INTERVAL|BIT|TIME WITH TIME ZONE|UNION|VARIANT|GEOMETRY|TUPLE)\b|\[[0-9]+\]"
+)
+_QUOTED: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 
 
 def parquet(files: Sequence[Path | str], columns: Mapping[str, str]) -> str:
@@ -50,6 +54,21 @@ def unbounded(source: str, columns: Mapping[str, str]) -> str:
     """A SELECT of all of a relation, over Parquet files whose columns have such types."""
     changed = {name: kind for name, kind in columns.items() if _unbounded(name, kind)}
     return f"SELECT *{f' REPLACE ({reading(changed)})' if changed else ''} FROM {source}"
+
+
+def bent(kind: str) -> bool:
+    """
+    Whether a DuckDB type holds values that are other ones after they were written to Parquet, or given to Arrow.
+
+    Seen: COPY writes a HUGEINT as DOUBLE, cuts an INTERVAL to milliseconds and makes a struct of a UNION, and Arrow has
+    no zone for a TIMETZ and no sign for the 128th bit of a UHUGEINT; nothing is told.
+    """
+    return _BENT.search(_QUOTED.sub("", kind)) is not None
+
+
+def written(value: str, kind: str) -> str:
+    """A value as a COPY writes it to Parquet: as it is, or as its text where Parquet has no such type."""
+    return f"CAST({value} AS VARCHAR)" if bent(kind) else value
 
 
 def scan(files: Sequence[Path | str]) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.comparison.errors import UnreadableLocation
+from dualgauge.comparison.files.value_types import Reading, typed_reading
+from dualgauge.model import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 _BATCH: Final = 50_000
 _WIDEST: Final = 38
 _FARTHEST: Final = 2**63 // 1000 - 1
+_CUT: Final = re.compile(r"decimal256\([0-9]+, -?[0-9]+\)|halffloat|duration\[\w+\]|month_day_nano_interval")
 
 _FINER: Final = "error('a duration is finer than a microsecond, which is the finest that is compared')"
 DURATIONS: Final[Mapping[str, str]] = {
@@ -67,7 +71,7 @@ def write_exact(file: Path, names: Sequence[str], kept: Path) -> dict[str, str]:
         for arrays in zip(*streams, strict=True):
             writer.write_batch(pa.RecordBatch.from_arrays(list(arrays), schema=schema))
     for name, (whole, scale) in digits.items():
-        kinds[name] = f"DECIMAL({max(18, whole + scale)},{scale})" if whole + scale <= _WIDEST else "VARCHAR"
+        kinds[name] = decimal_type(whole, scale)
     return {name: kinds[name] for name in names}
 
 
@@ -117,8 +121,82 @@ def decimal_texts(array: pa.Array, name: str, digits: dict[str, tuple[int, int]]
     return pa.array(texts, pa.string())
 
 
+def decimal_type(whole: int, scale: int) -> str:
+    """The type of numbers that have so many digits before and behind the point; VARCHAR where there is none."""
+    return f"DECIMAL({max(18, whole + scale)},{scale})" if whole + scale <= _WIDEST else "VARCHAR"
+
+
 def spelt(value: Decimal) -> str:
     """A decimal as the text that all decimals of its value have."""
     text = f"{value:f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
+
+
+class ExactColumns:
+    """
+    The columns of an Arrow schema, in types that the engine reads whole.
+
+    Args:
+        schema: what the batches have.
+        label: the side, for messages.
+
+    Raises:
+        UnreadableLocation: such a type is inside a list or a struct.
+    """
+
+    def __init__(self, schema: pa.Schema, label: str) -> None:
+        import pyarrow as pa
+
+        self._digits: dict[str, tuple[int, int]] = {}
+        self._units: dict[str, str] = {}
+        self._label = label
+        fields = []
+        for one in schema:
+            kind, became = one.type, one.type
+            if pa.types.is_decimal256(kind):
+                became, self._digits[one.name] = pa.string(), (1, 0)
+            elif pa.types.is_float16(kind):
+                became = pa.float32()
+            elif pa.types.is_duration(kind):
+                became, self._units[one.name] = pa.int64(), kind.unit
+            elif pa.types.is_nested(kind) and (what := _CUT.search(str(kind))):
+                raise UnreadableLocation(
+                    label, f"its column {one.name!r} holds {what[0]} inside a list or a struct, which would be cut",
+                    "give it as a column of its own, or as text",
+                )  # fmt: skip
+            fields.append(pa.field(one.name, became))
+        self._from = schema
+        self.schema = pa.schema(fields)
+
+    def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """A batch with these types. Raises UnreadableLocation."""
+        import pyarrow as pa
+
+        arrays = []
+        for one, became, array in zip(self._from, self.schema, batch.columns, strict=True):
+            made = array
+            if one.name in self._digits:
+                made = decimal_texts(array, one.name, self._digits)
+            elif one.type != became.type:
+                made = array.cast(became.type)
+            elif one.type == pa.month_day_nano_interval():
+                self._refuse_fine(one.name, array)
+            arrays.append(made)
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def reading(self, name: str, kind: str) -> Reading:
+        """How a column is read that the engine gives such a type, after the last batch."""
+        column = quote(name)
+        if name in self._units:
+            return Reading(name, "INTERVAL", DURATIONS[self._units[name]].format(column))
+        if name in self._digits:
+            kind = decimal_type(*self._digits[name])
+            return Reading(name, kind, f"CAST({column} AS {kind})", text=column)
+        return typed_reading(name, kind)
+
+    def _refuse_fine(self, name: str, array: pa.Array) -> None:
+        if any(one is not None and one.nanoseconds % 1000 for one in array.to_pylist()):
+            raise UnreadableLocation(
+                self._label, f"its column {name!r} holds intervals finer than a microsecond", "give them as text"
+            )

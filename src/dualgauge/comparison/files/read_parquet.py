@@ -247,7 +247,9 @@ def _common(kinds: Sequence[str]) -> CommonType | None:
     """The type that a value of each type can be cast to; risky where some may not survive it."""
     found = CommonType(kinds[0])
     for kind in kinds[1:]:
-        both = common_type(found.name, kind)
+        # Of two structs the common type may be what both have, and a side has to be read whole.
+        nested = kind != found.name and any(one.endswith("]") or ("(" in one and not is_numeric(one)) for one in kinds)
+        both = None if nested else common_type(found.name, kind)
         if both is None:
             return None
         found = CommonType(both.name, found.risky or both.risky)
