@@ -21,14 +21,16 @@ _WIDEST: Final = 38
 _FARTHEST: Final = 2**63 // 1000 - 1
 _CUT: Final = re.compile(r"decimal256\([0-9]+, -?[0-9]+\)|halffloat|duration\[\w+\]|month_day_nano_interval")
 
-_FINER: Final = "error('a duration is finer than a microsecond, which is the finest that is compared')"
 DURATIONS: Final[Mapping[str, str]] = {
     "s": "to_microseconds(CAST({0} AS BIGINT) * 1000000)",
     "ms": "to_microseconds(CAST({0} AS BIGINT) * 1000)",
     "us": "to_microseconds(CAST({0} AS BIGINT))",
-    "ns": f"CASE WHEN {{0}} % 1000 <> 0 THEN {_FINER} ELSE to_microseconds({{0}} // 1000) END",
+    "ns": "to_microseconds({0} // 1000)",
 }
-"""How a number of a unit becomes an INTERVAL."""
+"""How a number of a unit becomes an INTERVAL; nanoseconds are whole microseconds, or refused before."""
+
+_AS_NUMBERS: Final = "give them as whole numbers"
+FINE: Final = "holds durations finer than a microsecond, which is the finest that is compared"
 
 
 def wide_decimals(cut: Mapping[str, str]) -> set[str]:
@@ -180,6 +182,8 @@ class ExactColumns:
                 made = decimal_texts(array, one.name, self._digits)
             elif one.type != became.type:
                 made = array.cast(became.type)
+                if self._units.get(one.name) == "ns" and (made.fill_null(0).to_numpy() % 1000).any():
+                    raise UnreadableLocation(self._label, f"its column {one.name!r} {FINE}", _AS_NUMBERS)
             elif one.type == pa.month_day_nano_interval():
                 self._refuse_fine(one.name, array)
             arrays.append(made)
@@ -197,6 +201,4 @@ class ExactColumns:
 
     def _refuse_fine(self, name: str, array: pa.Array) -> None:
         if any(one is not None and one.nanoseconds % 1000 for one in array.to_pylist()):
-            raise UnreadableLocation(
-                self._label, f"its column {name!r} holds intervals finer than a microsecond", "give them as text"
-            )
+            raise UnreadableLocation(self._label, f"its column {name!r} {FINE}", _AS_NUMBERS)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from dualgauge.comparison.engine.schema import FLOATS, CommonType, common_type, is_numeric
 from dualgauge.comparison.errors import UnreadableLocation
-from dualgauge.comparison.files.exact_columns import DURATIONS, wide_decimals, write_exact
+from dualgauge.comparison.files.exact_columns import DURATIONS, FINE, wide_decimals, write_exact
 from dualgauge.comparison.files.read_files import exact, told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.parquet_files import parquet, scan
@@ -66,7 +66,7 @@ def read_parquet(engine: Engine, files: Sequence[Path], label: str, folder: Path
         UnreadableLocation: one is no Parquet file, has a column twice, or columns of one name have no common type.
     """
     with told(label, _WHOLE_FILE):
-        parts = [one for part in _parts(engine, files) for one in _uncut(part, folder)]
+        parts = [one for part in _parts(engine, files) for one in _uncut(engine, part, folder)]
     spelt: dict[str, str] = {}
     for part in parts:
         for folded, name in part.names.items():
@@ -176,10 +176,14 @@ def _refuse_nested(file: Path, name: str, what: str) -> NoReturn:
 # Columns that the engine would cut.
 
 
-def _uncut(part: _Part, folder: Path) -> list[_Part]:
+def _uncut(engine: Engine, part: _Part, folder: Path) -> list[_Part]:
     """The part, or a part a file where columns are read by hand."""
     for name, unit in part.cut.items():
         if unit in DURATIONS:
+            fine = f"SELECT count(*) FILTER ({quote(name)} % 1000 <> 0) FROM {part.source}"
+            if unit == "ns" and engine.row(fine)[0]:
+                advice = "write them as whole numbers"
+                raise UnreadableLocation(str(part.files[0]), f"its column {name!r} {FINE}", advice)
             part.source = (
                 f"(SELECT * REPLACE ({DURATIONS[unit].format(quote(name))} AS {quote(name)}) FROM {part.source})"
             )
