@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from dualgauge.engines.duck import Engine, open_engine, parquet
+from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.engines.errors import BadMemoryLimit, BadStatement, BadValue, CannotRead, EngineError, OutOfMemory
 from support.log_project import run_child
 
@@ -178,15 +177,6 @@ def test_registered_data_has_a_name_until_it_is_taken_away(engine: Engine) -> No
 
 def test_values_are_bound_and_never_read_as_sql(engine: Engine) -> None:
     assert engine.row("SELECT ?, ?", ["'; DROP TABLE x; --", None]) == ("'; DROP TABLE x; --", None)
-
-
-def test_files_with_different_columns_are_read_as_one_by_name(engine: Engine, tmp_path: Path) -> None:
-    old, new = tmp_path / "it's old [1].parquet", tmp_path / "new.parquet"
-    pq.write_table(pa.table({"a": [1], "b": ["x"]}), old)
-    pq.write_table(pa.table({"c": [1.5], "a": [2]}), new)
-
-    assert engine.rows(f"{parquet([old, new])} ORDER BY a") == [(1, "x", None), (2, None, 1.5)]
-    assert engine.rows(f"{parquet([old, new], ('c', 'a'))} ORDER BY a") == [(None, 1), (1.5, 2)]
 
 
 def test_an_application_that_listens_for_signals_goes_on_to(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import duckdb
 
 from dualgauge.engines.errors import BadMemoryLimit, BadStatement, BadValue, CannotRead, EngineError, OutOfMemory
 from dualgauge.engines.scratch import scratch
-from dualgauge.model import literal, quote
+from dualgauge.model import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -172,13 +172,6 @@ def _signals_are_free() -> bool:
     if listening != -1:
         signal.set_wakeup_fd(listening)
     return listening == -1
-
-
-def parquet(files: Sequence[Path | str], columns: Sequence[str] = ("*",)) -> str:
-    """A SELECT over Parquet files whose columns are united by name; a file without a column reads NULL."""
-    names = ", ".join(literal(str(file)) for file in files)
-    chosen = ", ".join(column if column == "*" else quote(column) for column in columns)
-    return f"SELECT {chosen} FROM read_parquet([{names}], union_by_name = true)"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from dualgauge.comparison.engine.fetch import values_of
 from dualgauge.comparison.engine.schema import FLOATS, INTEGERS, is_time
 from dualgauge.comparison.values import Cluster, DifferenceKind, Mismatch
+from dualgauge.engines.parquet_files import written
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -195,10 +196,13 @@ def keep_keys(engine: Engine, layout: Layout, labelled: str, path: Path) -> None
     """
     Write every mismatched key to a Parquet file, ordered by key; folders are made, an older file is replaced.
 
-    Columns: the key's, then `_kind`, `_columns` (those that are wrong), `_note` and `_cluster`.
+    Columns: the key's, as text where Parquet has no such type (HUGEINT, INTERVAL), then `_kind`, `_columns` (those that
+    are wrong), `_note` and `_cluster`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    keys = ", ".join(f"k{at} AS {quote(column.name)}" for at, column in enumerate(layout.keys))
+    keys = ", ".join(
+        f"{written(f'k{at}', column.common.name)} AS {quote(column.name)}" for at, column in enumerate(layout.keys)
+    )
     order = ", ".join(f"k{at}" for at in range(len(layout.keys)))
     unfinished = path.with_name(f".{path.name}.part")
     engine.execute(

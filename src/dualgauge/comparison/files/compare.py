@@ -19,7 +19,8 @@ from dualgauge.comparison.engine.diff import compare_relations
 from dualgauge.comparison.errors import NoKeyColumn, NoKeyGiven, NoSource, UnreadableLocation
 from dualgauge.comparison.files.locations import Location, parted
 from dualgauge.comparison.files.propose_key import proposed_keys
-from dualgauge.comparison.files.read_files import CsvDialect, dialect_of, read_csv, read_json, read_parquet
+from dualgauge.comparison.files.read_files import CsvDialect, dialect_of, read_csv, read_json
+from dualgauge.comparison.files.read_parquet import read_parquet
 from dualgauge.comparison.files.read_tables import read_memory, read_table
 from dualgauge.comparison.files.value_types import FileSide, settle
 from dualgauge.engines.duck import MEMORY_LIMIT, open_engine
@@ -203,12 +204,25 @@ def _both(engine: Engine, given: tuple[object, object], folder: Path, progress: 
         brought.append(_bring(engine, source, name, place, dialects=dialects.get(name, ()), progress=progress))
     first, second = brought
     first.side, second.side = settle(engine, first.side, second.side)
+    _refuse_lacking(sources, (first.side, second.side))
     for name, one, source in (("v1", first, sources[0]), ("v2", second, sources[1])):
         one.names = [reading.name for reading in one.side.readings]
         if not one.names:
             raise UnreadableLocation(_label(source, name), "it has no columns", "give rows, or a header at least")
         engine.execute(f"CREATE VIEW {name} AS {one.side.sql}")
     return first, second
+
+
+def _refuse_lacking(sources: Sequence[object], sides: tuple[FileSide, FileSide]) -> None:
+    """Raise where a file of a side lacks a column that its other files and the whole other side have."""
+    first, second = sides
+    for source, side, other in ((sources[0], first, second), (sources[1], second, first)):
+        there = {one.name.casefold() for one in other.readings}
+        for name, file in side.lacking.items():
+            if name in there and name not in other.lacking:
+                reason = f"{file.name} has no column {name!r}, which its other files and the other side have"
+                advice = "write that file with the column, or compare the files one by one"
+                raise UnreadableLocation(_label(source, ""), reason, advice)
 
 
 def _label(source: object, name: str) -> str:
@@ -246,7 +260,7 @@ def _bring(
         case "table":
             return _Brought(*read_table(source, name, folder, progress))
         case "parquet":
-            return _Brought(read_parquet(engine, source.files, source.shown))
+            return _Brought(read_parquet(engine, source.files, source.shown, folder))
         case "json":
             return _Brought(read_json(engine, source.files, source.shown, folder))
         case _:

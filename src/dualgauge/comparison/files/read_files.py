@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.errors import NoSource, UnreadableLocation
-from dualgauge.comparison.files.value_types import ANY, FileSide, Reading, json_readings, typed_reading
-from dualgauge.engines.duck import parquet
+from dualgauge.comparison.files.value_types import ANY, FileSide, Reading, json_readings
 from dualgauge.engines.errors import EngineError, OutOfMemory
 from dualgauge.model import literal, plural, quote
 
@@ -101,13 +100,6 @@ def _looked_at(file: Path) -> str:
     return "json" if start.lstrip()[:1] in (b"{", b"[") else "csv"
 
 
-def read_parquet(engine: Engine, files: Sequence[Path], label: str) -> FileSide:
-    """Parquet files, read in place. Raises UnreadableLocation."""
-    source = f"({parquet([_exact(file) for file in files])})"
-    columns = _columns(engine, label, "see that it is a whole Parquet file", f"FROM {source}")
-    return FileSide(source, tuple(typed_reading(name, kind) for name, kind in columns.items()))
-
-
 def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -> FileSide:
     """
     JSON files, an array of objects or one object after another, each value kept as the JSON it is.
@@ -118,7 +110,7 @@ def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -
     for file in files:
         if not file.stat().st_size:
             raise UnreadableLocation(str(file), "it is empty", "a JSON file holds an array of objects, or [] for none")
-    names = ", ".join(literal(_exact(file)) for file in files)
+    names = ", ".join(literal(exact(file)) for file in files)
     advice = "see that it is an array of objects, or one object a line, in UTF-8"
     # One level deep, nothing is guessed: only the names of the fields are looked for, in every object.
     found = _columns(
@@ -130,7 +122,7 @@ def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -
     )
     if list(found) == ["json"]:
         # What is no object gets this name, and so does nothing at all.
-        with _told(label, advice):
+        with told(label, advice):
             count, objects = engine.row(
                 "SELECT count(*), count(*) FILTER (json_type(json) = 'OBJECT') "
                 f"FROM read_json_objects([{names}], format = 'auto')"
@@ -148,17 +140,17 @@ def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -
 
 
 def _columns(engine: Engine, label: str, advice: str, select: str) -> dict[str, str]:
-    with _told(label, advice):
+    with told(label, advice):
         return engine.columns(f"SELECT * {select}")
 
 
 def _copy(engine: Engine, label: str, advice: str, select: str, to: Path) -> None:
-    with _told(label, advice):
+    with told(label, advice):
         engine.execute(f"COPY (SELECT * {select}) TO {literal(str(to))} (FORMAT parquet)")
 
 
 @contextmanager
-def _told(label: str, advice: str) -> Iterator[None]:
+def told(label: str, advice: str) -> Iterator[None]:
     """Say what the engine found wrong with a file: the line and the fault, out of its page of advice."""
     try:
         yield
@@ -198,7 +190,7 @@ def read_csv(
         # rows that it cannot read.
         _copy(
             engine, str(file) if len(files) > 1 else label, advice,
-            f"FROM read_csv({literal(_exact(file))}, auto_detect = false, header = true, strict_mode = true, "
+            f"FROM read_csv({literal(exact(file))}, auto_detect = false, header = true, strict_mode = true, "
             f"delim = {literal(dialect.delimiter)}, quote = '\"', escape = {literal(dialect.escape)}, comment = '', "
             f"null_padding = false, ignore_errors = false, max_line_size = {_LONGEST_FIELD}, columns = {{{spec}}})",
             kept,
@@ -209,7 +201,7 @@ def read_csv(
     return FileSide(source, tuple(Reading(name, None, quote(name), ANY, quote(name)) for name in columns))
 
 
-def _exact(file: Path) -> str:
+def exact(file: Path) -> str:
     """A path that the engine does not take for a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(file))
 
@@ -237,7 +229,7 @@ def dialect_of(engine: Engine, file: Path, kind: str) -> CsvDialect:
     try:
         sniffed = engine.row(
             "SELECT Delimiter, Escape FROM sniff_csv(?, header = true, all_varchar = true, comment = '', skip = 0)",
-            [_exact(file)],
+            [exact(file)],
         )
     except EngineError:
         sniffed = (delimiter, escape)

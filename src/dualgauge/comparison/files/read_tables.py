@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.comparison.errors import NoSource, UnclearTable, UnreadableLocation
-from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
-from dualgauge.model import Progress, literal, quote
+from dualgauge.comparison.files.exact_columns import ExactColumns
+from dualgauge.comparison.files.value_types import FileSide, Reading
+from dualgauge.engines.parquet_files import bent, parquet, whole_parquet
+from dualgauge.model import Progress, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
 
 BATCH: Final = 50_000
+
+_READ_AS_TEXT: Final = frozenset(
+    ("HUGEINT", "UHUGEINT", "BIGNUM", "INTERVAL", "BIT", "TIME WITH TIME ZONE", "JSON", "UUID")
+)
+"""Types of DuckDB whose values leave it as texts, and are the same again when they are read."""
 
 
 def read_table(source: Location, name: str, folder: Path, progress: Progress) -> tuple[FileSide, tuple[str, ...]]:
@@ -48,7 +55,7 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
                 read += batch.num_rows
                 progress(f"{name}: reading", read, None)
         key = snapshot.key(table)
-    source_sql = f"read_parquet({literal(str(folder / 'table.parquet'))})"
+    source_sql = f"({parquet([folder / 'table.parquet'], kinds)})"
     readings = tuple(
         Reading(
             column,
@@ -77,20 +84,48 @@ def read_memory(engine: Engine, given: object, name: str, folder: Path) -> FileS
         given = _from_pandas(given, label)
     if isinstance(given, pa.RecordBatch):
         given = pa.Table.from_batches([given])
+    typed: dict[str, str] = {}
     if isinstance(given, pa.Table):
         _check_names(given.schema, label)
+        exact = ExactColumns(given.schema, label)
         registered = f"dualgauge_{name}"
-        engine.register(registered, given)
+        engine.register(
+            registered, pa.Table.from_batches([exact.batch(one) for one in given.to_batches()], exact.schema)
+        )
         source = quote(registered)
     else:
+        given, typed = _kept_types(given, label)
         reader = _stream(given, label)
         _check_names(reader.schema, label)
-        with _writing(folder / "stream.parquet", reader.schema, label) as write:
+        exact = ExactColumns(reader.schema, label)
+        with _writing(folder / "stream.parquet", exact.schema, label) as write:
             for batch in reader:
-                write(batch)
-        source = f"read_parquet({literal(str(folder / 'stream.parquet'))})"
+                write(exact.batch(batch))
+        source = f"({whole_parquet(engine, [folder / 'stream.parquet'])})"
     columns = engine.columns(f"SELECT * FROM {source}")
-    return FileSide(source, tuple(typed_reading(column, kind) for column, kind in columns.items()))
+    readings = [
+        Reading(column, typed[column], f"CAST({quote(column)} AS {typed[column]})")
+        if column in typed
+        else exact.reading(column, kind)
+        for column, kind in columns.items()
+    ]
+    return FileSide(source, tuple(readings))
+
+
+def _kept_types(given: Any, label: str) -> tuple[object, dict[str, str]]:  # noqa: ANN401  (duckdb is not imported here)
+    """A DuckDB relation with texts for what Arrow would bend, and the types of these columns; else what was given."""
+    if type(given).__name__ != "DuckDBPyRelation":
+        return given, {}
+    kinds = dict(zip(given.columns, map(str, given.types), strict=True))
+    texts = {name: kind for name, kind in kinds.items() if kind in ("JSON", "UUID") or bent(kind)}
+    for name, kind in texts.items():
+        if kind not in _READ_AS_TEXT:
+            reason = f"its column {name!r} is {kind}, which comes out of DuckDB as something else"
+            raise UnreadableLocation(label, reason, "cast the column to a plain type, for example to text")
+    if not texts:
+        return given, {}
+    columns = [f"CAST({quote(name)} AS VARCHAR) AS {quote(name)}" if name in texts else quote(name) for name in kinds]
+    return given.project(", ".join(columns)), texts
 
 
 def _from_pandas(frame: Any, label: str) -> pa.Table:  # noqa: ANN401  (pandas is not imported here)

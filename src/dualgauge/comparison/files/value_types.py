@@ -8,7 +8,7 @@ chosen only where every value is written as that type is written: 007 and +5 are
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.schema import FLOATS, common_type, is_numeric, is_time
@@ -16,6 +16,7 @@ from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from dualgauge.engines.duck import Engine
 
@@ -85,10 +86,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class FileSide:
-    """One side: a FROM of the engine, and its columns."""
+    """
+    One side: a FROM of the engine, and its columns.
+
+    `lacking` are columns that not all of its files have, in lower case, each with a file that lacks it.
+    """
 
     source: str
     readings: tuple[Reading, ...]
+    lacking: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def sql(self) -> str:

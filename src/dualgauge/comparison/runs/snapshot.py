@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dualgauge.comparison.errors import UnequalPositions
-from dualgauge.model import Position, Progress, Side, literal, quote, silent
+from dualgauge.engines.parquet_files import parquet
+from dualgauge.model import Position, Progress, Side, quote, silent
 from dualgauge.stores.errors import NotBuilt
 from dualgauge.stores.external.types import arrow_type
 from dualgauge.stores.serving.types import StoreType, store_type
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 BATCH = 50_000
 
 _ARROW = {"int64": pa.int64(), "float64": pa.float64(), "string": pa.string(), "binary": pa.binary()}
+_KEPT = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "binary": "BLOB"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +138,10 @@ def _bring(
             writer.write_batch(_record_batch(batch, rows, schema))
             read += len(batch)
             progress(step, read, None)
+    kept = {column: _KEPT[row.arrow] for column, row in rows.items()}
     typed = ", ".join(f"{row.from_sqlite(quote(column))} AS {quote(column)}" for column, row in rows.items())
     engine.execute(
-        f"CREATE OR REPLACE VIEW {side.value}.{quote(name)} AS SELECT {typed} FROM read_parquet({literal(str(file))})"
+        f"CREATE OR REPLACE VIEW {side.value}.{quote(name)} AS SELECT {typed} FROM ({parquet([file], kept)})"
     )
 
 
@@ -157,7 +160,7 @@ def _bring_table(
             progress(step, read, None)
     typed = ", ".join(f"CAST({quote(column)} AS {kind}) AS {quote(column)}" for column, kind in adopted.columns.items())
     engine.execute(
-        f"CREATE OR REPLACE VIEW {side.value}.{quote(name)} AS SELECT {typed} FROM read_parquet({literal(str(file))})"
+        f"CREATE OR REPLACE VIEW {side.value}.{quote(name)} AS SELECT {typed} FROM ({parquet([file], adopted.columns)})"
     )
 
 

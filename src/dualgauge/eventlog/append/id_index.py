@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dualgauge.engines.duck import open_engine, parquet
+from dualgauge.engines.duck import open_engine
+from dualgauge.engines.parquet_files import parquet
 from dualgauge.eventlog.table.commits import read_commit
 from dualgauge.eventlog.table.lookup import ids_of
 from dualgauge.eventlog.table.storage import unsynced
@@ -272,11 +273,11 @@ def _hashes(log: EventLog, after: Position, upto: Position) -> np.ndarray[Any, A
     """The hashes of the log's ids after a position, in the order of positions."""
     if upto - after <= _BY_HAND:
         return hashes_of(ids_of(log, after, upto))
+    body = parquet(log.files(upto, after), {"event_id": "VARCHAR", "position": "BIGINT"})
     bounds = f"position > {after:d} AND position <= {upto:d}"
     with open_engine() as engine:
         found = engine.arrow(
-            f"SELECT md5_number_lower(event_id) AS hash FROM ({parquet(log.files(upto, after))}) "
-            f"WHERE {bounds} ORDER BY position"
+            f"SELECT md5_number_lower(event_id) AS hash FROM ({body}) WHERE {bounds} ORDER BY position"
         )
     hashes: np.ndarray[Any, Any] = found["hash"].to_numpy()
     return hashes

@@ -55,12 +55,21 @@ def canonical(value: object) -> str:  # noqa: C901, PLR0911  (one row a type rea
     raise ValueError(f"holds a value of {type(value).__name__}, which JSON has not: give it as a text")
 
 
-def same_payload(mine: str | None, theirs: str | None, absent: Collection[str] = ()) -> bool:
-    """Whether two payloads say the same but for some columns. An empty one is as good as none."""
+def same_payload(
+    mine: str | None, theirs: str | None, absent: Collection[str] = (), *, nulls_count: bool = True
+) -> bool:
+    """
+    Whether two payloads say the same but for some columns. An empty one is as good as none.
+
+    Unless `nulls_count`, a field that is null says as much as one that is not there; not so in a list.
+    """
     if mine == theirs:
         return True
     gone = {name.lower() for name in absent}
-    return same_value(_content(mine, gone), _content(theirs, gone))
+    mine_says, they_say = (_content(one, gone) for one in (mine, theirs))
+    if not nulls_count:
+        mine_says, they_say = _without_nulls(mine_says), _without_nulls(they_say)
+    return same_value(mine_says, they_say)
 
 
 def same_value(mine: object, theirs: object) -> bool:
@@ -72,8 +81,9 @@ def same_value(mine: object, theirs: object) -> bool:
             return mine == theirs or (mine != mine and theirs != theirs)  # noqa: PLR0124  (NaN)
         case dict(), dict():
             return mine.keys() == theirs.keys() and all(same_value(one, theirs[name]) for name, one in mine.items())
-        case list(), list():
-            return len(mine) == len(theirs) and all(map(same_value, mine, theirs))
+        case list() | tuple(), list() | tuple():
+            alike = type(mine) is type(theirs) and len(mine) == len(theirs)
+            return alike and all(same_value(one, other) for one, other in zip(mine, theirs, strict=True))
         case _:
             return mine == theirs
 
@@ -105,12 +115,24 @@ def _pairs(value: Mapping[object, object]) -> list[tuple[str, str]]:
     return sorted((canonical(name), canonical(one)) for name, one in value.items())
 
 
+def _named(pairs: list[tuple[str, object]]) -> object:
+    """An object; one that names a field twice stays the pairs that it is, since nobody knows which of them counts."""
+    made = dict(pairs)
+    return made if len(made) == len(pairs) else tuple(pairs)
+
+
+def _without_nulls(content: object) -> object:
+    if isinstance(content, dict):
+        return {name: _without_nulls(one) for name, one in content.items() if one is not None}
+    return content
+
+
 def _content(payload: str | None, absent: Collection[str]) -> object:
     """A payload's content, however it is written. What is no JSON is the text that it is."""
     if payload is None:
         return {}
     try:
-        content = json.loads(payload, parse_float=Decimal)
+        content = json.loads(payload, parse_float=Decimal, object_pairs_hook=_named)
     except (ValueError, ArithmeticError, RecursionError):
         return (payload,)
     if isinstance(content, dict):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualgauge.engines.duck import parquet
+from dualgauge.engines.parquet_files import parquet, whole_parquet
 from dualgauge.eventlog.errors import CircleOfCauses
 from dualgauge.model import literal
 
@@ -77,7 +77,7 @@ def put_in_order(engine: Engine, staged: Path, spare: Path) -> None:
     Raises:
         CircleOfCauses: events cause each other.
     """
-    events = parquet([staged], ("position", "event_id", "caused_by"))
+    events = parquet([staged], {"position": "BIGINT", "event_id": "VARCHAR", "caused_by": "VARCHAR"})
     if not engine.rows(_BEFORE.format(staged=events)):
         return
     engine.execute(_LINKS.format(staged=events))
@@ -96,7 +96,7 @@ def put_in_order(engine: Engine, staged: Path, spare: Path) -> None:
         if start is not None:
             raise _circle(engine, start)
     engine.execute(f"CREATE OR REPLACE TEMP VIEW _causes AS FROM _causes_{last}")
-    query = _ORDERED.format(staged=parquet([staged]))
+    query = _ORDERED.format(staged=whole_parquet(engine, [staged]))
     engine.execute(f"COPY ({query}) TO {literal(str(spare))} (FORMAT parquet, COMPRESSION zstd)")
     engine.execute("DROP VIEW _causes")
     for number in {0, last}:

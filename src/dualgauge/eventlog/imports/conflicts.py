@@ -7,7 +7,7 @@ source need not have the same columns: a field that a row lacks is absent when i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dualgauge.eventlog.append.payload import same_payload
 from dualgauge.eventlog.errors import ChangedEvent
@@ -16,6 +16,9 @@ from dualgauge.model import canonical_json, literal, quote
 if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
+
+_ROUNDED: Final = "[0-9][0-9.]{15,}|[0-9][eE]"
+"""What may be a number that the engine rounds."""
 
 
 def different(engine: Engine, log: EventLog, old: str, new: str, *, in_log: bool) -> None:
@@ -49,7 +52,7 @@ def different(engine: Engine, log: EventLog, old: str, new: str, *, in_log: bool
         names = [name for name, flag in zip(content, flags, strict=True) if flag]
         absent = [name for name in late if position < since[name]]
         # An application writes a number in other ways than a file: 2.5, 2.50.
-        if names[-1] == "payload" and same_payload(had, has, absent):
+        if names[-1] == "payload" and same_payload(had, has, absent, nulls_count=False):
             names.pop()
         if names:
             one = f"position {position:,} of the log" if in_log else "one row of this import"
@@ -58,7 +61,7 @@ def different(engine: Engine, log: EventLog, old: str, new: str, *, in_log: bool
 
 
 def _payloads(late: list[str]) -> str:
-    """A condition: two payloads say different things, in fields that are not NULL and that no column has now."""
+    """A condition: two payloads may say different things, in fields that are not NULL and that no column has now."""
     gone = literal(canonical_json(dict.fromkeys(late)))
     fields = [
         f"list_sort(map_entries(TRY(CAST(json_merge_patch(json_merge_patch('{{}}', coalesce({side}.payload, '{{}}')), "
@@ -68,4 +71,6 @@ def _payloads(late: list[str]) -> str:
     objects = " AND ".join(
         f"({side}.payload IS NULL OR coalesce(TRY(json_type({side}.payload)) = 'OBJECT', false))" for side in ("o", "n")
     )
-    return f"CASE WHEN {objects} THEN coalesce({fields[0]} <> {fields[1]}, true) ELSE true END"
+    # What is said here to be the same is: the engine reads numbers as DOUBLE, which tells those of 15 digits apart.
+    rounded = f"regexp_matches(concat(o.payload, ' ', n.payload), {literal(_ROUNDED)})"
+    return f"CASE WHEN {objects} AND NOT {rounded} THEN coalesce({fields[0]} <> {fields[1]}, true) ELSE true END"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import BadStatement, BadValue
+from dualgauge.engines.parquet_files import parquet
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.columns import CAUSED_BY
@@ -329,7 +329,7 @@ class _Fresh:
 
 def _fresh(engine: Engine, log: EventLog, merged: Path) -> _Fresh:
     """Leave out the rows whose ids are known; raises ChangedEvent where one came with other content."""
-    staged = parquet([merged])
+    staged = parquet([merged], log.settings.all_columns)
     (total,) = engine.row(f"SELECT count(*) FROM ({staged})")
     ids = total
     if may_repeat(engine, staged, total):

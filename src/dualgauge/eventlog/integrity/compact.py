@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from deltalake.transaction import RemoveAction
 
-from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import EngineError
+from dualgauge.engines.parquet_files import whole_parquet
 from dualgauge.eventlog.errors import DamagedLog, LostRace, UnlikeCompaction
 from dualgauge.eventlog.integrity.history import walk
 from dualgauge.eventlog.integrity.verify_contents import in_order, same_events
@@ -208,7 +208,9 @@ class _Compaction:
         """Write a group's events as one file, and look that it holds the same."""
         old = [self.log.place.local(one.name, one.size) for one in group]
         # The files are sorted and follow each other, and DuckDB keeps the order of what it reads.
-        self.engine.execute(f"COPY ({parquet(old)}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
+        self.engine.execute(
+            f"COPY ({whole_parquet(self.engine, old)}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)"
+        )
         first, last = group[0].first, group[-1].last
         if not in_order(self.engine, file, first, last - first + 1) or not same_events(self.engine, old, file):
             raise UnlikeCompaction(self.log.path, first, last)

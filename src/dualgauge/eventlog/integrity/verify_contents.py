@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import EngineError, OutOfMemory
+from dualgauge.engines.parquet_files import parquet, scan
 from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.integrity.history import Fault
 from dualgauge.eventlog.table.commits import replaced_since
@@ -109,7 +109,7 @@ class Scan:
 
     def _hashes(self, file: EventFile, part: int, parts: int) -> np.ndarray[Any, Any]:
         """The hashes of a file's ids that fall into a part."""
-        body = parquet([self.log.place.local(file.name, file.size)], ("event_id",))
+        body = parquet([self.log.place.local(file.name, file.size)], {"event_id": "VARCHAR"})
         found = self.engine.arrow(f"SELECT hash(event_id) AS hash FROM ({body}) WHERE {part_of(part, parts)}")
         hashes: np.ndarray[Any, Any] = found["hash"].to_numpy()
         return hashes
@@ -117,7 +117,9 @@ class Scan:
     def _repeated(self, files: Sequence[EventFile], hashes: np.ndarray[Any, Any]) -> None:
         """Look closer at ids of one hash: some are the same, some only look so."""
         self.engine.register("suspects", pa.table({"hash": pa.array(hashes, pa.uint64())}))
-        body = parquet([self.log.place.local(one.name, one.size) for one in files], ("event_id", "position"))
+        body = parquet(
+            [self.log.place.local(one.name, one.size) for one in files], {"event_id": "VARCHAR", "position": "BIGINT"}
+        )
         again = (
             "SELECT event_id, position, min(position) OVER (PARTITION BY event_id) AS first FROM "
             f"({body}) WHERE hash(event_id) IN (SELECT hash FROM suspects) "
@@ -147,11 +149,22 @@ class Scan:
 
 def same_events(engine: Engine, old: Sequence[Path], new: Path) -> bool:
     """Whether files hold the same events as another one, column for column."""
-    # No column begins with an underscore, so this is the whole row.
-    said = "count(*), bit_xor(hash(_row)), sum(hash(_row)::HUGEINT)"
-    return engine.row(f"SELECT {said} FROM ({parquet(old)}) _row") == engine.row(
-        f"SELECT {said} FROM ({parquet([new])}) _row"
+    kinds = engine.columns(f"SELECT * FROM {scan(old)}")
+    if kinds != engine.columns(f"SELECT * FROM {scan([new])}"):
+        return False
+    # Row beside row, in the order of the files, each value by itself: two rows may have one hash.
+    unlike = [_unlike(f"_old.{quote(name)}", f"_new.{quote(name)}", kind) for name, kind in kinds.items()]
+    (found,) = engine.row(
+        f"SELECT count(*) FROM ({parquet(old, kinds)}) _old POSITIONAL JOIN ({parquet([new], kinds)}) _new "
+        f"WHERE {' OR '.join(unlike)}"
     )
+    return not found
+
+
+def _unlike(old: str, new: str, kind: str) -> str:
+    differ = f"{old} IS DISTINCT FROM {new}"
+    # To the bit: 0.0 is -0.0 for the engine.
+    return f"{differ} OR ({old} = 0 AND 1 / {old} <> 1 / {new})" if kind == "DOUBLE" else differ
 
 
 def in_order(engine: Engine, file: Path, first: int, rows: int) -> bool:
@@ -165,7 +178,8 @@ def causes(engine: Engine, log: EventLog, first: Position, last: Position) -> Ca
     log.refresh()
     if log.settings.columns.get(CAUSED_BY) != "VARCHAR" or CAUSED_BY not in log.since():
         return Causes()
-    body = f"{parquet(log.files(last))} WHERE position <= {last:d}"
+    kinds = {name: log.settings.all_columns[name] for name in ("position", "event_id", CAUSED_BY)}
+    body = f"{parquet(log.files(last), kinds)} WHERE position <= {last:d}"
     cause = quote(CAUSED_BY)
     joined = (
         f"SELECT _e.position, _e.event_id, _e.{cause} AS cause, _c.position AS came FROM ({body}) _e "
@@ -194,7 +208,7 @@ def _rows(file: EventFile) -> int:
 def _dense(engine: Engine, path: Path, first: int) -> tuple[int, int]:
     """How many rows a file has, and in how many of them the position is not the row's."""
     # DuckDB keeps the order of a file's rows.
-    there = engine.arrow(parquet([path], ("position",)))["position"].to_numpy()
+    there = engine.arrow(parquet([path], {"position": "BIGINT"}))["position"].to_numpy()
     return len(there), int(np.count_nonzero(there != np.arange(first, first + len(there))))
 
 

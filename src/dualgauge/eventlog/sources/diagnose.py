@@ -22,7 +22,7 @@ from dualgauge.eventlog.sources.mapping import (
     place_of,
     queried,
 )
-from dualgauge.eventlog.sources.source import format_of, raw_rows, reader, told
+from dualgauge.eventlog.sources.source import format_of, raw_rows, reader, told, unbounded_rows
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def misfits_of(engine: Engine, source: Source, columns: Mapping[str, str], base:
         EngineError: the rows cannot be looked at.
     """
     available = described(engine, source, base, ())
+    base = unbounded_rows(source, base, available)
     settings = columns_quoted(source.settings, available)
     if settings.query:
         # What a query gives has no place in a file, and where it fails it fails as a whole.

@@ -25,7 +25,17 @@ from dualgauge.eventlog.errors import (
 from dualgauge.eventlog.sources.broken import refuse_broken
 from dualgauge.eventlog.sources.databases import load_rows
 from dualgauge.eventlog.sources.ordering import due, order_of
-from dualgauge.eventlog.sources.source import FILE_ORDER, Source, keywords, load, matches, raw_rows, reader, told
+from dualgauge.eventlog.sources.source import (
+    FILE_ORDER,
+    Source,
+    keywords,
+    load,
+    matches,
+    raw_rows,
+    reader,
+    told,
+    unbounded_rows,
+)
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -101,6 +111,7 @@ def events_of(engine: Engine, source: Source, columns: dict[str, str], number: i
     base = raw_rows(source, number)
     settings = source.settings
     available = _available(engine, source, base)
+    base = unbounded_rows(source, base, available)
     mapped = queried(base, settings) if settings.query else row_mapping(base, settings, columns, available)
     known = tuple(name for name in available if not name.startswith("_"))
     try:
@@ -136,7 +147,9 @@ def places(engine: Engine, source: Source, columns: dict[str, str], number: int,
         return []
     base = raw_rows(source, number, placed=True)
     try:
-        mapped = row_mapping(base, source.settings, columns, described(engine, source, base, ()), placed=True)
+        available = described(engine, source, base, ())
+        base = unbounded_rows(source, base, available)
+        mapped = row_mapping(base, source.settings, columns, available, placed=True)
         rows = engine.rows(f"SELECT _file, _row FROM ({mapped}) WHERE event_id = ? ORDER BY _file, _row", [event_id])
     except (BadMapping, EngineError):
         return []

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dualgauge.engines.parquet_files import unbounded
 from dualgauge.eventlog.errors import BadPython, UnknownFormat
 from dualgauge.model import literal, quote
 
@@ -190,6 +191,12 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
         nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in source.beside.items())
         bodies.append(f"SELECT {nulls} WHERE false")
     return " UNION ALL BY NAME ".join(f"({body})" for body in bodies)
+
+
+def unbounded_rows(source: Source, base: str, columns: Mapping[str, str]) -> str:
+    """Raw rows that have such columns, whatever the bounds of columns say in the files that they are in."""
+    parquet = any(ending_of(file) == ".parquet" for file in source.files)
+    return unbounded(f"({base})", columns) if parquet else base
 
 
 def _numbered(body: str, label: str, number: int, part: Part) -> str:

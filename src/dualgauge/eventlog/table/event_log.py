@@ -22,7 +22,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
-from dualgauge.engines.duck import parquet
+from dualgauge.engines.parquet_files import reading, scan
 from dualgauge.eventlog.errors import (
     DamagedLog,
     ForeignCommit,
@@ -180,17 +180,16 @@ class EventLog:
         files = self.event_files(upto, after)
         if not files:
             return f"SELECT {_typed_nulls(columns)} WHERE false"
-        chosen = ", ".join(quote(name) for name in columns)
         # The newest file has every column that was declared when it was written.
         newest = set(self.columns_of(files[-1]))
-        body = parquet([self.place.local(one.name, one.size) for one in files])
+        body = f"SELECT * FROM {scan([self.place.local(one.name, one.size) for one in files])}"
         if not set(columns) <= newest:
             body = f"SELECT {_typed_nulls(columns)} WHERE false UNION ALL BY NAME {body}"
         bounds = [f"position > {after:d}"] if after else []
         if upto < self.head().last:
             bounds.append(f"position <= {upto:d}")
         where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
-        return f"SELECT {chosen} FROM ({body}){where}"
+        return f"SELECT {reading(columns)} FROM ({body}){where}"
 
     def create(self, *, sleep: Callable[[float], None] = time.sleep, chance: random.Random | None = None) -> None:
         """

@@ -1,0 +1,283 @@
+"""
+Parquet files as one side: every value is read as it was written, or the side is refused by name.
+
+The engine reads a DECIMAL of more than 38 digits as DOUBLE, cuts the nanoseconds off an INT96, and takes a duration for
+the number that it is kept as. Files of one pattern that are unlike it casts to the type of one of them: 0.5 beside
+9007199254740993 makes that 9007199254740992.0. So files are read by their layouts, and each column in a type that holds
+what all of them hold.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from dualgauge.comparison.engine.schema import FLOATS, CommonType, common_type, is_numeric
+from dualgauge.comparison.errors import UnreadableLocation
+from dualgauge.comparison.files.exact_columns import DURATIONS, FINE, wide_decimals, write_exact
+from dualgauge.comparison.files.read_files import exact, told
+from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
+from dualgauge.engines.parquet_files import parquet, scan
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dualgauge.engines.duck import Engine, Row
+
+_WIDEST: Final = 38
+_WHOLE_FILE: Final = "see that it is a whole Parquet file"
+_ONE_TYPE: Final = "write the files with one type, or compare them one by one"
+
+_SCHEMA: Final = (
+    "SELECT file_name, name, type, num_children, converted_type, scale, precision, logical_type, duckdb_type "
+    "FROM parquet_schema([{files}])"
+)
+_ARROW: Final = "SELECT file_name, value FROM parquet_kv_metadata([{files}]) WHERE key = 'ARROW:schema'::BLOB"
+
+
+@dataclass(slots=True)
+class _Part:
+    """
+    Files of one layout: a FROM of the engine, and the types of its columns, by their names in one case.
+
+    `cut` are the columns that the engine would cut; `texts` those that are read as texts of numbers.
+    """
+
+    files: list[Path]
+    fields: dict[str, str]
+    source: str = ""
+    cut: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    texts: set[str] = field(default_factory=set)
+
+    def select(self, name: str) -> str | None:
+        """A column's name in SQL, where there is one."""
+        return quote(self.names[name]) if name in self.names else None
+
+
+def read_parquet(engine: Engine, files: Sequence[Path], label: str, folder: Path) -> FileSide:
+    """
+    Parquet files, read in place but for columns that the engine would cut; those go to `folder`.
+
+    Raises:
+        UnreadableLocation: one is no Parquet file, has a column twice, or columns of one name have no common type.
+    """
+    with told(label, _WHOLE_FILE):
+        parts = [one for part in _parts(engine, files) for one in _uncut(engine, part, folder)]
+    spelt: dict[str, str] = {}
+    for part in parts:
+        for folded, name in part.names.items():
+            spelt.setdefault(folded, name)
+    columns = [_column(engine, parts, folded, name, label) for folded, name in spelt.items()]
+    selects = [
+        f"SELECT {', '.join(f'{column.expressions[at]} AS {quote(column.reading.name)}' for column in columns)} "
+        f"FROM {part.source}"
+        for at, part in enumerate(parts)
+    ]
+    return FileSide(
+        parts[0].source if len(parts) == 1 and not parts[0].texts else f"({' UNION ALL '.join(selects)})",
+        tuple(column.reading for column in columns),
+        {
+            folded: next(part.files[0] for part in parts if folded not in part.names)
+            for folded in spelt
+            if any(folded not in part.names for part in parts)
+        },
+    )
+
+
+# Layouts.
+
+
+def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
+    """The files by their layouts, each in the order in which it comes first."""
+    listed = ", ".join(literal(exact(file)) for file in files)
+    schemas: dict[str, list[Row]] = {}
+    for name, *row in engine.rows(_SCHEMA.format(files=listed)):
+        schemas.setdefault(name, []).append(tuple(row))
+    durations = {name: _durations(value) for name, value in engine.rows(_ARROW.format(files=listed))}
+    found: dict[object, _Part] = {}
+    for file in files:
+        rows, spans = schemas[str(file)], durations.get(str(file), {})
+        key = (tuple(rows), tuple(spans.items()))
+        if key in found:
+            found[key].files.append(file)
+            continue
+        found[key] = part = _Part([file], {})
+        # The engine calls the second of two names that differ in case otherwise.
+        kinds = engine.columns(f"SELECT * FROM {scan([exact(file)])}")
+        fields = _fields(rows)
+        names = [tree[0][0] for tree in fields]
+        if twice := next(
+            (name for name in names if [one.casefold() for one in names].count(name.casefold()) > 1), None
+        ):
+            raise UnreadableLocation(str(file), f"it has two columns {twice!r}", "give each column a name of its own")
+        part.fields = kinds
+        part.names = {name.casefold(): name for name in kinds}
+        for name, tree in zip(names, fields, strict=True):
+            if what := _cut(tree) or ("duration" if name in spans else ""):
+                if len(tree) > 1:
+                    _refuse_nested(file, name, what)
+                part.cut[name] = spans.get(name, what)
+    for part in found.values():
+        part.source = f"({parquet([exact(file) for file in part.files], part.fields)})"
+    return list(found.values())
+
+
+def _fields(rows: Sequence[Row]) -> list[list[Row]]:
+    """The columns of a file's schema, each with what is nested in it, from the rows of the tree in preorder."""
+    found, at = [], 1
+    while at < len(rows):
+        end = _end(rows, at)
+        found.append(list(rows[at:end]))
+        at = end
+    return found
+
+
+def _end(rows: Sequence[Row], at: int) -> int:
+    end = at + 1
+    for _ in range(rows[at][2] or 0):
+        end = _end(rows, end)
+    return end
+
+
+def _cut(tree: Sequence[Row]) -> str:
+    """What of a column the engine would cut."""
+    for _, kind, _, converted, _, precision, *_ in tree:
+        if kind == "INT96":
+            return "an INT96 time"
+        if converted == "DECIMAL" and precision > _WIDEST:
+            return f"a DECIMAL of {precision} digits"
+    return ""
+
+
+def _durations(written: bytes) -> dict[str, str]:
+    """The unit of each column that holds durations, by the Arrow schema that a file keeps."""
+    import pyarrow as pa
+
+    try:
+        schema = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(written)))
+    except (pa.ArrowException, ValueError, OSError):
+        # Somebody else's: the file's own schema says what the engine reads.
+        return {}
+    return {one.name: one.type.unit if pa.types.is_duration(one.type) else "nested"
+            for one in schema if "duration[" in str(one.type)}  # fmt: skip
+
+
+def _refuse_nested(file: Path, name: str, what: str) -> NoReturn:
+    raise UnreadableLocation(
+        str(file), f"its column {name!r} holds {what} inside a list or a struct, of which digits would be lost",
+        "write it as a column of its own, or as text",
+    )  # fmt: skip
+
+
+# Columns that the engine would cut.
+
+
+def _uncut(engine: Engine, part: _Part, folder: Path) -> list[_Part]:
+    """The part, or a part a file where columns are read by hand."""
+    for name, unit in part.cut.items():
+        if unit in DURATIONS:
+            fine = f"SELECT count(*) FILTER ({quote(name)} % 1000 <> 0) FROM {part.source}"
+            if unit == "ns" and engine.row(fine)[0]:
+                advice = "write them as whole numbers"
+                raise UnreadableLocation(str(part.files[0]), f"its column {name!r} {FINE}", advice)
+            part.source = (
+                f"(SELECT * REPLACE ({DURATIONS[unit].format(quote(name))} AS {quote(name)}) FROM {part.source})"
+            )
+            part.fields = {**part.fields, name: "INTERVAL"}
+    by_hand = [name for name, what in part.cut.items() if what not in DURATIONS]
+    if not by_hand:
+        return [part]
+    found = []
+    for file in part.files:
+        kept = folder / f"exact-{len(list(folder.iterdir()))}.parquet"
+        kinds = write_exact(file, by_hand, kept)
+        without = {name: kind for name, kind in part.fields.items() if name not in by_hand}
+        # Row beside row: both are read in the order in which they were written.
+        rest = f"({parquet([exact(file)], without)}) _a POSITIONAL JOIN " if without else ""
+        source = f"(SELECT * FROM {rest}(SELECT {', '.join(map(quote, by_hand))} FROM {scan([kept])}) _b)"
+        one = _Part([file], {**part.fields, **kinds}, source, names=part.names)
+        one.texts = {name.casefold() for name in by_hand if name in wide_decimals(part.cut)}
+        found.append(one)
+    return found
+
+
+# A column in all parts.
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of the side: what it is in each part, and how it is read."""
+
+    reading: Reading
+    expressions: list[str]
+
+
+def _column(engine: Engine, parts: Sequence[_Part], folded: str, name: str, label: str) -> _Column:
+    kinds = {at: part.fields[part.names[folded]] for at, part in enumerate(parts) if folded in part.names}
+    values = [part.select(folded) or "NULL" for part in parts]
+    texts = any(folded in part.texts for part in parts)
+    distinct = list(dict.fromkeys(kinds.values()))
+    if len(distinct) == 1 and not texts:
+        return _Column(typed_reading(name, distinct[0]), values)
+    numbers = all(is_numeric(kind) or folded in parts[at].texts for at, kind in kinds.items())
+    common = _common(distinct)
+    if texts and numbers and "VARCHAR" in distinct:
+        common = CommonType("VARCHAR")
+    if common is None or (texts and not numbers):
+        unlike = ", ".join(f"{parts[at].files[0].name} has {kind}" for at, kind in kinds.items())
+        raise UnreadableLocation(label, f"the column {name!r} is of unlike types ({unlike})", _ONE_TYPE)
+    if not texts and not common.risky:
+        return _Column(typed_reading(name, common.name), [f"CAST({one} AS {common.name})" for one in values])
+    kept = common.name == "VARCHAR" or not _lost(engine, parts, values, kinds, common.name)
+    if numbers:
+        spelt = [
+            _spelt(value, kinds.get(at, "VARCHAR"), text=folded in parts[at].texts) for at, value in enumerate(values)
+        ]
+        column, kind = quote(name), common.name if kept else "VARCHAR"
+        return _Column(Reading(name, kind, f"CAST({column} AS {kind})", text=column), spelt)
+    if not kept:
+        raise UnreadableLocation(
+            label, f"the column {name!r} is {' and '.join(distinct)}, and {common.name} does not hold all values of it",
+            _ONE_TYPE,
+        )  # fmt: skip
+    return _Column(typed_reading(name, common.name), [f"CAST({one} AS {common.name})" for one in values])
+
+
+def _common(kinds: Sequence[str]) -> CommonType | None:
+    """The type that a value of each type can be cast to; risky where some may not survive it."""
+    found = CommonType(kinds[0])
+    for kind in kinds[1:]:
+        # Of two structs the common type may be what both have, and a side has to be read whole.
+        nested = kind != found.name and any(one.endswith("]") or ("(" in one and not is_numeric(one)) for one in kinds)
+        both = None if nested else common_type(found.name, kind)
+        if both is None:
+            return None
+        found = CommonType(both.name, found.risky or both.risky)
+    return found
+
+
+def _lost(engine: Engine, parts: Sequence[_Part], values: Sequence[str], kinds: dict[int, str], common: str) -> bool:
+    """Whether some value is another one after it was cast to a type and back."""
+    for at, kind in kinds.items():
+        value = f"CAST({values[at]} AS {kind})"
+        back = f"TRY_CAST(TRY_CAST({value} AS {common}) AS {kind})"
+        if engine.row(f"SELECT count(*) FROM {parts[at].source} WHERE {value} IS DISTINCT FROM {back}")[0]:
+            return True
+    return False
+
+
+def _spelt(value: str, kind: str, *, text: bool) -> str:
+    """A number as the text that all numbers of its value have."""
+    if text or kind == "VARCHAR":
+        return f"CAST({value} AS VARCHAR)"
+    if kind in FLOATS:
+        double = f"CAST({value} AS DOUBLE)"
+        whole = f"isfinite({double}) AND {double} = trunc({double}) AND abs({double}) < 1e38"
+        return f"CASE WHEN {whole} THEN CAST(CAST({double} AS HUGEINT) AS VARCHAR) ELSE CAST({double} AS VARCHAR) END"
+    if kind.startswith("DECIMAL(") and not kind.endswith(",0)"):
+        return rf"regexp_replace(CAST({value} AS VARCHAR), '\.?0+$', '')"
+    return f"CAST({value} AS VARCHAR)"

@@ -1,0 +1,420 @@
+"""Types that the engine, Arrow or Parquet would bend are compared exactly, or refused by the column's name."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import dualgauge
+from dualgauge import Absolute, Comparator
+from dualgauge.comparison.errors import UnreadableLocation
+from dualgauge.model import Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dualgauge.comparison.values import Comparison
+
+BY_ID = Comparator(key="id")
+WIDE = "12345678901234567890123456789012345678901234567890"
+
+
+def write(folder: Path, name: str, columns: dict[str, pa.Array], *, first: int = 0, **options: Any) -> None:
+    """Write a Parquet file of some columns, with ids from `first`."""
+    rows = len(next(iter(columns.values())))
+    pq.write_table(pa.table({"id": range(first, first + rows), **columns}), folder / f"{name}.parquet", **options)
+
+
+def files(folder: Path, v1: pa.Array, v2: pa.Array, comparator: Comparator = BY_ID, **options: Any) -> Comparison:
+    """Compare two Parquet files of a column x."""
+    for name, values in (("a", v1), ("b", v2)):
+        write(folder, name, {"x": values}, **options)
+    return dualgauge.compare(folder / "a.parquet", folder / "b.parquet", comparator)
+
+
+def patterns(folder: Path, *columns: dict[str, pa.Array]) -> Comparison:
+    """Compare two patterns of two files each: two of v1, two of v2."""
+    for name, first, one in zip(("a-1", "a-2", "b-1", "b-2"), (0, 10, 0, 10), columns, strict=True):
+        write(folder, name, one, first=first)
+    return dualgauge.compare(folder / "a-*.parquet", folder / "b-*.parquet", BY_ID)
+
+
+def kinds(found: Comparison, name: str = "x") -> tuple[str | None, str | None, str]:
+    """The types of a column of both sides, and what the schema says of them."""
+    [column] = [one for one in found.schema if one.name == name]
+    return column.v1_type, column.v2_type, column.verdict.value
+
+
+def decimals(*values: str, digits: int = 60, scale: int = 2) -> pa.Array:
+    """Decimals of Arrow, wide ones where `digits` are more than 38."""
+    kind = pa.decimal256(digits, scale) if digits > 38 else pa.decimal128(digits, scale)
+    return pa.array([Decimal(one) for one in values], kind)
+
+
+def times(unit: str, *values: int, zone: str | None = None) -> pa.Array:
+    """Times of Arrow."""
+    return pa.array(values, pa.timestamp(unit, zone))
+
+
+# Two files.
+
+NS = 1577836800123456789
+US = NS // 1000
+FIRST, LAST = -62135596800000000, 253402300799999999
+
+
+@pytest.mark.parametrize(
+    ("v1", "v2", "verdict", "types"),
+    [
+        (decimals(WIDE + ".12"), decimals(WIDE + ".120", digits=70, scale=3), "pass", ("VARCHAR", "VARCHAR", "same")),
+        (decimals(WIDE + ".12"), decimals(WIDE + ".13"), "fail", ("VARCHAR", "VARCHAR", "same")),
+        (decimals("-" + WIDE), decimals(WIDE), "fail", ("VARCHAR", "VARCHAR", "same")),
+        (decimals("-0.00"), decimals("0"), "pass", ("DECIMAL(18,0)", "DECIMAL(18,0)", "same")),
+        (decimals("1.10"), decimals("1.1", digits=10, scale=1), "pass", ("DECIMAL(18,1)", "DECIMAL(10,1)", "retyped")),
+        (decimals("9007199254740993"), pa.array([9007199254740993]), "pass", ("DECIMAL(18,0)", "BIGINT", "retyped")),
+        (decimals("9007199254740993"), pa.array([9007199254740992]), "fail", ("DECIMAL(18,0)", "BIGINT", "retyped")),
+        (decimals("9007199254740993"), pa.array([2.0**53]), "fail", ("DECIMAL(18,0)", "DOUBLE", "retyped")),
+        (decimals("0.1"), pa.array([0.1]), "pass", ("DECIMAL(18,1)", "DOUBLE", "retyped")),
+        (decimals(WIDE), pa.array([1]), "fail", ("VARCHAR", "BIGINT", "incomparable")),
+        (decimals(WIDE), decimals("1"), "fail", ("VARCHAR", "VARCHAR", "same")),
+        (pa.array([0.1], pa.float16()), pa.array([0.0999755859375], pa.float32()), "pass", ("FLOAT", "FLOAT", "same")),
+        (pa.array([0.1], pa.float16()), pa.array([0.1], pa.float32()), "fail", ("FLOAT", "FLOAT", "same")),
+        (
+            pa.array([2**64 - 1], pa.uint64()),
+            pa.array([2**64 - 2], pa.uint64()),
+            "fail",
+            ("UBIGINT", "UBIGINT", "same"),
+        ),
+        (pa.array([2**63], pa.uint64()), pa.array([-(2**63)]), "fail", ("UBIGINT", "BIGINT", "retyped")),
+        (times("ms", 1), times("ns", 1_000_000), "pass", ("TIMESTAMP", "TIMESTAMP_NS", "retyped")),
+        (times("ms", 1), times("ns", 1_000_001), "fail", ("TIMESTAMP", "TIMESTAMP_NS", "retyped")),
+        (times("s", 1), times("ns", 10**9 + 1), "fail", ("TIMESTAMP", "TIMESTAMP_NS", "retyped")),
+        (
+            pa.array([1], pa.duration("s")),
+            pa.array([1000], pa.duration("ms")),
+            "pass",
+            ("INTERVAL", "INTERVAL", "same"),
+        ),
+        (pa.array([1], pa.duration("s")), pa.array([1], pa.duration("ms")), "fail", ("INTERVAL", "INTERVAL", "same")),
+        (
+            pa.array([5], pa.duration("us")),
+            pa.array([5000], pa.duration("ns")),
+            "pass",
+            ("INTERVAL", "INTERVAL", "same"),
+        ),
+    ],
+)
+def test_wide_and_unlike_types_are_compared_digit_for_digit(
+    tmp_path: Path, v1: pa.Array, v2: pa.Array, verdict: str, types: tuple[str, str, str]
+) -> None:
+    found = files(tmp_path, v1, v2)
+
+    assert (found.verdict.value, kinds(found)) == (verdict, types)
+
+
+@pytest.mark.parametrize(
+    ("v1", "v2", "verdict", "kind"),
+    [
+        (times("ns", NS), times("ns", NS), "pass", "TIMESTAMP_NS"),
+        (times("ns", NS), times("ns", NS - 1), "fail", "TIMESTAMP_NS"),
+        (times("ns", -NS), times("ns", -NS - 1), "fail", "TIMESTAMP_NS"),
+        (times("us", US), times("us", US), "pass", "TIMESTAMP"),
+        (times("us", FIRST, LAST), times("us", FIRST, LAST), "pass", "TIMESTAMP"),
+        (times("us", FIRST, LAST), times("us", FIRST, LAST - 1), "fail", "TIMESTAMP"),
+    ],
+)  # fmt: skip
+def test_nanoseconds_and_far_years_of_old_timestamps_count(
+    tmp_path: Path, v1: pa.Array, v2: pa.Array, verdict: str, kind: str
+) -> None:
+    found = files(tmp_path, v1, v2, use_deprecated_int96_timestamps=True)
+
+    assert (found.verdict.value, kinds(found)) == (verdict, (kind, kind, "same"))
+
+
+def test_an_old_timestamp_is_what_the_same_time_of_another_type_is(tmp_path: Path) -> None:
+    write(tmp_path, "a", {"x": pa.array([NS, None, -1], pa.timestamp("ns"))}, use_deprecated_int96_timestamps=True)
+    write(tmp_path, "b", {"x": pa.array([NS, None, -1], pa.timestamp("ns"))})
+
+    assert dualgauge.compare(tmp_path / "a.parquet", tmp_path / "b.parquet", BY_ID).verdict is Outcome.PASS
+
+
+def test_columns_read_by_hand_stay_beside_their_rows_over_many_row_groups(tmp_path: Path) -> None:
+    rows = 120_000
+    wide = pa.array([Decimal(one * 10**30) for one in range(rows)], pa.decimal256(60, 0))
+    other = pa.array([Decimal(one * 10**30 + (one == 77_777)) for one in range(rows)], pa.decimal256(60, 0))
+    write(tmp_path, "a", {"x": wide, "at": times("ns", *range(rows))}, row_group_size=7_000)
+    write(tmp_path, "b", {"x": other, "at": times("ns", *range(rows))}, row_group_size=11_000)
+
+    found = dualgauge.compare(tmp_path / "a.parquet", tmp_path / "b.parquet", BY_ID)
+
+    assert [(one.key, one.columns) for one in found.mismatches] == [({"id": 77_777}, ("x",))]
+
+
+def test_a_tolerance_of_a_wide_decimal_that_fits_is_kept(tmp_path: Path) -> None:
+    by = Comparator(key="id", rules={"x": Absolute(Decimal("0.01"))})
+
+    assert files(tmp_path, decimals("1.10"), decimals("1.11"), by).verdict is Outcome.PASS
+    assert files(tmp_path, decimals("1.10"), decimals("1.12"), by).verdict is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (
+            pa.array([[Decimal(1)]], pa.list_(pa.decimal256(50, 0))),
+            (
+                "its column 'x' holds a DECIMAL of 50 digits inside a list or a struct, of which digits would be lost; "
+                "write it as a column of its own, or as text"
+            ),
+        ),
+        (
+            pa.array([1], pa.duration("ns")),
+            (
+                "its column 'x' holds durations finer than a microsecond, which is the finest that is compared; "
+                "write them as whole numbers"
+            ),
+        ),
+    ],
+)
+def test_what_cannot_be_read_whole_is_refused_by_its_name(tmp_path: Path, values: pa.Array, reason: str) -> None:
+    with pytest.raises(UnreadableLocation) as refused:
+        files(tmp_path, values, values)
+
+    assert str(refused.value) == f"{tmp_path / 'a.parquet'} cannot be read: {reason}"
+
+
+def test_two_columns_whose_names_differ_in_case_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a", {"x": pa.array([1]), "X": pa.array([2])})
+
+    with pytest.raises(UnreadableLocation, match="it has two columns 'x'; give each column a name of its own"):
+        dualgauge.compare(tmp_path / "a.parquet", tmp_path / "a.parquet", BY_ID)
+
+
+# Patterns whose files are not alike.
+
+BIG = 9007199254740993
+
+
+@pytest.mark.parametrize(
+    ("columns", "verdict", "types"),
+    [
+        (([BIG], [0.5], [BIG], [0.5]), "pass", ("VARCHAR", "VARCHAR", "same")),
+        (([BIG], [0.5], [BIG - 1], [0.5]), "fail", ("VARCHAR", "VARCHAR", "same")),
+        (([BIG], [0.5], [float(BIG)], [0.5]), "fail", ("VARCHAR", "DOUBLE", "incomparable")),
+        (([5], [0.5], [5.0], [0.5]), "pass", ("DOUBLE", "DOUBLE", "same")),
+        (([2**64 - 1], [-1], [2**64 - 2], [-1]), "fail", ("HUGEINT", "HUGEINT", "same")),
+        ((["a"], [None], ["a"], [None]), "pass", ("VARCHAR", "VARCHAR", "same")),
+    ],
+)
+def test_files_of_unlike_numbers_are_one_column_without_loss(
+    tmp_path: Path, columns: tuple[list[Any], ...], verdict: str, types: tuple[str, str, str]
+) -> None:
+    wide = {2**64 - 1, 2**64 - 2}
+    made = [{"x": pa.array(one, pa.uint64() if one[0] in wide else None)} for one in columns]
+    found = patterns(tmp_path, *made)
+
+    assert (found.verdict.value, kinds(found)) == (verdict, types)
+
+
+def test_digits_behind_the_point_are_not_cut_to_those_of_the_first_file(tmp_path: Path) -> None:
+    whole = decimals("1234567890123456789012345678901234567.5", digits=38, scale=1)
+    one, other = decimals("1.23456", digits=38, scale=30), decimals("1.23457", digits=38, scale=30)
+
+    assert patterns(tmp_path, *({"x": of} for of in (whole, one, whole, one))).verdict is Outcome.PASS
+    found = patterns(tmp_path, *({"x": of} for of in (whole, one, whole, other)))
+    assert [(one.v1, one.v2) for one in found.mismatches] == [({"id": 10, "x": "1.23456"}, {"id": 10, "x": "1.23457"})]
+
+
+@pytest.mark.parametrize(
+    ("second", "third", "verdict"),
+    [(times("ns", 7), times("ns", 1000), "pass"), (times("ns", 7), times("ns", 1001), "fail")],
+)
+def test_files_of_unlike_times_are_one_column_in_the_finest(
+    tmp_path: Path, second: pa.Array, third: pa.Array, verdict: str
+) -> None:
+    found = patterns(tmp_path, {"x": times("us", 1)}, {"x": second}, {"x": third}, {"x": second})
+
+    assert (found.verdict.value, kinds(found)) == (verdict, ("TIMESTAMP_NS", "TIMESTAMP_NS", "same"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        (pa.array(["007"]), pa.array([7]), "is of unlike types (a-1.parquet has VARCHAR, a-2.parquet has BIGINT)"),
+        (pa.array([True]), pa.array([1]), "is of unlike types (a-1.parquet has BOOLEAN, a-2.parquet has BIGINT)"),
+        (
+            pa.array([{"a": 1}]), pa.array([{"b": 1}]),
+            "is of unlike types (a-1.parquet has STRUCT(a BIGINT), a-2.parquet has STRUCT(b BIGINT))",
+        ),
+        (
+            times("us", 2**60), times("ns", 1),
+            "is TIMESTAMP and TIMESTAMP_NS, and TIMESTAMP_NS does not hold all values of it",
+        ),
+    ],
+)  # fmt: skip
+def test_files_without_a_common_type_are_refused_with_their_names(
+    tmp_path: Path, first: pa.Array, second: pa.Array, reason: str
+) -> None:
+    with pytest.raises(UnreadableLocation) as refused:
+        patterns(tmp_path, *({"x": one} for one in (first, second, first, second)))
+
+    assert str(refused.value) == (
+        f"{tmp_path / 'a-*.parquet'} cannot be read: the column 'x' {reason}; write the files with one type, or "
+        "compare them one by one"
+    )
+
+
+def test_a_file_that_lacks_a_column_is_refused_unless_the_other_side_is_alike(tmp_path: Path) -> None:
+    both, one = {"x": pa.array([1]), "y": pa.array([1])}, {"x": pa.array([1])}
+    null = {"x": pa.array([1]), "y": pa.array([None], pa.int64())}
+
+    assert patterns(tmp_path, both, one, both, one).verdict is Outcome.PASS
+    with pytest.raises(UnreadableLocation) as refused:
+        patterns(tmp_path, both, one, both, null)
+    assert str(refused.value) == (
+        f"{tmp_path / 'a-*.parquet'} cannot be read: a-2.parquet has no column 'y', which its other files and the "
+        "other side have; write that file with the column, or compare the files one by one"
+    )
+
+
+def test_names_that_differ_in_case_between_files_are_one_column(tmp_path: Path) -> None:
+    found = patterns(tmp_path, {"X": pa.array([1])}, {"x": pa.array([2])}, {"x": pa.array([1])}, {"x": pa.array([3])})
+
+    assert [(one.key, one.columns) for one in found.mismatches] == [({"id": 10}, ("X",))]
+
+
+# NaN, whatever a file says of its columns.
+
+
+@pytest.mark.parametrize("comparator", [BY_ID, Comparator(key="id", rules={"x": Absolute(5)})])
+def test_a_nan_in_a_file_is_no_number_and_itself(tmp_path: Path, comparator: Comparator) -> None:
+    nan = pa.array([1.0, float("nan"), 3.0])
+
+    assert files(tmp_path, nan, nan, comparator, row_group_size=2).verdict is Outcome.PASS
+    found = files(tmp_path, nan, pa.array([1.0, 1.0, 3.0]), comparator, row_group_size=2)
+    assert [(one.key, one.columns) for one in found.mismatches] == [({"id": 1}, ("x",))]
+
+
+def test_a_nan_is_a_key_like_another(tmp_path: Path) -> None:
+    for name, last in (("a", 3), ("b", 4)):
+        keys = pa.array([1.0, float("nan"), -0.0])
+        pq.write_table(pa.table({"k": keys, "x": [1, last, 5]}), tmp_path / f"{name}.parquet", row_group_size=1)
+    found = dualgauge.compare(tmp_path / "a.parquet", tmp_path / "b.parquet", Comparator(key="k"))
+
+    assert (found.changed, found.only_in_v1, found.only_in_v2, found.matched) == (1, 0, 0, 2)
+    assert [((one.v1 or {})["x"], (one.v2 or {})["x"]) for one in found.mismatches] == [(3, 4)]
+
+
+# What Python holds.
+
+
+def relation(expression: str) -> duckdb.DuckDBPyRelation:
+    """A relation of a connection of its own."""
+    return duckdb.connect().sql(f"SELECT 1 AS id, {expression} AS x")
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        ("HUGEINT", "170141183460469231731687303715884105727", "170141183460469231731687303715884105726"),
+        ("UHUGEINT", "340282366920938463463374607431768211455", "340282366920938463463374607431768211454"),
+        ("BIGNUM", "340282366920938463463374607431768211456", "340282366920938463463374607431768211457"),
+        ("INTERVAL", "'-3 microseconds'", "'-2 microseconds'"),
+        ("BIT", "'01'", "'001'"),
+        ("TIME WITH TIME ZONE", "'01:00:00+01'", "'01:00:00+02'"),
+        ("TIME_NS", "'01:02:03.123456789'", "'01:02:03.123456788'"),
+    ],
+)
+def test_values_of_a_duckdb_relation_arrive_as_they_are(kind: str, one: str, other: str) -> None:
+    a, b = f"({one})::{kind}", f"({other})::{kind}"
+    found = dualgauge.compare(relation(a), relation(b), BY_ID)
+
+    assert (found.verdict, kinds(found)) == (Outcome.FAIL, (kind, kind, "same"))
+    assert dualgauge.compare(relation(a), relation(a), BY_ID).verdict is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind"),
+    [
+        ("union_value(a := 1)", "UNION(a INTEGER)"),
+        ("{'a': 1::HUGEINT}", "STRUCT(a HUGEINT)"),
+        ("1::VARIANT", "VARIANT"),
+    ],
+)
+def test_what_duckdb_gives_as_something_else_is_refused(expression: str, kind: str) -> None:
+    with pytest.raises(UnreadableLocation) as refused:
+        dualgauge.compare(relation(expression), relation(expression), BY_ID)
+
+    assert str(refused.value) == (
+        f"v1 (DuckDBPyRelation) cannot be read: its column 'x' is {kind}, which comes out of DuckDB as something else; "
+        "cast the column to a plain type, for example to text"
+    )
+
+
+@pytest.mark.parametrize("form", ["table", "reader"])
+@pytest.mark.parametrize(
+    ("v1", "v2", "same"),
+    [
+        (decimals(WIDE), decimals(WIDE + ".00", scale=4), True),
+        (decimals(WIDE), decimals(WIDE + ".01"), False),
+        (decimals("1"), pa.array([1]), True),
+        (pa.array([0.5], pa.float16()), pa.array([0.5]), True),
+        (pa.array([1], pa.duration("s")), pa.array([1], pa.duration("ms")), False),
+        (pa.array([1], pa.duration("s")), pa.array([10**9], pa.duration("ns")), True),
+        (pa.array([float("nan")]), pa.array([1.0]), False),
+    ],
+)
+def test_arrow_types_that_the_engine_has_not_are_compared_exactly(
+    form: str, v1: pa.Array, v2: pa.Array, *, same: bool
+) -> None:
+    tables = [pa.table({"id": [1], "x": one}) for one in (v1, v2)]
+    found = dualgauge.compare(*(one if form == "table" else one.to_reader() for one in tables), BY_ID)
+
+    assert found.verdict is (Outcome.PASS if same else Outcome.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (
+            pa.array([[Decimal(1)]], pa.list_(pa.decimal256(50, 0))),
+            (
+                "its column 'x' holds decimal256(50, 0) inside a list or a struct, which would be cut; "
+                "give it as a column of its own, or as text"
+            ),
+        ),
+        (
+            pa.array([(1, 2, 3)], pa.month_day_nano_interval()),
+            (
+                "its column 'x' holds durations finer than a microsecond, which is the finest that is compared; "
+                "give them as whole numbers"
+            ),
+        ),
+    ],
+)
+def test_arrow_values_that_would_be_cut_are_refused(values: pa.Array, reason: str) -> None:
+    table = pa.table({"id": [1], "x": values})
+
+    with pytest.raises(UnreadableLocation) as refused:
+        dualgauge.compare(table, table, BY_ID)
+    assert str(refused.value) == f"v1 (Table) cannot be read: {reason}"
+
+
+# Keys that are kept.
+
+
+def test_kept_keys_that_parquet_has_no_type_for_are_texts(tmp_path: Path) -> None:
+    from dualgauge.comparison.files.compare import diff_sources
+
+    for name, x in (("a", 1), ("b", 2)):
+        for at, (key, kind) in enumerate(((2**64 - 1, pa.uint64()), (-1, pa.int64()))):
+            pq.write_table(pa.table({"k": pa.array([key], kind), "x": [x]}), tmp_path / f"{name}-{at}.parquet")
+    keep = tmp_path / "keys.parquet"
+    diff_sources(str(tmp_path / "a-*.parquet"), str(tmp_path / "b-*.parquet"), key=["k"], keep=keep)
+
+    assert pq.read_table(keep)["k"].to_pylist() == ["-1", "18446744073709551615"]
