@@ -23,7 +23,7 @@ from dualgauge.engines.scratch import scratch
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -47,6 +47,7 @@ class Engine:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._defined: set[str] = set()
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> None:
         """Run a statement for its effect."""
@@ -82,6 +83,13 @@ class Engine:
         """Names and DuckDB types of a query's columns, in order, without running it."""
         with _translated():
             return {row[0]: row[1] for row in self._connection.execute(f"DESCRIBE {sql}").fetchall()}
+
+    def define(self, name: str, function: Callable[[str | None], str | None]) -> None:
+        """Give a Python function from text to text a name in SQL, which it keeps; it must give the same every time."""
+        if name not in self._defined:
+            with _translated():
+                self._connection.create_function(name, function, ["VARCHAR"], "VARCHAR", null_handling="special")  # type: ignore[arg-type, list-item]
+            self._defined.add(name)
 
     def register(self, name: str, relation: object) -> None:
         """Give an Arrow table, an Arrow reader or a data frame a name in SQL."""

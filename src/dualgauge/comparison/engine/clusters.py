@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.fetch import values_of
-from dualgauge.comparison.engine.schema import FLOATS, INTEGERS, is_time
+from dualgauge.comparison.engine.schema import FLOATS, INTEGERS, is_numeric, is_time
 from dualgauge.comparison.values import Cluster, DifferenceKind, Mismatch
 from dualgauge.model import literal, quote
 
@@ -106,7 +106,7 @@ def _offset(kind: str, a: str, b: str) -> str | None:
         return f"CASE WHEN isfinite({a}) AND isfinite({b}) THEN format('{{:+.9g}}', {b} - {a}) END"
     if kind in INTEGERS and kind != "BIGNUM":
         text = f"CAST(TRY(CAST({b} AS HUGEINT) - CAST({a} AS HUGEINT)) AS VARCHAR)"
-    elif kind.startswith("DECIMAL"):
+    elif is_numeric(kind) and kind != "BIGNUM":
         text = f"CAST(TRY({b} - {a}) AS VARCHAR)"
     elif kind == "DATE":
         return f"CAST(TRY({b} - {a}) AS VARCHAR) || ' days'"
