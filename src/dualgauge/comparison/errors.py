@@ -121,6 +121,18 @@ class PlanRefused(UsageError):
         super().__init__(f"the plan {str(plan)!r} cannot be used: {cause}; leave the choice to the tool")
 
 
+class NoSuchPlan(UsageError):
+    """A plan that there is not."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        self.name = name
+        super().__init__(
+            f"no plan is called {name!r}{nearest(name, names)}; there are {listed(names)}; "
+            "name one of them, or leave the choice to the tool"
+        )
+
+
 class NoViewToCompare(UsageError):
     """A comparator names a view that its side does not have."""
 

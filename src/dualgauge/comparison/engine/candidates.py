@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from dualgauge.comparison.engine.equality import form, hashable
 from dualgauge.comparison.engine.relations import named
 from dualgauge.comparison.engine.sizes import fits
-from dualgauge.comparison.errors import PlanRefused
+from dualgauge.comparison.errors import NoSuchPlan, PlanRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,12 +31,9 @@ BUCKETS: Final = 1 << 16
 MOST_BUCKETS: Final = BUCKETS // 5
 """Above a fifth of differing buckets the second pass reads most rows again, and the narrow join is quicker."""
 
-NET: Final = 131
-"""So many buckets are judged by value whatever their hashes say: of n rows that differ unseen, one at least is found
-but for a chance of (1 - 131 / 65,536)^n, one in a million at 6,904 rows."""
-
-_MASKED: Final = 60
-"""So many columns have their NULLs told by one BIGINT."""
+ONE_OF: Final = 500
+"""One bucket of so many, chosen by chance, is judged by value whatever its hash says: of n rows that differ unseen, one
+at least is found but for a chance of (1 - 1 / 500)^n, one in a million at 6,901 rows."""
 
 
 class DiffPlan(StrEnum):
@@ -45,6 +42,13 @@ class DiffPlan(StrEnum):
     WIDE = "wide"
     BUCKETS = "buckets"
     NARROW = "narrow"
+
+    @classmethod
+    def named(cls, name: str | None) -> DiffPlan | None:
+        """The plan of that name; None: none was asked for. Raises NoSuchPlan."""
+        if name is not None and name not in list(cls):
+            raise NoSuchPlan(name, list(cls))
+        return None if name is None else cls(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ def choose(
         raise PlanRefused(wanted, unproven)
     if wanted is None and fits(space.engine, layout, paired):
         return _wide(space, layout, v1, v2, why="both sides fit half of the memory limit")
-    net = sorted(chance.sample(range(BUCKETS), NET))
+    net = f"{_bucket(layout)} % {ONE_OF} = {chance.randrange(ONE_OF)}"
     tolerant = [column.name for column in layout.compared if not column.exact]
     needs_all = f"column {tolerant[0]!r} has a tolerant rule" if tolerant else "there are expected differences"
     if tolerant or expected:
@@ -98,22 +102,24 @@ def choose(
         return _narrow(space, layout, expected, v1, v2, why=needs_all, net=net)
     if wanted is DiffPlan.NARROW:
         return _narrow(space, layout, expected, v1, v2, why="asked for", net=net)
-    bad = _differing_buckets(space, layout, v1, v2)
-    count = space.engine.row(f"SELECT count(*) FROM {bad}")[0]
+    found = _buckets(space, layout, v1, v2, net=net)
+    count = space.engine.row(f"SELECT count(*) FROM {found} WHERE differs")[0]
     differ = f"{count:,} of {BUCKETS:,} buckets differ"
     if count > MOST_BUCKETS and wanted is None:
         return _narrow(space, layout, expected, v1, v2, why=differ, net=net)
-    space.engine.execute(f"INSERT INTO {bad} SELECT unnest({net})")
-    bucket = _bucket(layout)
+    bad = f"SELECT bucket FROM {found} WHERE differs"
     chosen = [
-        space.view(f"chosen_{side}", f"SELECT * FROM {relation} WHERE {bucket} IN (SELECT bucket FROM {bad})")
+        space.view(
+            f"chosen_{side}",
+            f"SELECT * FROM {relation} WHERE {_bucket(layout)} IN ({bad}) UNION ALL "
+            f"SELECT unnest(row) FROM (SELECT unnest({side}) AS row FROM {found} WHERE NOT differs)",
+        )
         for side, relation in (("v1", v1), ("v2", v2))
     ]
-    return Candidates(chosen[0], chosen[1], {}, f"{DiffPlan.BUCKETS}: {count:,} of {BUCKETS:,} differ{_and_net()}")
+    return Candidates(chosen[0], chosen[1], {}, f"{DiffPlan.BUCKETS}: {count:,} of {BUCKETS:,} differ{_NET}")
 
 
-def _and_net() -> str:
-    return f", and {NET} more were judged by value"
+_NET: Final = f", and one of {ONE_OF} was judged by value"
 
 
 def _wide(space: Scratch, layout: Layout, v1: str, v2: str, *, why: str) -> Candidates:
@@ -147,11 +153,8 @@ def _bucket(layout: Layout) -> str:
 
 def _hash(columns: Sequence[tuple[str, str | None]]) -> str:
     """The hash of a row: of each column by itself, and of which of them are NULL."""
-    parts = [text for _, text in columns if text is not None]
-    for start in range(0, len(columns), _MASKED):
-        masked = columns[start : start + _MASKED]
-        parts.append(" + ".join(f"({name} IS NULL)::BIGINT * {1 << at}" for at, (name, _) in enumerate(masked)))
-    return f"hash({', '.join(parts)})"
+    told = [*(text for _, text in columns if text is not None), *(f"{name} IS NULL" for name, _ in columns)]
+    return f"hash({', '.join(told)})"
 
 
 def _keys(layout: Layout) -> list[tuple[str, str | None]]:
@@ -167,20 +170,28 @@ def _exact(layout: Layout) -> list[tuple[str, str | None]]:
     ]
 
 
-def _differing_buckets(space: Scratch, layout: Layout, v1: str, v2: str) -> str:
+def _buckets(space: Scratch, layout: Layout, v1: str, v2: str, *, net: str) -> str:
     """
     Count and sum the row hashes of both sides in one aggregate: v1's with plus, v2's with minus.
 
-    A USMALLINT group is dense, so that DuckDB counts in an array instead of a hash table (`perfect_ht_threshold`).
+    Names the table of the buckets that differ and, with their rows of both sides, of those in the net. A USMALLINT
+    group is dense, so that DuckDB counts in an array instead of a hash table (`perfect_ht_threshold`).
     """
     bucket = _bucket(layout)
     # Shifted, so that a signed number holds the hash and its negative.
     row = f"CAST({_hash([*_keys(layout), *_exact(layout)])} >> 2 AS BIGINT)"
+    whole = []
+    for relation in (v1, v2):
+        names = list(space.engine.columns(f"SELECT * FROM {relation}"))
+        whole.append(f"struct_pack({', '.join(f'{name} := {name}' for name in names)})")
+    caught = f"CASE WHEN {net} THEN {{}} END"
     return space.table(
-        "differing",
-        f"SELECT bucket FROM (SELECT {bucket} AS bucket, 1 AS sign, {row} AS h FROM {v1} "
-        f"UNION ALL SELECT {bucket}, -1, -{row} FROM {v2}) "
-        "GROUP BY bucket HAVING sum(sign) <> 0 OR sum(h) <> 0",
+        "buckets",
+        "SELECT bucket, sum(sign) <> 0 OR sum(h) <> 0 AS differs, "
+        "list(row1) FILTER (row1 IS NOT NULL) AS v1, list(row2) FILTER (row2 IS NOT NULL) AS v2 FROM "
+        f"(SELECT {bucket} AS bucket, 1 AS sign, {row} AS h, {caught.format(whole[0])} AS row1, NULL AS row2 FROM {v1} "
+        f"UNION ALL SELECT {bucket}, -1, -{row}, NULL, {caught.format(whole[1])} FROM {v2}) "
+        "GROUP BY bucket HAVING differs OR v1 IS NOT NULL OR v2 IS NOT NULL",
     )
 
 
@@ -192,7 +203,7 @@ def _narrow(
     v2: str,
     *,
     why: str,
-    net: Sequence[int],
+    net: str,
 ) -> Candidates:
     """
     Join key, hash of the exact columns, tolerant columns and what the conditions use; keep the candidates' keys.
@@ -220,8 +231,7 @@ def _narrow(
         f"(NOT ({alone}) AND {_within(layout, at)}) AS {name}" for at, name in zip(tolerant, passed, strict=True)
     ]
     joined = f"SELECT {', '.join(picks)} FROM {sides[0]} AS v1 FULL JOIN {sides[1]} AS v2 ON {layout.on('v1', 'v2')}"
-    caught = f"{_bucket(layout)} IN ({', '.join(map(str, net))})"
-    chosen_by = f"SELECT * REPLACE ({candidate} OR {caught} AS {candidate}) FROM ({joined})"
+    chosen_by = f"SELECT * REPLACE ({candidate} OR {net} AS {candidate}) FROM ({joined})"
     table = space.table("candidates", f"SELECT * FROM ({chosen_by}) WHERE {' OR '.join([candidate, *passed])}")
     counts = [f"count(*) FILTER ({name})" for name in passed]
     found = space.engine.row(f"SELECT {', '.join(['count(*)', *counts])} FROM {table}")[1:]
@@ -234,8 +244,5 @@ def _narrow(
         for side, relation in (("v1", v1), ("v2", v2))
     ]
     counted = {layout.compared[at].name: int(cells) for at, cells in zip(tolerant, found, strict=True)}
-    return Candidates(chosen[0], chosen[1], counted, f"{DiffPlan.NARROW}: {why}{_and_net_buckets()}")
+    return Candidates(chosen[0], chosen[1], counted, f"{DiffPlan.NARROW}: {why}{_NET}")
 
-
-def _and_net_buckets() -> str:
-    return f", and {NET} buckets were judged by value"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.content.comparator import Comparator
-from dualgauge.comparison.engine.diff import compare_relations
+from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
 from dualgauge.comparison.errors import NoKeyColumn, NoKeyGiven, NoSource, UnreadableLocation
 from dualgauge.comparison.files.locations import Location, parted
 from dualgauge.comparison.files.propose_key import proposed_keys
@@ -86,6 +86,7 @@ def compare(
     today: date | None = None,
     samples: int = 10,
     memory_limit: str = MEMORY_LIMIT,
+    plan: str | None = None,
 ) -> Comparison:
     """
     Compare two relations, `a` as v1 and `b` as v2, without a project.
@@ -100,8 +101,11 @@ def compare(
         today: the day by which expected differences expire; the present one in UTC by default.
         samples: how many mismatched rows are shown whole.
         memory_limit: bound of the engine's memory; above it, it spills to disk.
+        plan: `wide` judges every row by value, whatever the size; `buckets` and `narrow` let hashes choose the rows
+            that are judged. By default `wide` where both sides fit half of the memory, else one that suits.
 
     Raises:
+        NoSuchPlan, PlanRefused: the plan is none of these, or cannot judge by this comparator.
         NoSource: one is nothing that can be compared.
         UnreadableLocation, TablesUnreachable: one cannot be read.
         and what a comparison raises: MissingKey, NoColumnToCompare, BadRelation ...
@@ -115,6 +119,7 @@ def compare(
             comparator,
             today=today or utc_now().date(),
             samples=samples,
+            plan=DiffPlan.named(plan),
             stable=comparator.v1 is None and comparator.v2 is None,
         )
 
