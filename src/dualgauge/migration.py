@@ -136,15 +136,21 @@ class Migration(History):
             self._note_replay(operation, ready, begins=v2_chosen)
             return Rebuild(position=head, written=written, applied=applied, views=tuple(done), adopted=adopted)
 
-    def diff(self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0) -> list[DiffRun]:
+    def diff(
+        self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0, plan: str | None = None
+    ) -> list[DiffRun]:
         """
         Compare both sides at one position, by all comparators or some; each run is kept as evidence.
+
+        The plan `wide` judges every row by value, whatever the size; see `dualgauge.compare`.
 
         Where v1 is a table of the user's own that cannot tell its position, a difference counts only when it is still
         there after `settle` seconds; 0 waits for nothing.
         """
+        from dualgauge.comparison.engine.candidates import DiffPlan
         from dualgauge.comparison.runs.run import run_diff
 
+        wanted = DiffPlan.named(plan)
         with self.engine() as engine, self.ledger() as ledger:
             return [
                 run_diff(
@@ -152,7 +158,8 @@ class Migration(History):
                     root=self.project.root,
                     reports=self.reports,
                     configuration_hash=self.configuration_hash,
-                    clock=self.clock, samples=samples, progress=self.progress, settle=settle, sleep=self.sleep,
+                    clock=self.clock, samples=samples, plan=wanted,
+                    progress=self.progress, settle=settle, sleep=self.sleep,
                     migration=self.settings.migration, who=self.who,
                 )
                 for pair in self.pairs_of(self.plans_of(engine), names)

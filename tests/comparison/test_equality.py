@@ -65,8 +65,8 @@ UNLIKE: dict[str, list[str]] = {
     "ENUM('a', 'it''s', 'x, y')": ["a", "it's", "x, y"],
     "JSON": [
         "null", "0", "-1", "true", "false", '""', '"null"', "[]", "{}", "[null]", '{"a":null}', '{"a":1}', '{"A":1}',
-        '{"a":1,"b":2}', "[1,2]", "[2,1]", "9007199254740993", "9007199254740992", "0.1", "0.10000000000000001", "1e400",
-        "1e401", '{"a":1,"a":2}', '{"a":2,"a":1}', '{"a":2}', '"a, b"', "[[1],[2]]", "[[1,2]]", '"é"', '"1"',
+        '{"a":1,"b":2}', "[1,2]", "[2,1]", "9007199254740993", "9007199254740992", "0.1", "0.10000000000000001",
+        "1e400", "1e401", '{"a":1,"a":2}', '{"a":2,"a":1}', '{"a":2}', '"a, b"', "[[1],[2]]", "[[1,2]]", '"é"', '"1"',
     ],
 }  # fmt: skip
 
@@ -78,19 +78,22 @@ LISTS: dict[str, list[str]] = {
         "{'a': NULL, 'b': NULL}", "{'a': NULL, 'b': []}", "{'a': NULL, 'b': [NULL]}", "{'a': 1, 'b': []}",
         "{'a': 0, 'b': []}",
     ],
-    "STRUCT(\"a b\" VARCHAR, \"c\"\"d\" VARCHAR)": [
+    'STRUCT("a b" VARCHAR, "c""d" VARCHAR)': [
         "{'a b': 'x', 'c\"d': NULL}", "{'a b': NULL, 'c\"d': 'x'}", "{'a b': 'x', 'c\"d': ''}",
     ],
     "TUPLE(BIGINT, INTERVAL)": [
         "row(1, INTERVAL '1 month')", "row(1, INTERVAL '30 days')", "row(NULL, INTERVAL '30 days')",
     ],
-    "MAP(VARCHAR, BIGINT)": ["MAP {}", "MAP {'a': NULL}", "MAP {'a': 1}", "MAP {'a': 1, 'b': 2}", "MAP {'a': 2, 'b': 1}"],
+    "MAP(VARCHAR, BIGINT)": [
+        "MAP {}", "MAP {'a': NULL}", "MAP {'a': 1}", "MAP {'a': 1, 'b': 2}", "MAP {'a': 2, 'b': 1}",
+    ],
     "MAP(INTERVAL, MAP(VARCHAR, DOUBLE))": [
         "MAP {INTERVAL '1 month': MAP {'a': 1}}", "MAP {INTERVAL '30 days': MAP {'a': 1}}",
         "MAP {INTERVAL '30 days': MAP {'a': 'nan'::DOUBLE}}", "MAP {INTERVAL '30 days': NULL}",
     ],
     "UNION(a BIGINT, b BIGINT)": [
-        "union_value(a := 1)", "union_value(b := 1::BIGINT)::UNION(a BIGINT, b BIGINT)", "union_value(a := NULL::BIGINT)",
+        "union_value(a := 1)", "union_value(b := 1::BIGINT)::UNION(a BIGINT, b BIGINT)",
+        "union_value(a := NULL::BIGINT)",
         "union_value(b := NULL::BIGINT)::UNION(a BIGINT, b BIGINT)",
     ],
     "UNION(a INTERVAL, b JSON)": [
@@ -98,7 +101,9 @@ LISTS: dict[str, list[str]] = {
         "union_value(b := '1'::JSON)::UNION(a INTERVAL, b JSON)",
         "union_value(b := 'null'::JSON)::UNION(a INTERVAL, b JSON)",
     ],
-    "JSON[]": ["['null']", "[NULL]", "['\"a\"', '\"b\"']", "['\"a, b\"']", "['[1, 2]']", "['1', '2']", "['{\"a\": 1}']"],
+    "JSON[]": [
+        "['null']", "[NULL]", "['\"a\"', '\"b\"']", "['\"a, b\"']", "['[1, 2]']", "['1', '2']", "['{\"a\": 1}']",
+    ],
 }  # fmt: skip
 
 NESTED = ("{}[]", "{}[1]", "STRUCT(a {})", "MAP(VARCHAR, {})", "{}[][]", "STRUCT(a {}[])", "UNION(a {})")
@@ -131,6 +136,12 @@ def engine() -> Iterator[Engine]:
     with open_engine(threads=2) as opened:
         opened.define(CONTENT, content_of)
         yield opened
+
+
+def keep(engine: Engine, values: list[str]) -> None:
+    """Name a table `it` of the values, `x`, with their places."""
+    rows = " UNION ALL ".join(f"SELECT {at} AS place, {one} AS x" for at, one in enumerate(values))
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE it AS {rows}")
 
 
 def _scalar(kind: str, text: str) -> str:
@@ -169,10 +180,11 @@ TYPES = dict(_types())
 @pytest.mark.parametrize("kind", TYPES)
 def test_values_that_differ_are_told_apart_and_so_are_their_hashes(engine: Engine, kind: str) -> None:
     values = TYPES[kind]
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE it AS {' UNION ALL '.join(f'SELECT {at} AS place, {one} AS x' for at, one in enumerate(values))}")
+    keep(engine, values)
     described = kind_of(engine.columns("SELECT x FROM it")["x"])
     pairs = engine.rows(
-        f"SELECT a.place, b.place FROM it AS a, it AS b WHERE {equal('a.x', 'b.x', described)} AND a.place <= b.place ORDER BY ALL"
+        "SELECT a.place, b.place FROM it AS a, it AS b "
+        f"WHERE {equal('a.x', 'b.x', described)} AND a.place <= b.place ORDER BY ALL"
     )
     assert pairs == [(at, at) for at in range(len(values))]
     key, _ = form("x", described)
@@ -210,7 +222,7 @@ def test_each_unlike_pair_is_a_difference_as_a_value_and_two_rows_as_a_key(
 ) -> None:
     values = TYPES[kind]
     pairs = list(itertools.permutations(range(len(values)), 2))
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE it AS {' UNION ALL '.join(f'SELECT {at} AS place, {one} AS x' for at, one in enumerate(values))}")
+    keep(engine, values)
     engine.execute("CREATE OR REPLACE TEMP TABLE two (id INTEGER, a INTEGER, b INTEGER)")
     engine.execute(f"INSERT INTO two VALUES {', '.join(f'({at}, {a}, {b})' for at, (a, b) in enumerate(pairs))}")
     v1, v2 = (f"SELECT two.id, it.x FROM two JOIN it ON it.place = two.{side}" for side in ("a", "b"))
@@ -274,7 +286,9 @@ def test_a_type_without_a_proven_hash_is_judged_by_value(engine: Engine) -> None
 def test_every_type_of_the_engine_is_known_or_refused(engine: Engine) -> None:
     """A type that a later DuckDB adds must not slip through unproven."""
     tried = {kind_of(kind).family for kind in TYPES}
-    there = {row[0] for row in engine.rows("SELECT DISTINCT logical_type FROM duckdb_types() WHERE database_name = 'system'")}
+    there = {
+        row[0] for row in engine.rows("SELECT DISTINCT logical_type FROM duckdb_types() WHERE database_name = 'system'")
+    }
     refused = {"VARIANT", "TYPE"}
     small = {"SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"}
     assert there - tried - refused - small <= {"NULL"}

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+from duckdb.func import FunctionNullHandling
 
 from dualgauge.engines.errors import BadMemoryLimit, BadStatement, BadValue, CannotRead, EngineError, OutOfMemory
 from dualgauge.engines.scratch import scratch
@@ -40,6 +41,8 @@ _WRAPPED = re.compile(r'"exception_message":("(?:[^"\\]|\\.)*")')
 _LINE = re.compile(r"^LINE ([0-9]+): ", re.MULTILINE)
 
 BATCH_ROWS = 20_000
+
+_ALSO_NULL = FunctionNullHandling.SPECIAL
 
 
 class Engine:
@@ -88,7 +91,7 @@ class Engine:
         """Give a Python function from text to text a name in SQL, which it keeps; it must give the same every time."""
         if name not in self._defined:
             with _translated():
-                self._connection.create_function(name, function, ["VARCHAR"], "VARCHAR", null_handling="special")  # type: ignore[arg-type, list-item]
+                self._connection.create_function(name, function, ["VARCHAR"], "VARCHAR", null_handling=_ALSO_NULL)
             self._defined.add(name)
 
     def register(self, name: str, relation: object) -> None:

@@ -91,7 +91,7 @@ def choose(
         return _wide(space, layout, v1, v2, why=unproven or "asked for")
     if unproven and wanted is not None:
         raise PlanRefused(wanted, unproven)
-    if wanted is None and fits(space.engine, layout, paired):
+    if wanted is None and fits(space.engine, paired):
         return _wide(space, layout, v1, v2, why="both sides fit half of the memory limit")
     net = f"{_bucket(layout)} % {ONE_OF} = {chance.randrange(ONE_OF)}"
     tolerant = [column.name for column in layout.compared if not column.exact]
@@ -220,16 +220,12 @@ def _narrow(
         sides.append(f"(SELECT *, {_hash(exact) if exact else '0'} AS {hashed} FROM {source})")
     alone = f"{layout.alone('v1')} OR {layout.alone('v2')}"
     judged = [f"v1.{hashed} <> v2.{hashed}"]
-    judged += [
-        f"NOT {layout.compared[at].same(f'v1.{layout.value(at)}', f'v2.{layout.value(at)}')}" for at in tolerant
-    ]
+    judged += [f"NOT {layout.compared[at].same(f'v1.{layout.value(at)}', f'v2.{layout.value(at)}')}" for at in tolerant]
     judged += [expectation.when for expectation in expected if expectation.live]
     passed = [layout.own(f"within_{at}") for at in tolerant]
     picks = [f"coalesce(v1.{key}, v2.{key}) AS {key}" for key in layout.key_names]
     picks.append(f"({alone} OR {' OR '.join(judged)}) AS {candidate}")
-    picks += [
-        f"(NOT ({alone}) AND {_within(layout, at)}) AS {name}" for at, name in zip(tolerant, passed, strict=True)
-    ]
+    picks += [f"(NOT ({alone}) AND {_within(layout, at)}) AS {name}" for at, name in zip(tolerant, passed, strict=True)]
     joined = f"SELECT {', '.join(picks)} FROM {sides[0]} AS v1 FULL JOIN {sides[1]} AS v2 ON {layout.on('v1', 'v2')}"
     chosen_by = f"SELECT * REPLACE ({candidate} OR {net} AS {candidate}) FROM ({joined})"
     table = space.table("candidates", f"SELECT * FROM ({chosen_by}) WHERE {' OR '.join([candidate, *passed])}")
@@ -245,4 +241,3 @@ def _narrow(
     ]
     counted = {layout.compared[at].name: int(cells) for at, cells in zip(tolerant, found, strict=True)}
     return Candidates(chosen[0], chosen[1], counted, f"{DiffPlan.NARROW}: {why}{_NET}")
-

@@ -199,11 +199,12 @@ def keep_keys(engine: Engine, layout: Layout, labelled: str, path: Path) -> None
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     keys = ", ".join(f"k{at} AS {quote(column.name)}" for at, column in enumerate(layout.keys))
-    order = ", ".join(f"k{at}" for at in range(len(layout.keys)))
+    # Of the relation: a key may be called k1.
+    order = ", ".join(f"kept.k{at}" for at in range(len(layout.keys)))
     unfinished = path.with_name(f".{path.name}.part")
     engine.execute(
         f"COPY (SELECT {keys}, kind AS _kind, columns AS _columns, note AS _note, cluster AS _cluster "
-        f"FROM {labelled} ORDER BY {order}) TO {literal(str(unfinished))} (FORMAT parquet)"
+        f"FROM {labelled} AS kept ORDER BY {order}) TO {literal(str(unfinished))} (FORMAT parquet)"
     )
     # Whoever reads the folder meanwhile sees the old file or the whole new one.
     unfinished.replace(path)

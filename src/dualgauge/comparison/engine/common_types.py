@@ -124,15 +124,12 @@ def _common_struct(a: Kind, b: Kind, path: str) -> _Common | None:
     if not shared:
         return None
     found = _of_parts(
-        [
-            _common(a.parts[here[_plain(field)]], b.parts[there[_plain(field)]], f"{path}.{field}")
-            for field in shared
-        ],
+        [_common(a.parts[here[_plain(field)]], b.parts[there[_plain(field)]], f"{path}.{field}") for field in shared],
         lambda parts: struct_kind(tuple(shared), parts),
     )
     if found is None:
         return None
-    apart = [
+    apart: list[tuple[str, str | None, str | None]] = [
         (f"{path}.{field}", part.name, None)
         for field, part in zip(a.fields, a.parts, strict=True)
         if _plain(field) not in there
@@ -155,8 +152,8 @@ def narrowed(own: Kind, common: Kind) -> str:
     if own.family == "STRUCT" and common.family == "STRUCT":
         parts = {_plain(field): part for field, part in zip(own.fields, own.parts, strict=True)}
         kept = zip(common.fields, common.parts, strict=True)
-        inner = ", ".join(f"{field} {narrowed(parts[_plain(field)], part)}" for field, part in kept)
-        return f"STRUCT({inner})"
+        fields = [f"{field} {narrowed(parts[_plain(field)], part)}" for field, part in kept]
+        return f"STRUCT({', '.join(fields)})"
     if not own.parts or len(own.parts) != len(common.parts):
         return own.name
     inner = [narrowed(part, other) for part, other in zip(own.parts, common.parts, strict=True)]

@@ -46,7 +46,7 @@ def is_plain(kind: Kind) -> bool:
     return kind.family != "MAP" and (kind.family in _PLAIN or kind.family in _NESTED) and all(map(is_plain, kind.parts))
 
 
-def form(value: str, kind: Kind, depth: int = 0) -> tuple[str, Kind]:
+def form(value: str, kind: Kind, depth: int = 0) -> tuple[str, Kind]:  # noqa: PLR0911  (one row a type reads best)
     """
     An expression that is equal to the engine for two values that are equal to us, and for no others; and its type.
 
@@ -108,7 +108,7 @@ def equal(a: str, b: str, kind: Kind) -> str:
     return same
 
 
-def hashable(value: str, kind: Kind) -> str | None:
+def hashable(value: str, kind: Kind) -> str | None:  # noqa: PLR0911  (one row a type reads best)
     """
     An expression whose `hash()`, beside the mask of NULLs, is another one for every two values that are not equal.
 

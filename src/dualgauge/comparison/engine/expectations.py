@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from dualgauge.comparison.engine.equality import is_plain
 from dualgauge.comparison.engine.relations import named
 from dualgauge.comparison.engine.schema import common_type
+from dualgauge.comparison.engine.volatile import changing_parts, volatile_functions
 from dualgauge.comparison.errors import BadExpectation, ExpectationFailed
 from dualgauge.engines.errors import EngineError
-from dualgauge.model import fold
+from dualgauge.model import fold, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,8 +66,15 @@ def check(engine: Engine, expected: Sequence[Expectation], layout: Layout, v1: s
     Let the engine read every expression, without running it.
 
     Raises:
-        BadExpectation: one does not parse, names what is not there, or does not fit its column's type.
+        BadExpectation: one does not parse, names what is not there, does not fit its column's type, or does not give
+            the same at each reading.
     """
+    volatile = volatile_functions(engine)
+    for expectation in expected:
+        for field, text in expectation.texts():
+            if changing := list(changing_parts(text, volatile)):
+                cause = f"{listed(changing)} may give another answer each time it is asked"
+                raise BadExpectation(expectation.source.reason, field, text, cause)
     both = f"{named(layout, 'v1', v1)} AS v1, {named(layout, 'v2', v2)} AS v2"
     for expectation in expected:
         for field, text, condition in _conditions(expectation, layout):

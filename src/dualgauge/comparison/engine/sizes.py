@@ -9,7 +9,6 @@ from dualgauge.comparison.engine.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     from dualgauge.comparison.engine.keys import Paired
-    from dualgauge.comparison.engine.schema import Layout
     from dualgauge.engines.duck import Engine
 
 _BYTES: Final = {
@@ -31,7 +30,7 @@ _SIZE: Final = re.compile(r"([0-9.]+) ?([KMGT]?)i?B|([0-9]+) bytes?")
 _UNITS: Final = ("", "K", "M", "G", "T")
 
 
-def fits(engine: Engine, layout: Layout, paired: Paired) -> bool:
+def fits(engine: Engine, paired: Paired) -> bool:
     """
     Whether the rows of both sides take no more than half of the engine's memory limit.
 

@@ -24,7 +24,7 @@ from dualgauge.comparison.files.read_tables import read_memory, read_table
 from dualgauge.comparison.files.value_types import FileSide, settle
 from dualgauge.engines.duck import MEMORY_LIMIT, open_engine
 from dualgauge.engines.scratch import scratch
-from dualgauge.model import Progress, silent, utc_now
+from dualgauge.model import Progress, fold, silent, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -132,6 +132,7 @@ def diff_sources(
     rules: Mapping[str, Rule] | None = None,
     samples: int = 5,
     keep: Path | None = None,
+    plan: str | None = None,
     memory_limit: str = MEMORY_LIMIT,
     progress: Progress = silent,
 ) -> SourceDiff:
@@ -145,6 +146,7 @@ def diff_sources(
         rules: by column; exact where none is given.
         samples: how many mismatched rows are shown whole.
         keep: where to write every mismatched key, as Parquet.
+        plan: how rows are chosen that are judged by value; see `compare`.
         memory_limit: bound of the engine's memory.
         progress: told the steps.
 
@@ -166,11 +168,11 @@ def diff_sources(
             raise NoKeyGiven(found, common, f"dualgauge diff {shlex.join(shown)}")
         for name in names:
             for side, label in zip(brought, shown, strict=True):
-                if name.casefold() not in {one.casefold() for one in side.names}:
+                if fold(name) not in {fold(one) for one in side.names}:
                     raise NoKeyColumn(name, label, side.names)
         comparison = compare_relations(
             engine, "SELECT * FROM v1", "SELECT * FROM v2", Comparator(key=names, rules=rules or {}),
-            today=utc_now().date(), samples=samples, keep=keep, stable=True,
+            today=utc_now().date(), samples=samples, keep=keep, plan=DiffPlan.named(plan), stable=True,
             progress=lambda step: progress(step, 0, None),
         )  # fmt: skip
     return SourceDiff(
@@ -192,7 +194,7 @@ def _check_keep(keep: Path, sides: Iterable[str]) -> None:
 
 
 def _stated_key(v1: _Brought, v2: _Brought) -> tuple[str, ...]:
-    same = {name.casefold() for name in v1.key} == {name.casefold() for name in v2.key}
+    same = {fold(name) for name in v1.key} == {fold(name) for name in v2.key}
     return v1.key if same else ()
 
 

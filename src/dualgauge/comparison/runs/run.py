@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from dualgauge.comparison.engine.candidates import DiffPlan
     from dualgauge.comparison.runs.snapshot import Pinned
     from dualgauge.comparison.values import Comparison
     from dualgauge.engines.duck import Engine
@@ -103,6 +104,8 @@ def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: 
     """
     The comparators of a call: those defined, and one for each name that both sides have without one.
 
+    A view that some comparator reads on both sides is not compared once more by its name, unless it is wanted.
+
     Raises:
         NoSuchComparator: a wanted name is neither.
         NothingToCompare: there is none.
@@ -114,10 +117,14 @@ def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: 
     for name in wanted:
         if name not in names:
             raise NoSuchComparator(name, names)
-    chosen = list(wanted) or names
-    if not chosen:
+    made = [_pair(name, comparators.get(name), by_side) for name in wanted or comparators]
+    if not wanted:
+        read = [set(pair.views[Side.V1]) & set(pair.views[Side.V2]) for pair in made]
+        alone = [name for name in shared if name not in comparators and not any(name in views for views in read)]
+        made += [_pair(name, None, by_side) for name in alone]
+    if not made:
         raise NothingToCompare
-    return [_pair(name, comparators.get(name), by_side) for name in chosen]
+    return made
 
 
 def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[str, Plan]]) -> Pair:
@@ -173,6 +180,7 @@ def run_diff(
     migration: str,
     who: str,
     samples: int = 10,
+    plan: DiffPlan | None = None,
     settle: float = SETTLE_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
     progress: Progress = silent,
@@ -203,7 +211,7 @@ def run_diff(
         try:
             compare = partial(
                 compare_relations, engine, comparator=pair.comparator,
-                today=started.date(), samples=samples, keep=folder / MISMATCHES,
+                today=started.date(), samples=samples, plan=plan, keep=folder / MISMATCHES,
                 progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
             )  # fmt: skip
             comparison = compare(v1, v2, stable=pair.plain)
