@@ -125,7 +125,7 @@ class NoSuchPlan(UsageError):
     """A plan that there is not."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
-        names = list(known)
+        names = [str(one) for one in known]
         self.name = name
         super().__init__(
             f"no plan is called {name!r}{nearest(name, names)}; there are {listed(names)}; "
