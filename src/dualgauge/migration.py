@@ -123,9 +123,11 @@ class Migration:
         """`views.replay`: build views anew from the log, up to its head."""
         return self.views.replay(names, side=side, force=force, dry_run=dry_run)
 
-    def diff(self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0) -> list[DiffRun]:
+    def diff(
+        self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0, plan: str | None = None
+    ) -> list[DiffRun]:
         """`compare.diff`: compare both sides at one position; each run is kept as evidence."""
-        return self.compare.diff(names, samples=samples, settle=settle)
+        return self.compare.diff(names, samples=samples, settle=settle, plan=plan)
 
     def check(self, names: Sequence[str] = ()) -> list[CheckRun]:
         """`compare.check`: ask the checks of all comparators or some; each run is kept as evidence."""

@@ -69,6 +69,18 @@ def quote(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def fold(name: str) -> str:
+    """
+    A name as the engine compares names: of A to Z the case does not count, of every other letter it does.
+
+    Seen: DuckDB keeps `Ä` and `ä`, `ß` and `SS` in one table as two columns, which `casefold()` would take for one.
+    """
+    return name.translate(_SMALL_ASCII)
+
+
+_SMALL_ASCII = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
 def literal(text: str) -> str:
     """Write a text as an SQL string literal, for the few places that take no bound value (a file list, a setting)."""
     return "'" + text.replace("'", "''") + "'"

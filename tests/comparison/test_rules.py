@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INF, NAN = math.inf, math.nan
+WIDE = Context(prec=200)
 QUIET = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 LIMITS: st.SearchStrategy[Any] = st.one_of(
@@ -112,6 +113,86 @@ def test_the_widest_decimals_are_judged_though_their_distance_does_not_fit(engin
         assert rule.holds(far, low) is False
 
 
+KINDS = {
+    "BIGINT": (-(2**63), 2**63 - 1, 0),
+    "UBIGINT": (0, 2**64 - 1, 0),
+    "HUGEINT": (-(10**38), 10**38, 0),
+    "UHUGEINT": (0, 2**128 - 1, 0),
+    "BIGNUM": (-(10**60), 10**60, 0),
+    "DECIMAL(18,2)": (-(10**18) + 1, 10**18 - 1, 2),
+    "DECIMAL(38,2)": (-(10**38) + 1, 10**38 - 1, 2),
+    "DECIMAL(38,37)": (-(10**38) + 1, 10**38 - 1, 37),
+    "DECIMAL(38,38)": (-(10**38) + 1, 10**38 - 1, 38),
+}
+"""Types with the smallest and largest of their numbers in units of the last digit, and the digits behind the point."""
+
+
+@given(
+    kind=st.sampled_from(sorted(KINDS)), draw=st.data(), step=st.integers(-1, 1), finer=st.sampled_from([0, 0, 1, 5])
+)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_limit_of_any_length_is_exact_for_whole_numbers_and_decimals(
+    engine: Engine, kind: str, draw: st.DataObject, step: int, finer: int
+) -> None:
+    """The limit lies at the distance, or one digit beside it, or behind the last digit that the column has."""
+    low, high, scale = KINDS[kind]
+    a, b = (draw.draw(st.one_of(st.integers(low, high), st.integers(max(low, -100), 100))) for _ in range(2))
+    limit = max(0, abs(a - b) * 10**finer + step)
+    values = [f"{Decimal(one).scaleb(-scale, WIDE):f}" for one in (a, b)]
+    rule = Absolute(Decimal(limit).scaleb(-scale - finer, WIDE))
+    within = abs(a - b) * 10**finer <= limit
+    assert in_sql(engine, rule, kind, *values) is within
+    assert rule.holds(*(Decimal(one) if scale else int(one) for one in values)) is within
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "limit", "within"),
+    [
+        (1.7e308, -1.7e308, 1.9, False),
+        (1.7e308, -1.7e308, 2, True),
+        (1.7e308, -1.7e308, 2.5, True),
+        (1.7e308, 0.9e308, 0.5, True),
+        (1.7e308, 0.8e308, 0.5, False),
+        (1.7976931348623157e308, 1.7976931348623155e308, 1e-15, True),
+        (1e-323, 5e-324, 0.5, True),
+        (1e-323, 5e-324, 0.4, False),
+        (5e-324, 0.0, 0.9, False),
+        (5e-324, 0.0, 1, True),
+        (3e-308, 2e-308, 0.34, True),
+        (3e-308, 2e-308, 0.33, False),
+        (INF, 1.7e308, 1e300, False),
+        (INF, -INF, 1e300, False),
+        (NAN, 1.0, 1e300, False),
+    ],
+)
+def test_a_share_is_right_at_the_ends_of_what_a_double_holds(
+    engine: Engine, a: float, b: float, limit: float, within: bool
+) -> None:
+    for pair in ((a, b), (b, a)):
+        assert in_sql(engine, Relative(limit), "DOUBLE", *pair) is within
+        assert Relative(limit).holds(*pair) is within
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "limit", "within"),
+    [
+        (1.7e308, -1.7e308, Decimal("3.3e308"), False),
+        (1.7e308, -1.7e308, Decimal("3.5e308"), True),
+        (1.7e308, -1.7e308, Decimal("1e400"), True),
+        (INF, 0.0, Decimal("1e400"), False),
+        (INF, -INF, Decimal("1e400"), False),
+        (NAN, 0.0, Decimal("1e400"), False),
+        (1e-323, 5e-324, Decimal("1e-400"), False),
+        (1e-323, 5e-324, Decimal("5e-324"), True),
+    ],
+)
+def test_a_distance_is_right_at_the_ends_of_what_a_double_holds(
+    engine: Engine, a: float, b: float, limit: Decimal, within: bool
+) -> None:
+    assert in_sql(engine, Absolute(limit), "DOUBLE", a, b) is within
+    assert Absolute(limit).holds(a, b) is within
+
+
 @pytest.mark.parametrize(
     ("a", "b"),
     [
@@ -142,6 +223,12 @@ def test_exact_takes_one_value_in_two_python_types_for_the_same(a: object, b: ob
         (2**53 + 1, float(2**53)),
         ([1], [1, 2]),
         ({"a": 1}, {"b": 1}),
+        ({"a": None}, {}),
+        ({"a": {"b": [1]}}, {"a": {"b": [2]}}),
+        (True, 1),
+        ([True], [1]),
+        ({"a": False}, {"a": 0}),
+        ('{"a": 1}', '{"a":1}'),
         (NAN, 1.0),
     ],
 )

@@ -19,15 +19,21 @@ class CompareCommands:
 
     _workspace: Workspace
 
-    def diff(self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0) -> list[DiffRun]:
+    def diff(
+        self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0, plan: str | None = None
+    ) -> list[DiffRun]:
         """
         Compare both sides at one position, by all comparators or some; each run is kept as evidence.
+
+        The plan `wide` judges every row by value, whatever the size; see `dualgauge.compare`.
 
         Where v1 is a table of the user's own that cannot tell its position, a difference counts only when it is still
         there after `settle` seconds; 0 waits for nothing.
         """
+        from dualgauge.comparison.engine.candidates import DiffPlan
         from dualgauge.comparison.runs.run import run_diff
 
+        wanted = DiffPlan.named(plan)
         workspace = self._workspace
         with workspace.open() as handles:
             return [
@@ -36,7 +42,7 @@ class CompareCommands:
                     root=workspace.project.root,
                     reports=workspace.reports,
                     configuration_hash=workspace.configuration_hash,
-                    clock=workspace.clock, samples=samples, progress=workspace.progress, settle=settle,
+                    clock=workspace.clock, samples=samples, plan=wanted, progress=workspace.progress, settle=settle,
                     sleep=workspace.sleep, migration=workspace.settings.migration, who=workspace.who,
                 )
                 for pair in handles.pairs(names)

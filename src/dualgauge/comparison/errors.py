@@ -80,6 +80,17 @@ class NotNumeric(UsageError):
         )
 
 
+class NoEquality(UsageError):
+    """A column has a type of which nobody can say when two values are the same."""
+
+    def __init__(self, column: str, kind: str) -> None:
+        self.column, self.kind = column, kind
+        super().__init__(
+            f"column {column!r} holds {kind}, and when two values of that type are the same is not defined; "
+            "cast it to another type in v1= and v2= of the comparator (to JSON, or to text), or leave it out there"
+        )
+
+
 class BadExpectation(UsageError):
     """An expression of an expected difference does not parse, or does not fit the two sides."""
 
@@ -108,6 +119,18 @@ class PlanRefused(UsageError):
     def __init__(self, plan: str, cause: str) -> None:
         self.plan = plan
         super().__init__(f"the plan {str(plan)!r} cannot be used: {cause}; leave the choice to the tool")
+
+
+class NoSuchPlan(UsageError):
+    """A plan that there is not."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = [str(one) for one in known]
+        self.name = name
+        super().__init__(
+            f"no plan is called {name!r}{nearest(name, names)}; there are {listed(names)}; "
+            "name one of them, or leave the choice to the tool"
+        )
 
 
 class NoViewToCompare(UsageError):

@@ -17,13 +17,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+from duckdb.func import FunctionNullHandling
 
 from dualgauge.engines.errors import BadMemoryLimit, BadStatement, BadValue, CannotRead, EngineError, OutOfMemory
 from dualgauge.engines.scratch import scratch
 from dualgauge.model import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -41,12 +42,15 @@ _LINE = re.compile(r"^LINE ([0-9]+): ", re.MULTILINE)
 
 BATCH_ROWS = 20_000
 
+_ALSO_NULL = FunctionNullHandling.SPECIAL
+
 
 class Engine:
     """One open connection. Not shared between threads; `open_engine` closes it."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._defined: set[str] = set()
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> None:
         """Run a statement for its effect."""
@@ -82,6 +86,13 @@ class Engine:
         """Names and DuckDB types of a query's columns, in order, without running it."""
         with _translated():
             return {row[0]: row[1] for row in self._connection.execute(f"DESCRIBE {sql}").fetchall()}
+
+    def define(self, name: str, function: Callable[[str | None], str | None]) -> None:
+        """Give a Python function from text to text a name in SQL, which it keeps; it must give the same every time."""
+        if name not in self._defined:
+            with _translated():
+                self._connection.create_function(name, function, ["VARCHAR"], "VARCHAR", null_handling=_ALSO_NULL)
+            self._defined.add(name)
 
     def register(self, name: str, relation: object) -> None:
         """Give an Arrow table, an Arrow reader or a data frame a name in SQL."""

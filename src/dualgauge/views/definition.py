@@ -46,7 +46,7 @@ EVENTS = "events"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _LONGEST_NAME = 40
-_CHANGING = {
+CHANGING = {
     "now", "current_timestamp", "currenttimestamp", "current_date", "currentdate", "current_time", "currenttime",
     "current_localtime", "current_localtimestamp", "localtime", "localtimestamp", "today", "get_current_timestamp",
     "get_current_time", "transaction_timestamp", "random", "rand", "setseed", "uuid", "gen_random_uuid", "uuidv4",
@@ -55,6 +55,8 @@ _CHANGING = {
     "currentschema", "current_schemas", "in_search_path", "current_query", "current_query_id", "current_connection_id",
     "reservoir_quantile", "sleep_ms", "stats", "vector_type", "write_log",
 }  # fmt: skip
+"""Functions whose answer is not one of their arguments' alone."""
+
 _SERIES = {"range", "generate_series"}
 
 
@@ -264,7 +266,7 @@ def _one_select(text: str, file: Path) -> exp.Query | None:
     others = sorted({table.sql("duckdb") for table in tree.find_all(exp.Table) if not _known(table, ctes)})
     if others:
         raise OtherRelation(file, others)
-    changing = sorted({_function(node) for node in tree.find_all(exp.Func)} & _CHANGING)
+    changing = sorted({_function(node) for node in tree.find_all(exp.Func)} & CHANGING)
     if changing:
         raise NotDeterministic(file, [f"{name}()" for name in changing])
     if any(_function(node) == "age" and len(node.expressions) == 1 for node in tree.find_all(exp.Anonymous)):

@@ -63,6 +63,16 @@ def diff(
             help="How long a difference must stand still where v1 is adopted and cannot tell its position.",
         ),
     ] = 5.0,
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            metavar="wide|buckets|narrow",
+            help="How rows are chosen that are judged by value: all of them, or by hashes. Default: what suits.",
+        ),
+    ] = None,
+    paranoid: Annotated[
+        bool, typer.Option("--paranoid", help="Judge every row by value, whatever the size: the plan wide.")
+    ] = False,
     memory_limit: MemoryLimit = "1GB",
     project: ProjectDir = HERE,
     form: FormatOption = Format.TEXT,
@@ -74,6 +84,9 @@ def diff(
     A comparator says how v2 answers v1's question; views of one name without a comparator are compared by their common
     columns, exactly. Each run is kept as evidence, in the ledger and in a folder below `reports`, with every
     mismatching key. Exits with 4 where rows differ that no expected difference explains, or keys are NULL or repeat.
+
+    Where both sides fit half of the memory limit every row is judged by value. Above that hashes choose the rows that
+    are, and one of 500 buckets of rows is judged whatever they say; --paranoid judges every row at any size.
 
     OLD and NEW are files (CSV, TSV, JSON, JSONL, Parquet; text also with .gz), patterns in quotes, or tables of a
     database: `shop.db#orders`, `postgresql://host/db#public.orders`. OLD stands as v1, NEW as v2.
@@ -88,10 +101,11 @@ def diff(
         pair = diff_files.pair(
             comparators or [], key=key or [], absolute=absolute or [], relative=relative or [], keep=keep, report=report
         )
+        plan = diff_files.plan_of(plan, paranoid=paranoid)
     if pair is not None:
         with failing("diff", form, debug=debug):
             with bars() as progress:
-                found = pair.diff(samples=samples, memory_limit=memory_limit, progress=progress)
+                found = pair.diff(samples=samples, plan=plan, memory_limit=memory_limit, progress=progress)
             verdict = found.comparison.verdict
             result = {"verdict": verdict.value, "runs": [found.to_json()]}
             if report is not None:
@@ -105,7 +119,7 @@ def diff(
             write("diff", form, result, EXIT[verdict], (), sources)
         raise typer.Exit(EXIT[verdict])
     with answering("diff", project, form, debug=debug, memory_limit=memory_limit) as answer:
-        runs = answer.migration.diff(comparators or [], samples=samples, settle=settle)
+        runs = answer.migration.diff(comparators or [], samples=samples, settle=settle, plan=plan)
         verdict = worst(runs)
 
         def text(screen: Console) -> None:

@@ -40,6 +40,14 @@ class NotForComparators(UsageError):
         )
 
 
+class TwoPlans(UsageError):
+    """--paranoid beside another plan."""
+
+    def __init__(self, plan: str) -> None:
+        self.plan = plan
+        super().__init__(f"--paranoid is the plan wide, and --plan {plan} is another one; give one of the two")
+
+
 class BadTolerance(UsageError):
     """A tolerance that is no `COLUMN=NUMBER`, or one too many for its column."""
 
@@ -58,12 +66,12 @@ class SidePair:
     rules: Mapping[str, Rule]
     keep: Path | None
 
-    def diff(self, *, samples: int, memory_limit: str, progress: Progress) -> SourceDiff:
+    def diff(self, *, samples: int, plan: str | None, memory_limit: str, progress: Progress) -> SourceDiff:
         """Compare them; see `diff_sources`."""
         from dualgauge.comparison.files.compare import diff_sources
 
         return diff_sources(
-            self.v1, self.v2, key=self.key, rules=self.rules, samples=samples, keep=self.keep,
+            self.v1, self.v2, key=self.key, rules=self.rules, samples=samples, keep=self.keep, plan=plan,
             memory_limit=memory_limit, progress=progress,
         )  # fmt: skip
 
@@ -99,6 +107,16 @@ def pair(
         raise UnclearSides(files, [name for name in names if name not in files])
     columns = [column.strip() for one in key for column in one.split(",") if column.strip()]
     return SidePair(files[0], files[1], columns, _rules(absolute, relative), keep)
+
+
+def plan_of(plan: str | None, *, paranoid: bool) -> str | None:
+    """The plan that was asked for. Raises TwoPlans, NoSuchPlan."""
+    from dualgauge.comparison.engine.candidates import DiffPlan
+
+    asked = DiffPlan.named(plan)
+    if paranoid and asked not in (None, DiffPlan.WIDE):
+        raise TwoPlans(str(asked))
+    return DiffPlan.WIDE if paranoid else asked
 
 
 def write_report(found: SourceDiff, file: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 from dualgauge.comparison.content.checks import single, taken
 from dualgauge.comparison.content.rules import Exact, Rule
 from dualgauge.comparison.errors import BadComparator
-from dualgauge.model import canonical_json, sha256
+from dualgauge.model import canonical_json, fold, sha256
 
 CONTEXT: Final = "_"
 """Columns whose names begin so are context: never compared, but `expected` conditions may use them."""
@@ -184,8 +184,8 @@ class Comparator:
 
     def rule(self, column: str) -> Rule:
         """Give the rule of a column, whatever the case it is written in."""
-        by_name = {name.casefold(): rule for name, rule in self.rules.items()}
-        return by_name.get(column.casefold(), Exact())
+        by_name = {fold(name): rule for name, rule in self.rules.items()}
+        return by_name.get(fold(column), Exact())
 
     def as_json(self) -> dict[str, object]:
         """Give everything that decides a diff's verdict, and nothing else: checks have a hash of their own."""
@@ -229,7 +229,7 @@ class Comparator:
         _check_mapping("Comparator: affected_by", self.affected_by)
         for column, expression in self.affected_by.items():
             _check_text(f"Comparator: affected_by[{column!r}]", expression, "an expression over an event")
-        given, wanted = {c.casefold() for c in self.affected_by}, {c.casefold() for c in self.key}
+        given, wanted = {fold(c) for c in self.affected_by}, {fold(c) for c in self.key}
         if given != wanted:
             raise BadComparator(
                 "Comparator: affected_by", f"must give one expression for each key column: {', '.join(self.key)}"
@@ -237,7 +237,7 @@ class Comparator:
         object.__setattr__(self, "affected_by", MappingProxyType(dict(self.affected_by)))
 
     def _check_compared(self, name: str, column: str) -> None:
-        if column.casefold() in {key.casefold() for key in self.key}:
+        if fold(column) in {fold(key) for key in self.key}:
             raise BadComparator(name, "is a key column; keys pair the rows and are always exact")
         if column.startswith(CONTEXT):
             raise BadComparator(name, f"is context (its name begins with {CONTEXT!r}) and is never compared")
@@ -250,7 +250,7 @@ def _check_key(key: tuple[object, ...]) -> None:
         _check_text("Comparator: key", column, "names of columns")
         if str(column).startswith(CONTEXT):
             raise BadComparator("Comparator: key", f"names {column!r}; a context column cannot identify a row")
-    if len({str(column).casefold() for column in key}) < len(key):
+    if len({fold(str(column)) for column in key}) < len(key):
         raise BadComparator("Comparator: key", f"names a column twice: {', '.join(map(str, key))}")
 
 

@@ -4,8 +4,8 @@ When two values of one column are the same answer.
 A rule judges twice: a diff in DuckDB (`sql`), a shadow read in Python (`holds`). Both give the same verdict
 and neither knows "unknown": NULL equals NULL, NaN equals NaN, an infinity equals itself and nothing else.
 
-The one place where the two may part is a difference that lies on the limit to the sixteenth digit, of
-numbers that no DOUBLE holds exactly (over 15 digits), or so large that DuckDB's own type overflows.
+Distances of whole numbers and of DECIMAL are exact, and so are limits, however many digits they have; those of DOUBLE
+are taken in double precision.
 """
 
 from __future__ import annotations
@@ -23,9 +23,18 @@ Limit = float | int | Decimal
 _WIDE = Context(prec=120)
 """Python's default context keeps 28 digits; a DECIMAL(38, s) has more, and differences must be exact."""
 
-_SHORT_DIGITS = 15
-_SHORT_SCALE = 18
-"""A decimal this short is the same number as DECIMAL and as DOUBLE literal, whatever engine reads it."""
+_DECIMALS = 38
+"""No DECIMAL has more digits behind the point."""
+
+_SURE = "1e-14"
+"""Where a distance in double precision is this part of its numbers away from the limit, no digits need be asked."""
+
+_LARGE, _EIGHTH = 1e300, 0.125
+_SMALL, _SCALE = 1e-280, 2.0**200
+"""Numbers near the ends of DOUBLE are judged on a scale where neither distance nor product overflows or loses bits."""
+
+_ANY_PAIR = 2
+"""No two finite numbers are farther apart than twice the larger one."""
 
 _MOST_DIGITS = 30
 
@@ -136,10 +145,19 @@ class Relative:
 
     def sql(self, a: str, b: str) -> str:
         """Give the condition; see `Rule.sql`."""
-        x, y = f"CAST(({a}) AS DOUBLE)", f"CAST(({b}) AS DOUBLE)"
+        x, y = f"TRY_CAST(({a}) AS DOUBLE)", f"TRY_CAST(({b}) AS DOUBLE)"
         larger = f"greatest(abs({x}), abs({y}))"
-        distance = f"coalesce(TRY(CAST({_distance_sql(a, b)} AS DOUBLE)), {_distance_sql(x, y)})"
-        return _unless_equal(a, b, f"{larger} < 'inf'::DOUBLE AND {distance} <= {_double(self.limit)} * {larger}")
+        finite = f"{larger} < 'inf'::DOUBLE"
+        if _decimal(self.limit) >= _ANY_PAIR:
+            return _unless_equal(a, b, f"coalesce({finite}, false)")
+        scale = (
+            f"(CASE WHEN {larger} > {_LARGE!r} THEN {_EIGHTH!r} WHEN {larger} < {_SMALL!r} THEN {_SCALE!r} ELSE 1 END)"
+        )
+        own = f"TRY(CAST((greatest(({a}), ({b})) - least(({a}), ({b}))) AS DOUBLE))"
+        distance = f"(CASE WHEN {_is_double(a, b)} THEN NULL ELSE {own} * {scale} END)"
+        distance = f"coalesce({distance}, abs({x} * {scale} - {y} * {scale}))"
+        near = f"{finite} AND {distance} <= {_double(_decimal(self.limit))} * ({larger} * {scale})"
+        return _unless_equal(a, b, f"coalesce({near}, false)")
 
     def holds(self, a: object, b: object) -> bool:
         """Judge two Python values; see `Rule.holds`."""
@@ -148,9 +166,17 @@ class Relative:
         numbers = _numbers(a, b, self.describe())
         if numbers is None:
             return False
-        x, y = numbers
-        larger = max(abs(float(x)), abs(float(y)))
-        return larger < math.inf and float(_distance(x, y)) <= float(_decimal(self.limit)) * larger
+        x, y = map(_float, numbers)
+        larger = max(abs(x), abs(y))
+        # A NaN is not smaller than infinity; which of the two max() gives is an accident.
+        if not (math.isfinite(x) and math.isfinite(y)):
+            return False
+        if _decimal(self.limit) >= _ANY_PAIR:
+            return True
+        scale = _EIGHTH if larger > _LARGE else _SCALE if larger < _SMALL else 1.0
+        exact = None if any(isinstance(number, float) for number in numbers) else _float(_distance(*numbers))
+        distance = abs(x * scale - y * scale) if exact is None or not math.isfinite(exact) else exact * scale
+        return distance <= float(_decimal(self.limit)) * (larger * scale)
 
     def describe(self) -> str:
         """Say the rule in words."""
@@ -208,6 +234,9 @@ def same(a: object, b: object) -> bool:  # noqa: PLR0911  (one row a kind of val
     """Whether two Python values are one value, as DuckDB would say once both have one type."""
     if a is None or b is None:
         return a is b
+    if isinstance(a, bool) is not isinstance(b, bool):
+        # To Python True is 1; to no database and no JSON.
+        return False
     if isinstance(a, float) and isinstance(b, float):
         return a == b or (math.isnan(a) and math.isnan(b))
     if isinstance(a, float | Decimal) and isinstance(b, float | Decimal):
@@ -232,7 +261,8 @@ def _instant(value: date) -> datetime:
 
 def _checked(rule: str, limit: object) -> None:
     number = isinstance(limit, int | float | Decimal) and not isinstance(limit, bool)
-    if not number or not math.isfinite(limit) or limit < 0:  # type: ignore[arg-type, operator]
+    # By Decimal: a number over 2^1024 is finite, and no float.
+    if not number or not Decimal(limit).is_finite() or limit < 0:  # type: ignore[arg-type, operator]
         raise BadRule(rule, "limit", limit, "a finite number, zero or more")
 
 
@@ -247,31 +277,12 @@ def _text(limit: Limit) -> str:
     return format(value.normalize(_WIDE) if value else Decimal(0), "f")
 
 
-def _double(limit: Limit) -> str:
-    return f"'{float(_decimal(limit))!r}'::DOUBLE"
+def _double(limit: Decimal) -> str:
+    return f"'{float(limit)!r}'::DOUBLE"
 
 
-def _is_short(limit: Decimal) -> bool:
-    _, digits, exponent = limit.as_tuple()
-    scale = -exponent if isinstance(exponent, int) else 0
-    return 0 <= scale <= _SHORT_SCALE and len(digits) <= _SHORT_DIGITS
-
-
-def _bound_sql(limit: Decimal) -> str:
-    """
-    The limit as a literal: DECIMAL where that is exact for DECIMAL, integer and DOUBLE columns alike.
-
-    Otherwise DOUBLE: DECIMAL(p, 20) beside a DECIMAL(38, 2) would leave its integers no room.
-    """
-    if not _is_short(limit):
-        return _double(limit)
-    scale = -int(limit.as_tuple().exponent)
-    return f"{limit:f}::DECIMAL({max(len(limit.as_tuple().digits), scale, 1)}, {scale})"
-
-
-def _distance_sql(a: str, b: str) -> str:
-    # The greater less the smaller: abs(a - b) is beyond an unsigned column, and -2^63 has no abs().
-    return f"(greatest(({a}), ({b})) - least(({a}), ({b})))"
+def _is_double(a: str, b: str) -> str:
+    return f"(typeof({a}) IN ('FLOAT', 'DOUBLE') OR typeof({b}) IN ('FLOAT', 'DOUBLE'))"
 
 
 def _unless_equal(a: str, b: str, near: str) -> str:
@@ -283,10 +294,35 @@ def _unless_equal(a: str, b: str, near: str) -> str:
 
 
 def _near_sql(a: str, b: str, limit: Decimal) -> str:
-    # TRY: the distance of two BIGINT or DECIMAL(38, s) may not fit their type; it is then judged as DOUBLE.
-    exact = f"TRY({_distance_sql(a, b)} <= {_bound_sql(limit)})"
-    wide = f"{_distance_sql(f'CAST(({a}) AS DOUBLE)', f'CAST(({b}) AS DOUBLE)')} <= {_double(limit)}"
-    return _unless_equal(a, b, f"coalesce({exact}, {wide})")
+    """DOUBLE by double precision; everything else to the last digit, of which most need no look at the digits."""
+    x, y, bound = f"TRY_CAST(({a}) AS DOUBLE)", f"TRY_CAST(({b}) AS DOUBLE)", _double(limit)
+    large = f"greatest(abs({x}), abs({y})) > {_LARGE!r}"
+    eighth = f"abs({x} * {_EIGHTH!r} - {y} * {_EIGHTH!r}) <= {_double(limit / 8)}"
+    doubles = (
+        f"isfinite({x}) AND isfinite({y}) AND (CASE WHEN {large} THEN {eighth} ELSE abs({x} - {y}) <= {bound} END)"
+    )
+    unsure = f"{_SURE} * (abs({x}) + abs({y}) + {bound})"
+    near = (
+        f"CASE WHEN {_is_double(a, b)} THEN {doubles} WHEN abs({x} - {y}) + {unsure} <= {bound} THEN true "
+        f"WHEN abs({x} - {y}) - {unsure} > {bound} THEN false ELSE {_digits_sql(a, b, limit)} END"
+    )
+    return _unless_equal(a, b, f"({near})")
+
+
+def _digits_sql(a: str, b: str, limit: Decimal) -> str:
+    """The same by all digits: both numbers and the limit as whole numbers of any length, at the finer of two scales."""
+    texts = [f"CAST(({one}) AS VARCHAR)" for one in (a, b)]
+    scales = [f"length(split_part({text}, '.', 2))" for text in texts]
+    scale = f"greatest({', '.join(scales)})"
+    # BIGNUM is a whole number without an end.
+    x, y = (
+        f"CAST(replace({text}, '.', '') || repeat('0', {scale} - {own}) AS BIGNUM)"
+        for text, own in zip(texts, scales, strict=True)
+    )
+    whole, _, fraction = f"{limit:f}".partition(".")
+    # What is behind the last digit of the numbers makes no distance between them.
+    bound = f"CAST('{whole}' || left('{fraction.ljust(_DECIMALS, '0')}', {scale}) AS BIGNUM)"
+    return f"greatest({x}, {y}) - least({x}, {y}) <= {bound}"
 
 
 def _near(a: object, b: object, limit: Decimal, rule: str) -> bool:
@@ -295,10 +331,23 @@ def _near(a: object, b: object, limit: Decimal, rule: str) -> bool:
     numbers = _numbers(a, b, rule)
     if numbers is None:
         return False
-    distance = _distance(*numbers)
-    if isinstance(distance, float) or not _is_short(limit):
-        return float(distance) <= float(limit)
-    return distance <= limit
+    x, y = numbers
+    if isinstance(x, float) or isinstance(y, float):
+        x, y = _float(x), _float(y)
+        if not (math.isfinite(x) and math.isfinite(y)):
+            return False
+        if max(abs(x), abs(y)) > _LARGE:
+            return abs(x * _EIGHTH - y * _EIGHTH) <= float(limit / 8)
+        return abs(x - y) <= float(limit)
+    return _distance(x, y) <= limit
+
+
+def _float(number: Limit) -> float:
+    """The nearest DOUBLE; an infinity where there is none."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def _numbers(a: object, b: object, rule: str) -> tuple[Limit, Limit] | None:
@@ -314,13 +363,11 @@ def _numbers(a: object, b: object, rule: str) -> tuple[Limit, Limit] | None:
         return None
     x, y = found
     if isinstance(x, float) or isinstance(y, float):
-        return float(x), float(y)
+        return _float(x), _float(y)
     return x, y
 
 
 def _distance(x: Limit, y: Limit) -> Limit:
-    if isinstance(x, float) or isinstance(y, float):
-        return abs(float(x) - float(y))
     if isinstance(x, int) and isinstance(y, int):
         return abs(x - y)
     return _WIDE.abs(_WIDE.subtract(Decimal(x), Decimal(y)))

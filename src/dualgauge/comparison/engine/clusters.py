@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.fetch import values_of
-from dualgauge.comparison.engine.schema import FLOATS, INTEGERS, is_time
+from dualgauge.comparison.engine.schema import FLOATS, INTEGERS, is_numeric, is_time
 from dualgauge.comparison.values import Cluster, DifferenceKind, Mismatch
 from dualgauge.engines.parquet_files import written
 from dualgauge.model import literal, quote
@@ -107,7 +107,7 @@ def _offset(kind: str, a: str, b: str) -> str | None:
         return f"CASE WHEN isfinite({a}) AND isfinite({b}) THEN format('{{:+.9g}}', {b} - {a}) END"
     if kind in INTEGERS and kind != "BIGNUM":
         text = f"CAST(TRY(CAST({b} AS HUGEINT) - CAST({a} AS HUGEINT)) AS VARCHAR)"
-    elif kind.startswith("DECIMAL"):
+    elif is_numeric(kind) and kind != "BIGNUM":
         text = f"CAST(TRY({b} - {a}) AS VARCHAR)"
     elif kind == "DATE":
         return f"CAST(TRY({b} - {a}) AS VARCHAR) || ' days'"
@@ -203,11 +203,12 @@ def keep_keys(engine: Engine, layout: Layout, labelled: str, path: Path) -> None
     keys = ", ".join(
         f"{written(f'k{at}', column.common.name)} AS {quote(column.name)}" for at, column in enumerate(layout.keys)
     )
-    order = ", ".join(f"k{at}" for at in range(len(layout.keys)))
+    # Of the relation: a key may be called k1.
+    order = ", ".join(f"kept.k{at}" for at in range(len(layout.keys)))
     unfinished = path.with_name(f".{path.name}.part")
     engine.execute(
         f"COPY (SELECT {keys}, kind AS _kind, columns AS _columns, note AS _note, cluster AS _cluster "
-        f"FROM {labelled} ORDER BY {order}) TO {literal(str(unfinished))} (FORMAT parquet)"
+        f"FROM {labelled} AS kept ORDER BY {order}) TO {literal(str(unfinished))} (FORMAT parquet)"
     )
     # Whoever reads the folder meanwhile sees the old file or the whole new one.
     unfinished.replace(path)

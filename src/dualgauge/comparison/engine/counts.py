@@ -72,12 +72,13 @@ def _columns(
     engine: Engine, layout: Layout, judged: str, within: Mapping[str, int], compared: int
 ) -> tuple[ColumnCount, ...]:
     parts = ["count(*)"]
-    for at in range(len(layout.compared)):
+    for at, column in enumerate(layout.compared):
+        unequal = "false" if column.exact else f"a{at} IS DISTINCT FROM b{at}"
         parts += [
             f"count(*) FILTER (d{at})",
             f"count(*) FILTER (f{at} AND NOT d{at})",
             # Unequal, let pass by its rule, and wrong all the same: the change that was expected did not come.
-            f"count(*) FILTER (d{at} AND NOT f{at} AND a{at} IS DISTINCT FROM b{at})",
+            f"count(*) FILTER (d{at} AND NOT f{at} AND {unequal})",
         ]
     numbers = engine.row(f"SELECT {', '.join(parts)} FROM {judged} WHERE kind = '{DifferenceKind.CHANGED}'")[1:]
     found = []

@@ -7,6 +7,7 @@ or compared is a finding of its own, and every reported row was judged by value.
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.engine.candidates import DiffPlan, choose
@@ -48,6 +49,7 @@ def compare_relations(
     progress: Callable[[str], None] | None = None,
     plan: DiffPlan | None = None,
     stable: bool = False,
+    chance: Random | None = None,
 ) -> Comparison:
     """
     Compare the rows of two DuckDB SELECTs.
@@ -61,15 +63,17 @@ def compare_relations(
         samples: how many mismatched rows are shown whole, and how many keys of each key problem.
         keep: where to write every mismatched key as Parquet; nothing is written when the keys are incomparable.
         progress: called with the name of each step that begins: schema, keys, rows, clusters.
-        plan: how candidates are found; by default the tool chooses.
+        plan: how candidates are found; by default the tool chooses, `wide` where both sides fit half of the memory.
         stable: the queries are cheap and give the same rows each time they run (plain files). They are then
             read in place; otherwise their rows are kept first, in the engine's memory and spill folder.
+        chance: chooses what a hash-based plan judges by value all the same; other rows in each run by default.
 
     Raises:
         BadRelation: a query cannot be run.
         MissingKey: a key column is not on both sides.
         NoColumnToCompare: the comparator names a column that is not compared.
         NotNumeric: a tolerant rule stands on a column without numbers.
+        NoEquality: a column has a type whose values cannot be told to be the same.
         BadExpectation: an expected difference cannot be read by the engine.
         ExpectationFailed: one failed on a row.
         PlanRefused: the plan asked for cannot judge this comparator.
@@ -89,7 +93,7 @@ def compare_relations(
         paired = sort_out(space, layout, v1, v2, samples=samples)
         say("rows")
         try:
-            candidates = choose(space, layout, expected, paired.v1, paired.v2, wanted=plan)
+            candidates = choose(space, layout, expected, paired, wanted=plan, chance=chance or Random())  # noqa: S311  (no secret)
             judged = judge(space, layout, expected, candidates)
         except EngineError as fault:
             blame(engine, expected, layout, paired.v1, paired.v2, fault=fault)

@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dualgauge.comparison.engine.equality import is_plain
+from dualgauge.comparison.engine.relations import named
 from dualgauge.comparison.engine.schema import common_type
+from dualgauge.comparison.engine.volatile import changing_parts, volatile_functions
 from dualgauge.comparison.errors import BadExpectation, ExpectationFailed
 from dualgauge.engines.errors import EngineError
-from dualgauge.model import quote
+from dualgauge.model import fold, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,13 +49,13 @@ class Expectation:
 
 def expectations(comparator: Comparator, layout: Layout, today: date) -> tuple[Expectation, ...]:
     """Lay the comparator's expected differences against the compared columns."""
-    places = {column.name.casefold(): at for at, column in enumerate(layout.compared)}
+    places = {fold(column.name): at for at, column in enumerate(layout.compared)}
     return tuple(
         Expectation(
             at,
             source,
             not source.expired(today),
-            {places[name.casefold()]: text for name, text in source.v2_equals.items() if name.casefold() in places},
+            {places[fold(name)]: text for name, text in source.v2_equals.items() if fold(name) in places},
         )
         for at, source in enumerate(comparator.expected)
     )
@@ -63,18 +66,26 @@ def check(engine: Engine, expected: Sequence[Expectation], layout: Layout, v1: s
     Let the engine read every expression, without running it.
 
     Raises:
-        BadExpectation: one does not parse, names what is not there, or does not fit its column's type.
+        BadExpectation: one does not parse, names what is not there, does not fit its column's type, or does not give
+            the same at each reading.
     """
+    volatile = volatile_functions(engine)
+    for expectation in expected:
+        for field, text in expectation.texts():
+            if changing := list(changing_parts(text, volatile)):
+                cause = f"{listed(changing)} may give another answer each time it is asked"
+                raise BadExpectation(expectation.source.reason, field, text, cause)
+    both = f"{named(layout, 'v1', v1)} AS v1, {named(layout, 'v2', v2)} AS v2"
     for expectation in expected:
         for field, text, condition in _conditions(expectation, layout):
             # In a WHERE, where an aggregate over all pairs is refused too.
             try:
-                engine.columns(f"SELECT 1 FROM {v1} AS v1, {v2} AS v2 WHERE {condition}")
+                engine.columns(f"SELECT 1 FROM {both} WHERE {condition}")
             except EngineError as fault:
                 raise BadExpectation(expectation.source.reason, field, text, fault.reason) from fault
         for at, text in expectation.equals.items():
             column = layout.compared[at]
-            kind = engine.columns(f"SELECT ({text}\n) AS value FROM {v1} AS v1, {v2} AS v2")["value"]
+            kind = engine.columns(f"SELECT ({text}\n) AS value FROM {both}")["value"]
             # DuckDB would read a number as a date and fail row by row, or not at all.
             if common_type(kind, column.common.name) is None:
                 cause = f"it is {kind}, and the column is {column.common.name}; cast it"
@@ -90,29 +101,25 @@ def blame(
     Raises:
         ExpectationFailed: it is this one. Returns if none of them fails by itself.
     """
-    keys = " AND ".join(f"v1.{quote(key.name)} = v2.{quote(key.name)}" for key in layout.keys)
+    sides = f"{named(layout, 'v1', v1)} AS v1 FULL JOIN {named(layout, 'v2', v2)} AS v2 ON {layout.on('v1', 'v2')}"
     for expectation in expected:
         for field, text, condition in _conditions(expectation, layout):
             guarded = condition if field == "when" else f"CASE WHEN {expectation.when} THEN {condition} END"
             try:
-                engine.row(f"SELECT count(*) FROM {v1} AS v1 FULL JOIN {v2} AS v2 ON {keys} WHERE {guarded}")
+                engine.row(f"SELECT count(*) FROM {sides} WHERE {guarded}")
             except EngineError as own:
                 raise ExpectationFailed(expectation.source.reason, field, text, own.reason) from fault
-
-
-def columns_used(expected: Sequence[Expectation], names: Sequence[str]) -> tuple[str, ...]:
-    """The columns that some expression may use: those whose names occur in its text (rather one too many)."""
-    text = "\n".join(text for expectation in expected for _, text in expectation.texts()).casefold()
-    return tuple(name for name in names if name.casefold().replace('"', '""') in text)
 
 
 def _conditions(expectation: Expectation, layout: Layout) -> Iterator[tuple[str, str, str]]:
     yield "when", expectation.source.when, expectation.when
     for at, text in expectation.equals.items():
         column = layout.compared[at]
-        yield f"v2_equals[{column.name!r}]", text, met(column, f"({text}\n)", f"v2.{quote(column.name)}")
+        yield f"v2_equals[{column.name!r}]", text, met(column, f"({text}\n)", f"v2.{layout.value(at)}")
 
 
 def met(column: Column, expression: str, value: str) -> str:
     """Whether the expression equals v2's value by the column's rule."""
-    return column.rule.sql(expression, value)
+    if not is_plain(column.kind):
+        expression = f"CAST({expression} AS {column.common.name})"
+    return column.same(expression, value)

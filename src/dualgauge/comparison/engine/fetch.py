@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dualgauge.comparison.engine.kinds import Kind, kind_of, listed_kind, map_kind, struct_kind, tuple_kind
 from dualgauge.comparison.engine.schema import INTEGERS, is_time
 from dualgauge.model import quote
 
@@ -12,8 +13,15 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
 
-_AS_TEXT = frozenset(("UHUGEINT", "BIGNUM", "HUGEINT", "BIT", "INTERVAL", "TIME WITH TIME ZONE", "TIMESTAMP_NS"))
-"""Types without a Python value of their own, or that Arrow would hand out as another one."""
+_AS_TEXT = frozenset(
+    (
+        "UHUGEINT", "BIGNUM", "HUGEINT", "BIT", "INTERVAL", "TIME", "TIME WITH TIME ZONE", "TIME_NS", "TIMESTAMP_NS",
+        "TIMESTAMPTZ_NS", "GEOMETRY", "VARIANT", "TYPE",
+    )
+)  # fmt: skip
+"""Types without a Python value of their own, or that Arrow would hand out as another one (24:00 as 0:00)."""
+
+_TEXT = kind_of("VARCHAR")
 
 
 def values_of(engine: Engine, columns: Sequence[tuple[str, str]], tail: str) -> list[dict[str, object]]:
@@ -42,10 +50,33 @@ def _read(
     engine: Engine, columns: Sequence[tuple[str, str]], tail: str, *, times_as_text: bool
 ) -> list[dict[str, object]]:
     chosen = []
-    for at, (name, kind) in enumerate(columns):
-        text = kind in _AS_TEXT or (times_as_text and is_time(kind))
+    for at, (name, text) in enumerate(columns):
+        kind = kind_of(text)
+        leaving = _leaving(kind, times_as_text=times_as_text)
         # A name of its own: ORDER BY would take the text for the column, and 10 comes before 9 there.
-        chosen.append(f"CAST({quote(name)} AS VARCHAR) AS __{at}" if text else f"{quote(name)} AS __{at}")
+        value = quote(name) if leaving == kind else f"CAST({quote(name)} AS {leaving.name})"
+        chosen.append(f"{value} AS __{at}")
     table = engine.arrow(f"SELECT {', '.join(chosen)} {tail}")
     rows: list[dict[str, object]] = table.rename_columns([name for name, _ in columns]).to_pylist()
     return rows
+
+
+def _leaving(kind: Kind, *, times_as_text: bool) -> Kind:  # noqa: PLR0911  (one row a type reads best)
+    """The type as which a value leaves: itself, or with a text in the place of what Python has no value for."""
+    if kind.family in _AS_TEXT or (times_as_text and is_time(kind.family)):
+        return _TEXT
+    if kind.family == "UNION":
+        # Its text does not say which member it is.
+        return kind_of("JSON")
+    parts = tuple(_leaving(part, times_as_text=times_as_text) for part in kind.parts)
+    if parts == kind.parts:
+        return kind
+    match kind.family:
+        case "STRUCT":
+            return struct_kind(kind.fields, parts)
+        case "TUPLE":
+            return tuple_kind(parts)
+        case "MAP":
+            return map_kind(parts[0], parts[1])
+        case _:
+            return listed_kind(parts[0])

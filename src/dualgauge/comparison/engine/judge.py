@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.engine.expectations import met
+from dualgauge.comparison.engine.relations import named
 from dualgauge.comparison.values import UNEXPECTED_SAME, DifferenceKind
-from dualgauge.model import literal, quote
+from dualgauge.model import literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,13 +43,13 @@ def judge(space: Scratch, layout: Layout, expected: Sequence[Expectation], candi
 
 def _cells(layout: Layout, expected: Sequence[Expectation], candidates: Candidates) -> str:
     """Both rows side by side, and what each expectation says of the pair."""
-    keys = [quote(column.name) for column in layout.keys]
-    chosen = [f"coalesce(v1.{key}, v2.{key}) AS k{at}" for at, key in enumerate(keys)]
-    chosen += [f"v1.{keys[0]} IS NULL AS no1", f"v2.{keys[0]} IS NULL AS no2"]
-    for at, column in enumerate(layout.compared):
-        chosen += [f"v1.{quote(column.name)} AS a{at}", f"v2.{quote(column.name)} AS b{at}"]
-    chosen += [f"v1.{quote(name)} AS x{at}" for at, name in enumerate(layout.rest_v1)]
-    chosen += [f"v2.{quote(name)} AS y{at}" for at, name in enumerate(layout.rest_v2)]
+    shown = [layout.shown(at) for at in range(len(layout.keys))]
+    chosen = [f"coalesce(v1.{key}, v2.{key}) AS k{at}" for at, key in enumerate(shown)]
+    chosen += [f"{layout.alone('v1')} AS no1", f"{layout.alone('v2')} AS no2"]
+    for at in range(len(layout.compared)):
+        chosen += [f"v1.{layout.value(at)} AS a{at}", f"v2.{layout.value(at)} AS b{at}"]
+    chosen += [f"v1.{layout.rest(at)} AS x{at}" for at in range(len(layout.rest_v1))]
+    chosen += [f"v2.{layout.rest(at)} AS y{at}" for at in range(len(layout.rest_v2))]
     for expectation in expected:
         chosen.append(f"{expectation.when} AS w{expectation.at}")
         # Only where the condition holds: elsewhere the expression may divide by zero, and does not matter.
@@ -56,19 +57,20 @@ def _cells(layout: Layout, expected: Sequence[Expectation], candidates: Candidat
             f"CASE WHEN {expectation.when} THEN ({text}\n) END AS e{expectation.at}_{at}"
             for at, text in expectation.equals.items()
         ]
-    on = " AND ".join(f"v1.{key} = v2.{key}" for key in keys)
-    return f"SELECT {', '.join(chosen)} FROM {candidates.v1} AS v1 FULL JOIN {candidates.v2} AS v2 ON {on}"
+    sides = [(side, getattr(candidates, side)) for side in ("v1", "v2")]
+    v1, v2 = (named(layout, side, relation) if expected else relation for side, relation in sides)
+    return f"SELECT {', '.join(chosen)} FROM {v1} AS v1 FULL JOIN {v2} AS v2 ON {layout.on('v1', 'v2')}"
 
 
 def _flags(layout: Layout, expected: Sequence[Expectation]) -> list[str]:
     """f: the two sides differ in the cell. m: v2 is what the expectation says."""
-    flags = [f"NOT {column.rule.sql(f'a{at}', f'b{at}')} AS f{at}" for at, column in enumerate(layout.compared)]
+    flags = [f"NOT {column.same(f'a{at}', f'b{at}')} AS f{at}" for at, column in enumerate(layout.compared)]
     for expectation in expected:
         flags += [
             f"{met(layout.compared[at], f'e{expectation.at}_{at}', f'b{at}')} AS m{expectation.at}_{at}"
             for at in expectation.equals
         ]
-    return flags or ["true AS __nothing"]
+    return flags or ["true AS nothing"]
 
 
 def _rulings(layout: Layout, expected: Sequence[Expectation]) -> list[str]:

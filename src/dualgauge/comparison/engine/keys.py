@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from dualgauge.comparison.engine.fetch import values_of
 from dualgauge.comparison.values import KeyProblem
-from dualgauge.model import quote
 
 if TYPE_CHECKING:
     from dualgauge.comparison.engine.relations import Scratch
@@ -39,24 +38,25 @@ def sort_out(space: Scratch, layout: Layout, v1: str, v2: str, *, samples: int) 
     answer would be an accident.
     """
     engine = space.engine
-    names = [quote(column.name) for column in layout.keys]
+    names = list(layout.key_names)
     null = " OR ".join(f"{name} IS NULL" for name in names)
     rows: dict[str, int] = {}
     nulls: dict[str, int] = {}
     repeated: dict[str, str | None] = {}
     for side, relation in (("v1", v1), ("v2", v2)):
-        # Hashes, eight bytes each, instead of whole keys: equal keys have equal hashes.
+        # Hashes, eight bytes each, instead of whole keys: keys that are equal to us are so to the engine in the form
+        # that pairs them, and then have equal hashes. Unlike keys may have one hash; so what repeats is looked at.
         rows[side], nulls[side], distinct = engine.row(
             f"SELECT count(*), count(*) FILTER ({null}), "
             f"count(DISTINCT hash({', '.join(names)})) FILTER (NOT ({null})) FROM {relation}"
         )
         unique = distinct == rows[side] - nulls[side]
-        repeated[side] = None if unique else _repeated(space, side, relation, names, null)
+        repeated[side] = None if unique else _repeated(space, layout, side, relation, null)
     if not any(nulls.values()) and not any(repeated.values()):
         return Paired(v1, v2, rows["v1"], rows["v2"], rows["v1"], ())
 
     relations = {"v1": v1, "v2": v2}
-    clean = {side: _without(space, side, relations[side], names, null=null, repeated=repeated) for side in relations}
+    clean = {side: _without(space, layout, side, relations[side], null=null, repeated=repeated) for side in relations}
     left = int(engine.row(f"SELECT count(*) FROM {clean['v1']}")[0])
     problems = [
         _problem(space, layout, side, relations[side], nulls=nulls[side], repeated=repeated[side], samples=samples)
@@ -72,29 +72,38 @@ def sort_out(space: Scratch, layout: Layout, v1: str, v2: str, *, samples: int) 
     )
 
 
-def _repeated(space: Scratch, side: str, relation: str, names: list[str], null: str) -> str | None:
+def _repeated(space: Scratch, layout: Layout, side: str, relation: str, null: str) -> str | None:
     """Name a table of the side's repeated keys with their number of rows; None where there are none."""
-    keys = ", ".join(names)
+    keys = ", ".join(layout.key_names)
+    hashed, rows = layout.own("hash"), layout.own("rows")
     suspects = space.table(
         f"suspects_{side}",
-        f"SELECT h FROM (SELECT hash({keys}) AS h FROM {relation} WHERE NOT ({null})) GROUP BY h HAVING count(*) > 1",
+        f"SELECT {hashed} FROM (SELECT hash({keys}) AS {hashed} FROM {relation} WHERE NOT ({null})) "
+        f"GROUP BY {hashed} HAVING count(*) > 1",
     )
+    shown = [f"any_value({layout.shown(at)}) AS {layout.shown(at)}" for at in _formed(layout)]
     table = space.table(
         f"repeated_{side}",
-        f"SELECT {keys}, count(*) AS __rows FROM {relation} WHERE NOT ({null}) "
-        f"AND hash({keys}) IN (SELECT h FROM {suspects}) GROUP BY {keys} HAVING count(*) > 1",
+        f"SELECT {', '.join([keys, *shown])}, count(*) AS {rows} FROM {relation} WHERE NOT ({null}) "
+        f"AND hash({keys}) IN (SELECT {hashed} FROM {suspects}) GROUP BY {keys} HAVING count(*) > 1",
     )
     return table if space.engine.row(f"SELECT count(*) FROM {table}")[0] else None
 
 
+def _formed(layout: Layout) -> list[int]:
+    """The keys that are shown otherwise than they pair rows."""
+    return [at for at, name in enumerate(layout.key_names) if layout.shown(at) != name]
+
+
 def _without(
-    space: Scratch, side: str, relation: str, names: list[str], *, null: str, repeated: dict[str, str | None]
+    space: Scratch, layout: Layout, side: str, relation: str, *, null: str, repeated: dict[str, str | None]
 ) -> str:
     conditions = [f"NOT ({null})"]
-    for table in filter(None, repeated.values()):
-        same = " AND ".join(f"r.{name} = s.{name}" for name in names)
-        conditions.append(f"NOT EXISTS (SELECT 1 FROM {table} r WHERE {same})")
-    return space.table(f"clean_{side}", f"SELECT * FROM {relation} s WHERE {' AND '.join(conditions)}")
+    conditions += [
+        f"NOT EXISTS (SELECT 1 FROM {table} AS r WHERE {layout.on('r', 's')})"
+        for table in filter(None, repeated.values())
+    ]
+    return space.table(f"clean_{side}", f"SELECT * FROM {relation} AS s WHERE {' AND '.join(conditions)}")
 
 
 def _problem(
@@ -104,13 +113,16 @@ def _problem(
         return None
     keys, carriers = (0, 0)
     found: list[Row] = []
-    columns = [(column.name, column.common.name) for column in layout.keys]
-    names = ", ".join(quote(name) for name, _ in columns)
+    columns = [(layout.shown(at), column.common.name) for at, column in enumerate(layout.keys)]
+    order = ", ".join(name for name, _ in columns)
     if repeated is not None:
-        keys, carriers = space.engine.row(f"SELECT count(*), CAST(sum(__rows) AS BIGINT) FROM {repeated}")
-        found += values_of(space.engine, columns, f"FROM {repeated} ORDER BY {names} LIMIT {samples:d}")
+        rows = layout.own("rows")
+        keys, carriers = space.engine.row(f"SELECT count(*), CAST(sum({rows}) AS BIGINT) FROM {repeated}")
+        found += values_of(space.engine, columns, f"FROM {repeated} ORDER BY {order} LIMIT {samples:d}")
     if nulls and len(found) < samples:
-        null = " OR ".join(f"{quote(name)} IS NULL" for name, _ in columns)
+        null = " OR ".join(f"{name} IS NULL" for name, _ in columns)
         rest = samples - len(found)
-        found += values_of(space.engine, columns, f"FROM {relation} WHERE {null} ORDER BY {names} LIMIT {rest:d}")
-    return KeyProblem(side, nulls, keys, carriers, tuple(found))
+        found += values_of(space.engine, columns, f"FROM {relation} WHERE {null} ORDER BY {order} LIMIT {rest:d}")
+    names = [column.name for column in layout.keys]
+    shown = tuple(dict(zip(names, row.values(), strict=True)) for row in found)
+    return KeyProblem(side, nulls, keys, carriers, shown)

@@ -18,7 +18,7 @@ from dualgauge.comparison.engine.fetch import values_of
 from dualgauge.comparison.engine.relations import bring, scratch
 from dualgauge.comparison.engine.schema import is_numeric, is_time, read_layout
 from dualgauge.comparison.values import Drift, Profile, SchemaVerdict, safe
-from dualgauge.model import quote
+from dualgauge.model import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,9 +57,10 @@ _BY_TEXT: Final = ("UUID", "TIME", "TIME WITH TIME ZONE", "INTERVAL", "BIGNUM")
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A column to be looked at: its name in the relation and its DuckDB type."""
+    """A column to be looked at: what the user calls it, its name in the relation and its DuckDB type."""
 
     name: str
+    place: str
     kind: str
 
     @property
@@ -71,10 +72,10 @@ class _Wanted:
 
     def leaving(self, aggregate: str) -> tuple[str, str]:
         """The expression of its least or most, and the type of that."""
-        value = f"{aggregate}({quote(self.name)})"
+        value = f"{aggregate}({self.place})"
         if self.kind in _TEXTS:
             # By value, not by what is kept of it; and JSON is compared as the text that it is.
-            return f"left({aggregate}(CAST({quote(self.name)} AS VARCHAR)), {TEXT:d})", "VARCHAR"
+            return f"left({aggregate}(CAST({self.place} AS VARCHAR)), {TEXT:d})", "VARCHAR"
         if self.kind in _BY_TEXT or self.kind.startswith("ENUM("):
             return f"CAST({value} AS VARCHAR)", "VARCHAR"
         return value, self.kind
@@ -108,21 +109,31 @@ def drifts(
         paired: what is known of the keys, after a diff.
         counts: what is known of the cells, after a diff.
     """
-    keys = [column.name.casefold() for column in layout.keys]
-    schema = sorted(layout.schema, key=lambda one: (one.name.casefold() not in keys, _place(one.name, keys)))
-    pairs = {column.name.casefold(): column for column in (*layout.keys, *layout.compared)}
-    there = {column.casefold(): column for column in layout.rest_v2}
+    keys = [fold(column.name) for column in layout.keys]
+    schema = sorted(layout.schema, key=lambda one: (fold(one.name) not in keys, _place(one.name, keys)))
+    pairs = {
+        fold(column.name): _Wanted(column.name, place, column.common.name)
+        for column, place in zip(
+            (*layout.keys, *layout.compared),
+            (*map(layout.shown, range(len(layout.keys))), *map(layout.value, range(len(layout.compared)))),
+            strict=True,
+        )
+    }
+    rest = [
+        {fold(name): layout.rest(at) for at, name in enumerate(names)} for names in (layout.rest_v1, layout.rest_v2)
+    ]
+    # What a struct of one side lacks is a finding, and no column to look at.
+    schema = [one for one in schema if fold(one.name) in pairs or any(fold(one.name) in names for names in rest)]
     wanted: tuple[list[_Wanted], list[_Wanted]] = ([], [])
     for one in schema:
-        pair = pairs.get(one.name.casefold())
+        pair = pairs.get(fold(one.name))
         if pair is not None:
             for side in wanted:
-                side.append(_Wanted(pair.name, pair.common.name))
+                side.append(pair)
             continue
-        if one.v1_type is not None:
-            wanted[0].append(_Wanted(one.name, one.v1_type))
-        if one.v2_type is not None:
-            wanted[1].append(_Wanted(there.get(one.name.casefold(), one.name), one.v2_type))
+        for side, names, kind in zip(wanted, rest, (one.v1_type, one.v2_type), strict=True):
+            if kind is not None:
+                side.append(_Wanted(one.name, names[fold(one.name)], kind))
     apart = _apart_by_column(keys, paired, counts) if paired and counts else {}
     distinct: tuple[dict[str, int], dict[str, int]] = ({}, {})
     if paired and len(keys) == 1 and not paired.problems:
@@ -130,10 +141,10 @@ def drifts(
     a = _profiles(engine, v1, wanted[0], distinct[0])
     same = {name: a[name] for name, cells in apart.items() if not cells}
     distinct[1].update(_near(a, apart))
-    b = same | _profiles(engine, v2, [one for one in wanted[1] if one.name.casefold() not in same], distinct[1])
+    b = same | _profiles(engine, v2, [one for one in wanted[1] if fold(one.name) not in same], distinct[1])
     made = []
     for place, one in enumerate(schema):
-        left, right = a.get(one.name.casefold()), b.get(one.name.casefold())
+        left, right = a.get(fold(one.name)), b.get(fold(one.name))
         said: list[str] = []
         if left is not None and right is not None:
             alike = one.verdict is not SchemaVerdict.INCOMPARABLE
@@ -145,7 +156,7 @@ def drifts(
 def _apart_by_column(keys: Sequence[str], paired: Paired, counts: Counts) -> dict[str, int]:
     """By column that was compared, at most how many cells of either side the other side lacks."""
     alone = paired.rows_v1 + paired.rows_v2 - 2 * counts.compared
-    cells = {one.name.casefold(): alone + one.compared - one.equal for one in counts.columns}
+    cells = {fold(one.name): alone + one.compared - one.equal for one in counts.columns}
     return dict.fromkeys(keys, alone) | cells
 
 
@@ -158,7 +169,7 @@ def _near(v1: Mapping[str, Profile], apart: Mapping[str, int]) -> Iterator[tuple
 
 
 def _place(name: str, keys: Sequence[str]) -> int:
-    return keys.index(name.casefold()) if name.casefold() in keys else 0
+    return keys.index(fold(name)) if fold(name) in keys else 0
 
 
 def _profiles(
@@ -172,10 +183,10 @@ def _profiles(
     counted: dict[str, tuple[str, str]] = {}
     extremes: dict[str, tuple[str, str]] = {}
     for at, column in enumerate(columns):
-        name = quote(column.name)
+        name = column.place
         counted[f"n{at}"] = (f"count({name})", "BIGINT")
         if column.ordered:
-            if column.name.casefold() not in distinct:
+            if fold(column.name) not in distinct:
                 counted[f"d{at}"] = (count.format(name), "BIGINT")
             group = counted if column.kind == "BOOLEAN" else extremes
             group |= {f"{aggregate}{at}": column.leaving(aggregate) for aggregate in ("min", "max")}
@@ -189,7 +200,7 @@ def _profiles(
     row = values_of(engine, leaving, f"FROM {', '.join(parts)}")[0]
     found: dict[str, Profile] = {}
     for at, column in enumerate(columns):
-        name = column.name.casefold()
+        name = fold(column.name)
         values = int(str(row[f"n{at}"]))
         # An estimate may say more than there are values.
         several = min(int(str(row.get(f"d{at}", distinct.get(name)))), values) if column.ordered else None

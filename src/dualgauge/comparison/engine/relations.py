@@ -7,7 +7,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dualgauge.comparison.content.json_content import content_of
 from dualgauge.comparison.content.rules import Relative
+from dualgauge.comparison.engine.common_types import narrowed
+from dualgauge.comparison.engine.equality import CONTENT, form
+from dualgauge.comparison.engine.kinds import kind_of
 from dualgauge.comparison.errors import BadRelation
 from dualgauge.engines.errors import BadStatement, EngineError
 from dualgauge.model import literal, quote
@@ -74,7 +78,7 @@ def scratch(engine: Engine) -> Iterator[Scratch]:
 
 def bring(space: Scratch, layout: Layout, side: str, sql: str, *, stable: bool) -> str:
     """
-    Name one side's rows in the common shape: keys, compared columns, rest.
+    Name one side's rows in the common shape, each column by its place: keys, compared columns, rest.
 
     Unless the query is `stable` its rows are kept first: it is read several times, and a sum of DOUBLE
     would differ from one reading to the next.
@@ -82,14 +86,34 @@ def bring(space: Scratch, layout: Layout, side: str, sql: str, *, stable: bool) 
     Raises:
         BadRelation: the query cannot be run.
     """
+    if layout.reads_json:
+        space.engine.define(CONTENT, content_of)
     first = side == "v1"
-    columns = [_cast(column, first=first) for column in (*layout.keys, *layout.compared)]
-    columns += [quote(name) for name in (layout.rest_v1 if first else layout.rest_v2)]
+    columns = []
+    for at, key in enumerate(layout.keys):
+        value = _cast(key, first=first)
+        columns.append(f"{form(value, key.kind)[0]} AS {layout.key(at)}")
+        if layout.shown(at) != layout.key(at):
+            columns.append(f"{value} AS {layout.shown(at)}")
+    columns += [f"{_cast(column, first=first)} AS {layout.value(at)}" for at, column in enumerate(layout.compared)]
+    rest = layout.rest_v1 if first else layout.rest_v2
+    columns += [f"{quote(name)} AS {layout.rest(at)}" for at, name in enumerate(rest)]
     select = f"SELECT {', '.join(columns)} FROM ({_bare(sql)}\n)"
+    # The form of a key is made once, not at each reading.
+    stable = stable and all(layout.shown(at) == name for at, name in enumerate(layout.key_names))
     try:
         return space.view(side, select) if stable else space.table(side, select)
     except BadStatement as fault:
         raise BadRelation(side, fault.reason) from fault
+
+
+def named(layout: Layout, side: str, relation: str) -> str:
+    """A side's relation with the columns that expressions of the user's may name beside those by place."""
+    columns = [f"{layout.shown(at)} AS {quote(column.name)}" for at, column in enumerate(layout.keys)]
+    columns += [f"{layout.value(at)} AS {quote(column.name)}" for at, column in enumerate(layout.compared)]
+    rest = layout.rest_v1 if side == "v1" else layout.rest_v2
+    columns += [f"{layout.rest(at)} AS {quote(name)}" for at, name in enumerate(rest)]
+    return f"(SELECT *, {', '.join(columns)} FROM {relation})"
 
 
 def _bare(sql: str) -> str:
@@ -100,9 +124,9 @@ def _bare(sql: str) -> str:
 def _cast(column: Column, *, first: bool) -> str:
     name, kind = (column.name, column.v1_type) if first else (column.v2_name, column.v2_type)
     if kind == column.common.name:
-        return f"{quote(name)} AS {quote(column.name)}"
+        return quote(name)
     cast = "TRY_CAST" if column.common.risky else "CAST"
-    return f"{cast}({quote(name)} AS {column.common.name}) AS {quote(column.name)}"
+    return f"{cast}({quote(name)} AS {column.common.name})"
 
 
 def count_lost(engine: Engine, layout: Layout, v1_sql: str, v2_sql: str) -> tuple[SchemaColumn, ...]:
@@ -123,8 +147,10 @@ def count_lost(engine: Engine, layout: Layout, v1_sql: str, v2_sql: str) -> tupl
         counts = []
         for column in risky:
             name, kind = (column.name, column.v1_type) if first else (column.v2_name, column.v2_type)
-            back = f"TRY_CAST(TRY_CAST({quote(name)} AS {column.common.name}) AS {kind})"
-            counts.append(f"count(*) FILTER ({quote(name)} IS DISTINCT FROM {back})")
+            own = narrowed(kind_of(kind), column.kind)
+            value = quote(name) if own == kind else f"CAST({quote(name)} AS {own})"
+            back = f"TRY_CAST(TRY_CAST({value} AS {column.common.name}) AS {own})"
+            counts.append(f"count(*) FILTER ({value} IS DISTINCT FROM {back})")
         for column, count in zip(risky, engine.row(f"SELECT {', '.join(counts)} FROM ({_bare(sql)}\n)"), strict=True):
             lost[column.name] += count
     return tuple(replace(column, lost=lost.get(column.name, 0)) for column in layout.schema)

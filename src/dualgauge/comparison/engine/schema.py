@@ -1,47 +1,32 @@
-"""
-The columns of both sides, and the one type that each pair is cast to.
-
-Seen: DuckDB's hash differs for equal values of unlike DECIMAL scale, of DATE and TIMESTAMP, of FLOAT and
-DOUBLE. So both sides are cast to one type before anything is hashed, joined or judged.
-"""
+"""The columns of both sides, and what SQL of ours calls them."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dualgauge.comparison.content.comparator import CONTEXT, Comparator
-from dualgauge.comparison.errors import BadRelation, MissingKey, NoColumnToCompare, NotNumeric
+from dualgauge.comparison.content.rules import Exact
+from dualgauge.comparison.engine.common_types import FLOATS, INTEGERS, CommonType, common_type, is_numeric, is_time
+from dualgauge.comparison.engine.equality import equal, is_plain, unknown
+from dualgauge.comparison.engine.kinds import NULL, Kind, kind_of
+from dualgauge.comparison.errors import BadRelation, MissingKey, NoColumnToCompare, NoEquality, NotNumeric
 from dualgauge.comparison.values import SchemaColumn, SchemaVerdict
 from dualgauge.engines.errors import EngineError
+from dualgauge.model import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dualgauge.comparison.content.rules import Rule
     from dualgauge.engines.duck import Engine
 
-_NULL: Final = '"NULL"'
-_SIGNED: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
-_UNSIGNED: Final = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
-INTEGERS: Final = frozenset((*_SIGNED, *_UNSIGNED, "BIGNUM"))
-FLOATS: Final = frozenset(("FLOAT", "DOUBLE"))
-_DIGITS: Final = (3, 5, 10, 20, 39)
-_TIMES: Final = ("DATE", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
-_TEXTS: Final = frozenset(("VARCHAR", "JSON", "UUID"))
-_DECIMAL: Final = re.compile(r"DECIMAL\((\d+),(\d+)\)")
-_WIDEST: Final = 38
-_EXACT_AS_DOUBLE: Final = 15
-_BEYOND_DOUBLE: Final = frozenset(("BIGINT", "HUGEINT", "UBIGINT", "UHUGEINT", "BIGNUM"))
+__all__ = [
+    "FLOATS", "INTEGERS", "Column", "CommonType", "Layout", "common_type", "is_numeric", "is_time", "read_layout",
+]  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class CommonType:
-    """A type that both sides can be cast to; `risky` if some value might not survive the cast."""
-
-    name: str
-    risky: bool = False
+PREFIX = "dg"
+"""How names of ours begin; an underscore more for as long as something of the user's begins so too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +45,20 @@ class Column:
         """Whether the common type has a distance that counts in numbers."""
         return is_numeric(self.common.name)
 
+    @property
+    def kind(self) -> Kind:
+        """The common type as a tree."""
+        return kind_of(self.common.name)
+
+    @property
+    def exact(self) -> bool:
+        """Whether only equal values are the same, so that a hash of them may choose candidates."""
+        return isinstance(self.rule, Exact)
+
+    def same(self, a: str, b: str) -> str:
+        """A condition that two expressions of the common type are the same answer by the column's rule; never NULL."""
+        return equal(a, b, self.kind) if self.exact else self.rule.sql(a, b)
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -68,6 +67,9 @@ class Layout:
 
     `keys` and `compared` are cast to their common types and bear v1's spelling on both sides. `rest_v1` and
     `rest_v2` (context, one-sided and incomparable columns) keep theirs: conditions may name them.
+
+    SQL of ours calls them by their places, behind a `prefix` that no column of the user's and no text of an expected
+    difference has: whatever a column is called, no name of ours is taken for it.
     """
 
     keys: tuple[Column, ...]
@@ -76,108 +78,86 @@ class Layout:
     rest_v2: tuple[str, ...]
     schema: tuple[SchemaColumn, ...]
     bad_keys: tuple[SchemaColumn, ...]
+    prefix: str
 
+    def key(self, at: int) -> str:
+        """A key column in the form that pairs rows: equal to the engine where it is equal to us."""
+        return f"{self.prefix}k{at}"
 
-def is_numeric(kind: str) -> bool:
-    """Whether a DuckDB type is a number."""
-    return kind in INTEGERS or kind in FLOATS or _DECIMAL.fullmatch(kind) is not None
+    def shown(self, at: int) -> str:
+        """A key column as it was."""
+        return self.key(at) if is_plain(self.keys[at].kind) else f"{self.prefix}s{at}"
 
+    def value(self, at: int) -> str:
+        """A compared column."""
+        return f"{self.prefix}c{at}"
 
-def is_time(kind: str) -> bool:
-    """Whether a DuckDB type is a date or a date with a time."""
-    return kind in _TIMES
+    def rest(self, at: int) -> str:
+        """A column of the side's rest."""
+        return f"{self.prefix}r{at}"
 
+    def own(self, name: str) -> str:
+        """Another name of ours beside those columns."""
+        return f"{self.prefix}{name}"
 
-def common_type(a: str, b: str) -> CommonType | None:  # noqa: PLR0911  (one row a family reads best)
-    """
-    The type that values of both types can be compared in, or None where no such type makes sense.
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The columns that pair rows."""
+        return tuple(self.key(at) for at in range(len(self.keys)))
 
-    A time without a zone is read as UTC beside one with a zone: that is the zone of the engine.
-    """
-    if a == b:
-        return CommonType(a)
-    if _NULL in (a, b):
-        return CommonType(b if a == _NULL else a)
-    if is_numeric(a) and is_numeric(b):
-        return _common_number(a, b)
-    if is_time(a) and is_time(b):
-        return CommonType(max(a, b, key=_TIMES.index), risky=True)
-    if _is_text(a) and _is_text(b) and ("VARCHAR" in (a, b) or (a.startswith("ENUM(") and b.startswith("ENUM("))):
-        return CommonType("VARCHAR")
-    if a.endswith("]") and b.endswith("]"):
-        element = common_type(a[: a.rindex("[")], b[: b.rindex("[")])
-        return CommonType(f"{element.name}[]", element.risky) if element else None
-    return None
+    def on(self, a: str, b: str) -> str:
+        """The condition that rows of two relations have one key. Keys are never NULL when it is asked."""
+        return " AND ".join(f"{a}.{name} = {b}.{name}" for name in self.key_names)
 
+    def alone(self, side: str) -> str:
+        """The condition that a joined pair has no row of this side."""
+        return f"{side}.{self.key(0)} IS NULL"
 
-def _is_text(kind: str) -> bool:
-    return kind in _TEXTS or kind.startswith("ENUM(")
-
-
-def _common_number(a: str, b: str) -> CommonType | None:
-    if a in FLOATS or b in FLOATS:
-        return CommonType("DOUBLE", any(kind in _BEYOND_DOUBLE or _width(kind) > _EXACT_AS_DOUBLE for kind in (a, b)))
-    if a in INTEGERS and b in INTEGERS:
-        return _common_integer(a, b)
-    if "BIGNUM" in (a, b):
-        return None
-    (whole_a, scale_a), (whole_b, scale_b) = _decimal_of(a), _decimal_of(b)
-    scale, whole = max(scale_a, scale_b), max(whole_a, whole_b)
-    return CommonType(f"DECIMAL({min(whole + scale, _WIDEST)},{scale})", risky=whole + scale > _WIDEST)
-
-
-def _common_integer(a: str, b: str) -> CommonType:
-    if "BIGNUM" in (a, b):
-        return CommonType("BIGNUM")
-    for family in (_SIGNED, _UNSIGNED):
-        if a in family and b in family:
-            return CommonType(max(a, b, key=family.index))
-    signed, unsigned = (a, b) if a in _SIGNED else (b, a)
-    size = max(_SIGNED.index(signed), _UNSIGNED.index(unsigned) + 1)
-    return CommonType(_SIGNED[min(size, len(_SIGNED) - 1)], risky=size == len(_SIGNED))
-
-
-def _width(kind: str) -> int:
-    found = _DECIMAL.fullmatch(kind)
-    return int(found[1]) if found else 0
-
-
-def _decimal_of(kind: str) -> tuple[int, int]:
-    """Digits before and after the point that a type needs."""
-    found = _DECIMAL.fullmatch(kind)
-    if found:
-        return int(found[1]) - int(found[2]), int(found[2])
-    return _DIGITS[(_SIGNED if kind in _SIGNED else _UNSIGNED).index(kind)], 0
+    @property
+    def reads_json(self) -> bool:
+        """Whether some column holds JSON, whose content a function of ours tells."""
+        return any(column.kind.holds("JSON") for column in (*self.keys, *self.compared))
 
 
 def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator) -> Layout:
     """
-    Look at both queries' columns, without running them. Names are matched without regard to case, as in SQL.
+    Look at both queries' columns, without running them. Names are matched as the engine matches them.
 
     Raises:
         BadRelation: a query cannot be run.
         MissingKey: a key column is not on both sides.
         NoColumnToCompare: a rule, a limit or an expected difference names a column that is not compared.
         NotNumeric: a tolerant rule stands on a column without numbers.
+        NoEquality: a column has a type whose values cannot be told to be the same.
     """
     v1, v2 = _columns(engine, "v1", v1_sql), _columns(engine, "v2", v2_sql)
     for column in comparator.keys:
         for side, names in (("v1", v1), ("v2", v2)):
-            if column.casefold() not in {name.casefold() for name in names}:
+            if fold(column) not in {fold(name) for name in names}:
                 raise MissingKey(column, side, names)
     pairs, schema = _paired(v1, v2, comparator)
-    keys = {column.casefold() for column in comparator.keys}
-    by_name = {column.name.casefold(): column for column in pairs}
+    keys = {fold(column) for column in comparator.keys}
+    by_name = {fold(column.name): column for column in pairs}
     layout = Layout(
-        keys=tuple(by_name[name.casefold()] for name in comparator.keys if name.casefold() in by_name),
-        compared=tuple(column for column in pairs if column.name.casefold() not in keys),
+        keys=tuple(by_name[fold(name)] for name in comparator.keys if fold(name) in by_name),
+        compared=tuple(column for column in pairs if fold(column.name) not in keys),
         rest_v1=_rest(v1, [column.name for column in pairs]),
         rest_v2=_rest(v2, [column.v2_name for column in pairs]),
         schema=schema,
-        bad_keys=tuple(c for c in schema if c.verdict is SchemaVerdict.INCOMPARABLE and c.name.casefold() in keys),
+        prefix=_prefix(comparator, (*v1, *v2)),
+        bad_keys=tuple(c for c in schema if c.verdict is SchemaVerdict.INCOMPARABLE and fold(c.name) in keys),
     )
     _check_names(comparator, layout)
     return layout
+
+
+def _prefix(comparator: Comparator, names: Sequence[str]) -> str:
+    texts = [text for expected in comparator.expected for text in (expected.when, *expected.v2_equals.values())]
+    taken = fold("\n".join([*names, *texts]))
+    prefix = f"{PREFIX}_"
+    while prefix in taken:
+        prefix = f"{prefix}_"
+    return prefix
 
 
 def _columns(engine: Engine, side: str, sql: str) -> dict[str, str]:
@@ -190,14 +170,14 @@ def _columns(engine: Engine, side: str, sql: str) -> dict[str, str]:
 def _paired(
     v1: Mapping[str, str], v2: Mapping[str, str], comparator: Comparator
 ) -> tuple[list[Column], tuple[SchemaColumn, ...]]:
-    there = {name.casefold(): name for name in v2}
-    here = {name.casefold() for name in v1}
+    there = {fold(name): name for name in v2}
+    here = {fold(name) for name in v1}
     pairs: list[Column] = []
     schema: list[SchemaColumn] = []
     for name, kind in v1.items():
         if name.startswith(CONTEXT):
             continue
-        twin = there.get(name.casefold())
+        twin = there.get(fold(name))
         if twin is None:
             schema.append(SchemaColumn(name, kind, None, None, SchemaVerdict.ONLY_IN_V1))
             continue
@@ -207,17 +187,25 @@ def _paired(
             schema.append(SchemaColumn(name, kind, other, None, SchemaVerdict.INCOMPARABLE))
             continue
         if rule.numeric:
-            if not is_numeric(common.name) and common.name != _NULL:
+            if not is_numeric(common.name) and common.name != NULL:
                 raise NotNumeric(name, rule.describe(), kind if kind == other else f"{kind} and {other}")
             # A FLOAT's distance would be taken in FLOAT, and Python's in double precision.
-            common = CommonType("DOUBLE") if common.name in (_NULL, "FLOAT") else common
+            common = CommonType("DOUBLE") if common.name in (NULL, "FLOAT") else common
+        if stranger := unknown(kind_of(common.name)):
+            raise NoEquality(name, stranger)
         verdict = SchemaVerdict.SAME if kind == other else SchemaVerdict.RETYPED
         schema.append(SchemaColumn(name, kind, other, common.name, verdict))
+        schema += [
+            SchemaColumn(
+                f"{name}{path}", mine, theirs, None, SchemaVerdict.ONLY_IN_V1 if mine else SchemaVerdict.ONLY_IN_V2
+            )
+            for path, mine, theirs in common.apart
+        ]
         pairs.append(Column(name, twin, kind, other, common, rule))
     schema.extend(
         SchemaColumn(name, None, kind, None, SchemaVerdict.ONLY_IN_V2)
         for name, kind in v2.items()
-        if name.casefold() not in here and not name.startswith(CONTEXT)
+        if fold(name) not in here and not name.startswith(CONTEXT)
     )
     return pairs, tuple(schema)
 
@@ -229,11 +217,11 @@ def _rest(names: Mapping[str, str], taken: list[str]) -> tuple[str, ...]:
 def _check_names(comparator: Comparator, layout: Layout) -> None:
     known = [column.name for column in layout.compared]
     # A column that stands in the schema with a finding is not unknown: the finding says what is wrong.
-    named = {column.casefold() for column in known} | {column.name.casefold() for column in layout.schema}
+    named = {fold(column) for column in known} | {fold(column.name) for column in layout.schema}
     used = [("rules", column) for column in comparator.rules]
     used += [("limits.columns", column) for column in comparator.limits.columns]
     for expected in comparator.expected:
         used += [(f"v2_equals of {expected.reason!r}", column) for column in expected.v2_equals]
     for field, column in used:
-        if column.casefold() not in named:
+        if fold(column) not in named:
             raise NoColumnToCompare(field, column, known)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.content.comparator import Comparator
-from dualgauge.comparison.engine.diff import compare_relations
+from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
 from dualgauge.comparison.errors import NoKeyColumn, NoKeyGiven, NoSource, UnreadableLocation
 from dualgauge.comparison.files.locations import Location, parted
 from dualgauge.comparison.files.propose_key import proposed_keys
@@ -25,7 +25,7 @@ from dualgauge.comparison.files.read_tables import read_memory, read_table
 from dualgauge.comparison.files.value_types import FileSide, settle
 from dualgauge.engines.duck import MEMORY_LIMIT, open_engine
 from dualgauge.engines.scratch import scratch
-from dualgauge.model import Progress, silent, utc_now
+from dualgauge.model import Progress, fold, silent, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,6 +87,7 @@ def compare(
     today: date | None = None,
     samples: int = 10,
     memory_limit: str = MEMORY_LIMIT,
+    plan: str | None = None,
 ) -> Comparison:
     """
     Compare two relations, `a` as v1 and `b` as v2, without a project.
@@ -101,8 +102,11 @@ def compare(
         today: the day by which expected differences expire; the present one in UTC by default.
         samples: how many mismatched rows are shown whole.
         memory_limit: bound of the engine's memory; above it, it spills to disk.
+        plan: `wide` judges every row by value, whatever the size; `buckets` and `narrow` let hashes choose the rows
+            that are judged. By default `wide` where both sides fit half of the memory, else one that suits.
 
     Raises:
+        NoSuchPlan, PlanRefused: the plan is none of these, or cannot judge by this comparator.
         NoSource: one is nothing that can be compared.
         UnreadableLocation, TablesUnreachable: one cannot be read.
         and what a comparison raises: MissingKey, NoColumnToCompare, BadRelation ...
@@ -116,6 +120,7 @@ def compare(
             comparator,
             today=today or utc_now().date(),
             samples=samples,
+            plan=DiffPlan.named(plan),
             stable=comparator.v1 is None and comparator.v2 is None,
         )
 
@@ -128,6 +133,7 @@ def diff_sources(
     rules: Mapping[str, Rule] | None = None,
     samples: int = 5,
     keep: Path | None = None,
+    plan: str | None = None,
     memory_limit: str = MEMORY_LIMIT,
     progress: Progress = silent,
 ) -> SourceDiff:
@@ -141,6 +147,7 @@ def diff_sources(
         rules: by column; exact where none is given.
         samples: how many mismatched rows are shown whole.
         keep: where to write every mismatched key, as Parquet.
+        plan: how rows are chosen that are judged by value; see `compare`.
         memory_limit: bound of the engine's memory.
         progress: told the steps.
 
@@ -162,11 +169,11 @@ def diff_sources(
             raise NoKeyGiven(found, common, f"dualgauge diff {shlex.join(shown)}")
         for name in names:
             for side, label in zip(brought, shown, strict=True):
-                if name.casefold() not in {one.casefold() for one in side.names}:
+                if fold(name) not in {fold(one) for one in side.names}:
                     raise NoKeyColumn(name, label, side.names)
         comparison = compare_relations(
             engine, "SELECT * FROM v1", "SELECT * FROM v2", Comparator(key=names, rules=rules or {}),
-            today=utc_now().date(), samples=samples, keep=keep, stable=True,
+            today=utc_now().date(), samples=samples, keep=keep, plan=DiffPlan.named(plan), stable=True,
             progress=lambda step: progress(step, 0, None),
         )  # fmt: skip
     return SourceDiff(
@@ -188,7 +195,7 @@ def _check_keep(keep: Path, sides: Iterable[str]) -> None:
 
 
 def _stated_key(v1: _Brought, v2: _Brought) -> tuple[str, ...]:
-    same = {name.casefold() for name in v1.key} == {name.casefold() for name in v2.key}
+    same = {fold(name) for name in v1.key} == {fold(name) for name in v2.key}
     return v1.key if same else ()
 
 

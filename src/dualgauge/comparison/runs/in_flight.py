@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dualgauge.comparison.content.json_content import content_of
+from dualgauge.comparison.engine.equality import CONTENT, form
 from dualgauge.comparison.engine.relations import scratch
 from dualgauge.comparison.engine.schema import FLOATS, read_layout
 from dualgauge.comparison.errors import BadRelation
@@ -68,9 +70,11 @@ def still(
         again()
         now = {side: _kept(space, side, f"now_{side}", sql) for side, sql in queries.items()}
         layout = read_layout(engine, f"SELECT * FROM {now['v1']}", f"SELECT * FROM {now['v2']}", comparator)
+        if layout.reads_json:
+            engine.define(CONTENT, content_of)
         changed = [_changed(space, layout, side, then[side], now[side], exact=exact) for side in queries]
-        names = ", ".join(quote(column.name) for column in layout.keys)
-        known = " AND ".join(f"{quote(column.name)} IS NOT NULL" for column in layout.keys)
+        names = ", ".join(layout.key_names)
+        known = " AND ".join(f"{name} IS NOT NULL" for name in layout.key_names)
         # Which of two rows with one key changed is an accident: such a key is a finding, whatever it does.
         repeated = [f"SELECT {_keys(layout, side)} FROM {now[side]} GROUP BY ALL HAVING count(*) > 1" for side in now]
         moving = space.table(
@@ -130,16 +134,22 @@ def _own(layout: Layout, side: str, at: int) -> str:
 
 
 def _keys(layout: Layout, side: str) -> str:
-    """The key of a side's row in the types and the spelling that both sides share."""
+    """The key of a side's row in the form and under the names by which the engine pairs rows."""
     return ", ".join(
-        f"TRY_CAST({quote(_own(layout, side, at))} AS {column.common.name}) AS {quote(column.name)}"
-        for at, column in enumerate(layout.keys)
+        f"{_key(layout, at, quote(_own(layout, side, at)))} AS {name}" for at, name in enumerate(layout.key_names)
     )
+
+
+def _key(layout: Layout, at: int, value: str) -> str:
+    common = layout.keys[at].common.name
+    return form(f"TRY_CAST({value} AS {common})", layout.keys[at].kind)[0]
 
 
 def _without(layout: Layout, side: str, now: str, moving: str) -> str:
+    # Names that no column bears: a column called like one of these would be taken for it.
+    kept, gone = layout.own("kept"), layout.own("moving")
     same = " AND ".join(
-        f"f.{quote(column.name)} = TRY_CAST(s.{quote(_own(layout, side, at))} AS {column.common.name})"
-        for at, column in enumerate(layout.keys)
+        f"{gone}.{name} = {_key(layout, at, f'{kept}.{quote(_own(layout, side, at))}')}"
+        for at, name in enumerate(layout.key_names)
     )
-    return f"SELECT s.* FROM {now} AS s WHERE NOT EXISTS (SELECT 1 FROM {moving} AS f WHERE {same})"
+    return f"SELECT * FROM {now} AS {kept} WHERE NOT EXISTS (SELECT 1 FROM {moving} AS {gone} WHERE {same})"

@@ -40,6 +40,8 @@ def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: 
     """
     The comparators of a call: those defined, and one for each name that both sides have without one.
 
+    A view that some comparator reads on both sides is not compared once more by its name, unless it is wanted.
+
     Raises:
         NoSuchComparator: a wanted name is neither.
         NothingToCompare: there is none.
@@ -51,10 +53,14 @@ def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: 
     for name in wanted:
         if name not in names:
             raise NoSuchComparator(name, names)
-    chosen = list(wanted) or names
-    if not chosen:
+    made = [_pair(name, comparators.get(name), by_side) for name in wanted or comparators]
+    if not wanted:
+        read = [set(pair.views[Side.V1]) & set(pair.views[Side.V2]) for pair in made]
+        alone = [name for name in shared if name not in comparators and not any(name in views for views in read)]
+        made += [_pair(name, None, by_side) for name in alone]
+    if not made:
         raise NothingToCompare
-    return [_pair(name, comparators.get(name), by_side) for name in chosen]
+    return made
 
 
 def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[str, Plan]]) -> Pair:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from dualgauge.comparison.engine.candidates import DiffPlan
     from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.comparison.runs.snapshot import Pinned
     from dualgauge.comparison.values import Comparison
@@ -99,6 +100,7 @@ def run_diff(
     migration: str,
     who: str,
     samples: int = 10,
+    plan: DiffPlan | None = None,
     settle: float = SETTLE_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
     progress: Progress = silent,
@@ -129,7 +131,7 @@ def run_diff(
         try:
             compare = partial(
                 compare_relations, engine, comparator=pair.comparator,
-                today=started.date(), samples=samples, keep=folder / MISMATCHES,
+                today=started.date(), samples=samples, plan=plan, keep=folder / MISMATCHES,
                 progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
             )  # fmt: skip
             comparison = compare(v1, v2, stable=pair.plain)
