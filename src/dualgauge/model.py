@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 Position = NewType("Position", int)
 """A place in the event log: dense, from 1; 0 is "before the first event"."""
@@ -67,6 +67,18 @@ def quote(identifier: str) -> str:
     This is the only quoting function: every name that reaches SQL text passes through it.
     """
     return '"' + identifier.replace('"', '""') + '"'
+
+
+_SMALL: Final = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
+
+
+def folded(identifier: str) -> str:
+    """
+    A name as DuckDB and SQLite tell names apart: the letters A to Z are a to z, and no other letter is another one.
+
+    Not casefold(): `ß` and `SS`, `Ä` and `ä` are two columns to a database, and one to Python.
+    """
+    return identifier.translate(_SMALL)
 
 
 def literal(text: str) -> str:

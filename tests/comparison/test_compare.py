@@ -460,7 +460,7 @@ def test_any_table_is_the_same_in_two_forms(
         ("latin.csv", b"id,n\n1,M\xfcnchen\n", "line 2: a text is not UTF-8"),
         ("header.csv", b"id,M\xfc\n1,2\n", "line 1: a text is not UTF-8"),
         ("empty.csv", "", "it is empty; a CSV file begins with a line of column names"),
-        ("twice.csv", "id,ID\n1,2\n", "its header names the column 'id' twice"),
+        ("twice.csv", "id,id\n1,2\n", "its header names the column 'id' twice"),
         ("packed.csv.gz", b"no gzip", "Not a gzipped file"),
         ("broken.jsonl", '{"id":1}\n{"id":\n', "unexpected end of data"),
         ("list.json", "[1, 2]", "its values are no objects"),
@@ -516,7 +516,7 @@ def test_a_frame_of_mixed_values_names_its_column() -> None:
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
-    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["id", "ID"])
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["id", "id"])
 
     with pytest.raises(UnreadableLocation, match=r"v1 \(Table\) cannot be read: it has two columns 'id'"):
         dualgauge.compare(twice, pa.table(ROWS), BY_ID)

@@ -15,6 +15,7 @@ from dualgauge.comparison.content.comparator import CONTEXT, Comparator
 from dualgauge.comparison.errors import BadRelation, MissingKey, NoColumnToCompare, NotNumeric
 from dualgauge.comparison.values import SchemaColumn, SchemaVerdict
 from dualgauge.engines.errors import EngineError
+from dualgauge.model import folded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,9 +151,11 @@ def _decimal_of(kind: str) -> tuple[int, int]:
     return _DIGITS[(_SIGNED if kind in _SIGNED else _UNSIGNED).index(kind)], 0
 
 
-def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator) -> Layout:
+def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator, *, context: bool = False) -> Layout:
     """
     Look at both queries' columns, without running them. Names are matched without regard to case, as in SQL.
+
+    With `context`, columns whose names begin with `_` are not compared.
 
     Raises:
         BadRelation: a query cannot be run.
@@ -163,18 +166,18 @@ def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator
     v1, v2 = _columns(engine, "v1", v1_sql), _columns(engine, "v2", v2_sql)
     for column in comparator.keys:
         for side, names in (("v1", v1), ("v2", v2)):
-            if column.casefold() not in {name.casefold() for name in names}:
+            if folded(column) not in {folded(name) for name in names}:
                 raise MissingKey(column, side, names)
-    pairs, schema = _paired(v1, v2, comparator)
-    keys = {column.casefold() for column in comparator.keys}
-    by_name = {column.name.casefold(): column for column in pairs}
+    pairs, schema = _paired(v1, v2, comparator, context=context)
+    keys = {folded(column) for column in comparator.keys}
+    by_name = {folded(column.name): column for column in pairs}
     layout = Layout(
-        keys=tuple(by_name[name.casefold()] for name in comparator.keys if name.casefold() in by_name),
-        compared=tuple(column for column in pairs if column.name.casefold() not in keys),
+        keys=tuple(by_name[folded(name)] for name in comparator.keys if folded(name) in by_name),
+        compared=tuple(column for column in pairs if folded(column.name) not in keys),
         rest_v1=_rest(v1, [column.name for column in pairs]),
         rest_v2=_rest(v2, [column.v2_name for column in pairs]),
         schema=schema,
-        bad_keys=tuple(c for c in schema if c.verdict is SchemaVerdict.INCOMPARABLE and c.name.casefold() in keys),
+        bad_keys=tuple(c for c in schema if c.verdict is SchemaVerdict.INCOMPARABLE and folded(c.name) in keys),
     )
     _check_names(comparator, layout)
     return layout
@@ -188,16 +191,16 @@ def _columns(engine: Engine, side: str, sql: str) -> dict[str, str]:
 
 
 def _paired(
-    v1: Mapping[str, str], v2: Mapping[str, str], comparator: Comparator
+    v1: Mapping[str, str], v2: Mapping[str, str], comparator: Comparator, *, context: bool
 ) -> tuple[list[Column], tuple[SchemaColumn, ...]]:
-    there = {name.casefold(): name for name in v2}
-    here = {name.casefold() for name in v1}
+    there = {folded(name): name for name in v2}
+    here = {folded(name) for name in v1}
     pairs: list[Column] = []
     schema: list[SchemaColumn] = []
     for name, kind in v1.items():
-        if name.startswith(CONTEXT):
+        if context and name.startswith(CONTEXT):
             continue
-        twin = there.get(name.casefold())
+        twin = there.get(folded(name))
         if twin is None:
             schema.append(SchemaColumn(name, kind, None, None, SchemaVerdict.ONLY_IN_V1))
             continue
@@ -217,7 +220,7 @@ def _paired(
     schema.extend(
         SchemaColumn(name, None, kind, None, SchemaVerdict.ONLY_IN_V2)
         for name, kind in v2.items()
-        if name.casefold() not in here and not name.startswith(CONTEXT)
+        if folded(name) not in here and not (context and name.startswith(CONTEXT))
     )
     return pairs, tuple(schema)
 
@@ -229,11 +232,11 @@ def _rest(names: Mapping[str, str], taken: list[str]) -> tuple[str, ...]:
 def _check_names(comparator: Comparator, layout: Layout) -> None:
     known = [column.name for column in layout.compared]
     # A column that stands in the schema with a finding is not unknown: the finding says what is wrong.
-    named = {column.casefold() for column in known} | {column.name.casefold() for column in layout.schema}
+    named = {folded(column) for column in known} | {folded(column.name) for column in layout.schema}
     used = [("rules", column) for column in comparator.rules]
     used += [("limits.columns", column) for column in comparator.limits.columns]
     for expected in comparator.expected:
         used += [(f"v2_equals of {expected.reason!r}", column) for column in expected.v2_equals]
     for field, column in used:
-        if column.casefold() not in named:
+        if folded(column) not in named:
             raise NoColumnToCompare(field, column, known)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.errors import NoSource, UnreadableLocation
+from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.value_types import ANY, FileSide, Reading, json_readings, typed_reading
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import EngineError, OutOfMemory
-from dualgauge.model import literal, plural, quote
+from dualgauge.model import folded, literal, plural, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -103,9 +104,42 @@ def _looked_at(file: Path) -> str:
 
 def read_parquet(engine: Engine, files: Sequence[Path], label: str) -> FileSide:
     """Parquet files, read in place. Raises UnreadableLocation."""
-    source = f"({parquet([_exact(file) for file in files])})"
-    columns = _columns(engine, label, "see that it is a whole Parquet file", f"FROM {source}")
-    return FileSide(source, tuple(typed_reading(name, kind) for name, kind in columns.items()))
+    advice = "see that it is a whole Parquet file"
+    with _told(label, advice):
+        names = [_field_names(engine, file) for file in files]
+    for file, spelled in zip(files, names, strict=True):
+        if (name := twice(spelled)) is not None:
+            raise UnreadableLocation(str(file), f"it has two columns {name!r}", "give each column a name of its own")
+    columns = united(names)
+    if len(set(columns.values())) == len({folded(name) for name in columns}):
+        source = f"({parquet([_exact(file) for file in files])})"
+        kinds = _columns(engine, label, advice, f"FROM {source}")
+        return FileSide(source, tuple(typed_reading(name, kind, quote(name)) for name, kind in kinds.items()))
+    # The engine takes x and X for one name, and calls one of them X_1: each file's columns are named by place.
+    own = {name: place(at) for at, name in enumerate(dict.fromkeys(columns.values()))}
+    parts = []
+    for file, spelled in zip(files, names, strict=True):
+        placed = ", ".join(own[columns[name]] for name in spelled)
+        parts.append(f"SELECT * FROM ({parquet([_exact(file)])}) AS t({placed})")
+    source = f"({' UNION ALL BY NAME '.join(parts)})"
+    kinds = _columns(engine, label, advice, f"FROM {source}")
+    return FileSide(source, tuple(typed_reading(name, kinds[column], column) for name, column in own.items()))
+
+
+def _field_names(engine: Engine, file: Path) -> list[str]:
+    """The names of a Parquet file's columns as they are written there."""
+    fields = iter(engine.rows("SELECT name, num_children FROM parquet_schema(?)", [_exact(file)]))
+
+    def skipped(children: int | None) -> None:
+        for _ in range(children or 0):
+            skipped(next(fields)[1])
+
+    names = []
+    for _ in range(next(fields)[1]):
+        name, children = next(fields)
+        names.append(str(name))
+        skipped(children)
+    return names
 
 
 def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -> FileSide:
@@ -188,10 +222,11 @@ def read_csv(
     Raises:
         UnreadableLocation: a row has too few or too many values, a quote is not closed, a text is no UTF-8.
     """
+    columns = united([dialect.names for dialect in dialects])
+    own = {name: place(at) for at, name in enumerate(dict.fromkeys(columns.values()))}
     parts: list[str] = []
-    columns: dict[str, None] = {}
     for at, (file, dialect) in enumerate(zip(files, dialects, strict=True)):
-        spec = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in dialect.names)
+        spec = ", ".join(f"{literal(own[columns[name]])}: 'VARCHAR'" for name in dialect.names)
         kept = folder / f"csv-{at}.parquet"
         advice = f"it was read as UTF-8 with the delimiter {dialect.delimiter!r}: correct the line, or write it anew"
         # Everything is said: left alone, the engine takes a broken quote for a text, # for a comment, and passes over
@@ -204,9 +239,8 @@ def read_csv(
             kept,
         )  # fmt: skip
         parts.append(f"SELECT * FROM read_parquet({literal(str(kept))})")
-        columns |= dict.fromkeys(dialect.names)
     source = f"({' UNION ALL BY NAME '.join(parts)})"
-    return FileSide(source, tuple(Reading(name, None, quote(name), ANY, quote(name)) for name in columns))
+    return FileSide(source, tuple(Reading(name, None, column, ANY, column) for name, column in own.items()))
 
 
 def _exact(file: Path) -> str:
@@ -220,10 +254,10 @@ class CsvDialect:
     def __init__(self, file: Path, delimiter: str, escape: str) -> None:
         self.delimiter, self.escape = delimiter, escape
         self.names = _header(file, delimiter, escape)
-        folded = [name.casefold() for name in self.names]
-        if twice := next((name for name in self.names if folded.count(name.casefold()) > 1), None):
-            advice = "give each column a name of its own, which differs by more than case"
-            raise UnreadableLocation(str(file), f"its header names the column {twice!r} twice", advice)
+        if (name := twice(self.names)) is not None:
+            raise UnreadableLocation(
+                str(file), f"its header names the column {name!r} twice", "give each column a name of its own"
+            )
 
 
 def dialect_of(engine: Engine, file: Path, kind: str) -> CsvDialect:

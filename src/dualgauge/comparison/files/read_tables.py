@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.comparison.errors import NoSource, UnclearTable, UnreadableLocation
+from dualgauge.comparison.files.names import place, twice
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.model import Progress, literal, quote
 
@@ -40,11 +41,13 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
             raise UnclearTable(source.shown, snapshot.names)
         table = source.table or snapshot.names[0]
         kinds = snapshot.columns(table)
-        schema = pa.schema([(column, arrow_type(kind)) for column, kind in kinds.items()])
+        # Named by place: a table of PostgreSQL may have a column x and a column X.
+        own = {column: place(at) for at, column in enumerate(kinds)}
+        schema = pa.schema([(own[column], arrow_type(kind)) for column, kind in kinds.items()])
         with _writing(folder / "table.parquet", schema, source.shown) as write:
             read = 0
             for batch in snapshot.batches(table, list(kinds), BATCH):
-                write(batch)
+                write(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
                 read += batch.num_rows
                 progress(f"{name}: reading", read, None)
         key = snapshot.key(table)
@@ -53,9 +56,9 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
         Reading(
             column,
             kind,
-            f"CAST({quote(column)} AS {kind})",
+            f"CAST({own[column]} AS {kind})",
             # SQLite's types were found by looking: where one side has a value that is no number, both are texts.
-            text=f"CAST({quote(column)} AS VARCHAR)" if loose else None,
+            text=f"CAST({own[column]} AS VARCHAR)" if loose else None,
         )
         for column, kind in kinds.items()
     )
@@ -80,17 +83,23 @@ def read_memory(engine: Engine, given: object, name: str, folder: Path) -> FileS
     if isinstance(given, pa.Table):
         _check_names(given.schema, label)
         registered = f"dualgauge_{name}"
-        engine.register(registered, given)
+        names = given.schema.names
+        engine.register(registered, given.rename_columns([place(at) for at in range(len(names))]))
         source = quote(registered)
     else:
         reader = _stream(given, label)
         _check_names(reader.schema, label)
-        with _writing(folder / "stream.parquet", reader.schema, label) as write:
+        names = reader.schema.names
+        own = pa.schema([field.with_name(place(at)) for at, field in enumerate(reader.schema)])
+        with _writing(folder / "stream.parquet", own, label) as write:
             for batch in reader:
-                write(batch)
+                write(pa.RecordBatch.from_arrays(batch.columns, schema=own))
         source = f"read_parquet({literal(str(folder / 'stream.parquet'))})"
-    columns = engine.columns(f"SELECT * FROM {source}")
-    return FileSide(source, tuple(typed_reading(column, kind) for column, kind in columns.items()))
+    kinds = engine.columns(f"SELECT * FROM {source}") if names else {}
+    return FileSide(
+        source,
+        tuple(typed_reading(name, kind, column) for name, (column, kind) in zip(names, kinds.items(), strict=True)),
+    )
 
 
 def _from_pandas(frame: Any, label: str) -> pa.Table:  # noqa: ANN401  (pandas is not imported here)
@@ -121,10 +130,8 @@ def _stream(given: object, label: str) -> pa.RecordBatchReader:
 
 
 def _check_names(schema: pa.Schema, label: str) -> None:
-    names = [name.casefold() for name in schema.names]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UnreadableLocation(label, f"it has two columns {twice[0]!r}", "give each column a name of its own")
+    if (name := twice(schema.names)) is not None:
+        raise UnreadableLocation(label, f"it has two columns {name!r}", "give each column a name of its own")
 
 
 @contextmanager

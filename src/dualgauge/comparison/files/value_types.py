@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.schema import FLOATS, common_type, is_numeric, is_time
-from dualgauge.model import literal, quote
+from dualgauge.model import folded, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,6 +90,10 @@ class FileSide:
     source: str
     readings: tuple[Reading, ...]
 
+    def renamed(self, names: Mapping[str, str]) -> FileSide:
+        """The side with its columns called otherwise; they are read as before."""
+        return replace(self, readings=tuple(replace(one, name=names[one.name]) for one in self.readings))
+
     @property
     def sql(self) -> str:
         """The side as one SELECT; what is still a text stays one."""
@@ -106,9 +110,9 @@ class _Question:
 
 def settle(engine: Engine, v1: FileSide, v2: FileSide) -> tuple[FileSide, FileSide]:
     """Give each column of both sides its type, the two of one name together."""
-    there = {one.name.casefold(): one for one in v2.readings}
+    there = {folded(one.name): one for one in v2.readings}
     sources = (v1.source, v2.source)
-    pairs = [(one, there[one.name.casefold()]) for one in v1.readings if one.name.casefold() in there]
+    pairs = [(one, there[folded(one.name)]) for one in v1.readings if folded(one.name) in there]
     questions = {a.name: question for a, b in pairs if (question := _question(a, b)) is not None}
     _answer(engine, sources, list(questions.values()))
     types = {name: _measured(engine, sources, question) for name, question in questions.items()}
@@ -247,9 +251,8 @@ _JSON_KINDS: Final[Mapping[str, str]] = {
 }
 
 
-def typed_reading(name: str, kind: str) -> Reading:
+def typed_reading(name: str, kind: str, column: str) -> Reading:
     """How a column is read that has a type; lists and structs can be read as JSON, beside a JSON file's."""
-    column = quote(name)
     if kind.endswith("]") or kind.startswith("STRUCT("):
         return Reading(name, kind, column, raw=f"to_json({column})", nested=True)
     return Reading(name, kind, column)

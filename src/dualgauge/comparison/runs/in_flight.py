@@ -67,7 +67,9 @@ def still(
         then = {side: _kept(space, side, f"then_{side}", sql) for side, sql in queries.items()}
         again()
         now = {side: _kept(space, side, f"now_{side}", sql) for side, sql in queries.items()}
-        layout = read_layout(engine, f"SELECT * FROM {now['v1']}", f"SELECT * FROM {now['v2']}", comparator)
+        layout = read_layout(
+            engine, f"SELECT * FROM {now['v1']}", f"SELECT * FROM {now['v2']}", comparator, context=not exact
+        )
         changed = [_changed(space, layout, side, then[side], now[side], exact=exact) for side in queries]
         names = ", ".join(quote(column.name) for column in layout.keys)
         known = " AND ".join(f"{quote(column.name)} IS NOT NULL" for column in layout.keys)

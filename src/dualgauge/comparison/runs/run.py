@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from dualgauge.comparison.content.comparator import Comparator
 from dualgauge.comparison.engine.diff import compare_relations
-from dualgauge.comparison.errors import ChangedMeanwhile, NoSuchComparator, NothingToCompare
+from dualgauge.comparison.errors import BadComparator, ChangedMeanwhile, NoSuchComparator, NothingToCompare
 from dualgauge.comparison.runs.binding import bound
 from dualgauge.comparison.runs.in_flight import SETTLE_SECONDS, noted, still
 from dualgauge.comparison.runs.run_files import file_hashes
@@ -126,6 +126,12 @@ def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[st
         own = given and (given.v1 if side is Side.V1 else given.v2)
         sql[side] = own or f"SELECT * FROM {side.value}.{quote(name)}"
     comparator = given or Comparator(key=by_side[Side.V1][name].view.key)
+    plain = comparator.v1 is None and comparator.v2 is None
+    if not plain:
+        try:
+            comparator.check_context()
+        except BadComparator as fault:
+            raise fault.within(f"comparator {name!r}") from None
     views = {side: views_of(name, side, sql[side], list(by_side[side])) for side in Side}
     return Pair(
         name=name,
@@ -134,7 +140,7 @@ def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[st
         v2=sql[Side.V2],
         views=views,
         tracings=_tracings(comparator, views, by_side),
-        plain=given is None or (given.v1 is None and given.v2 is None),
+        plain=plain,
         undeclared=given is None,
     )
 
@@ -203,7 +209,7 @@ def run_diff(
         try:
             compare = partial(
                 compare_relations, engine, comparator=pair.comparator,
-                today=started.date(), samples=samples, keep=folder / MISMATCHES,
+                today=started.date(), samples=samples, keep=folder / MISMATCHES, context=not pair.plain,
                 progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
             )  # fmt: skip
             comparison = compare(v1, v2, stable=pair.plain)
