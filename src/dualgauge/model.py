@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, NewType
+from typing import NewType
 
 Position = NewType("Position", int)
 """A place in the event log: dense, from 1; 0 is "before the first event"."""
@@ -69,16 +69,16 @@ def quote(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-_SMALL: Final = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
-
-
-def folded(identifier: str) -> str:
+def fold(name: str) -> str:
     """
-    A name as DuckDB and SQLite tell names apart: the letters A to Z are a to z, and no other letter is another one.
+    A name as the engine compares names: of A to Z the case does not count, of every other letter it does.
 
-    Not casefold(): `ß` and `SS`, `Ä` and `ä` are two columns to a database, and one to Python.
+    Seen: DuckDB keeps `Ä` and `ä`, `ß` and `SS` in one table as two columns, which `casefold()` would take for one.
     """
-    return identifier.translate(_SMALL)
+    return name.translate(_SMALL_ASCII)
+
+
+_SMALL_ASCII = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def literal(text: str) -> str:

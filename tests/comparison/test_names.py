@@ -22,7 +22,7 @@ from dualgauge.comparison.errors import BadRelation, NoKeyGiven, UnclearColumn, 
 from dualgauge.comparison.files.compare import diff_sources
 from dualgauge.comparison.files.names import key_of, key_text, meant, shown_names
 from dualgauge.engines.duck import open_engine
-from dualgauge.model import Outcome, folded, quote
+from dualgauge.model import Outcome, fold, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -260,7 +260,7 @@ def test_names_are_one_exactly_where_the_engine_takes_them_for_one(a: str, b: st
     with open_engine(threads=1) as engine:
         described = list(engine.columns(f"SELECT * FROM (SELECT 1 AS {quote(a)}, 2 AS {quote(b)})"))
 
-    assert (described != [a, b]) is (folded(a) == folded(b))
+    assert (described != [a, b]) is (fold(a) == fold(b))
 
 
 @given(
@@ -271,13 +271,13 @@ def test_every_column_has_a_name_of_its_own_in_sql_and_pairs_as_sql_would(v1: li
     shown = shown_names(v1, v2)
 
     for names in (v1, v2):
-        assert len({folded(shown[name]) for name in names}) == len(names)
+        assert len({fold(shown[name]) for name in names}) == len(names)
         assert all(meant("--key", name, shown) == shown[name] for name in names)
     for a in v1:
         for b in v2:
-            alone = all(sum(folded(one) == folded(a) for one in names) == 1 for names in (v1, v2))
-            together = folded(shown[a]) == folded(shown[b])
-            assert together is (a == b or (alone and folded(a) == folded(b)))
+            alone = all(sum(fold(one) == fold(a) for one in names) == 1 for names in (v1, v2))
+            together = fold(shown[a]) == fold(shown[b])
+            assert together is (a == b or (alone and fold(a) == fold(b)))
 
 
 @given(

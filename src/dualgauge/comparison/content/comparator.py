@@ -16,7 +16,7 @@ from typing import Final
 from dualgauge.comparison.content.checks import single, taken
 from dualgauge.comparison.content.rules import Exact, Rule
 from dualgauge.comparison.errors import BadComparator
-from dualgauge.model import canonical_json, folded, sha256
+from dualgauge.model import canonical_json, fold, sha256
 
 CONTEXT: Final = "_"
 """
@@ -187,8 +187,8 @@ class Comparator:
 
     def rule(self, column: str) -> Rule:
         """Give the rule of a column, whatever the case it is written in."""
-        by_name = {folded(name): rule for name, rule in self.rules.items()}
-        return by_name.get(folded(column), Exact())
+        by_name = {fold(name): rule for name, rule in self.rules.items()}
+        return by_name.get(fold(column), Exact())
 
     def check_context(self) -> None:
         """
@@ -233,7 +233,7 @@ class Comparator:
         return sha256(canonical_json([check.as_json() for check in single(self.checks)]))
 
     def _check_rules(self) -> None:
-        if len({folded(column) for column in self.rules}) < len(self.rules):
+        if len({fold(column) for column in self.rules}) < len(self.rules):
             raise BadComparator("Comparator: rules", f"name a column twice: {', '.join(self.rules)}")
         for column, rule in self.rules.items():
             if isinstance(rule, type) or not isinstance(rule, Rule):
@@ -255,7 +255,7 @@ class Comparator:
         _check_mapping("Comparator: affected_by", self.affected_by)
         for column, expression in self.affected_by.items():
             _check_text(f"Comparator: affected_by[{column!r}]", expression, "an expression over an event")
-        given, wanted = {folded(c) for c in self.affected_by}, {folded(c) for c in self.key}
+        given, wanted = {fold(c) for c in self.affected_by}, {fold(c) for c in self.key}
         if given != wanted:
             raise BadComparator(
                 "Comparator: affected_by", f"must give one expression for each key column: {', '.join(self.key)}"
@@ -263,7 +263,7 @@ class Comparator:
         object.__setattr__(self, "affected_by", MappingProxyType(dict(self.affected_by)))
 
     def _check_compared(self, name: str, column: str) -> None:
-        if folded(column) in {folded(key) for key in self.key}:
+        if fold(column) in {fold(key) for key in self.key}:
             raise BadComparator(name, "is a key column; keys pair the rows and are always exact")
 
 
@@ -272,7 +272,7 @@ def _check_key(key: tuple[object, ...]) -> None:
         raise BadComparator("Comparator: key", "is empty; name the column or columns that identify a row")
     for column in key:
         _check_text("Comparator: key", column, "names of columns")
-    if len({folded(str(column)) for column in key}) < len(key):
+    if len({fold(str(column)) for column in key}) < len(key):
         raise BadComparator("Comparator: key", f"names a column twice: {', '.join(map(str, key))}")
 
 

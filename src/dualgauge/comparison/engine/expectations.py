@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dualgauge.comparison.engine.schema import common_type
 from dualgauge.comparison.errors import BadExpectation, ExpectationFailed
 from dualgauge.engines.errors import EngineError
-from dualgauge.model import folded, quote
+from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,13 +46,13 @@ class Expectation:
 
 def expectations(comparator: Comparator, layout: Layout, today: date) -> tuple[Expectation, ...]:
     """Lay the comparator's expected differences against the compared columns."""
-    places = {folded(column.name): at for at, column in enumerate(layout.compared)}
+    places = {fold(column.name): at for at, column in enumerate(layout.compared)}
     return tuple(
         Expectation(
             at,
             source,
             not source.expired(today),
-            {places[folded(name)]: text for name, text in source.v2_equals.items() if folded(name) in places},
+            {places[fold(name)]: text for name, text in source.v2_equals.items() if fold(name) in places},
         )
         for at, source in enumerate(comparator.expected)
     )
@@ -102,8 +102,8 @@ def blame(
 
 def columns_used(expected: Sequence[Expectation], names: Sequence[str]) -> tuple[str, ...]:
     """The columns that some expression may use: those whose names occur in its text (rather one too many)."""
-    text = folded("\n".join(text for expectation in expected for _, text in expectation.texts()))
-    return tuple(name for name in names if folded(name).replace('"', '""') in text)
+    text = fold("\n".join(text for expectation in expected for _, text in expectation.texts()))
+    return tuple(name for name in names if fold(name).replace('"', '""') in text)
 
 
 def _conditions(expectation: Expectation, layout: Layout) -> Iterator[tuple[str, str, str]]:

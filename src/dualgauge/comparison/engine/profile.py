@@ -18,7 +18,7 @@ from dualgauge.comparison.engine.fetch import values_of
 from dualgauge.comparison.engine.relations import bring, scratch
 from dualgauge.comparison.engine.schema import is_numeric, is_time, read_layout
 from dualgauge.comparison.values import Drift, Profile, SchemaVerdict, safe
-from dualgauge.model import folded, quote
+from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -110,13 +110,13 @@ def drifts(
         paired: what is known of the keys, after a diff.
         counts: what is known of the cells, after a diff.
     """
-    keys = [folded(column.name) for column in layout.keys]
-    schema = sorted(layout.schema, key=lambda one: (folded(one.name) not in keys, _place(one.name, keys)))
-    pairs = {folded(column.name): column for column in (*layout.keys, *layout.compared)}
-    there = {folded(column): column for column in layout.rest_v2}
+    keys = [fold(column.name) for column in layout.keys]
+    schema = sorted(layout.schema, key=lambda one: (fold(one.name) not in keys, _place(one.name, keys)))
+    pairs = {fold(column.name): column for column in (*layout.keys, *layout.compared)}
+    there = {fold(column): column for column in layout.rest_v2}
     wanted: tuple[list[_Wanted], list[_Wanted]] = ([], [])
     for one in schema:
-        pair = pairs.get(folded(one.name))
+        pair = pairs.get(fold(one.name))
         if pair is not None:
             for side in wanted:
                 side.append(_Wanted(pair.name, pair.common.name))
@@ -124,7 +124,7 @@ def drifts(
         if one.v1_type is not None:
             wanted[0].append(_Wanted(one.name, one.v1_type))
         if one.v2_type is not None:
-            wanted[1].append(_Wanted(there.get(folded(one.name), one.name), one.v2_type))
+            wanted[1].append(_Wanted(there.get(fold(one.name), one.name), one.v2_type))
     apart = _apart_by_column(keys, paired, counts) if paired and counts else {}
     distinct: tuple[dict[str, int], dict[str, int]] = ({}, {})
     if paired and len(keys) == 1 and not paired.problems:
@@ -132,10 +132,10 @@ def drifts(
     a = _profiles(engine, v1, wanted[0], distinct[0])
     same = {name: a[name] for name, cells in apart.items() if not cells}
     distinct[1].update(_near(a, apart))
-    b = same | _profiles(engine, v2, [one for one in wanted[1] if folded(one.name) not in same], distinct[1])
+    b = same | _profiles(engine, v2, [one for one in wanted[1] if fold(one.name) not in same], distinct[1])
     made = []
     for place, one in enumerate(schema):
-        left, right = a.get(folded(one.name)), b.get(folded(one.name))
+        left, right = a.get(fold(one.name)), b.get(fold(one.name))
         said: list[str] = []
         if left is not None and right is not None:
             alike = one.verdict is not SchemaVerdict.INCOMPARABLE
@@ -147,7 +147,7 @@ def drifts(
 def _apart_by_column(keys: Sequence[str], paired: Paired, counts: Counts) -> dict[str, int]:
     """By column that was compared, at most how many cells of either side the other side lacks."""
     alone = paired.rows_v1 + paired.rows_v2 - 2 * counts.compared
-    cells = {folded(one.name): alone + one.compared - one.equal for one in counts.columns}
+    cells = {fold(one.name): alone + one.compared - one.equal for one in counts.columns}
     return dict.fromkeys(keys, alone) | cells
 
 
@@ -160,7 +160,7 @@ def _near(v1: Mapping[str, Profile], apart: Mapping[str, int]) -> Iterator[tuple
 
 
 def _place(name: str, keys: Sequence[str]) -> int:
-    return keys.index(folded(name)) if folded(name) in keys else 0
+    return keys.index(fold(name)) if fold(name) in keys else 0
 
 
 def _profiles(
@@ -177,7 +177,7 @@ def _profiles(
         name = quote(column.name)
         counted[f"n{at}"] = (f"count({name})", "BIGINT")
         if column.ordered:
-            if folded(column.name) not in distinct:
+            if fold(column.name) not in distinct:
                 counted[f"d{at}"] = (count.format(name), "BIGINT")
             group = counted if column.kind == "BOOLEAN" else extremes
             group |= {f"{aggregate}{at}": column.leaving(aggregate) for aggregate in ("min", "max")}
@@ -191,7 +191,7 @@ def _profiles(
     row = values_of(engine, leaving, f"FROM {', '.join(parts)}")[0]
     found: dict[str, Profile] = {}
     for at, column in enumerate(columns):
-        name = folded(column.name)
+        name = fold(column.name)
         values = int(str(row[f"n{at}"]))
         # An estimate may say more than there are values.
         several = min(int(str(row.get(f"d{at}", distinct.get(name)))), values) if column.ordered else None

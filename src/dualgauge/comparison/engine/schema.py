@@ -15,7 +15,7 @@ from dualgauge.comparison.content.comparator import CONTEXT, Comparator
 from dualgauge.comparison.errors import BadRelation, MissingKey, NoColumnToCompare, NotNumeric
 from dualgauge.comparison.values import SchemaColumn, SchemaVerdict
 from dualgauge.engines.errors import EngineError
-from dualgauge.model import folded
+from dualgauge.model import fold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,18 +166,18 @@ def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator
     v1, v2 = _columns(engine, "v1", v1_sql), _columns(engine, "v2", v2_sql)
     for column in comparator.keys:
         for side, names in (("v1", v1), ("v2", v2)):
-            if folded(column) not in {folded(name) for name in names}:
+            if fold(column) not in {fold(name) for name in names}:
                 raise MissingKey(column, side, names)
     pairs, schema = _paired(v1, v2, comparator, context=context)
-    keys = {folded(column) for column in comparator.keys}
-    by_name = {folded(column.name): column for column in pairs}
+    keys = {fold(column) for column in comparator.keys}
+    by_name = {fold(column.name): column for column in pairs}
     layout = Layout(
-        keys=tuple(by_name[folded(name)] for name in comparator.keys if folded(name) in by_name),
-        compared=tuple(column for column in pairs if folded(column.name) not in keys),
+        keys=tuple(by_name[fold(name)] for name in comparator.keys if fold(name) in by_name),
+        compared=tuple(column for column in pairs if fold(column.name) not in keys),
         rest_v1=_rest(v1, [column.name for column in pairs]),
         rest_v2=_rest(v2, [column.v2_name for column in pairs]),
         schema=schema,
-        bad_keys=tuple(c for c in schema if c.verdict is SchemaVerdict.INCOMPARABLE and folded(c.name) in keys),
+        bad_keys=tuple(c for c in schema if c.verdict is SchemaVerdict.INCOMPARABLE and fold(c.name) in keys),
     )
     _check_names(comparator, layout)
     return layout
@@ -193,14 +193,14 @@ def _columns(engine: Engine, side: str, sql: str) -> dict[str, str]:
 def _paired(
     v1: Mapping[str, str], v2: Mapping[str, str], comparator: Comparator, *, context: bool
 ) -> tuple[list[Column], tuple[SchemaColumn, ...]]:
-    there = {folded(name): name for name in v2}
-    here = {folded(name) for name in v1}
+    there = {fold(name): name for name in v2}
+    here = {fold(name) for name in v1}
     pairs: list[Column] = []
     schema: list[SchemaColumn] = []
     for name, kind in v1.items():
         if context and name.startswith(CONTEXT):
             continue
-        twin = there.get(folded(name))
+        twin = there.get(fold(name))
         if twin is None:
             schema.append(SchemaColumn(name, kind, None, None, SchemaVerdict.ONLY_IN_V1))
             continue
@@ -220,7 +220,7 @@ def _paired(
     schema.extend(
         SchemaColumn(name, None, kind, None, SchemaVerdict.ONLY_IN_V2)
         for name, kind in v2.items()
-        if folded(name) not in here and not (context and name.startswith(CONTEXT))
+        if fold(name) not in here and not (context and name.startswith(CONTEXT))
     )
     return pairs, tuple(schema)
 
@@ -232,11 +232,11 @@ def _rest(names: Mapping[str, str], taken: list[str]) -> tuple[str, ...]:
 def _check_names(comparator: Comparator, layout: Layout) -> None:
     known = [column.name for column in layout.compared]
     # A column that stands in the schema with a finding is not unknown: the finding says what is wrong.
-    named = {folded(column) for column in known} | {folded(column.name) for column in layout.schema}
+    named = {fold(column) for column in known} | {fold(column.name) for column in layout.schema}
     used = [("rules", column) for column in comparator.rules]
     used += [("limits.columns", column) for column in comparator.limits.columns]
     for expected in comparator.expected:
         used += [(f"v2_equals of {expected.reason!r}", column) for column in expected.v2_equals]
     for field, column in used:
-        if folded(column) not in named:
+        if fold(column) not in named:
             raise NoColumnToCompare(field, column, known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.values import SchemaVerdict
-from dualgauge.model import Outcome, folded, plural
+from dualgauge.model import Outcome, fold, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,9 +49,9 @@ def _bounds(
     yield "only_in_v1", counts[0], limits.only_in_v1
     yield "only_in_v2", counts[1], limits.only_in_v2
     yield "changed", counts[2], limits.changed
-    by_name = {folded(name): limit for name, limit in limits.columns.items()}
+    by_name = {fold(name): limit for name, limit in limits.columns.items()}
     for column in columns:
-        limit = by_name.get(folded(column.name))
+        limit = by_name.get(fold(column.name))
         if limit is not None:
             yield f"column {column.name}", column.differ, limit
 

@@ -25,7 +25,7 @@ from dualgauge.comparison.files.read_tables import read_memory, read_table
 from dualgauge.comparison.files.value_types import FileSide, settle
 from dualgauge.engines.duck import MEMORY_LIMIT, open_engine
 from dualgauge.engines.scratch import scratch
-from dualgauge.model import Progress, folded, silent, utc_now
+from dualgauge.model import Progress, fold, silent, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -96,7 +96,7 @@ class _Sides:
     def stated_key(self) -> tuple[str, ...]:
         """The primary key that both tables state, or ()."""
         v1, v2 = (tuple(self.names[name] for name in key) for key in self.keys)
-        return v1 if {folded(name) for name in v1} == {folded(name) for name in v2} else ()
+        return v1 if {fold(name) for name in v1} == {fold(name) for name in v2} else ()
 
     def fitted(self, comparator: Comparator) -> Comparator:
         """
@@ -208,7 +208,7 @@ def diff_sources(
             raise NoKeyGiven(found, common, f"dualgauge diff {shlex.join(shown)}", written)
         for name in names:
             for columns, label in zip(sides.columns, shown, strict=True):
-                if folded(name) not in {folded(one) for one in columns}:
+                if fold(name) not in {fold(one) for one in columns}:
                     raise NoKeyColumn(name, label, columns)
         comparison = compare_relations(
             engine, "SELECT * FROM v1", "SELECT * FROM v2",

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.errors import UnclearColumn
-from dualgauge.model import folded
+from dualgauge.model import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,9 +40,7 @@ def united(parts: Sequence[Sequence[str]]) -> dict[str, str]:
     unlike = _unlike(parts)
     first: dict[str, str] = {}
     return {
-        name: name if folded(name) in unlike else first.setdefault(folded(name), name)
-        for part in parts
-        for name in part
+        name: name if fold(name) in unlike else first.setdefault(fold(name), name) for part in parts for name in part
     }
 
 
@@ -54,21 +52,21 @@ def shown_names(v1: Sequence[str], v2: Sequence[str]) -> dict[str, str]:
     SQL takes `id` and `ID` for one.
     """
     unlike = _unlike((v1, v2))
-    taken = {folded(name) for name in (*v1, *v2)}
+    taken = {fold(name) for name in (*v1, *v2)}
     numbers: Counter[str] = Counter()
     shown: dict[str, str] = {}
     for name in dict.fromkeys((*v1, *v2)):
-        made, fold = name, folded(name)
-        while fold in unlike and folded(made) in taken:
-            numbers[fold] += 1
-            made = f"{name} ({numbers[fold]})"
+        made, group = name, fold(name)
+        while group in unlike and fold(made) in taken:
+            numbers[group] += 1
+            made = f"{name} ({numbers[group]})"
         shown[name] = made
     return shown
 
 
 def _unlike(sides: Iterable[Sequence[str]]) -> set[str]:
     """The names, in small letters, that some side has in several spellings."""
-    return {fold for side in sides for fold, count in Counter(map(folded, side)).items() if count > 1}
+    return {one for side in sides for one, count in Counter(map(fold, side)).items() if count > 1}
 
 
 def meant(field: str, given: str, shown: Mapping[str, str]) -> str:
@@ -85,9 +83,9 @@ def meant(field: str, given: str, shown: Mapping[str, str]) -> str:
     """
     if given in shown:
         return shown[given]
-    if any(folded(given) == folded(name) for name in shown.values()):
+    if any(fold(given) == fold(name) for name in shown.values()):
         return given
-    alike = [name for name in shown if folded(name) == folded(given)]
+    alike = [name for name in shown if fold(name) == fold(given)]
     if alike:
         raise UnclearColumn(field, given, alike)
     return given

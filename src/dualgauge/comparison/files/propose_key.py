@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.schema import INTEGERS, common_type, is_time
-from dualgauge.model import folded, quote
+from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,13 +46,13 @@ def proposed_keys(engine: Engine, v1: str, v2: str) -> tuple[list[tuple[str, ...
         v2: v2's rows.
     """
     here, there = engine.columns(v1), engine.columns(v2)
-    other = {folded(name): name for name in there}
+    other = {fold(name): name for name in there}
     common = [
         name
         for name, kind in here.items()
-        if folded(name) in other and common_type(kind, there[other[folded(name)]]) is not None
+        if fold(name) in other and common_type(kind, there[other[fold(name)]]) is not None
     ]
-    able = [one for name in common if (one := _able(name, other[folded(name)], here, there)) is not None]
+    able = [one for name in common if (one := _able(name, other[fold(name)], here, there)) is not None]
     for size in (1, 2):
         # A glance at some rows rules out nearly all: what repeats there is no key.
         left = list(combinations(able[:_MOST_COLUMNS] if size > 1 else able, size))

@@ -14,7 +14,7 @@ from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.value_types import ANY, FileSide, Reading, json_readings, typed_reading
 from dualgauge.engines.duck import parquet
 from dualgauge.engines.errors import EngineError, OutOfMemory
-from dualgauge.model import folded, literal, plural, quote
+from dualgauge.model import fold, literal, plural, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -111,7 +111,7 @@ def read_parquet(engine: Engine, files: Sequence[Path], label: str) -> FileSide:
         if (name := twice(spelled)) is not None:
             raise UnreadableLocation(str(file), f"it has two columns {name!r}", "give each column a name of its own")
     columns = united(names)
-    if len(set(columns.values())) == len({folded(name) for name in columns}):
+    if len(set(columns.values())) == len({fold(name) for name in columns}):
         source = f"({parquet([_exact(file) for file in files])})"
         kinds = _columns(engine, label, advice, f"FROM {source}")
         return FileSide(source, tuple(typed_reading(name, kind, quote(name)) for name, kind in kinds.items()))

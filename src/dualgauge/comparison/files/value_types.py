@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.schema import FLOATS, common_type, is_numeric, is_time
-from dualgauge.model import folded, literal, quote
+from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,9 +110,9 @@ class _Question:
 
 def settle(engine: Engine, v1: FileSide, v2: FileSide) -> tuple[FileSide, FileSide]:
     """Give each column of both sides its type, the two of one name together."""
-    there = {folded(one.name): one for one in v2.readings}
+    there = {fold(one.name): one for one in v2.readings}
     sources = (v1.source, v2.source)
-    pairs = [(one, there[folded(one.name)]) for one in v1.readings if folded(one.name) in there]
+    pairs = [(one, there[fold(one.name)]) for one in v1.readings if fold(one.name) in there]
     questions = {a.name: question for a, b in pairs if (question := _question(a, b)) is not None}
     _answer(engine, sources, list(questions.values()))
     types = {name: _measured(engine, sources, question) for name, question in questions.items()}
