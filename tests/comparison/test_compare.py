@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ from dualgauge.model import Outcome
 from dualgauge.stores.errors import NoTable, NoTablesFile, TablesUnreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dualgauge.comparison.values import Comparison
@@ -276,6 +278,37 @@ def test_postgresql_and_sqlite_tables_compare(tmp_path: Path, postgres_url: str)
 # What Python holds.
 
 ROWS = {"id": [1, 2, 3], "name": ["a", None, "c"], "n": [1.5, 2.5, None]}
+
+
+UUIDS = ["0c1d2e3f-aaaa-4000-8000-00000000000a", "0c1d2e3f-bbbb-4000-8000-00000000000b"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [str.upper, lambda one: one.replace("-", ""), lambda one: f"{{{one.upper()}}}"],
+)
+def test_uuids_pair_with_texts_however_these_are_written(
+    tmp_path: Path, postgres_url: str, written: Callable[[str], str]
+) -> None:
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (id uuid PRIMARY KEY, ref uuid)")
+        for one in UUIDS:
+            connection.exec_driver_sql(f"INSERT INTO t VALUES ('{one}', '{one}')")
+        connection.exec_driver_sql(f"INSERT INTO t VALUES ('{UUIDS[0].replace('a', 'c')}', NULL)")
+    engine.dispose()
+    texts = [written(one) for one in UUIDS]
+    table = pa.table({"id": [*texts, "n/a"], "ref": [texts[0], "no uuid", None]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    csv = "id,ref\n" + "".join(f"{one},{ref or ''}\n" for one, ref in zip(*table.to_pydict().values(), strict=True))
+
+    for other in (tmp_path / "t.parquet", write(tmp_path / "t.csv", csv), table):
+        found = dualgauge.compare(f"{postgres_url}#t", other, BY_ID)
+
+        assert (found.compared, found.only_in_v1, found.only_in_v2) == (2, 1, 1)
+        assert changes(found) == {UUIDS[1]: {"ref": (UUIDS[1], "no uuid")}} | {
+            one.key["id"]: {} for one in found.mismatches if one.kind != "changed"
+        }
 
 
 def test_arrow_tables_readers_batches_frames_and_duckdb_relations_are_one() -> None:

@@ -354,6 +354,40 @@ def test_a_point_read_gives_the_row_of_a_key_given_as_text(tmp_path: Path) -> No
             snapshot.point("t", {"m": "1"})
 
 
+def test_a_uuid_is_found_however_it_is_written(tmp_path: Path, postgres_url: str) -> None:
+    plain = "0c1d2e3f-aaaa-4000-8000-00000000000a"
+    forms = [plain, plain.upper(), plain.replace("-", ""), plain.replace("-", "").upper(), f"{{{plain.upper()}}}"]
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (c uuid, n int)")
+        connection.exec_driver_sql(f"INSERT INTO t VALUES ('{plain}', 1)")
+    engine.dispose()
+
+    for at, stored in enumerate(forms):
+        file = make(
+            tmp_path, "CREATE TABLE t (c UUID, n INT)", f"INSERT INTO t VALUES ('{stored}', 1)", name=f"{at}.db"
+        )
+        for url in (f"sqlite:///{file}", postgres_url):
+            with open_tables(url) as tables, tables.snapshot() as snapshot:
+                for asked in forms:
+                    assert (snapshot.point("t", {"c": asked}) or {}).get("n") == 1, (stored, asked)
+                assert snapshot.point("t", {"c": plain.replace("a", "b")}) is None
+
+
+def test_of_two_keys_that_are_one_uuid_the_one_that_is_spelled_so_is_read(tmp_path: Path) -> None:
+    plain = "0c1d2e3f-aaaa-4000-8000-00000000000a"
+    file = make(
+        tmp_path,
+        "CREATE TABLE t (c UUID, s TEXT)",
+        f"INSERT INTO t VALUES ('{plain.upper()}', '{plain.upper()}'), ('{plain}', '{plain}')",
+    )
+    with open_tables(f"sqlite:///{file}") as tables, tables.snapshot() as snapshot:
+        for spelled in (plain, plain.upper()):
+            assert snapshot.point("t", {"c": spelled}) == {"c": spelled, "s": spelled}
+        # A text is no UUID: it is itself.
+        assert snapshot.point("t", {"s": plain.replace("-", "")}) is None
+
+
 # What cannot be read.
 
 

@@ -208,11 +208,22 @@ def _measured(engine: Engine, sources: Sequence[str], question: _Question) -> st
     return f"DECIMAL({max(18, whole + scale)},{scale})" if whole + scale <= _WIDEST else "VARCHAR"
 
 
+# Beside a column of UUIDs, a text that is one is that one, written as PostgreSQL takes it: in capitals, in braces.
+_UUID: Final = (
+    "CASE WHEN regexp_full_match({0}, '[{{]?([0-9a-fA-F]{{4}}-?){{7}}[0-9a-fA-F]{{4}}[}}]?') "
+    "THEN coalesce(CAST(TRY_CAST({0} AS UUID) AS VARCHAR), {0}) ELSE {0} END"
+)
+
+
 def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading]:
     """The two readings of a pair, with types that can be compared where there are such."""
     if a.raw is not None and b.raw is not None and (a.kind is None) != (b.kind is None):
         return _as_json(a), _as_json(b)
     a, b = (_typed(one, found or "VARCHAR") for one in (a, b))
+    if {a.kind, b.kind} == {"UUID", "VARCHAR"}:
+        a, b = (
+            replace(one, expression=_UUID.format(one.expression)) if one.kind == "VARCHAR" else one for one in (a, b)
+        )
     if common_type(str(a.kind), str(b.kind)) is None:
         if a.raw is not None and b.raw is not None:
             return _as_json(a), _as_json(b)
