@@ -246,7 +246,83 @@ def test_one_odd_value_in_a_sqlite_column_changes_one_row_and_not_all(tmp_path: 
 
     found = dualgauge.compare(old, new, BY_ID)
 
-    assert changes(found) == {2: {"cents": ("6", "n/a"), "day": ("2024-01-02", "02.01.2024")}}
+    assert changes(found) == {2: {"cents": ("6 (number)", "n/a"), "day": ("2024-01-02", "02.01.2024")}}
+
+
+LOOSE = st.sampled_from(
+    [None, 0, 1, 10, 2**53, 2**53 + 1, -(2**63), 1.0, 0.5, 0.1, 1e-05, 1e16, 2.0**53, float("inf"), "1", "1.0", "", "x",
+     "true", "1 (number)", "1 (text)", "31 (blob)", "x'31'", "31", "2024-01-01", "2024-13-01", b"1", b""]
+)  # fmt: skip
+DECLARED = ["", "INT", "TEXT", "REAL", "BLOB", "DECIMAL(9,3)", "NUMERIC", "DATE", "BOOLEAN", "UUID", "VARCHAR(3)"]
+
+
+def loose(folder: Path, name: str, declared: str, values: list[object]) -> tuple[Path, list[object]]:
+    """A SQLite file with values in a column of a declared type; and what SQLite made of them."""
+    file = folder / f"{name}.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, c {declared})")
+        connection.executemany("INSERT INTO t (c) VALUES (?)", [(one,) for one in values])
+        connection.commit()
+        return file, [row[0] for row in connection.execute("SELECT c FROM t ORDER BY id")]
+
+
+@given(st.sampled_from(DECLARED), st.sampled_from(DECLARED), st.lists(st.tuples(LOOSE, LOOSE), min_size=1, max_size=5))
+def test_values_of_sqlite_are_the_same_where_type_and_value_are(
+    tmp_path_factory: pytest.TempPathFactory, one: str, other: str, values: list[tuple[object, object]]
+) -> None:
+    folder = tmp_path_factory.mktemp("loose")
+    old, v1 = loose(folder, "old", one, [a for a, _ in values])
+    new, v2 = loose(folder, "new", other, [b for _, b in values])
+
+    found = dualgauge.compare(old, new, BY_ID)
+
+    # Python's own equality: 1 is 1.0, and no number is a text.
+    unlike = [at for at, (a, b) in enumerate(zip(v1, v2, strict=True), start=1) if a != b]
+    said = [one for one in found.schema if one.lost or one.verdict == "incomparable"]
+    assert (found.verdict is Outcome.PASS) is (not unlike and not said)
+    if not said:
+        assert sorted(one.key["id"] for one in found.mismatches) == unlike
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "texts", "differ"),
+    [
+        ("", [1, "1"], ["1", "1"], [1]),
+        ("", [b"1", "x'31'"], ["x'31'", "x'31'"], [1]),
+        ("", [1, "1 (number)"], ["1 (number)", "1 (number)"], [1]),
+        ("", [1, "a"], ["1 (number)", "a"], [1]),
+        ("TEXT", ["", None], ["", None], []),
+        ("TEXT", ["", None], [None, ""], [1, 2]),
+        ("BOOLEAN", ["true", 1], ["true", "1"], [2]),
+        ("DATE", ["2024-01-01", "soon"], ["2024-01-01", "soon"], []),
+    ],
+)
+def test_values_of_sqlite_beside_texts_of_another_kind_of_side_are_told_from_them(
+    tmp_path: Path, declared: str, values: list[object], texts: list[object], differ: list[int]
+) -> None:
+    file, _ = loose(tmp_path, "t", declared, values)
+    found = dualgauge.compare(file, pa.table({"id": [1, 2], "c": pa.array(texts, pa.string())}), BY_ID)
+    assert sorted(one.key["id"] for one in found.mismatches) == differ
+
+
+def test_a_sqlite_column_of_several_types_is_the_same_as_its_csv(tmp_path: Path) -> None:
+    file, _ = loose(tmp_path, "t", "", [1, "n/a", 2.5, "7 (number)", None])
+    csv = write(tmp_path / "t.csv", "id,c\n1,1\n2,n/a\n3,2.5\n4,7 (number)\n5,\n")
+
+    assert dualgauge.compare(file, csv, BY_ID).verdict is Outcome.PASS
+
+
+def test_a_number_of_sqlite_beside_a_number_that_is_a_text_there_is_a_finding_beside_another_database(
+    tmp_path: Path,
+) -> None:
+    file, _ = loose(tmp_path, "t", "", [1, "n/a"])
+
+    found = dualgauge.compare(file, pa.table({"id": [1, 2], "c": [1, 2]}), BY_ID)
+
+    assert found.why[0] == (
+        "column c: VARCHAR in v1 and BIGINT in v2 have no common type, so it was not compared; "
+        "cast it in the comparator's SQL"
+    )
 
 
 def test_a_table_is_named_behind_a_hash_and_a_database_is_not_changed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.comparison.errors import NoSource, UnclearTable, UnreadableLocation
+from dualgauge.comparison.files.loose_types import plain_text, told_text
 from dualgauge.comparison.files.names import place, twice
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.model import Progress, literal, quote
@@ -40,7 +41,7 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
         if not source.table and len(snapshot.names) != 1:
             raise UnclearTable(source.shown, snapshot.names)
         table = source.table or snapshot.names[0]
-        kinds = snapshot.columns(table)
+        kinds, mixed = snapshot.columns(table), snapshot.mixed(table)
         # Named by place: a table of PostgreSQL may have a column x and a column X.
         own = {column: place(at) for at, column in enumerate(kinds)}
         schema = pa.schema([(own[column], arrow_type(kind)) for column, kind in kinds.items()])
@@ -58,7 +59,9 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
             kind,
             f"CAST({own[column]} AS {kind})",
             # SQLite's types were found by looking: where one side has a value that is no number, both are texts.
-            text=f"CAST({own[column]} AS VARCHAR)" if loose else None,
+            told=told_text(own[column], kind, mixed=column in mixed) if loose else None,
+            mixed=column in mixed,
+            text=plain_text(own[column], mixed=column in mixed) if loose else None,
         )
         for column, kind in kinds.items()
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.schema import FLOATS, common_type, is_numeric, is_time
+from dualgauge.comparison.files.loose_types import escaped
 from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ class Reading:
     How one column of one side is read.
 
     `kind` None: a text whose type is not chosen yet, and `may_be` what it may become. `text` reads the value as text,
-    where its type was only found by looking; `raw` reads it as the JSON it was, and `nested` says that it holds nothing
-    but lists and objects.
+    where its type was only found by looking; `told` reads one of SQLite's as a text that also says what it is, and
+    `mixed` that its values are of several types; `raw` reads it as the JSON it was, and `nested` says that it holds
+    nothing but lists and objects.
     """
 
     name: str
@@ -76,6 +78,8 @@ class Reading:
     text: str | None = None
     raw: str | None = None
     nested: bool = False
+    told: str | None = None
+    mixed: bool = False
 
     @property
     def select(self) -> str:
@@ -219,6 +223,7 @@ def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading
     """The two readings of a pair, with types that can be compared where there are such."""
     if a.raw is not None and b.raw is not None and (a.kind is None) != (b.kind is None):
         return _as_json(a), _as_json(b)
+    written = [one.kind is None and one.raw is None for one in (a, b)]
     a, b = (_typed(one, found or "VARCHAR") for one in (a, b))
     if {a.kind, b.kind} == {"UUID", "VARCHAR"}:
         a, b = (
@@ -227,11 +232,27 @@ def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading
     if common_type(str(a.kind), str(b.kind)) is None:
         if a.raw is not None and b.raw is not None:
             return _as_json(a), _as_json(b)
-        if a.kind == "VARCHAR" and b.text is not None:
-            b = replace(b, kind="VARCHAR", expression=b.text)
-        elif b.kind == "VARCHAR" and a.text is not None:
-            a = replace(a, kind="VARCHAR", expression=a.text)
+        if a.told is not None and b.told is not None:
+            return _as_text(a, a.told), _as_text(b, b.told)
+        # A text that says no type is a number's as well; one that has a type is a text.
+        if a.kind == "VARCHAR" and b.text is not None and (written[0] or b.told is None):
+            b = _as_text(b, b.text)
+        elif b.kind == "VARCHAR" and a.text is not None and (written[1] or a.told is None):
+            a = _as_text(a, a.text)
+    elif a.mixed or b.mixed:
+        a, b = (_beside(one, plain=any(written)) for one in (a, b))
     return a, b
+
+
+def _as_text(one: Reading, expression: str) -> Reading:
+    return replace(one, kind="VARCHAR", expression=expression)
+
+
+def _beside(one: Reading, *, plain: bool) -> Reading:
+    """One of two texts of which at least one is of several types; `plain`: the other one says nothing of types."""
+    if plain:
+        return _as_text(one, one.text or one.expression)
+    return _as_text(one, one.told or escaped(one.expression))
 
 
 def _typed(one: Reading, kind: str) -> Reading:

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import quote
-from dualgauge.stores.external.types import TIMESTAMPTZ, ColumnPlace, TableColumn, arrow_of, as_text
+from dualgauge.stores.external.types import TIMESTAMPTZ, ColumnPlace, TableColumn, arrow_of, as_text, as_told
 from dualgauge.stores.uuids import UUID_GLOB, uuid_forms
 
 if TYPE_CHECKING:
@@ -149,7 +149,12 @@ class SqliteCatalogue:
         kinds = _chosen(connection, source, wanted)
         open_ones = {name: STORED for name in wanted if name not in kinds}
         kinds |= _chosen(connection, source, open_ones, stored=True)
-        return [_column(name, kinds.get(name)) for name in wanted]
+        return [
+            _column(name, kinds[name])
+            if name in kinds
+            else TableColumn(name, "VARCHAR", self.name(connection, name), as_told, mixed=True)
+            for name in wanted
+        ]
 
     def fixed(self, connection: sa.Connection, source: str, place: ColumnPlace | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
         """
