@@ -281,7 +281,7 @@ def test_values_of_sqlite_are_the_same_where_type_and_value_are(
     said = [one for one in found.schema if one.lost or one.verdict == "incomparable"]
     assert (found.verdict is Outcome.PASS) is (not unlike and not said)
     if not said:
-        assert sorted(one.key["id"] for one in found.mismatches) == unlike
+        assert [one.key["id"] for one in found.mismatches] == unlike
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_values_of_sqlite_beside_texts_of_another_kind_of_side_are_told_from_the
 ) -> None:
     file, _ = loose(tmp_path, "t", declared, values)
     found = dualgauge.compare(file, pa.table({"id": [1, 2], "c": pa.array(texts, pa.string())}), BY_ID)
-    assert sorted(one.key["id"] for one in found.mismatches) == differ
+    assert [one.key["id"] for one in found.mismatches] == differ
 
 
 def test_a_sqlite_column_of_several_types_is_the_same_as_its_csv(tmp_path: Path) -> None:
@@ -385,6 +385,134 @@ def test_uuids_pair_with_texts_however_these_are_written(
         assert changes(found) == {UUIDS[1]: {"ref": (UUIDS[1], "no uuid")}} | {
             one.key["id"]: {} for one in found.mismatches if one.kind != "changed"
         }
+
+
+# Every type of PostgreSQL: values of one type, no two of which are one.
+KINDS: dict[str, list[str]] = {
+    "bool": ["t", "f"],
+    "int2": ["1", "-32768"],
+    "int8": ["9223372036854775807", "9223372036854775806"],
+    "oid": ["0", "4294967295"],
+    "float4": ["0.1", "NaN", "Infinity", "-1e-45", "1e+20"],
+    "float8": ["0.1", "NaN", "-Infinity", "1e-320", "0.30000000000000004", "1e+22"],
+    "numeric": ["1.5", "123456789012345678.123456789012345678", "-0.000000001", "0"],
+    "numeric(20,3)": ["1.500", "99999999999999999.999"],
+    "numeric(3,-2)": ["12300", "100"],
+    "numeric(6,3)": ["NaN", "1.255"],
+    "decimal": ["Infinity", "-Infinity", "NaN", "1"],
+    "numeric(100,50)": [f"1.{50 * '1'}", f"{50 * '9'}.{50 * '9'}"],
+    "money": ["1234.56", "-1.00"],
+    "date": ["2024-02-29", "0001-01-01", "9999-12-31"],
+    "date ": ["infinity", "-infinity", "0044-03-15 BC", "10000-01-01", "2024-01-01"],
+    "timestamp": ["2024-02-29 10:00:00.000001", "0001-01-01", "2024-02-29 10:00:00"],
+    "timestamp ": ["infinity", "0044-03-15 10:00 BC", "294276-12-31 23:59:59.999999"],
+    "timestamptz": ["2024-02-29 10:00:00+02", "2024-02-29 10:00:00.5+00"],
+    "timestamptz ": ["infinity", "-infinity", "0044-03-15 10:00+00 BC"],
+    "time": ["10:00", "23:59:59.999999"],
+    "time ": ["24:00", "00:00"],
+    "timetz": ["10:00+02", "08:00+00", "24:00+00"],
+    "interval": ["1 mon", "30 days", "720:00:00", "1 year 2 mons -3 days +04:05:06.789", "0"],
+    "uuid": ["0c1d2e3f-aaaa-4000-8000-00000000000a", "0c1d2e3f-aaaa-4000-8000-00000000000b"],
+    "json": ['{"a": 1}', '{"a": 2}', "null", "[1, null]", "12345678901234567890"],
+    "jsonb": ['{"a": 1}', "null", "[]", "12345678901234567890", "12345678901234567891"],
+    "bytea": ["\\x00ff", "\\x5c78", "\\x31", "\\x4142"],
+    "bit(3)": ["101", "001"],
+    "varbit": ["1", "10", "01"],
+    "char(3)": ["a", "ab"],
+    "citext": ["A", "a"],
+    '"char"': ["a", "b"],
+    "name": ["a", "A"],
+    "colour": ["red", "blue"],
+    "public.int8": ["1", "01"],
+    "positive": ["1", "2"],
+    "cents": ["1.55", "NaN"],
+    "int4range": ["[1,5)", "empty", "(,5)"],
+    "int4multirange": ["{[1,2),[3,4)}", "{}"],
+    "pair": ["(1,a)", "(1,)", "(,)"],
+    "hstore": ["a=>1, b=>NULL", "a=>NULL", "a=>1"],
+    "point": ["(0.1,1e-300)", "(1,2)"],
+    "xml": ["<a/>", "<a></a>"],
+    "inet": ["10.0.0.1", "10.0.0.1/24", "::1"],
+    "macaddr": ["08:00:2b:01:02:03", "08:00:2b:01:02:04"],
+    "tsvector": ["a b", "b"],
+    "int[]": ["{1,2}", "{}", "{NULL}", "{2,1}", "{1,2,NULL}"],
+    "int[] ": ["{1,2}", "{{1,2},{3,4}}", "[0:1]={1,2}", "{1,2,3,4}"],
+    "bool[]": ["{t,f}", "{f,NULL}"],
+    "varchar[]": ['{"a,b",NULL,"NULL",""}', "{a,b}", '{"a\\"b"}', '{"a\\\\b"}', '{" "}', "{}", '{"{}"}'],
+    "bytea[]": ['{"\\\\x00ff"}', '{"\\\\x"}'],
+    "numeric[]": ["{1.5,NaN}", "{1.5}"],
+    "date[]": ["{2024-01-01}", "{infinity}"],
+    "jsonb[]": ['{"{\\"a\\": 1}"}', "{NULL}"],
+    "colour[]": ["{red}", "{blue}"],
+    "time[]": ["{10:00,24:00}", "{10:00}"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_of_every_postgresql_type_are_told_apart_and_are_the_same_as_their_copy(
+    postgres_url: str, tmp_path: Path, kind: str
+) -> None:
+    values = KINDS[kind]
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        for made in (
+            "EXTENSION citext", "EXTENSION hstore", "TYPE colour AS ENUM ('red', 'blue')",
+            "TYPE pair AS (a int, b text)", "DOMAIN cents AS numeric(10,2)", "DOMAIN positive AS int CHECK (value > 0)",
+            "TYPE public.int8 AS ENUM ('1', '01')",
+        ):  # fmt: skip
+            connection.exec_driver_sql(f"CREATE {made}")
+        for name, given_values in (("old", values), ("moved", [*values[1:], values[0]])):
+            connection.exec_driver_sql(f"CREATE TABLE {name} (id int PRIMARY KEY, c {kind})")
+            for at, value in enumerate([*given_values, None]):
+                connection.exec_driver_sql(f"INSERT INTO {name} VALUES (%s, CAST(%s AS {kind}))", (at, value))
+        connection.exec_driver_sql("CREATE TABLE same AS TABLE old")
+        raw: Any = connection.connection.driver_connection
+        with raw.cursor() as cursor, cursor.copy("COPY old TO STDOUT (FORMAT csv, HEADER)") as copied:
+            csv = b"".join(bytes(part) for part in copied)
+    engine.dispose()
+    old = f"{postgres_url}#old"
+
+    same = dualgauge.compare(old, f"{postgres_url}#same", BY_ID)
+    moved = dualgauge.compare(old, f"{postgres_url}#moved", BY_ID)
+    copy = dualgauge.compare(old, write(tmp_path / "old.csv", csv), BY_ID)
+    back = dualgauge.compare(write(tmp_path / "old.csv", csv), f"{postgres_url}#moved", BY_ID)
+
+    assert (same.verdict, same.matched) == (Outcome.PASS, len(values) + 1)
+    assert (moved.matched, moved.changed) == (1, len(values))
+    assert (copy.verdict, copy.matched) == (Outcome.PASS, len(values) + 1), (copy.why, copy.mismatches)
+    assert (back.matched, back.changed) == (1, len(values))
+
+
+def test_a_table_of_postgresql_is_the_same_as_its_parquet(postgres_url: str, tmp_path: Path) -> None:
+    export = pa.table(
+        {
+            "id": pa.array([1, 2], pa.int32()),
+            "n": pa.array([Decimal("1.50"), None], pa.decimal128(12, 2)),
+            "f": pa.array([0.1, float("nan")], pa.float64()),
+            "r": pa.array([0.1, None], pa.float32()),
+            "t": ["ä", ""],
+            "b": [True, None],
+            "y": [b"\x00", b""],
+            "d": pa.array([dt.date(2024, 2, 29), None]),
+            "at": pa.array([dt.datetime(2024, 2, 29, 10, tzinfo=dt.UTC), None], pa.timestamp("us", "UTC")),
+            "u": ["0c1d2e3f-aaaa-4000-8000-00000000000a", None],
+            "a": pa.array([[1, None], []], pa.list_(pa.int32())),
+        }
+    )
+    pq.write_table(export, tmp_path / "t.parquet")
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE t (id int, n numeric, f float8, r float4, t text, b bool, y bytea, d date, at timestamptz, "
+            "u uuid, a int[])"
+        )
+        for row in export.to_pylist():
+            connection.exec_driver_sql(f"INSERT INTO t VALUES ({', '.join(f'%({name})s' for name in row)})", row)
+    engine.dispose()
+
+    found = dualgauge.compare(f"{postgres_url}#t", tmp_path / "t.parquet", BY_ID)
+
+    assert (found.verdict, found.matched) == (Outcome.PASS, 2)
 
 
 def test_arrow_tables_readers_batches_frames_and_duckdb_relations_are_one() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.comparison.errors import NoSource, UnclearTable, UnreadableLocation
+from dualgauge.comparison.files.copied_text import copied_text
 from dualgauge.comparison.files.loose_types import plain_text, told_text
 from dualgauge.comparison.files.names import place, twice
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
@@ -37,6 +38,7 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
     from dualgauge.stores.external.types import arrow_type
 
     loose = isinstance(source.database, Path) or str(source.database).startswith("sqlite")
+    copied = copied_text if str(source.database).startswith("postgresql") else lambda _column, _kind: None
     with open_tables(source.database) as tables, tables.snapshot() as snapshot:
         if not source.table and len(snapshot.names) != 1:
             raise UnclearTable(source.shown, snapshot.names)
@@ -61,7 +63,7 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
             # SQLite's types were found by looking: where one side has a value that is no number, both are texts.
             told=told_text(own[column], kind, mixed=column in mixed) if loose else None,
             mixed=column in mixed,
-            text=plain_text(own[column], mixed=column in mixed) if loose else None,
+            text=plain_text(own[column], mixed=column in mixed) if loose else copied(own[column], kind),
         )
         for column, kind in kinds.items()
     )

@@ -42,8 +42,8 @@ def _matches(pattern: str) -> str:
 _FITS: Final[Mapping[str, str]] = {
     "BIGINT": "CAST(TRY_CAST({0} AS BIGINT) AS VARCHAR) = {0}",
     "DECIMAL": _matches(_NUMBER),
-    # With more than 17 digits, two numbers that differ could be one DOUBLE.
-    "DOUBLE": f"{_matches(_FLOAT)} AND {_DIGITS} <= 17",
+    # With more than 17 digits, two numbers that differ could be one DOUBLE, unless this is how a DOUBLE is written.
+    "DOUBLE": f"{_matches(_FLOAT)} AND ({_DIGITS} <= 17 OR CAST(TRY_CAST({{0}} AS DOUBLE) AS VARCHAR) = {{0}})",
     "BOOLEAN": "lower({0}) IN ('true', 'false')",
     "DATE": f"{_matches(_DAY)} AND TRY_CAST({{0}} AS DATE) IS NOT NULL",
     "TIMESTAMP": f"{_matches(f'{_DAY}([ T]{_CLOCK})?')} AND TRY_CAST({{0}} AS TIMESTAMP) IS NOT NULL",
@@ -65,8 +65,8 @@ class Reading:
     """
     How one column of one side is read.
 
-    `kind` None: a text whose type is not chosen yet, and `may_be` what it may become. `text` reads the value as text,
-    where its type was only found by looking; `told` reads one of SQLite's as a text that also says what it is, and
+    `kind` None: a text whose type is not chosen yet, and `may_be` what it may become. `text` reads the value as it
+    stands in a file without types; `told` reads one of SQLite's as a text that also says what it is, and
     `mixed` that its values are of several types; `raw` reads it as the JSON it was, and `nested` says that it holds
     nothing but lists and objects.
     """
@@ -142,7 +142,9 @@ def _question(a: Reading, b: Reading) -> _Question | None:
         if other.kind is None or (one.raw is not None and other.raw is not None):
             continue
         if one.kind is None:
-            return _Question({at: one.expression}, _wanted(other.kind, one.may_be))
+            # PostgreSQL writes bytes as \\x00ff, of which the engine would read the first alone as hex.
+            bytes_as_text = other.kind == "BLOB" and other.text is not None and other.told is None
+            return _Question({at: one.expression}, [] if bytes_as_text else _wanted(other.kind, one.may_be))
     return None
 
 
@@ -235,9 +237,9 @@ def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading
         if a.told is not None and b.told is not None:
             return _as_text(a, a.told), _as_text(b, b.told)
         # A text that says no type is a number's as well; one that has a type is a text.
-        if a.kind == "VARCHAR" and b.text is not None and (written[0] or b.told is None):
+        if a.kind == "VARCHAR" and b.text is not None and (written[0] or b.raw is not None):
             b = _as_text(b, b.text)
-        elif b.kind == "VARCHAR" and a.text is not None and (written[1] or a.told is None):
+        elif b.kind == "VARCHAR" and a.text is not None and (written[1] or a.raw is not None):
             a = _as_text(a, a.text)
     elif a.mixed or b.mixed:
         a, b = (_beside(one, plain=any(written)) for one in (a, b))
