@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -634,6 +635,18 @@ def server(postgres_url: str) -> Iterator[tuple[str, str]]:
         yield plain, postgres_url.replace("postgres@", f"{role}:${{SHOP_PASSWORD}}@")
         own.execute(f"DROP OWNED BY {role}")
         own.execute(f"DROP ROLE {role}")
+
+
+def test_an_adopted_table_whose_columns_differ_by_case_is_refused_with_both(tmp_path: Path, postgres_url: str) -> None:
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql('CREATE TABLE customer_totals (customer text, orders int, "Orders" int)')
+    engine.dispose()
+    folder = adopt(tmp_path / "shop", adopt_url=postgres_url)
+
+    assert "column 'Orders' differs from 'orders' only in case; drop or rename one, or adopt a database view" in error(
+        folder
+    )
 
 
 def test_a_table_of_postgresql_is_adopted_by_a_role_that_may_only_read(

@@ -526,7 +526,7 @@ def test_postgresql_types_become_duckdb_types_that_hold_their_values(postgres_ur
         "j": '{"n": 12345678901234567890}', "a": [1, None], "x": ["a"], "y": b"\x00\xff",
         "day": dt.date(2024, 2, 29), "at": at("2024-02-29T10:00:00"),
         "tz": dt.datetime(2024, 2, 29, 8, tzinfo=UTC), "h": dt.time(10), "e": "red", "p": Decimal("3.50"),
-        "v": "1 day", "ip": "10.0.0.1/32",
+        "v": "1 day", "ip": "10.0.0.1",
     }  # fmt: skip
     assert set(rows[1].values()) == {None}
 
@@ -594,6 +594,40 @@ def test_a_point_read_takes_a_character_key_whole(postgres_url: str) -> None:
     with open_tables(postgres_url) as tables, tables.snapshot() as snapshot:
         assert snapshot.point("t", {"c": "ab"}) == {"c": "ab "}
         assert snapshot.point("t", {"c": "a"}) is None
+
+
+def test_a_point_read_gives_what_python_has_no_value_for_as_text(postgres_url: str) -> None:
+    in_postgresql(
+        postgres_url,
+        "CREATE TABLE t (id int, d date, at timestamptz, h time, v interval, j jsonb, ip inet, n int)",
+        "INSERT INTO t VALUES (1, 'infinity', '0044-03-15 10:00+00 BC', '24:00', '1 mon', '12345678901234567890',"
+        " '10.0.0.1', 7), (2, '2024-02-29', '2024-02-29 10:00+00', '10:00', '30 days', 'null', NULL, NULL)",
+    )
+    with open_tables(postgres_url) as tables, tables.snapshot() as snapshot:
+        assert snapshot.point("t", {"id": "1"}) == {
+            "id": 1, "d": "infinity", "at": "0044-03-15 10:00:00+00 BC", "h": "24:00:00", "v": "1 mon",
+            "j": "12345678901234567890", "ip": "10.0.0.1", "n": 7,
+        }  # fmt: skip
+        assert snapshot.point("t", {"id": "2"}) == {
+            "id": 2, "d": dt.date(2024, 2, 29), "at": dt.datetime(2024, 2, 29, 10, tzinfo=UTC), "h": dt.time(10),
+            "v": "30 days", "j": "null", "ip": None, "n": None,
+        }  # fmt: skip
+        assert snapshot.point("t", {"d": "infinity"}) is not None
+        with pytest.raises(BadKey, match="no value of it"):
+            snapshot.point("t", {"id": "one"})
+
+
+def test_a_type_of_somebody_s_own_is_not_taken_for_the_built_in_one_of_its_name(postgres_url: str) -> None:
+    in_postgresql(
+        postgres_url,
+        "CREATE TYPE public.int4 AS ENUM ('1', '01')",
+        "CREATE TABLE t (c public.int4, a public.int4[], n pg_catalog.int4)",
+        "INSERT INTO t VALUES ('01', '{01}', 1)",
+    )
+    assert whole(postgres_url, "t") == (
+        {"c": "VARCHAR", "a": "VARCHAR", "n": "INTEGER"},
+        [{"c": "01", "a": "{01}", "n": 1}],
+    )
 
 
 def test_a_server_that_does_not_let_in_is_named_without_its_password(postgres_url: str) -> None:

@@ -164,17 +164,6 @@ class UnequalPositions(ConflictError):
         super().__init__(sentence, next_steps=tuple(steps))
 
 
-class AlikeColumns(UsageError):
-    """An adopted table has columns that no SQL of a comparator could tell apart."""
-
-    def __init__(self, label: str, alike: Sequence[str]) -> None:
-        self.label, self.alike = label, tuple(alike)
-        super().__init__(
-            f"{label}: its table has the columns {listed(repr(name) for name in alike)}, whose names differ by case "
-            "alone, and SQL takes them for one; adopt a view of the database that gives them other names"
-        )
-
-
 class ChangedMeanwhile(ConflictError):
     """A build was replaced or a table altered while a diff waited: its two looks are of two things."""
 

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import sqlglot
 from sqlglot import expressions as exp
 
-from dualgauge.comparison.errors import AlikeColumns, BadRelation, NoViewToCompare, UnequalPositions
-from dualgauge.model import Position, Progress, Side, fold, literal, quote, silent
+from dualgauge.comparison.errors import BadRelation, NoViewToCompare, UnequalPositions
+from dualgauge.model import Position, Progress, Side, literal, quote, silent
 from dualgauge.stores.errors import NotBuilt
 from dualgauge.stores.external.types import arrow_type
 from dualgauge.stores.serving.types import StoreType, store_type
@@ -108,7 +108,7 @@ def pin(
     Raises:
         NotBuilt: a view has no build.
         UnequalPositions: what says its position is not all at one.
-        AdoptedTableMissing, BadPosition, TablesUnreachable, AlikeColumns: an adopted table cannot be read.
+        AdoptedTableMissing, BadPosition, TablesUnreachable: an adopted table cannot be read.
     """
     builds: dict[Side, dict[str, Checkpoint]] = {}
     columns: dict[Side, dict[str, dict[str, str]]] = {}
@@ -179,9 +179,6 @@ def _bring_table(
     engine: Engine, adopted: AdoptedRows, side: Side, name: str, *, folder: Path, progress: Progress
 ) -> None:
     """The same for a table of the user's own, whose rows come in Arrow."""
-    for column in adopted.columns:
-        if len(alike := [name for name in adopted.columns if fold(name) == fold(column)]) > 1:
-            raise AlikeColumns(f"{side.value}.{name}", alike)
     file = folder / f"{side.value}-{name}.parquet"
     schema = pa.schema([(column, arrow_type(kind)) for column, kind in adopted.columns.items()])
     step, read = f"{side.value}.{name}: reading", 0
