@@ -637,6 +637,24 @@ def server(postgres_url: str) -> Iterator[tuple[str, str]]:
         own.execute(f"DROP ROLE {role}")
 
 
+def test_an_adopted_key_that_begins_with_an_underscore_is_read_and_compared_by_another_name(tmp_path: Path) -> None:
+    folder = adopt(tmp_path / "shop", "-- adopt: customer_totals\n-- key: _id\n")
+    write(folder / "shop.db", "CREATE TABLE customer_totals (_id TEXT PRIMARY KEY, _x INTEGER)")
+    write(folder / "shop.db", "INSERT INTO customer_totals VALUES ('ada', 1)")
+    (folder / "comparators" / "customers.py").write_text(
+        "from dualgauge import Comparator\n\n"
+        "customers = Comparator(key='customer', v1='SELECT _id AS customer, 2 AS orders, _x FROM v1.customers',\n"
+        "    v2=\"SELECT customer, orders, 7 AS _x FROM v2.customers WHERE customer = 'ada'\")\n"
+    )
+    migration = dualgauge.open(folder)
+    migration.import_(every=True)
+    migration.replay()
+
+    [context] = migration.diff(["customers"], settle=0)
+    assert [one.name for one in context.comparison.columns] == ["orders"]
+    assert call("read", "customers", "ada", folder=folder).exit_code == 0
+
+
 def test_an_adopted_table_whose_columns_differ_by_case_is_refused_with_both(tmp_path: Path, postgres_url: str) -> None:
     engine = sa.create_engine(postgres_url)
     with engine.begin() as connection:
