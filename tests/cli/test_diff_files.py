@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -51,6 +52,20 @@ def test_two_files_are_compared_and_every_difference_is_told(files: Path) -> Non
     assert "    amount: v1 10.000 | v2 10.004" in lines
     assert "  id=3: only_in_v1" in lines
     assert "    name: v1 no row | v2 dan" in lines
+
+
+def test_the_key_that_is_proposed_can_be_typed_as_it_is_printed(tmp_path: Path) -> None:
+    text = '"  Last, ""first"" ",-n,n\nada,1,1\nbob,1,2\n'
+    (tmp_path / "it's old.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "new.csv").write_text(text.replace("n,n", "n,N"), encoding="utf-8")
+
+    said = call("diff", "it's old.csv", "new.csv", folder=tmp_path)
+    command = next(line for line in said.err.splitlines() if line.startswith("next: ")).removeprefix("next: ")
+    again = call(*shlex.split(command, comments=True)[1:], folder=tmp_path)
+
+    assert said.exit_code == 2
+    assert (again.exit_code, again.out.split(":")[0]) == (0, "PASS")
+    assert call("diff", "it's old.csv", "new.csv", "--key", "-n,N", folder=tmp_path).exit_code == 0
 
 
 def test_equal_files_pass_with_exit_code_0(files: Path) -> None:

@@ -50,16 +50,12 @@ def test_an_expiry_that_is_no_date_is_refused(until: object) -> None:
         ({}, "Comparator: key is empty; name the column or columns that identify a row"),
         ({"key": ""}, "Comparator: key is empty; give names of columns"),
         ({"key": ("a", "A")}, "Comparator: key names a column twice: a, A"),
-        ({"key": "_position"}, "Comparator: key names '_position'; a context column cannot identify a row"),
         ({"key": "a", "v1": " "}, "Comparator: v1 is empty; give a SELECT, or None for the view of that name"),
         (
             {"key": "a", "rules": {"A": Exact()}},
             "Comparator: rules['A'] is a key column; keys pair the rows and are always exact",
         ),
-        (
-            {"key": "a", "rules": {"_p": Exact()}},
-            "Comparator: rules['_p'] is context (its name begins with '_') and is never compared",
-        ),
+        ({"key": "a", "rules": {"b": Exact(), "B": Exact()}}, "Comparator: rules name a column twice: b, B"),
         (
             {"key": "a", "rules": {"b": Exact}},
             (
@@ -91,6 +87,30 @@ def test_an_expiry_that_is_no_date_is_refused(until: object) -> None:
 )
 def test_a_mistake_in_a_comparator_is_named_by_its_field(fields: dict[str, Any], told: str) -> None:
     assert sentence(Comparator, **fields) == told
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"key": "_position"}, "Comparator: key names '_position'; a context column cannot identify a row"),
+        (
+            {"key": "a", "rules": {"_p": Exact()}},
+            "Comparator: rules['_p'] is context (its name begins with '_') and is never compared",
+        ),
+        (
+            {"key": "a", "limits": Limits(columns={"_p": 1})},
+            "Limits: columns['_p'] is context (its name begins with '_') and is never compared",
+        ),
+        (
+            {"key": "a", "expected": [replace(RIGHT, v2_equals={"_p": "1"})]},
+            "Comparator: expected[0].v2_equals['_p'] is context (its name begins with '_') and is never compared",
+        ),
+    ],
+)
+def test_a_context_column_is_named_by_the_field_that_speaks_of_it(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadComparator) as refused:
+        Comparator(**fields).check_context()
+    assert str(refused.value) == told
 
 
 @pytest.mark.parametrize("count", [-1, 0.5, True, "1"])

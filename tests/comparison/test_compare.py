@@ -16,16 +16,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dualgauge
 from dualgauge import Absolute, Comparator, Expected
 from dualgauge.comparison.errors import BadRelation, NoSource, UnclearTable, UnreadableLocation
-from dualgauge.model import Outcome
+from dualgauge.model import Outcome, quote
 from dualgauge.stores.errors import NoTable, NoTablesFile, TablesUnreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dualgauge.comparison.values import Comparison
@@ -244,7 +246,83 @@ def test_one_odd_value_in_a_sqlite_column_changes_one_row_and_not_all(tmp_path: 
 
     found = dualgauge.compare(old, new, BY_ID)
 
-    assert changes(found) == {2: {"cents": ("6", "n/a"), "day": ("2024-01-02", "02.01.2024")}}
+    assert changes(found) == {2: {"cents": ("6 (number)", "n/a"), "day": ("2024-01-02", "02.01.2024")}}
+
+
+LOOSE = st.sampled_from(
+    [None, 0, 1, 10, 2**53, 2**53 + 1, -(2**63), 1.0, 0.5, 0.1, 1e-05, 1e16, 2.0**53, float("inf"), "1", "1.0", "", "x",
+     "true", "1 (number)", "1 (text)", "31 (blob)", "x'31'", "31", "2024-01-01", "2024-13-01", b"1", b""]
+)  # fmt: skip
+DECLARED = ["", "INT", "TEXT", "REAL", "BLOB", "DECIMAL(9,3)", "NUMERIC", "DATE", "BOOLEAN", "UUID", "VARCHAR(3)"]
+
+
+def loose(folder: Path, name: str, declared: str, values: list[object]) -> tuple[Path, list[object]]:
+    """A SQLite file with values in a column of a declared type; and what SQLite made of them."""
+    file = folder / f"{name}.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, c {declared})")
+        connection.executemany("INSERT INTO t (c) VALUES (?)", [(one,) for one in values])
+        connection.commit()
+        return file, [row[0] for row in connection.execute("SELECT c FROM t ORDER BY id")]
+
+
+@given(st.sampled_from(DECLARED), st.sampled_from(DECLARED), st.lists(st.tuples(LOOSE, LOOSE), min_size=1, max_size=5))
+def test_values_of_sqlite_are_the_same_where_type_and_value_are(
+    tmp_path_factory: pytest.TempPathFactory, one: str, other: str, values: list[tuple[object, object]]
+) -> None:
+    folder = tmp_path_factory.mktemp("loose")
+    old, v1 = loose(folder, "old", one, [a for a, _ in values])
+    new, v2 = loose(folder, "new", other, [b for _, b in values])
+
+    found = dualgauge.compare(old, new, BY_ID)
+
+    # Python's own equality: 1 is 1.0, and no number is a text.
+    unlike = [at for at, (a, b) in enumerate(zip(v1, v2, strict=True), start=1) if a != b]
+    said = [one for one in found.schema if one.lost or one.verdict == "incomparable"]
+    assert (found.verdict is Outcome.PASS) is (not unlike and not said)
+    if not said:
+        assert [one.key["id"] for one in found.mismatches] == unlike
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "texts", "differ"),
+    [
+        ("", [1, "1"], ["1", "1"], [1]),
+        ("", [b"1", "x'31'"], ["x'31'", "x'31'"], [1]),
+        ("", [1, "1 (number)"], ["1 (number)", "1 (number)"], [1]),
+        ("", [1, "a"], ["1 (number)", "a"], [1]),
+        ("TEXT", ["", None], ["", None], []),
+        ("TEXT", ["", None], [None, ""], [1, 2]),
+        ("BOOLEAN", ["true", 1], ["true", "1"], [2]),
+        ("DATE", ["2024-01-01", "soon"], ["2024-01-01", "soon"], []),
+    ],
+)
+def test_values_of_sqlite_beside_texts_of_another_kind_of_side_are_told_from_them(
+    tmp_path: Path, declared: str, values: list[object], texts: list[object], differ: list[int]
+) -> None:
+    file, _ = loose(tmp_path, "t", declared, values)
+    found = dualgauge.compare(file, pa.table({"id": [1, 2], "c": pa.array(texts, pa.string())}), BY_ID)
+    assert [one.key["id"] for one in found.mismatches] == differ
+
+
+def test_a_sqlite_column_of_several_types_is_the_same_as_its_csv(tmp_path: Path) -> None:
+    file, _ = loose(tmp_path, "t", "", [1, "n/a", 2.5, "7 (number)", None])
+    csv = write(tmp_path / "t.csv", "id,c\n1,1\n2,n/a\n3,2.5\n4,7 (number)\n5,\n")
+
+    assert dualgauge.compare(file, csv, BY_ID).verdict is Outcome.PASS
+
+
+def test_a_number_of_sqlite_beside_a_number_that_is_a_text_there_is_a_finding_beside_another_database(
+    tmp_path: Path,
+) -> None:
+    file, _ = loose(tmp_path, "t", "", [1, "n/a"])
+
+    found = dualgauge.compare(file, pa.table({"id": [1, 2], "c": [1, 2]}), BY_ID)
+
+    assert found.why[0] == (
+        "column c: VARCHAR in v1 and BIGINT in v2 have no common type, so it was not compared; "
+        "cast it in the comparator's SQL"
+    )
 
 
 def test_a_table_is_named_behind_a_hash_and_a_database_is_not_changed(tmp_path: Path) -> None:
@@ -276,6 +354,170 @@ def test_postgresql_and_sqlite_tables_compare(tmp_path: Path, postgres_url: str)
 # What Python holds.
 
 ROWS = {"id": [1, 2, 3], "name": ["a", None, "c"], "n": [1.5, 2.5, None]}
+
+
+UUIDS = ["0c1d2e3f-aaaa-4000-8000-00000000000a", "0c1d2e3f-bbbb-4000-8000-00000000000b"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [str.upper, lambda one: one.replace("-", ""), lambda one: f"{{{one.upper()}}}"],
+)
+def test_uuids_pair_with_texts_however_these_are_written(
+    tmp_path: Path, postgres_url: str, written: Callable[[str], str]
+) -> None:
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (id uuid PRIMARY KEY, ref uuid)")
+        for one in UUIDS:
+            connection.exec_driver_sql(f"INSERT INTO t VALUES ('{one}', '{one}')")
+        connection.exec_driver_sql(f"INSERT INTO t VALUES ('{UUIDS[0].replace('a', 'c')}', NULL)")
+    engine.dispose()
+    texts = [written(one) for one in UUIDS]
+    table = pa.table({"id": [*texts, "n/a"], "ref": [texts[0], "no uuid", None]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    csv = "id,ref\n" + "".join(f"{one},{ref or ''}\n" for one, ref in zip(*table.to_pydict().values(), strict=True))
+
+    for other in (tmp_path / "t.parquet", write(tmp_path / "t.csv", csv), table):
+        found = dualgauge.compare(f"{postgres_url}#t", other, BY_ID)
+
+        assert (found.compared, found.only_in_v1, found.only_in_v2) == (2, 1, 1)
+        assert changes(found) == {UUIDS[1]: {"ref": (UUIDS[1], "no uuid")}} | {
+            one.key["id"]: {} for one in found.mismatches if one.kind != "changed"
+        }
+
+
+# Every type of PostgreSQL: values of one type, no two of which are one.
+KINDS: dict[str, list[str]] = {
+    "bool": ["t", "f"],
+    "int2": ["1", "-32768"],
+    "int8": ["9223372036854775807", "9223372036854775806"],
+    "oid": ["0", "4294967295"],
+    "float4": ["0.1", "NaN", "Infinity", "-1e-45", "1e+20"],
+    "float8": ["0.1", "NaN", "-Infinity", "1e-320", "0.30000000000000004", "1e+22"],
+    "numeric": ["1.5", "123456789012345678.123456789012345678", "-0.000000001", "0"],
+    "numeric(20,3)": ["1.500", "99999999999999999.999"],
+    "numeric(3,-2)": ["12300", "100"],
+    "numeric(6,3)": ["NaN", "1.255"],
+    "decimal": ["Infinity", "-Infinity", "NaN", "1"],
+    "numeric(100,50)": [f"1.{50 * '1'}", f"{50 * '9'}.{50 * '9'}"],
+    "money": ["1234.56", "-1.00"],
+    "date": ["2024-02-29", "0001-01-01", "9999-12-31"],
+    "date ": ["infinity", "-infinity", "0044-03-15 BC", "10000-01-01", "2024-01-01"],
+    "timestamp": ["2024-02-29 10:00:00.000001", "0001-01-01", "2024-02-29 10:00:00"],
+    "timestamp ": ["infinity", "0044-03-15 10:00 BC", "294276-12-31 23:59:59.999999"],
+    "timestamptz": ["2024-02-29 10:00:00+02", "2024-02-29 10:00:00.5+00"],
+    "timestamptz ": ["infinity", "-infinity", "0044-03-15 10:00+00 BC"],
+    "time": ["10:00", "23:59:59.999999"],
+    "time ": ["24:00", "00:00"],
+    "timetz": ["10:00+02", "08:00+00", "24:00+00"],
+    "interval": ["1 mon", "30 days", "720:00:00", "1 year 2 mons -3 days +04:05:06.789", "0"],
+    "uuid": ["0c1d2e3f-aaaa-4000-8000-00000000000a", "0c1d2e3f-aaaa-4000-8000-00000000000b"],
+    "json": ['{"a": 1}', '{"a": 2}', "null", "[1, null]", "12345678901234567890"],
+    "jsonb": ['{"a": 1}', "null", "[]", "12345678901234567890", "12345678901234567891"],
+    "bytea": ["\\x00ff", "\\x5c78", "\\x31", "\\x4142"],
+    "bit(3)": ["101", "001"],
+    "varbit": ["1", "10", "01"],
+    "char(3)": ["a", "ab"],
+    "citext": ["A", "a"],
+    '"char"': ["a", "b"],
+    "name": ["a", "A"],
+    "colour": ["red", "blue"],
+    "public.int8": ["1", "01"],
+    "positive": ["1", "2"],
+    "cents": ["1.55", "NaN"],
+    "int4range": ["[1,5)", "empty", "(,5)"],
+    "int4multirange": ["{[1,2),[3,4)}", "{}"],
+    "pair": ["(1,a)", "(1,)", "(,)"],
+    "hstore": ["a=>1, b=>NULL", "a=>NULL", "a=>1"],
+    "point": ["(0.1,1e-300)", "(1,2)"],
+    "xml": ["<a/>", "<a></a>"],
+    "inet": ["10.0.0.1", "10.0.0.1/24", "::1"],
+    "macaddr": ["08:00:2b:01:02:03", "08:00:2b:01:02:04"],
+    "tsvector": ["a b", "b"],
+    "int[]": ["{1,2}", "{}", "{NULL}", "{2,1}", "{1,2,NULL}"],
+    "int[] ": ["{1,2}", "{{1,2},{3,4}}", "[0:1]={1,2}", "{1,2,3,4}"],
+    "bool[]": ["{t,f}", "{f,NULL}"],
+    "varchar[]": ['{"a,b",NULL,"NULL",""}', "{a,b}", '{"a\\"b"}', '{"a\\\\b"}', '{" "}', "{}", '{"{}"}'],
+    "bytea[]": ['{"\\\\x00ff"}', '{"\\\\x"}'],
+    "numeric[]": ["{1.5,NaN}", "{1.5}"],
+    "date[]": ["{2024-01-01}", "{infinity}"],
+    "jsonb[]": ['{"{\\"a\\": 1}"}', "{NULL}"],
+    "colour[]": ["{red}", "{blue}"],
+    "time[]": ["{10:00,24:00}", "{10:00}"],
+}
+
+
+def test_values_of_every_postgresql_type_are_told_apart_and_are_the_same_as_their_copy(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    height = max(map(len, KINDS.values()))
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        for made in (
+            "EXTENSION citext", "EXTENSION hstore", "TYPE colour AS ENUM ('red', 'blue')",
+            "TYPE pair AS (a int, b text)", "DOMAIN cents AS numeric(10,2)",
+            "DOMAIN positive AS int CHECK (value > 0)", "TYPE public.int8 AS ENUM ('1', '01')",
+        ):  # fmt: skip
+            connection.exec_driver_sql(f"CREATE {made}")
+        for name, by in (("old", 0), ("moved", 1)):
+            connection.exec_driver_sql(
+                f"CREATE TABLE {name} (id int PRIMARY KEY, {', '.join(f'{quote(kind)} {kind}' for kind in KINDS)})"
+            )
+            for at in range(height + 1):
+                row = [values[(at + by) % len(values)] if at < len(values) else None for values in KINDS.values()]
+                casts = ", ".join(f"CAST(%s AS {kind})" for kind in KINDS)
+                connection.exec_driver_sql(f"INSERT INTO {name} VALUES (%s, {casts})", (at, *row))
+        connection.exec_driver_sql("CREATE TABLE same AS TABLE old")
+        raw: Any = connection.connection.driver_connection
+        with raw.cursor() as cursor, cursor.copy("COPY old TO STDOUT (FORMAT csv, HEADER)") as copied:
+            csv = b"".join(bytes(part) for part in copied)
+    engine.dispose()
+    old, moved = f"{postgres_url}#old", f"{postgres_url}#moved"
+    copy = write(tmp_path / "old.csv", csv)
+    every = {kind: len(values) for kind, values in KINDS.items()}
+
+    for v1, v2, differ in (
+        (old, f"{postgres_url}#same", dict.fromkeys(KINDS, 0)),
+        (old, copy, dict.fromkeys(KINDS, 0)),
+        (old, moved, every),
+        (copy, moved, every),
+    ):
+        found = dualgauge.compare(v1, v2, BY_ID)
+        assert {one.name: one.differ for one in found.columns} == differ, found.why
+        assert (found.verdict is Outcome.PASS) is (differ != every), found.why
+
+
+def test_a_table_of_postgresql_is_the_same_as_its_parquet(postgres_url: str, tmp_path: Path) -> None:
+    export = pa.table(
+        {
+            "id": pa.array([1, 2], pa.int32()),
+            "n": pa.array([Decimal("1.50"), None], pa.decimal128(12, 2)),
+            "f": pa.array([0.1, float("nan")], pa.float64()),
+            "r": pa.array([0.1, None], pa.float32()),
+            "t": ["ä", ""],
+            "b": [True, None],
+            "y": [b"\x00", b""],
+            "d": pa.array([dt.date(2024, 2, 29), None]),
+            "at": pa.array([dt.datetime(2024, 2, 29, 10, tzinfo=dt.UTC), None], pa.timestamp("us", "UTC")),
+            "u": ["0c1d2e3f-aaaa-4000-8000-00000000000a", None],
+            "a": pa.array([[1, None], []], pa.list_(pa.int32())),
+        }
+    )
+    pq.write_table(export, tmp_path / "t.parquet")
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE t (id int, n numeric, f float8, r float4, t text, b bool, y bytea, d date, at timestamptz, "
+            "u uuid, a int[])"
+        )
+        for row in export.to_pylist():
+            connection.exec_driver_sql(f"INSERT INTO t VALUES ({', '.join(f'%({name})s' for name in row)})", row)
+    engine.dispose()
+
+    found = dualgauge.compare(f"{postgres_url}#t", tmp_path / "t.parquet", BY_ID)
+
+    assert (found.verdict, found.matched) == (Outcome.PASS, 2)
 
 
 def test_arrow_tables_readers_batches_frames_and_duckdb_relations_are_one() -> None:
@@ -460,7 +702,7 @@ def test_any_table_is_the_same_in_two_forms(
         ("latin.csv", b"id,n\n1,M\xfcnchen\n", "line 2: a text is not UTF-8"),
         ("header.csv", b"id,M\xfc\n1,2\n", "line 1: a text is not UTF-8"),
         ("empty.csv", "", "it is empty; a CSV file begins with a line of column names"),
-        ("twice.csv", "id,ID\n1,2\n", "its header names the column 'id' twice"),
+        ("twice.csv", "id,id\n1,2\n", "its header names the column 'id' twice"),
         ("packed.csv.gz", b"no gzip", "Not a gzipped file"),
         ("broken.jsonl", '{"id":1}\n{"id":\n', "unexpected end of data"),
         ("list.json", "[1, 2]", "its values are no objects"),
@@ -516,7 +758,7 @@ def test_a_frame_of_mixed_values_names_its_column() -> None:
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
-    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["id", "ID"])
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["id", "id"])
 
     with pytest.raises(UnreadableLocation, match=r"v1 \(Table\) cannot be read: it has two columns 'id'"):
         dualgauge.compare(twice, pa.table(ROWS), BY_ID)

@@ -349,7 +349,9 @@ def test_a_column_of_one_side_fails_until_the_query_leaves_it_out(engine: Engine
 
 
 def test_context_columns_are_not_compared_and_stand_in_the_sample(engine: Engine) -> None:
-    result = compare(engine, rows("1, 1, 8", columns="id, n, _position"), rows("1, 2, 9", columns="id, n, _position"))
+    v1, v2 = rows("1, 1, 8", columns="id, n, _position"), rows("1, 2, 9", columns="id, n, _position")
+    result = compare(engine, v1, v2, context=True)
+    assert [column.name for column in compare(engine, v1, v2).schema] == ["id", "n", "_position"]
     assert result.mismatches[0].v1 == {"id": 1, "n": 1, "_position": 8}
     assert result.mismatches[0].v2 == {"id": 1, "n": 2, "_position": 9}
     assert [column.name for column in result.schema] == ["id", "n"]
@@ -399,7 +401,7 @@ def test_the_same_duplicates_on_both_sides_still_fail(engine: Engine) -> None:
 def test_an_expected_difference_is_counted_apart_with_its_reason(engine: Engine) -> None:
     by = Comparator(key="id", expected=[expected("v2._moved <> 0", reason="UTC months", n="v1.n + v2._moved")])
     v2 = rows("1, 12, 2", "2, 20, 0", "3, 31, 1", columns="id, n, _moved")
-    result = compare(engine, rows("1, 10", "2, 20", "3, 30"), v2, by)
+    result = compare(engine, rows("1, 10", "2, 20", "3, 30"), v2, by, context=True)
     assert (result.matched, result.expected, result.mismatched, result.verdict) == (1, 2, 0, Outcome.PASS)
     count = result.expected_by[0]
     assert (count.reason, count.owner, count.until, count.rows, count.expired) == (

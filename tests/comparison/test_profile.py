@@ -33,7 +33,7 @@ def engine() -> Iterator[Engine]:
 
 
 def look(engine: Engine, v1: str, v2: str, key: str = "id") -> dict[str, Drift]:
-    return {one.column: one for one in between(engine, v1, v2, Comparator(key=key), stable=False)}
+    return {one.column: one for one in between(engine, v1, v2, Comparator(key=key), stable=False, context=True)}
 
 
 # What a naive reader would count.

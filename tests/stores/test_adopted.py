@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -635,6 +636,36 @@ def server(postgres_url: str) -> Iterator[tuple[str, str]]:
         yield plain, postgres_url.replace("postgres@", f"{role}:${{SHOP_PASSWORD}}@")
         own.execute(f"DROP OWNED BY {role}")
         own.execute(f"DROP ROLE {role}")
+
+
+def test_an_adopted_key_that_begins_with_an_underscore_is_read_and_compared_by_another_name(tmp_path: Path) -> None:
+    folder = adopt(tmp_path / "shop", "-- adopt: customer_totals\n-- key: _id\n")
+    write(folder / "shop.db", "CREATE TABLE customer_totals (_id TEXT PRIMARY KEY, _x INTEGER)")
+    write(folder / "shop.db", "INSERT INTO customer_totals VALUES ('ada', 1)")
+    (folder / "comparators" / "customers.py").write_text(
+        "from dualgauge import Comparator\n\n"
+        "customers = Comparator(key='customer', v1='SELECT _id AS customer, 2 AS orders, _x FROM v1.customers',\n"
+        "    v2=\"SELECT customer, orders, 7 AS _x FROM v2.customers WHERE customer = 'ada'\")\n"
+    )
+    migration = dualgauge.open(folder)
+    migration.import_(every=True)
+    migration.replay()
+
+    [context] = migration.diff(["customers"], settle=0)
+    assert [one.name for one in context.comparison.columns] == ["orders"]
+    assert call("read", "customers", "ada", folder=folder).exit_code == 0
+
+
+def test_an_adopted_table_whose_columns_differ_by_case_is_refused_with_both(tmp_path: Path, postgres_url: str) -> None:
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql('CREATE TABLE customer_totals (customer text, orders int, "Orders" int)')
+    engine.dispose()
+    folder = adopt(tmp_path / "shop", adopt_url=postgres_url)
+
+    assert "column 'Orders' differs from 'orders' only in case; drop or rename one, or adopt a database view" in error(
+        folder
+    )
 
 
 def test_a_table_of_postgresql_is_adopted_by_a_role_that_may_only_read(

@@ -137,6 +137,23 @@ def test_a_key_of_each_type_is_found_by_its_text(
     assert found["n"] == 7
 
 
+def test_a_uuid_is_read_however_it_is_written_and_a_text_only_as_it_is(store: SqliteStore, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "migrations", tmp_path / "m", ignore=shutil.ignore_patterns("versions", "__pycache__"))
+    one, other = "0c1d2e3f-aaaa-4000-8000-00000000000a", "0c1d2e3f-bbbb-4000-8000-00000000000b"
+    shapes = [
+        Shape(Side.V1, name, {"id": kind, "n": "BIGINT"}, ("id",)) for name, kind in (("u", "UUID"), ("t", "VARCHAR"))
+    ]
+    store.revise(tmp_path / "m", shapes, "keyed")
+    store.upgrade(tmp_path / "m", shapes)
+    for shape, keys in zip(shapes, ((one, other), (one, "name")), strict=True):
+        build(store, shape, [(key, number, 1) for number, key in enumerate(keys)], target=1)
+
+    for asked in (one, one.upper(), f"{{{one.upper()}}}", one.replace("-", "")):
+        assert store.point(Side.V1, "u", [asked]) == {"id": one, "n": 0}
+        assert store.point(Side.V1, "t", [asked]) == ({"id": one, "n": 0} if asked == one else None)
+    assert store.point(Side.V1, "u", [one.upper().replace("A", "C")]) is None
+
+
 @pytest.mark.parametrize("content", [b"not a database, but a text that is long enough" * 9, b"short"])
 def test_a_file_that_is_no_database_is_named_and_left_as_it_is(store: SqliteStore, content: bytes) -> None:
     store.databases.v1.write_bytes(content)

@@ -289,9 +289,15 @@ class UnclearTable(UsageError):
 
 
 class NoKeyGiven(UsageError):
-    """Nothing says which columns identify a row. `found` are columns that do, on both sides."""
+    """
+    Nothing says which columns identify a row. `found` are columns that do, on both sides.
 
-    def __init__(self, found: Sequence[Sequence[str]], common: Sequence[str], command: str) -> None:
+    `written` has each of them as `--key` takes it.
+    """
+
+    def __init__(
+        self, found: Sequence[Sequence[str]], common: Sequence[str], command: str, written: Sequence[str]
+    ) -> None:
         self.found, self.common = tuple(tuple(one) for one in found), tuple(common)
         if self.found:
             said = " or ".join(" with ".join(one) for one in self.found)
@@ -303,9 +309,19 @@ class NoKeyGiven(UsageError):
             )
         else:
             advice = "the two sides have no column in common, so there is nothing to pair their rows by"
-        typed = [shlex.quote(",".join(one)) for one in self.found[:1]]
-        steps = tuple(NextStep(f"{command} --key {one}", "compare by it") for one in typed)
+        steps = tuple(NextStep(f"{command} --key {shlex.quote(one)}", "compare by it") for one in written[:1])
         super().__init__(f"no key was given, and no primary key is stated on both sides; {advice}", next_steps=steps)
+
+
+class UnclearColumn(UsageError):
+    """A name that stands for several columns, which differ from it by case alone."""
+
+    def __init__(self, field: str, column: str, alike: Sequence[str]) -> None:
+        self.field, self.column, self.alike = field, column, tuple(alike)
+        super().__init__(
+            f"{field} {column}: no column is called so, and {listed(repr(name) for name in alike)} differ from it by "
+            "case alone; write one of them as it stands there"
+        )
 
 
 class NoKeyColumn(UsageError):

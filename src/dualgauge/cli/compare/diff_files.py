@@ -94,6 +94,7 @@ def pair(
         BadTolerance: a tolerance that cannot be read.
     """
     from dualgauge.comparison.files.locations import is_source
+    from dualgauge.comparison.files.names import key_of
 
     files = [name for name in names if is_source(name)]
     if not files:
@@ -105,7 +106,7 @@ def pair(
         return None
     if len(files) != _BOTH or len(names) != _BOTH:
         raise UnclearSides(files, [name for name in names if name not in files])
-    columns = [column.strip() for one in key for column in one.split(",") if column.strip()]
+    columns = [column for one in key for column in key_of(one)]
     return SidePair(files[0], files[1], columns, _rules(absolute, relative), keep)
 
 

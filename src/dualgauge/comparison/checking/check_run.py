@@ -175,7 +175,7 @@ def _look(
         pinned = pin(engine, store, pair.views, log.settings.all_columns, pins, progress=progress)
         v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
         progress(f"{pair.name}: drifts", 0, None)
-        drifts = between(engine, v1, v2, pair.comparator, stable=pair.plain)
+        drifts = between(engine, v1, v2, pair.comparator, stable=pair.plain, context=not pair.plain)
     if not questions:
         seconds = (keeping.clock() - started).total_seconds()
         return CheckRun(

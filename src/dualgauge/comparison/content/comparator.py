@@ -19,9 +19,12 @@ from dualgauge.comparison.errors import BadComparator
 from dualgauge.model import canonical_json, fold, sha256
 
 CONTEXT: Final = "_"
-"""Columns whose names begin so are context: never compared, but `expected` conditions may use them."""
+"""
+Columns whose names begin so are context where a comparator's own queries choose them: never compared, but `expected`
+conditions may use them.
+"""
 
-SCHEME: Final = 1
+SCHEME: Final = 2
 """Changes whenever the meaning of a comparator's fields changes, so that old evidence is not taken for new."""
 
 _NO_DATE: Final = date.min
@@ -187,6 +190,27 @@ class Comparator:
         by_name = {fold(name): rule for name, rule in self.rules.items()}
         return by_name.get(fold(column), Exact())
 
+    def check_context(self) -> None:
+        """
+        Refuse what speaks of context columns, for a diff of a project's views in which there are such.
+
+        Raises:
+            BadComparator: a context column is in the key, or has a rule or a limit.
+        """
+        for column in self.keys:
+            if column.startswith(CONTEXT):
+                raise BadComparator("Comparator: key", f"names {column!r}; a context column cannot identify a row")
+        named = [(f"Comparator: rules[{column!r}]", column) for column in self.rules]
+        named += [(f"Limits: columns[{column!r}]", column) for column in self.limits.columns]
+        named += [
+            (f"Comparator: expected[{at}].v2_equals[{column!r}]", column)
+            for at, one in enumerate(self.expected)
+            for column in one.v2_equals
+        ]
+        for name, column in named:
+            if column.startswith(CONTEXT):
+                raise BadComparator(name, f"is context (its name begins with {CONTEXT!r}) and is never compared")
+
     def as_json(self) -> dict[str, object]:
         """Give everything that decides a diff's verdict, and nothing else: checks have a hash of their own."""
         return {
@@ -209,6 +233,8 @@ class Comparator:
         return sha256(canonical_json([check.as_json() for check in single(self.checks)]))
 
     def _check_rules(self) -> None:
+        if len({fold(column) for column in self.rules}) < len(self.rules):
+            raise BadComparator("Comparator: rules", f"name a column twice: {', '.join(self.rules)}")
         for column, rule in self.rules.items():
             if isinstance(rule, type) or not isinstance(rule, Rule):
                 raise BadComparator(
@@ -239,8 +265,6 @@ class Comparator:
     def _check_compared(self, name: str, column: str) -> None:
         if fold(column) in {fold(key) for key in self.key}:
             raise BadComparator(name, "is a key column; keys pair the rows and are always exact")
-        if column.startswith(CONTEXT):
-            raise BadComparator(name, f"is context (its name begins with {CONTEXT!r}) and is never compared")
 
 
 def _check_key(key: tuple[object, ...]) -> None:
@@ -248,8 +272,6 @@ def _check_key(key: tuple[object, ...]) -> None:
         raise BadComparator("Comparator: key", "is empty; name the column or columns that identify a row")
     for column in key:
         _check_text("Comparator: key", column, "names of columns")
-        if str(column).startswith(CONTEXT):
-            raise BadComparator("Comparator: key", f"names {column!r}; a context column cannot identify a row")
     if len({fold(str(column)) for column in key}) < len(key):
         raise BadComparator("Comparator: key", f"names a column twice: {', '.join(map(str, key))}")
 

@@ -50,13 +50,14 @@ def compare_relations(
     plan: DiffPlan | None = None,
     stable: bool = False,
     chance: Random | None = None,
+    context: bool = False,
 ) -> Comparison:
     """
     Compare the rows of two DuckDB SELECTs.
 
     Args:
         engine: an open engine in which both queries run. Its settings and names are as before afterwards.
-        v1_sql: v1's rows. Columns whose names begin with `_` are context: not compared, but conditions see them.
+        v1_sql: v1's rows.
         v2_sql: v2's rows.
         comparator: key, rules, expected differences and limits. Its own `v1` and `v2` are not looked at.
         today: the day by which expected differences expire.
@@ -67,6 +68,8 @@ def compare_relations(
         stable: the queries are cheap and give the same rows each time they run (plain files). They are then
             read in place; otherwise their rows are kept first, in the engine's memory and spill folder.
         chance: chooses what a hash-based plan judges by value all the same; other rows in each run by default.
+        context: columns whose names begin with `_` are context: not compared, but conditions see them. So it is
+            where a comparator's own queries choose the columns; whoever compares whole tables leaves no column out.
 
     Raises:
         BadRelation: a query cannot be run.
@@ -81,7 +84,7 @@ def compare_relations(
     say = progress or _quiet
     with scratch(engine) as space:
         say("schema")
-        layout = read_layout(engine, v1_sql, v2_sql, comparator)
+        layout = read_layout(engine, v1_sql, v2_sql, comparator, context=context)
         if layout.bad_keys:
             return _nothing_compared(space, layout, v1_sql, v2_sql, stable=stable)
         v1 = bring(space, layout, "v1", v1_sql, stable=stable)

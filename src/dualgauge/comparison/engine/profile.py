@@ -81,7 +81,9 @@ class _Wanted:
         return value, self.kind
 
 
-def between(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator, *, stable: bool) -> tuple[Drift, ...]:
+def between(
+    engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator, *, stable: bool, context: bool = False
+) -> tuple[Drift, ...]:
     """
     The drifts of two queries, by themselves; see `compare_relations` for the arguments.
 
@@ -89,7 +91,7 @@ def between(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator, *,
         BadRelation, MissingKey, UnknownColumn, NotNumeric: as there.
     """
     with scratch(engine) as space:
-        layout = read_layout(engine, v1_sql, v2_sql, comparator)
+        layout = read_layout(engine, v1_sql, v2_sql, comparator, context=context)
         v1 = bring(space, layout, "v1", v1_sql, stable=stable)
         v2 = bring(space, layout, "v2", v2_sql, stable=stable)
         return drifts(engine, layout, v1, v2)

@@ -119,9 +119,11 @@ class Layout:
         return any(column.kind.holds("JSON") for column in (*self.keys, *self.compared))
 
 
-def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator) -> Layout:
+def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator, *, context: bool = False) -> Layout:
     """
     Look at both queries' columns, without running them. Names are matched as the engine matches them.
+
+    With `context`, columns whose names begin with `_` are not compared.
 
     Raises:
         BadRelation: a query cannot be run.
@@ -135,7 +137,7 @@ def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator
         for side, names in (("v1", v1), ("v2", v2)):
             if fold(column) not in {fold(name) for name in names}:
                 raise MissingKey(column, side, names)
-    pairs, schema = _paired(v1, v2, comparator)
+    pairs, schema = _paired(v1, v2, comparator, context=context)
     keys = {fold(column) for column in comparator.keys}
     by_name = {fold(column.name): column for column in pairs}
     layout = Layout(
@@ -168,14 +170,14 @@ def _columns(engine: Engine, side: str, sql: str) -> dict[str, str]:
 
 
 def _paired(
-    v1: Mapping[str, str], v2: Mapping[str, str], comparator: Comparator
+    v1: Mapping[str, str], v2: Mapping[str, str], comparator: Comparator, *, context: bool
 ) -> tuple[list[Column], tuple[SchemaColumn, ...]]:
     there = {fold(name): name for name in v2}
     here = {fold(name) for name in v1}
     pairs: list[Column] = []
     schema: list[SchemaColumn] = []
     for name, kind in v1.items():
-        if name.startswith(CONTEXT):
+        if context and name.startswith(CONTEXT):
             continue
         twin = there.get(fold(name))
         if twin is None:
@@ -205,7 +207,7 @@ def _paired(
     schema.extend(
         SchemaColumn(name, None, kind, None, SchemaVerdict.ONLY_IN_V2)
         for name, kind in v2.items()
-        if fold(name) not in here and not name.startswith(CONTEXT)
+        if fold(name) not in here and not (context and name.startswith(CONTEXT))
     )
     return pairs, tuple(schema)
 

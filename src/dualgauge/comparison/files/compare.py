@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dualgauge.comparison.content.comparator import Comparator
 from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
 from dualgauge.comparison.errors import NoKeyColumn, NoKeyGiven, NoSource, UnreadableLocation
 from dualgauge.comparison.files.locations import Location, parted
+from dualgauge.comparison.files.names import key_text, meant, shown_names
 from dualgauge.comparison.files.propose_key import proposed_keys
 from dualgauge.comparison.files.read_files import CsvDialect, dialect_of, read_csv, read_json
 from dualgauge.comparison.files.read_parquet import read_parquet
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from dualgauge.comparison.content.rules import Rule
     from dualgauge.comparison.values import Comparison
     from dualgauge.engines.duck import Engine
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,54 @@ class SourceDiff:
         }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Brought:
     """A side in the engine; `key` is its primary key where it is a table."""
 
     side: FileSide
     key: tuple[str, ...] = ()
-    names: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """
+    Both sides in the engine, as the views `v1` and `v2`.
+
+    `keys` are their primary keys, where they are tables. `names` gives for each name that a side spells the one that
+    its column has in the views.
+    """
+
+    keys: tuple[tuple[str, ...], tuple[str, ...]]
+    columns: tuple[list[str], list[str]]
+    names: Mapping[str, str]
+
+    def stated_key(self) -> tuple[str, ...]:
+        """The primary key that both tables state, or ()."""
+        v1, v2 = (tuple(self.names[name] for name in key) for key in self.keys)
+        return v1 if {fold(name) for name in v1} == {fold(name) for name in v2} else ()
+
+    def fitted(self, comparator: Comparator) -> Comparator:
+        """
+        The comparator of whole sides, whose columns may be called by the names that they have there.
+
+        Raises:
+            UnclearColumn: a name stands for several columns.
+        """
+        limits = comparator.limits
+        return replace(
+            comparator,
+            key=tuple(meant("Comparator: key", name, self.names) for name in comparator.keys),
+            rules=self.by_column("Comparator: rules", comparator.rules),
+            expected=[
+                replace(one, v2_equals=self.by_column("Expected: v2_equals", one.v2_equals))
+                for one in comparator.expected
+            ],
+            limits=replace(limits, columns=self.by_column("Limits: columns", limits.columns)),
+        )
+
+    def by_column(self, given_as: str, given: Mapping[str, _T]) -> dict[str, _T]:
+        """What is given by column, by the names that the columns have in the views."""
+        return {meant(given_as, name, self.names): one for name, one in given.items()}
 
 
 def compare(
@@ -98,7 +142,8 @@ def compare(
             DuckDB relation, or anything that gives an Arrow stream. A reader is read to its end.
         b: the same.
         comparator: key, rules, expected differences and limits; checks are not run. Its `v1` and `v2`, where given,
-            are SELECTs over the relations `v1` and `v2`.
+            are SELECTs over the relations `v1` and `v2`. A side's columns `x` and `X` are `"x (1)"` and `"X (2)"` in
+            SQL, and compared each by itself. Every column is compared, whatever its name begins with.
         today: the day by which expected differences expire; the present one in UTC by default.
         samples: how many mismatched rows are shown whole.
         memory_limit: bound of the engine's memory; above it, it spills to disk.
@@ -112,16 +157,17 @@ def compare(
         and what a comparison raises: MissingKey, NoColumnToCompare, BadRelation ...
     """
     with open_engine(memory_limit=memory_limit) as engine, scratch("compare") as folder:
-        _both(engine, (a, b), folder, silent)
+        sides = _both(engine, (a, b), folder, silent)
+        whole = comparator.v1 is None and comparator.v2 is None
         return compare_relations(
             engine,
             comparator.v1 or "SELECT * FROM v1",
             comparator.v2 or "SELECT * FROM v2",
-            comparator,
+            sides.fitted(comparator) if whole else comparator,
             today=today or utc_now().date(),
             samples=samples,
             plan=DiffPlan.named(plan),
-            stable=comparator.v1 is None and comparator.v2 is None,
+            stable=whole,
         )
 
 
@@ -160,19 +206,21 @@ def diff_sources(
     if keep is not None:
         _check_keep(keep, (v1, v2))
     with open_engine(memory_limit=memory_limit) as engine, scratch("compare") as folder:
-        brought = _both(engine, (v1, v2), folder, progress)
+        sides = _both(engine, (v1, v2), folder, progress)
         shown = [parted(one).shown for one in (v1, v2)]
-        names = tuple(key) or _stated_key(*brought)
+        names = tuple(meant("--key", name, sides.names) for name in key) or sides.stated_key()
         if not names:
             progress("looking for a key", 0, None)
             found, common = proposed_keys(engine, "SELECT * FROM v1", "SELECT * FROM v2")
-            raise NoKeyGiven(found, common, f"dualgauge diff {shlex.join(shown)}")
+            written = [key_text(one) for one in found]
+            raise NoKeyGiven(found, common, f"dualgauge diff {shlex.join(shown)}", written)
         for name in names:
-            for side, label in zip(brought, shown, strict=True):
-                if fold(name) not in {fold(one) for one in side.names}:
-                    raise NoKeyColumn(name, label, side.names)
+            for columns, label in zip(sides.columns, shown, strict=True):
+                if fold(name) not in {fold(one) for one in columns}:
+                    raise NoKeyColumn(name, label, columns)
         comparison = compare_relations(
-            engine, "SELECT * FROM v1", "SELECT * FROM v2", Comparator(key=names, rules=rules or {}),
+            engine, "SELECT * FROM v1", "SELECT * FROM v2",
+            Comparator(key=names, rules=sides.by_column("the tolerance of", rules or {})),
             today=utc_now().date(), samples=samples, keep=keep, plan=DiffPlan.named(plan), stable=True,
             progress=lambda step: progress(step, 0, None),
         )  # fmt: skip
@@ -194,12 +242,7 @@ def _check_keep(keep: Path, sides: Iterable[str]) -> None:
         raise NoSource(f"--keep {keep}", "it is one of the two that are compared, and would be overwritten")
 
 
-def _stated_key(v1: _Brought, v2: _Brought) -> tuple[str, ...]:
-    same = {fold(name) for name in v1.key} == {fold(name) for name in v2.key}
-    return v1.key if same else ()
-
-
-def _both(engine: Engine, given: tuple[object, object], folder: Path, progress: Progress) -> tuple[_Brought, _Brought]:
+def _both(engine: Engine, given: tuple[object, object], folder: Path, progress: Progress) -> _Sides:
     """Make the views `v1` and `v2`, their columns typed together where files do not type them."""
     sources = tuple(parted(one) if isinstance(one, str | Path) else one for one in given)
     dialects = _dialects(engine, sources)
@@ -209,22 +252,23 @@ def _both(engine: Engine, given: tuple[object, object], folder: Path, progress: 
         place.mkdir()
         progress(f"{name}: reading", 0, None)
         brought.append(_bring(engine, source, name, place, dialects=dialects.get(name, ()), progress=progress))
-    first, second = brought
-    first.side, second.side = settle(engine, first.side, second.side)
-    _refuse_lacking(sources, (first.side, second.side))
-    for name, one, source in (("v1", first, sources[0]), ("v2", second, sources[1])):
-        one.names = [reading.name for reading in one.side.readings]
-        if not one.names:
+    _refuse_lacking(sources, (brought[0].side, brought[1].side))
+    own = [[reading.name for reading in one.side.readings] for one in brought]
+    names = shown_names(*own)
+    sides = settle(engine, *(one.side.renamed(names) for one in brought))
+    for name, side, source in zip(("v1", "v2"), sides, sources, strict=True):
+        if not side.readings:
             raise UnreadableLocation(_label(source, name), "it has no columns", "give rows, or a header at least")
-        engine.execute(f"CREATE VIEW {name} AS {one.side.sql}")
-    return first, second
+        engine.execute(f"CREATE VIEW {name} AS {side.sql}")
+    columns = [[names[name] for name in one] for one in own]
+    return _Sides((brought[0].key, brought[1].key), (columns[0], columns[1]), names)
 
 
 def _refuse_lacking(sources: Sequence[object], sides: tuple[FileSide, FileSide]) -> None:
     """Raise where a file of a side lacks a column that its other files and the whole other side have."""
     first, second = sides
     for source, side, other in ((sources[0], first, second), (sources[1], second, first)):
-        there = {one.name.casefold() for one in other.readings}
+        there = {fold(one.name) for one in other.readings}
         for name, file in side.lacking.items():
             if name in there and name not in other.lacking:
                 reason = f"{file.name} has no column {name!r}, which its other files and the other side have"

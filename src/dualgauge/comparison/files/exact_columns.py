@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.value_types import Reading, typed_reading
-from dualgauge.model import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -189,15 +188,14 @@ class ExactColumns:
             arrays.append(made)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
-    def reading(self, name: str, kind: str) -> Reading:
-        """How a column is read that the engine gives such a type, after the last batch."""
-        column = quote(name)
+    def reading(self, name: str, kind: str, column: str) -> Reading:
+        """How a column that the engine gives such a type is read, after the last batch; `column` is its name in SQL."""
         if name in self._units:
             return Reading(name, "INTERVAL", DURATIONS[self._units[name]].format(column))
         if name in self._digits:
             kind = decimal_type(*self._digits[name])
             return Reading(name, kind, f"CAST({column} AS {kind})", text=column)
-        return typed_reading(name, kind)
+        return typed_reading(name, kind, column)
 
     def _refuse_fine(self, name: str, array: pa.Array) -> None:
         if any(one is not None and one.nanoseconds % 1000 for one in array.to_pylist()):

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.comparison.engine.schema import FLOATS, common_type
-from dualgauge.model import quote
+from dualgauge.comparison.engine.schema import INTEGERS, common_type, is_time
+from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
 
     from dualgauge.engines.duck import Engine
 
 _LOOKED_AT: Final = 5_000
 _MOST_COLUMNS: Final = 12
 _SHOWN: Final = 3
+_AT_ONCE: Final = 8
+
+_ABLE: Final = frozenset((*INTEGERS, "BOOLEAN", "VARCHAR", "BLOB", "UUID", "TIME"))
+"""What is proposed beside dates, times, DECIMAL and ENUM: types whose equality means the same to everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Able:
+    """A column that may be part of a key: its name on both sides, and the type by which rows would be paired."""
+
+    v1: str
+    v2: str
+    kind: str
+
+    def value(self, side: int) -> str:
+        """The value by which a row of a side would be paired; NULL where the type cannot hold it."""
+        return f"TRY_CAST({quote((self.v1, self.v2)[side])} AS {self.kind})"
 
 
 def proposed_keys(engine: Engine, v1: str, v2: str) -> tuple[list[tuple[str, ...]], list[str]]:
@@ -28,35 +46,53 @@ def proposed_keys(engine: Engine, v1: str, v2: str) -> tuple[list[tuple[str, ...
         v2: v2's rows.
     """
     here, there = engine.columns(v1), engine.columns(v2)
-    other = {name.casefold(): kind for name, kind in there.items()}
+    other = {fold(name): name for name in there}
     common = [
         name
         for name, kind in here.items()
-        if name.casefold() in other and common_type(kind, other[name.casefold()]) is not None
+        if fold(name) in other and common_type(kind, there[other[fold(name)]]) is not None
     ]
-    able = [name for name in common if here[name].startswith("DECIMAL(") or here[name][-1] not in "])"]
-    able = [name for name in able if here[name] not in FLOATS]
+    able = [one for name in common if (one := _able(name, other[fold(name)], here, there)) is not None]
     for size in (1, 2):
         # A glance at some rows rules out nearly all: what repeats there is no key.
         left = list(combinations(able[:_MOST_COLUMNS] if size > 1 else able, size))
-        for sql in (f"(FROM ({v1}) LIMIT {_LOOKED_AT})", f"(FROM ({v2}) LIMIT {_LOOKED_AT})"):
-            left = _unique(engine, sql, left)
-        for sql in (f"({v1})", f"({v2})"):
-            left = _unique(engine, sql, left[:_SHOWN])
-        if left:
-            return left, common
+        for side, sql in enumerate((v1, v2)):
+            left = _unique(engine, f"(FROM ({sql}) LIMIT {_LOOKED_AT})", side, left)
+        found: list[tuple[_Able, ...]] = []
+        while left and len(found) < _SHOWN:
+            some, left = left[:_SHOWN], left[_SHOWN:]
+            for side, sql in enumerate((v1, v2)):
+                some = _unique(engine, f"({sql})", side, some)
+            found += some
+        if found:
+            return [tuple(one.v1 for one in columns) for columns in found[:_SHOWN]], common
     return [], common
 
 
-def _unique(engine: Engine, source: str, candidates: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """The candidates that name each row of a relation once, and never with a NULL."""
-    if not candidates:
-        return []
-    # Hashes, eight bytes each, instead of whole values: this is a proposal, and the diff looks for itself.
-    tests = [
-        f"count(DISTINCT hash({', '.join(quote(name) for name in one)})) = count(*) "
-        f"AND count(*) = count(*) FILTER ({' AND '.join(f'{quote(name)} IS NOT NULL' for name in one)})"
-        for one in candidates
-    ]
-    row = engine.row(f"SELECT {', '.join(tests)} FROM {source}")
-    return [one for one, unique in zip(candidates, row, strict=True) if unique]
+def _able(v1: str, v2: str, here: Mapping[str, str], there: Mapping[str, str]) -> _Able | None:
+    """The column as part of a key, or None where it cannot be one, or cannot be typed on a command line."""
+    kind = common_type(here[v1], there[v2])
+    if kind is None or not v1.strip() or not v1.isprintable():
+        return None
+    name = kind.name
+    able = name in _ABLE or name.startswith(("ENUM(", "DECIMAL("))
+    return _Able(v1, v2, name) if not name.endswith("]") and (able or is_time(name)) else None
+
+
+def _unique(engine: Engine, source: str, side: int, candidates: Iterable[tuple[_Able, ...]]) -> list[tuple[_Able, ...]]:
+    """The candidates that name each row of a side once, and never with a NULL."""
+    candidates = list(candidates)
+    kept: list[tuple[_Able, ...]] = []
+    for at in range(0, len(candidates), _AT_ONCE):
+        asked = candidates[at : at + _AT_ONCE]
+        # Hashes, eight bytes each, instead of whole values: this is a proposal, and the diff looks for itself.
+        tests = []
+        for columns in asked:
+            values = [column.value(side) for column in columns]
+            tests.append(
+                f"count(DISTINCT hash({', '.join(values)})) = count(*) "
+                f"AND count(*) = count(*) FILTER ({' AND '.join(f'{value} IS NOT NULL' for value in values)})"
+            )
+        row = engine.row(f"SELECT {', '.join(tests)} FROM {source}")
+        kept += [one for one, unique in zip(asked, row, strict=True) if unique]
+    return kept

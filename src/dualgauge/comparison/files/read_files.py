@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.errors import NoSource, UnreadableLocation
+from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.value_types import ANY, FileSide, Reading, json_readings
 from dualgauge.engines.errors import EngineError, OutOfMemory
-from dualgauge.model import literal, plural, quote
+from dualgauge.model import literal, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -180,10 +181,11 @@ def read_csv(
     Raises:
         UnreadableLocation: a row has too few or too many values, a quote is not closed, a text is no UTF-8.
     """
+    columns = united([dialect.names for dialect in dialects])
+    own = {name: place(at) for at, name in enumerate(dict.fromkeys(columns.values()))}
     parts: list[str] = []
-    columns: dict[str, None] = {}
     for at, (file, dialect) in enumerate(zip(files, dialects, strict=True)):
-        spec = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in dialect.names)
+        spec = ", ".join(f"{literal(own[columns[name]])}: 'VARCHAR'" for name in dialect.names)
         kept = folder / f"csv-{at}.parquet"
         advice = f"it was read as UTF-8 with the delimiter {dialect.delimiter!r}: correct the line, or write it anew"
         # Everything is said: left alone, the engine takes a broken quote for a text, # for a comment, and passes over
@@ -196,9 +198,8 @@ def read_csv(
             kept,
         )  # fmt: skip
         parts.append(f"SELECT * FROM read_parquet({literal(str(kept))})")
-        columns |= dict.fromkeys(dialect.names)
     source = f"({' UNION ALL BY NAME '.join(parts)})"
-    return FileSide(source, tuple(Reading(name, None, quote(name), ANY, quote(name)) for name in columns))
+    return FileSide(source, tuple(Reading(name, None, column, ANY, column) for name, column in own.items()))
 
 
 def exact(file: Path) -> str:
@@ -212,10 +213,10 @@ class CsvDialect:
     def __init__(self, file: Path, delimiter: str, escape: str) -> None:
         self.delimiter, self.escape = delimiter, escape
         self.names = _header(file, delimiter, escape)
-        folded = [name.casefold() for name in self.names]
-        if twice := next((name for name in self.names if folded.count(name.casefold()) > 1), None):
-            advice = "give each column a name of its own, which differs by more than case"
-            raise UnreadableLocation(str(file), f"its header names the column {twice!r} twice", advice)
+        if (name := twice(self.names)) is not None:
+            raise UnreadableLocation(
+                str(file), f"its header names the column {name!r} twice", "give each column a name of its own"
+            )
 
 
 def dialect_of(engine: Engine, file: Path, kind: str) -> CsvDialect:

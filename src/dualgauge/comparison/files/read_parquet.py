@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from dualgauge.comparison.engine.schema import FLOATS, CommonType, common_type, is_numeric
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.exact_columns import DURATIONS, FINE, wide_decimals, write_exact
+from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.read_files import exact, told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.parquet_files import parquet, scan
-from dualgauge.model import literal, quote
+from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,15 +42,17 @@ _ARROW: Final = "SELECT file_name, value FROM parquet_kv_metadata([{files}]) WHE
 @dataclass(slots=True)
 class _Part:
     """
-    Files of one layout: a FROM of the engine, and the types of its columns, by their names in one case.
+    Files of one layout: a FROM of the engine, and the types of its columns, by what the engine calls them.
 
-    `cut` are the columns that the engine would cut; `texts` those that are read as texts of numbers.
+    `cut` are the columns that the engine would cut; `texts` those that are read as texts of numbers. `spelt` says what
+    the engine calls each column of the files, `names` what it calls each column of the side that is there.
     """
 
     files: list[Path]
     fields: dict[str, str]
     source: str = ""
     cut: dict[str, str] = field(default_factory=dict)
+    spelt: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     texts: set[str] = field(default_factory=set)
 
@@ -66,24 +69,30 @@ def read_parquet(engine: Engine, files: Sequence[Path], label: str, folder: Path
         UnreadableLocation: one is no Parquet file, has a column twice, or columns of one name have no common type.
     """
     with told(label, _WHOLE_FILE):
-        parts = [one for part in _parts(engine, files) for one in _uncut(engine, part, folder)]
-    spelt: dict[str, str] = {}
-    for part in parts:
-        for folded, name in part.names.items():
-            spelt.setdefault(folded, name)
-    columns = [_column(engine, parts, folded, name, label) for folded, name in spelt.items()]
+        whole = _parts(engine, files)
+        called = united([list(part.spelt) for part in whole])
+        for part in whole:
+            part.names = {called[name]: own for name, own in part.spelt.items()}
+        parts = [one for part in whole for one in _uncut(engine, part, folder)]
+    names = list(dict.fromkeys(called.values()))
+    # Called by place: the engine takes x and X for one name.
+    in_place = len(parts) == 1 and not parts[0].texts
+    columns = [
+        _column(engine, parts, name, quote(parts[0].names[name]) if in_place else place(at), label)
+        for at, name in enumerate(names)
+    ]
     selects = [
-        f"SELECT {', '.join(f'{column.expressions[at]} AS {quote(column.reading.name)}' for column in columns)} "
+        f"SELECT {', '.join(f'{column.expressions[at]} AS {place(of)}' for of, column in enumerate(columns))} "
         f"FROM {part.source}"
         for at, part in enumerate(parts)
     ]
     return FileSide(
-        parts[0].source if len(parts) == 1 and not parts[0].texts else f"({' UNION ALL '.join(selects)})",
+        parts[0].source if in_place else f"({' UNION ALL '.join(selects)})",
         tuple(column.reading for column in columns),
         {
-            folded: next(part.files[0] for part in parts if folded not in part.names)
-            for folded in spelt
-            if any(folded not in part.names for part in parts)
+            fold(name): next(part.files[0] for part in parts if name not in part.names)
+            for name in names
+            if any(name not in part.names for part in parts)
         },
     )
 
@@ -110,16 +119,17 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
         kinds = engine.columns(f"SELECT * FROM {scan([exact(file)])}")
         fields = _fields(rows)
         names = [tree[0][0] for tree in fields]
-        if twice := next(
-            (name for name in names if [one.casefold() for one in names].count(name.casefold()) > 1), None
-        ):
-            raise UnreadableLocation(str(file), f"it has two columns {twice!r}", "give each column a name of its own")
+        if (double := twice(names)) is not None:
+            raise UnreadableLocation(str(file), f"it has two columns {double!r}", "give each column a name of its own")
         part.fields = kinds
-        part.names = {name.casefold(): name for name in kinds}
+        part.spelt = dict(zip(names, kinds, strict=True))
         for name, tree in zip(names, fields, strict=True):
             if what := _cut(tree) or ("duration" if name in spans else ""):
                 if len(tree) > 1:
                     _refuse_nested(file, name, what)
+                if part.spelt[name] != name:
+                    reason = f"its column {name!r} holds {what} and differs from another one by case alone"
+                    raise UnreadableLocation(str(file), reason, "rename one of the two")
                 part.cut[name] = spans.get(name, what)
     for part in found.values():
         part.source = f"({parquet([exact(file) for file in part.files], part.fields)})"
@@ -200,7 +210,7 @@ def _uncut(engine: Engine, part: _Part, folder: Path) -> list[_Part]:
         rest = f"({parquet([exact(file)], without)}) _a POSITIONAL JOIN " if without else ""
         source = f"(SELECT * FROM {rest}(SELECT {', '.join(map(quote, by_hand))} FROM {scan([kept])}) _b)"
         one = _Part([file], {**part.fields, **kinds}, source, names=part.names)
-        one.texts = {name.casefold() for name in by_hand if name in wide_decimals(part.cut)}
+        one.texts = {name for name, own in part.names.items() if own in by_hand and own in wide_decimals(part.cut)}
         found.append(one)
     return found
 
@@ -216,14 +226,14 @@ class _Column:
     expressions: list[str]
 
 
-def _column(engine: Engine, parts: Sequence[_Part], folded: str, name: str, label: str) -> _Column:
-    kinds = {at: part.fields[part.names[folded]] for at, part in enumerate(parts) if folded in part.names}
-    values = [part.select(folded) or "NULL" for part in parts]
-    texts = any(folded in part.texts for part in parts)
+def _column(engine: Engine, parts: Sequence[_Part], name: str, column: str, label: str) -> _Column:
+    kinds = {at: part.fields[part.names[name]] for at, part in enumerate(parts) if name in part.names}
+    values = [part.select(name) or "NULL" for part in parts]
+    texts = any(name in part.texts for part in parts)
     distinct = list(dict.fromkeys(kinds.values()))
     if len(distinct) == 1 and not texts:
-        return _Column(typed_reading(name, distinct[0]), values)
-    numbers = all(is_numeric(kind) or folded in parts[at].texts for at, kind in kinds.items())
+        return _Column(typed_reading(name, distinct[0], column), values)
+    numbers = all(is_numeric(kind) or name in parts[at].texts for at, kind in kinds.items())
     common = _common(distinct)
     if texts and numbers and "VARCHAR" in distinct:
         common = CommonType("VARCHAR")
@@ -231,20 +241,20 @@ def _column(engine: Engine, parts: Sequence[_Part], folded: str, name: str, labe
         unlike = ", ".join(f"{parts[at].files[0].name} has {kind}" for at, kind in kinds.items())
         raise UnreadableLocation(label, f"the column {name!r} is of unlike types ({unlike})", _ONE_TYPE)
     if not texts and not common.risky:
-        return _Column(typed_reading(name, common.name), [f"CAST({one} AS {common.name})" for one in values])
+        return _Column(typed_reading(name, common.name, column), [f"CAST({one} AS {common.name})" for one in values])
     kept = common.name == "VARCHAR" or not _lost(engine, parts, values, kinds, common.name)
     if numbers:
         spelt = [
-            _spelt(value, kinds.get(at, "VARCHAR"), text=folded in parts[at].texts) for at, value in enumerate(values)
+            _spelt(value, kinds.get(at, "VARCHAR"), text=name in parts[at].texts) for at, value in enumerate(values)
         ]
-        column, kind = quote(name), common.name if kept else "VARCHAR"
+        kind = common.name if kept else "VARCHAR"
         return _Column(Reading(name, kind, f"CAST({column} AS {kind})", text=column), spelt)
     if not kept:
         raise UnreadableLocation(
             label, f"the column {name!r} is {' and '.join(distinct)}, and {common.name} does not hold all values of it",
             _ONE_TYPE,
         )  # fmt: skip
-    return _Column(typed_reading(name, common.name), [f"CAST({one} AS {common.name})" for one in values])
+    return _Column(typed_reading(name, common.name, column), [f"CAST({one} AS {common.name})" for one in values])
 
 
 def _common(kinds: Sequence[str]) -> CommonType | None:

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.comparison.errors import NoSource, UnclearTable, UnreadableLocation
+from dualgauge.comparison.files.copied_text import copied_text
 from dualgauge.comparison.files.exact_columns import ExactColumns
+from dualgauge.comparison.files.loose_types import plain_text, told_text
+from dualgauge.comparison.files.names import place, twice
 from dualgauge.comparison.files.value_types import FileSide, Reading
 from dualgauge.engines.parquet_files import bent, parquet, whole_parquet
 from dualgauge.model import Progress, quote
@@ -42,16 +45,19 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
     from dualgauge.stores.external.types import arrow_type
 
     loose = isinstance(source.database, Path) or str(source.database).startswith("sqlite")
+    copied = copied_text if str(source.database).startswith("postgresql") else lambda _column, _kind: None
     with open_tables(source.database) as tables, tables.snapshot() as snapshot:
         if not source.table and len(snapshot.names) != 1:
             raise UnclearTable(source.shown, snapshot.names)
         table = source.table or snapshot.names[0]
-        kinds = snapshot.columns(table)
-        schema = pa.schema([(column, arrow_type(kind)) for column, kind in kinds.items()])
+        kinds, mixed = snapshot.columns(table), snapshot.mixed(table)
+        # Named by place: a table of PostgreSQL may have a column x and a column X.
+        own = {column: place(at) for at, column in enumerate(kinds)}
+        schema = pa.schema([(own[column], arrow_type(kind)) for column, kind in kinds.items()])
         with _writing(folder / "table.parquet", schema, source.shown) as write:
             read = 0
             for batch in snapshot.batches(table, list(kinds), BATCH):
-                write(batch)
+                write(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
                 read += batch.num_rows
                 progress(f"{name}: reading", read, None)
         key = snapshot.key(table)
@@ -60,9 +66,11 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
         Reading(
             column,
             kind,
-            f"CAST({quote(column)} AS {kind})",
+            f"CAST({own[column]} AS {kind})",
             # SQLite's types were found by looking: where one side has a value that is no number, both are texts.
-            text=f"CAST({quote(column)} AS VARCHAR)" if loose else None,
+            told=told_text(own[column], kind, mixed=column in mixed) if loose else None,
+            mixed=column in mixed,
+            text=plain_text(own[column], mixed=column in mixed) if loose else copied(own[column], kind),
         )
         for column, kind in kinds.items()
     )
@@ -89,25 +97,27 @@ def read_memory(engine: Engine, given: object, name: str, folder: Path) -> FileS
         _check_names(given.schema, label)
         exact = ExactColumns(given.schema, label)
         registered = f"dualgauge_{name}"
-        engine.register(
-            registered, pa.Table.from_batches([exact.batch(one) for one in given.to_batches()], exact.schema)
-        )
+        names = given.schema.names
+        table = pa.Table.from_batches([exact.batch(one) for one in given.to_batches()], exact.schema)
+        engine.register(registered, table.rename_columns([place(at) for at in range(len(names))]))
         source = quote(registered)
     else:
         given, typed = _kept_types(given, label)
         reader = _stream(given, label)
         _check_names(reader.schema, label)
         exact = ExactColumns(reader.schema, label)
-        with _writing(folder / "stream.parquet", exact.schema, label) as write:
+        names = reader.schema.names
+        own = pa.schema([field.with_name(place(at)) for at, field in enumerate(exact.schema)])
+        with _writing(folder / "stream.parquet", own, label) as write:
             for batch in reader:
-                write(exact.batch(batch))
+                write(pa.RecordBatch.from_arrays(exact.batch(batch).columns, schema=own))
         source = f"({whole_parquet(engine, [folder / 'stream.parquet'])})"
-    columns = engine.columns(f"SELECT * FROM {source}")
+    kinds = engine.columns(f"SELECT * FROM {source}") if names else {}
     readings = [
-        Reading(column, typed[column], f"CAST({quote(column)} AS {typed[column]})")
-        if column in typed
-        else exact.reading(column, kind)
-        for column, kind in columns.items()
+        Reading(name, typed[name], f"CAST({column} AS {typed[name]})")
+        if name in typed
+        else exact.reading(name, kind, column)
+        for name, (column, kind) in zip(names, kinds.items(), strict=True)
     ]
     return FileSide(source, tuple(readings))
 
@@ -156,10 +166,8 @@ def _stream(given: object, label: str) -> pa.RecordBatchReader:
 
 
 def _check_names(schema: pa.Schema, label: str) -> None:
-    names = [name.casefold() for name in schema.names]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UnreadableLocation(label, f"it has two columns {twice[0]!r}", "give each column a name of its own")
+    if (name := twice(schema.names)) is not None:
+        raise UnreadableLocation(label, f"it has two columns {name!r}", "give each column a name of its own")
 
 
 @contextmanager

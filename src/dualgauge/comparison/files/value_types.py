@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.schema import FLOATS, common_type, is_numeric, is_time
-from dualgauge.model import literal, quote
+from dualgauge.comparison.files.loose_types import escaped
+from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,8 +43,8 @@ def _matches(pattern: str) -> str:
 _FITS: Final[Mapping[str, str]] = {
     "BIGINT": "CAST(TRY_CAST({0} AS BIGINT) AS VARCHAR) = {0}",
     "DECIMAL": _matches(_NUMBER),
-    # With more than 17 digits, two numbers that differ could be one DOUBLE.
-    "DOUBLE": f"{_matches(_FLOAT)} AND {_DIGITS} <= 17",
+    # With more than 17 digits, two numbers that differ could be one DOUBLE, unless this is how a DOUBLE is written.
+    "DOUBLE": f"{_matches(_FLOAT)} AND ({_DIGITS} <= 17 OR CAST(TRY_CAST({{0}} AS DOUBLE) AS VARCHAR) = {{0}})",
     "BOOLEAN": "lower({0}) IN ('true', 'false')",
     "DATE": f"{_matches(_DAY)} AND TRY_CAST({{0}} AS DATE) IS NOT NULL",
     "TIMESTAMP": f"{_matches(f'{_DAY}([ T]{_CLOCK})?')} AND TRY_CAST({{0}} AS TIMESTAMP) IS NOT NULL",
@@ -65,9 +66,10 @@ class Reading:
     """
     How one column of one side is read.
 
-    `kind` None: a text whose type is not chosen yet, and `may_be` what it may become. `text` reads the value as text,
-    where its type was only found by looking; `raw` reads it as the JSON it was, and `nested` says that it holds nothing
-    but lists and objects.
+    `kind` None: a text whose type is not chosen yet, and `may_be` what it may become. `text` reads the value as it
+    stands in a file without types; `told` reads one of SQLite's as a text that also says what it is, and
+    `mixed` that its values are of several types; `raw` reads it as the JSON it was, and `nested` says that it holds
+    nothing but lists and objects.
     """
 
     name: str
@@ -77,6 +79,8 @@ class Reading:
     text: str | None = None
     raw: str | None = None
     nested: bool = False
+    told: str | None = None
+    mixed: bool = False
 
     @property
     def select(self) -> str:
@@ -96,6 +100,10 @@ class FileSide:
     readings: tuple[Reading, ...]
     lacking: Mapping[str, Path] = field(default_factory=dict)
 
+    def renamed(self, names: Mapping[str, str]) -> FileSide:
+        """The side with its columns called otherwise; they are read as before."""
+        return replace(self, readings=tuple(replace(one, name=names[one.name]) for one in self.readings))
+
     @property
     def sql(self) -> str:
         """The side as one SELECT; what is still a text stays one."""
@@ -112,9 +120,9 @@ class _Question:
 
 def settle(engine: Engine, v1: FileSide, v2: FileSide) -> tuple[FileSide, FileSide]:
     """Give each column of both sides its type, the two of one name together."""
-    there = {one.name.casefold(): one for one in v2.readings}
+    there = {fold(one.name): one for one in v2.readings}
     sources = (v1.source, v2.source)
-    pairs = [(one, there[one.name.casefold()]) for one in v1.readings if one.name.casefold() in there]
+    pairs = [(one, there[fold(one.name)]) for one in v1.readings if fold(one.name) in there]
     questions = {a.name: question for a, b in pairs if (question := _question(a, b)) is not None}
     _answer(engine, sources, list(questions.values()))
     types = {name: _measured(engine, sources, question) for name, question in questions.items()}
@@ -140,7 +148,9 @@ def _question(a: Reading, b: Reading) -> _Question | None:
         if other.kind is None or (one.raw is not None and other.raw is not None):
             continue
         if one.kind is None:
-            return _Question({at: one.expression}, _wanted(other.kind, one.may_be))
+            # PostgreSQL writes bytes as \\x00ff, of which the engine would read the first alone as hex.
+            bytes_as_text = other.kind == "BLOB" and other.text is not None and other.told is None
+            return _Question({at: one.expression}, [] if bytes_as_text else _wanted(other.kind, one.may_be))
     return None
 
 
@@ -210,19 +220,47 @@ def _measured(engine: Engine, sources: Sequence[str], question: _Question) -> st
     return f"DECIMAL({max(18, whole + scale)},{scale})" if whole + scale <= _WIDEST else "VARCHAR"
 
 
+# Beside a column of UUIDs, a text that is one is that one, written as PostgreSQL takes it: in capitals, in braces.
+_UUID: Final = (
+    "CASE WHEN regexp_full_match({0}, '[{{]?([0-9a-fA-F]{{4}}-?){{7}}[0-9a-fA-F]{{4}}[}}]?') "
+    "THEN coalesce(CAST(TRY_CAST({0} AS UUID) AS VARCHAR), {0}) ELSE {0} END"
+)
+
+
 def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading]:
     """The two readings of a pair, with types that can be compared where there are such."""
     if a.raw is not None and b.raw is not None and (a.kind is None) != (b.kind is None):
         return _as_json(a), _as_json(b)
+    written = [one.kind is None and one.raw is None for one in (a, b)]
     a, b = (_typed(one, found or "VARCHAR") for one in (a, b))
+    if {a.kind, b.kind} == {"UUID", "VARCHAR"}:
+        a, b = (
+            replace(one, expression=_UUID.format(one.expression)) if one.kind == "VARCHAR" else one for one in (a, b)
+        )
     if common_type(str(a.kind), str(b.kind)) is None:
         if a.raw is not None and b.raw is not None:
             return _as_json(a), _as_json(b)
-        if a.kind == "VARCHAR" and b.text is not None:
-            b = replace(b, kind="VARCHAR", expression=b.text)
-        elif b.kind == "VARCHAR" and a.text is not None:
-            a = replace(a, kind="VARCHAR", expression=a.text)
+        if a.told is not None and b.told is not None:
+            return _as_text(a, a.told), _as_text(b, b.told)
+        # A text that says no type is a number's as well; one that has a type is a text.
+        if a.kind == "VARCHAR" and b.text is not None and (written[0] or b.raw is not None):
+            b = _as_text(b, b.text)
+        elif b.kind == "VARCHAR" and a.text is not None and (written[1] or a.raw is not None):
+            a = _as_text(a, a.text)
+    elif a.mixed or b.mixed:
+        a, b = (_beside(one, plain=any(written)) for one in (a, b))
     return a, b
+
+
+def _as_text(one: Reading, expression: str) -> Reading:
+    return replace(one, kind="VARCHAR", expression=expression)
+
+
+def _beside(one: Reading, *, plain: bool) -> Reading:
+    """One of two texts of which at least one is of several types; `plain`: the other one says nothing of types."""
+    if plain:
+        return _as_text(one, one.text or one.expression)
+    return _as_text(one, one.told or escaped(one.expression))
 
 
 def _typed(one: Reading, kind: str) -> Reading:
@@ -253,9 +291,8 @@ _JSON_KINDS: Final[Mapping[str, str]] = {
 }
 
 
-def typed_reading(name: str, kind: str) -> Reading:
+def typed_reading(name: str, kind: str, column: str) -> Reading:
     """How a column is read that has a type; lists and structs can be read as JSON, beside a JSON file's."""
-    column = quote(name)
     if kind.endswith("]") or kind.startswith("STRUCT("):
         return Reading(name, kind, column, raw=f"to_json({column})", nested=True)
     return Reading(name, kind, column)

@@ -69,7 +69,9 @@ def still(
         then = {side: _kept(space, side, f"then_{side}", sql) for side, sql in queries.items()}
         again()
         now = {side: _kept(space, side, f"now_{side}", sql) for side, sql in queries.items()}
-        layout = read_layout(engine, f"SELECT * FROM {now['v1']}", f"SELECT * FROM {now['v2']}", comparator)
+        layout = read_layout(
+            engine, f"SELECT * FROM {now['v1']}", f"SELECT * FROM {now['v2']}", comparator, context=not exact
+        )
         if layout.reads_json:
             engine.define(CONTENT, content_of)
         changed = [_changed(space, layout, side, then[side], now[side], exact=exact) for side in queries]

@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import expressions as exp
 
 from dualgauge.comparison.content.comparator import Comparator
-from dualgauge.comparison.errors import BadRelation, NoSuchComparator, NothingToCompare, NoViewToCompare
+from dualgauge.comparison.errors import BadComparator, BadRelation, NoSuchComparator, NothingToCompare, NoViewToCompare
 from dualgauge.model import Side, quote
 from dualgauge.views.plan import Plan, Tracing
 
@@ -69,6 +69,12 @@ def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[st
         own = given and (given.v1 if side is Side.V1 else given.v2)
         sql[side] = own or f"SELECT * FROM {side.value}.{quote(name)}"
     comparator = given or Comparator(key=by_side[Side.V1][name].view.key)
+    plain = comparator.v1 is None and comparator.v2 is None
+    if not plain:
+        try:
+            comparator.check_context()
+        except BadComparator as fault:
+            raise fault.within(f"comparator {name!r}") from None
     views = {side: views_of(name, side, sql[side], list(by_side[side])) for side in Side}
     return Pair(
         name=name,
@@ -77,7 +83,7 @@ def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[st
         v2=sql[Side.V2],
         views=views,
         tracings=_tracings(comparator, views, by_side),
-        plain=given is None or (given.v1 is None and given.v2 is None),
+        plain=plain,
         undeclared=given is None,
     )
 

@@ -131,7 +131,7 @@ def run_diff(
         try:
             compare = partial(
                 compare_relations, engine, comparator=pair.comparator,
-                today=started.date(), samples=samples, plan=plan, keep=folder / MISMATCHES,
+                today=started.date(), samples=samples, plan=plan, keep=folder / MISMATCHES, context=not pair.plain,
                 progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
             )  # fmt: skip
             comparison = compare(v1, v2, stable=pair.plain)

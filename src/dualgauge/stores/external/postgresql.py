@@ -40,7 +40,7 @@ WITH RECURSIVE typed AS (
   FROM typed JOIN pg_catalog.pg_type t ON t.oid = typed.oid
   WHERE t.typtype = 'd'
 )
-SELECT typed.attname, t.typname, format_type(typed.oid, typed.modifier), {plain}
+SELECT typed.attname, {known}, format_type(typed.oid, typed.modifier), {plain}
 FROM typed JOIN pg_catalog.pg_type t ON t.oid = typed.oid
 WHERE t.typtype <> 'd'
 ORDER BY typed.attnum
@@ -49,8 +49,15 @@ ORDER BY typed.attnum
 # A cast to what format_type calls `character` would keep one character.
 _PLAIN = "CASE t.typname WHEN 'bpchar' THEN 'bpchar' ELSE format_type(t.oid, NULL) END"
 
+# A type of somebody's own may be called text, or _int4 without being an array.
+_KNOWN = "CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname ELSE '' END"
+
+# As COPY writes it: a cast would make 10.0.0.1/32 of an inet. Not IS NOT NULL, which is false for a row of which one
+# field is NULL.
+_WRITTEN = "CASE WHEN {0} IS DISTINCT FROM NULL THEN format('%s', {0}) END"
+
 _TYPES = """
-SELECT CAST(t.oid AS int8), t.typname, {plain}
+SELECT CAST(t.oid AS int8), {known}, {plain}
 FROM pg_catalog.pg_type t
 WHERE CAST(t.oid AS int8) IN :types
 """
@@ -84,6 +91,12 @@ _SAME = {
     "time": "TIME",
 }
 _TEXT_OF = {"uuid": "UUID", "json": "JSON", "jsonb": "JSON"}
+_PYTHON = {*_SAME, "numeric", "uuid", "date", "timestamp", "timestamptz"}
+"""Types, and their arrays, for which the driver has values of Python that say the same."""
+
+_BEYOND_PYTHON = {"date", "time", "timestamp", "timestamptz"}
+"""Those of them that have values for which Python has none."""
+
 _MOMENTS = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": TIMESTAMPTZ}
 
 
@@ -128,7 +141,7 @@ class PostgresqlCatalogue:
 
     def fixed(self, connection: sa.Connection, source: str, place: ColumnPlace | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
         """By what the server says of a result's columns. A number without a scale leaves as text."""
-        return [_column(one, _unlooked(one)) for one in _result(connection, source)]
+        return [_column(one, _unlooked(one), text="CAST({0} AS text)") for one in _result(connection, source)]
 
     def cast(self, connection: sa.Connection, source: str, column: str) -> str | None:
         """The column's type."""
@@ -155,24 +168,31 @@ class PostgresqlCatalogue:
         """The row of a key; the database reads each text as its column's type."""
         described = _described(connection, place)
         types = {one.name: one.plain for one in described}
-        # JSON as its text: parsed, large numbers would lose digits.
-        chosen = [
-            f"CAST(t.{quote(one.name)} AS text)" if one.type_name in ("json", "jsonb") else f"t.{quote(one.name)}"
-            for one in described
-        ]
         conditions = " AND ".join(f"t.{quote(name)} = CAST(\0 AS {types[name]})" for name in key)
-        statement = f"SELECT {', '.join(chosen)} FROM {self.source(connection, place)} WHERE {conditions} LIMIT 1"
-        statement = statement.replace("%", "%%").replace("\0", "%s")
-        try:
-            with connection.begin_nested():
-                row = connection.exec_driver_sql(statement, tuple(key.values())).first()
-        except sa.exc.DataError as fault:
-            raise ValueError(str(fault.orig).strip().split("\n", maxsplit=1)[0]) from fault
+        row = None
+        for python in (_PYTHON, _PYTHON - _BEYOND_PYTHON):
+            # Else as its text: of JSON large numbers would lose digits, and of an interval a month would be 30 days.
+            chosen = [
+                column if one.type_name.removeprefix("_") in python else _WRITTEN.format(column)
+                for one in described
+                for column in (f"t.{quote(one.name)}",)
+            ]
+            statement = f"SELECT {', '.join(chosen)} FROM {self.source(connection, place)} WHERE {conditions} LIMIT 1"
+            statement = statement.replace("%", "%%").replace("\0", "%s")
+            try:
+                with connection.begin_nested():
+                    row = connection.exec_driver_sql(statement, tuple(key.values())).first()
+            except sa.exc.DataError as fault:
+                if getattr(fault.orig, "sqlstate", None) is None and python is _PYTHON:
+                    # The driver's own: Python has no infinite date.
+                    continue
+                raise ValueError(str(fault.orig).strip().split("\n", maxsplit=1)[0]) from fault
+            break
         return None if row is None else dict(zip(types, row, strict=True))
 
 
 def _described(connection: sa.Connection, place: ColumnPlace) -> list[_Described]:
-    statement = sa.text(_COLUMNS.format(plain=_PLAIN))
+    statement = sa.text(_COLUMNS.format(plain=_PLAIN, known=_KNOWN))
     rows = connection.execute(statement, {"schema": place.schema, "name": place.name})
     return [_Described(*(str(value) for value in row)) for row in rows]
 
@@ -183,7 +203,7 @@ def _result(connection: sa.Connection, source: str) -> list[_Described]:
     description: Any = result.cursor.description
     found = [(str(one[0]), int(one[1]), one[4], one[5]) for one in description]
     result.close()
-    asked = sa.text(_TYPES.format(plain=_PLAIN)).bindparams(sa.bindparam("types", expanding=True))
+    asked = sa.text(_TYPES.format(plain=_PLAIN, known=_KNOWN)).bindparams(sa.bindparam("types", expanding=True))
     types = {int(oid): (str(name), str(plain)) for oid, name, plain in
              connection.execute(asked, {"types": sorted({oid for _, oid, _, _ in found})})}  # fmt: skip
     described = []
@@ -234,9 +254,9 @@ def _fits(width: int, scale: int) -> bool:
     return 0 < width <= _WIDEST and 0 <= scale <= width
 
 
-def _column(one: _Described, found: tuple[Any, ...]) -> TableColumn:
+def _column(one: _Described, found: tuple[Any, ...], text: str = _WRITTEN) -> TableColumn:
     column = f"t.{quote(one.name)}"
-    as_text = TableColumn(one.name, "VARCHAR", f"CAST({column} AS text)", arrow_of("VARCHAR"))
+    as_text = TableColumn(one.name, "VARCHAR", text.format(column), arrow_of("VARCHAR"))
     if one.type_name == "numeric":
         return _numeric(one, column, found)
     if found and found[0]:

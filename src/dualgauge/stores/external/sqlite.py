@@ -13,7 +13,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import quote
-from dualgauge.stores.external.types import TIMESTAMPTZ, ColumnPlace, TableColumn, arrow_of, as_text
+from dualgauge.stores.external.types import TIMESTAMPTZ, ColumnPlace, TableColumn, arrow_of, as_text, as_told
+from dualgauge.stores.uuids import UUID_GLOB, uuid_forms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,8 +33,6 @@ _AT_ONCE = 300
 _VIEW = "_dualgauge_described"
 
 _DECIMAL = re.compile(r"\s*(?:DEC|DECIMAL|NUMERIC|NUMBER)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*")
-_HEX = "[0-9a-f]"
-_UUID = "-".join(_HEX * digits for digits in (8, 4, 4, 4, 12))
 _ZONED = "({0} LIKE '%Z' OR {0} GLOB '*[+-][0-9][0-9]:[0-9][0-9]')"
 _BODY = "substr({0}, 1, length({0}) - CASE WHEN {0} LIKE '%Z' THEN 1 ELSE 6 END)"
 
@@ -81,7 +80,7 @@ _CLOCK: Candidate = (
 )
 _TRUTH: Candidate = ("BOOLEAN", "(typeof({0}) = 'integer' AND {0} IN (0, 1))")
 _JSON: Candidate = ("JSON", "(typeof({0}) = 'text' AND json_valid({0}))")
-_ID: Candidate = ("UUID", f"(typeof({{0}}) = 'text' AND {{0}} GLOB '{_UUID}')")
+_ID: Candidate = ("UUID", f"(typeof({{0}}) = 'text' AND {{0}} GLOB '{UUID_GLOB}')")
 
 _STRICT: dict[str, tuple[type, ...]] = {
     "BOOLEAN": (int,), "BIGINT": (int,), "DOUBLE": (int, float), "DECIMAL": (int, float), "BLOB": (bytes,),
@@ -150,7 +149,12 @@ class SqliteCatalogue:
         kinds = _chosen(connection, source, wanted)
         open_ones = {name: STORED for name in wanted if name not in kinds}
         kinds |= _chosen(connection, source, open_ones, stored=True)
-        return [_column(name, kinds.get(name)) for name in wanted]
+        return [
+            _column(name, kinds[name])
+            if name in kinds
+            else TableColumn(name, "VARCHAR", self.name(connection, name), as_told, mixed=True)
+            for name in wanted
+        ]
 
     def fixed(self, connection: sa.Connection, source: str, place: ColumnPlace | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
         """
@@ -193,13 +197,18 @@ class SqliteCatalogue:
     def point(self, connection: sa.Connection, place: ColumnPlace, key: Mapping[str, str]) -> dict[str, Any] | None:
         """The row of a key, by its declared types: nothing else of the table is read."""
         declared = {name: kind for name, kind, _ in _described(connection, place)}
-        conditions, values = [], []
+        conditions, values, first = [], [], []
         for name, text in key.items():
             found = _bound(declared[name], text)
+            first.append(found[0])
             conditions.append(f"t.{quote(name)} IN ({', '.join('?' for _ in found)})")
             values += found
-        statement = f"SELECT * FROM {self.source(connection, place)} WHERE {' AND '.join(conditions)} LIMIT 1"
-        row = connection.exec_driver_sql(statement, tuple(values)).first()
+        # What is spelled as the key comes first: without a type of its own, 'A' beside 'a' may be two keys.
+        order = ", ".join(f"t.{quote(name)} <> ?" for name in key)
+        statement = (
+            f"SELECT * FROM {self.source(connection, place)} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT 1"
+        )
+        row = connection.exec_driver_sql(statement, (*values, *first)).first()
         return None if row is None else dict(zip(declared, row, strict=True))
 
 
@@ -298,6 +307,9 @@ def _bound(declared: str, text: str) -> list[object]:
         return [int(text.lower() == "true")]
     if kinds == {"BLOB"}:
         return [bytes.fromhex(text)]  # as JSON output writes it
+    if kinds == {"UUID"}:
+        # SQLite keeps a UUID as the application wrote it.
+        return [text, *uuid_forms(text)]
     if kinds:
         # The column's affinity makes a number of it where the column holds numbers.
         return [text]

@@ -132,6 +132,10 @@ class TableSnapshot:
         """
         return {one.name: one.kind for one in self._described(self._place(table))}
 
+    def mixed(self, table: str) -> set[str]:
+        """The columns of a table that hold values of several types, and leave as texts that tell them apart."""
+        return {one.name for one in self._described(self._place(table)) if one.mixed}
+
     def declared(self, table: str) -> dict[str, str]:
         """
         The columns of a table with their types as its database writes them, in order; reads no row.

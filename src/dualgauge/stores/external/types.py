@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,12 +31,17 @@ class ColumnPlace:
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """One column: its DuckDB type, the expression over the alias `t` that is selected, and how values become Arrow."""
+    """
+    One column: its DuckDB type, the expression over the alias `t` that is selected, and how values become Arrow.
+
+    `mixed` says that it holds values of several types, as texts that tell them apart.
+    """
 
     name: str
     kind: str
     expression: str
     arrow: Callable[[Sequence[Any]], pa.Array]
+    mixed: bool = False
 
 
 class Catalogue(Protocol):
@@ -86,6 +91,34 @@ def arrow_of(kind: str) -> Callable[[Sequence[Any]], pa.Array]:
         "TIME": lambda values: _plain([_time(one) for one in values], kind),
         **dict.fromkeys(("DATE", "TIMESTAMP", TIMESTAMPTZ), lambda values: _moments(values, kind)),
     }.get(kind, lambda values: _plain(values, kind))
+
+
+MARKS: Final = (" (number)", " (blob)", " (text)")
+"""What stands behind a value of a column of several types, where it is no text, or is one that ends so by itself."""
+
+
+def as_told(values: Sequence[Any]) -> pa.Array:
+    """
+    Values of several types as texts of which no two are one, unless the values are equal.
+
+    A text is itself, the number 1 is `1 (number)`, and so is 1.0; bytes are `00ff (blob)`. A text that ends like one of
+    these has ` (text)` behind it.
+    """
+    return _plain([_told(one) for one in values], "VARCHAR")
+
+
+def _told(value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case str():
+            return f"{value} (text)" if value.endswith(MARKS) else value
+        case bytes() | bytearray() | memoryview():
+            return f"{bytes(value).hex()} (blob)"
+        case float() if value.is_integer() and abs(value) < 2**63:
+            return f"{int(value)} (number)"
+        case _:
+            return f"{value} (number)"
 
 
 def as_text(values: Sequence[Any]) -> pa.Array:

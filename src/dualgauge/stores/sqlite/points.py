@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
@@ -14,9 +14,13 @@ from dualgauge.stores.errors import BadKey, NotBuilt
 from dualgauge.stores.serving import checkpoints
 from dualgauge.stores.serving.builds import build_name
 from dualgauge.stores.sqlite.database import opened
+from dualgauge.stores.uuids import UUID_GLOB, uuid_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_LOOKED_AT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,28 @@ class Reader:
         values = tuple(_value(label, names, column, text) for column, text in zip(lookup.key, key, strict=True))
         cursor = self._raw.execute(lookup.statement, values)
         found = cursor.fetchone()
+        if found is None and (canonical := self._as_uuids(view, lookup, values)) != values:
+            cursor = self._raw.execute(lookup.statement, canonical)
+            found = cursor.fetchone()
         return None if found is None else dict(zip((one[0] for one in cursor.description), found, strict=True))
+
+    def _as_uuids(self, view: str, lookup: _Lookup, values: tuple[object, ...]) -> tuple[object, ...]:
+        """
+        The key with each UUID that is written in another way (capitals, braces) as the store writes it.
+
+        SQLite has no type for UUID: a column is one where it holds nothing else, as far as some rows tell.
+        """
+        found = list(values)
+        for at, (column, value) in enumerate(zip(lookup.key, values, strict=True)):
+            canonical = uuid_text(value) if isinstance(value, str) else None
+            if canonical in (None, value):
+                continue
+            name = f"v.{quote(column.name)}"
+            some = f"(SELECT {name} AS c FROM {quote(self._side.schema)}.{quote(view)} AS v LIMIT {_LOOKED_AT})"
+            other = f"SELECT 1 FROM {some} WHERE typeof(c) <> 'text' OR c NOT GLOB ?"
+            if self._raw.execute(other, (UUID_GLOB,)).fetchone() is None:
+                found[at] = canonical
+        return tuple(found)
 
     def _lookup(self, view: str) -> _Lookup:
         if view not in self._lookups:
