@@ -268,9 +268,9 @@ def _refuse_lacking(sources: Sequence[object], sides: tuple[FileSide, FileSide])
     """Raise where a file of a side lacks a column that its other files and the whole other side have."""
     first, second = sides
     for source, side, other in ((sources[0], first, second), (sources[1], second, first)):
-        there = {fold(one.name) for one in other.readings}
+        there, lacking = {fold(one.name) for one in other.readings}, {fold(name) for name in other.lacking}
         for name, file in side.lacking.items():
-            if name in there and name not in other.lacking:
+            if fold(name) in there and fold(name) not in lacking:
                 reason = f"{file.name} has no column {name!r}, which its other files and the other side have"
                 advice = "write that file with the column, or compare the files one by one"
                 raise UnreadableLocation(_label(source, ""), reason, advice)

@@ -90,7 +90,7 @@ def read_parquet(engine: Engine, files: Sequence[Path], label: str, folder: Path
         parts[0].source if in_place else f"({' UNION ALL '.join(selects)})",
         tuple(column.reading for column in columns),
         {
-            fold(name): next(part.files[0] for part in parts if name not in part.names)
+            name: next(part.files[0] for part in parts if name not in part.names)
             for name in names
             if any(name not in part.names for part in parts)
         },

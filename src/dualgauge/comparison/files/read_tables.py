@@ -61,7 +61,7 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
                 read += batch.num_rows
                 progress(f"{name}: reading", read, None)
         key = snapshot.key(table)
-    source_sql = f"({parquet([folder / 'table.parquet'], kinds)})"
+    source_sql = f"({parquet([folder / 'table.parquet'], {own[column]: kind for column, kind in kinds.items()})})"
     readings = tuple(
         Reading(
             column,

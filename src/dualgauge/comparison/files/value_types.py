@@ -93,7 +93,7 @@ class FileSide:
     """
     One side: a FROM of the engine, and its columns.
 
-    `lacking` are columns that not all of its files have, in lower case, each with a file that lacks it.
+    `lacking` are columns that not all of its files have, each with a file that lacks it.
     """
 
     source: str
