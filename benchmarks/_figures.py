@@ -48,13 +48,13 @@ def middle(rounds: Sequence[Mapping[str, float]], name: str) -> float:
 
 def table(figures: Sequence[Figure]) -> str:
     """Lay the figures out for people."""
-    lines = [f"{'':13} {'dualgauge':>13} {'floor':>13} {'ratio':>7} {'bar':>11}"]
+    lines = [f"{'':16} {'dualgauge':>13} {'floor':>13} {'ratio':>7} {'bar':>11}"]
     for one in figures:
         floor = "" if one.floor is None else f"{one.floor:,.2f} {one.unit}"
         ratio = "" if one.ratio is None else f"{one.ratio:.2f}"
         bar = "" if one.bar is None else f"{one.bar:g} x" if one.floor else f"{one.bar:g} {one.unit}"
         missed = "  MISSED" if one.met is False else ""
         lines.append(
-            f"{one.name:13} {f'{one.value:,.2f} {one.unit}':>13} {floor:>13} {ratio:>7} {bar:>11}{missed}".rstrip()
+            f"{one.name:16} {f'{one.value:,.2f} {one.unit}':>13} {floor:>13} {ratio:>7} {bar:>11}{missed}".rstrip()
         )
     return "\n".join(lines)

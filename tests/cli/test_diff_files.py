@@ -291,3 +291,12 @@ def test_a_project_that_was_never_built_does_not_matter_to_two_files(tmp_path: P
 
     assert call("diff", "old.csv", "old.csv", "--key", "id", folder=shop).exit_code == 0
     assert not (shop / ".dualgauge").exists()
+
+
+def test_paranoid_judges_every_row_of_two_files_by_value(files: Path) -> None:
+    for words, plan in ((["--paranoid"], "wide: asked for"), (["--plan", "buckets"], "buckets: 0 of 65,536 differ")):
+        said = call("diff", "old.csv", "old.csv", "--key", "id", *words, "--format", "json", folder=files)
+        assert said.json["result"]["runs"][0]["plan"].startswith(plan)
+    said = call("diff", "old.csv", "old.csv", "--key", "id", "--paranoid", "--plan", "buckets", folder=files)
+    assert said.exit_code == 2
+    assert "--paranoid is the plan wide, and --plan buckets is another one; give one of the two" in said.err

@@ -182,6 +182,43 @@ def test_a_view_without_a_partner_is_legal_and_is_compared_with_nothing(project:
     assert [(one.name, one.comparison.verdict) for one in runs] == [("customers", Outcome.PASS)]
 
 
+def test_a_view_that_a_comparator_reads_is_not_compared_once_more_by_its_name(project: Project, told: Told) -> None:
+    project.write("views_v2/customers.sql", V1.replace("count(*)", "2 * count(*)"))
+    project.build()
+    project.comparator(
+        'key="customer", v1="SELECT customer, orders FROM v1.customers", '
+        'v2="WITH c AS (FROM v2.customers) SELECT customer, orders // 2 AS orders FROM c"',
+        name="same_orders",
+    )
+
+    code, said = told("diff")
+    assert (code, [run["comparator"] for run in said["result"]["runs"]]) == (0, ["same_orders"])
+    # By its name it is compared when somebody asks.
+    code, said = told("diff", "customers")
+    assert (code, [run["comparator"] for run in said["result"]["runs"]]) == (4, ["customers"])
+
+
+def test_a_view_that_is_read_on_one_side_alone_is_still_compared_by_its_name(project: Project) -> None:
+    project.write("views_v2/clients.sql", V1)
+    project.build()
+    project.comparator('key="customer", v1="SELECT * FROM v1.customers", v2="SELECT * FROM v2.clients"', name="renamed")
+
+    assert [run.name for run in project.open().diff()] == ["renamed", "customers"]
+
+
+def test_every_row_is_judged_by_value_where_it_is_asked_for(project: Project, told: Told) -> None:
+    project.build()
+
+    plans = [told("diff", *words)[1]["result"]["runs"][0]["plan"] for words in (("--paranoid",), ("--plan", "narrow"))]
+    assert plans == ["wide: asked for", "narrow: asked for, and one of 500 was judged by value"]
+    code, said = told("diff", "--plan", "narow")
+    assert code == 2
+    assert said["error"]["message"] == (
+        "no plan is called 'narow' (did you mean 'narrow'?); there are wide, buckets, narrow; name one of them, or "
+        "leave the choice to the tool"
+    )
+
+
 def test_two_sides_without_a_common_name_have_nothing_to_compare(project: Project, told: Told) -> None:
     (project.root / "views_v2" / "customers.sql").rename(project.root / "views_v2" / "clients.sql")
     migration = project.build()

@@ -1,0 +1,181 @@
+"""
+The diff of two files: processor time by plan, against a full join, an older dualgauge, and datacompy.
+
+Every measurement runs in a process of its own, in turn with the others, and says what it found: a figure of a wrong
+answer is none. Prints a table and one JSON line; exits with 1 where a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from _figures import Figure, middle, table
+from _pair import CHANGED, COLUMNS, EXTRA, MISSING, write_pair
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+ROWS: Final = 5_000_000
+
+USED: Final = """
+import json, pathlib, resource
+def used():
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    return spent.ru_utime + spent.ru_stime
+def told(found, before):
+    # What getrusage() tells of the peak is its parent's, where that held more.
+    status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
+    peak = int(status["VmHWM"].split()[0]) / 1024
+    print(json.dumps({"found": sorted(found), "cpu": used() - before, "peak": peak}))
+"""
+
+DUALGAUGE: Final = """
+import dualgauge
+from dualgauge import Comparator
+dualgauge.compare
+before = used()
+got = dualgauge.compare(V1, V2, Comparator(key="id"), memory_limit=MEMORY, **OPTIONS)
+told([got.changed, got.only_in_v1, got.only_in_v2], before)
+"""
+
+FULL_JOIN: Final = """
+import duckdb
+before = used()
+con = duckdb.connect()
+con.execute("SET enable_progress_bar = false; SET preserve_insertion_order = false")
+con.execute(f"SET memory_limit = '{MEMORY}'")
+differs = " OR ".join(f"a.{c} IS DISTINCT FROM b.{c}" for c in COLUMNS)
+rows = con.execute(f'''SELECT coalesce(a.id, b.id),
+    CASE WHEN b.id IS NULL THEN 'missing' WHEN a.id IS NULL THEN 'extra' ELSE 'changed' END
+    FROM '{V1}' a FULL JOIN '{V2}' b ON a.id = b.id WHERE a.id IS NULL OR b.id IS NULL OR {differs}''').fetchall()
+kinds = [kind for _, kind in rows]
+told([kinds.count(kind) for kind in ("changed", "missing", "extra")], before)
+"""
+
+DATACOMPY: Final = """
+import datacompy, polars
+before = used()
+got = datacompy.PolarsCompare(polars.read_parquet(V1), polars.read_parquet(V2), join_columns=["id"])
+told([len(got.all_mismatch()), len(got.df1_unq_rows), len(got.df2_unq_rows)], before)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to compare two files: a script, the interpreter and the source folder that it runs with."""
+
+    script: str
+    python: str = sys.executable
+    source: Path = ROOT / "src"
+    plan: str | None = None
+
+    def run(self, v1: Path, v2: Path, memory: str) -> dict[str, float]:
+        """
+        Compare in a new process; seconds of processor time and megabytes at the peak.
+
+        Raises:
+            RuntimeError: it failed, or found what was not planted.
+        """
+        options = {} if self.plan is None else {"plan": self.plan}
+        given = f"V1, V2, MEMORY = {str(v1)!r}, {str(v2)!r}, {memory!r}\nCOLUMNS, OPTIONS = {COLUMNS!r}, {options!r}\n"
+        done = subprocess.run(  # noqa: S603  (our own scripts)
+            [self.python, "-c", USED + given + self.script],
+            env={**os.environ, "PYTHONPATH": str(self.source)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        said = json.loads(done.stdout.splitlines()[-1])
+        planted = [0, 0, 0] if v1 == v2 else sorted((CHANGED, MISSING, EXTRA))
+        if said["found"] != planted:
+            message = f"{said['found']} were found and {planted} planted"
+            raise RuntimeError(message)
+        return {"cpu": said["cpu"], "peak": said["peak"]}
+
+
+def ways(before: Path | None, datacompy: str | None) -> dict[str, Way]:
+    """All ways by name, those of other tools where they are there."""
+    found = {
+        "default": Way(DUALGAUGE),
+        "wide": Way(DUALGAUGE, plan="wide"),
+        "buckets": Way(DUALGAUGE, plan="buckets"),
+        "full join": Way(FULL_JOIN),
+    }
+    if before is not None:
+        found["before"] = Way(DUALGAUGE, source=before.resolve() / "src")
+    if datacompy is not None:
+        found["datacompy"] = Way(DATACOMPY, python=datacompy)
+    return found
+
+
+def measure(every: dict[str, Way], v1: Path, v2: Path, memory: str, rounds: int) -> dict[str, float]:
+    """Medians by way, and of its peak, over interleaved rounds: the pair, and `v1` with itself as `NAME, equal`."""
+    kept: list[dict[str, float]] = []
+    for _ in range(rounds):
+        one: dict[str, float] = {}
+        for name, way in every.items():
+            said = way.run(v1, v2, memory)
+            one |= {name: said["cpu"], f"{name}, peak": said["peak"]}
+            if name in ("default", "buckets", "before"):
+                one[f"{name}, equal"] = way.run(v1, v1, memory)["cpu"]
+        kept.append(one)
+    return {name: middle(kept, name) for name in kept[0]}
+
+
+def figures(found: dict[str, float]) -> list[Figure]:
+    """The table: what dualgauge takes, by a full join and by what it took before."""
+    lines = [
+        Figure(name, "s", found[name], found["full join"], bar=2.2 if name == "default" else None)
+        for name in ("default", "wide", "buckets")
+    ]
+    if "before" in found:
+        lines += [Figure(f"{name}, before", "s", found[name], found["before"], 1.15) for name in ("default", "buckets")]
+        lines += [
+            Figure(f"{name}, equal", "s", found[f"{name}, equal"], found["before, equal"], 1.25)
+            for name in ("default", "buckets")
+        ]
+    if "datacompy" in found:
+        lines.append(Figure("datacompy", "s", found["datacompy"], found["full join"]))
+    lines += [Figure(f"peak {name}", "MB", found[f"{name}, peak"]) for name in ("default", "wide", "buckets")]
+    return lines
+
+
+def main() -> int:
+    """Print a table and one JSON line."""
+    parser = argparse.ArgumentParser(description="What a diff of two files costs.")
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory-limit", default="1GB", help="of each engine")
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="an older dualgauge, measured beside this one")
+    parser.add_argument("--datacompy", metavar="PYTHON", help="an interpreter that has datacompy and polars")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to keep the JSON line too")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="diff-") as folder:
+        v1, v2 = write_pair(Path(folder), given.rows)
+        found = measure(ways(given.before, given.datacompy), v1, v2, given.memory_limit, given.rounds)
+    lines = figures(found)
+    print(table(lines))
+    said = {
+        "rows": given.rows,
+        "rounds": given.rounds,
+        "memory_limit": given.memory_limit,
+        "python": platform.python_version(),
+        "duckdb": version("duckdb"),
+        "figures": [line.to_json() for line in lines],
+    }
+    print(json.dumps(said))
+    if given.json is not None:
+        given.json.write_text(json.dumps(said) + "\n", encoding="utf-8")
+    return int(any(line.met is False for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
