@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import struct
 import uuid
+from dataclasses import replace
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,8 @@ INSTANTS = [
     Kind("instant", "TIMESTAMP_NS", unit=1),
 ]
 ZONED = Kind("zoned", "TIMESTAMP WITH TIME ZONE", unit=10**3)
+# With `size` 1, the two infinities are among the values: neither Arrow nor Parquet has a name for them.
+ENDLESS = [replace(kind, size=1) for kind in (DATE, INSTANTS[3], ZONED)]
 TIMES = [Kind("time", "TIME", unit=10**3), Kind("time", "TIME_NS", unit=1)]
 INTERVAL = Kind("interval", "INTERVAL")
 TEXT, BLOB, BITS = Kind("text", "VARCHAR"), Kind("blob", "BLOB"), Kind("bits", "BIT")
@@ -67,7 +70,8 @@ NOTHING = Kind("null", '"NULL"')
 # May be refused by name instead of being compared.
 ZONED_TIME, ZONED_NS = Kind("zoned time", "TIME WITH TIME ZONE"), Kind("zoned", "TIMESTAMPTZ_NS")
 GEOMETRY, VARIANT = Kind("opaque", "GEOMETRY"), Kind("opaque", "VARIANT")
-REFUSABLE = (ZONED_TIME, ZONED_NS, GEOMETRY, VARIANT)
+TUPLE = Kind("tuple", "TUPLE(INTEGER, VARCHAR)", (("0", INTEGERS[2]), ("1", TEXT)))
+REFUSABLE = (ZONED_TIME, ZONED_NS, GEOMETRY, VARIANT, TUPLE)
 
 SCALARS = [*NUMBERS, *INSTANTS, ZONED, *TIMES, INTERVAL, TEXT, BLOB, BITS, ENUM, JSON, UUID, BOOLEAN]
 
@@ -159,7 +163,7 @@ def fits(kind: Kind, value: Any) -> bool:
     if kind.family in {"instant", "zoned"}:
         return (
             isinstance(value, str)
-            or abs(value) < (2**31 - 200 if kind is DATE else 2**63 - 1000)
+            or abs(value) < (2**31 - 200 if kind.sql == "DATE" else 2**63 - 1000)
             and _in_years(kind, value)
         )
     if kind.family == "time":
@@ -188,9 +192,8 @@ def pool(kind: Kind) -> list[Any]:
     if kind is FLOAT:
         return [single(value) for value in _DOUBLES]
     if kind.family in {"instant", "zoned"}:
-        # Both infinities are values of DATE and of the timestamps that Arrow and Parquet have no name for.
         counted = {value // kind.unit for value in _INSTANTS}
-        return [value for value in sorted(counted) if fits(kind, value)]
+        return [value for value in sorted(counted) if fits(kind, value)] + list(INFINITE if kind.size else ())
     if kind.family == "time":
         return sorted({value // kind.unit for value in (0, 1, 10**3, 10**6, 10**9, DAY // 2, DAY - 1, DAY - 10**3)})
     if kind.family == "zoned time":
@@ -211,7 +214,7 @@ def draw(chance: random.Random, kind: Kind, *, nulls: float = 0.12) -> Any:
     if kind.family == "list":
         size = kind.size or chance.choice((0, 0, 1, 1, 2, 3))
         return tuple(draw(chance, kind.parts[0][1]) for _ in range(size))
-    if kind.family == "struct":
+    if kind.family in {"struct", "tuple"}:
         empty = 1.0 if chance.random() < 0.15 else 0.12
         return tuple(draw(chance, of, nulls=empty) for _, of in kind.parts)
     if kind.family == "map":
@@ -234,5 +237,10 @@ def draw(chance: random.Random, kind: Kind, *, nulls: float = 0.12) -> Any:
 
 
 def entries(kind: Kind, pairs: Sequence[tuple[Any, Any]]) -> tuple[tuple[Any, Any], ...]:
-    """The entries of a map: of keys that are the same only the last is kept, which no map holds twice."""
-    return tuple({form(kind.parts[0][1], key): (key, held) for key, held in pairs}.values())
+    """
+    The entries of a map: of keys that are the same only the last is kept, which no map holds twice.
+
+    Of intervals a single one is kept: DuckDB has no map of 1 month and 30 days, which are one to it.
+    """
+    made = tuple({form(kind.parts[0][1], key): (key, held) for key, held in pairs}.values())
+    return made[:1] if INTERVAL.sql in kind.parts[0][1].sql else made

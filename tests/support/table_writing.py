@@ -94,6 +94,10 @@ def _struct(kind: Kind, value: Sequence[Any]) -> str:
     return "struct_pack(" + ", ".join(f"{_quoted(name)} := {expression(of, one)}" for (name, of), one in pairs) + ")"
 
 
+def _tuple(kind: Kind, value: Sequence[Any]) -> str:
+    return "row(" + ", ".join(expression(of, one) for (_, of), one in zip(kind.parts, value, strict=True)) + ")"
+
+
 def _map(kind: Kind, value: Sequence[tuple[Any, Any]]) -> str:
     (_, key), (_, held) = kind.parts
     keys, values = ", ".join(expression(key, k) for k, _ in value), ", ".join(expression(held, v) for _, v in value)
@@ -105,7 +109,13 @@ def _union(kind: Kind, value: tuple[str, Any]) -> str:
     return f"CAST(union_value({_quoted(tag)} := {expression(dict(kind.parts)[tag], held)}) AS {kind.sql})"
 
 
-_COMPOSED: dict[str, Callable[[Any, Any], str]] = {"list": _list, "struct": _struct, "map": _map, "union": _union}
+_COMPOSED: dict[str, Callable[[Any, Any], str]] = {
+    "list": _list,
+    "struct": _struct,
+    "tuple": _tuple,
+    "map": _map,
+    "union": _union,
+}
 
 
 def statements(name: str, table: Table) -> list[str]:
@@ -136,9 +146,13 @@ def arrow_type(kind: Kind) -> pa.DataType | None:
     if kind.sql.startswith("DECIMAL") and not kind.parts:
         return pa.decimal128(kind.digits, kind.scale)
     if not kind.parts:
-        return _ARROW.get(kind.sql)
+        return None if kind.size else _ARROW.get(kind.sql)
     parts = [(name, arrow_type(of)) for name, of in kind.parts]
-    if kind.family == "union" or any(of is None for _, of in parts) or any(of == ENUM for _, of in kind.parts):
+    if (
+        kind.family in {"union", "tuple"}
+        or any(of is None for _, of in parts)
+        or any(of == ENUM for _, of in kind.parts)
+    ):
         return None
     if kind.family == "struct":
         return pa.struct(parts)
