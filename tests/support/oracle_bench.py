@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.comparison.content.comparator import Comparator
 from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
+from dualgauge.comparison.errors import PlanRefused
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.engines.errors import EngineError
 from dualgauge.errors import DualgaugeError
 
-from support.oracle import Table, disagreements, judge
+from support.oracle import Table, disagreements, judge, within
+from support.rule_pairs import make_rule_pair
 from support.table_kinds import REFUSABLE
 from support.table_pairs import Pair, make_pair
 from support.table_writing import arrow, parquet, statements
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TODAY = date(2026, 3, 1)
+HASHED = (DiffPlan.BUCKETS, DiffPlan.NARROW)
+"""Plans that may refuse a type of which no hash is proven."""
 SAMPLES = 200
 """More rows than a pair has: so every mismatch is shown."""
 
@@ -54,10 +58,19 @@ class Bench:
         answer = judge(pair.v1, pair.v2, pair.key)
         queries = [self.give(name, table, pair.route) for name, table in (("one", pair.v1), ("two", pair.v2))]
         try:
-            found = self.compare(*queries, pair.key, plan)
+            found = self.by(plan, *queries, pair.key)
         except Exception as fault:  # noqa: BLE001  (whatever stops a diff is a finding, and the next seed is tried)
             return [] if _refused_by_name(pair, fault) else [f"stopped: {type(fault).__name__}: {fault}"]
         return disagreements(answer, found)
+
+    def by(self, plan: DiffPlan | None, v1: str, v2: str, key: tuple[str, ...]) -> Any:
+        """Compare by a plan, or by the tool's own where that one says that it cannot judge these types."""
+        try:
+            return self.compare(v1, v2, key, plan)
+        except PlanRefused:
+            if plan not in HASHED:
+                raise
+            return self.compare(v1, v2, key)
 
 
 def _refused_by_name(pair: Pair, fault: Exception) -> bool:
@@ -81,5 +94,22 @@ def wrong_seeds(seeds: range, plans: list[DiffPlan | None]) -> dict[str, list[st
             pair = make_pair(seed)
             for plan in plans:
                 if wrong := at.wrong(pair, plan):
-                    found[f"seed {seed}, plan {plan.value if plan else 'chosen'}"] = wrong
+                    found[f"seed {seed}, plan {plan.value if plan else 'of its own'}"] = wrong
+    return found
+
+
+def wrong_rules(seeds: range) -> dict[str, list[str]]:
+    """The same of columns that a tolerant rule judges, in the diff and in `holds`: `make_rule_pair(seed)` makes them again."""
+    found = {}
+    with bench() as at:
+        for seed in seeds:
+            pair = make_rule_pair(seed)
+            queries = [at.give(name, table, "sql") for name, table in (("one", pair.v1), ("two", pair.v2))]
+            comparison = at.compare(*queries, ("id",), rules={"x": pair.rule})
+            wrong = disagreements(judge(pair.v1, pair.v2, ("id",), {"x": pair.near}), comparison)
+            for (_, a), (_, b) in zip(pair.v1.rows, pair.v2.rows, strict=True):
+                if pair.rule.holds(a, b) is not within(pair.near, (pair.kind, pair.kind), a, b):
+                    wrong.append(f"holds({a!r}, {b!r}) is {pair.rule.holds(a, b)}")
+            if wrong:
+                found[f"seed {seed}, {pair.kind.sql}, {pair.rule}"] = wrong
     return found

@@ -270,13 +270,8 @@ def _near_text(chance: random.Random, kind: Kind, value: str) -> Any:
 
 
 def _near_json(chance: random.Random, _: Kind, value: str) -> Any:
-    return (
-        chance.choice(
-            (f" {value} ", f"[{value}]", f'{{"a":{value}}}', value.replace("1", "1.0").replace("1.01.0", "11"), None)
-        )
-        if value[0] in "[{"
-        else chance.choice((f" {value} ", f"[{value}]", None))
-    )
+    """The same with other blanks, one deeper, or JSON's null."""
+    return chance.choice((f" {value} ", f"\n{value}", f"[{value}]", f'{{"a":{value}}}', "null", None))
 
 
 def _near_interval(chance: random.Random, _: Kind, value: tuple[int, int, int]) -> Any:
