@@ -14,7 +14,6 @@ from dualgauge.comparison.errors import PlanRefused
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.engines.errors import EngineError
 from dualgauge.errors import DualgaugeError
-
 from support.oracle import Table, disagreements, judge, within
 from support.rule_pairs import make_rule_pair
 from support.table_kinds import REFUSABLE
@@ -99,7 +98,7 @@ def wrong_seeds(seeds: range, plans: list[DiffPlan | None]) -> dict[str, list[st
 
 
 def wrong_rules(seeds: range) -> dict[str, list[str]]:
-    """The same of columns that a tolerant rule judges, in the diff and in `holds`: `make_rule_pair(seed)` makes them again."""
+    """The same of `make_rule_pair(seed)`: a column that a tolerant rule judges, in the diff and in `holds`."""
     found = {}
     with bench() as at:
         for seed in seeds:

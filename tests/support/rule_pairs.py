@@ -10,14 +10,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from dualgauge import Absolute, Relative, Rounded
-
+from support.near_values import alike
 from support.oracle import Column, Near, Table, Unclear, within
 from support.table_kinds import DECIMALS, FLOAT, INTEGERS, NUMBERS, WIDE, draw, fits, single
-from support.table_pairs import alike
 
 if TYPE_CHECKING:
     from dualgauge.comparison.content.rules import Rule
-
     from support.oracle import Kind
 
 # BIGNUM has no tolerant rule: what it should say of a distance is not written.
@@ -39,7 +37,7 @@ class RulePair:
 
 
 def make_rule_pair(seed: int) -> RulePair:
-    """Two columns of one kind of number and a rule; no two values are so near to the limit that the words are unclear."""
+    """Two columns of one kind of number, and a rule; no two values are so near to its limit that it is unclear."""
     chance = random.Random(seed)
     kind = chance.choice(KINDS)
     rule, near = _rule(chance)

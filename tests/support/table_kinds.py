@@ -116,25 +116,32 @@ def single(value: float) -> float:
 
 
 _EDGES = (
-    0, 1, -1, 2, 42, 127, -128, 255, 2**31, 2**32, -(2**32), 2**53, 2**53 + 1, AS_NULL, AS_NULL % 2**64, 2**63, 2**63 - 1,
+    0, 1, -1, 2, 42, 127, -128, 255, 2**31, 2**32, -(2**32), 2**53, 2**53 + 1, AS_NULL, AS_NULL % 2**64, 2**63,
+    2**63 - 1,
     -(2**63), 2**64, 2**64 + 1, -(2**64), 3 * 2**64 + 5, 5 * 2**64 + 3, (AS_NULL % 2**63) << 64, 2**126, 2**127 - 1,
-    -(2**127), 2**127, 2**128 - 1, 10**37, -(10**37), 10**38 - 1, 1 - 10**38, 57360, -57360, 10**80, -(10**80), 10**80 + 1,
+    -(2**127), 2**127, 2**128 - 1, 10**37, -(10**37), 10**38 - 1, 1 - 10**38, 57360, -57360, 10**80, -(10**80),
+    10**80 + 1,
 )  # fmt: skip
 _DOUBLES = (
-    0.0, -0.0, 1.0, -1.0, 0.1, 0.30000000000000004, 0.3, 0.5, 573.6, -573.6, 2.0**53, 2.0**53 + 2, 2.0**63, 2.0**64, 1e300,
-    1.7976931348623157e308, -1.7976931348623157e308, 5e-324, -5e-324, 2.2250738585072014e-308, 1e-45, 3.4028234663852886e38,
+    0.0, -0.0, 1.0, -1.0, 0.1, 0.30000000000000004, 0.3, 0.5, 573.6, -573.6, 2.0**53, 2.0**53 + 2, 2.0**63, 2.0**64,
+    1e300,
+    1.7976931348623157e308, -1.7976931348623157e308, 5e-324, -5e-324, 2.2250738585072014e-308, 1e-45,
+    3.4028234663852886e38,
     math.nan, math.inf, -math.inf, _double(AS_NULL), 16777216.0, 16777217.0,
 )  # fmt: skip
 _TEXTS = (
-    "", " ", "a", "A", "b", "a ", " a", "ab", "c", "bc", "abc", "NULL", "null", "é", "e\u0301", "ß", "ss", "a\x00", "a\x00b", "0",
-    "1", "1.0", "'", '"', ",", "[]", "{}", "\\", "\n", "twelve bytes", "thirteen byte", "thirteen bytE", "😀", "x" * 300,
+    "", " ", "a", "A", "b", "a ", " a", "ab", "c", "bc", "abc", "NULL", "null", "é", "e\u0301", "ß", "ss", "a\x00",
+    "a\x00b", "0", "1", "1.0", "'", '"', ",", "[]", "{}", "\\", "\n", "twelve bytes", "thirteen byte", "thirteen bytE",
+    "😀", "x" * 300,
 )  # fmt: skip
 _JSONS = (
-    "null", "true", "false", "0", "-0", "0.0", "5", "5.0", "50e-1", "-5", '"5"', '""', '"a"', '"A"', '"\\u0061"', "[]", "{}",
+    "null", "true", "false", "0", "-0", "0.0", "5", "5.0", "50e-1", "-5", '"5"', '""', '"a"', '"A"', '"\\u0061"',
+    "[]", "{}",
     "[null]", '{"a":null}', '{"a": 1, "b": 2}', '{"b":2,"a":1}', '{"a":1}', '{"a":1.0}', '{"a":1,"b":null}', '{"A":1}',
     "12345678901234567890", "12345678901234567891", "1.2345678901234567890", "1.2345678901234567891", "0.1",
     "0.10000000000000001", "123456789012345678901234567890", "1e400", "1e401", "9007199254740993", "9007199254740992",
-    '{"a":{"x":[1,{"y":null}]}}', '{"a":{"x":[1,{}]}}', '[1,[2,3]]', '[[1,2],3]', "[ 1 , [ 2, 3 ] ]", '{"":0}', '{"é":"\\n"}',
+    '{"a":{"x":[1,{"y":null}]}}', '{"a":{"x":[1,{}]}}', "[1,[2,3]]", "[[1,2],3]", "[ 1 , [ 2, 3 ] ]", '{"":0}',
+    '{"é":"\\n"}',
 )  # fmt: skip
 _INSTANTS = (
     0, 1, -1, DAY, -DAY, DAY + 1, 10**9, 10**6, 10**3, 1_700_000_000 * 10**9, 1_700_000_000 * 10**9 + 1,
@@ -142,7 +149,8 @@ _INSTANTS = (
     253_402_300_799 * 10**9, AS_NULL * 1000, AS_NULL,
 )  # fmt: skip
 _INTERVALS = (
-    (0, 0, 0), (1, 0, 0), (0, 30, 0), (0, 1, 0), (0, 0, 86_400_000_000), (12, 0, 0), (0, 360, 0), (0, 365, 0), (-1, 0, 0), (0, -30, 0),
+    (0, 0, 0), (1, 0, 0), (0, 30, 0), (0, 1, 0), (0, 0, 86_400_000_000), (12, 0, 0), (0, 360, 0), (0, 365, 0), (-1, 0,
+    0), (0, -30, 0),
     (0, 0, 1), (0, 0, -1), (1, -30, 0), (1, 1, 1), (0, 31, 1), (0, 0, 30 * 86_400_000_000), (1200, -1, 5),
 )  # fmt: skip
 _BLOBS = (b"", b"\x00", b"\x00\x00", b"a", b"A", b"a ", b"ab", b"\xff", b"\xc3\x28", b"\\x00", bytes(range(40)), b"'")
@@ -161,10 +169,8 @@ def fits(kind: Kind, value: Any) -> bool:
     if kind in INTEGERS:
         return isinstance(value, int) and (-(2**kind.digits) if kind.scale else 0) <= value < 2**kind.digits
     if kind.family in {"instant", "zoned"}:
-        return (
-            isinstance(value, str)
-            or abs(value) < (2**31 - 200 if kind.sql == "DATE" else 2**63 - 1000)
-            and _in_years(kind, value)
+        return isinstance(value, str) or (
+            abs(value) < (2**31 - 200 if kind.sql == "DATE" else 2**63 - 1000) and _in_years(kind, value)
         )
     if kind.family == "time":
         return bool(0 <= value * kind.unit <= DAY)
@@ -180,7 +186,7 @@ def _in_years(kind: Kind, value: int) -> bool:
     return bool(-9_223_000_000_000_000_000 < value * kind.unit // 1000 < 9_223_000_000_000_000_000)
 
 
-def pool(kind: Kind) -> list[Any]:
+def pool(kind: Kind) -> list[Any]:  # noqa: PLR0911  (one row a family reads best)
     """The adversarial values of a scalar kind."""
     if kind in INTEGERS:
         return [value for value in _EDGES if fits(kind, value)]
@@ -207,7 +213,7 @@ def pool(kind: Kind) -> list[Any]:
     return list(pools[kind.family])
 
 
-def draw(chance: random.Random, kind: Kind, *, nulls: float = 0.12) -> Any:
+def draw(chance: random.Random, kind: Kind, *, nulls: float = 0.12) -> Any:  # noqa: PLR0911  (one row a family reads best)
     """A value of any kind; NULL at a given share, outside and inside."""
     if chance.random() < nulls:
         return None
@@ -225,8 +231,7 @@ def draw(chance: random.Random, kind: Kind, *, nulls: float = 0.12) -> Any:
         return (tag, draw(chance, of))
     if kind in INTEGERS and chance.random() < 0.4:
         bits = chance.randrange(kind.digits + 1)
-        value = chance.getrandbits(bits) * (chance.choice((1, -1)) if kind.scale else 1)
-        return value
+        return chance.getrandbits(bits) * (chance.choice((1, -1)) if kind.scale else 1)
     if kind in DECIMALS and chance.random() < 0.4:
         return Decimal(chance.randrange(-(10**kind.digits) + 1, 10**kind.digits)).scaleb(-kind.scale, WIDE)
     if kind.family == "uuid" and chance.random() < 0.5:

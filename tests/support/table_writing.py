@@ -133,8 +133,10 @@ def statements(name: str, table: Table) -> list[str]:
 
 _ARROW: dict[str, pa.DataType] = {
     "TINYINT": pa.int8(), "SMALLINT": pa.int16(), "INTEGER": pa.int32(), "BIGINT": pa.int64(), "UTINYINT": pa.uint8(),
-    "USMALLINT": pa.uint16(), "UINTEGER": pa.uint32(), "UBIGINT": pa.uint64(), "FLOAT": pa.float32(), "DOUBLE": pa.float64(),
-    "DATE": pa.date32(), "TIMESTAMP_S": pa.timestamp("s"), "TIMESTAMP_MS": pa.timestamp("ms"), "TIMESTAMP": pa.timestamp("us"),
+    "USMALLINT": pa.uint16(), "UINTEGER": pa.uint32(), "UBIGINT": pa.uint64(), "FLOAT": pa.float32(),
+    "DOUBLE": pa.float64(),
+    "DATE": pa.date32(), "TIMESTAMP_S": pa.timestamp("s"), "TIMESTAMP_MS": pa.timestamp("ms"),
+    "TIMESTAMP": pa.timestamp("us"),
     "TIMESTAMP_NS": pa.timestamp("ns"), "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"), "TIME": pa.time64("us"),
     "TIME_NS": pa.time64("ns"), "VARCHAR": pa.string(), "BLOB": pa.binary(), "BOOLEAN": pa.bool_(), '"NULL"': pa.null(),
     "INTERVAL": pa.month_day_nano_interval(), ENUM.sql: pa.dictionary(pa.int8(), pa.string()),
@@ -196,6 +198,8 @@ def in_parquet(kind: Kind) -> bool:
 
 def parquet(table: Table, folder: Path, name: str, files: int = 1) -> str:
     """Write the rows to one or more files; gives the pattern that names them all."""
+    for old in folder.glob(f"{name}-*.parquet"):
+        old.unlink()
     whole = arrow(table)
     step = max(1, -(-whole.num_rows // files))
     for at in range(files):
