@@ -6,11 +6,16 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dualgauge.comparison.engine.diff import DiffPlan
 from support.oracle_bench import wrong_rules, wrong_seeds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAIRS = int(os.environ.get("DUALGAUGE_PAIRS", "100000"))
 RULES = PAIRS // 20
@@ -22,11 +27,12 @@ PLANS = list(DiffPlan)
 pytestmark = pytest.mark.torture
 
 
-def _all(work: object, blocks: list[tuple[object, ...]], what: str) -> dict[str, list[str]]:
+def _all(work: Callable[..., dict[str, list[str]]], blocks: list[tuple[Any, ...]], what: str) -> dict[str, list[str]]:
     """Spread blocks over all cores, and say every minute or so how far they are and what is wrong by then."""
     wrong: dict[str, list[str]] = {}
     said = time.monotonic()
-    with ProcessPoolExecutor() as processes:
+    # Not forked: pytest has threads, and so has an engine.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
         running = [processes.submit(work, *block) for block in blocks]
         for done, block in enumerate(as_completed(running), 1):
             wrong |= block.result()
