@@ -61,7 +61,7 @@ site: $(INSTALLED) ## build the documentation's site in build/site; a warning is
 test: $(INSTALLED) ## all tests, but for torture
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
 
-torture: $(INSTALLED) ## minutes of processes that race and are killed
+torture: $(INSTALLED) ## an hour: processes that race and are killed, and diffs against the oracle
 	$(BIN)/python -m pytest tests/torture -m torture $(PYTEST_FLAGS)
 
 bench: $(INSTALLED) ## measure: every script of benchmarks/, one after the other
