@@ -20,7 +20,7 @@ from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.read_files import exact, told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.parquet_files import parquet, scan
-from dualgauge.model import fold, literal, quote
+from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
