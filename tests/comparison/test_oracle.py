@@ -16,7 +16,7 @@ from support.near_values import alike
 from support.oracle import Column, Table, disagreements, form, judge
 from support.oracle_bench import TODAY, Bench, bench, wrong_rules, wrong_seeds
 from support.table_changes import HOLDS
-from support.table_kinds import BOOLEAN, DOUBLE, INTEGERS, SCALARS, draw
+from support.table_kinds import BOOLEAN, DOUBLE, ENDLESS, FOLDED, INTEGERS, REFUSABLE, SCALARS, draw, pool
 from support.table_pairs import make_pair, permuted
 from support.table_writing import arrow, parquet
 
@@ -61,6 +61,15 @@ def test_tables_and_files_that_a_user_hands_over_are_judged_alike(tmp_path: Path
         if told := disagreements(judge(pair.v1, pair.v2, pair.key), found):
             wrong[seed] = told
     assert wrong == {}
+
+
+def test_the_values_that_the_oracle_judges_are_those_that_the_engine_gets(at: Bench) -> None:
+    """No two values of a pool become one on their way into a table: a diff could then not be wrong about them."""
+    for kind in [*SCALARS, *ENDLESS, *REFUSABLE[:-1], FOLDED]:
+        values = pool(kind)
+        query = at.give("one", Table((Column("x", kind),), tuple((value,) for value in values)), "sql")
+        texts = at.engine.rows(f"SELECT encode(CAST(x AS VARCHAR)) FROM ({query})")
+        assert len(set(texts)) == len(set(map(repr, values))), kind.sql
 
 
 # --- what must not change an answer -----------------------------------------------------------------------------
