@@ -293,3 +293,19 @@ def test_every_type_of_the_engine_is_known_or_refused(engine: Engine) -> None:
     small = {"SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"}
     assert there - tried - refused - small <= {"NULL"}
     assert all(unknown(kind_of(kind)) == kind for kind in refused)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["{}", "[{}]", "{{'s': {}}}", "map([{}], [1])", "[{{'s': [{}]}}]", "[[{}]]"],
+)
+@pytest.mark.parametrize("collation", ["NOCASE", "NOACCENT"])
+def test_a_collation_makes_no_match(engine: Engine, value: str, collation: str) -> None:
+    other = {"NOCASE": "A", "NOACCENT": "ä"}[collation]
+    sides = [f"SELECT 1 AS id, {value.format(f'{text!r} COLLATE {collation}')} AS x" for text in ("a", other)]
+
+    for plan in DiffPlan:
+        found = compare_relations(engine, *sides, Comparator(key="id"), today=TODAY, plan=plan)
+        assert (found.verdict, found.changed) == (Outcome.FAIL, 1)
+    keyed = compare_relations(engine, *sides, Comparator(key="x"), today=TODAY)
+    assert (keyed.verdict, keyed.only_in_v1, keyed.only_in_v2) == (Outcome.FAIL, 1, 1)

@@ -43,12 +43,15 @@ def unknown(kind: Kind) -> str | None:
 
 def is_plain(kind: Kind) -> bool:
     """Whether the engine's equality is ours: equal values are equal to both, and so are unequal ones."""
-    # Seen: a join takes no union whose member is NULL for itself, as it does a struct with a NULL in it.
-    by_form = kind.family in ("MAP", "UNION")
+    # Seen: a join takes no union whose member is NULL for itself, as it does a struct with a NULL in it. A text inside
+    # of something may have a collation, by which 'a' is 'A'; one that is a column has lost it before.
+    by_form = kind.family in ("MAP", "UNION") or any(part.family == "VARCHAR" for part in kind.parts)
     return not by_form and (kind.family in _PLAIN or kind.family in _NESTED) and all(map(is_plain, kind.parts))
 
 
-def form(value: str, kind: Kind, depth: int = 0) -> tuple[str, Kind]:  # noqa: PLR0911  (one row a type reads best)
+def form(  # noqa: PLR0911  (one row a type reads best)
+    value: str, kind: Kind, depth: int = 0, *, inside: bool = False
+) -> tuple[str, Kind]:
     """
     An expression that is equal to the engine for two values that are equal to us, and for no others; and its type.
 
@@ -56,7 +59,11 @@ def form(value: str, kind: Kind, depth: int = 0) -> tuple[str, Kind]:  # noqa: P
         value: an expression of the type, without side effects: it may be written several times.
         kind: a type that has an equality.
         depth: how many lists are around it.
+        inside: whether it is a part of another value.
     """
+    if inside and kind.family == "VARCHAR":
+        # Seen: COLLATE "binary" in a lambda changes nothing.
+        return f"decode(encode({value}))", kind
     if is_plain(kind):
         return value, kind
     match kind.family:
@@ -70,7 +77,7 @@ def form(value: str, kind: Kind, depth: int = 0) -> tuple[str, Kind]:  # noqa: P
         case "LIST" | "ARRAY":
             # A name that no column bears: the columns in reach are ours, or qualified.
             element = f"dualgauge_element_{depth}"
-            inner, part = form(element, kind.parts[0], depth + 1)
+            inner, part = form(element, kind.parts[0], depth + 1, inside=True)
             return f"list_transform({value}, lambda {element}: {inner})", listed_kind(part)
         case "MAP":
             entry = struct_kind(('"key"', '"value"'), kind.parts)
@@ -79,10 +86,13 @@ def form(value: str, kind: Kind, depth: int = 0) -> tuple[str, Kind]:  # noqa: P
         case "UNION":
             members = [f"union_extract({value}, {_literal(field)})" for field in kind.fields]
             made = [(f"CAST(union_tag({value}) AS VARCHAR)", _TEXT)]
-            made += [form(member, part, depth) for member, part in zip(members, kind.parts, strict=True)]
+            made += [form(member, part, depth, inside=True) for member, part in zip(members, kind.parts, strict=True)]
             return _packed(value, made)
         case _:
-            made = [form(f"struct_extract_at({value}, {at})", part, depth) for at, part in enumerate(kind.parts, 1)]
+            made = [
+                form(f"struct_extract_at({value}, {at})", part, depth, inside=True)
+                for at, part in enumerate(kind.parts, 1)
+            ]
             return _packed(value, made)
 
 

@@ -123,6 +123,9 @@ def _bare(sql: str) -> str:
 
 def _cast(column: Column, *, first: bool) -> str:
     name, kind = (column.name, column.v1_type) if first else (column.v2_name, column.v2_type)
+    if column.common.name == "VARCHAR":
+        # A column may have a collation, by which 'a' is 'A' wherever it is compared, joined or hashed.
+        return f'CAST({quote(name)} AS VARCHAR) COLLATE "binary"'
     if kind == column.common.name:
         return quote(name)
     cast = "TRY_CAST" if column.common.risky else "CAST"
