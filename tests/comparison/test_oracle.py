@@ -12,6 +12,7 @@ import pytest
 import dualgauge
 from dualgauge import Comparator, Expected, Relative
 from dualgauge.comparison.engine.diff import DiffPlan
+from dualgauge.comparison.errors import UnreadableLocation
 from support.near_values import alike
 from support.oracle import Column, Table, disagreements, form, judge
 from support.oracle_bench import TODAY, Bench, bench, wrong_rules, wrong_seeds
@@ -57,7 +58,14 @@ def test_tables_and_files_that_a_user_hands_over_are_judged_alike(tmp_path: Path
             arrow(table) if route == "arrow" else parquet(table, tmp_path, f"{name}{seed}", files=1 + seed % 3)
             for name, table in (("v1-", pair.v1), ("v2-", pair.v2))
         ]
-        found = dualgauge.compare(*sides, Comparator(key=pair.key), today=TODAY, samples=200)
+        try:
+            found = dualgauge.compare(*sides, Comparator(key=pair.key), today=TODAY, samples=200)
+        except UnreadableLocation as fault:
+            # Refused by its name: an interval of Arrow may be finer than DuckDB's, and inside of something nobody looks.
+            nested = [one.name for one in (*pair.v1.columns, *pair.v2.columns) if one.kind.sql.count("INTERVAL")]
+            if not any(f"its column {name!r} holds month_day_nano_interval" in str(fault) for name in nested):
+                wrong[seed] = [str(fault)]
+            continue
         if told := disagreements(judge(pair.v1, pair.v2, pair.key), found):
             wrong[seed] = told
     assert wrong == {}

@@ -97,6 +97,8 @@ def lose_field(chance: random.Random, table: Table, keys: int, route: str) -> Ta
     at = chance.choice(structs)
     column, renamed = table.columns[at], chance.random() < 0.5
     fields = dict(column.kind.parts[:-1]) | ({"other": column.kind.parts[-1][1]} if renamed else {})
+    if not HOLDS[route](struct_of(fields)):
+        return flip(chance, table, keys, route)
     rows = [(*row[:at], row[at] if renamed or row[at] is None else row[at][:-1], *row[at + 1 :]) for row in table.rows]
     return Table((*table.columns[:at], Column(column.name, struct_of(fields)), *table.columns[at + 1 :]), tuple(rows))
 

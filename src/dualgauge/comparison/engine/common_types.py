@@ -88,6 +88,8 @@ def _common_scalar(a: str, b: str) -> CommonType | None:
         return _common_number(a, b)
     if is_time(a) and is_time(b):
         return CommonType(max(a, b, key=_TIMES.index), risky=True)
+    if {a, b} == {"TIME", "TIME_NS"}:
+        return CommonType("TIME_NS")
     if _is_text(a) and _is_text(b) and ("VARCHAR" in (a, b) or (a.startswith("ENUM(") and b.startswith("ENUM("))):
         return CommonType("VARCHAR")
     return None
