@@ -21,8 +21,10 @@ from dualgauge.model import canonical_json, fold, sha256
 CONTEXT: Final = "_"
 """Columns whose names begin so are context: never compared, but `expected` conditions may use them."""
 
-SCHEME: Final = 1
-"""Changes whenever the meaning of a comparator's fields changes, so that old evidence is not taken for new."""
+SCHEME: Final = 2
+"""Changes whenever the meaning of a comparator's fields changes, so that old evidence is not taken for new.
+
+2: equality by type, and every row judged by value or by hashes that tell every two values apart."""
 
 _NO_DATE: Final = date.min
 """Stands for "not given", so that a missing date is refused by a sentence of ours."""
