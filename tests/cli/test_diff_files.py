@@ -293,6 +293,16 @@ def test_a_project_that_was_never_built_does_not_matter_to_two_files(tmp_path: P
     assert not (shop / ".dualgauge").exists()
 
 
+def test_a_tolerance_counts_to_its_last_digit(files: Path) -> None:
+    for name, value in (("one.csv", "0.00"), ("two.csv", "1234567890123456.79")):
+        (files / name).write_text(f"id,n\n1,{value}\n", encoding="utf-8")
+    said = [
+        call("diff", "one.csv", "two.csv", "--key", "id", "--absolute", f"n=1234567890123456.{cents}", folder=files)
+        for cents in ("78", "79")
+    ]
+    assert [one.exit_code for one in said] == [4, 0]
+
+
 def test_paranoid_judges_every_row_of_two_files_by_value(files: Path) -> None:
     for words, plan in ((["--paranoid"], "wide: asked for"), (["--plan", "buckets"], "buckets: 0 of 65,536 differ")):
         said = call("diff", "old.csv", "old.csv", "--key", "id", *words, "--format", "json", folder=files)

@@ -61,7 +61,7 @@ def test_tables_and_files_that_a_user_hands_over_are_judged_alike(tmp_path: Path
         try:
             found = dualgauge.compare(*sides, Comparator(key=pair.key), today=TODAY, samples=200)
         except UnreadableLocation as fault:
-            # Refused by its name: an interval of Arrow may be finer than DuckDB's, and inside of something nobody looks.
+            # Refused by name: an interval of Arrow may be finer than DuckDB's, and nobody looks inside of something.
             nested = [one.name for one in (*pair.v1.columns, *pair.v2.columns) if one.kind.sql.count("INTERVAL")]
             if not any(f"its column {name!r} holds month_day_nano_interval" in str(fault) for name in nested):
                 wrong[seed] = [str(fault)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dualgauge.comparison.content.comparator import Comparator
+from dualgauge.comparison.content.comparator import Comparator, Expected
 from dualgauge.comparison.engine.common_types import common_type
 from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
 from dualgauge.comparison.engine.kinds import kind_of
@@ -141,3 +141,24 @@ def test_types_are_read_as_the_engine_writes_them(engine: Engine) -> None:
     nested = kind_of('STRUCT(a INTEGER, "b""c" MAP(VARCHAR, DOUBLE[]))')
     assert nested.fields == ("a", '"b""c"')
     assert [one.family for one in nested.walk()] == ["STRUCT", "INTEGER", "MAP", "VARCHAR", "LIST", "DOUBLE"]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "says"),
+    [
+        ("{'a': 1, 'b': 2}", "{'a': 5, 'b': 2}", "{'b': 2::BIGINT, 'a': 5}"),
+        ("""'{"a":1}'::JSON""", """'{"a":2, "b":1}'::JSON""", """'{"b":1.0,"a":2}'"""),
+        ("INTERVAL '1 month'", "INTERVAL '30 days'", "to_days(30)"),
+        ("MAP {'a': 1}", "MAP {'a': 1, 'b': 2}", "MAP {'b': 2, 'a': 1}"),
+        ("[1]", "[1, 2]", "[1::HUGEINT, 2]"),
+    ],
+)
+def test_an_expected_difference_may_give_a_value_of_any_type(engine: Engine, a: str, b: str, says: str) -> None:
+    change = Expected(when="true", v2_equals={"x": says}, reason="r", owner="o", until=TODAY)
+    sides = [f"SELECT 1 AS id, {value} AS x" for value in (a, b)]
+    for plan in (DiffPlan.WIDE, DiffPlan.NARROW):
+        by = Comparator(key="id", expected=[change])
+        result = compare_relations(engine, *sides, by, today=TODAY, plan=plan)
+        assert (result.expected, result.mismatched) == (1, 0)
+        same = compare_relations(engine, sides[0], sides[0], by, today=TODAY, plan=plan)
+        assert same.unexpected_same == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -140,9 +141,11 @@ def _rules(absolute: Sequence[str], relative: Sequence[str]) -> dict[str, Rule]:
             if not mark or not column:
                 raise BadTolerance(option, one, "it has no column and number")
             try:
-                limit = float(text)
-            except ValueError:
+                number, exact = float(text), Decimal(text)
+            except (ValueError, InvalidOperation):
                 raise BadTolerance(option, one, f"{text!r} is no number") from None
+            # To the last digit that was written, which a DOUBLE may not hold.
+            limit = number if Decimal(repr(number)) == exact else exact
             if column in rules:
                 raise BadTolerance(option, one, f"column {column!r} has a tolerance already")
             rules[column] = rule(limit)

@@ -25,7 +25,12 @@ conditions may use them.
 """
 
 SCHEME: Final = 2
-"""Changes whenever the meaning of a comparator's fields changes, so that old evidence is not taken for new."""
+"""
+Changes whenever the meaning of a comparator's fields changes, so that old evidence is not taken for new.
+
+2: equality by type, every row judged by value or by hashes that tell every two values apart, and context columns only
+where a comparator's own queries choose them.
+"""
 
 _NO_DATE: Final = date.min
 """Stands for "not given", so that a missing date is refused by a sentence of ours."""

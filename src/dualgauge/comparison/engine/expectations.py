@@ -120,6 +120,7 @@ def _conditions(expectation: Expectation, layout: Layout) -> Iterator[tuple[str,
 
 def met(column: Column, expression: str, value: str) -> str:
     """Whether the expression equals v2's value by the column's rule."""
-    if not is_plain(column.kind):
+    if column.kind.parts or not is_plain(column.kind):
+        # Fields by their names, and JSON out of a text.
         expression = f"CAST({expression} AS {column.common.name})"
     return column.same(expression, value)

@@ -53,7 +53,8 @@ class Column:
     @property
     def exact(self) -> bool:
         """Whether only equal values are the same, so that a hash of them may choose candidates."""
-        return isinstance(self.rule, Exact)
+        # A rule of the user's own may be derived from it.
+        return type(self.rule) is Exact
 
     def same(self, a: str, b: str) -> str:
         """A condition that two expressions of the common type are the same answer by the column's rule; never NULL."""
