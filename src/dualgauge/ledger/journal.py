@@ -17,7 +17,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dualgauge.ledger.errors import BadJournalText
 from dualgauge.ledger.values import EvidenceKind, MigrationState, percent_text, time_text
@@ -64,12 +64,12 @@ class JournalEntry:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceEntry:
+class EvidenceEntry(NamedTuple):
     """
     One run that was finished: whose, what it judged, and `seal`, the digest over all that its row held then.
 
-    `at` is when it was finished, `evidence_key` the fingerprint of what it is bound to.
+    `at` is when it was finished, `evidence_key` the fingerprint of what it is bound to. A tuple: thousands of these are
+    made at every look at a gate.
     """
 
     migration: str
@@ -262,7 +262,7 @@ def evidence_row(entry: EvidenceEntry, *, seq: int, previous: str) -> JournalRow
         "at": time_text(entry.at), "kind": entry.kind.value, "operation_id": entry.operation_id,
         "row": RowKind.EVIDENCE.value, "seq": seq, "verdict": entry.verdict.value,
     }  # fmt: skip
-    return _chained(asdict(entry) | made, previous)
+    return _chained(entry._asdict() | made, previous)
 
 
 def quarantine_row(entry: QuarantineEntry, *, seq: int, previous: str) -> JournalRow:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Column, MetaData, String, Table, inspect, select
 
+from dualgauge.ledger.database import Database
 from dualgauge.ledger.errors import NewerLedger, NoLedger, NotALedger, OlderLedger, ReadOnlyLedger
 from dualgauge.ledger.tables import HEAD, METADATA, OLDEST_READ, READABLE_FROM, REVISIONS, VERSION_TABLE
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
-
-    from dualgauge.ledger.database import Database
 
 SCRIPTS: Final = Path(__file__).with_name("revisions")
 
@@ -50,6 +49,22 @@ def bring_up(database: Database, *, create: bool) -> str | None:
         if before != HEAD:
             _upgrade(connection)
     return before
+
+
+def upgrade_at(url: str, *, timeout: float = 30.0) -> tuple[str | None, str | None]:
+    """
+    Upgrade the ledger at a URL; gives its revisions before and after, None for both where there is no ledger.
+
+    Raises:
+        NewerLedger, ReadOnlyLedger, NotALedger: as `bring_up`.
+    """
+    database = Database(url, timeout=timeout)
+    try:
+        return bring_up(database, create=False), HEAD
+    except NoLedger:
+        return None, None
+    finally:
+        database.close()
 
 
 def look(database: Database) -> str:
