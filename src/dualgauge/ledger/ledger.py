@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import select
@@ -29,7 +30,7 @@ from dualgauge.ledger.values import (
 from dualgauge.model import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -66,9 +67,7 @@ class Ledger:
             BadLedgerUrl, NoLedger, NotALedger, NewerLedger: nothing was touched.
             LedgerBusy, LedgerError: the database could not be used.
         """
-        database = Database(url, timeout=timeout)
-        bring_up(database, create=create)
-        return cls(Access(database))
+        return cls(_prepared(Database(url, timeout=timeout), partial(bring_up, create=create)))
 
     @classmethod
     def look(cls, url: str, *, timeout: float = TIMEOUT) -> Self:
@@ -85,9 +84,7 @@ class Ledger:
             OlderLedger, NewerLedger: its revision is not one that this dualgauge reads.
             LedgerBusy, LedgerError: the database could not be used.
         """
-        database = Database(url, timeout=timeout)
-        look(database)
-        return cls(Access(database))
+        return cls(_prepared(Database(url, timeout=timeout), look))
 
     @classmethod
     def nothing(cls) -> Self:
@@ -339,6 +336,16 @@ class Ledger:
                     )  # fmt: skip
                 elif _link(**found) != _link(**{**asdict(commit), "at": at, "step": step}):
                     raise LogCommitDiffers(commit.last, found["chain"], commit.chain)
+
+
+def _prepared(database: Database, prepare: Callable[[Database], object]) -> Access:
+    """A database that was prepared; where that fails no connection is left: a router asks again every second."""
+    try:
+        prepare(database)
+    except BaseException:
+        database.close()
+        raise
+    return Access(database)
 
 
 def _link(**row: Any) -> LogCommit:  # noqa: ANN401  (a row of the table)
