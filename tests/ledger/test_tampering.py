@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,18 @@ from hypothesis import strategies as st
 
 from dualgauge.ledger import quarantine_seal
 from dualgauge.ledger import seal as seal_module
+from dualgauge.ledger.chain import sealed_run
 from dualgauge.ledger.errors import NotWaiting, TamperedQuarantine
-from dualgauge.ledger.journal import JournalEntry
+from dualgauge.ledger.journal import (
+    FIRST_PREVIOUS,
+    EvidenceEntry,
+    JournalEntry,
+    QuarantineEntry,
+    evidence_of,
+    evidence_row,
+    move_row,
+    quarantine_row,
+)
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.misfit import Misfit, RowState, Settled
 from dualgauge.ledger.tables import EVIDENCE, JOURNAL, METADATA, MIGRATION, QUARANTINE, QUARANTINE_SEAL
@@ -75,6 +86,39 @@ def test_a_row_has_the_digest_that_its_canonical_json_gives(table: Table, quick:
 def test_a_digest_of_a_row_is_canonical_at_every_edge(value: object) -> None:
     row = tuple([value] * len(EVIDENCE.columns))
     assert seal_module.seal(row) == slow(EVIDENCE, row)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@given(
+    texts=st.tuples(*[TEXT] * 6), kind=st.sampled_from(EvidenceKind), verdict=st.sampled_from(Outcome),
+    at=st.datetimes(timezones=st.just(UTC)), seq=st.integers(1, 2**53 - 1),
+)  # fmt: skip
+def test_a_row_of_evidence_read_quickly_is_the_one_that_its_json_gives(
+    texts: tuple[str, ...], kind: EvidenceKind, verdict: Outcome, at: datetime, seq: int
+) -> None:
+    migration, who, run, name, key, seal = texts
+    entry = EvidenceEntry(migration, who, at, run, kind, name, verdict, key, seal)
+    row = evidence_row(entry, seq=seq, previous=FIRST_PREVIOUS)
+
+    quick, fields = sealed_run(row.row), json.loads(row.row)
+
+    assert evidence_of(fields) == row.evidence == entry
+    assert quick in (None, ((seq, row.operation_id), entry))
+    assert (quick is None) == ("\\" in row.row)
+    assert fields == {**fields, "seq": seq, "operation_id": row.operation_id}
+
+
+@pytest.mark.parametrize("entry_of", ["move", "quarantine"])
+def test_a_row_of_another_kind_is_not_read_as_evidence(entry_of: str) -> None:
+    move = JournalEntry("m", "v", "ana", AT, "off", 0, "canary", 1, "op", '","row":"evidence","run":"')
+    made = (
+        move_row(move, seq=1, revision=1, rollout="v2", previous=FIRST_PREVIOUS)
+        if entry_of == "move"
+        else quarantine_row(QuarantineEntry("m", "ana", AT, "1 added", 1, 1, "s"), seq=1, previous=FIRST_PREVIOUS)
+    )
+    assert sealed_run(made.row) is None
 
 
 def test_a_run_sealed_by_an_earlier_version_has_the_same_seal() -> None:

@@ -7,9 +7,11 @@ Rows come as plain tuples, and each row's text is read once: five thousand of th
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.ledger.journal import (
     FIRST_PREVIOUS,
@@ -20,7 +22,8 @@ from dualgauge.ledger.journal import (
     read,
 )
 from dualgauge.ledger.rows import state_of
-from dualgauge.ledger.values import percent_text
+from dualgauge.ledger.values import EvidenceKind, percent_text
+from dualgauge.model import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +33,17 @@ _STATE = ("stage", "share_ppm", "rollout", "revision", "changed_at")
 _NEVER = ("off", 0, "v2", 0, None)
 
 
-_DECODE = json.JSONDecoder().raw_decode
+# The canonical JSON of a row of evidence, a group for each of its values. Most rows are of evidence, and this takes a
+# fifth of the time that `json` and a dictionary take.
+_SEALED: Final = re.compile(
+    r'\{"at":"([^"]*)","evidence_key":"([^"]*)","kind":"([^"]*)","migration":"([^"]*)","name":"([^"]*)",'
+    r'"operation_id":"([^"]*)","row":"evidence","run":"([^"]*)","seal":"([^"]*)","seq":([1-9][0-9]*),'
+    r'"verdict":"([^"]*)","who":"([^"]*)"\}'
+).fullmatch
+
+_KINDS: Final = {one.value: one for one in EvidenceKind}
+
+_VERDICTS: Final = {one.value: one for one in Outcome}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +85,21 @@ def walk(rows: Iterable[Sequence[Any]], states: Iterable[Sequence[Any]] | None =
             return _bad(number, "does not follow the row before it: a row was removed, inserted or moved")
         previous = digest
         try:
-            fields = _fields(text)
-            entry = read(fields)
-            if isinstance(entry, EvidenceEntry):
-                seals.append((seq, entry))
-            elif isinstance(entry, QuarantineEntry):
-                quarantine = (seq, entry)
+            if quick := sealed_run(text):
+                told = quick[0]
+                seals.append((seq, quick[1]))
             else:
-                moves.add(seq, fields)
+                fields = json.loads(text)
+                entry, told = read(fields), (fields.get("seq"), fields.get("operation_id"))
+                if isinstance(entry, EvidenceEntry):
+                    seals.append((seq, entry))
+                elif isinstance(entry, QuarantineEntry):
+                    quarantine = (seq, entry)
+                else:
+                    moves.add(seq, fields)
         except UNREADABLE as fault:
             return _bad(number, f"cannot be read as a journal entry: {str(fault) or type(fault).__name__}")
-        if (told := (fields.get("seq"), fields.get("operation_id"))) != (seq, operation_id):
+        if told != (seq, operation_id):
             return _bad(number, f"was moved: its text is of row {told[0]}, operation {told[1]!r}")
     return Walked(moves.problem(states), seals, quarantine)
 
@@ -95,13 +112,23 @@ def _digested(before: object, text: object, digest: object) -> bool:
     return isinstance(before, str) and isinstance(text, str) and sha256((before + text).encode()).hexdigest() == digest
 
 
-def _fields(text: str) -> dict[str, Any]:
-    """A row's fields: what `json.loads` gives, without its looking for blanks around a text that has none."""
-    fields, end = _DECODE(text)
-    if end != len(text):
-        fields = json.loads(text)
-    found: dict[str, Any] = fields
-    return found
+def sealed_run(text: str) -> tuple[tuple[int, str], EvidenceEntry] | None:
+    """
+    Read the text of a row of evidence as it is nearly always: its number and operation id, and its entry.
+
+    None where it is another row, or where a text in it has an escape: that takes the way through `json`.
+
+    Raises:
+        KeyError, ValueError: it is such a row, and what it says is none of its kinds, verdicts or times.
+    """
+    found = None if "\\" in text else _SEALED(text)
+    if found is None:
+        return None
+    at, key, kind, migration, name, operation_id, run, seal, seq, verdict, who = found.groups()
+    entry = EvidenceEntry(
+        migration, who, datetime.fromisoformat(at), run, _KINDS[kind], name, _VERDICTS[verdict], key, seal
+    )
+    return (int(seq), operation_id), entry
 
 
 @dataclass(frozen=True, slots=True)
