@@ -288,12 +288,7 @@ class Ledger:
             return _known_run(connection, run_id)
 
     def evidence_run(self, run_id: str) -> EvidenceRun:
-        """
-        One run.
-
-        Raises:
-            UnknownRun: no run has this id.
-        """
+        """One run. Raises UnknownRun where none has this id."""
         with self._access.reading() as connection:
             return _known_run(connection, run_id)
 
