@@ -54,6 +54,19 @@ def test_the_event_log_benchmark_gives_every_figure_and_fails_where_a_bar_is_mis
     assert done.returncode == int(any(one["met"] is False for one in said["figures"].values()))
 
 
+def test_the_ledger_benchmark_gives_every_figure_and_fails_where_its_bar_is_missed(tmp_path: Path) -> None:
+    kept = tmp_path / "figures.json"
+
+    done = run("ledger.py", "--runs", "200", "--rounds", "3", "--json", str(kept))
+
+    assert done.stderr == ""
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said == json.loads(kept.read_text(encoding="utf-8"))
+    assert set(said["figures"]) == {"few", "look", "evidence"}
+    assert {name for name, one in said["figures"].items() if one["met"] is not None} == {"look"}
+    assert done.returncode == int(not said["figures"]["look"]["met"])
+
+
 def test_the_floors_can_be_measured_alone() -> None:
     done = run("floors.py", "--events", "2000", "--keys", "200", "--repeats", "1")
 

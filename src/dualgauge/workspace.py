@@ -127,23 +127,36 @@ class Handles:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger, made where there is none."""
+        """The ledger, to write to: made where there is none, and upgraded where it is behind."""
         from dualgauge.ledger.ledger import Ledger
 
         return self._stack.enter_context(Ledger.open(self._workspace.ledger_url))
 
     @cached_property
     def known_ledger(self) -> Ledger | None:
-        """The ledger, or None where nothing has made one yet: looking at a migration makes nothing."""
+        """
+        The ledger, to look at, or None where nothing has made one yet: looking makes nothing, and upgrades nothing.
+
+        Raises:
+            OlderLedger, NewerLedger: this dualgauge cannot read it as it is.
+        """
         if "ledger" in self.__dict__:
             return self.ledger
         from dualgauge.ledger.errors import NoLedger
         from dualgauge.ledger.ledger import Ledger
 
         try:
-            return self._stack.enter_context(Ledger.open(self._workspace.ledger_url, create=False))
+            return self._stack.enter_context(Ledger.look(self._workspace.ledger_url))
         except NoLedger:
             return None
+
+    def ledger_for(self, *, dry_run: bool) -> Ledger:
+        """The ledger of a command that writes to it, but for a dry run: that looks, at an empty one if need be."""
+        from dualgauge.ledger.ledger import Ledger
+
+        if not dry_run:
+            return self.ledger
+        return self.known_ledger or self._stack.enter_context(Ledger.nothing())
 
     @cached_property
     def log(self) -> EventLog:

@@ -241,6 +241,29 @@ def a_share_raised_by_hand_and_lowered_by_a_switch(shop: Path) -> None:
     assert call("switch", "--percent", "40", folder=shop).exit_code == 0
 
 
+def a_row_in_the_quarantine(shop: Path) -> None:
+    with (shop / "data" / "orders.csv").open("a", encoding="utf-8") as file:
+        file.write("5,2026-01-04T08:15:00Z,dan,placed,many\n6,2026-01-04T08:20:00Z,eve,placed,some\n")
+    assert call("log", "import", "--all", "--on-bad-row", "quarantine", folder=shop).exit_code == 0
+
+
+def rows_skipped_in_the_quarantine_by_hand(shop: Path) -> None:
+    a_row_in_the_quarantine(shop)
+    ledger(shop, "UPDATE quarantine SET state = 'skipped'")
+
+
+def a_row_removed_from_the_quarantine_by_hand(shop: Path) -> None:
+    a_row_in_the_quarantine(shop)
+    (first, _) = (one for (one,) in ledger(shop, "SELECT id FROM quarantine"))
+    ledger(shop, f"DELETE FROM quarantine WHERE id <> '{first}'")
+    assert call("quarantine", "skip", "--all", folder=shop).exit_code == 0
+
+
+def the_quarantine_and_its_seals_emptied_by_hand(shop: Path) -> None:
+    a_row_in_the_quarantine(shop)
+    ledger(shop, "DELETE FROM quarantine", "DELETE FROM quarantine_seal")
+
+
 def a_comparator_that_failed_taken_away(shop: Path) -> None:
     (shop / "comparators" / "more.py").write_text(
         PASSING.replace(
@@ -317,6 +340,12 @@ WAYS: dict[Callable[[Path], None], tuple[str, str]] = {
     ),
     a_share_changed_by_hand: ("journal", "the journal is not what was written"),
     a_share_raised_by_hand_and_lowered_by_a_switch: ("journal", "the journal is not what was written"),
+    a_row_in_the_quarantine: (
+        "quarantine", "what does not fit into the log, or into a view, is missing from what readers get"
+    ),
+    rows_skipped_in_the_quarantine_by_hand: ("quarantine", "the quarantine is not what was written"),
+    a_row_removed_from_the_quarantine_by_hand: ("quarantine", "the quarantine is not what was written"),
+    the_quarantine_and_its_seals_emptied_by_hand: ("quarantine", "the quarantine is not what was written"),
     a_comparator_that_failed_taken_away: (
         "coverage", "the last diff of unlike failed on what readers get now, and nothing asks for it any more"
     ),
@@ -367,9 +396,8 @@ def test_what_was_done_by_hand_is_found_by_verify(way: Callable[[Path], None], s
     assert said.json["result"]["verified"] is False
     problem = said.json["result"]["problem"]
     assert problem["run"] is None or problem["run"] in problem["problem"]
-    assert (problem["run"] is None) == (
-        way in (a_journal_row_changed_by_hand, a_share_changed_by_hand, a_share_raised_by_hand_and_lowered_by_a_switch)
-    )
+    of_no_run = (a_journal_row_changed_by_hand, a_share_changed_by_hand, a_share_raised_by_hand_and_lowered_by_a_switch)
+    assert (problem["run"] is None) == (way in of_no_run or "quarantine" in way.__name__)
 
 
 @pytest.mark.parametrize(
@@ -533,6 +561,39 @@ def test_status_says_in_a_line_which_gates_are_closed(shop: Path) -> None:
         "gates: 5 of 6 open; diff:customers: the evidence is of build 1 of v2.customers, readers get build 2"
     )
     assert len(call("status", "--format", "json", folder=shop).json["result"]["gates"]) == 6
+
+
+def test_a_row_of_the_quarantine_that_was_changed_by_hand_is_named_by_gate_and_journal(shop: Path) -> None:
+    a_row_in_the_quarantine(shop)
+    (found, _) = (one for (one,) in ledger(shop, "SELECT id FROM quarantine ORDER BY id"))
+    ledger(shop, f"UPDATE quarantine SET state = 'skipped' WHERE id = '{found}'")
+    told = f"row {found[:12]} of the quarantine (skipped, of 'orders') is not what was sealed: it was changed by hand"
+
+    assert call("journal", "--verify", folder=shop).out.endswith(
+        f"the journal is not what was written: row 6: {told}\n"
+    )
+    refused = call("switch", "--percent", "50", folder=shop).err
+    assert (
+        f"Gate quarantine: the quarantine is not what was written, so nobody knows which rows wait (found: {told};"
+        in (refused)
+    )
+    assert "next: dualgauge journal --verify" in refused
+    assert call("quarantine", "skip", "--all", folder=shop).exit_code == 0
+    assert call("journal", "--verify", folder=shop).exit_code == 1
+
+
+def test_changes_of_the_quarantine_are_in_the_journal(shop: Path) -> None:
+    a_row_in_the_quarantine(shop)
+    assert call("quarantine", "skip", "--all", folder=shop).exit_code == 0
+
+    rows = call("journal", "--format", "json", folder=shop).json["result"]["rows"][-2:]
+    assert [(one["row"], one["change"], one["rows"], one["waiting"]) for one in rows] == [
+        ("quarantine", "2 added", 2, 2), ("quarantine", "2 skipped", 2, 0),
+    ]  # fmt: skip
+    text = call("journal", "--verify", folder=shop)
+    assert (text.exit_code, text.err) == (0, "")
+    assert [line.split()[4:6] for line in text.out.splitlines()[-3:-1]] == [["quarantine:", "2"], ["quarantine:", "2"]]
+    assert call("switch", "--percent", "50", folder=shop).exit_code == 0
 
 
 # Listing and showing.

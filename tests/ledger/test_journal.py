@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualgauge.ledger import journal
+from dualgauge.ledger.chain import walk
 from dualgauge.ledger.errors import BadJournalText
 from dualgauge.ledger.journal import EvidenceEntry, JournalEntry, TamperedRow
 from dualgauge.ledger.ledger import Ledger
@@ -205,7 +207,7 @@ def test_a_row_of_evidence_is_canonical_and_says_what_it_is() -> None:
     assert row.evidence == EvidenceEntry(
         "orders", "ana", AT, "r1", EvidenceKind.CHECK, "orders", Outcome.FAIL, "key", "seal"
     )
-    assert journal.verify([row], []) is None
+    assert walk([astuple(row)], []).problem is None
 
 
 def test_a_forged_row_with_a_fitting_digest_breaks_the_next_one(url: str) -> None:
@@ -256,7 +258,7 @@ def test_an_entry_comes_back_from_its_row_as_it_was(reason: str | None, who: str
     given_entry = entry(reason, share_ppm, who)
     row = journal.move_row(given_entry, seq=1, revision=1, rollout="v2", previous=journal.FIRST_PREVIOUS)
     assert row.entry == given_entry
-    assert journal.verify([row]) is None
+    assert walk([astuple(row)]).problem is None
 
 
 def test_a_text_without_utf8_form_is_refused_with_its_fields_name() -> None:

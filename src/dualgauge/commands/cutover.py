@@ -61,7 +61,7 @@ class CutoverCommands:
         workspace = self._workspace
         with workspace.open() as handles:
             return switch(
-                handles.ledger, workspace.settings.migration, share_ppm=share_ppm,
+                handles.ledger_for(dry_run=dry_run), workspace.settings.migration, share_ppm=share_ppm,
                 gates=lambda: decide(handles.present, workspace.settings.gates.limits),
                 who=workspace.who, at=workspace.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
             )  # fmt: skip
@@ -82,7 +82,7 @@ class CutoverCommands:
         workspace = self._workspace
         with workspace.open() as handles:
             moved = rollback(
-                handles.ledger, workspace.settings.migration,
+                handles.ledger_for(dry_run=dry_run), workspace.settings.migration,
                 who=workspace.who, at=workspace.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
             )  # fmt: skip
             return replace(moved, v1_positions=self._adopted_positions(handles))

@@ -64,7 +64,8 @@ class LogCommands:
         chosen = choose(sources, project.root, project.file, source, every=every)
         with workspace.open() as handles:
             ledger = handles.known_ledger if dry_run else handles.ledger
-            keep = None if ledger is None or dry_run else partial(ledger.quarantine.add, at=now)
+            quarantine = ledger.quarantine_of(workspace.settings.migration, workspace.who) if ledger else None
+            keep = None if quarantine is None or dry_run else partial(quarantine.add, at=now)
             return run_import(
                 handles.engine, handles.open_log_with(ledger), chosen, now=now, until=until, dry_run=dry_run,
                 progress=workspace.progress, sleep=workspace.sleep, chance=workspace.chance,

@@ -52,10 +52,11 @@ class QuarantineCommands:
             raise TextForMany(len(ids))
         workspace = self._workspace
         with workspace.open() as handles:
-            ledger = handles.ledger
-            chosen = ledger.quarantine.chosen(ids, source=source)
+            ledger = handles.ledger_for(dry_run=dry_run)
+            quarantine = ledger.quarantine_of(workspace.settings.migration, workspace.who)
+            chosen = quarantine.chosen(ids, source=source)
             return retry(
-                handles.engine, handles.open_log_with(ledger), ledger.quarantine, chosen, workspace.settings.sources,
+                handles.engine, handles.open_log_with(ledger), quarantine, chosen, workspace.settings.sources,
                 root=workspace.project.root, now=workspace.clock(), sleep=workspace.sleep, chance=workspace.chance,
                 text=text, dry_run=dry_run, progress=workspace.progress,
             )  # fmt: skip
@@ -74,13 +75,15 @@ class QuarantineCommands:
         """
         from dualgauge.ledger.misfit import RowState, Settled
 
-        with self._workspace.open() as handles:
-            quarantine = handles.ledger.quarantine
+        workspace = self._workspace
+        with workspace.open() as handles:
+            ledger = handles.ledger_for(dry_run=dry_run)
+            quarantine = ledger.quarantine_of(workspace.settings.migration, workspace.who)
             chosen = quarantine.chosen(ids, source=source)
             if not dry_run:
                 said = f" (skipped: {reason})" if reason else ""
                 quarantine.settle(
                     [Settled(row.id, RowState.SKIPPED, f"{row.misfit.reason}{said}") for row in chosen],
-                    at=self._workspace.clock(),
+                    at=workspace.clock(),
                 )
             return chosen

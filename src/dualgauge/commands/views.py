@@ -36,6 +36,19 @@ class Rebuild:
 
 
 @dataclass(frozen=True, slots=True)
+class Upgraded:
+    """
+    What an upgrade did: the store's revisions that it applied, and those of the ledger's tables before and after.
+
+    Both are None where there is no ledger yet.
+    """
+
+    applied: tuple[Revision, ...]
+    ledger_before: str | None = None
+    ledger_after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ViewCommands:
     """The views of both sides: how each is kept, its table schema, its builds."""
 
@@ -59,10 +72,15 @@ class ViewCommands:
             handles.store.upgrade(folder, shapes)
             return handles.store.revise(folder, shapes, message)
 
-    def upgrade(self) -> list[Revision]:
-        """Apply the revisions that the store lacks; gives them."""
-        with self._workspace.open() as handles:
-            return handles.store.upgrade(self._workspace.migrations_folder, [])
+    def upgrade(self) -> Upgraded:
+        """Upgrade the ledger, where there is one, and apply the revisions that the store lacks."""
+        from dualgauge.ledger.upgrade import upgrade_at
+
+        workspace = self._workspace
+        before, after = upgrade_at(workspace.ledger_url)
+        with workspace.open() as handles:
+            applied = handles.store.upgrade(workspace.migrations_folder, [])
+        return Upgraded(tuple(applied), before, after)
 
     def revisions(self) -> list[Revision]:
         """All revisions, oldest first."""

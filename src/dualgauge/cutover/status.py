@@ -137,5 +137,5 @@ def view_status(view: ViewDefinition, served: Checkpoint | None, head: Position)
 
 def _last_diffs(evidence: Evidence) -> tuple[EvidenceRun, ...]:
     """The last diff of each comparator in the journal's order; none of one that is not what was sealed."""
-    found = {one.entry.name: one.run for one in evidence.sealed if one.entry.kind is EvidenceKind.DIFF}
-    return tuple(run for _, run in sorted(found.items()) if run is not None)
+    last = {one.entry.name: one for one in evidence.sealed if one.entry.kind is EvidenceKind.DIFF}
+    return tuple(one.run for _, one in sorted(last.items()) if one.run is not None)

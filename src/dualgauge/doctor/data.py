@@ -23,6 +23,8 @@ WAIT_SECONDS = 5.0
 
 IMPORT = "dualgauge log import --all"
 
+UPGRADE = "dualgauge migrate upgrade"
+
 
 def look_at_data(notes: Notes, workspace: Workspace, handles: Handles, now: datetime) -> None:
     """The log, the store's files, the ledger, and whether the builds are what the files say."""
@@ -87,27 +89,27 @@ def _shapes(notes: Notes, workspace: Workspace, handles: Handles) -> None:
 
 def _ledger(notes: Notes, workspace: Workspace, handles: Handles, now: datetime) -> None:
     from dualgauge.ledger.database import Database
-    from dualgauge.ledger.errors import NoLedger
-    from dualgauge.ledger.journal import RowKind
+    from dualgauge.ledger.errors import NoLedger, OlderLedger
     from dualgauge.ledger.ledger import Ledger
-    from dualgauge.ledger.tables import REVISIONS
-    from dualgauge.ledger.upgrade import revision
+    from dualgauge.ledger.tables import HEAD, REVISIONS
+    from dualgauge.ledger.upgrade import look
 
     database = Database(workspace.ledger_url, timeout=WAIT_SECONDS)
     where = database.shown
     try:
-        found = revision(database)
+        found = look(database)
     except NoLedger:
         notes.warn("ledger", "there is no ledger yet", where, "dualgauge replay")
         return
+    except OlderLedger as older:
+        notes.warn("ledger", f"it is at revision {older.found}, and this version works with {HEAD}", where, UPGRADE)
+        return
     finally:
         database.close()
-    if found != REVISIONS[-1]:
-        # Opening it would upgrade it, and an examination changes nothing.
-        notes.warn("ledger", f"it is at revision {found}, and this version works with {REVISIONS[-1]}", where,
-                   "dualgauge journal (the first command that opens the ledger upgrades it)")  # fmt: skip
-        return
-    with Ledger.open(workspace.ledger_url, create=False, timeout=WAIT_SECONDS) as ledger:
+    if found != HEAD:
+        mend = UPGRADE if found in REVISIONS else "upgrade dualgauge"
+        notes.warn("ledger", f"it is at revision {found}, and this version works with {HEAD}", where, mend)
+    with Ledger.look(workspace.ledger_url, timeout=WAIT_SECONDS) as ledger:
         bad, rows = ledger.verify_journal(), ledger.journal()
         if bad is not None:
             row = f" at row {bad.seq}" if bad.seq else ""
@@ -115,7 +117,7 @@ def _ledger(notes: Notes, workspace: Workspace, handles: Handles, now: datetime)
                        "dualgauge journal --verify", exit_code=1)  # fmt: skip
         else:
             notes.ok("ledger", f"reachable, its journal of {plural(len(rows), 'row')} verified", where)
-        newest = max((row.entry.at if row.kind is RowKind.MOVE else row.evidence.at for row in rows), default=None)
+        newest = max((row.at for row in rows if not row.unreadable), default=None)
         if newest is not None and newest > now + AHEAD:
             notes.warn("clock", f"the journal's last row is from {newest:%Y-%m-%d %H:%M} UTC, which is still to come",
                        mend="set the clock of this machine, or of the one that wrote it")  # fmt: skip

@@ -78,13 +78,37 @@ class NotALedger(UsageError):
 
 
 class NewerLedger(UsageError):
-    """The ledger was written by a later dualgauge; it was left as it was."""
+    """The ledger was upgraded by a later dualgauge; it was left as it was."""
+
+    _limit = ""
 
     def __init__(self, url: str, found: str, known: str) -> None:
         self.url, self.found, self.known = url, found, known
         super().__init__(
-            f"the ledger {url} is at revision {found}, and this dualgauge knows revisions up to {known}; "
+            f"the ledger {url} is at revision {found}, and this dualgauge knows revisions up to {known}{self._limit}; "
             "nothing was touched: upgrade dualgauge"
+        )
+
+
+class ReadOnlyLedger(NewerLedger):
+    """The ledger was upgraded by a later dualgauge, in a way that this one can still read and must not write."""
+
+    _limit = ": it can read this ledger, and must not write it"
+
+
+class OlderLedger(ConflictError):
+    """
+    The ledger is at a revision from before `oldest`, the first that is read, or is to be written and is not at `known`.
+
+    Looking upgrades nothing, so whoever looks is refused.
+    """
+
+    def __init__(self, url: str, found: str, oldest: str, known: str) -> None:
+        self.url, self.found, self.oldest, self.known = url, found, oldest, known
+        super().__init__(
+            f"the ledger {url} is at revision {found}, and this dualgauge reads revisions from {oldest} on and writes "
+            f"{known}; looking upgrades nothing: run `dualgauge migrate upgrade`, which upgrades the ledger too",
+            next_steps=(NextStep("dualgauge migrate upgrade", f"upgrade the ledger to revision {known}"),),
         )
 
 
@@ -174,6 +198,18 @@ class NotWaiting(ConflictError):
             f"row {short} of the quarantine is {state}, and only one that waits can be retried or skipped; "
             "nothing was changed: leave it out of the call",
             next_steps=(NextStep("dualgauge quarantine list", "see the rows that wait"),),
+        )
+
+
+class TamperedQuarantine(ConflictError):
+    """A row of the quarantine, or what its seals add up to, is not what dualgauge wrote."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(
+            f"{problem}; nothing was changed: put back what was there, or, for a row, delete it and import its source "
+            "again after `dualgauge log forget`",
+            next_steps=(NextStep("dualgauge journal --verify", "see what was changed by hand"),),
         )
 
 

@@ -6,24 +6,25 @@ row's text, so that no row can be changed, removed or moved without every later 
 rewrite the whole chain and the migrations with it, or cut off its end with what that end speaks of, leaves no
 trace here: keep the last digest elsewhere too.
 
-There are two kinds of rows. A move has a verb. A row of evidence holds `"row": "evidence"` and the digest of a
-finished run's row (`dualgauge.ledger.seal`). Moves hold no such field: they were there first, and their digests stand.
+There are three kinds of rows. A move has a verb. A row of evidence holds `"row": "evidence"` and the digest of a
+finished run's row (`dualgauge.ledger.seal`); one of the quarantine holds `"row": "quarantine"` and the digest over all
+of its rows' seals. Moves hold no such field: they were there first, and their digests stand.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dualgauge.ledger.errors import BadJournalText
 from dualgauge.ledger.values import EvidenceKind, MigrationState, percent_text, time_text
 from dualgauge.model import Outcome, canonical_json, sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
 FIRST_PREVIOUS: Final = "0" * 64
 
@@ -36,6 +37,7 @@ class RowKind(StrEnum):
 
     MOVE = "move"
     EVIDENCE = "evidence"
+    QUARANTINE = "quarantine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,12 @@ class JournalEntry:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceEntry:
+class EvidenceEntry(NamedTuple):
     """
     One run that was finished: whose, what it judged, and `seal`, the digest over all that its row held then.
 
-    `at` is when it was finished, `evidence_key` the fingerprint of what it is bound to.
+    `at` is when it was finished, `evidence_key` the fingerprint of what it is bound to. A tuple: thousands of these are
+    made at every look at a gate.
     """
 
     migration: str
@@ -87,12 +89,29 @@ class EvidenceEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantineEntry:
+    """
+    A change of the quarantine, and what it holds since: `rows`, of which some are `waiting`, and `seal` over all.
+
+    `change` says what was done: `2 added`. `migration` is empty where the ledger's upgrade sealed what was there.
+    """
+
+    migration: str
+    who: str
+    at: datetime
+    change: str
+    rows: int
+    waiting: int
+    seal: str
+
+
+@dataclass(frozen=True, slots=True)
 class JournalRow:
     """
     One row as it is stored. `row` is the canonical JSON of the entry, its number, and the revision that a move made.
 
     `seq` is dense from 1. `digest` covers `previous` and `row`, both as UTF-8 text. Ask `kind` first: a move has
-    `entry`, `before` and `after`, a row of evidence has `evidence`.
+    `entry`, `before` and `after`, a row of evidence has `evidence`, one of the quarantine `quarantine`.
     """
 
     seq: int
@@ -110,45 +129,36 @@ class JournalRow:
     def unreadable(self) -> str:
         """Why the row is no entry, changed by other hands; empty where it is one."""
         try:
-            if self.kind is RowKind.EVIDENCE:
-                self.evidence  # noqa: B018  (reading it is the question)
-            else:
-                self.entry, self.after  # noqa: B018
-        except (ValueError, TypeError, KeyError, AttributeError) as fault:
+            read(self._fields())
+        except UNREADABLE as fault:
             return str(fault) or type(fault).__name__
         return ""
 
     @property
     def migration(self) -> str:
-        """Whose row it is."""
+        """Whose row it is; empty where it is of the whole ledger."""
         name: str = self._fields()["migration"]
         return name
 
     @property
+    def at(self) -> datetime:
+        """When what it tells of was done."""
+        return datetime.fromisoformat(self._fields()["at"])
+
+    @property
     def evidence(self) -> EvidenceEntry:
         """The finished run that the row holds."""
-        kept = self._fields()
-        return EvidenceEntry(
-            migration=kept["migration"],
-            who=kept["who"],
-            at=datetime.fromisoformat(kept["at"]),
-            run=kept["run"],
-            kind=EvidenceKind(kept["kind"]),
-            name=kept["name"],
-            verdict=Outcome(kept["verdict"]),
-            evidence_key=kept["evidence_key"],
-            seal=kept["seal"],
-        )
+        return evidence_of(self._fields())
+
+    @property
+    def quarantine(self) -> QuarantineEntry:
+        """The change of the quarantine that the row holds."""
+        return quarantine_of(self._fields())
 
     @property
     def entry(self) -> JournalEntry:
         """The move that the row holds."""
-        kept = self._fields()
-        kept["at"] = datetime.fromisoformat(kept["at"])
-        kept["evidence"] = tuple(kept["evidence"])
-        return JournalEntry(
-            **{name: value for name, value in kept.items() if name not in {"seq", "revision", "rollout"}}
-        )
+        return move_of(self._fields())
 
     @property
     def before(self) -> MigrationState:
@@ -186,6 +196,50 @@ class TamperedRow:
     run: str | None = None
 
 
+UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError)
+"""What reading a row's fields raises where other hands wrote them."""
+
+
+def read(fields: Mapping[str, Any]) -> JournalEntry | EvidenceEntry | QuarantineEntry:
+    """
+    The entry of a row's fields, of whichever kind it is.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is none.
+    """
+    match fields.get("row", RowKind.MOVE):
+        case RowKind.EVIDENCE:
+            return evidence_of(fields)
+        case RowKind.QUARANTINE:
+            return quarantine_of(fields)
+        case kind:
+            RowKind(kind)
+            return move_of(fields)
+
+
+def move_of(fields: Mapping[str, Any]) -> JournalEntry:
+    """The move of a row's fields; raises as `read`."""
+    kept = {name: value for name, value in fields.items() if name not in {"seq", "revision", "rollout"}}
+    return JournalEntry(**kept | {"at": datetime.fromisoformat(kept["at"]), "evidence": tuple(kept["evidence"])})
+
+
+def evidence_of(fields: Mapping[str, Any]) -> EvidenceEntry:
+    """The finished run of a row's fields; raises as `read`."""
+    return EvidenceEntry(
+        fields["migration"], fields["who"], datetime.fromisoformat(fields["at"]), fields["run"],
+        EvidenceKind(fields["kind"]), fields["name"], Outcome(fields["verdict"]), fields["evidence_key"],
+        fields["seal"],
+    )  # fmt: skip
+
+
+def quarantine_of(fields: Mapping[str, Any]) -> QuarantineEntry:
+    """The change of the quarantine of a row's fields; raises as `read`."""
+    return QuarantineEntry(
+        fields["migration"], fields["who"], datetime.fromisoformat(fields["at"]), fields["change"], fields["rows"],
+        fields["waiting"], fields["seal"],
+    )  # fmt: skip
+
+
 def move_row(entry: JournalEntry, *, seq: int, revision: int, rollout: str, previous: str) -> JournalRow:
     """
     Make the row of a move: row number `seq`, chained to the digest `previous`.
@@ -208,6 +262,19 @@ def evidence_row(entry: EvidenceEntry, *, seq: int, previous: str) -> JournalRow
         "at": time_text(entry.at), "kind": entry.kind.value, "operation_id": entry.operation_id,
         "row": RowKind.EVIDENCE.value, "seq": seq, "verdict": entry.verdict.value,
     }  # fmt: skip
+    return _chained(entry._asdict() | made, previous)
+
+
+def quarantine_row(entry: QuarantineEntry, *, seq: int, previous: str) -> JournalRow:
+    """
+    Make the row of a change of the quarantine: row number `seq`, chained to the digest `previous`.
+
+    Raises:
+        BadJournalText: as `move_row`.
+    """
+    made = {
+        "at": time_text(entry.at), "operation_id": f"quarantine:{seq}", "row": RowKind.QUARANTINE.value, "seq": seq,
+    }  # fmt: skip
     return _chained(asdict(entry) | made, previous)
 
 
@@ -223,71 +290,6 @@ def _chained(fields: dict[str, Any], previous: str) -> JournalRow:
 def digest(previous: str, row: str) -> str:
     """Digest of a row's text behind the digest of the row before it, in hex."""
     return sha256(previous + row)
-
-
-def verify(rows: Iterable[JournalRow], states: Iterable[MigrationState] | None = None) -> TamperedRow | None:
-    """
-    Walk the journal from its first row and give the first that does not fit, or None.
-
-    A move must start from where the last one led: else a share that was written by hand would be made good by the
-    next move. One that takes all reads back mends it, since that needs no proof.
-
-    With `states` (all migrations of the ledger, of the same snapshot), each must be what its last row says:
-    so a migration changed by hand, and a last row that was removed, are found too.
-    """
-    previous, made = FIRST_PREVIOUS, dict[str, tuple[int, MigrationState]]()
-    loose: dict[str, TamperedRow] = {}
-    for number, row in enumerate(rows, start=1):
-        if problem := _problem(row, number, previous):
-            return TamperedRow(number, problem)
-        previous = row.digest
-        if row.kind is RowKind.MOVE:
-            name, before = row.after.name, row.before
-            _, left = made.get(name, (0, MigrationState(name)))
-            if before != replace(left, changed_at=None):
-                problem = f"row {number} found migration {name!r} {_told(before)}, where no row before it led"
-                loose.setdefault(name, TamperedRow(number, problem))
-            if row.after.share_ppm == 0:
-                loose.pop(name, None)
-            made[name] = (row.seq, row.after)
-    if loose:
-        return min(loose.values(), key=lambda bad: bad.seq)
-    return None if states is None else _disagreement(made, states)
-
-
-def _problem(row: JournalRow, number: int, previous: str) -> str | None:
-    if row.seq != number:
-        return f"row {number} is missing: row {row.seq} stands in its place"
-    if digest(row.previous, row.row) != row.digest:
-        return f"row {number} was changed: its text does not give its digest {row.digest[:12]}"
-    if row.previous != previous:
-        return f"row {number} does not follow the row before it: a row was removed, inserted or moved"
-    if fault := row.unreadable:
-        return f"row {number} cannot be read as a journal entry: {fault}"
-    entry = row.entry if row.kind is RowKind.MOVE else row.evidence
-    kept, operation_id = json.loads(row.row).get("seq"), entry.operation_id
-    if (kept, operation_id) != (row.seq, row.operation_id):
-        return f"row {number} was moved: its text is of row {kept}, operation {operation_id!r}"
-    return None
-
-
-def _disagreement(made: dict[str, tuple[int, MigrationState]], states: Iterable[MigrationState]) -> TamperedRow | None:
-    present = {state.name: state for state in states}
-    for name in sorted(made.keys() | present.keys()):
-        seq, said = made.get(name, (0, MigrationState(name)))
-        found = present.get(name)
-        if found != said:
-            is_now = _told(found) if found else "no longer there"
-            return TamperedRow(seq, f"migration {name!r} is {is_now}, and the journal left it {_told(said)}")
-    return None
-
-
-def _told(state: MigrationState) -> str:
-    at = f", {state.changed_at}" if state.changed_at else ""
-    return (
-        f"in stage {state.stage} with {percent_text(state.share_ppm)} % "
-        f"(revision {state.revision}, rollout {state.rollout}{at})"
-    )
 
 
 def _check(name: str, value: object) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import select
 
-from dualgauge.ledger import journal
+from dualgauge.ledger import journal, journal_rows, quarantine_seal
+from dualgauge.ledger.access import Access, EmptyTables
+from dualgauge.ledger.chain import walk
 from dualgauge.ledger.database import Database
 from dualgauge.ledger.errors import LogCommitDiffers, OperationReused, RunConflict, StateChanged, UnknownRun
 from dualgauge.ledger.quarantine import Quarantine
 from dualgauge.ledger.rows import run_of, state_of
 from dualgauge.ledger.seal import gather, seal
-from dualgauge.ledger.tables import EVIDENCE, JOURNAL, LOG_LINK, MIGRATION
-from dualgauge.ledger.upgrade import bring_up
+from dualgauge.ledger.tables import EVIDENCE, LOG_LINK, MIGRATION
+from dualgauge.ledger.upgrade import bring_up, look
 from dualgauge.ledger.values import (
     EvidenceKind,
     EvidenceRun,
@@ -27,7 +30,7 @@ from dualgauge.ledger.values import (
 from dualgauge.model import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -40,17 +43,20 @@ if TYPE_CHECKING:
 TIMEOUT = 30.0
 """Seconds to wait for another writer."""
 
+_MIGRATION = [MIGRATION.c[name] for name in ("name", "stage", "share_ppm", "rollout", "revision", "changed_at")]
+"""A migration's row as the journal tells of it."""
+
 
 class Ledger:
     """An open ledger. Safe to share between threads; each call is one transaction."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
     @classmethod
     def open(cls, url: str, *, create: bool = True, timeout: float = TIMEOUT) -> Self:
         """
-        Open the ledger at a database URL; make it where there is none, upgrade it where it is behind.
+        Open the ledger at a database URL to write; make it where there is none, upgrade it where it is behind.
 
         Args:
             url: SQLAlchemy's form. A relative SQLite path counts from the working folder (`resolve_url`).
@@ -61,9 +67,29 @@ class Ledger:
             BadLedgerUrl, NoLedger, NotALedger, NewerLedger: nothing was touched.
             LedgerBusy, LedgerError: the database could not be used.
         """
-        database = Database(url, timeout=timeout)
-        bring_up(database, create=create)
-        return cls(database)
+        return cls(_prepared(Database(url, timeout=timeout), partial(bring_up, create=create)))
+
+    @classmethod
+    def look(cls, url: str, *, timeout: float = TIMEOUT) -> Self:
+        """
+        Open the ledger at a database URL to read it: nothing is made and nothing is upgraded.
+
+        Whoever writes to it all the same is refused where it would have to be upgraded first.
+
+        Args:
+            url, timeout: as `open` takes them.
+
+        Raises:
+            BadLedgerUrl, NoLedger, NotALedger: there is no ledger to look at.
+            OlderLedger, NewerLedger: its revision is not one that this dualgauge reads.
+            LedgerBusy, LedgerError: the database could not be used.
+        """
+        return cls(_prepared(Database(url, timeout=timeout), look))
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """A ledger that is not there, to look at: it is empty, and keeps nothing. A dry run makes no ledger."""
+        return cls(EmptyTables())
 
     def __enter__(self) -> Self:
         """Give the ledger itself."""
@@ -75,21 +101,25 @@ class Ledger:
 
     def close(self) -> None:
         """Let go of every connection."""
-        self._database.close()
+        self._access.close()
 
     @property
     def quarantine(self) -> Quarantine:
         """What does not fit, in the same database."""
-        return Quarantine(self._database)
+        return Quarantine(self._access)
+
+    def quarantine_of(self, migration: str, who: str) -> Quarantine:
+        """The same, for a migration and by a name that the journal keeps with each change."""
+        return Quarantine(self._access, migration, who)
 
     def state(self, name: str) -> MigrationState:
         """A migration as it is now; one never seen is in stage `off` at revision 0."""
-        with self._database.reading() as connection:
+        with self._access.reading() as connection:
             return _state(connection, name)
 
     def states(self) -> tuple[MigrationState, ...]:
         """Every migration that was ever moved, by name."""
-        with self._database.reading() as connection:
+        with self._access.reading() as connection:
             return _states(connection)
 
     def move(self, expected: MigrationState, entry: JournalEntry) -> MigrationState:
@@ -108,41 +138,42 @@ class Ledger:
         if origin != (expected.name, expected.stage, expected.share_ppm):
             message = f"the entry {entry!r} does not start from {expected!r}"
             raise ValueError(message)
-        with self._database.writing() as connection:
-            if done := _operation(connection, entry.operation_id):
+        with self._access.writing() as connection:
+            if done := journal_rows.operation(connection, entry.operation_id):
                 return _same(done.entry, entry, done.after)
             found = _state(connection, expected.name)
             if _compared(found) != _compared(expected):
                 raise StateChanged(expected, found)
-            seq, previous = _end(connection)
+            seq, previous = journal_rows.end(connection)
             row = journal.move_row(
                 entry, seq=seq, revision=found.revision + 1, rollout=found.rollout, previous=previous
             )
             _set(connection, found, row.after)
-            _append(connection, row)
+            journal_rows.append(connection, row)
             return row.after
 
     def operation(self, operation_id: str) -> JournalRow | None:
         """The journal row that an operation wrote, or None."""
-        with self._database.reading() as connection:
-            return _operation(connection, operation_id)
+        with self._access.reading() as connection:
+            return journal_rows.operation(connection, operation_id)
 
     def journal(self, migration: str | None = None) -> tuple[JournalRow, ...]:
         """
-        The journal, oldest row first, moves and evidence; of one migration, or whole.
+        The journal, oldest row first, moves, evidence and the quarantine's changes; of one migration, or whole.
 
-        A row that cannot be read any more may be of any migration, and is left out of none.
+        A row that cannot be read any more may be of any migration, and one of an upgrade is of all: they are left out
+        of none.
         """
-        with self._database.reading() as connection:
-            rows = _journal(connection)
-        return tuple(row for row in rows if migration is None or row.unreadable or row.migration == migration)
+        with self._access.reading() as connection:
+            rows = [journal.JournalRow(*row) for row in journal_rows.all_rows(connection)]
+        return tuple(row for row in rows if migration is None or row.unreadable or row.migration in ("", migration))
 
     def verify_journal(self) -> TamperedRow | None:
         """
         What was done by hand, first found; None if all is well.
 
         A row of the journal that was tampered with, a migration that disagrees with the journal, or a run of evidence
-        that is not what was sealed, has no seal, or is gone.
+        or row of the quarantine that is not what was sealed, has no seal, or is gone.
         """
         return self.evidence().first_bad
 
@@ -152,10 +183,12 @@ class Ledger:
 
         With `migration` only the sealed runs of that one; a run without a seal does not say whose it is.
         """
-        with self._database.reading() as connection:
-            rows = _journal(connection)
-            problem = journal.verify(rows, _states(connection))
-            found = gather(rows, connection.execute(select(EVIDENCE)).mappings().all(), problem)
+        with self._access.reading() as connection:
+            walked = walk(journal_rows.all_rows(connection), connection.execute(select(*_MIGRATION)).all())
+            found = gather(walked.seals, connection.execute(select(EVIDENCE)).all(), walked.problem)
+            if walked.problem is None:
+                revision = self._access.revision(connection)
+                found = replace(found, quarantine=quarantine_seal.verify(connection, revision, walked.quarantine))
         if migration is None:
             return found
         return replace(found, sealed=tuple(one for one in found.sealed if one.entry.migration == migration))
@@ -178,7 +211,7 @@ class Ledger:
             RunConflict: the id is of a finished run, or of one bound to something else.
         """
         bound_text = canonical_json(bound)
-        with self._database.writing() as connection:
+        with self._access.writing() as connection:
             if found := _run(connection, run_id):
                 if found.state is not RunState.RUNNING:
                     raise RunConflict(run_id, "is finished")
@@ -229,7 +262,7 @@ class Ledger:
             BadJournalText: a text has no canonical form.
         """
         summary_text = canonical_json(summary)
-        with self._database.writing() as connection:
+        with self._access.writing() as connection:
             found = _known_run(connection, run_id)
             if found.state is not RunState.RUNNING:
                 if found.verdict != verdict or canonical_json(found.summary) != summary_text:
@@ -245,23 +278,18 @@ class Ledger:
                     summary=summary_text,
                 )
             )
-            row = connection.execute(select(EVIDENCE).where(EVIDENCE.c.run_id == run_id)).mappings().one()
-            seq, previous = _end(connection)
+            row = connection.execute(select(EVIDENCE).where(EVIDENCE.c.run_id == run_id)).one()
+            seq, previous = journal_rows.end(connection)
             entry = journal.EvidenceEntry(
                 migration=migration, who=who, at=finished_at, run=run_id, kind=found.kind, name=found.name,
                 verdict=verdict, evidence_key=found.evidence_key, seal=seal(row),
             )  # fmt: skip
-            _append(connection, journal.evidence_row(entry, seq=seq, previous=previous))
-            return run_of(row)
+            journal_rows.append(connection, journal.evidence_row(entry, seq=seq, previous=previous))
+            return _known_run(connection, run_id)
 
     def evidence_run(self, run_id: str) -> EvidenceRun:
-        """
-        One run.
-
-        Raises:
-            UnknownRun: no run has this id.
-        """
-        with self._database.reading() as connection:
+        """One run. Raises UnknownRun where none has this id."""
+        with self._access.reading() as connection:
             return _known_run(connection, run_id)
 
     def evidence_runs(
@@ -273,12 +301,12 @@ class Ledger:
             query = query.where(EVIDENCE.c.kind == kind.value)
         if name is not None:
             query = query.where(EVIDENCE.c.name == name)
-        with self._database.reading() as connection:
+        with self._access.reading() as connection:
             return tuple(run_of(row) for row in connection.execute(query).mappings())
 
     def log_commits(self) -> tuple[LogCommit, ...]:
         """The mirror of the log's digest chain, in its order."""
-        with self._database.reading() as connection:
+        with self._access.reading() as connection:
             rows = connection.execute(select(LOG_LINK).order_by(LOG_LINK.c.at, LOG_LINK.c.step)).mappings()
             return tuple(_link(**row) for row in rows)
 
@@ -289,7 +317,7 @@ class Ledger:
         Raises:
             LogCommitDiffers: another link is kept in the place of one.
         """
-        with self._database.writing() as connection:
+        with self._access.writing() as connection:
             for commit in commits:
                 at, step = commit.place
                 wanted = (LOG_LINK.c.at == at, LOG_LINK.c.step == step)
@@ -303,6 +331,16 @@ class Ledger:
                     )  # fmt: skip
                 elif _link(**found) != _link(**{**asdict(commit), "at": at, "step": step}):
                     raise LogCommitDiffers(commit.last, found["chain"], commit.chain)
+
+
+def _prepared(database: Database, prepare: Callable[[Database], object]) -> Access:
+    """A database that was prepared; where that fails no connection is left: a router asks again every second."""
+    try:
+        prepare(database)
+    except BaseException:
+        database.close()
+        raise
+    return Access(database)
 
 
 def _link(**row: Any) -> LogCommit:  # noqa: ANN401  (a row of the table)
@@ -340,33 +378,11 @@ def _set(connection: Connection, found: MigrationState, after: MigrationState) -
         connection.execute(MIGRATION.update().where(MIGRATION.c.name == after.name).values(**values))
 
 
-def _end(connection: Connection) -> tuple[int, str]:
-    """The number that the journal's next row gets, and the digest that it is chained to."""
-    newest = select(JOURNAL.c.seq, JOURNAL.c.digest).order_by(JOURNAL.c.seq.desc()).limit(1)
-    last = connection.execute(newest).first()
-    return (last.seq + 1, last.digest) if last else (1, journal.FIRST_PREVIOUS)
-
-
-def _append(connection: Connection, row: JournalRow) -> None:
-    values = {"seq": row.seq, "operation_id": row.operation_id, "previous": row.previous, "digest": row.digest}
-    connection.execute(JOURNAL.insert().values(**values, row=row.row))
-
-
-def _operation(connection: Connection, operation_id: str) -> JournalRow | None:
-    row = connection.execute(select(JOURNAL).where(JOURNAL.c.operation_id == operation_id)).mappings().first()
-    return journal.JournalRow(**row) if row else None
-
-
 def _same(done: JournalEntry, wanted: JournalEntry, after: MigrationState) -> MigrationState:
     # Who, when, from where and why may differ when a call is repeated; what it does may not.
     if done.did != wanted.did:
         raise OperationReused(wanted.operation_id, done.did, wanted.did)
     return after
-
-
-def _journal(connection: Connection) -> tuple[JournalRow, ...]:
-    rows = connection.execute(select(JOURNAL).order_by(JOURNAL.c.seq)).mappings()
-    return tuple(journal.JournalRow(**row) for row in rows)
 
 
 def _run(connection: Connection, run_id: str) -> EvidenceRun | None:

@@ -80,8 +80,29 @@ QUARANTINE: Final = Table(
     Column("read_as", Text),
 )
 
+QUARANTINE_SEAL: Final = Table(
+    "quarantine_seal",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("seal", String(64), nullable=False),
+)
+
+READABLE_FROM: Final = Table(
+    "readable_from",
+    METADATA,
+    Column("revision", String(32), primary_key=True),
+    Column("reader", String(32), nullable=False),
+)
+"""A row for each revision from 0005 on: who knows the revision `reader` can read a ledger at `revision`."""
+
 VERSION_TABLE: Final = "dualgauge_version"
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """Every revision of these tables, oldest first. Stated here so that opening a ledger needs no alembic; a test
 holds it equal to the files."""
+
+HEAD: Final = REVISIONS[-1]
+"""The revision that is written."""
+
+OLDEST_READ: Final = "0004"
+"""The first revision that is read as it is. What a later one added is missing there, and asked for by nobody."""

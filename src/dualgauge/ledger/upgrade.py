@@ -1,4 +1,9 @@
-"""Opening a ledger: create it, upgrade it, or say why it is not touched."""
+"""
+Opening a ledger: to write, which makes and upgrades it, or to look, which leaves it as it is.
+
+Whoever looks may be an older or a newer dualgauge than the one that wrote last. What is older than this one reads is
+refused with the command that upgrades it; what is newer is read where its own revision says that it can be.
+"""
 
 from __future__ import annotations
 
@@ -7,52 +12,131 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Column, MetaData, String, Table, inspect, select
 
-from dualgauge.ledger.errors import NewerLedger, NoLedger, NotALedger
-from dualgauge.ledger.tables import METADATA, REVISIONS, VERSION_TABLE
+from dualgauge.ledger.database import Database
+from dualgauge.ledger.errors import NewerLedger, NoLedger, NotALedger, OlderLedger, ReadOnlyLedger
+from dualgauge.ledger.tables import HEAD, METADATA, OLDEST_READ, READABLE_FROM, REVISIONS, VERSION_TABLE
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from dualgauge.ledger.database import Database
-
 SCRIPTS: Final = Path(__file__).with_name("revisions")
+
+_READ: Final = REVISIONS[REVISIONS.index(OLDEST_READ) :]
 
 _VERSION: Final = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
 
 
-def bring_up(database: Database, *, create: bool) -> None:
+def bring_up(database: Database, *, create: bool) -> str | None:
     """
-    Have the ledger at the revision that this dualgauge works with.
+    Have the ledger at the revision that this dualgauge writes; gives the one that it was at, None where it was made.
 
     Two processes may do this at once: the second waits for the first, and finds it done.
 
     Raises:
         NoLedger: there is none, and `create` is False.
-        NewerLedger: it was written by a later dualgauge.
+        NewerLedger, ReadOnlyLedger: it was written by a later dualgauge.
         NotALedger: tables of these names stand there that dualgauge did not make.
     """
     if create:
         database.make()
     with database.reading() as connection:
-        if _found(connection, database.shown, create=create) == REVISIONS[-1]:
-            return
+        before = _known(connection, database.shown, create=create)
+        if before == HEAD:
+            return before
     database.use_wal()
     with database.writing() as connection:
-        if _found(connection, database.shown, create=create) != REVISIONS[-1]:
+        before = _known(connection, database.shown, create=create)
+        if before != HEAD:
             _upgrade(connection)
+    return before
 
 
-def revision(database: Database) -> str:
+def upgrade_at(url: str, *, timeout: float = 30.0) -> tuple[str | None, str | None]:
     """
-    The revision that a ledger is at, looked at without upgrading it; `REVISIONS[-1]` is the one worked with.
+    Upgrade the ledger at a URL; gives its revisions before and after, None for both where there is no ledger.
 
     Raises:
-        NoLedger, NewerLedger, NotALedger: as `bring_up`.
+        NewerLedger, ReadOnlyLedger, NotALedger: as `bring_up`.
+    """
+    database = Database(url, timeout=timeout)
+    try:
+        return bring_up(database, create=False), HEAD
+    except NoLedger:
+        return None, None
+    finally:
+        database.close()
+
+
+def look(database: Database) -> str:
+    """
+    The revision of a ledger that can be read as it is; nothing is upgraded.
+
+    Raises:
+        NoLedger, NotALedger: as `bring_up`.
+        OlderLedger, NewerLedger: it cannot be read.
     """
     with database.reading() as connection:
-        found = _found(connection, database.shown, create=False)
-    assert found is not None  # noqa: S101  (without `create`, no ledger raises)
+        _found(connection, database.shown, create=False)
+        return readable(connection, database.shown)
+
+
+def readable(connection: Connection, shown: str) -> str:
+    """
+    The revision of an open ledger, in the snapshot of a connection, if it can be read.
+
+    Raises:
+        OlderLedger, NewerLedger: it cannot be read.
+    """
+    found = _revision(connection, shown)
+    if found in _READ:
+        return found
+    if found in REVISIONS:
+        raise OlderLedger(shown, found, OLDEST_READ, HEAD)
+    if not _open_to_readers(connection, found):
+        raise NewerLedger(shown, found, HEAD)
     return found
+
+
+def writable(connection: Connection, shown: str) -> None:
+    """
+    Raise unless an open ledger is at the revision that is written.
+
+    Raises:
+        OlderLedger: it was opened to look, and nothing upgraded it.
+        NewerLedger, ReadOnlyLedger: a later dualgauge upgraded it, perhaps since it was opened.
+    """
+    found = _revision(connection, shown)
+    _refuse_newer(connection, shown, found)
+    if found != HEAD:
+        raise OlderLedger(shown, found, OLDEST_READ, HEAD)
+
+
+def _known(connection: Connection, shown: str, *, create: bool) -> str | None:
+    """The revision that is there, if it is none of a later dualgauge; None where there is none and it may be made."""
+    found = _found(connection, shown, create=create)
+    if found is not None:
+        _refuse_newer(connection, shown, found)
+    return found
+
+
+def _refuse_newer(connection: Connection, shown: str, found: str) -> None:
+    if found not in REVISIONS:
+        raise (ReadOnlyLedger if _open_to_readers(connection, found) else NewerLedger)(shown, found, HEAD)
+
+
+def _open_to_readers(connection: Connection, found: str) -> bool:
+    """Whether a revision that is not known here says that who knows ours can read it."""
+    if not inspect(connection).has_table(READABLE_FROM.name):
+        return False
+    said = select(READABLE_FROM.c.reader).where(READABLE_FROM.c.revision == found)
+    return connection.scalar(said) in REVISIONS
+
+
+def _revision(connection: Connection, shown: str) -> str:
+    found = connection.scalar(select(_VERSION.c.version_num))
+    if found is None:
+        raise NotALedger(shown, f"it has no revision in {VERSION_TABLE!r}")
+    return str(found)
 
 
 def _found(connection: Connection, shown: str, *, create: bool) -> str | None:
@@ -64,8 +148,6 @@ def _found(connection: Connection, shown: str, *, create: bool) -> str | None:
             raise NotALedger(shown, f"it has a table {min(taken)!r} and no revision in {VERSION_TABLE!r}")
         if not create:
             raise NoLedger(shown)
-    elif found not in REVISIONS:
-        raise NewerLedger(shown, found, REVISIONS[-1])
     return found
 
 

@@ -45,6 +45,9 @@ class Router:
     seconds without it every read goes to v1, since the share may have been taken back meanwhile (a migration
     known to be complete goes on reading v2: its v1 is retired, and nothing takes that back). From the start, too,
     reads go to v1 while the ledger cannot be read: a router never keeps an application from reading.
+
+    A router changes nothing in the ledger, and never upgrades it. Where another version of dualgauge did, and says that
+    this one can still read it, it is read; else that is a ledger that cannot be read.
     """
 
     def __init__(
@@ -139,10 +142,10 @@ class Router:
     def _asked(self, now: float) -> _Known:
         try:
             if self._ledger is None:
-                self._ledger = Ledger.open(self._url, create=False, timeout=LEDGER_TIMEOUT)
+                self._ledger = Ledger.look(self._url, timeout=LEDGER_TIMEOUT)
             state = self._ledger.state(self.migration)
         except DualgaugeError as fault:
-            if self.trouble is None:
+            if type(fault) is not type(self.trouble):
                 LOGGER.warning("migration %r: %s", self.migration, fault)
             self.trouble = fault
             return self._known._replace(asked_at=now) if self._known else self._never(now)

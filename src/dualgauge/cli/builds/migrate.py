@@ -41,20 +41,25 @@ def revision(
 
 def upgrade(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: Debug = False) -> None:
     """
-    Apply the revisions that the store lacks.
+    Apply the revisions that the store lacks, and upgrade the ledger.
 
-    Readers notice nothing: a changed shape reaches them with the next build.
+    Readers notice nothing: a changed shape reaches them with the next build. The ledger's own tables come with
+    dualgauge; a command that writes upgrades them too, and one that only looks never does.
     """
     with answering("migrate-upgrade", project, form, debug=debug) as answer:
-        applied = answer.migration.views.upgrade()
+        done = answer.migration.views.upgrade()
+        upgraded = done.ledger_before != done.ledger_after
 
         def text(screen: Console) -> None:
-            for one in applied:
+            if upgraded:
+                screen.print(f"upgraded the ledger from revision {done.ledger_before} to {done.ledger_after}")
+            for one in done.applied:
                 screen.print(f"applied {one.id}: {one.message}")
-            if not applied:
+            if not (done.applied or upgraded):
                 screen.print("nothing to apply")
 
-        answer.give({"applied": [_json(one) for one in applied]}, text)
+        ledger = {"before": done.ledger_before, "after": done.ledger_after} if done.ledger_after else None
+        answer.give({"applied": [_json(one) for one in done.applied], "ledger": ledger}, text)
 
 
 def history(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: Debug = False) -> None:

@@ -23,11 +23,11 @@ def journal(
     debug: Debug = False,
 ) -> None:
     """
-    Show every move of the migration and every finished run of evidence: when, who, what, and why.
+    Show every move of the migration, finished run of evidence and change of the quarantine: when, who, what, and why.
 
-    The journal is append-only and hash-chained. A run's row seals what the ledger keeps of it. `--verify` finds a row
-    of either that was changed, removed or put in, and a file below `reports` that is not what its run wrote; it exits
-    with 1 where it does.
+    The journal is append-only and hash-chained. A run's row seals what the ledger keeps of it, and so does that of a
+    change of the quarantine. `--verify` finds a row of any that was changed, removed or put in, and a file below
+    `reports` that is not what its run wrote; it exits with 1 where it does.
     """
     with answering("journal", project, form, debug=debug) as answer:
         found = answer.migration.cutover.journal(verify=verify)
@@ -62,6 +62,10 @@ def _cells(row: JournalRow) -> list[str]:
     if row.kind is RowKind.EVIDENCE:
         run = row.evidence
         return [f"{run.at:%Y-%m-%d %H:%M:%SZ}", run.who, f"{run.kind.value} {run.verdict.value}", run.name, "", run.run]
+    if row.kind is RowKind.QUARANTINE:
+        kept = row.quarantine
+        left = f"{plural(kept.rows, 'row')}, {kept.waiting:,} waiting"
+        return [f"{kept.at:%Y-%m-%d %H:%M:%SZ}", kept.who, f"quarantine: {kept.change}", "", left, ""]
     one = row.entry
     return [
         f"{one.at:%Y-%m-%d %H:%M:%SZ}", one.who, one.verb,
@@ -71,7 +75,7 @@ def _cells(row: JournalRow) -> list[str]:
 
 
 def _json(row: JournalRow) -> dict[str, object]:
-    """A row as `--format json` gives it; `row` says which of the two kinds it is, null of neither."""
+    """A row as `--format json` gives it; `row` says which of the three kinds it is, null of none."""
     sealed = {"operation_id": row.operation_id, "digest": row.digest}
     if row.unreadable:
         return {"seq": row.seq, "row": None, **sealed}
@@ -81,6 +85,12 @@ def _json(row: JournalRow) -> dict[str, object]:
             "seq": row.seq, "row": row.kind.value, "at": run.at, "who": run.who, "run": run.run, "kind": run.kind.value,
             "comparator": run.name, "verdict": run.verdict.value, "evidence_key": run.evidence_key, "seal": run.seal,
             **sealed,
+        }  # fmt: skip
+    if row.kind is RowKind.QUARANTINE:
+        kept = row.quarantine
+        return {
+            "seq": row.seq, "row": row.kind.value, "at": kept.at, "who": kept.who, "change": kept.change,
+            "rows": kept.rows, "waiting": kept.waiting, "seal": kept.seal, **sealed,
         }  # fmt: skip
     one = row.entry
     return {

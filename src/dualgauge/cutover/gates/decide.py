@@ -103,6 +103,9 @@ def _lag(present: Present, limits: EvidenceLimits) -> GateResult:
 
 def _quarantine(present: Present) -> GateResult:
     needed = "no row waits in the quarantine"
+    if bad := present.evidence.quarantine:
+        why = "the quarantine is not what was written, so nobody knows which rows wait"
+        return GateResult("quarantine", Outcome.FAIL, bad.problem, needed, why, (VERIFY,))
     if not present.waiting:
         return GateResult("quarantine", Outcome.PASS, "0 rows wait", needed)
     found = f"{plural(present.waiting, 'row')} {'waits' if present.waiting == 1 else 'wait'}"

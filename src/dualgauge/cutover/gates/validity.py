@@ -84,7 +84,8 @@ class Present:
 
 def newest(present: Present, wanted: RequiredEvidence) -> Sealed | None:
     """The run that decides a gate: the last that was sealed with the wanted key, whatever its verdict."""
-    return max((one for one in _of(present, wanted) if one.entry.evidence_key == wanted.key), key=_order, default=None)
+    key = wanted.key
+    return max((one for one in _of(present, wanted) if one.entry.evidence_key == key), key=_order, default=None)
 
 
 def latest(present: Present, wanted: RequiredEvidence) -> Sealed | None:

@@ -1,0 +1,73 @@
+"""Ledgers of other versions: older ones, by the packaged revisions, and later ones, as they would be left."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, text
+
+from dualgauge.ledger.journal import JournalEntry
+from dualgauge.ledger.ledger import Ledger
+from dualgauge.ledger.tables import VERSION_TABLE
+from dualgauge.ledger.upgrade import SCRIPTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def url_of(shop: Path) -> str:
+    """A project's ledger."""
+    return f"sqlite:///{shop / '.dualgauge' / 'ledger.db'}"
+
+
+def move(url: str, share_ppm: int, stage: str = "canary", name: str = "orders") -> None:
+    """Bring a migration to a share and a stage, by whatever it is at."""
+    with Ledger.open(url) as ledger:
+        state = ledger.state(name)
+        ledger.move(
+            state,
+            JournalEntry(
+                name, "v", "ana", AT, state.stage, state.share_ppm, stage, share_ppm, f"{name}-{state.revision}"
+            ),
+        )
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Leave the ledger as the dualgauge of an older revision would have."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+    engine.dispose()
+
+
+def later(url: str, revision: str = "0099", *, reader: str | None = None) -> None:
+    """Leave the ledger as a later dualgauge would; `reader` is the revision that it says who reads must know."""
+    sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '{revision}'")
+    if reader is not None:
+        sql(url, f"INSERT INTO readable_from VALUES ('{revision}', '{reader}')")
+
+
+def revision_of(url: str) -> str:
+    """The revision that is written in the ledger."""
+    ((found,),) = sql(url, f"SELECT version_num FROM {VERSION_TABLE}")
+    return str(found)
+
+
+def sql(url: str, *statements: str) -> list[tuple[Any, ...]]:
+    """Run statements by hand; gives the rows of the last."""
+    engine = create_engine(url)
+    rows: list[tuple[Any, ...]] = []
+    with engine.begin() as connection:
+        for statement in statements:
+            done = connection.execute(text(statement.replace(":", r"\:")))
+            rows = [tuple(row) for row in done] if done.returns_rows else []
+    engine.dispose()
+    return rows
