@@ -118,10 +118,11 @@ class Migration:
         return self.log.appender()
 
     def replay(
-        self, names: Sequence[str] = (), *, side: Side | None = None, force: bool = False, dry_run: bool = False
-    ) -> Rebuild:
+        self, names: Sequence[str] = (), *, side: Side | None = None, force: bool = False, dry_run: bool = False,
+        prune: bool = False,
+    ) -> Rebuild:  # fmt: skip
         """`views.replay`: build views anew from the log, up to its head."""
-        return self.views.replay(names, side=side, force=force, dry_run=dry_run)
+        return self.views.replay(names, side=side, force=force, dry_run=dry_run, prune=prune)
 
     def diff(
         self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0, plan: str | None = None

@@ -10,14 +10,16 @@ from dualgauge.cutover.settings import GateSettings
 from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.settings import LogSettings, SourceSettings
 from dualgauge.ledger.settings import LedgerSettings
-from dualgauge.project.settings import Paths, Section
+from dualgauge.project.settings import EVIDENCE, Paths, Section
 from dualgauge.stores.settings import StoreSettings
 
 
 class Settings(Section):
     """Everything under `[tool.dualgauge]`."""
 
-    migration: str = Field(description="the migration's name in the ledger; not empty, no colon")
+    migration: str = Field(
+        description="the migration's name in the ledger; not empty, no colon", json_schema_extra=EVIDENCE
+    )
     log: LogSettings = Field(default_factory=LogSettings)
     sources: list[SourceSettings] = Field(default_factory=list)
     store: StoreSettings = Field(default_factory=StoreSettings)

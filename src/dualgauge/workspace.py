@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.settings import resolve_url
 from dualgauge.model import Clock, Progress, Side, canonical_json, sha256, silent, utc_now
+from dualgauge.project.settings import evidence_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -84,13 +85,15 @@ class Workspace:
     @property
     def configuration_hash(self) -> str:
         """
-        Fingerprint of the project's settings, which evidence is bound to, and of the stores that their variables name.
+        Fingerprint of the settings that evidence depends on, and of the stores that their variables name.
+
+        Where events come from, where log, ledger and reports lie, and how fresh evidence must be change nothing that it
+        says: see `project.settings.EVIDENCE`.
 
         Raises:
             NoVariable: a variable is not set.
         """
-        named = self.settings.store.named
-        return sha256(canonical_json([self.project.raw, named] if named else self.project.raw))
+        return sha256(canonical_json([evidence_settings(self.settings), self.settings.store.named]))
 
     @property
     def log_place(self) -> Path | str:
@@ -157,6 +160,11 @@ class Handles:
         if not dry_run:
             return self.ledger
         return self.known_ledger or self._stack.enter_context(Ledger.nothing())
+
+    @cached_property
+    def basis(self) -> Mapping[str, object]:
+        """What all evidence of the project is bound to now: its settings, and the event log by its table's id."""
+        return {"configuration_hash": self._workspace.configuration_hash, "log": self.log.id}
 
     @cached_property
     def log(self) -> EventLog:
@@ -281,8 +289,9 @@ class Handles:
         from dualgauge.cutover.gates.inputs import find
 
         return find(
-            self.served, self.views, self.pairs, self.evidence, head=self.log.head().last,
-            configuration_hash=self._workspace.configuration_hash, at=self._workspace.clock(), waiting=self.waiting,
+            self.served, self.views, self.pairs, self.evidence, root=self._workspace.project.root,
+            head=self.log.head().last,
+            basis=self.basis, at=self._workspace.clock(), waiting=self.waiting,
         )  # fmt: skip
 
     @cached_property

@@ -41,7 +41,7 @@ class CompareCommands:
                     handles.engine, handles.log, handles.store, handles.ledger, pair,
                     root=workspace.project.root,
                     reports=workspace.reports,
-                    configuration_hash=workspace.configuration_hash,
+                    basis=handles.basis,
                     clock=workspace.clock, samples=samples, plan=wanted, progress=workspace.progress, settle=settle,
                     sleep=workspace.sleep, migration=workspace.settings.migration, who=workspace.who,
                 )
@@ -55,7 +55,7 @@ class CompareCommands:
         workspace = self._workspace
         with workspace.open() as handles:
             keeping = Keeping(
-                handles.ledger, workspace.project.root, workspace.reports, workspace.configuration_hash,
+                handles.ledger, workspace.project.root, workspace.reports, handles.basis,
                 migration=workspace.settings.migration, who=workspace.who, clock=workspace.clock,
             )  # fmt: skip
             return run_checks(

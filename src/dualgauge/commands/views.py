@@ -24,7 +24,8 @@ class Rebuild:
     """
     What a replay did: revisions that it wrote and applied, and what became of each view.
 
-    `adopted` are the chosen views that nobody builds: tables of the user's own. `nothing`: there was no other.
+    `adopted` are the chosen views that nobody builds: tables of the user's own. `nothing`: there was no other. `pruned`
+    are the views that were taken from readers, because their files are gone.
     """
 
     position: Position
@@ -33,6 +34,7 @@ class Rebuild:
     views: tuple[Replayed, ...]
     adopted: tuple[str, ...] = ()
     nothing: bool = False
+    pruned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,17 @@ class ViewCommands:
             return handles.store.history(self._workspace.migrations_folder)
 
     def replay(
-        self, names: Sequence[str] = (), *, side: Side | None = None, force: bool = False, dry_run: bool = False
-    ) -> Rebuild:
+        self, names: Sequence[str] = (), *, side: Side | None = None, force: bool = False, dry_run: bool = False,
+        prune: bool = False,
+    ) -> Rebuild:  # fmt: skip
         """
         Build views anew from the log, up to its head: of one side or both, some by name or all.
 
         With `migrate = "auto"` missing revisions are written and applied first. The ledger notes how far v2 is. Adopted
         views are left as they are; where nothing else is chosen, nothing is done.
+
+        With `prune`, views that readers get and that have no file any more are taken from them, of the chosen side or
+        of both: a gate would stay closed for them.
         """
         from dualgauge.cutover.gates.inputs import look
         from dualgauge.replay.choice import apart, choose
@@ -104,23 +110,36 @@ class ViewCommands:
         workspace = self._workspace
         with workspace.open() as handles:
             plans = handles.plans
-            chosen, adopted = apart(choose(plans, names, side))
+            # Where the last file is gone, there may still be something to prune.
+            chosen, adopted = apart(choose(plans, names, side) if plans or not prune else [])
             log, store = handles.log, handles.store
             head = log.head().last
+            unfiled = _unfiled(handles, side) if prune else []
+            pruned = tuple(f"{at.value}.{name}" for at, name in unfiled)
             if not chosen:
-                return Rebuild(position=head, written=None, applied=(), views=(), adopted=adopted, nothing=True)
+                self._retire(handles, () if dry_run else unfiled)
+                return Rebuild(
+                    position=head, written=None, applied=(), views=(), adopted=adopted, nothing=True, pruned=pruned
+                )
             written, applied = shape_store(
                 store, workspace.migrations_folder, [plan.view for plan in plans if not plan.view.adopted],
                 mode=workspace.settings.store.migrate, dry_run=dry_run,
             )  # fmt: skip
             if dry_run:
-                return Rebuild(position=head, written=None, applied=(), views=(), adopted=adopted)
+                return Rebuild(position=head, written=None, applied=(), views=(), adopted=adopted, pruned=pruned)
             operation = uuid.uuid4().hex
             v2_chosen = any(plan.view.side is Side.V2 for plan in chosen)
             self._note(handles, operation, None, begins=v2_chosen)
             done = replay(handles.engine, log, store, chosen, head, force=force, progress=workspace.progress)
+            self._retire(handles, unfiled)
             self._note(handles, operation, look(store, handles.views), begins=v2_chosen)
-            return Rebuild(position=head, written=written, applied=applied, views=tuple(done), adopted=adopted)
+            return Rebuild(
+                position=head, written=written, applied=applied, views=tuple(done), adopted=adopted, pruned=pruned
+            )
+
+    def _retire(self, handles: Handles, unfiled: Sequence[tuple[Side, str]]) -> None:
+        for side, name in unfiled:
+            handles.store.retire(side, name)
 
     def _note(self, handles: Handles, operation: str, ready: Readiness | None, *, begins: bool) -> None:
         from dualgauge.cutover.moves.switch import record_replay
@@ -130,6 +149,12 @@ class ViewCommands:
             handles.ledger, workspace.settings.migration, ready=ready, begins=begins,
             who=workspace.who, at=workspace.clock(), operation_id=operation,
         )  # fmt: skip
+
+
+def _unfiled(handles: Handles, side: Side | None) -> list[tuple[Side, str]]:
+    """The views that readers get and that have no file, of a side or of both."""
+    filed = {(view.side, view.name) for view in handles.views}
+    return [(at, name) for at in Side if side in (None, at) for name in handles.served[at] if (at, name) not in filed]
 
 
 def _shapes(handles: Handles) -> list[Shape]:

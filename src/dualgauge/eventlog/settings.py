@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE
 from dualgauge.model import listed
-from dualgauge.project.settings import Section
+from dualgauge.project.settings import EVIDENCE, Section
 
 COLUMN_TYPES = ("BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "BLOB")
 """Types of declared columns, and DECIMAL(p, s) beside them: what Delta keeps without loss."""
@@ -84,7 +84,9 @@ class LogSettings(Section):
         "left to the environment (`AWS_SECRET_ACCESS_KEY`)",
     )
     columns: dict[str, str] = Field(
-        default_factory=dict, description='fields with a column of their own, as `name = "TYPE"`'
+        default_factory=dict,
+        description='fields with a column of their own, as `name = "TYPE"`',
+        json_schema_extra=EVIDENCE,
     )
 
     @field_validator("storage_options", mode="before")

@@ -7,8 +7,9 @@ So two projects in one process do not see each other's files, and nothing on `sy
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dualgauge.model import sha256
 from dualgauge.project.errors import BadContent
@@ -16,6 +17,9 @@ from dualgauge.project.errors import BadContent
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
+
+LONGEST_NAME: Final = 60
+_VARIABLE: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{LONGEST_NAME - 1}}}")
 
 Value = TypeVar("Value")
 
@@ -57,10 +61,21 @@ def collect(folder: Path, kind: type[Value]) -> dict[str, Value]:
         for name, value in vars(load(file)).items():
             if not isinstance(value, kind) or name.startswith("_"):
                 continue
+            if not _VARIABLE.fullmatch(name):
+                raise BadContent(
+                    file,
+                    f"{shortened(name)!r} is no name for a {kind.__name__}: it becomes part of folders' names, so "
+                    f"letters, digits and _, beginning with a letter, at most {LONGEST_NAME}; choose another",
+                )
             if name in found:
                 raise BadContent(file, f"{name!r} is already defined in {home[name]}; give one of them another name")
             found[name], home[name] = value, file
     return found
+
+
+def shortened(name: str) -> str:
+    """A name as a message can bear it."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 
 
 def _line(fault: BaseException, file: Path) -> str:

@@ -7,7 +7,7 @@ A sentence names the key as it stands in the file and, where it can, what is all
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,6 +23,22 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound=BaseModel)
 
 TABLE = "tool.dualgauge"
+
+
+EVIDENCE: Final[dict[str, Any]] = {"evidence": True}
+"""Marks a setting that evidence depends on, by `json_schema_extra`: changed, it asks for new evidence."""
+
+
+def evidence_settings(section: BaseModel) -> dict[str, object]:
+    """The values of the settings that evidence depends on, by name, with those of the parts below."""
+    found: dict[str, object] = {}
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if field.json_schema_extra == EVIDENCE:
+            found[name] = value
+        elif isinstance(value, BaseModel) and (inner := evidence_settings(value)):
+            found[name] = inner
+    return found
 
 
 class Section(BaseModel):

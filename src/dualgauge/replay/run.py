@@ -58,7 +58,8 @@ def shape_of(view: ViewDefinition) -> Shape:
 def is_current(store: Store, view: ViewDefinition, position: Position) -> int | None:
     """The number of the served build, where it was made from this text and is at this position."""
     one = store.served_builds(view.side).get(view.name)
-    current = one is not None and one.definition_hash == view.hash and one.position == position
+    # A build without a token is of an older dualgauge, and no evidence can name it.
+    current = one is not None and one.token and one.definition_hash == view.hash and one.position == position
     return one.build if one is not None and current else None
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from dualgauge.model import Side
 from dualgauge.project.environment import expand
-from dualgauge.project.settings import Section
+from dualgauge.project.settings import EVIDENCE, Section
 from dualgauge.stores.errors import BadStoreUrl
 
 URL_KEY = "tool.dualgauge.store.url"
@@ -21,9 +21,12 @@ class StoreSettings(Section):
     url: str = Field(
         default="sqlite:///.dualgauge/views_{side}.db",
         description="the serving store: SQLite, one file a side; `${NAME}` is an environment variable",
+        json_schema_extra=EVIDENCE,
     )
     adopt_url: str = Field(
-        default="", description="where adopted v1 tables are, only read; default: v1's side of `url`"
+        default="",
+        description="where adopted v1 tables are, only read; default: v1's side of `url`",
+        json_schema_extra=EVIDENCE,
     )
     migrate: Literal["auto", "manual"] = Field(
         default="auto",

@@ -25,6 +25,7 @@ from dualgauge.views.errors import (
     NotDeterministic,
     NotSql,
     OtherRelation,
+    TakenName,
     UnknownColumn,
     ViewError,
 )
@@ -129,6 +130,8 @@ def define(
     name = file.stem
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise BadName(file)
+    if name.startswith("sqlite_") or name == "alembic_version":
+        raise TakenName(file)
     try:
         # Editors of some systems begin a file with a byte order mark; it is no part of the text.
         text = file.read_text(encoding="utf-8-sig")

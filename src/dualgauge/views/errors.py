@@ -135,6 +135,17 @@ class BadName(ViewError):
         )
 
 
+class TakenName(ViewError):
+    """A view called like a table of the serving store's own."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(
+            file,
+            f"{file.stem!r} is a name of the serving store's own, as all that begin with sqlite_, and alembic_version; "
+            "rename the file",
+        )
+
+
 class NotSql(ViewError):
     """A Python file among the views."""
 

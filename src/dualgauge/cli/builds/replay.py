@@ -24,6 +24,9 @@ def replay(
     ] = None,
     side: Annotated[Side | None, typer.Option("--side", help="Only the views of one side.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Build anew also what is at the log's head already.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Take from readers the views that have no file any more, with their builds.")
+    ] = False,
     dry_run: DryRun = False,
     memory_limit: MemoryLimit = "1GB",
     project: ProjectDir = HERE,
@@ -40,11 +43,14 @@ def replay(
     Example: dualgauge replay --side v2
     """
     with answering("replay", project, form, debug=debug, memory_limit=memory_limit) as answer:
-        done = answer.migration.replay(views or [], side=side, force=force, dry_run=dry_run)
+        done = answer.migration.replay(views or [], side=side, force=force, dry_run=dry_run, prune=prune)
 
         def text(screen: Console) -> None:
             for label in done.adopted:
                 screen.print(f"{label}: adopted, so there is nothing to build: code of your own keeps its table")
+            for label in done.pruned:
+                said = "would be taken from readers" if dry_run else "taken from readers"
+                screen.print(f"{label}: {said}, for its file is gone")
             if done.nothing:
                 return
             if dry_run:
@@ -83,6 +89,7 @@ def replay(
                     for one in done.views
                 ],
                 "adopted": list(done.adopted),
+                "pruned": list(done.pruned),
             },
             text,
             next_steps=[] if dry_run else [_next(side)],

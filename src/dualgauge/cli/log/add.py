@@ -49,7 +49,8 @@ def log_add(
 
         def text(screen: Console) -> None:
             lines = f"[tool.dualgauge.log.columns]\n{made.columns}\n{made.source}" if made.columns else made.source
-            screen.print(lines.rstrip("\n"), soft_wrap=True)
+            for line in lines.rstrip("\n").split("\n"):
+                screen.print(line, soft_wrap=True)
             screen.print()
             new = plural(len(found.new_columns), "column")
             done = f"added to {settings}" if write else f"nothing is written yet; it belongs into {settings}"

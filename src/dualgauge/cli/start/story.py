@@ -181,11 +181,13 @@ class _Story:
         self._screen.print(text, soft_wrap=True)
 
     def chapter(self, title: str) -> None:
-        self._screen.print(f"\n== {title}", style="bold", soft_wrap=True)
+        self._screen.print()
+        self._screen.print(f"== {title}", style="bold", soft_wrap=True)
 
     def run(self, command: str, meaning: str, *, exit_code: int = 0) -> None:
         """Print a command, run it, and say in one line what its result means. A refusal that is told is no error."""
-        self._screen.print(f"\n$ dualgauge {command}", style="bold", soft_wrap=True)
+        self._screen.print()
+        self._screen.print(f"$ dualgauge {command}", style="bold", soft_wrap=True)
         sys.stdout.flush()
         got = self._run(shlex.split(command), self._folder, exit_code != 0)
         if got != exit_code:

@@ -107,7 +107,7 @@ class Keeping:
     ledger: Ledger
     root: Path
     reports: Path
-    configuration_hash: str
+    basis: Mapping[str, object]
     migration: str
     who: str
     clock: Clock
@@ -181,7 +181,7 @@ def _look(
         return CheckRun(
             None, pair.name, pinned.position, None, (), None, None, None, seconds=seconds, results=(), drifts=drifts
         )
-    about = check_bound(pair, pinned.builds, keeping.configuration_hash)
+    about = check_bound(pair, pinned.builds, keeping.basis)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{pair.name}-check-{secrets.token_hex(3)}"
     folder = keeping.reports / run_id
     folder.mkdir(parents=True)

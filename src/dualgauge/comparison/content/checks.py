@@ -111,7 +111,7 @@ def taken(given: object) -> tuple[object, ...]:
     if isinstance(given, str | Check) or not isinstance(given, Sequence):
         raise BadComparator("Comparator: checks", f"must be a list of Check(...), got {given!r}")
     for at, one in enumerate(given):
-        if not isinstance(one, Check) and not is_foreign(one):
+        if type(one) is not Check and not is_foreign(one):
             raise BadComparator(
                 f"Comparator: checks[{at}]",
                 f"must be Check(...), or an Expectation or ExpectationSuite of Great Expectations, got {one!r}",

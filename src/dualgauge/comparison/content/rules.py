@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from dualgauge.comparison.errors import BadRule, NotANumber
 
@@ -228,6 +228,10 @@ class Rounded:
     @property
     def _half(self) -> Decimal:
         return Decimal((0, (5,), -self.digits - 1))
+
+
+RULES: Final = (Exact, Absolute, Relative, Rounded)
+"""All rules there are. A comparator takes no other: its hash, to which evidence is bound, cannot say what it does."""
 
 
 def same(a: object, b: object) -> bool:  # noqa: PLR0911  (one row a kind of value reads best)

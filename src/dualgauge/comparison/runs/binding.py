@@ -1,5 +1,5 @@
 """
-What evidence is bound to: builds with their definition hashes, a comparator, and the configuration.
+What evidence is bound to: builds with their definition hashes, a comparator, the log and the configuration.
 
 Change any of it, and the evidence is of something else. A run writes down what it found; a gate makes the same
 from what is there now, without running anything, and compares.
@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from dualgauge.stores.serving.port import Store
 
 
-def bound(pair: Pair, builds: Mapping[Side, Mapping[str, Checkpoint]], configuration_hash: str) -> dict[str, object]:
-    """What a diff of a pair is bound to, from the builds that it compares."""
+def bound(
+    pair: Pair, builds: Mapping[Side, Mapping[str, Checkpoint]], basis: Mapping[str, object]
+) -> dict[str, object]:
+    """What a diff of a pair is bound to: the builds that it compares, and `basis`, which all evidence is bound to."""
     sides = {
         side.value: {
             # Nobody built an adopted table: what it is by its definition is all that evidence can be bound to.
-            name: {"build": None if one.adopted else one.build, "definition_hash": one.definition_hash}
+            name: {
+                "build": None if one.adopted else one.build,
+                "token": one.token,
+                "definition_hash": one.definition_hash,
+            }
             for name, one in builds[side].items()
         }
         for side in Side
@@ -34,15 +40,15 @@ def bound(pair: Pair, builds: Mapping[Side, Mapping[str, Checkpoint]], configura
         **sides,
         "comparator": pair.name,
         "comparator_hash": pair.comparator.definition_hash(),
-        "configuration_hash": configuration_hash,
+        **basis,
     }
 
 
 def check_bound(
-    pair: Pair, builds: Mapping[Side, Mapping[str, Checkpoint]], configuration_hash: str
+    pair: Pair, builds: Mapping[Side, Mapping[str, Checkpoint]], basis: Mapping[str, object]
 ) -> dict[str, object]:
     """What a run of a pair's checks is bound to: what its diff is, and the checks."""
-    return {**bound(pair, builds, configuration_hash), "checks_hash": pair.comparator.checks_hash()}
+    return {**bound(pair, builds, basis), "checks_hash": pair.comparator.checks_hash()}
 
 
 def served(store: Store, pair: Pair) -> dict[Side, dict[str, Checkpoint]]:

@@ -30,7 +30,7 @@ from dualgauge.ledger.values import EvidenceKind, evidence_key
 from dualgauge.model import Clock, Outcome, Position, Progress, Side, quote, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from dualgauge.comparison.engine.candidates import DiffPlan
@@ -95,7 +95,7 @@ def run_diff(
     *,
     root: Path,
     reports: Path,
-    configuration_hash: str,
+    basis: Mapping[str, object],
     clock: Clock,
     migration: str,
     who: str,
@@ -119,7 +119,7 @@ def run_diff(
     started = clock()
     with scratch("diff") as pins:
         pinned = pin(engine, store, pair.views, log.settings.all_columns, pins, progress=progress)
-        about = bound(pair, pinned.builds, configuration_hash)
+        about = bound(pair, pinned.builds, basis)
         run_id = f"{started:%Y%m%dT%H%M%SZ}-{pair.name}-{secrets.token_hex(3)}"
         folder = reports / run_id
         folder.mkdir(parents=True)
@@ -144,7 +144,7 @@ def run_diff(
                     (second_pins := pins / "again").mkdir()
                     second = pin(engine, store, pair.views, log.settings.all_columns, second_pins, progress=progress)
                     if (second.position, second.columns) != (pinned.position, pinned.columns) or (
-                        bound(pair, second.builds, configuration_hash) != about
+                        bound(pair, second.builds, basis) != about
                     ):
                         raise ChangedMeanwhile(pair.name)
 

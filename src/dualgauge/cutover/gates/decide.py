@@ -72,7 +72,13 @@ def _builds(present: Present) -> GateResult:
 
 
 def _definitions(present: Present) -> GateResult:
-    needed = "each view's file is what its build was made from"
+    needed = "each build that readers get has its file, and is made from it"
+    if present.unfiled:
+        gone = listed(one.label for one in present.unfiled)
+        why = f"readers get {gone}, whose file is gone, so nothing compares it"
+        steps = (NextStep("dualgauge replay --prune", "retire what has no file any more, or put the file back first"),)
+        found = f"{plural(len(present.unfiled), 'build')} without a file"
+        return GateResult("definitions", Outcome.FAIL, found, needed, why, steps)
     edited = [one.label for one in present.views if one.built_hash not in (None, one.file_hash)]
     if not edited:
         return GateResult("definitions", Outcome.PASS, f"{plural(len(present.views), 'view')} as built", needed)

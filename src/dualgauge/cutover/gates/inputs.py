@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 
 from dualgauge.comparison.errors import NothingToCompare
 from dualgauge.comparison.runs.binding import bound, builds_of, check_bound
-from dualgauge.cutover.gates.validity import Present, RequiredEvidence, ViewNow
+from dualgauge.comparison.runs.run_files import FileState, file_states
+from dualgauge.cutover.gates.validity import Present, RequiredEvidence, ViewNow, newest
 from dualgauge.cutover.values import Readiness
 from dualgauge.ledger.values import EvidenceKind
-from dualgauge.model import Side
+from dualgauge.model import Side, listed
 from dualgauge.stores.errors import NotBuilt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.ledger.seal import Evidence
+    from dualgauge.ledger.values import EvidenceRun
     from dualgauge.model import Position
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.port import Store
@@ -41,8 +44,9 @@ def find(
     pairs: Callable[[], Sequence[Pair]],
     evidence: Evidence,
     *,
+    root: Path,
     head: Position,
-    configuration_hash: str,
+    basis: Mapping[str, object],
     at: datetime,
     waiting: int = 0,
 ) -> Present:
@@ -59,17 +63,33 @@ def find(
     except NothingToCompare:
         chosen = ()
     read = {(side, name) for pair in chosen for side, names in pair.views.items() for name in names}
-    return Present(
+    filed = {(one.side, one.name) for one in views}
+    present = Present(
         at=at,
         head=head,
         readiness=_readiness(builds, views),
         views=tuple(
             replace(_now(one, builds[one.side].get(one.name)), compared=(one.side, one.name) in read) for one in views
         ),
-        wanted=tuple(one for pair in chosen for one in _wanted(builds, pair, configuration_hash)),
+        wanted=tuple(one for pair in chosen for one in _wanted(builds, pair, basis)),
         evidence=evidence,
         waiting=waiting,
+        unfiled=tuple(
+            ViewNow(side, one.view, "", one.build, one.definition_hash, one.position, compared=False, token=one.token)
+            for side in Side
+            for one in builds[side].values()
+            if (side, one.view) not in filed
+        ),
     )
+    deciding = [found.run for each in present.wanted if (found := newest(present, each)) and found.run]
+    return replace(present, altered={run.run_id: what for run in deciding if (what := _altered(run, root))})
+
+
+def _altered(run: EvidenceRun, root: Path) -> str:
+    """What became of the first of a run's files that is not what the run wrote; empty where all of them are."""
+    states = file_states(root / run.folder, run.summary) if run.folder else {}
+    words = {FileState.CHANGED: "was changed by hand", FileState.GONE: "is gone"}
+    return next((f"the file {name} {words[state]}" for name, state in states.items() if state in words), "")
 
 
 def _readiness(builds: Mapping[Side, Mapping[str, Checkpoint]], views: Sequence[ViewDefinition]) -> Readiness:
@@ -84,11 +104,13 @@ def _readiness(builds: Mapping[Side, Mapping[str, Checkpoint]], views: Sequence[
 def _now(view: ViewDefinition, build: Checkpoint | None) -> ViewNow:
     if build is None:
         return ViewNow(view.side, view.name, view.hash)
-    return ViewNow(view.side, view.name, view.hash, build.build, build.definition_hash, build.position)
+    return ViewNow(
+        view.side, view.name, view.hash, build.build, build.definition_hash, build.position, token=build.token
+    )
 
 
 def _wanted(
-    builds: Mapping[Side, Mapping[str, Checkpoint]], pair: Pair, configuration_hash: str
+    builds: Mapping[Side, Mapping[str, Checkpoint]], pair: Pair, basis: Mapping[str, object]
 ) -> Iterator[RequiredEvidence]:
     """The evidence that a pair needs: a diff, and a check where its comparator has checks."""
     comparator = pair.comparator
@@ -98,8 +120,13 @@ def _wanted(
     for kind, bind in made.items():
         ends = tuple((one.until, one.reason) for one in comparator.expected) if kind is EvidenceKind.DIFF else ()
         try:
-            yield RequiredEvidence(
-                kind, pair.name, bind(builds_of(pair, builds.__getitem__), configuration_hash), ends=ends
-            )
+            found = builds_of(pair, builds.__getitem__)
         except NotBuilt as fault:
             yield RequiredEvidence(kind, pair.name, None, missing=str(fault))
+            continue
+        old = [f"{side.value}.{one.view}" for side in Side for one in found[side].values() if not one.identified]
+        if old:
+            missing = f"the build of {listed(old)} is of an older dualgauge, which gave builds no token"
+            yield RequiredEvidence(kind, pair.name, None, missing=missing)
+        else:
+            yield RequiredEvidence(kind, pair.name, bind(found, basis), ends=ends)

@@ -58,6 +58,7 @@ class ViewNow:
     built_hash: str | None = None
     position: Position | None = None
     compared: bool = True
+    token: str | None = None
 
     @property
     def label(self) -> str:
@@ -70,7 +71,8 @@ class Present:
     """
     All that a decision on a move forward is made from, as it was found `at` a time.
 
-    `waiting` counts the rows of the quarantine that are neither taken nor skipped.
+    `waiting` counts the rows of the quarantine that are neither taken nor skipped. `unfiled` are builds that readers
+    get of views whose file is gone. `altered` says, by run, what became of the files of a run that decides a gate.
     """
 
     at: datetime
@@ -80,6 +82,8 @@ class Present:
     wanted: tuple[RequiredEvidence, ...]
     evidence: Evidence = field(default_factory=Evidence)
     waiting: int = 0
+    unfiled: tuple[ViewNow, ...] = ()
+    altered: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def newest(present: Present, wanted: RequiredEvidence) -> Sealed | None:
@@ -94,16 +98,22 @@ def latest(present: Present, wanted: RequiredEvidence) -> Sealed | None:
 
 
 def given_up(present: Present) -> list[Sealed]:
-    """The last runs, of what readers get now, that failed and that nothing asks for any more."""
+    """
+    The runs that failed on what readers get now, and that nothing asks for any more; none of the same passed since.
+
+    Of a comparator that was edited until it passed, the run that failed counts: it asked for more.
+    """
     asked = {(one.kind, one.name) for one in present.wanted}
-    last = {(one.entry.kind, one.entry.name): one for one in sorted(present.evidence.sealed, key=_order)}
-    now = {one.label: one.build for one in present.views}
+    last = {one.entry.evidence_key: one for one in sorted(present.evidence.sealed, key=_order)}
+    now = {one.label: one.token for one in (*present.views, *present.unfiled)}
     return [
         one
-        for what, one in last.items()
-        if what not in asked and one.entry.verdict is Outcome.FAIL and one.run is not None
-        and all(label in now and build in (None, now[label]) for label, build in _builds(one.run.bound))
-    ]  # fmt: skip
+        for one in last.values()
+        if (one.entry.kind, one.entry.name) not in asked
+        and one.entry.verdict is Outcome.FAIL
+        and one.run is not None
+        and all(label in now and token in (None, now[label]) for label, token in _tokens(one.run.bound))
+    ]
 
 
 def unsealed_since(present: Present, wanted: RequiredEvidence, since: EvidenceRun) -> list[Stray]:
@@ -148,6 +158,9 @@ def staleness(
     present: Present, wanted: RequiredEvidence, run: EvidenceRun, limits: EvidenceLimits
 ) -> Iterator[tuple[str, str]]:
     """What makes a run of exactly what is there too old, each in short and as a phrase; nothing where it is fresh."""
+    if run.run_id in present.altered:
+        phrase = present.altered[run.run_id]
+        yield phrase, f"of run {run.run_id} {phrase}, so nobody can see any more what it found"
     age = age_of(present, run)
     if age < -CLOCKS_DIFFER:
         yield "from the future", f"run {run.run_id} finished {lasting(-age)} from now: one of two clocks is wrong"
@@ -218,8 +231,9 @@ _OTHERS: Final = {
     "checks_hash": ("other checks", "the comparator's checks were edited since the evidence was made"),
     "configuration_hash": (
         "another configuration",
-        "the settings in [tool.dualgauge], or a variable in its URLs, were changed since the evidence was made",
+        "settings that evidence depends on, or variables in the store's URLs, were changed since it was made",
     ),
+    "log": ("another log", "the evidence is of another event log"),
 }
 
 
@@ -232,10 +246,10 @@ def _order(one: Sealed) -> int:
     return one.seq
 
 
-def _builds(bound: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+def _tokens(bound: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     for side in Side:
         for name, one in _views(bound, side).items():
-            yield f"{side.value}.{name}", one.get("build") if isinstance(one, Mapping) else None
+            yield f"{side.value}.{name}", one.get("token") if isinstance(one, Mapping) else None
 
 
 def _views(bound: Mapping[str, object], side: Side) -> Mapping[str, object]:
@@ -251,5 +265,8 @@ def _changed(label: str, was: object, now: object) -> tuple[str, str]:
         return f"another definition of {label}", f"the evidence is of another definition of {label}{built}"
     if was.get("build") != now.get("build"):
         long = f"the evidence is of build {was.get('build')} of {label}, readers get build {now.get('build')}"
+        return f"another build of {label}", long
+    if was.get("token") != now.get("token"):
+        long = f"the evidence is of another build {was.get('build')} of {label}: the store was made anew since"
         return f"another build of {label}", long
     return f"another {label}", f"{label} is not what it was when the evidence was made"

@@ -110,6 +110,11 @@ class EventLog:
         return self._table
 
     @property
+    def id(self) -> str | None:
+        """The table's id, which no other log has; None without a log."""
+        return None if self._table is None else str(self._table.metadata().id)
+
+    @property
     def version(self) -> int:
         """The table's version that `head` speaks of; -1 without a log."""
         self.head()

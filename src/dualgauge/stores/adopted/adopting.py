@@ -11,15 +11,15 @@ from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.model import Position, Side, plural
+from dualgauge.model import Position, Side
 from dualgauge.stores.errors import (
     AdoptedTableMissing,
-    BadKey,
     BadPosition,
     NoTable,
     TablesRefused,
 )
 from dualgauge.stores.external.tables import open_tables
+from dualgauge.stores.point_keys import check_key
 from dualgauge.stores.serving.checkpoints import ADOPTED, Checkpoint
 
 if TYPE_CHECKING:
@@ -102,6 +102,10 @@ class AdoptingStore:
     def load(self, shape: Shape, definition_hash: str, text: str, target: Position) -> AbstractContextManager[Loading]:
         """Begin or resume a build; see the port."""
         return self._inner.load(shape, definition_hash, text, target)
+
+    def retire(self, side: Side, view: str) -> None:
+        """Take a build from readers; see the port."""
+        self._inner.retire(side, view)
 
     def served_builds(self, side: Side) -> dict[str, Checkpoint]:
         """What readers get of each view: builds, and v1's adopted tables as build 0; see the port."""
@@ -186,9 +190,7 @@ class _Reader:
         adoption = self._store.adoptions.get(view)
         if adoption is None:
             return self._inner.get(view, key)
-        if len(key) != len(adoption.key):
-            given = f"{plural(len(key), 'key value')} {'was' if len(key) == 1 else 'were'} given"
-            raise BadKey(adoption.label, adoption.key, given)
+        check_key(adoption.label, adoption.key, key)
         if self._opened is None:
             self._opened = self._stack.enter_context(self._store.tables())
         with self._opened.snapshot() as snapshot:

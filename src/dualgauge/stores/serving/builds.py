@@ -89,6 +89,13 @@ def drop(connection: sa.Connection, side: Side, view: str, builds: Iterable[int]
     checkpoints.forget(connection, side, view, gone)
 
 
+def retire(connection: sa.Connection, side: Side, view: str) -> None:
+    """Drop the SQL view that readers use, and every build behind it."""
+    connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quote(side.schema)}.{quote(view)}")
+    drop(connection, side, view, [one.build for one in checkpoints.checkpoints(connection, side) if one.view == view])
+    checkpoints.forget_view(connection, side, view)
+
+
 def _integer_key(shape: sa.Table) -> bool:
     columns = list(shape.primary_key.columns)
     return len(columns) == 1 and isinstance(columns[0].type, sa.Integer)

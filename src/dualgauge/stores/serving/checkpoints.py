@@ -11,13 +11,14 @@ still loads the dropped one would pass for the loader of the new one.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from dualgauge.model import Position, Side
+from dualgauge.model import Position, Side, quote
 from dualgauge.stores.errors import Fenced
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Checkpoint:
     The state of one build, or of an adopted table.
 
     `position` 0: still being loaded; None: an adopted table that cannot tell. `text` is what the build was made from.
+    `token` is random and the build's alone, whatever becomes of its file: numbers begin anew in a new one. None: an
+    adopted table, or a build of a dualgauge that gave none.
     """
 
     view: str
@@ -47,11 +50,17 @@ class Checkpoint:
     epoch: int
     definition_hash: str
     text: str
+    token: str | None = None
 
     @property
     def adopted(self) -> bool:
         """Whether this is a table of the user's own."""
         return self.build == ADOPTED
+
+    @property
+    def identified(self) -> bool:
+        """Whether evidence can name it so that it names no other: by its token, or by the table that it is."""
+        return self.adopted or self.token is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,7 @@ def tables(side: Side) -> tuple[sa.Table, sa.Table, sa.Table, sa.Table]:
         sa.Column("epoch", number, nullable=False),
         sa.Column("definition_hash", sa.Text, nullable=False),
         sa.Column("text", sa.Text, nullable=False),
+        sa.Column("token", sa.Text),
         schema=side.schema,
     )  # fmt: skip
     served = sa.Table(
@@ -98,9 +108,11 @@ def tables(side: Side) -> tuple[sa.Table, sa.Table, sa.Table, sa.Table]:
 
 
 def ensure(connection: sa.Connection, side: Side) -> None:
-    """Create the control tables where they are not there."""
+    """Create the control tables where they are not there, and the column that older ones lack."""
     checkpoint, *_ = tables(side)
     checkpoint.metadata.create_all(connection)
+    if "token" not in _columns(connection, side):
+        connection.exec_driver_sql(f"ALTER TABLE {quote(side.schema)}.{quote(CHECKPOINT)} ADD COLUMN token TEXT")
 
 
 def exists(connection: sa.Connection, side: Side) -> bool:
@@ -110,11 +122,25 @@ def exists(connection: sa.Connection, side: Side) -> bool:
 
 def checkpoints(connection: sa.Connection, side: Side) -> list[Checkpoint]:
     """Every build of a side, by view and number."""
-    if not exists(connection, side):
+    names = _columns(connection, side)
+    if not names:
         return []
     table, *_ = tables(side)
-    rows = connection.execute(sa.select(table).order_by(table.c.view, table.c.build))
-    return [Checkpoint(r.view, r.build, Position(r.position), r.epoch, r.definition_hash, r.text) for r in rows]
+    token = table.c.token if "token" in names else sa.null().label("token")
+    given = [table.c[name] for name in ("view", "build", "position", "epoch", "definition_hash", "text")]
+    rows = connection.execute(sa.select(*given, token).order_by(table.c.view, table.c.build))
+    return [
+        Checkpoint(r.view, r.build, Position(r.position), r.epoch, r.definition_hash, r.text, r.token) for r in rows
+    ]
+
+
+def _columns(connection: sa.Connection, side: Side) -> set[str]:
+    """The columns of a side's checkpoints; none where it has no control tables."""
+    try:
+        found = sa.inspect(connection).get_columns(CHECKPOINT, schema=side.schema)
+    except sa.exc.NoSuchTableError:
+        return set()
+    return {column["name"] for column in found}
 
 
 def served(connection: sa.Connection, side: Side) -> dict[str, int]:
@@ -131,12 +157,19 @@ def add_build(
     """Number a new build, unique in its side, with a checkpoint of its own and a load that begins."""
     table, _, replay, last_build = tables(side)
     given = [connection.execute(sa.select(sa.func.max(one.c.build))).scalar_one() for one in (last_build, table)]
-    new = Checkpoint(view, max(number or 0 for number in given) + 1, Position(0), 1, definition_hash, text)
+    number = max(number or 0 for number in given) + 1
+    new = Checkpoint(view, number, Position(0), 1, definition_hash, text, secrets.token_hex(16))
     connection.execute(last_build.delete())
     connection.execute(last_build.insert().values(build=new.build))
     connection.execute(
         table.insert().values(
-            view=view, build=new.build, position=0, epoch=new.epoch, definition_hash=definition_hash, text=text
+            view=view,
+            build=new.build,
+            position=0,
+            epoch=new.epoch,
+            definition_hash=definition_hash,
+            text=text,
+            token=new.token,
         )
     )
     connection.execute(replay.delete().where(replay.c.view == view))
@@ -200,3 +233,10 @@ def forget(connection: sa.Connection, side: Side, view: str, builds: Iterable[in
     """Remove the checkpoints of dropped builds."""
     table, *_ = tables(side)
     connection.execute(table.delete().where(table.c.view == view, table.c.build.in_(list(builds))))
+
+
+def forget_view(connection: sa.Connection, side: Side, view: str) -> None:
+    """Say that readers get no build of a view, and that none is being loaded."""
+    _, served_table, replay, _ = tables(side)
+    for table in (served_table, replay):
+        connection.execute(table.delete().where(table.c.view == view))

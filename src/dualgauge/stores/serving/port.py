@@ -104,6 +104,9 @@ class Store(Protocol):
     def load(self, shape: Shape, definition_hash: str, text: str, target: Position) -> AbstractContextManager[Loading]:
         """Begin the build of a view's answer at a position, or go on with a killed one."""
 
+    def retire(self, side: Side, view: str) -> None:
+        """Take a view from readers, and drop its builds, in one transaction. Its shape stays: a revision drops it."""
+
     def snapshot(self, side: Side) -> AbstractContextManager[Snapshot]:
         """One side at one moment."""
 

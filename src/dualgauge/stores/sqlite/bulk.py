@@ -82,8 +82,8 @@ def begin(engine: sa.Engine, shape: Shape, definition_hash: str, text: str, targ
         checkpoints.ensure(connection, side)
         load = checkpoints.load_of(connection, side, view)
         if load is not None:
-            hashes = {c.build: c.definition_hash for c in checkpoints.checkpoints(connection, side) if c.view == view}
-            if hashes.get(load.build) == definition_hash and load.target == target:
+            begun = [c for c in checkpoints.checkpoints(connection, side) if (c.view, c.build) == (view, load.build)]
+            if begun and begun[0].definition_hash == definition_hash and begun[0].token and load.target == target:
                 epoch = checkpoints.take_over(connection, side, view, load.build)
                 table = builds.clone(connection, side, view, load.build)
                 return SqliteLoading(engine, shape, table, build=load.build, epoch=epoch, target=target, rows=load.rows)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from dualgauge.model import Side, plural, quote
+from dualgauge.model import Side, quote
 from dualgauge.stores.errors import BadKey, NotBuilt
+from dualgauge.stores.point_keys import check_key
 from dualgauge.stores.serving import checkpoints
 from dualgauge.stores.serving.builds import build_name
 from dualgauge.stores.sqlite.database import opened
@@ -85,8 +86,7 @@ class Reader:
 
     def _row(self, view: str, lookup: _Lookup, key: Sequence[str]) -> dict[str, Any] | None:
         label, names = f"{self._side.value}.{view}", [column.name for column in lookup.key]
-        if len(key) != len(names):
-            raise BadKey(label, names, f"{plural(len(key), 'key value')} {'was' if len(key) == 1 else 'were'} given")
+        check_key(label, names, key)
         values = tuple(_value(label, names, column, text) for column, text in zip(lookup.key, key, strict=True))
         cursor = self._raw.execute(lookup.statement, values)
         found = cursor.fetchone()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import Side
-from dualgauge.stores.serving import checkpoints
+from dualgauge.stores.serving import builds, checkpoints
 from dualgauge.stores.sqlite import bulk, points
 from dualgauge.stores.sqlite.database import Databases, reading, writing
 
@@ -78,6 +78,11 @@ class SqliteStore:
         """Begin or resume a build; only the side's own file is opened for writing."""
         with self.databases.open(shape.side, create=True) as engine:
             yield bulk.begin(engine, shape, definition_hash, text, target)
+
+    def retire(self, side: Side, view: str) -> None:
+        """Take a view from readers; see the port."""
+        with self.databases.open(side) as engine, writing(engine) as connection:
+            builds.retire(connection, side, view)
 
     @contextmanager
     def snapshot(self, side: Side) -> Iterator[bulk.SqliteSnapshot]:
