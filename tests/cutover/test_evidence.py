@@ -114,8 +114,9 @@ def checks_that_nobody_asked(shop: Path) -> None:
 
 
 def another_configuration(shop: Path) -> None:
-    with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
-        file.write('\n[tool.dualgauge.gates]\nmax_age = "99d"\n')
+    in_file(
+        shop, "pyproject.toml", "[tool.dualgauge.log.columns]\n", '[tool.dualgauge.log.columns]\nextra = "BIGINT"\n'
+    )
 
 
 def too_old(shop: Path) -> None:
@@ -310,7 +311,7 @@ WAYS: dict[Callable[[Path], None], tuple[str, str]] = {
     checks_that_nobody_asked: ("check:customers", "there is no check of customers"),
     another_configuration: (
         "diff:customers",
-        "the settings in [tool.dualgauge], or a variable in its URLs, were changed since the evidence was made",
+        "settings that evidence depends on, or variables in the store's URLs, were changed since it was made",
     ),
     too_old: ("diff:customers", "finished 25 h ago, and may be 24h old"),
     of_the_future: ("diff:customers", "from now: one of two clocks is wrong"),
@@ -351,7 +352,7 @@ WAYS: dict[Callable[[Path], None], tuple[str, str]] = {
     ),
     a_name_given_to_a_comparator_of_something_else: ("coverage", "not compared: v1.customers, v2.customers"),
     another_store_in_a_variable: (
-        "diff:customers", "or a variable in its URLs, were changed since the evidence was made"
+        "diff:customers", "or variables in the store's URLs, were changed since it was made"
     ),
 }  # fmt: skip
 
@@ -688,7 +689,7 @@ def test_show_of_a_run_that_does_not_exist_says_where_runs_are_named(shop: Path)
 # Files.
 
 
-def test_a_changed_report_is_found_by_verify_and_one_that_is_gone_is_not_missed(shop: Path) -> None:
+def test_a_changed_report_is_found_by_verify_and_neither_it_nor_one_that_is_gone_counts(shop: Path) -> None:
     (run,) = runs(shop)
     file = shop / "reports" / run / "diff.json"
     found = json.loads(file.read_text(encoding="utf-8"))
@@ -701,12 +702,20 @@ def test_a_changed_report_is_found_by_verify_and_one_that_is_gone_is_not_missed(
         "it was changed by hand\n"
     )
     assert f"reports/{run}/diff.json: changed" in call("evidence", "show", run, folder=shop).out
-    # What decides is in the ledger: a file is for reading.
-    assert call("switch", "--percent", "50", folder=shop).exit_code == 0
+    assert listed(shop) == [("pass", False, "the file diff.json was changed by hand")]
+    refused = call("switch", "--percent", "50", folder=shop)
+    assert refused.exit_code == 3
+    assert (
+        f"of run {run} the file diff.json was changed by hand, so nobody can see any more what it found" in refused.err
+    )
 
     shutil.rmtree(shop / "reports")
     assert call("journal", "--verify", folder=shop).exit_code == 0
     assert call("evidence", "show", run, "--format", "json", folder=shop).json["result"]["files"]["diff.json"] == "gone"
+    assert listed(shop) == [("pass", False, "the file diff.json is gone")]
+    assert call("switch", "--percent", "50", folder=shop).exit_code == 3
+    assert call("diff", folder=shop).exit_code == 0
+    assert call("switch", "--percent", "50", folder=shop).exit_code == 0
 
 
 def test_a_ledger_keeps_the_seals_of_two_migrations_apart(shop: Path) -> None:

@@ -123,7 +123,7 @@ def test_the_quarantine_opens_only_where_no_row_waits(waiting: int, value: str) 
         ),
         (
             present(sealed(bound=bound(configuration_hash="t"))), "diff:orders", Outcome.INCONCLUSIVE,
-            "the settings in [tool.dualgauge], or a variable in its URLs, were changed since the evidence was made",
+            "settings that evidence depends on, or variables in the store's URLs, were changed since it was made",
         ),
         (
             present(sealed(verdict=Outcome.FAIL)), "diff:orders", Outcome.FAIL,

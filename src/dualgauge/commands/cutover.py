@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -59,10 +60,21 @@ class CutoverCommands:
         from dualgauge.cutover.moves.switch import switch
 
         workspace = self._workspace
-        with workspace.open() as handles:
+        looked: Handles | None = None
+
+        def gates() -> tuple[GateResult, ...]:
+            nonlocal looked
+            looked = looks.enter_context(workspace.open())
+            return decide(looked.present, workspace.settings.gates.limits)
+
+        def still(end: tuple[int, str]) -> bool:
+            with workspace.open() as now:
+                return looked is not None and end == looked.evidence.end and now.served == looked.served
+
+        with workspace.open() as handles, ExitStack() as looks:
             return switch(
-                handles.ledger_for(dry_run=dry_run), workspace.settings.migration, share_ppm=share_ppm,
-                gates=lambda: decide(handles.present, workspace.settings.gates.limits),
+                handles.ledger_for(dry_run=dry_run), workspace.settings.migration, share_ppm=share_ppm, gates=gates,
+                still=still,
                 who=workspace.who, at=workspace.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
             )  # fmt: skip
 

@@ -112,6 +112,18 @@ class OlderLedger(ConflictError):
         )
 
 
+class GroundShifted(ConflictError):
+    """What a move rests on changed again and again between the look at it and the move; nothing was written."""
+
+    def __init__(self, migration: str) -> None:
+        self.migration = migration
+        super().__init__(
+            f"evidence or builds of {migration!r} changed while its gates were looked at; nothing was written: "
+            "let running diffs, checks and replays end, and run the command again",
+            next_steps=(NextStep("dualgauge status", "see what the migration is now"),),
+        )
+
+
 class StateChanged(ConflictError):
     """A move started from a state that is no longer there; nothing was written."""
 

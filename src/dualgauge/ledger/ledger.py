@@ -12,7 +12,14 @@ from dualgauge.ledger import journal, journal_rows, quarantine_seal
 from dualgauge.ledger.access import Access, EmptyTables
 from dualgauge.ledger.chain import walk
 from dualgauge.ledger.database import Database
-from dualgauge.ledger.errors import LogCommitDiffers, OperationReused, RunConflict, StateChanged, UnknownRun
+from dualgauge.ledger.errors import (
+    GroundShifted,
+    LogCommitDiffers,
+    OperationReused,
+    RunConflict,
+    StateChanged,
+    UnknownRun,
+)
 from dualgauge.ledger.quarantine import Quarantine
 from dualgauge.ledger.rows import run_of, state_of
 from dualgauge.ledger.seal import gather, seal
@@ -122,14 +129,19 @@ class Ledger:
         with self._access.reading() as connection:
             return _states(connection)
 
-    def move(self, expected: MigrationState, entry: JournalEntry) -> MigrationState:
+    def move(
+        self, expected: MigrationState, entry: JournalEntry, still: Callable[[tuple[int, str]], bool] | None = None
+    ) -> MigrationState:
         """
         Move a migration from `expected` to what `entry` says, and write the entry: one compare-and-set, one row.
 
         An operation id that was written before gives the state that it made then, and nothing is written.
 
+        `still` is asked inside the transaction, with the journal's end, whether what the move rests on is still so.
+
         Raises:
             StateChanged: the migration is no longer at `expected`.
+            GroundShifted: `still` said no; nothing was written.
             OperationReused: the operation id made another move.
             BadJournalText: the entry cannot be written in canonical form.
             ValueError: the entry does not start from `expected`. A mistake of the calling code.
@@ -145,6 +157,8 @@ class Ledger:
             if _compared(found) != _compared(expected):
                 raise StateChanged(expected, found)
             seq, previous = journal_rows.end(connection)
+            if still is not None and not still((seq, previous)):
+                raise GroundShifted(expected.name)
             row = journal.move_row(
                 entry, seq=seq, revision=found.revision + 1, rollout=found.rollout, previous=previous
             )
@@ -186,6 +200,7 @@ class Ledger:
         with self._access.reading() as connection:
             walked = walk(journal_rows.all_rows(connection), connection.execute(select(*_MIGRATION)).all())
             found = gather(walked.seals, connection.execute(select(EVIDENCE)).all(), walked.problem)
+            found = replace(found, end=journal_rows.end(connection))
             if walked.problem is None:
                 revision = self._access.revision(connection)
                 found = replace(found, quarantine=quarantine_seal.verify(connection, revision, walked.quarantine))

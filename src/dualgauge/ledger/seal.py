@@ -107,13 +107,15 @@ class Evidence:
     All evidence of one snapshot of the ledger. `sealed` is in the journal's order, oldest first.
 
     `problem` is what is wrong with the journal itself or with a migration's state; seals are worth nothing then.
-    `quarantine` is the first row of the quarantine that is not what was sealed.
+    `quarantine` is the first row of the quarantine that is not what was sealed. `end` is the number that the
+    journal's next row gets, and the digest that it is chained to: what was looked at, no more and no less.
     """
 
     sealed: tuple[Sealed, ...] = ()
     strays: tuple[Stray, ...] = ()
     problem: TamperedRow | None = None
     quarantine: TamperedRow | None = None
+    end: tuple[int, str] | None = None
 
     @property
     def first_bad(self) -> TamperedRow | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from dualgauge.cutover.errors import GateRefused, IllegalMove, UnknownStage
 from dualgauge.cutover.moves.stages import MOVES, Stage, Verb, allowed, target, verb_of_share
 from dualgauge.cutover.values import Moved
-from dualgauge.ledger.errors import OperationReused, StateChanged
+from dualgauge.ledger.errors import GroundShifted, OperationReused, StateChanged
 from dualgauge.ledger.journal import JournalEntry
 from dualgauge.ledger.values import percent_text
 from dualgauge.model import PPM
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from dualgauge.ledger.values import MigrationState
 
 
+LOOKS: Final = 5
+"""How often the gates are looked at, where evidence or builds change between a look and the move that rests on it."""
+
 _NOTHING_TO_TAKE_BACK: Final = frozenset(stage for stage in Stage if (stage, Verb.ROLL_BACK) not in MOVES)
 
 
@@ -36,6 +39,7 @@ def switch(
     *,
     share_ppm: int,
     gates: Callable[[], Sequence[GateResult]],
+    still: Callable[[tuple[int, str]], bool] | None = None,
     who: str,
     at: datetime,
     operation_id: str,
@@ -45,7 +49,9 @@ def switch(
     """
     Set the share of reads on v2: 0 is stage shadow, 1,000,000 ppm is live, between is canary.
 
-    `gates` is called only where the share would grow; the runs that its results rest on go into the journal.
+    `gates` is called only where the share would grow; the runs that its results rest on go into the journal. `still` is
+    asked in the move's own transaction whether what `gates` looked at last is what is there now; where it is not, for
+    another process ended a diff or a replay between, the gates are looked at anew.
 
     The share that it has already changes nothing and writes nothing.
 
@@ -53,6 +59,7 @@ def switch(
         GateRefused: the share would grow, and a gate is closed. Lowering it is never refused for that.
         IllegalMove: the stage has no such move.
         StateChanged: another move came between.
+        GroundShifted: evidence or builds changed between look and move, each of several times.
         OperationReused: the operation id made another move.
     """
     if not 0 <= share_ppm <= PPM:
@@ -65,12 +72,18 @@ def switch(
         return done
     if before.share_ppm == share_ppm:
         return Moved(before, before, dry_run=dry_run)
-    asked: tuple[GateResult, ...] = ()
     # An end says that it is one, whatever v2 lacks; before shadow, what is missing says more than the table does.
-    if allowed(stage) and share_ppm > before.share_ppm:
+    if not (allowed(stage) and share_ppm > before.share_ppm):
+        return _move(ledger, before, target(stage, verb), order)
+    for look in range(LOOKS):
         asked = _passed(migration, share_ppm, gates())
-        order = replace(order, evidence=tuple(dict.fromkeys(one.run for one in asked if one.run)))
-    return replace(_move(ledger, before, target(stage, verb), order), gates=asked)
+        resting = replace(order, evidence=tuple(dict.fromkeys(one.run for one in asked if one.run)))
+        try:
+            return replace(_move(ledger, before, target(stage, verb), resting, still), gates=asked)
+        except GroundShifted:
+            if look == LOOKS - 1:
+                raise
+    raise AssertionError
 
 
 def rollback(
@@ -187,7 +200,13 @@ def _done(ledger: Ledger, migration: str, order: _Order) -> Moved | None:
     return Moved(row.before, row.after, dry_run=order.dry_run)
 
 
-def _move(ledger: Ledger, before: MigrationState, stage: Stage, order: _Order) -> Moved:
+def _move(
+    ledger: Ledger,
+    before: MigrationState,
+    stage: Stage,
+    order: _Order,
+    still: Callable[[tuple[int, str]], bool] | None = None,
+) -> Moved:
     if order.dry_run:
         after = replace(
             before, stage=stage.value, share_ppm=order.share_ppm, revision=before.revision + 1, changed_at=order.at
@@ -206,7 +225,7 @@ def _move(ledger: Ledger, before: MigrationState, stage: Stage, order: _Order) -
         reason=order.reason,
         evidence=order.evidence,
     )
-    return Moved(before, ledger.move(before, entry))
+    return Moved(before, ledger.move(before, entry, still))
 
 
 def _note(ledger: Ledger, migration: str, order: _Order) -> None:
