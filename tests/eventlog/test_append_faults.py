@@ -155,14 +155,14 @@ import deltalake
 import dualgauge
 from dualgauge import Event
 from dualgauge.eventlog.append import appender, id_index
-from dualgauge.eventlog.table import storage, event_log
+from dualgauge.eventlog.table import storage
 from dualgauge.ledger.ledger import Ledger
 
 root, step, when = sys.argv[1:]
 owner, name = {
-    "write": (append.pq, "write_table"), "publish": (place.Folder, "publish"),
+    "write": (appender.pq, "write_table"), "publish": (storage.Folder, "publish"),
     "commit": (deltalake.DeltaTable, "create_write_transaction"), "ledger": (Ledger, "add_log_commits"),
-    "index": (ids.IdIndex, "add"), "segment": (pathlib.Path, "write_bytes"),
+    "index": (id_index.IdIndex, "add"), "segment": (pathlib.Path, "write_bytes"),
 }[step]
 
 def made(*names):

@@ -217,7 +217,7 @@ def test_commits_of_forty_days_outlive_a_hundred_later_ones_and_their_checkpoint
     log.tamper.age(40)
     opened = log.project.log()
     for number in range(105):
-        opened.note({"s": {"n": number}})
+        opened.note({"s": {"n": number}}, opened.head())
         log.tamper.age(40)
     log.append(51, 60)
 
@@ -304,7 +304,7 @@ def test_events_that_another_tool_wrote_are_found(log: Log) -> None:
 def test_a_log_that_the_ledger_knows_longer_is_written_by_nobody(log: Log) -> None:
     log.tamper.commit(5).unlink()
 
-    for act in (lambda: log.append(60, 60), log.project.open().compact):
+    for act in (lambda: log.append(60, 60), log.project.open().log.compact):
         with pytest.raises(LogAndLedgerDisagree, match=r"disagree at position 50: the log ends at 40; "):
             act()
 

@@ -149,7 +149,7 @@ DIES = """
 import os, signal, sys
 from datetime import timedelta
 import dualgauge
-from dualgauge.eventlog.integrity.compact import _Work
+from dualgauge.eventlog.integrity.compact import _Compaction
 from dualgauge.eventlog.table.storage import Folder
 from dualgauge.eventlog.table.event_log import EventLog
 from dualgauge.ledger.ledger import Ledger
@@ -170,14 +170,14 @@ def dies(owner, name, calls):
         return answer
     setattr(owner, name, wrapped)
 
-whole = _Work._write
+whole = _Compaction._write
 match sys.argv[2]:
-    case "half of the file is staged": _Work._write = half
-    case "the file is staged": dies(_Work, "_write", 1)
+    case "half of the file is staged": _Compaction._write = half
+    case "the file is staged": dies(_Compaction, "_write", 1)
     case "the file has its place": dies(Folder, "publish", 1)
     case "the commit is made": dies(EventLog, "transact", 1)
     case "the ledger has the link": dies(Ledger, "add_log_commits", 1)
-    case "a range is done": dies(_Work, "rewrite", 1)
+    case "a range is done": dies(_Compaction, "rewrite", 1)
     case "a second file has its place": dies(Folder, "publish", 2)
     case "an old file is removed": dies(Folder, "remove", 1)
 dualgauge.open(sys.argv[1]).log.compact(rows=20, keep=timedelta(0))

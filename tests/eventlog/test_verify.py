@@ -90,7 +90,7 @@ def test_a_log_without_events_is_sound_and_without_a_log_there_is_nothing_to_ver
 
 def test_the_steps_are_told_with_an_honest_end(compacted: Log) -> None:
     told: list[tuple[str, int, int | None]] = []
-    dualgauge.open(compacted.project.root, progress=lambda *step: told.append(step)).verify()
+    dualgauge.open(compacted.project.root, progress=lambda *step: told.append(step)).log.verify()
 
     assert list(dict.fromkeys(step for step, _, _ in told)) == [
         "following the commits", "hashing the files", "looking at positions", "looking at ids",

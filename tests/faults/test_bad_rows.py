@@ -527,7 +527,7 @@ def test_a_skipped_row_is_never_asked_about_again(waiting: LogProject) -> None:
         "it has 2 values for 3 columns (skipped: a test)",
         "x = '2.5' does not fit into BIGINT without loss (skipped: a test)",
     ]
-    for call in (waiting.open().retry, waiting.open().skip):
+    for call in (waiting.open().quarantine.retry, waiting.open().quarantine.skip):
         with pytest.raises(NotWaiting) as refused:
             call([two.short])
         assert str(refused.value) == (
@@ -577,13 +577,13 @@ def dies(owner, name, moment):
 
 what, moment = boundary.split()
 owner, name = {
-    "stage": (imports, "_fresh"), "add": (Quarantine, "add"), "commit": (table.EventLog, "transact"),
-    "mirror": (Ledger, "add_log_commits"), "note": (table.EventLog, "note"), "settle": (Quarantine, "settle"),
+    "stage": (run, "_fresh"), "add": (Quarantine, "add"), "commit": (event_log.EventLog, "transact"),
+    "mirror": (Ledger, "add_log_commits"), "note": (event_log.EventLog, "note"), "settle": (Quarantine, "settle"),
 }[what]
 dies(owner, name, moment)
 project = dualgauge.open(root, clock=lambda: NOW)
 if len(sys.argv) > 4:
-    project.retry(text=sys.argv[4], ids=sys.argv[5:]) if sys.argv[4] else project.retry()
+    project.quarantine.retry(text=sys.argv[4], ids=sys.argv[5:]) if sys.argv[4] else project.quarantine.retry()
 else:
     project.import_(every=True, max_bad_rows=1000)
 print("done")
