@@ -9,6 +9,7 @@ from sqlalchemy import Column, MetaData, String, Table, inspect, select
 
 from dualgauge.ledger.errors import NewerLedger, NoLedger, NotALedger
 from dualgauge.ledger.tables import METADATA, REVISIONS, VERSION_TABLE
+from dualgauge.model import ALEMBIC
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -77,4 +78,5 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with ALEMBIC:
+        command.upgrade(config, "head")
