@@ -264,7 +264,7 @@ sys.path.insert(0, sys.argv[4])
 from support.log_project import NOW
 
 root, boundary, nth = sys.argv[1], sys.argv[2], int(sys.argv[3])
-imports.ROWS_PER_COMMIT = 100
+run.ROWS_PER_COMMIT = 100
 
 def kill(*given, **named):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -274,8 +274,8 @@ def half(engine, query, file):
     os.truncate(file, file.stat().st_size // 2)
     kill()
 
-def noted(log, cursors):
-    note(log, cursors)
+def noted(log, *given):
+    note(log, *given)
     kill()
 
 def before(owner, name, then=kill):
@@ -285,23 +285,23 @@ def before(owner, name, then=kill):
         return then(*given, **named) if len(calls) == nth else real(*given, **named)
     setattr(owner, name, wrapped)
 
-whole, note = imports._copy, table.EventLog.note
+whole, note = run._copy, event_log.EventLog.note
 if boundary == "half a staged file":
-    before(imports, "_copy", half)
+    before(run, "_copy", half)
 elif boundary == "a staged file":
-    before(imports, "_fresh")
+    before(run, "_fresh")
 elif boundary == "a file in its place":
-    before(table.EventLog, "transact")
+    before(event_log.EventLog, "transact")
 elif boundary == "a commit":
     before(Ledger, "add_log_commits")
 elif boundary == "an empty log":
-    before(table.EventLog, "reconcile")
+    before(event_log.EventLog, "reconcile")
 elif boundary == "a copy":
-    before(imports.Copies, "steady")
+    before(run.Copies, "steady")
 elif boundary == "cursors alone":
-    before(table.EventLog, "note")
+    before(event_log.EventLog, "note")
 elif boundary == "noted cursors":
-    before(table.EventLog, "note", noted)
+    before(event_log.EventLog, "note", noted)
 if sys.argv[5:]:
     dualgauge.open(root).log.forget(sys.argv[5])
 else:
@@ -501,7 +501,7 @@ RACER = """
 import sys
 import dualgauge
 from dualgauge.eventlog.imports import run
-imports.ROWS_PER_COMMIT = 75
+run.ROWS_PER_COMMIT = 75
 migration = dualgauge.open(sys.argv[1])
 from dualgauge.eventlog.table import event_log  # loaded before the start, so that both run at once
 from dualgauge.ledger import ledger
