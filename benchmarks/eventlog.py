@@ -10,6 +10,8 @@ append          1,000 events to a log of `--events`, by `log.append`, looked up 
                 events through an open Delta table of as many, by `write_deltalake`, which looks nothing up.
 append flat     the same append at `--events`, as a ratio to one at a tenth of them.
 retry           the same 1,000 events again: found, read and compared, and not written. No bar.
+together        an append of 10 events, of two processes that never pause for `--seconds`; floor: of one alone.
+two, eight      of so many such processes, the appends of the quickest; floor: those of the slowest.
 read            10,000 positions in the middle of the log; floor: DuckDB reads the file that holds them.
 verify          `Migration.verify`; floor: every file hashed, and one scan of DuckDB over positions and ids.
 
@@ -26,6 +28,7 @@ import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
@@ -183,6 +186,59 @@ def appends(base: Path, count: int, keys: int, repeats: int) -> tuple[list[Figur
     return figures, large
 
 
+WRITER = """
+import sys, time
+from datetime import UTC, datetime
+import dualgauge
+from dualgauge import Event
+
+root, name, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+with dualgauge.open(root).appender() as log:
+    log.append([Event(f"{name}-first", "paid", datetime(2026, 1, 1, tzinfo=UTC))])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    count, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        log.append([Event(f"{name}-{count}-{i}", "paid", datetime(2026, 1, 1, tzinfo=UTC)) for i in range(10)])
+        count += 1
+print(count, flush=True)
+"""
+
+
+def paces(root: Path, writers: int, seconds: float) -> list[int]:
+    """How many appends each of some processes makes at the same time, in a new log."""
+    new_project(root, root / "none.parquet")
+    command = [sys.executable, "-c", WRITER, str(root)]
+    children = [
+        subprocess.Popen(  # noqa: S603  (this script's own text)
+            [*command, f"w{number}", str(seconds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for number in range(writers)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    return [int(child.communicate()[0]) for child in children]
+
+
+def writers(base: Path, seconds: float, rounds: int) -> list[Figure]:
+    """Let processes append to one log: what two do together, and what the slowest gets of the turns."""
+    found: dict[int, list[list[int]]] = {1: [], 2: [], 8: []}
+    for number in range(rounds):
+        for count, counts in found.items():
+            counts.append(paces(base / f"writers-{count}-{number}", count, seconds))
+    alone, two = (seconds / statistics.median(sum(one) for one in found[count]) for count in (1, 2))
+    figures = [Figure("together", "ms", 1000 * two, 1000 * alone, bar=1.25)]
+    for name, count, bar in (("two", 2, 1 / 0.7), ("eight", 8, 2.0)):
+        quickest, slowest = (statistics.median(pick(one) for one in found[count]) for pick in (max, min))
+        figures.append(Figure(name, "", quickest, slowest, bar=round(bar, 2)))
+    return figures
+
+
 def reads(migration: dualgauge.Migration, rounds: int) -> Figure:
     """Time the reading of 10,000 positions in the middle."""
     log = opened(migration)
@@ -238,13 +294,15 @@ def main() -> int:
     parser.add_argument("--keys", type=int, default=floors.KEYS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=15, help="of an append")
+    parser.add_argument("--seconds", type=float, default=10.0, help="that writers append for")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON line to a file, too")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dualgauge-bench-") as folder:
         base = Path(folder)
         imported = imports(base, given.import_events, given.keys, given.rounds)
         appended, large = appends(base, given.events, given.keys, given.repeats)
-        figures = [imported, *appended, reads(large, given.rounds), verifies(large, given.rounds)]
+        together = writers(base, given.seconds, given.rounds)
+        figures = [imported, *appended, *together, reads(large, given.rounds), verifies(large, given.rounds)]
     line = json.dumps(
         {
             "benchmark": "eventlog",
@@ -253,6 +311,7 @@ def main() -> int:
             "keys": given.keys,
             "rounds": given.rounds,
             "repeats": given.repeats,
+            "seconds": given.seconds,
             "cores": os.cpu_count(),
             "versions": {
                 "dualgauge": dualgauge.__version__,

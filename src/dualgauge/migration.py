@@ -161,7 +161,7 @@ def open(path: Path | str = ".", **given: Any) -> Migration:  # noqa: A001, ANN4
 
     Args:
         path: where to begin looking.
-        given: `clock`, `who`, `memory_limit`, `progress`, `sleep`, `chance` of the workspace.
+        given: `clock`, `who`, `memory_limit`, `progress`, `sleep`, `chance`, `patience` of the workspace.
 
     Raises:
         NoProject, BrokenToml, BadSettings: there is no usable project.

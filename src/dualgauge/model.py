@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 Position = NewType("Position", int)
 """A place in the event log: dense, from 1; 0 is "before the first event"."""
@@ -22,6 +23,13 @@ POSITION = "_position"
 
 PPM = 1_000_000
 """Shares are whole numbers of parts per million."""
+
+ALEMBIC: Final = threading.RLock()
+"""
+Held while Alembic runs revisions: what it works on is one value of the whole process.
+
+Seen: of two threads that opened new ledgers, one made its tables through the other's connection.
+"""
 
 Clock = Callable[[], datetime]
 """Gives the present as an aware UTC time. Passed in, so that tests can hold time still."""

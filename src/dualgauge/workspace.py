@@ -56,7 +56,11 @@ def acting() -> str:
 
 @dataclass(frozen=True)
 class Workspace:
-    """One project. Values come in here: the clock, who acts, the engine's memory limit, how to wait, and chance."""
+    """
+    One project. Values come in here: the clock, who acts, the engine's memory limit, how to wait, and chance.
+
+    `patience`: seconds that a writer of the log waits for its turn.
+    """
 
     project: Project
     settings: Settings
@@ -66,6 +70,7 @@ class Workspace:
     progress: Progress = silent
     sleep: Callable[[float], None] = time.sleep
     chance: random.Random = field(default_factory=random.Random, compare=False)
+    patience: float = 30.0
 
     @property
     def ledger_url(self) -> str:
@@ -181,7 +186,7 @@ class Handles:
 
         settings = self._workspace.settings.log
         place = place_of(settings.path, settings.storage_options, self._workspace.project.root)
-        return open_log(place, settings, ledger)
+        return open_log(place, settings, ledger, patience=self._workspace.patience)
 
     @cached_property
     def store(self) -> Store:

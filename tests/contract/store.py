@@ -9,14 +9,17 @@ What every serving store must show: subclass `StoreContract` and give it a fixtu
 from __future__ import annotations
 
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dualgauge.ledger.ledger import Ledger
 from dualgauge.model import Position, Side
-from dualgauge.stores.errors import BadKey, BadKeys, Fenced, MissingShape, NotBuilt
+from dualgauge.stores.errors import BadKey, BadKeys, Fenced, MissingShape, NotBuilt, ReaderClosed
 from dualgauge.stores.serving.shapes import Shape
 
 if TYPE_CHECKING:
@@ -232,6 +235,63 @@ class StoreContract:
             for target in (1, 2, 3):
                 build(shaped, TOTALS, rows(2, target), target)
                 assert reader.get("totals", ["c001"]) == {"customer": "c001", "orders": target}
+
+    def test_threads_share_a_reader_and_the_store_while_new_builds_are_served(self, shaped: Store) -> None:
+        build(shaped, TOTALS, rows(50, 1), target=1)
+        over = threading.Event()
+        with shaped.reader(Side.V1) as reader, ThreadPoolExecutor(5) as pool:
+
+            def read(number: int) -> int:
+                last = 0
+                while not over.is_set():
+                    row = reader.get("totals", [f"c{number:03d}"])
+                    assert row is not None
+                    assert (row["customer"], row["orders"] >= last) == (f"c{number:03d}", True)
+                    last = row["orders"]
+                return last
+
+            def look() -> int:
+                while not over.is_set():
+                    with shaped.snapshot(Side.V1) as snapshot:
+                        assert len(seen(snapshot)) == 50
+                    assert shaped.point(Side.V1, "totals", ["c001"]) is not None
+                return len(shaped.checkpoints(Side.V1))
+
+            readers = [pool.submit(read, number) for number in range(4)]
+            looker = pool.submit(look)
+            for target in range(2, 6):
+                build(shaped, TOTALS, rows(50, target), target)
+            over.set()
+            assert all(1 <= one.result() <= 5 for one in readers)
+            assert looker.result() >= 1
+
+    def test_a_read_behind_the_end_of_its_reader_is_refused(self, shaped: Store) -> None:
+        build(shaped, TOTALS, rows(2, 1), target=1)
+        with shaped.reader(Side.V1) as reader:
+            assert reader.get("totals", ["c001"]) is not None
+        with pytest.raises(ReaderClosed) as fault:
+            reader.get("totals", ["c001"])
+        assert str(fault.value) == (
+            "the reader of v1 was closed; nothing was read: read inside the `with` that opened it, or open another one"
+        )
+
+    def test_threads_that_write_and_apply_revisions_of_different_stores_at_once_do_not_mix_them_up(
+        self, store: Store, folder: Path, tmp_path: Path
+    ) -> None:
+        begin = threading.Barrier(4)
+        assert store.revise(folder, [TOTALS], "shapes") is not None
+
+        def act(number: int) -> list[str]:
+            if number == 0:
+                begin.wait()
+                return [one.id for one in store.upgrade(folder, [TOTALS])]
+            begin.wait()
+            with Ledger.open(f"sqlite:///{tmp_path}/{number}.db") as ledger:
+                return [one.name for one in ledger.states()]
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(act, range(4))) == [["0001"], [], [], []]
+        assert store.missing(folder, [TOTALS]) == []
 
     def test_an_open_reader_reads_by_the_new_key_when_a_build_with_another_key_is_served(
         self, shaped: Store, folder: Path

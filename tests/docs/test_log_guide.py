@@ -30,8 +30,8 @@ def test_what_the_guide_shows_is_what_happens(played: tuple[Path, list[str]]) ->
 
 def test_the_backup_of_the_guide_can_be_worked_with(played: tuple[Path, list[str]]) -> None:
     restored = dualgauge.open(played[0].parent / "restored")
-    assert restored.verify().sound
-    assert [one["position"] for one in restored.events(1)] == [1, 2, 3, 4, 5, 6]
+    assert restored.log.verify().sound
+    assert [one["position"] for one in restored.log.show(1).events] == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_log_opens_in_deltalake_and_in_duckdb_by_the_snippets_alone(played: tuple[Path, list[str]]) -> None:

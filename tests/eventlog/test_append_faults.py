@@ -155,7 +155,7 @@ import deltalake
 import dualgauge
 from dualgauge import Event
 from dualgauge.eventlog.append import appender, id_index
-from dualgauge.eventlog.table import storage, event_log
+from dualgauge.eventlog.table import storage
 from dualgauge.ledger.ledger import Ledger
 
 root, step, when = sys.argv[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import dualgauge
 from dualgauge import Event
 from dualgauge.engines.duck import open_engine
 from dualgauge.eventlog.errors import DamagedLog, NoLog, UnlikeCompaction
@@ -175,12 +177,11 @@ def test_who_opened_the_log_before_reads_the_same_until_the_old_files_are_remove
 
 def test_old_files_go_when_they_were_replaced_as_long_ago_as_was_said(log: Log) -> None:
     log.project.open().log.compact(rows=20)
-    later = log.project.open()
     for days, removed in ((6, 0), (8, 4)):
-        object.__setattr__(later, "clock", lambda: NOW + timedelta(days=days))  # noqa: B023
-        assert later.compact(rows=20, dry_run=True).removed == removed
+        later = dualgauge.open(log.project.root, clock=partial(NOW.__add__, timedelta(days=days)))
+        assert later.log.compact(rows=20, dry_run=True).removed == removed
     assert len(files(log)) == 7
-    assert later.compact(rows=20).removed == 4
+    assert later.log.compact(rows=20).removed == 4
     assert len(files(log)) == 3
 
 
@@ -346,7 +347,7 @@ def test_what_is_not_the_same_when_it_is_written_anew_is_not_committed(log: Log)
         for number, row in enumerate(reversed(rows), 51):
             row.update(event_id=f"e{number}", position=number)
         pq.write_table(pa.Table.from_pylist(rows, table.schema), file)
-        opened.commit(file, opened.head().last, 10, {})
+        opened.commit(file, opened.head(), 10, {})
     before = files(log)
     with pytest.raises(UnlikeCompaction) as refused:
         log.project.open().log.compact()

@@ -393,7 +393,7 @@ def older(project: LogProject, name: str, **more: object) -> None:
     source = project.open().settings.sources[0]
     said = {"files": {name: hashlib.sha256(text).hexdigest()}, "mapping": mapping_of(source), "until": None, **more}
     log = project.log()
-    log.note({"s": said})
+    log.note({"s": said}, log.head())
 
 
 def test_a_file_of_an_older_cursor_is_known_or_read_again_whole(project: LogProject, read: list[str]) -> None:

@@ -274,8 +274,8 @@ def half(engine, query, file):
     os.truncate(file, file.stat().st_size // 2)
     kill()
 
-def noted(log, cursors):
-    note(log, cursors)
+def noted(log, *given):
+    note(log, *given)
     kill()
 
 def before(owner, name, then=kill):

@@ -19,7 +19,6 @@ from dualgauge.eventlog.errors import DamagedLog
 from dualgauge.eventlog.settings import LogSettings
 from dualgauge.eventlog.table.lateness import Lateness, lateness
 from dualgauge.eventlog.table.open import open_log
-from dualgauge.model import Position
 from support.log_project import NOW, LogProject, csv
 from support.shop import add_order, build, call
 
@@ -46,7 +45,7 @@ def log_of(folder: Path, commits: Sequence[Sequence[int]]) -> EventLog:
         })  # fmt: skip
         staged = log.staging(f"here-1-{last:032x}-part.parquet")
         pq.write_table(table, staged, row_group_size=2)
-        log.commit(staged, Position(last), len(commit), {})
+        log.commit(staged, log.head(), len(commit), {})
     return log
 
 

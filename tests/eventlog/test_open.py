@@ -217,7 +217,7 @@ def test_commits_of_forty_days_outlive_a_hundred_later_ones_and_their_checkpoint
     log.tamper.age(40)
     opened = log.project.log()
     for number in range(105):
-        opened.note({"s": {"n": number}})
+        opened.note({"s": {"n": number}}, opened.head())
         log.tamper.age(40)
     log.append(51, 60)
 

@@ -527,7 +527,7 @@ def test_a_skipped_row_is_never_asked_about_again(waiting: LogProject) -> None:
         "it has 2 values for 3 columns (skipped: a test)",
         "x = '2.5' does not fit into BIGINT without loss (skipped: a test)",
     ]
-    for call in (waiting.open().retry, waiting.open().skip):
+    for call in (waiting.open().quarantine.retry, waiting.open().quarantine.skip):
         with pytest.raises(NotWaiting) as refused:
             call([two.short])
         assert str(refused.value) == (

@@ -7,6 +7,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -102,6 +104,47 @@ def test_a_ledger_is_made_with_its_folder_where_there_is_none(url: str) -> None:
         assert ledger.states() == ()
     assert by_hand(url, f"SELECT * FROM {VERSION_TABLE}") == [(REVISIONS[-1],)]
     assert by_hand(url, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_threads_that_open_new_ledgers_at_once_each_get_their_own(tmp_path: Path) -> None:
+    begin = threading.Barrier(6)
+
+    def act(number: int) -> list[tuple[object, ...]]:
+        url = f"sqlite:///{tmp_path}/{number // 2}.db"
+        begin.wait()
+        with Ledger.open(url) as ledger:
+            ledger.start_evidence(f"run-{number}", kind=EvidenceKind.DIFF, name="o", bound={}, started_at=AT)
+        return by_hand(url, f"SELECT * FROM {VERSION_TABLE}")
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(act, range(6))) == [[(REVISIONS[-1],)]] * 6
+    for number in range(3):
+        with Ledger.open(f"sqlite:///{tmp_path}/{number}.db", create=False) as ledger:
+            assert {one.run_id for one in ledger.evidence_runs()} == {f"run-{2 * number}", f"run-{2 * number + 1}"}
+
+
+def test_threads_share_an_open_ledger(url: str) -> None:
+    with Ledger.open(url) as ledger:
+
+        def act(number: int) -> int:
+            won = 0
+            for turn in range(10):
+                state = ledger.state("orders")
+                try:
+                    ledger.move(state, entry(state, "canary", number * 100 + turn, f"{number}-{turn}"))
+                    won += 1
+                except StateChanged:
+                    pass
+                at = Position(number * 10 + turn + 1)
+                ledger.add_log_commits([LogCommit(at, at, 1, "0" * 64, "0" * 64)])
+                ledger.quarantine.waiting()
+            return won
+
+        with ThreadPoolExecutor(4) as pool:
+            won = sum(pool.map(act, range(4)))
+        assert ledger.state("orders").revision == won == len(ledger.journal())
+        assert ledger.verify_journal() is None
+        assert [one.first for one in ledger.log_commits()] == list(range(1, 41))
 
 
 def test_the_revisions_make_exactly_the_tables_that_the_code_reads(url: str) -> None:

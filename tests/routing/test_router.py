@@ -181,6 +181,33 @@ def test_a_forked_worker_goes_on_reading_the_ledger(url: str, clock: Hand) -> No
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
+def test_threads_of_a_forked_worker_all_read_the_ledger(url: str) -> None:
+    share(url, PPM, "live")
+
+    def worker(router: Router) -> bool:
+        sys.setswitchinterval(1e-6)
+        begin = threading.Barrier(8)
+
+        def ask(_: int) -> Side:
+            begin.wait()
+            return router.decide("u").side
+
+        with ThreadPoolExecutor(8) as pool:
+            return set(pool.map(ask, range(8))) == {Side.V2} and router.trouble is None
+
+    # Of the threads of a new process, which come at the same moment, none finds half of what another one sets up.
+    for _ in range(20):
+        with Router(ledger=url, migration="orders") as router, router._lock:
+            pid = os.fork()
+            if pid == 0:
+                right = False
+                try:
+                    right = worker(router)
+                finally:
+                    os._exit(0 if right else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
 def test_an_application_that_reads_loads_none_of_the_heavy_engines(url: str) -> None:
     share(url, 500_000)
     program = (

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -231,6 +232,14 @@ def test_an_application_reads_both_sides_through_the_store(shop: Path) -> None:
             v1.get("customers", ["bob", "x"])
     assert store.served(Side.V1) == {"customers": 0}
     assert store.checkpoints(Side.V1) == []
+
+
+def test_threads_share_a_reader_of_adopted_tables(shop: Path) -> None:
+    store = store_of(dualgauge.open(shop))
+    with store.reader(Side.V1) as v1, ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: v1.get("customers", ["bob"]), range(60)))
+    assert found == [found[0]] * 60
+    assert found[0] is not None
     assert store.served_builds(Side.V1)["customers"].adopted
     assert not store.served_builds(Side.V2)["customers"].adopted
 

@@ -79,3 +79,54 @@ def problems(project: LogProject) -> list[str]:
         found.append("the ledger has another chain")
     alive = f"-{os.getpid()}-"
     return found + [name for name in project.unnamed() if not name.endswith(".ids") and alive not in name]
+
+
+PACES = """
+import json, sys, threading, time
+from datetime import UTC, datetime
+import dualgauge
+from dualgauge import Event
+
+root, name, appenders, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+counts = [0] * appenders
+
+def run(number, until):
+    with dualgauge.open(root).appender() as log:
+        log.append([Event(f"{name}-{number}-first", "seen", datetime(2026, 1, 31, 12, tzinfo=UTC), {"n": 0})])
+        opened.wait()
+        go.wait()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            made = [f"{name}-{number}-{counts[number]}-{step}" for step in range(10)]
+            log.append([Event(one, "seen", datetime(2026, 1, 31, 12, tzinfo=UTC), {"n": 0}) for one in made])
+            counts[number] += 1
+
+opened, go = threading.Barrier(appenders + 1), threading.Event()
+threads = [threading.Thread(target=run, args=(number, seconds)) for number in range(appenders)]
+for one in threads:
+    one.start()
+opened.wait()
+print("ready", flush=True)
+sys.stdin.readline()
+go.set()
+for one in threads:
+    one.join()
+print(json.dumps(counts), flush=True)
+"""
+"""A process whose appenders, each in a thread of its own, append ten events at a time and never pause."""
+
+
+def paces(project: LogProject, processes: int, seconds: float, *, appenders: int = 1) -> list[int]:
+    """How many appends each writer makes in some seconds, of processes that append at the same time."""
+    project.open()
+    children = [run_child(PACES, project.root, f"p{number}", appenders, seconds) for number in range(processes)]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    said = [child.communicate(timeout=seconds + 120) for child in children]
+    assert [err for _, err in said] == [""] * processes
+    return [count for out, _ in said for count in json.loads(out)]

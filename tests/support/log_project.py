@@ -176,9 +176,10 @@ class LogProject:
         return links, active, last
 
     def unnamed(self) -> list[str]:
-        """Files of the log's folder that no commit names, staged ones too."""
+        """Files of the log's folder that no commit names, staged ones too; the writers' locks stay, and are none."""
         named = {name for one in self.commits() for name in one["files"]}
-        files = [file for file in self.folder.rglob("*") if file.is_file() and "_delta_log" not in file.parts]
+        files = [file for file in self.folder.rglob("*") if file.is_file()]
+        files = [file for file in files if not {"_delta_log", "_turn"} & set(file.parts)]
         return sorted(file.name for file in files if file.name not in named)
 
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.appended import problems, race
+from support.appended import paces, problems, race
 from support.log_project import LogProject, run_child
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = int(os.environ.get("DUALGAUGE_KILLS", "200"))
+SECONDS = 20.0
 
 # Appends without end; each batch is written down, and flushed to the disk, once it was acknowledged.
 WRITER = """
@@ -59,6 +60,32 @@ def test_eight_processes_append_at_once_and_each_event_is_there_once(project: Lo
     assert sorted(found.values()) == list(range(1, len(found) + 1))
     assert problems(project) == []
     assert {one: at for at, one in enumerate(project.events("event_id"), 1)} == found
+
+
+@pytest.mark.parametrize(("writers", "share"), [(2, 0.7), (8, 0.5)])
+def test_of_writers_that_never_pause_the_slowest_has_a_fair_share(
+    project: LogProject, writers: int, share: float
+) -> None:
+    project.root.mkdir()
+    counts = paces(project, writers, SECONDS)
+
+    print(f"{writers} writers: {counts}")
+    assert min(counts) >= share * max(counts)
+    assert problems(project) == []
+
+
+def test_two_writers_together_append_as_much_as_one_alone(tmp_path: Path) -> None:
+    # Each alone and together in turn, for a machine is not as quick at every moment.
+    alone, together = 0, 0
+    for turn in range(3):
+        for writers in (1, 2):
+            project = LogProject(tmp_path / f"{writers}-{turn}", columns={"n": "BIGINT"})
+            project.root.mkdir()
+            counts = paces(project, writers, SECONDS / 3)
+            alone, together = (alone + counts[0], together) if writers == 1 else (alone, together + sum(counts))
+
+    print(f"alone {alone}, two together {together}")
+    assert together >= 0.8 * alone
 
 
 def test_a_writer_killed_two_hundred_times_loses_no_acknowledged_event(project: LogProject, tmp_path: Path) -> None:

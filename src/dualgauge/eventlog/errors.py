@@ -193,6 +193,17 @@ class AppenderClosed(UsageError):
         )
 
 
+class AppenderForked(UsageError):
+    """An append through an appender that another process opened: this one was forked from it."""
+
+    def __init__(self, path: Path | str, process: int) -> None:
+        self.path, self.process = path, process
+        super().__init__(
+            f"the appender of the log at {path} was opened in process {process}, and this is another one, forked from "
+            "it; nothing was appended: open the log in the process that appends"
+        )
+
+
 class ChangedType(UsageError):
     """A declared column whose type is not the one it has in the log."""
 

@@ -15,6 +15,7 @@ from sqlalchemy import Column, MetaData, String, Table, inspect, select
 from dualgauge.ledger.database import Database
 from dualgauge.ledger.errors import NewerLedger, NoLedger, NotALedger, OlderLedger, ReadOnlyLedger
 from dualgauge.ledger.tables import HEAD, METADATA, OLDEST_READ, READABLE_FROM, REVISIONS, VERSION_TABLE
+from dualgauge.model import ALEMBIC
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -159,4 +160,5 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with ALEMBIC:
+        command.upgrade(config, "head")

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 
 from dualgauge.errors import DualgaugeError
@@ -26,6 +27,10 @@ LOGGER: Final = logging.getLogger("dualgauge.routing")
 
 LEDGER_TIMEOUT: Final = 2.0
 """Seconds that one read may wait for the ledger: a reader of SQLite waits for nobody, a server may not answer."""
+
+
+_ALL: Final[weakref.WeakSet[Router]] = weakref.WeakSet()
+"""Every router of this process."""
 
 
 class _Known(NamedTuple):
@@ -74,9 +79,10 @@ class Router:
         """Why the ledger could not be read the last time; None when it could."""
         self._url, self._refresh, self._stale_after, self._clock = ledger, refresh, stale_after, clock
         self._ledger: Ledger | None = None
-        self._pid, self._lock = os.getpid(), threading.Lock()
+        self._lock = threading.Lock()
         self._unknown = Route.of(MigrationState(migration))
         self._known: _Known | None = None
+        _ALL.add(self)
 
     def __enter__(self) -> Self:
         """Give the router itself."""
@@ -125,9 +131,6 @@ class Router:
 
     def _renewed(self, now: float) -> _Known:
         """Read the ledger, unless another thread is doing so and something is known already."""
-        if os.getpid() != self._pid:
-            # After a fork neither the lock (its holder is not here) nor a server's connection (the parent's) is ours.
-            self._pid, self._lock, self._ledger = os.getpid(), threading.Lock(), None
         known = self._known
         if not self._lock.acquire(blocking=known is None):
             return known or self._never(now)
@@ -138,6 +141,10 @@ class Router:
             return known
         finally:
             self._lock.release()
+
+    def _forget_parent(self) -> None:
+        """In a forked process: neither the lock (its holder is not here) nor a server's connection is this one's."""
+        self._lock, self._ledger = threading.Lock(), None
 
     def _asked(self, now: float) -> _Known:
         try:
@@ -155,3 +162,12 @@ class Router:
     def _never(self, now: float) -> _Known:
         """What is known when the ledger was never read: nothing, so all reads go to v1 as stale."""
         return _Known(self._unknown, read_at=float("-inf"), asked_at=now)
+
+
+def _forked() -> None:
+    # Before any thread of the new process can ask: two that find it out for themselves get in each other's way.
+    for router in _ALL:
+        router._forget_parent()  # noqa: SLF001  (this module's own class)
+
+
+os.register_at_fork(after_in_child=_forked)

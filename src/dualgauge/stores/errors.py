@@ -77,6 +77,17 @@ class NotBuilt(ConflictError):
         )
 
 
+class ReaderClosed(UsageError):
+    """A read behind the end of the `with` that opened the reader."""
+
+    def __init__(self, side: str) -> None:
+        self.side = side
+        super().__init__(
+            f"the reader of {side} was closed; nothing was read: read inside the `with` that opened it, or open "
+            "another one"
+        )
+
+
 class Fenced(ConflictError):
     """Another process has taken over the build."""
 

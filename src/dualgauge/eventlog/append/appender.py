@@ -4,10 +4,13 @@ Appending from applications: each event once, in one order, and many small calls
 Calls of several threads that wait for each other go into one commit (group commit): whoever comes first commits for all
 that wait by then. Each call is whole or refused by itself. A call that is repeated gets the positions that its events
 have, so an application that does not know whether a call went through makes it again.
+
+Only whoever commits touches the log and the index, one thread at a time; what others are told is a value of its own.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +23,7 @@ import pyarrow.parquet as pq
 from dualgauge.eventlog.append.event import Call, EventRow, row_of
 from dualgauge.eventlog.append.id_index import IdIndex, Worn, hashes_of
 from dualgauge.eventlog.columns import CAUSED_BY
-from dualgauge.eventlog.errors import AppenderClosed, BadEvent, ChangedEvent, DamagedLog, LostRace
+from dualgauge.eventlog.errors import AppenderClosed, AppenderForked, BadEvent, ChangedEvent, DamagedLog, LostRace
 from dualgauge.eventlog.table.event_log import Behind
 from dualgauge.eventlog.table.lookup import events_at
 from dualgauge.eventlog.table.retry import TRIES, attempts
@@ -33,8 +36,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.eventlog.append.event import Event
+    from dualgauge.eventlog.table.commits import Head
     from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.model import Clock
+
+_Kept = tuple[Position, EventRow, frozenset[str]]
+"""An event as the log has it: where it stands, what it is, and which declared columns its file lacks."""
 
 MOST_ROWS: Final = 100_000
 """Events of a group commit; a call of more goes alone."""
@@ -81,11 +88,13 @@ class Appender:
         self._turn = threading.Lock()
         self._waiting: list[_Waiting] = []
         self._closed = False
+        self._pid = os.getpid()
+        self._seen = log.head().last
 
     @property
     def head(self) -> Position:
         """The log's last position, as this appender last saw it."""
-        return self._log.head().last
+        return self._seen
 
     def append(self, events: Sequence[Event]) -> list[Position]:
         """Append events; gives the position of each. It is `take`, without the count."""
@@ -107,8 +116,12 @@ class Appender:
             ChangedEvent: an id is there with other content, in the log or in this call.
             LostRace: other writers were quicker, again and again.
             AppenderClosed: the `with` that opened it is over.
+            AppenderForked: another process opened it.
             OSError: the disk does not take it.
         """
+        if os.getpid() != self._pid:
+            # Two processes would write one staged file, and the locks may be held by threads that are not here.
+            raise AppenderForked(self._log.path, self._pid)
         declared = self._log.settings.columns
         mine = _Waiting(call, [row_of(event, declared, index, call) for index, event in enumerate(events)])
         _refuse_changed(mine)
@@ -158,33 +171,59 @@ class Appender:
         if self._closed:
             raise AppenderClosed(self._log.path)
         self._log.mirror()
+        known: dict[str, _Kept] = {}
         for tries in attempts(self._sleep, self._chance):
             try:
-                fresh, positions = self._settled(group)
+                positions = self._tried(group, known)
             except DamagedLog:
                 # What was read when this one last looked may be replaced by a compaction, and gone.
                 if tries:
                     raise
                 self._log.refresh()
                 continue
-            if fresh:
-                try:
-                    self._write(fresh)
-                except Behind:
-                    self._log.refresh()
-                    continue
+            except Behind:
+                continue
             for one in group:
                 if one.fault is None:
                     one.positions = [positions[row.event_id] for row in one.rows]
             return
         raise LostRace(self._log.path, TRIES)
 
-    def _settled(self, group: Sequence[_Waiting]) -> tuple[list[EventRow], dict[str, Position]]:
-        """The rows that the log lacks, in order, and where every id stands; a call that is refused gets its fault."""
-        ids = list(dict.fromkeys(row.event_id for one in group for row in one.rows))
-        known = self._known(self._index.find(ids))
+    def _tried(self, group: Sequence[_Waiting], known: dict[str, _Kept]) -> dict[str, Position]:
+        """
+        Append what is new of some calls, and give the position of every id.
+
+        Raises:
+            Behind: another writer committed first; nothing was appended.
+        """
+        base = self._log.look()
+        fresh, positions = self._settled(group, base, known)
+        if fresh:
+            with self._log.turn():
+                # Until now others had their turns. What they appended is all that is looked at now.
+                if (now := self._log.look()) != base:
+                    base = now
+                    fresh, positions = self._settled(group, base, known)
+                if fresh:
+                    self._write(fresh, base)
+            self._log.mirror()
+            self._keep(fresh, base)
+        self._seen = self._log.head().last
+        return positions
+
+    def _settled(
+        self, group: Sequence[_Waiting], base: Head, known: dict[str, _Kept]
+    ) -> tuple[list[EventRow], dict[str, Position]]:
+        """
+        The rows that the log lacks, in order, and where every id stands; a call that is refused gets its fault.
+
+        `known` has what was found before, and gets what is found.
+        """
+        ids = list(dict.fromkeys(row.event_id for one in group for row in one.rows if row.event_id not in known))
+        if ids:
+            known |= self._known(self._index.find(ids))
         positions = {event_id: position for event_id, (position, _, _) in known.items()}
-        head = self._log.head().last
+        head = base.last
         fresh: dict[str, EventRow] = {}
         for one in group:
             before = len(fresh)
@@ -200,7 +239,7 @@ class Appender:
     def _fault(
         self,
         one: _Waiting,
-        known: Mapping[str, tuple[Position, EventRow, frozenset[str]]],
+        known: Mapping[str, _Kept],
         fresh: Mapping[str, EventRow],
     ) -> ChangedEvent | None:
         for index, row in enumerate(one.rows):
@@ -215,7 +254,7 @@ class Appender:
                 return ChangedEvent(row.event_id, first, one.call.place(index), differing, one.call.nothing)
         return None
 
-    def _known(self, places: Mapping[str, Sequence[Position]]) -> dict[str, tuple[Position, EventRow, frozenset[str]]]:
+    def _known(self, places: Mapping[str, Sequence[Position]]) -> dict[str, _Kept]:
         """The events that stand at some positions and have the ids that are looked for, as the log has them."""
         wanted = sorted({position for found in places.values() for position in found})
         if not wanted:
@@ -230,9 +269,8 @@ class Appender:
             found[row["event_id"]] = (Position(row["position"]), kept, frozenset(declared.keys() - columns.keys()))
         return found
 
-    def _write(self, rows: Sequence[EventRow]) -> None:
-        head, columns = self._log.head().last, self._log.settings.columns
-        count = len(rows)
+    def _write(self, rows: Sequence[EventRow], base: Head) -> None:
+        head, columns, count = base.last, self._log.settings.columns, len(rows)
         arrays = {
             "position": pa.array(np.arange(head + 1, head + 1 + count, dtype=np.int64)),
             "event_id": pa.array([row.event_id for row in rows], pa.string()),
@@ -246,12 +284,15 @@ class Appender:
         }  # fmt: skip
         try:
             pq.write_table(pa.table(arrays), self._file, compression="zstd")
-            self._log.commit(self._file, head, count, {})
+            self._log.commit(self._file, base, count, {})
         finally:
             self._file.unlink(missing_ok=True)
-        if self._log.head().last == head + count:
+
+    def _keep(self, rows: Sequence[EventRow], base: Head) -> None:
+        """Have the index know what was appended behind `base`."""
+        if rows and self._log.head().last == base.last + len(rows):
             try:
-                self._index.add(head, hashes_of([row.event_id for row in rows]))
+                self._index.add(base.last, hashes_of([row.event_id for row in rows]))
             except (OSError, Worn):
                 # The events are in the log; the index is made again from it.
                 self._index = IdIndex(self._log)

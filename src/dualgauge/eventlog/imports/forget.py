@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,17 +61,18 @@ def forget(
     if not log.exists:
         raise NoLog(log.path)
     for _ in attempts(sleep, chance):
-        head = log.refresh()
-        cursor = head.cursors.get(name)
-        if cursor is None and name not in configured:
-            raise NothingTakenIn(name, sorted({*head.cursors, *configured}))
-        files = tuple(sorted((cursor or {}).get("files", {})))
-        found = Forgotten(name, cursor is not None, name in configured, files, head.last)
-        if cursor is None or dry_run:
+        with nullcontext() if dry_run else log.turn():
+            head = log.refresh()
+            cursor = head.cursors.get(name)
+            if cursor is None and name not in configured:
+                raise NothingTakenIn(name, sorted({*head.cursors, *configured}))
+            files = tuple(sorted((cursor or {}).get("files", {})))
+            found = Forgotten(name, cursor is not None, name in configured, files, head.last)
+            if cursor is None or dry_run:
+                return found
+            try:
+                log.note({name: None}, head)
+            except Behind:
+                continue
             return found
-        try:
-            log.note({name: None})
-        except Behind:
-            continue
-        return found
     raise LostRace(log.path, TRIES)

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dualgauge.engines.errors import BadStatement, BadValue
-from dualgauge.engines.parquet_files import parquet
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
 from dualgauge.eventlog.imports.causal_order import put_in_order
-from dualgauge.eventlog.imports.conflicts import different
+from dualgauge.eventlog.imports.fresh import fresh as _fresh
 from dualgauge.eventlog.imports.tolerance import kept, stage_what_fits
 from dualgauge.eventlog.sources.copies import Copies
 from dualgauge.eventlog.sources.cursor import reading_of, source_of
@@ -32,7 +31,7 @@ from dualgauge.eventlog.sources.diagnose import diagnose
 from dualgauge.eventlog.sources.high_water import measured, with_columns_beside
 from dualgauge.eventlog.sources.mapping import places, select
 from dualgauge.eventlog.sources.source import told
-from dualgauge.eventlog.table.duplicates import AT_ONCE, may_repeat
+from dualgauge.eventlog.table.duplicates import AT_ONCE
 from dualgauge.eventlog.table.event_log import Behind, EventLog
 from dualgauge.eventlog.table.retry import TRIES, attempts
 from dualgauge.eventlog.table.staging import staged as staging
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.imports.fresh import Fresh
     from dualgauge.eventlog.imports.tolerance import Tolerance
     from dualgauge.eventlog.sources.cursor import SourceReading
     from dualgauge.eventlog.sources.source import Source
@@ -139,12 +139,9 @@ def run_import(
             read, cursors, misfits = _read(
                 engine, log, unread, staged, now=now, until=until, tolerance=tolerance, progress=progress
             )
-            for _ in attempts(sleep, chance):
-                progress("looking for known ids", 0, None)
-                try:
-                    fresh = _fresh(engine, log, staged.merged)
-                except ChangedEvent as fault:
-                    raise _placed(engine, log, read, fault) from None
+            progress("looking for known ids", 0, None)
+            try:
+                fresh = _fresh(engine, log, staged.merged)
                 total = fresh.added + fresh.known
                 head = log.head()
                 if dry_run:
@@ -152,24 +149,20 @@ def run_import(
                     answer = replace(answer, first=first, last=last, quarantined=len(misfits))
                     return replace(answer, added=fresh.added, known=fresh.known)
                 waiting = kept(tolerance, misfits)
-                try:
-                    _commit(engine, log, fresh, staged, cursors=cursors, progress=progress, done=done)
-                except Behind:
-                    if any(log.refresh().cursors.get(name) != one for name, one in before.items()):
-                        # Another process imported the same source: its files are looked at anew.
-                        break
+                work = _Appending(engine, log, fresh, staged, cursors, before, progress, done)
+                if not work.all(sleep, chance):
                     continue
-                added = sum(one.rows for one in done)
-                return replace(
-                    answer,
-                    added=added,
-                    known=total - added,
-                    first=done[0].first if done else Position(0),
-                    last=done[-1].last if done else head.last,
-                    quarantined=waiting,
-                )
-            else:
-                break
+            except ChangedEvent as fault:
+                raise _placed(engine, log, read, fault) from None
+            added = sum(one.rows for one in done)
+            return replace(
+                answer,
+                added=added,
+                known=total - added,
+                first=done[0].first if done else Position(0),
+                last=done[-1].last if done else log.head().last,
+                quarantined=waiting,
+            )
     raise LostRace(log.path, TRIES)
 
 
@@ -306,82 +299,80 @@ def _in_order(engine: Engine, sources: Sequence[Source], rows: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fresh:
-    """The staged rows that the log does not have, as a query in their order. `whole`: all of them."""
-
-    query: str
-    added: int
-    known: int
-
-    @property
-    def whole(self) -> bool:
-        return self.known == 0
-
-    def part(self, start: int, rows: int, head: Position) -> str:
-        """Some of the rows, behind the first `start` ones, with the positions that follow from a head."""
-        if self.whole:
-            # They stand in their order, at positions from 1: nothing is sorted, and only what is asked for is read.
-            bounds = f"WHERE position > {start:d} AND position <= {start + rows:d}"
-            return f"SELECT position + {head:d} AS position, * EXCLUDE (position) FROM ({self.query}) {bounds}"
-        ordered = f"SELECT * FROM ({self.query}) ORDER BY position LIMIT {rows:d} OFFSET {start:d}"
-        return f"SELECT row_number() OVER () + {head + start:d} AS position, * EXCLUDE (position) FROM ({ordered})"
-
-
-def _fresh(engine: Engine, log: EventLog, merged: Path) -> _Fresh:
-    """Leave out the rows whose ids are known; raises ChangedEvent where one came with other content."""
-    staged = parquet([merged], log.settings.all_columns)
-    (total,) = engine.row(f"SELECT count(*) FROM ({staged})")
-    ids = total
-    if may_repeat(engine, staged, total):
-        (ids,) = engine.row(f"SELECT count(DISTINCT event_id) FROM ({staged})")
-    query, known = staged, 0
-    if ids < total:
-        query = f"SELECT * FROM ({staged}) QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY position) = 1"
-        different(engine, log, query, staged, in_log=False)
-        known = total - ids
-    head = log.head().last
-    if head and total:
-        had = log.relation(head)
-        again = engine.row(f"SELECT count(*) FROM ({query}) SEMI JOIN ({had}) USING (event_id)")[0]
-        if again:
-            different(engine, log, had, staged, in_log=True)
-            query = f"SELECT * FROM ({query}) ANTI JOIN (SELECT event_id FROM ({had})) USING (event_id)"
-            known += again
-    return _Fresh(query=query, added=total - known, known=known)
-
-
-def _commit(
-    engine: Engine,
-    log: EventLog,
-    fresh: _Fresh,
-    staged: _Staged,
-    *,
-    cursors: Mapping[str, Any],
-    progress: Progress,
-    done: list[Head],
-) -> None:
+class _Appending:
     """
-    Number and commit the fresh rows, each commit noted in `done`; where there are none, the cursors alone.
+    Numbers and commits the fresh rows of one staging, each commit noted in `done`; or, without any, the cursors alone.
 
-    Raises:
-        Behind: another writer was quicker.
+    `before` are the cursors that the staging rests on.
     """
-    merged, part = staged.merged, staged.part
-    head = log.head().last
-    held = log.head().cursors
-    if not fresh.added and any(_says_more(held.get(name), one) for name, one in cursors.items()):
-        log.note(cursors)
-    starts = range(0, fresh.added, ROWS_PER_COMMIT)
-    for start in starts:
-        progress("committing", start, fresh.added)
-        rows = min(ROWS_PER_COMMIT, fresh.added - start)
-        file = merged
-        if not fresh.whole or head or len(starts) > 1:
-            _copy(engine, fresh.part(start, rows, head), part)
-            file = part
-        # The cursors say that a source was taken in whole: only the last part may claim that.
-        done.append(log.commit(file, Position(head + start), rows, cursors if start == starts[-1] else {}))
-    progress("committing", fresh.added, fresh.added)
+
+    engine: Engine
+    log: EventLog
+    fresh: Fresh
+    staged: _Staged
+    cursors: Mapping[str, Any]
+    before: Mapping[str, Any]
+    progress: Progress
+    done: list[Head]
+
+    def all(self, sleep: Callable[[float], None], chance: random.Random) -> bool:
+        """
+        Commit them in parts; false where another process imported a source: its files are to be looked at anew.
+
+        Raises:
+            LostRace: other writers were quicker, again and again.
+        """
+        for _ in attempts(sleep, chance):
+            try:
+                while True:
+                    if not self._part():
+                        return False
+                    if self.fresh.taken == self.fresh.added:
+                        self.progress("committing", self.fresh.added, self.fresh.added)
+                        return True
+            except Behind:
+                continue
+        raise LostRace(self.log.path, TRIES)
+
+    def _part(self) -> bool:
+        """
+        Commit the next part; false where a cursor is not what it was.
+
+        Raises:
+            Behind: another writer was quicker.
+        """
+        base, new = self.log.look(), None
+        rows, file = self._numbered(base)
+        with self.log.turn():
+            now = self.log.look()
+            if any(now.cursors.get(name) != one for name, one in self.before.items()):
+                return False
+            if now != base:
+                # Numbered anew within the turn: who appends without a pause would always be quicker.
+                rows, file = self._numbered(now)
+            if rows:
+                # The cursors say that a source was taken in whole: only the last part may claim that.
+                last = self.fresh.taken + rows == self.fresh.added
+                new = self.log.commit(file, now, rows, self.cursors if last else {})
+            elif any(_says_more(now.cursors.get(name), one) for name, one in self.cursors.items()):
+                self.log.note(self.cursors, now)
+        if new:
+            self.log.mirror()
+            self.done.append(new)
+            self.fresh.took(rows, new)
+        return True
+
+    def _numbered(self, base: Head) -> tuple[int, Path]:
+        """How many rows the next part has, and the file in which they have the positions behind a head."""
+        self.fresh.look(base)
+        self.progress("committing", self.fresh.taken, self.fresh.added)
+        left = self.fresh.added - self.fresh.taken
+        rows = min(ROWS_PER_COMMIT, left)
+        if rows == left and self.fresh.whole(base):
+            return rows, self.staged.merged
+        if rows:
+            _copy(self.engine, self.fresh.part(base, rows), self.staged.part)
+        return rows, self.staged.part
 
 
 def _says_more(held: Mapping[str, Any] | None, cursor: Mapping[str, Any]) -> bool:

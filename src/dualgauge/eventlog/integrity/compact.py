@@ -21,9 +21,10 @@ from dualgauge.eventlog.errors import DamagedLog, LostRace, UnlikeCompaction
 from dualgauge.eventlog.integrity.history import walk
 from dualgauge.eventlog.integrity.verify_contents import in_order, same_events
 from dualgauge.eventlog.table.chain import file_digest
-from dualgauge.eventlog.table.commits import Made, Replaced
+from dualgauge.eventlog.table.commits import Made, Replaced, nothing_new
+from dualgauge.eventlog.table.delta import added
 from dualgauge.eventlog.table.event_files import event_name, statistics
-from dualgauge.eventlog.table.event_log import Behind, added
+from dualgauge.eventlog.table.event_log import Behind
 from dualgauge.eventlog.table.ledger_copy import links_of
 from dualgauge.eventlog.table.retry import TRIES, attempts
 from dualgauge.eventlog.table.staging import staged
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.integrity.history import Walked
-    from dualgauge.eventlog.table.event_log import EventFile, EventLog
+    from dualgauge.eventlog.table.event_files import EventFile
+    from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.values import LogCommit
 
 ROWS: Final = 4_194_304
@@ -228,24 +230,24 @@ class _Compaction:
         described, size = json.dumps(statistics(file, last - first + 1)), file.stat().st_size
         log.place.publish(file, name)
         links: list[LogCommit] = []
+        actions: list[AddAction | RemoveAction] = [added(name, size, described, data_change=False)]
+        actions += [RemoveAction(one.name, False, at, one.size) for one in group]  # noqa: FBT003  (its order)
         for _ in attempts(self.sleep, self.chance):
-            head = log.head()
-            if name in {one.name for one in log.event_files()}:
-                # It went in, and what came back was that it did not: an object store may answer so.
-                self._keep(links)
-                return True
-            if not self._still(group):
-                log.place.withdraw(name, file)
-                return False
-            links = links_of([made], head.chain, head.last, head.step)
-            new = replace(log.nothing_new(), chain=links[-1].chain, step=links[-1].step)
-            actions: list[AddAction | RemoveAction] = [added(name, size, described, data_change=False)]
-            actions += [RemoveAction(one.name, False, at, one.size) for one in group]  # noqa: FBT003  (its order)
-            try:
-                log.transact(actions, new, [made])
-            except Behind:
-                log.refresh()
-                continue
+            with log.turn():
+                head = log.look()
+                if name in {one.name for one in log.event_files()}:
+                    # It went in, and what came back was that it did not: an object store may answer so.
+                    self._keep(links)
+                    return True
+                if not self._still(group):
+                    log.place.withdraw(name, file)
+                    return False
+                links = links_of([made], head.chain, head.last, head.step)
+                new = replace(nothing_new(head), chain=links[-1].chain, step=links[-1].step)
+                try:
+                    log.transact(actions, new, head, [made])
+                except Behind:
+                    continue
             self._keep(links)
             return True
         log.place.withdraw(name, file)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.integrity.history import Walked
-    from dualgauge.eventlog.table.event_log import EventFile, EventLog
+    from dualgauge.eventlog.table.event_files import EventFile
+    from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.values import LogCommit
 
 _CLEAN_UP = "delta.enableExpiredLogCleanup"

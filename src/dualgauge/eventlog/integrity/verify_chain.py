@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dualgauge.eventlog.integrity.history import Held, Walked
-    from dualgauge.eventlog.table.event_log import EventFile
+    from dualgauge.eventlog.table.event_files import EventFile
     from dualgauge.ledger.values import LogCommit
 
 Places = set[tuple[int, int]]

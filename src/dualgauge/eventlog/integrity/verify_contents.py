@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.integrity.history import Walked
-    from dualgauge.eventlog.table.event_log import EventFile, EventLog
+    from dualgauge.eventlog.table.event_files import EventFile
+    from dualgauge.eventlog.table.event_log import EventLog
 
 _SHOWN: Final = 3
 

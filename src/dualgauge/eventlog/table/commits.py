@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -102,6 +102,11 @@ class Commit:
     def appends(self) -> bool:
         """Whether it put new events in."""
         return self.head is not None and bool(self.added) and not self.made
+
+
+def nothing_new(head: Head) -> Head:
+    """The head after a commit that appends nothing."""
+    return replace(head, first=Position(head.last + 1), rows=0)
 
 
 def file_of(version: int) -> str:

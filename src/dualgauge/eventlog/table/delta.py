@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 from deltalake import Field, Schema
 from deltalake.schema import PrimitiveType
+from deltalake.transaction import AddAction
 
 from dualgauge.eventlog.errors import ChangedType
 
@@ -71,6 +73,18 @@ def _type(kind: str) -> PrimitiveType:
 def _text(column: Field) -> str:
     kind = column.type
     return str(kind.type) if isinstance(kind, PrimitiveType) else str(kind)
+
+
+def added(name: str, size: int, described: str, *, data_change: bool) -> AddAction:
+    """The action that puts a file in; `described` are its statistics as JSON."""
+    return AddAction(
+        path=name,
+        size=size,
+        partition_values={},
+        modification_time=int(time.time() * 1000),
+        data_change=data_change,
+        stats=described,
+    )
 
 
 def active_files(table: DeltaTable) -> pa.Table:

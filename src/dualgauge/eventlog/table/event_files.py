@@ -5,15 +5,54 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
+
+from dualgauge.eventlog.errors import DamagedLog
+from dualgauge.eventlog.table.delta import active_files, first_words
+from dualgauge.model import Position
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from deltalake import DeltaTable
+
 ALMOST = timedelta(microseconds=999)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EventFile:
+    """One Parquet file of the log, positions `first` to `last`, by the table's statistics."""
+
+    first: Position
+    last: Position
+    name: str
+    size: int
+
+
+def files_of(table: DeltaTable, path: str) -> list[EventFile]:
+    """
+    The files that a table names, in the order of positions; `path` is for messages.
+
+    Raises:
+        DamagedLog: the commits do not say it.
+    """
+    try:
+        actions = active_files(table)
+    except DeltaError as fault:
+        raise DamagedLog(path, f"its commits cannot be read ({first_words(fault)})") from fault
+    names = ("min.position", "max.position", "path", "size_bytes")
+    columns = [actions[one].to_pylist() if one in actions.column_names else [None] * len(actions) for one in names]
+    if None in columns[0] or None in columns[1]:
+        bad = next(name for first, last, name, _ in zip(*columns, strict=True) if first is None or last is None)
+        raise DamagedLog(path, f"its commits do not say which positions {bad} holds")
+    return sorted(
+        EventFile(Position(first), Position(last), name, size) for first, last, name, size in zip(*columns, strict=True)
+    )
 
 
 def statistics(path: Path, rows: int) -> dict[str, Any]:

@@ -5,57 +5,50 @@ We write the Parquet file ourselves and commit it in a transaction (delta-rs shu
 files otherwise). Every commit carries the Delta transaction identifier `dualgauge` with the last position,
 written through the very table object that the head was read from: of two writers that read the same head, the
 second fails and starts over. What a commit's metadata says stands in `commits`.
+
+Whoever commits names the head that its work rests on, and holds the object's lock from the comparison to the commit: a
+thread that looks at the table meanwhile cannot move what the commit rests on. In a folder writers also take turns
+(`turnstile`), from the look at the head to the commit.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import threading
 import time
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import AddAction
 
 from dualgauge.engines.parquet_files import reading, scan
-from dualgauge.eventlog.errors import (
-    DamagedLog,
-    ForeignCommit,
-    LogAndLedgerDisagree,
-    LostRace,
-    NoLog,
-    NotALog,
-)
+from dualgauge.eventlog.errors import DamagedLog, ForeignCommit, LogAndLedgerDisagree, LostRace, NoLog, NotALog
 from dualgauge.eventlog.table import ledger_copy
 from dualgauge.eventlog.table.chain import file_digest, link
-from dualgauge.eventlog.table.commits import KEY, Head, file_of, ours, read_commit, removed
-from dualgauge.eventlog.table.delta import (
-    CONFIGURATION,
-    active_files,
-    first_words,
-    refused_by_system,
-    schema,
-    undeclared,
-)
-from dualgauge.eventlog.table.event_files import event_name, statistics, touch
+from dualgauge.eventlog.table.commits import KEY, Head, file_of, nothing_new, ours, read_commit, removed
+from dualgauge.eventlog.table.delta import CONFIGURATION, added, refused_by_system, schema, undeclared
+from dualgauge.eventlog.table.event_files import event_name, files_of, statistics, touch
 from dualgauge.eventlog.table.retry import TRIES, attempts
 from dualgauge.eventlog.table.storage import Folder, Place, staging_path
+from dualgauge.eventlog.table.turnstile import PATIENCE, Turnstile
 from dualgauge.ledger.values import LogCommit
 from dualgauge.model import START, Position, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from deltalake.transaction import RemoveAction
+    from deltalake.transaction import AddAction, RemoveAction
 
     from dualgauge.eventlog.settings import LogSettings
     from dualgauge.eventlog.table.commits import Made
+    from dualgauge.eventlog.table.event_files import EventFile
     from dualgauge.ledger.ledger import Ledger
 
 
@@ -63,20 +56,17 @@ class Behind(Exception):
     """Another writer committed first; read the head again."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class EventFile:
-    """One Parquet file of the log, positions `first` to `last`, by the table's statistics."""
-
-    first: Position
-    last: Position
-    name: str
-    size: int
-
-
 class EventLog:
-    """One event log. `open_log` gives it; reading never writes."""
+    """One event log. `open_log` gives it; reading never writes. Safe to share between threads."""
 
-    def __init__(self, place: Place, settings: LogSettings, table: DeltaTable | None, ledger: Ledger | None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        settings: LogSettings,
+        table: DeltaTable | None,
+        ledger: Ledger | None,
+        patience: float = PATIENCE,
+    ) -> None:
         self.place = place
         self.settings = settings
         self._table = table
@@ -85,7 +75,11 @@ class EventLog:
         self._files: list[EventFile] | None = None
         self._columns: dict[str, list[str]] = {}
         self._in_doubt = False
+        self._owed: list[LogCommit] = []
         self._unmirrored = False
+        # Of the table, and of what was read from it: they change together, under whoever asks.
+        self._lock = threading.RLock()
+        self._turnstile = Turnstile(place.path, patience) if isinstance(place, Folder) else None
 
     @property
     def path(self) -> str:
@@ -117,16 +111,35 @@ class EventLog:
     @property
     def version(self) -> int:
         """The table's version that `head` speaks of; -1 without a log."""
-        self.head()
-        return -1 if self._table is None else self._table.version()
+        with self._lock:
+            self.head()
+            return -1 if self._table is None else self._table.version()
 
     def head(self) -> Head:
         """Where the log stood when it was opened, or last refreshed."""
-        if self._in_doubt:
-            self.refresh()
-        if self._head is None:
-            self._head = self._read_head()
-        return self._head
+        with self._lock:
+            if self._in_doubt:
+                self.refresh()
+            if self._head is None:
+                self._head = self._read_head()
+            return self._head
+
+    def look(self) -> Head:
+        """Where the log stands; in an object store, where looking costs a journey, `head`."""
+        with self._lock:
+            if self._table is not None and isinstance(self.place, Folder):
+                following = self.place.path / file_of(self._table.version() + 1)
+                if following.exists():
+                    return self.refresh()
+            return self.head()
+
+    def turn(self) -> AbstractContextManager[None]:
+        """
+        A writer's turn, from its look at the head to its commit; what can be done before is done before.
+
+        In a folder alone; not to be asked for by who has it.
+        """
+        return nullcontext() if self._turnstile is None else self._turnstile.turn()
 
     def since(self) -> dict[str, Position]:
         """For each declared column, the position from which on events have it; one that no event has is left out."""
@@ -138,11 +151,12 @@ class EventLog:
 
     def refresh(self) -> Head:
         """Look at the table again."""
-        if self._table is not None:
-            self._table.update_incremental()
-        self._head = self._files = None
-        self._in_doubt = False
-        return self.head()
+        with self._lock:
+            if self._table is not None:
+                self._table.update_incremental()
+            self._head = self._files = None
+            self._in_doubt = False
+            return self.head()
 
     def event_files(self, upto: Position | None = None, after: Position = START) -> list[EventFile]:
         """
@@ -151,25 +165,11 @@ class EventLog:
         Raises:
             DamagedLog: the commits do not say it.
         """
-        if self._table is None:
-            return []
-        if self._files is None:
-            try:
-                actions = active_files(self._table)
-            except DeltaError as fault:
-                raise DamagedLog(self.path, f"its commits cannot be read ({first_words(fault)})") from fault
-            names = ("min.position", "max.position", "path", "size_bytes")
-            columns = [
-                actions[name].to_pylist() if name in actions.column_names else [None] * len(actions) for name in names
-            ]
-            if None in columns[0] or None in columns[1]:
-                bad = next(path for first, last, path, _ in zip(*columns, strict=True) if first is None or last is None)
-                raise DamagedLog(self.path, f"its commits do not say which positions {bad} holds")
-            self._files = sorted(
-                EventFile(Position(first), Position(last), name, size)
-                for first, last, name, size in zip(*columns, strict=True)
-            )
-        return [one for one in self._files if one.last > after and (upto is None or one.first <= upto)]
+        with self._lock:
+            if self._files is None:
+                self._files = [] if self._table is None else files_of(self._table, self.path)
+            found = self._files
+        return [one for one in found if one.last > after and (upto is None or one.first <= upto)]
 
     def files(self, upto: Position | None = None, after: Position = START) -> list[Path]:
         """The same as paths of this machine."""
@@ -225,106 +225,117 @@ class EventLog:
                 self._table = DeltaTable(self.place.uri, storage_options=self.place.options)
             self._head = None
         for _ in attempts(sleep, chance or random.Random()):  # noqa: S311  (pauses want no secrecy)
-            added = undeclared(self._table.schema(), self.settings.all_columns)
-            if not added:
+            if not undeclared(self._table.schema(), self.settings.all_columns):
                 return
-            properties = CommitProperties(
-                # Not retried by delta-rs: it would repeat this head after another writer's commit, and rewind the log.
-                custom_metadata=self.nothing_new().metadata(),
-                max_commit_retries=0,
-            )
-            # Also where it went in: the table may have moved on past what the head was read from.
-            with suppress(CommitFailedError):
-                self._table.alter.add_columns(added, commit_properties=properties)
-            self.refresh()
+            with self.turn(), self._lock:
+                head = self.look()
+                columns = undeclared(self._table.schema(), self.settings.all_columns)
+                properties = CommitProperties(
+                    # Not retried by delta-rs: it would repeat this head behind another writer's, and rewind the log.
+                    custom_metadata=nothing_new(head).metadata(),
+                    max_commit_retries=0,
+                )
+                # Also where it went in: the table may have moved on past what the head was read from.
+                with suppress(CommitFailedError):
+                    if columns:
+                        self._table.alter.add_columns(columns, commit_properties=properties)
+                self.refresh()
         raise LostRace(self.path, TRIES)
 
     def staging(self, name: str) -> Path:
         """A path for a file that is being written; it is on the log's own disk, so that moving it is one step."""
         return staging_path(self.place.work, name)
 
-    def nothing_new(self) -> Head:
-        """The head after a commit that appends nothing."""
-        head = self.head()
-        return replace(head, first=Position(head.last + 1), rows=0)
-
-    def commit(self, staged: Path, after: Position, rows: int, cursors: Mapping[str, Any]) -> Head:
+    def commit(self, staged: Path, base: Head, rows: int, cursors: Mapping[str, Any]) -> Head:
         """
-        Append a staged Parquet file whose positions go on from `after`, and its sources' cursors with it.
+        Append a staged Parquet file whose positions go on from the head `base`, and its sources' cursors with it.
+
+        The ledger gets its copy by `mirror`, which is to follow.
 
         Raises:
-            Behind: another writer committed first; nothing was appended, the staged file is left.
+            Behind: the log is not, or no longer, at `base`; nothing was appended, the staged file is left.
             OSError: the disk did not take it, and nothing was appended.
         """
-        head = self.head()
-        if head.last != after:
+        if base != self.head():
             raise Behind
-        first, last = Position(head.last + 1), Position(head.last + rows)
+        first, last = Position(base.last + 1), Position(base.last + rows)
         digest = file_digest(staged)
-        chain = link(head.chain, first, last, digest)
-        new = Head(last=last, first=first, rows=rows, chain=chain, cursors={**head.cursors, **cursors})
+        chain = link(base.chain, first, last, digest)
+        new = Head(last=last, first=first, rows=rows, chain=chain, cursors={**base.cursors, **cursors})
         name = event_name(first, last, staged)
-        described = json.dumps(statistics(staged, rows))
-        size = staged.stat().st_size
-        version = self.version + 1
+        action = added(name, staged.stat().st_size, json.dumps(statistics(staged, rows)), data_change=True)
         touch(staged)
-        try:
-            self.place.publish(staged, name)
-            self.transact([added(name, size, described, data_change=True)], new)
-        except BaseException as fault:
-            if not self._landed(name, version):
-                # What was sent to an object store may yet arrive, but for a race that was lost.
-                if isinstance(fault, Behind) or isinstance(self.place, Folder):
-                    self.place.withdraw(name, staged)
-                raise
-            if not isinstance(fault, Exception):
-                raise
-            self.refresh()
-        if self._ledger is not None:
-            self._unmirrored = True
-            self._ledger.add_log_commits([LogCommit(first, last, rows, digest, chain)])
-            self._unmirrored = False
+        with self._lock:
+            version = self.version + 1
+            try:
+                self.place.publish(staged, name)
+                self.transact([action], new, base)
+            except BaseException as fault:
+                if not self._landed(name, version):
+                    # What was sent to an object store may yet arrive, but for a race that was lost.
+                    if isinstance(fault, Behind) or isinstance(self.place, Folder):
+                        self.place.withdraw(name, staged)
+                    raise
+                if not isinstance(fault, Exception):
+                    raise
+                self.refresh()
+        self._owed.append(LogCommit(first, last, rows, digest, chain))
         return new
 
     def mirror(self) -> None:
-        """Give the ledger what it did not take when a commit of this object was made; see `reconcile`."""
-        if self._unmirrored:
-            self.reconcile()
-            self._unmirrored = False
-
-    def note(self, cursors: Mapping[str, Any]) -> Head:
         """
-        Commit cursors alone; None takes a source's cursor away.
+        Give the ledger what was committed through this object, and what it did not take before.
+
+        Outside the turn: the next writer need not wait for a second database.
+        """
+        with self._lock:
+            owed, self._owed = self._owed, []
+            failed, self._unmirrored = self._unmirrored, True
+        if failed:
+            self.reconcile()
+        elif owed and self._ledger is not None:
+            self._ledger.add_log_commits(owed)
+        self._unmirrored = False
+
+    def note(self, cursors: Mapping[str, Any], base: Head) -> Head:
+        """
+        Commit cursors alone, behind the head `base`; None takes a source's cursor away.
 
         Raises:
-            Behind: another writer committed first; nothing changed.
+            Behind: the log is not, or no longer, at `base`; nothing changed.
         """
-        merged = {name: one for name, one in {**self.head().cursors, **cursors}.items() if one is not None}
-        new = replace(self.nothing_new(), cursors=merged)
-        self.transact([], new)
+        merged = {name: one for name, one in {**base.cursors, **cursors}.items() if one is not None}
+        new = replace(nothing_new(base), cursors=merged)
+        self.transact([], new, base)
         return new
 
-    def transact(self, actions: Sequence[AddAction | RemoveAction], new: Head, made: Sequence[Made] = ()) -> None:
+    def transact(
+        self, actions: Sequence[AddAction | RemoveAction], new: Head, base: Head, made: Sequence[Made] = ()
+    ) -> None:
         """
-        Commit right behind the head that was read, or not at all.
+        Commit right behind the head `base`, or not at all.
 
         Raises:
-            Behind: another writer committed first.
+            Behind: the log is not, or no longer, at `base`.
         """
-        table = self.table
-        # Whatever comes now, the next one to ask looks again: a commit that nobody heard of would be written over.
-        self._in_doubt = True
         properties = CommitProperties(
             custom_metadata=new.metadata(made), app_transactions=[Transaction(KEY, int(new.last))], max_commit_retries=0
         )
-        try:
-            table.create_write_transaction(list(actions), "append", table.schema(), commit_properties=properties)
-        except CommitFailedError as fault:
-            raise Behind from fault
-        except OSError as fault:
-            raise refused_by_system(fault, self.path) from fault
-        # This may already see what another writer appended behind us, so the head is read again.
-        self.refresh()
+        # Delta compares with the version that the table object is at: with the lock, that is the one of `base`.
+        with self._lock:
+            if base != self.head():
+                raise Behind
+            table = self.table
+            # Whatever comes now, the next one to ask looks again: a commit that nobody heard of would be written over.
+            self._in_doubt = True
+            try:
+                table.create_write_transaction(list(actions), "append", table.schema(), commit_properties=properties)
+            except CommitFailedError as fault:
+                raise Behind from fault
+            except OSError as fault:
+                raise refused_by_system(fault, self.path) from fault
+            # This may already see what another writer appended behind us, so the head is read again.
+            self.refresh()
 
     def _landed(self, name: str, version: int) -> bool:
         """Whether a version's commit put a file in: what failed may have failed after it did."""
@@ -344,14 +355,15 @@ class EventLog:
             return
         # A commit reaches the log before the ledger: looked at in the other order, a writer at work seems a fault.
         links = self._ledger.log_commits()
-        head = self.refresh()
+        with self._lock:
+            head, version = self.refresh(), self.version
         if self._table is None:
             if links:
                 raise LogAndLedgerDisagree(self.path, links[-1].place[0], f"the log ends at {head.last:,}")
             return
         if ledger_copy.whole(links) == len(links) and (links[-1].chain if links else Head().chain) == head.chain:
             return
-        ledger_copy.bring_up(self.place, self._ledger, links, self._table.version(), head.last)
+        ledger_copy.bring_up(self.place, self._ledger, links, version, head.last)
 
     def columns_of(self, file: EventFile) -> list[str]:
         """
@@ -385,18 +397,6 @@ class EventLog:
                 raise ForeignCommit(self.path, version, commit.operation, file_of(version))
             raise NotALog(self.path, "no commit of it was written by dualgauge (no such key in their metadata)")
         return commit.head or Head()
-
-
-def added(name: str, size: int, described: str, *, data_change: bool) -> AddAction:
-    """The Delta action that puts a file in; `described` are its statistics as JSON."""
-    return AddAction(
-        path=name,
-        size=size,
-        partition_values={},
-        modification_time=int(time.time() * 1000),
-        data_change=data_change,
-        stats=described,
-    )
 
 
 def _typed_nulls(columns: Mapping[str, str]) -> str:

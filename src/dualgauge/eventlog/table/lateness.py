@@ -23,7 +23,8 @@ from dualgauge.model import Position
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dualgauge.eventlog.table.event_log import EventFile, EventLog
+    from dualgauge.eventlog.table.event_files import EventFile
+    from dualgauge.eventlog.table.event_log import EventLog
 
 WINDOW = 1_000_000
 """How many of the newest events are looked at."""

@@ -19,7 +19,8 @@ from dualgauge.model import Position
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dualgauge.eventlog.table.event_log import EventFile, EventLog
+    from dualgauge.eventlog.table.event_files import EventFile
+    from dualgauge.eventlog.table.event_log import EventLog
 
 
 def events_at(log: EventLog, positions: Sequence[Position]) -> Iterator[dict[str, Any]]:

@@ -14,15 +14,24 @@ from dualgauge.eventlog.table.commits import damage
 from dualgauge.eventlog.table.delta import first_words
 from dualgauge.eventlog.table.event_log import EventLog
 from dualgauge.eventlog.table.storage import COMMITS, Folder, Place
+from dualgauge.eventlog.table.turnstile import PATIENCE
 
 if TYPE_CHECKING:
     from dualgauge.eventlog.settings import LogSettings
     from dualgauge.ledger.ledger import Ledger
 
 
-def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None = None) -> EventLog:
+def open_log(
+    where: Place | Path, settings: LogSettings, ledger: Ledger | None = None, *, patience: float = PATIENCE
+) -> EventLog:
     """
     Open the log at a place, or in a folder; where there is none, the log is empty and `exists` is false.
+
+    Args:
+        where: a place, or a folder.
+        settings: the columns.
+        ledger: where commits are kept too.
+        patience: seconds that a writer waits for its turn before it goes on without.
 
     Raises:
         NotALog: the folder holds something else.
@@ -48,7 +57,7 @@ def open_log(where: Place | Path, settings: LogSettings, ledger: Ledger | None =
         names = {f.name for f in table.schema().fields}
         if not {"position", "event_id", "type", "occurred_at"} <= names:
             raise NotALog(place.shown, "it is a Delta Lake table without an event's columns")
-    return EventLog(place, settings, table, ledger)
+    return EventLog(place, settings, table, ledger, patience)
 
 
 def _table(place: Place) -> DeltaTable | None:

@@ -7,6 +7,7 @@ that builds goes to the store beneath.
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -184,6 +185,7 @@ class _Reader:
         self._inner = inner
         self._stack = stack
         self._opened: Tables | None = None
+        self._lock = threading.Lock()
 
     def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         """The row of a key; see the port. Raises NotBuilt, BadKey, AdoptedTableMissing."""
@@ -191,8 +193,9 @@ class _Reader:
         if adoption is None:
             return self._inner.get(view, key)
         check_key(adoption.label, adoption.key, key)
-        if self._opened is None:
-            self._opened = self._stack.enter_context(self._store.tables())
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._stack.enter_context(self._store.tables())
         with self._opened.snapshot() as snapshot:
             try:
                 return snapshot.point(adoption.table, dict(zip(adoption.key, key, strict=True)))

@@ -27,7 +27,7 @@ from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
-from dualgauge.model import Side
+from dualgauge.model import ALEMBIC, Side
 from dualgauge.stores.errors import NoMigrations, RevisionFailed
 from dualgauge.stores.serving.shapes import include_name, metadata
 
@@ -86,7 +86,8 @@ def write_revision(folder: Path, connection: sa.Connection, shapes: Sequence[Sha
     with _translated(folder):
         known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
         number = next(one for one in itertools.count(len(known) + 1) if f"{one:04d}" not in known)
-        script: Any = command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04d}")
+        with ALEMBIC:
+            script: Any = command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04d}")
     return Revision(id=script.revision, message=message, file=_path(script), applied=False)
 
 
@@ -94,7 +95,7 @@ def upgrade(folder: Path, connection: sa.Connection, shapes: Sequence[Shape]) ->
     """Apply every revision that is not applied yet; gives them, oldest first."""
     before = {one.id for one in history(folder, connection) if one.applied}
     config = configuration(folder, connection, shapes)
-    with _translated(folder):
+    with _translated(folder), ALEMBIC:
         command.upgrade(config, "head")
     return [one for one in history(folder, connection) if one.applied and one.id not in before]
 

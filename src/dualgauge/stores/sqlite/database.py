@@ -45,13 +45,14 @@ class Databases:
         return self.v1 if side is Side.V1 else self.v2
 
     @contextmanager
-    def open(self, *sides: Side, create: bool = False) -> Iterator[sa.Engine]:
+    def open(self, *sides: Side, create: bool = False, shared: bool = False) -> Iterator[sa.Engine]:
         """
         An SQLAlchemy engine with the files of some sides attached as `views_v1`, `views_v2`.
 
         Args:
             sides: which files; both where none is named.
             create: make files that are not there; without it they read as empty.
+            shared: let threads share its one connection, which they must not use at the same time.
 
         Raises:
             NotADatabase: a file holds something else.
@@ -59,8 +60,9 @@ class Databases:
         """
         chosen = sides or tuple(Side)
         opened = Opened({side.schema: self.file(side) for side in chosen}, self.wait)
+        arguments = {"uri": True, "check_same_thread": not shared}
         engine = sa.create_engine(
-            "sqlite://", poolclass=StaticPool, connect_args={"uri": True}, execution_options={_OPENED: opened}
+            "sqlite://", poolclass=StaticPool, connect_args=arguments, execution_options={_OPENED: opened}
         )
         event.listen(engine, "connect", lambda raw, _record: _attach(raw, opened, create=create))
         event.listen(engine, "begin", _begin)

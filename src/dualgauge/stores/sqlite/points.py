@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from dualgauge.model import Side, quote
-from dualgauge.stores.errors import BadKey, NotBuilt
+from dualgauge.stores.errors import BadKey, NotBuilt, ReaderClosed
 from dualgauge.stores.point_keys import check_key
 from dualgauge.stores.serving import checkpoints
 from dualgauge.stores.serving.builds import build_name
@@ -37,7 +38,8 @@ class Reader:
     """
     Point reads of one side through one open connection: for an application that reads often.
 
-    Each read is a statement of its own, so it sees the build that is served at that moment. Not shared between threads.
+    Each read is a statement of its own, so it sees the build that is served at that moment. Safe to share between
+    threads, which then wait for each other; each with a reader of its own is quicker.
     """
 
     def __init__(self, engine: sa.Engine, side: Side) -> None:
@@ -47,10 +49,14 @@ class Reader:
         self._opened = opened(engine)
         self._side = side
         self._lookups: dict[str, _Lookup] = {}
+        self._lock = threading.Lock()
+        self._closed = False
 
     def close(self) -> None:
-        """Let go of the connection."""
-        self._connection.close()
+        """Let the read that is under way end, and let go of the connection."""
+        with self._lock:
+            self._closed = True
+            self._connection.close()
 
     def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         """
@@ -63,8 +69,15 @@ class Reader:
         Raises:
             NotBuilt: the view has no build that is served.
             BadKey: too many or too few parts, or one that its column cannot hold.
+            ReaderClosed: the `with` that opened it is over.
             StoreHeld, NotADatabase, StoreRefused: the file cannot be read.
         """
+        with self._lock:
+            if self._closed:
+                raise ReaderClosed(self._side.value)
+            return self._get(view, key)
+
+    def _get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         try:
             while True:
                 lookup = self._lookup(view)

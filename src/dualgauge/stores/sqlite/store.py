@@ -98,7 +98,7 @@ class SqliteStore:
     @contextmanager
     def reader(self, side: Side) -> Iterator[points.Reader]:
         """Many point reads of one side through one connection."""
-        with self.databases.open(side) as engine:
+        with self.databases.open(side, shared=True) as engine:
             reader = points.Reader(engine, side)
             try:
                 yield reader
