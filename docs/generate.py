@@ -209,7 +209,7 @@ def view_parts() -> dict[str, str]:
 
 
 def rules() -> list[type[Any]]:
-    """Every rule of `comparison/rules.py`, in its order there."""
+    """Every rule of `comparison/content/rules.py`, in its order there."""
     from dualgauge.comparison.content import rules as module
 
     return [

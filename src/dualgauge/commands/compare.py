@@ -43,7 +43,8 @@ class CompareCommands:
                     reports=workspace.reports,
                     basis=handles.basis,
                     clock=workspace.clock, samples=samples, plan=wanted, progress=workspace.progress, settle=settle,
-                    sleep=workspace.sleep, migration=workspace.settings.migration, who=workspace.who,
+                    sleep=workspace.sleep, chance=workspace.chance,
+                    migration=workspace.settings.migration, who=workspace.who,
                 )
                 for pair in handles.pairs(names)
             ]  # fmt: skip

@@ -52,7 +52,7 @@ class LogCommands:
         max_bad_rows: int | None = None,
     ) -> Imported:  # fmt: skip
         """
-        Append the events of one source (by name or file), or of all; see `eventlog.imports.run.run_import`.
+        Append the events of one source (by name or file), or of all: of several, in the order in which rows were due.
 
         With `max_bad_rows` as many rows that do not fit go into the quarantine; without, the first stops the import.
         """
@@ -97,7 +97,7 @@ class LogCommands:
         return add(made, project, check=lambda raw: validate(Settings, raw, project.file), write=write)
 
     def forget(self, source: str, *, dry_run: bool = False) -> Forgotten:
-        """Let the next import read a source from its beginning; its events stay. See `eventlog.imports.forget`."""
+        """Let the next import read a source from its beginning; its events stay, and are known by their ids."""
         from dualgauge.eventlog.imports.forget import forget
 
         workspace = self._workspace
@@ -132,7 +132,7 @@ class LogCommands:
 
     def compact(self, *, keep: timedelta | None = None, rows: int | None = None, dry_run: bool = False) -> Compacted:
         """
-        Merge the log's small files; see `eventlog.integrity.compact.compact`.
+        Merge the log's small files into larger ones; positions and events stay what they are.
 
         Args:
             keep: how long replaced files stay; a week by default.

@@ -38,6 +38,17 @@ class BadComparator(UsageError):
         super().__init__(f"{field} {reason}")
 
 
+class RowsLost(DualgaugeError):
+    """The rows of the sides do not add up: a fault of dualgauge's own, which must give no verdict."""
+
+    def __init__(self, v1: int, v2: int) -> None:
+        self.v1, self.v2 = v1, v2
+        super().__init__(
+            f"the rows do not add up: {v1:,} of v1 have a partner and {v2:,} of v2; this is a fault of dualgauge, so "
+            "there is no verdict: run it again with --paranoid, and report it"
+        )
+
+
 class BadRelation(UsageError):
     """One side's query cannot be run."""
 

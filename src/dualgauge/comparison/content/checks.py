@@ -2,7 +2,7 @@
 Checks: rules that a side must keep by itself, whatever the other answers. Great Expectations judges them.
 
 A `Check` is a light value: content files need not import great_expectations, which takes seconds. It is resolved
-when the checks are run (`comparison/gx.py`).
+when the checks are run (`comparison/checking/gx.py`).
 """
 
 from __future__ import annotations

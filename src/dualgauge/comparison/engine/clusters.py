@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dualgauge.comparison.engine.common_types import FLOATS, INTEGERS, is_numeric, is_time
 from dualgauge.comparison.engine.fetch import values_of
-from dualgauge.comparison.engine.schema import FLOATS, INTEGERS, is_numeric, is_time
 from dualgauge.comparison.values import Cluster, DifferenceKind, Mismatch
 from dualgauge.engines.parquet_files import written
 from dualgauge.model import literal, quote

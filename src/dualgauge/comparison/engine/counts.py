@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dualgauge.comparison.errors import RowsLost
 from dualgauge.comparison.values import UNEXPECTED_SAME, ColumnCount, DifferenceKind, ExpectedCount
 
 if TYPE_CHECKING:
@@ -54,7 +55,15 @@ def count(
     }
     mismatched = {kind: rows.get((kind, False), (0, 0))[0] for kind in DifferenceKind}
     excused = {kind: rows.get((kind, True), (0, 0))[0] for kind in DifferenceKind}
-    compared = paired.clean_v1 - mismatched[DifferenceKind.ONLY_IN_V1] - excused[DifferenceKind.ONLY_IN_V1]
+    compared, other = (
+        clean - mismatched[kind] - excused[kind]
+        for clean, kind in (
+            (paired.clean_v1, DifferenceKind.ONLY_IN_V1), (paired.clean_v2, DifferenceKind.ONLY_IN_V2),
+        )
+    )  # fmt: skip
+    if compared != other:
+        # A row that a plan lost would count as matched.
+        raise RowsLost(compared, other)
     return Counts(
         compared=compared,
         matched=compared - mismatched[DifferenceKind.CHANGED] - excused[DifferenceKind.CHANGED],

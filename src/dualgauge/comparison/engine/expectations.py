@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dualgauge.comparison.engine.common_types import common_type, is_numeric
 from dualgauge.comparison.engine.equality import is_plain
 from dualgauge.comparison.engine.relations import named
-from dualgauge.comparison.engine.schema import common_type
 from dualgauge.comparison.engine.volatile import changing_parts, volatile_functions
 from dualgauge.comparison.errors import BadExpectation, ExpectationFailed
 from dualgauge.engines.errors import EngineError
@@ -122,5 +122,9 @@ def met(column: Column, expression: str, value: str) -> str:
     """Whether the expression equals v2's value by the column's rule."""
     if column.kind.parts or not is_plain(column.kind):
         # Fields by their names, and JSON out of a text.
-        expression = f"CAST({expression} AS {column.common.name})"
+        cast = f"CAST({expression} AS {column.common.name})"
+        if column.kind.family in ("LIST", "ARRAY") and is_numeric(column.kind.parts[0].name):
+            # What the cast rounds, as [1.5] to [2], excuses nothing.
+            return f"(({cast}) IS NOT DISTINCT FROM ({expression}) AND {column.same(cast, value)})"
+        expression = cast
     return column.same(expression, value)

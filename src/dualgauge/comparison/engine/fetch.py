@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dualgauge.comparison.engine.common_types import INTEGERS, is_time
 from dualgauge.comparison.engine.kinds import Kind, kind_of, listed_kind, map_kind, struct_kind, tuple_kind
-from dualgauge.comparison.engine.schema import INTEGERS, is_time
 from dualgauge.model import quote
 
 if TYPE_CHECKING:

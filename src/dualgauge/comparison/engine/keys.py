@@ -19,7 +19,7 @@ class Paired:
     """
     The rows that can be paired: `v1` and `v2` name relations whose keys are unique and never NULL.
 
-    `rows_*` count all rows of the sides, `clean_v1` those of v1 that are left.
+    `rows_*` count all rows of the sides, `clean_*` those that are left.
     """
 
     v1: str
@@ -27,6 +27,7 @@ class Paired:
     rows_v1: int
     rows_v2: int
     clean_v1: int
+    clean_v2: int
     problems: tuple[KeyProblem, ...]
 
 
@@ -53,11 +54,11 @@ def sort_out(space: Scratch, layout: Layout, v1: str, v2: str, *, samples: int) 
         unique = distinct == rows[side] - nulls[side]
         repeated[side] = None if unique else _repeated(space, layout, side, relation, null)
     if not any(nulls.values()) and not any(repeated.values()):
-        return Paired(v1, v2, rows["v1"], rows["v2"], rows["v1"], ())
+        return Paired(v1, v2, rows["v1"], rows["v2"], rows["v1"], rows["v2"], ())
 
     relations = {"v1": v1, "v2": v2}
     clean = {side: _without(space, layout, side, relations[side], null=null, repeated=repeated) for side in relations}
-    left = int(engine.row(f"SELECT count(*) FROM {clean['v1']}")[0])
+    left = {side: int(engine.row(f"SELECT count(*) FROM {relation}")[0]) for side, relation in clean.items()}
     problems = [
         _problem(space, layout, side, relations[side], nulls=nulls[side], repeated=repeated[side], samples=samples)
         for side in relations
@@ -67,7 +68,8 @@ def sort_out(space: Scratch, layout: Layout, v1: str, v2: str, *, samples: int) 
         clean["v2"],
         rows["v1"],
         rows["v2"],
-        left,
+        left["v1"],
+        left["v2"],
         tuple(problem for problem in problems if problem is not None),
     )
 

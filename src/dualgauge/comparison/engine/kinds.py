@@ -65,10 +65,10 @@ def tuple_kind(parts: tuple[Kind, ...]) -> Kind:
 @lru_cache(maxsize=1024)
 def kind_of(text: str) -> Kind:
     """The tree of a type that DESCRIBE names."""
-    return _Reader(text).kind()
+    return _TypeParser(text).kind()
 
 
-class _Reader:
+class _TypeParser:
     def __init__(self, text: str) -> None:
         self._text, self._at = text, 0
 

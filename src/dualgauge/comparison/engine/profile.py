@@ -14,9 +14,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from dualgauge.comparison.engine.common_types import is_numeric, is_time
 from dualgauge.comparison.engine.fetch import values_of
 from dualgauge.comparison.engine.relations import bring, scratch
-from dualgauge.comparison.engine.schema import is_numeric, is_time, read_layout
+from dualgauge.comparison.engine.schema import read_layout
 from dualgauge.comparison.values import Drift, Profile, SchemaVerdict, safe
 from dualgauge.model import fold
 
@@ -88,7 +89,7 @@ def between(
     The drifts of two queries, by themselves; see `compare_relations` for the arguments.
 
     Raises:
-        BadRelation, MissingKey, UnknownColumn, NotNumeric: as there.
+        BadRelation, MissingKey, NoColumnToCompare, NotNumeric: as there.
     """
     with scratch(engine) as space:
         layout = read_layout(engine, v1_sql, v2_sql, comparator, context=context)

@@ -123,26 +123,26 @@ def _bare(sql: str) -> str:
 
 def _cast(column: Column, *, first: bool) -> str:
     name, kind = (column.name, column.v1_type) if first else (column.v2_name, column.v2_type)
-    if column.common.name == "VARCHAR":
-        # A column may have a collation, by which 'a' is 'A' wherever it is compared, joined or hashed.
-        return f'CAST({quote(name)} AS VARCHAR) COLLATE "binary"'
-    if kind == column.common.name:
+    if kind == column.common.name != "VARCHAR":
         return quote(name)
-    cast = "TRY_CAST" if column.common.risky else "CAST"
-    return f"{cast}({quote(name)} AS {column.common.name})"
+    return in_common(column, quote(name))
+
+
+def in_common(column: Column, value: str) -> str:
+    """A value of a column in the common type."""
+    cast = f"{'TRY_CAST' if column.common.risky else 'CAST'}({value} AS {column.common.name})"
+    # A column may have a collation, by which 'a' is 'A' wherever it is compared, joined or hashed.
+    return f'{cast} COLLATE "binary"' if column.common.name == "VARCHAR" else cast
 
 
 def count_lost(engine: Engine, layout: Layout, v1_sql: str, v2_sql: str) -> tuple[SchemaColumn, ...]:
     """
     The schema with `lost` filled in: how many values of both sides the common type cannot hold exactly.
 
-    Only columns whose cast is risky are read. A relative rule already says that later digits do not count.
+    Only columns whose cast is risky are read. A relative rule already says that later digits do not count: of its
+    columns, only values that become none at all are lost.
     """
-    risky = [
-        column
-        for column in (*layout.keys, *layout.compared)
-        if column.common.risky and not (isinstance(column.rule, Relative) and column.common.name == "DOUBLE")
-    ]
+    risky = [column for column in (*layout.keys, *layout.compared) if column.common.risky]
     if not risky:
         return layout.schema
     lost = dict.fromkeys((column.name for column in risky), 0)
@@ -152,8 +152,11 @@ def count_lost(engine: Engine, layout: Layout, v1_sql: str, v2_sql: str) -> tupl
             name, kind = (column.name, column.v1_type) if first else (column.v2_name, column.v2_type)
             own = narrowed(kind_of(kind), column.kind)
             value = quote(name) if own == kind else f"CAST({quote(name)} AS {own})"
-            back = f"TRY_CAST(TRY_CAST({value} AS {column.common.name}) AS {own})"
-            counts.append(f"count(*) FILTER ({value} IS DISTINCT FROM {back})")
+            there = f"TRY_CAST({value} AS {column.common.name})"
+            back = f"TRY_CAST({there} AS {own})"
+            near = isinstance(column.rule, Relative) and column.common.name == "DOUBLE"
+            lacks = f"{value} IS NOT NULL AND {there} IS NULL" if near else f"{value} IS DISTINCT FROM {back}"
+            counts.append(f"count(*) FILTER ({lacks})")
         for column, count in zip(risky, engine.row(f"SELECT {', '.join(counts)} FROM ({_bare(sql)}\n)"), strict=True):
             lost[column.name] += count
     return tuple(replace(column, lost=lost.get(column.name, 0)) for column in layout.schema)

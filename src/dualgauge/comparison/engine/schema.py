@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dualgauge.comparison.content.comparator import CONTEXT, Comparator
 from dualgauge.comparison.content.rules import Exact
-from dualgauge.comparison.engine.common_types import FLOATS, INTEGERS, CommonType, common_type, is_numeric, is_time
+from dualgauge.comparison.engine.common_types import CommonType, common_type, is_numeric
 from dualgauge.comparison.engine.equality import equal, is_plain, unknown
 from dualgauge.comparison.engine.kinds import NULL, Kind, kind_of
 from dualgauge.comparison.errors import BadRelation, MissingKey, NoColumnToCompare, NoEquality, NotNumeric
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
     from dualgauge.comparison.content.rules import Rule
     from dualgauge.engines.duck import Engine
-
-__all__ = [
-    "FLOATS", "INTEGERS", "Column", "CommonType", "Layout", "common_type", "is_numeric", "is_time", "read_layout",
-]  # fmt: skip
 
 PREFIX = "dg"
 """How names of ours begin; an underscore more for as long as something of the user's begins so too."""
@@ -58,7 +54,7 @@ class Column:
 
     def same(self, a: str, b: str) -> str:
         """A condition that two expressions of the common type are the same answer by the column's rule; never NULL."""
-        return equal(a, b, self.kind) if self.exact else self.rule.sql(a, b)
+        return equal(a, b, self.kind) if self.exact else f"coalesce({self.rule.sql(a, b)}, false)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +129,8 @@ def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator
         NotNumeric: a tolerant rule stands on a column without numbers.
         NoEquality: a column has a type whose values cannot be told to be the same.
     """
+    if context:
+        comparator.check_context()
     v1, v2 = _columns(engine, "v1", v1_sql), _columns(engine, "v2", v2_sql)
     for column in comparator.keys:
         for side, names in (("v1", v1), ("v2", v2)):
@@ -165,9 +163,16 @@ def _prefix(comparator: Comparator, names: Sequence[str]) -> str:
 
 def _columns(engine: Engine, side: str, sql: str) -> dict[str, str]:
     try:
-        return engine.columns(sql)
+        found = [(str(name), str(kind)) for name, kind, *_ in engine.rows(f"DESCRIBE {sql}")]
     except EngineError as fault:
         raise BadRelation(side, fault.reason) from fault
+    spelled: dict[str, str] = {}
+    for name, _ in found:
+        other = spelled.setdefault(fold(name), name)
+        if len([one for one, _ in found if fold(one) == fold(name)]) > 1:
+            also = "twice" if other == name else f"and {other!r}, which SQL takes for one"
+            raise BadRelation(side, f"it gives the column {name!r} {also}; give each a name of its own with AS")
+    return dict(found)
 
 
 def _paired(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.comparison.engine.schema import INTEGERS, common_type, is_time
+from dualgauge.comparison.engine.common_types import INTEGERS, common_type, is_time
 from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:

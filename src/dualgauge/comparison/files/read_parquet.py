@@ -13,7 +13,7 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from dualgauge.comparison.engine.schema import FLOATS, CommonType, common_type, is_numeric
+from dualgauge.comparison.engine.common_types import FLOATS, CommonType, common_type, is_numeric
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.exact_columns import DURATIONS, FINE, wide_decimals, write_exact
 from dualgauge.comparison.files.names import place, twice, united

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.comparison.engine.schema import FLOATS, common_type, is_numeric, is_time
+from dualgauge.comparison.engine.common_types import FLOATS, common_type, is_numeric, is_time
 from dualgauge.comparison.files.loose_types import escaped
 from dualgauge.model import fold, literal, quote
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.content.json_content import content_of
+from dualgauge.comparison.engine.common_types import FLOATS
 from dualgauge.comparison.engine.equality import CONTENT, form
-from dualgauge.comparison.engine.relations import scratch
-from dualgauge.comparison.engine.schema import FLOATS, read_layout
+from dualgauge.comparison.engine.relations import in_common, scratch
+from dualgauge.comparison.engine.schema import read_layout
 from dualgauge.comparison.errors import BadRelation
 from dualgauge.engines.errors import BadStatement
 from dualgauge.model import plural, quote
@@ -143,8 +144,7 @@ def _keys(layout: Layout, side: str) -> str:
 
 
 def _key(layout: Layout, at: int, value: str) -> str:
-    common = layout.keys[at].common.name
-    return form(f"TRY_CAST({value} AS {common})", layout.keys[at].kind)[0]
+    return form(in_common(layout.keys[at], value), layout.keys[at].kind)[0]
 
 
 def _without(layout: Layout, side: str, now: str, moving: str) -> str:

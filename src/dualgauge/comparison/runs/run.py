@@ -27,11 +27,12 @@ from dualgauge.engines.errors import EngineError
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError, UsageError
 from dualgauge.ledger.values import EvidenceKind, evidence_key
-from dualgauge.model import Clock, Outcome, Position, Progress, Side, quote, silent
+from dualgauge.model import Clock, Outcome, Position, Progress, Side, fold, quote, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from random import Random
 
     from dualgauge.comparison.engine.candidates import DiffPlan
     from dualgauge.comparison.runs.pairs import Pair
@@ -82,7 +83,8 @@ class DiffRun:
 def common(pair: Pair, pinned: Pinned, side: Side) -> str:
     """A side's view of the pair's name, with the columns that both builds have."""
     own, other = (pinned.columns[at][pair.name] for at in (side, Side.V2 if side is Side.V1 else Side.V1))
-    columns = ", ".join(quote(column) for column in own if column in other)
+    there = {fold(column) for column in other}
+    columns = ", ".join(quote(column) for column in own if fold(column) in there)
     return f"SELECT {columns} FROM {side.value}.{quote(pair.name)}"
 
 
@@ -103,6 +105,7 @@ def run_diff(
     plan: DiffPlan | None = None,
     settle: float = SETTLE_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
+    chance: Random | None = None,
     progress: Progress = silent,
 ) -> DiffRun:
     """
@@ -131,7 +134,8 @@ def run_diff(
         try:
             compare = partial(
                 compare_relations, engine, comparator=pair.comparator,
-                today=started.date(), samples=samples, plan=plan, keep=folder / MISMATCHES, context=not pair.plain,
+                today=started.date(), samples=samples, plan=plan, keep=folder / MISMATCHES,
+                context=not pair.plain, chance=chance,
                 progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
             )  # fmt: skip
             comparison = compare(v1, v2, stable=pair.plain)
