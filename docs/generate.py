@@ -166,16 +166,17 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def settings_parts() -> dict[str, str]:
     """One table of keys for each table of `[tool.dualgauge]`, by the last part of its name."""
+    from dualgauge.project.settings import EVIDENCE
     from dualgauge.settings import Settings
 
     parts = {}
     for name, model in _models("dualgauge", Settings):
         rows = [
-            (f"`{key}`", _default(field), field.description or "")
+            (f"`{key}`", _default(field), field.description or "", "yes" if field.json_schema_extra == EVIDENCE else "")
             for key, field in model.model_fields.items()
             if _model_in(field.annotation) is None
         ]
-        parts[name] = table(("key", "default", "is"), rows)
+        parts[name] = table(("key", "default", "is", "evidence"), rows)
     return parts
 
 

@@ -366,12 +366,7 @@ class EventLog:
         ledger_copy.bring_up(self.place, self._ledger, links, version, head.last)
 
     def columns_of(self, file: EventFile) -> list[str]:
-        """
-        The columns of one of the log's files.
-
-        Raises:
-            DamagedLog: it is gone, or is no Parquet file any more.
-        """
+        """The columns of one of the log's files. Raises DamagedLog where it is gone, or no Parquet file any more."""
         if file.name in self._columns:
             return self._columns[file.name]
         try:
