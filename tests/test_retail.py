@@ -127,7 +127,7 @@ def told(root: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_every_line_of_the_year_is_one_event_in_the_order_of_the_file(year: dualgauge.Migration) -> None:
-    first, last = year.events(first=1, limit=1)[0], year.events()[-1]
+    first, last = year.log.show(first=1, limit=1).events[0], year.log.show().events[-1]
 
     assert (first["position"], first["InvoiceNo"], first["StockCode"]) == (1, "536365", "85123A")
     assert (last["position"], last["InvoiceNo"], last["StockCode"]) == (541_909, "581587", "22138")
@@ -180,7 +180,7 @@ def test_importing_the_year_again_adds_nothing(year: dualgauge.Migration) -> Non
     again = year.import_()
 
     assert (again.added, again.last) == (0, 541_909)
-    assert year.head().last == 541_909
+    assert year.log.head().head.last == 541_909
 
 
 def test_a_sum_of_more_digits_than_sqlite_holds_is_refused_by_the_name_of_its_column(

@@ -188,10 +188,19 @@ def test_what_cannot_be_read_whole_is_refused_by_its_name(tmp_path: Path, values
     assert str(refused.value) == f"{tmp_path / 'a.parquet'} cannot be read: {reason}"
 
 
-def test_two_columns_whose_names_differ_in_case_are_refused(tmp_path: Path) -> None:
-    write(tmp_path, "a", {"x": pa.array([1]), "X": pa.array([2])})
+def test_bytes_in_a_list_are_no_text_of_their_letters(tmp_path: Path) -> None:
+    write(tmp_path, "a", {"x": pa.array([[b"\x00"]])})
+    write(tmp_path, "b", {"x": pa.array([["\\x00"]])})
 
-    with pytest.raises(UnreadableLocation, match="it has two columns 'x'; give each column a name of its own"):
+    found = dualgauge.compare(tmp_path / "a.parquet", tmp_path / "b.parquet", BY_ID)
+    assert (found.verdict, kinds(found)) == (Outcome.FAIL, ("BLOB[]", "VARCHAR[]", "incomparable"))
+
+
+def test_a_column_cut_by_the_engine_whose_name_differs_in_case_alone_is_refused(tmp_path: Path) -> None:
+    wide = pa.array([Decimal(1)], pa.decimal256(50, 0))
+    write(tmp_path, "a", {"x": pa.array([1]), "X": wide})
+
+    with pytest.raises(UnreadableLocation, match="'X' holds a DECIMAL of 50 digits and differs from another one"):
         dualgauge.compare(tmp_path / "a.parquet", tmp_path / "a.parquet", BY_ID)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -65,11 +65,11 @@ class Contested(Ledger):
 
     rival: JournalEntry | None = None
 
-    def move(self, expected: MigrationState, entry: JournalEntry) -> MigrationState:
+    def move(self, expected: MigrationState, entry: JournalEntry, still: Any = None) -> MigrationState:
         if self.rival:
             rival, self.rival = self.rival, None
             super().move(expected, rival)
-        return super().move(expected, entry)
+        return super().move(expected, entry, still)
 
 
 @pytest.fixture

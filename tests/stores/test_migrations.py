@@ -86,7 +86,7 @@ def test_a_manual_project_is_refused_until_its_revision_is_written_and_applied(t
     assert migration.views.revise("first") is not None
     with pytest.raises(MissingShape):
         migration.replay()
-    assert [one.id for one in migration.views.upgrade()] == ["0001"]
+    assert [one.id for one in migration.views.upgrade().applied] == ["0001"]
     assert migration.replay().views[0].rows == 32
     assert migration.views.revise("nothing to do") is None
 
@@ -115,7 +115,7 @@ def test_a_changed_view_gets_a_second_revision_and_readers_keep_the_old_build_un
     shop.view(folder, "v1", "totals", CHANGES[change])
     migration = shop.opened(folder)
     assert migration.views.revise("changed") is not None
-    assert [one.id for one in migration.views.upgrade()] == ["0002"]
+    assert [one.id for one in migration.views.upgrade().applied] == ["0002"]
     assert store_of(migration).point(Side.V1, "totals", key) == old
     assert shapes(folder) != before
     [one] = migration.replay().views
@@ -174,7 +174,7 @@ def test_a_failing_revision_leaves_nothing_behind_and_is_told_with_its_folder(fo
         assert alone.execute("SELECT count(*) FROM sqlite_master WHERE name = 'half'").fetchone() == (0,)
     alone.close()
     written.file.write_text(text)
-    assert [one.id for one in migration.views.upgrade()] == ["0002"]
+    assert [one.id for one in migration.views.upgrade().applied] == ["0002"]
 
 
 def test_a_revision_that_the_folder_lacks_is_told_and_not_guessed(folder: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_revision_runs_again_after_a_crash_between_the_two_files(tmp_path: Pat
     migration.views.upgrade()
     wanted = shapes(folder, "v1"), shapes(folder, "v2")
     shutil.copy(data / "before.db", data / "views_v1.db")
-    assert [one.id for one in migration.views.upgrade()] == ["0002"]
+    assert [one.id for one in migration.views.upgrade().applied] == ["0002"]
     assert (shapes(folder, "v1"), shapes(folder, "v2")) == wanted
     assert migration.replay().written is None
 
@@ -266,6 +266,6 @@ def test_revisions_are_numbered_past_those_that_were_written_by_hand(folder: Pat
         f"revision = '0003'\ndown_revision = '{first.id}'\ndef upgrade():\n    pass\ndef downgrade():\n    pass\n"
     )
     shop.view(folder, "v2", "totals", COUNTED)
-    third = shop.opened(folder).revise("third")
+    third = shop.opened(folder).views.revise("third")
     assert third is not None
     assert third.id == "0004"

@@ -231,7 +231,7 @@ def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading
     """The two readings of a pair, with types that can be compared where there are such."""
     if a.raw is not None and b.raw is not None and (a.kind is None) != (b.kind is None):
         return _as_json(a), _as_json(b)
-    written = [one.kind is None and one.raw is None for one in (a, b)]
+    written = [_says_no_type(one) for one in (a, b)]
     a, b = (_typed(one, found or "VARCHAR") for one in (a, b))
     if {a.kind, b.kind} == {"UUID", "VARCHAR"}:
         a, b = (
@@ -250,6 +250,11 @@ def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading
     elif a.mixed or b.mixed:
         a, b = (_beside(one, plain=any(written)) for one in (a, b))
     return a, b
+
+
+def _says_no_type(one: Reading) -> bool:
+    """Whether a text may be a number as well: one of a CSV file, or a number of more digits than any type has."""
+    return one.raw is None and (one.kind is None or (one.kind == "VARCHAR" and one.text is not None and not one.told))
 
 
 def _as_text(one: Reading, expression: str) -> Reading:
@@ -293,7 +298,8 @@ _JSON_KINDS: Final[Mapping[str, str]] = {
 
 def typed_reading(name: str, kind: str, column: str) -> Reading:
     """How a column is read that has a type; lists and structs can be read as JSON, beside a JSON file's."""
-    if kind.endswith("]") or kind.startswith("STRUCT("):
+    # Bytes are no JSON: their text there would be the same as a text of those letters.
+    if (kind.endswith("]") or kind.startswith("STRUCT(")) and "BLOB" not in kind:
         return Reading(name, kind, column, raw=f"to_json({column})", nested=True)
     return Reading(name, kind, column)
 
