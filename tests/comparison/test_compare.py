@@ -198,11 +198,18 @@ def test_json_strings_stay_texts_and_numbers_numbers(tmp_path: Path) -> None:
     assert changes(found) == {1: {"m": ("1", '"1"')}}
 
 
-def test_a_field_that_is_missing_is_null_and_the_order_of_fields_is_no_difference(tmp_path: Path) -> None:
+def test_a_column_that_is_missing_is_null_a_member_is_not_and_the_order_is_no_difference(tmp_path: Path) -> None:
     old = write(tmp_path / "old.jsonl", '{"id":1,"o":{"a":1,"b":[1,2]},"x":null}\n{"id":2,"o":{"a":2}}\n')
     new = write(tmp_path / "new.jsonl", '{"o":{"b":[1,2],"a":1},"id":1}\n{"id":2,"o":{"b":null,"a":2},"x":null}\n')
 
-    assert dualgauge.compare(old, new, BY_ID).matched == 2
+    assert list(changes(dualgauge.compare(old, new, BY_ID))) == [2]
+
+
+def test_large_numbers_inside_of_json_are_not_rounded_beside_smaller_ones(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.jsonl", '{"id":1,"o":{"a":9007199254740993}}\n{"id":2,"o":{"a":0.5}}\n')
+    new = write(tmp_path / "new.jsonl", '{"id":1,"o":{"a":9007199254740992}}\n{"id":2,"o":{"a":0.50}}\n')
+
+    assert list(changes(dualgauge.compare(old, new, BY_ID))) == [1]
 
 
 def test_nested_json_compares_with_nested_parquet(tmp_path: Path) -> None:

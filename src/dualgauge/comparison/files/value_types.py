@@ -128,8 +128,9 @@ def settle(engine: Engine, v1: FileSide, v2: FileSide) -> tuple[FileSide, FileSi
     types = {name: _measured(engine, sources, question) for name, question in questions.items()}
     found: tuple[dict[str, Reading], dict[str, Reading]] = ({}, {})
     for a, b in pairs:
+        # Lists and objects by their content: as structs a field that is missing would be one that is null.
         nested = a.nested and b.nested and "JSON" in (a.kind, b.kind)
-        both = _structured(engine, sources, a, b) if nested else _agreed(a, b, types.get(a.name))
+        both = (_as_json(a), _as_json(b)) if nested else _agreed(a, b, types.get(a.name))
         found[0][a.name], found[1][b.name] = both
     first, second = (
         replace(side, readings=tuple(chosen.get(one.name, one) for one in side.readings))
@@ -328,19 +329,3 @@ def _json_reading(name: str, counts: Mapping[str, int]) -> Reading:
         kind = "BOOLEAN"
     expression = column if kind == "JSON" else f"CAST({text} AS {kind})"
     return Reading(name, kind, expression, text=text, raw=column, nested=held == {"nested"})
-
-
-def _structured(engine: Engine, sources: Sequence[str], a: Reading, b: Reading) -> tuple[Reading, Reading]:
-    """Lists and objects of both sides with one structure, whatever the order in which fields are written."""
-    union = " UNION ALL ".join(
-        f"SELECT {one.raw} AS c FROM {source}" for one, source in zip((a, b), sources, strict=True)
-    )
-    found = engine.row(f"SELECT CAST(json_group_structure(c) AS VARCHAR) FROM ({union})")[0]
-    # A field that is NULL in every row has no type.
-    structure = literal(str(found).replace('"NULL"', '"VARCHAR"'))
-    expressions = [f"from_json({one.raw}, {structure})" for one in (a, b)]
-    kind = engine.columns(f"SELECT {expressions[0]} AS c FROM {sources[0]}")["c"]
-    first, second = (
-        replace(one, kind=kind, expression=expression) for one, expression in zip((a, b), expressions, strict=True)
-    )
-    return first, second
