@@ -15,7 +15,7 @@ from dualgauge.ledger.tables import HEAD, METADATA
 from dualgauge.ledger.upgrade import readable, writable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy.engine import Connection
 
@@ -87,3 +87,13 @@ class EmptyTables(Access):
     def close(self) -> None:
         """Forget it."""
         self._engine.dispose()
+
+
+def prepared(database: Database, prepare: Callable[[Database], object]) -> Access:
+    """A database that was prepared; where that fails no connection is left: a router asks again every second."""
+    try:
+        prepare(database)
+    except BaseException:
+        database.close()
+        raise
+    return Access(database)

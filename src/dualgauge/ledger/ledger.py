@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlalchemy import select
 
 from dualgauge.ledger import journal, journal_rows, quarantine_seal
-from dualgauge.ledger.access import Access, EmptyTables
+from dualgauge.ledger.access import Access, EmptyTables, prepared
 from dualgauge.ledger.chain import walk
 from dualgauge.ledger.database import Database
 from dualgauge.ledger.errors import (
@@ -74,7 +74,7 @@ class Ledger:
             BadLedgerUrl, NoLedger, NotALedger, NewerLedger: nothing was touched.
             LedgerBusy, LedgerError: the database could not be used.
         """
-        return cls(_prepared(Database(url, timeout=timeout), partial(bring_up, create=create)))
+        return cls(prepared(Database(url, timeout=timeout), partial(bring_up, create=create)))
 
     @classmethod
     def look(cls, url: str, *, timeout: float = TIMEOUT) -> Self:
@@ -83,15 +83,12 @@ class Ledger:
 
         Whoever writes to it all the same is refused where it would have to be upgraded first.
 
-        Args:
-            url, timeout: as `open` takes them.
-
         Raises:
             BadLedgerUrl, NoLedger, NotALedger: there is no ledger to look at.
             OlderLedger, NewerLedger: its revision is not one that this dualgauge reads.
             LedgerBusy, LedgerError: the database could not be used.
         """
-        return cls(_prepared(Database(url, timeout=timeout), look))
+        return cls(prepared(Database(url, timeout=timeout), look))
 
     @classmethod
     def nothing(cls) -> Self:
@@ -346,16 +343,6 @@ class Ledger:
                     )  # fmt: skip
                 elif _link(**found) != _link(**{**asdict(commit), "at": at, "step": step}):
                     raise LogCommitDiffers(commit.last, found["chain"], commit.chain)
-
-
-def _prepared(database: Database, prepare: Callable[[Database], object]) -> Access:
-    """A database that was prepared; where that fails no connection is left: a router asks again every second."""
-    try:
-        prepare(database)
-    except BaseException:
-        database.close()
-        raise
-    return Access(database)
 
 
 def _link(**row: Any) -> LogCommit:  # noqa: ANN401  (a row of the table)
