@@ -552,7 +552,7 @@ def present(migration: Migration, name: str) -> dict[str, object]:
     """What a check run of a comparator would be bound to now."""
     with handles_of(migration) as handles:
         [pair] = handles.pairs([name])
-    return check_bound(pair, served(store_of(migration), pair), migration._workspace.configuration_hash)
+        return check_bound(pair, served(store_of(migration), pair), handles.basis)
 
 
 def test_a_comparator_without_checks_shows_its_drifts_and_leaves_nothing(shop: Path) -> None:

@@ -321,7 +321,7 @@ def test_a_run_is_kept_as_evidence_that_says_what_it_is_bound_to(project: Projec
     )
     assert (kept.position, kept.started_at, kept.finished_at) == (4, NOW, NOW)
     assert (kept.evidence_key, kept.folder) == (run.evidence_key, f"reports/{run.run_id}")
-    assert set(kept.bound) == {"v1", "v2", "comparator", "comparator_hash", "configuration_hash"}
+    assert set(kept.bound) == {"v1", "v2", "comparator", "comparator_hash", "configuration_hash", "log"}
     for side in ("v1", "v2"):
         (one,) = [kept.bound[side]["customers"]]  # type: ignore[index]
         assert one["build"] == 1
@@ -353,7 +353,9 @@ def test_evidence_has_another_key_once_what_it_is_bound_to_has_changed(project: 
     elif changed == "comparator":
         project.comparator('key="customer", rules={"total": Absolute(0.01)}')
     else:
-        project.write("pyproject.toml", SETTINGS.replace('"orders.csv"', '"./orders.csv"'))
+        head = "[tool.dualgauge.log.columns]\n"
+        assert head in SETTINGS
+        project.write("pyproject.toml", SETTINGS.replace(head, f'{head}extra = "BIGINT"\n'))
     (after,) = project.open().diff()
 
     assert after.comparison.verdict is before.comparison.verdict is Outcome.PASS
@@ -683,7 +685,7 @@ def test_a_diff_that_could_not_look_is_inconclusive_and_leaves_no_folder(project
     assert not list((project.root / "reports").glob("*"))
 
 
-def test_reads_do_not_wait_for_a_served_view_whose_file_is_gone(project: Project) -> None:
+def test_reads_wait_for_a_served_view_whose_file_is_gone_until_it_is_pruned(project: Project) -> None:
     project.write("views_v2/extra.sql", V1)
     migration = project.build()
     (project.root / "views_v2" / "extra.sql").unlink()
@@ -692,6 +694,9 @@ def test_reads_do_not_wait_for_a_served_view_whose_file_is_gone(project: Project
     migration.replay()
     migration.diff()
 
+    with pytest.raises(GateRefused, match=r"readers get v2\.extra, whose file is gone"):
+        migration.switch(500_000)
+    assert migration.replay(prune=True).pruned == ("v2.extra",)
     assert migration.switch(500_000).after.share_ppm == 500_000
 
 

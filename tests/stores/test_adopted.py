@@ -610,7 +610,7 @@ def test_evidence_is_bound_to_the_table_s_definition_and_a_gate_goes_by_it(shop:
         [kept] = ledger.evidence_runs()
     bound: Any = kept.bound
     plan = call("plan", "--format", "json", folder=shop).json["result"]["views"][0]
-    assert bound["v1"]["customers"] == {"build": None, "definition_hash": plan["definition_hash"]}
+    assert bound["v1"]["customers"] == {"build": None, "token": None, "definition_hash": plan["definition_hash"]}
     assert (kept.position, run.position) == (5, 5)
     write(shop / "shop.db", SET_CENTS, [(2, "bob"), (1200, "bob")])
     assert call("switch", "--percent", "1", folder=shop).exit_code == 0

@@ -197,10 +197,10 @@ class Ledger:
         with self._access.reading() as connection:
             walked = walk(journal_rows.all_rows(connection), connection.execute(select(*_MIGRATION)).all())
             found = gather(walked.seals, connection.execute(select(EVIDENCE)).all(), walked.problem)
-            found = replace(found, end=journal_rows.end(connection))
             if walked.problem is None:
                 revision = self._access.revision(connection)
-                found = replace(found, quarantine=quarantine_seal.verify(connection, revision, walked.quarantine))
+                quarantine = quarantine_seal.verify(connection, revision, walked.quarantine)
+                found = replace(found, quarantine=quarantine, end=journal_rows.end(connection))
         if migration is None:
             return found
         return replace(found, sealed=tuple(one for one in found.sealed if one.entry.migration == migration))
