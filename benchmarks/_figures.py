@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
+import os
+import platform
 import statistics
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+import dualgauge
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +65,40 @@ def table(figures: Sequence[Figure]) -> str:
             f"{one.name:16} {f'{one.value:,.2f} {one.unit}':>13} {floor:>13} {ratio:>7} {bar:>11}{missed}".rstrip()
         )
     return "\n".join(lines)
+
+
+def publish(
+    name: str,
+    title: str,
+    figures: Sequence[Figure],
+    *,
+    sizes: Mapping[str, object],
+    versions: Mapping[str, str],
+    to: Path | None,
+) -> int:
+    """
+    Print the title, the table and one line of JSON, which goes to the file `to` as well; give the exit code.
+
+    `sizes` is what was asked for, `versions` whose releases matter besides dualgauge's and Python's. The code is 1
+    where a bar is not kept.
+    """
+    line = json.dumps(
+        {
+            "benchmark": name,
+            **sizes,
+            "cores": os.cpu_count(),
+            "versions": {"dualgauge": dualgauge.__version__, "python": platform.python_version(), **versions},
+            "figures": {one.name: one.to_json() for one in figures},
+        }
+    )
+    print(f"{title}\n")
+    print(table(figures))
+    print(line)
+    if to is not None:
+        to.write_text(line + "\n", encoding="utf-8")
+    return int(any(one.met is False for one in figures))
+
+
+def releases(libraries: Sequence[str]) -> dict[str, str]:
+    """Give the installed release of each library."""
+    return {name: importlib.metadata.version(name) for name in libraries}

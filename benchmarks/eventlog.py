@@ -22,10 +22,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.metadata
-import json
-import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -37,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import floors
-from _figures import Figure, table
+from _figures import Figure, publish, releases
 from deltalake import DeltaTable
 
 import dualgauge
@@ -303,31 +299,22 @@ def main() -> int:
         appended, large = appends(base, given.events, given.keys, given.repeats)
         together = writers(base, given.seconds, given.rounds)
         figures = [imported, *appended, *together, reads(large, given.rounds), verifies(large, given.rounds)]
-    line = json.dumps(
-        {
-            "benchmark": "eventlog",
+    return publish(
+        "eventlog",
+        f"an import of {given.import_events:,} events; a log of {given.events:,}, appends of {SIZE:,}\n"
+        f"medians of {given.rounds} rounds, of appends {given.repeats}",
+        figures,
+        sizes={
             "import_events": given.import_events,
             "events": given.events,
             "keys": given.keys,
             "rounds": given.rounds,
             "repeats": given.repeats,
             "seconds": given.seconds,
-            "cores": os.cpu_count(),
-            "versions": {
-                "dualgauge": dualgauge.__version__,
-                "python": platform.python_version(),
-                **{name: importlib.metadata.version(name) for name in LIBRARIES},
-            },
-            "figures": {one.name: one.to_json() for one in figures},
-        }
+        },
+        versions=releases(LIBRARIES),
+        to=given.json,
     )
-    print(f"an import of {given.import_events:,} events; a log of {given.events:,}, appends of {SIZE:,}")
-    print(f"medians of {given.rounds} rounds, of appends {given.repeats}\n")
-    print(table(figures))
-    print(line)
-    if given.json is not None:
-        given.json.write_text(line + "\n", encoding="utf-8")
-    return int(any(one.met is False for one in figures))
 
 
 if __name__ == "__main__":

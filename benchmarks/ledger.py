@@ -16,10 +16,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.metadata
 import json
-import os
-import platform
 import shutil
 import sqlite3
 import sys
@@ -29,7 +26,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from _figures import Figure, table
+from _figures import Figure, publish, releases
 
 import dualgauge
 from dualgauge.ledger import journal
@@ -161,28 +158,19 @@ def main() -> int:
         fill(few, given.few)
         fill(many, given.runs)
         figures = measured(few, many, given.rounds)
-    line = json.dumps(
-        {
-            "benchmark": "ledger",
+    return publish(
+        "ledger",
+        f"a look at the gates with {given.few:,} and with {given.runs:,} finished runs; CPU time\n"
+        f"the least of {given.rounds} rounds",
+        figures,
+        sizes={
             "runs": given.runs,
             "few": given.few,
             "rounds": given.rounds,
-            "cores": os.cpu_count(),
-            "versions": {
-                "dualgauge": dualgauge.__version__,
-                "python": platform.python_version(),
-                **{name: importlib.metadata.version(name) for name in LIBRARIES},
-            },
-            "figures": {one.name: one.to_json() for one in figures},
-        }
+        },
+        versions=releases(LIBRARIES),
+        to=given.json,
     )
-    print(f"a look at the gates with {given.few:,} and with {given.runs:,} finished runs; CPU time")
-    print(f"the least of {given.rounds} rounds\n")
-    print(table(figures))
-    print(line)
-    if given.json is not None:
-        given.json.write_text(line + "\n", encoding="utf-8")
-    return int(any(one.met is False for one in figures))
 
 
 if __name__ == "__main__":

@@ -24,10 +24,7 @@ Prints a table and, as the last line, one JSON object. Exits with 1 where a bar 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
 import resource
 import shutil
 import sqlite3
@@ -42,7 +39,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import floors
-from _figures import Figure, middle, table
+from _figures import Figure, middle, publish, releases
 from deltalake import DeltaTable
 
 import dualgauge
@@ -309,31 +306,21 @@ def main() -> int:
             decisions(min(given.events, 200_000), given.rounds),
             peak,
         ]
-    line = json.dumps(
-        {
-            "benchmark": "replay",
+    return publish(
+        "replay",
+        f"{given.events:,} events of {keys:,} keys, views of {given.rows:,} rows, {history:,} flight events\n"
+        f"medians of {given.rounds} rounds; the longest transaction of all of them",
+        figures,
+        sizes={
             "events": given.events,
             "keys": keys,
             "rows": given.rows,
             "flight_events": history,
             "rounds": given.rounds,
-            "cores": os.cpu_count(),
-            "versions": {
-                "dualgauge": dualgauge.__version__,
-                "python": platform.python_version(),
-                "sqlite": sqlite3.sqlite_version,
-                **{name: importlib.metadata.version(name) for name in LIBRARIES},
-            },
-            "figures": {one.name: one.to_json() for one in figures},
-        }
+        },
+        versions={"sqlite": sqlite3.sqlite_version, **releases(LIBRARIES)},
+        to=given.json,
     )
-    print(f"{given.events:,} events of {keys:,} keys, views of {given.rows:,} rows, {history:,} flight events")
-    print(f"medians of {given.rounds} rounds; the longest transaction of all of them\n")
-    print(table(figures))
-    print(line)
-    if given.json is not None:
-        given.json.write_text(line + "\n", encoding="utf-8")
-    return int(any(one.met is False for one in figures))
 
 
 if __name__ == "__main__":
