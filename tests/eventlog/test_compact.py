@@ -22,20 +22,10 @@ from dualgauge.eventlog.table.staging import staged
 from support.harm import digest
 from support.log_project import NOW, LogProject
 from support.shop import build, call
-from support.tamper import Log, Tamper, copied, five_files
+from support.tamper import Log, Tamper, copied
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def five(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return five_files(tmp_path_factory.mktemp("five"))
-
-
-@pytest.fixture
-def log(five: Path, tmp_path: Path) -> Log:
-    return copied(five, tmp_path)
 
 
 def bounds(log: Log) -> list[tuple[int, int]]:

@@ -11,32 +11,11 @@ from deltalake import DeltaTable, write_deltalake
 
 from dualgauge.eventlog.errors import DamagedLog, ForeignCommit, LogAndLedgerDisagree
 from support.shop import call
-from support.tamper import Log, copied, five_files, two_merged
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from support.tamper import Log
 
 ADVICE = "restore the log's folder from a backup, or move it and the store away and import the sources again"
-
-
-@pytest.fixture(scope="module")
-def five(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return five_files(tmp_path_factory.mktemp("five"))
-
-
-@pytest.fixture(scope="module")
-def merged(five: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return two_merged(five, tmp_path_factory.mktemp("merged"))
-
-
-@pytest.fixture
-def log(five: Path, tmp_path: Path) -> Log:
-    return copied(five, tmp_path)
-
-
-@pytest.fixture
-def compacted(merged: Path, tmp_path: Path) -> Log:
-    return copied(merged, tmp_path)
 
 
 def refusal(log: Log) -> str:

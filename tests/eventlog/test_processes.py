@@ -11,21 +11,11 @@ import pytest
 import dualgauge
 from dualgauge.engines.duck import open_engine
 from support.log_project import run_child
-from support.tamper import Log, copied, five_files
+from support.tamper import Log, copied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def five(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return five_files(tmp_path_factory.mktemp("five"))
-
-
-@pytest.fixture
-def log(five: Path, tmp_path: Path) -> Log:
-    return copied(five, tmp_path)
 
 
 def files(log: Log) -> set[str]:

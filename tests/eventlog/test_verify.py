@@ -14,37 +14,18 @@ from dualgauge.eventlog.table import duplicates
 from dualgauge.eventlog.table.open import open_log
 from support.log_project import NOW, LogProject
 from support.shop import call
-from support.tamper import Log, copied, five_files, two_merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from support.tamper import Log
 
 GUIDE = (
     "append and compact nothing, and restore what is named from a backup (docs/guides/log.md says what each finding "
     "means)"
 )
 ALL = ("position", "event_id", "type", "occurred_at", "recorded_at", "payload", "x")
-
-
-@pytest.fixture(scope="module")
-def five(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return five_files(tmp_path_factory.mktemp("five"))
-
-
-@pytest.fixture(scope="module")
-def merged(five: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return two_merged(five, tmp_path_factory.mktemp("merged"))
-
-
-@pytest.fixture
-def log(five: Path, tmp_path: Path) -> Log:
-    return copied(five, tmp_path)
-
-
-@pytest.fixture
-def compacted(merged: Path, tmp_path: Path) -> Log:
-    return copied(merged, tmp_path)
 
 
 def swap(one: int, other: int, *names: str) -> Callable[[list[dict[str, Any]]], None]:
