@@ -166,7 +166,7 @@ def test_the_quarantine_opens_only_where_no_row_waits(waiting: int, value: str) 
             Outcome.INCONCLUSIVE, "the last diff of orders was made before evidence was sealed",
         ),
         (
-            present(replace(sealed(), kept=None, broken="evidence run r1 is not what was sealed")), "diff:orders",
+            present(sealed()._replace(kept=None, broken="evidence run r1 is not what was sealed")), "diff:orders",
             Outcome.FAIL, "evidence run r1 is not what was sealed",
         ),
         (
@@ -277,10 +277,9 @@ def test_a_duration_is_told_in_its_largest_units(minutes: int, told: str) -> Non
 
 RUNS = st.lists(
     st.builds(
-        lambda seq, verdict, build, age, position, broken: replace(
-            sealed(seq, verdict, bound=bound(build), at=AT - timedelta(minutes=age), position=Position(position)),
-            **({"kept": None, "broken": "changed by hand"} if broken else {}),
-        ),
+        lambda seq, verdict, build, age, position, broken: sealed(
+            seq, verdict, bound=bound(build), at=AT - timedelta(minutes=age), position=Position(position)
+        )._replace(**({"kept": None, "broken": "changed by hand"} if broken else {})),
         st.integers(1, 99), st.sampled_from(Outcome), st.sampled_from([3, 4]), st.integers(0, 3_000),
         st.sampled_from([880, 899, 900]), st.booleans(),
     ),

@@ -13,12 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, CursorResult
 
 
 def all_rows(connection: Connection) -> Sequence[Sequence[Any]]:
     """Every row as a tuple in the order of the table's columns, the oldest first."""
-    return connection.execute(select(JOURNAL).order_by(JOURNAL.c.seq)).all()
+    return plain(connection.execute(select(JOURNAL).order_by(JOURNAL.c.seq)))
+
+
+def plain(found: CursorResult[Any]) -> Sequence[Sequence[Any]]:
+    """
+    All rows of texts and whole numbers, as the driver's tuples.
+
+    Of thousands of rows SQLAlchemy's own are half as many objects again, and the garbage collector looks at each.
+    """
+    rows: Sequence[Sequence[Any]] = found.cursor.fetchall()
+    found.close()
+    return rows
 
 
 def operation(connection: Connection, operation_id: str) -> JournalRow | None:

@@ -196,7 +196,7 @@ class Ledger:
         """
         with self._access.reading() as connection:
             walked = walk(journal_rows.all_rows(connection), connection.execute(select(*_MIGRATION)).all())
-            found = gather(walked.seals, connection.execute(select(EVIDENCE)).all(), walked.problem)
+            found = gather(walked.seals, journal_rows.plain(connection.execute(select(EVIDENCE))), walked.problem)
             if walked.problem is None:
                 revision = self._access.revision(connection)
                 quarantine = quarantine_seal.verify(connection, revision, walked.quarantine)

@@ -10,11 +10,10 @@ are looked at whenever a gate is, and of thousands of runs a gate goes by a few.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from json.encoder import encode_basestring
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dualgauge.ledger.errors import BrokenRun
 from dualgauge.ledger.journal import EvidenceEntry, TamperedRow
@@ -44,36 +43,37 @@ def sealer(table: Table) -> Callable[[Sequence[Any]], str]:
     form = f"[{SCHEME},{{" + ",".join(f'"{name}":%s' for name in sorted(names)) + "}]"
 
     def digest(row: Sequence[Any]) -> str:
-        return sha256(form % tuple([_WRITTEN.get(type(value), canonical_json)(value) for value in in_order(row)]))
+        return sha256(
+            form % tuple([encode_basestring(one) if type(one) is str else _written(one) for one in in_order(row)])
+        )
 
     return digest
 
 
-_WRITTEN: Final[Mapping[type, Callable[[Any], str]]] = {
-    str: encode_basestring,
-    int: int.__repr__,
-    type(None): lambda _: "null",
-}
-"""The JSON of what the tables hold. Other hands may have put anything else there: that takes the long way."""
+def _written(value: object) -> str:
+    """The JSON of what is no text; `null` and whole numbers, which nearly all are, the short way."""
+    if value is None:
+        return "null"
+    return repr(value) if type(value) is int else canonical_json(value)
+
 
 seal: Final = sealer(EVIDENCE)
 """Digest over a run's row as it is stored, in hex."""
 
 
-@dataclass(frozen=True)
-class Sealed:
+class Sealed(NamedTuple):
     """
     A finished run that the journal knows: its entry there, in row `seq`, and the run's own row, as it is stored.
 
-    `broken` says what was done to that row since; empty where it is what was sealed.
+    `broken` says what was done to that row since; empty where it is what was sealed. A tuple, as its entry is.
     """
 
     seq: int
     entry: EvidenceEntry
-    kept: EvidenceRun | Sequence[Any] | None = field(hash=False)
+    kept: EvidenceRun | Sequence[Any] | None
     broken: str = ""
 
-    @cached_property
+    @property
     def run(self) -> EvidenceRun | None:
         """The run; None where its row is gone or not what was sealed: what it says now is nobody's evidence."""
         return self.kept if self.kept is None or isinstance(self.kept, EvidenceRun) else run_of(_named(self.kept))
@@ -104,7 +104,7 @@ class Stray:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """
-    All evidence of one snapshot of the ledger. `sealed` is in the journal's order, oldest first.
+    All evidence of one snapshot of the ledger. `sealed` is put in the journal's order, oldest first.
 
     `problem` is what is wrong with the journal itself or with a migration's state; seals are worth nothing then.
     `quarantine` is the first row of the quarantine that is not what was sealed. `end` is the number that the
@@ -116,6 +116,10 @@ class Evidence:
     problem: TamperedRow | None = None
     quarantine: TamperedRow | None = None
     end: tuple[int, str] | None = None
+
+    def __post_init__(self) -> None:
+        """Put the runs in order: who asks for the newest takes the last."""
+        object.__setattr__(self, "sealed", tuple(sorted(self.sealed, key=attrgetter("seq"))))
 
     @property
     def first_bad(self) -> TamperedRow | None:
@@ -155,7 +159,7 @@ def gather(
     by_id = {str(row[0]): row for row in runs}
     found = [] if problem else [_held(seq, entry, by_id.get(entry.run)) for seq, entry in seals]
     known = {one.entry.run for one in found}
-    strays = [_stray(_named(row)) for run_id, row in sorted(by_id.items()) if run_id not in known]
+    strays = [_stray(_named(by_id[run_id])) for run_id in sorted(by_id.keys() - known)]
     return Evidence(tuple(found), tuple(one for one in strays if not (problem and one.forged)), problem)
 
 

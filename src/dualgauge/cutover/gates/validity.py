@@ -89,12 +89,12 @@ class Present:
 def newest(present: Present, wanted: RequiredEvidence) -> Sealed | None:
     """The run that decides a gate: the last that was sealed with the wanted key, whatever its verdict."""
     key = wanted.key
-    return max((one for one in _of(present, wanted) if one.entry.evidence_key == key), key=_order, default=None)
+    return next((one for one in _of(present, wanted) if one.entry.evidence_key == key), None)
 
 
 def latest(present: Present, wanted: RequiredEvidence) -> Sealed | None:
     """The last run of the wanted kind and comparator, whatever it is bound to."""
-    return max(_of(present, wanted), key=_order, default=None)
+    return next(_of(present, wanted), None)
 
 
 def given_up(present: Present) -> list[Sealed]:
@@ -104,7 +104,7 @@ def given_up(present: Present) -> list[Sealed]:
     Of a comparator that was edited until it passed, the run that failed counts: it asked for more.
     """
     asked = {(one.kind, one.name) for one in present.wanted}
-    last = {one.entry.evidence_key: one for one in sorted(present.evidence.sealed, key=_order)}
+    last = {one.entry.evidence_key: one for one in present.evidence.sealed}
     now = {one.label: one.token for one in (*present.views, *present.unfiled)}
     return [
         one
@@ -237,13 +237,10 @@ _OTHERS: Final = {
 }
 
 
-def _of(present: Present, wanted: RequiredEvidence) -> list[Sealed]:
+def _of(present: Present, wanted: RequiredEvidence) -> Iterator[Sealed]:
+    """The newest first."""
     mine = (wanted.kind, wanted.name)
-    return [one for one in present.evidence.sealed if (one.entry.kind, one.entry.name) == mine]
-
-
-def _order(one: Sealed) -> int:
-    return one.seq
+    return (one for one in reversed(present.evidence.sealed) if (one.entry.kind, one.entry.name) == mine)
 
 
 def _tokens(bound: Mapping[str, object]) -> Iterator[tuple[str, object]]:
