@@ -253,14 +253,14 @@ class Handles:
         """The comparators of some names, or all, resolved against the views; see `comparison.runs.pairs.pairs`."""
         from dualgauge.comparison.runs.pairs import pairs
 
-        return pairs(self.comparators, self.plans, names)
+        return pairs(self.comparators, self.views, names)
 
     def sql_location(self, side: Side, name: str) -> SqlLocation:
         """Where a view of a side can be read by another library's SQL: what readers see, or the adopted table."""
         from dualgauge.stores.external.sql_location import in_database, in_file
 
         workspace = self._workspace
-        view = next(plan.view for plan in self.plans if (plan.view.side, plan.view.name) == (side, name))
+        view = next(one for one in self.views if (one.side, one.name) == (side, name))
         if view.adopted:
             return in_database(
                 workspace.settings.store.adopted_url, view.adopted, view.key, root=workspace.project.root

@@ -37,7 +37,8 @@ VIEWS = {
     "no_number": "SELECT event_id, 1 AS n FROM events WHERE isnan(weight)",
     "number": "SELECT event_id, CAST(1 / weight AS VARCHAR) AS inverse FROM events WHERE NOT isnan(weight)",
     "spelt": "SELECT event_id, CAST(weight AS VARCHAR) AS text FROM events",
-    "largest": "SELECT 'all' AS event_id, CAST(max(weight) AS VARCHAR) AS most FROM events",
+    # Of 0.0 and -0.0, which are equal, either is the largest: it depends on the order in which threads find them.
+    "largest": "SELECT 'all' AS event_id, CAST(max(weight) + 0.0 AS VARCHAR) AS most FROM events",
     "alike": (
         "SELECT a.event_id, count(*) AS n FROM events a JOIN (SELECT 'nan'::DOUBLE AS w) b ON a.weight = b.w "
         "GROUP BY a.event_id"

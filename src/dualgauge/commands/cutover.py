@@ -49,7 +49,7 @@ class CutoverCommands:
             views, present = handles.views, handles.present_if_readable
             return gather(
                 settings.migration, handles.state, handles.log.head().last,
-                lateness_if_readable(handles.log),
+                lateness_if_readable(handles.engine, handles.log),
                 views=views, served=handles.served, evidence=handles.evidence,
                 gates=None if present is None else decide(present, settings.gates.limits), waiting=handles.waiting,
             )  # fmt: skip

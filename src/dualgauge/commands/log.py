@@ -112,7 +112,7 @@ class LogCommands:
         from dualgauge.eventlog.table.lateness import lateness
 
         with self._workspace.open() as handles:
-            return LogShown(handles.log.head(), lateness=lateness(handles.log))
+            return LogShown(handles.log.head(), lateness=lateness(handles.engine, handles.log))
 
     def show(self, first: int | None = None, limit: int = 20) -> LogShown:
         """

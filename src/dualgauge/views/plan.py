@@ -74,8 +74,7 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
             tracing=None,
             warnings=(),
         )
-    tree = view.tree if isinstance(view.tree, exp.Select) else None
-    main = _main_events(tree) if tree is not None else None
+    tree, main = _main(view)
     position_sql = _with_position(engine, view, tree, main) if tree is not None and main is not None else None
     return Plan(
         view=view,
@@ -85,6 +84,17 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
         tracing=_tracing(view, tree, main),
         warnings=_warnings(view.tree, event_columns),
     )
+
+
+def tracing(view: ViewDefinition) -> Tracing | None:
+    """How the events of a key are found, by the view alone; None where nothing proves it."""
+    return None if view.tree is None else _tracing(view, *_main(view))
+
+
+def _main(view: ViewDefinition) -> tuple[exp.Select | None, str | None]:
+    """The view's SELECT, where it is one, and the alias of the events that it goes over, where it has one."""
+    tree = view.tree if isinstance(view.tree, exp.Select) else None
+    return tree, None if tree is None else _main_events(tree)
 
 
 def _main_events(tree: exp.Select) -> str | None:

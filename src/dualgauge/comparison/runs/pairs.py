@@ -11,10 +11,12 @@ from sqlglot import expressions as exp
 from dualgauge.comparison.content.comparator import Comparator
 from dualgauge.comparison.errors import BadComparator, BadRelation, NoSuchComparator, NothingToCompare, NoViewToCompare
 from dualgauge.model import Side, quote
-from dualgauge.views.plan import Plan, Tracing
+from dualgauge.views.plan import Tracing, tracing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from dualgauge.views.definition import ViewDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class Pair:
     undeclared: bool
 
 
-def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: Sequence[str] = ()) -> list[Pair]:
+def pairs(
+    comparators: Mapping[str, Comparator], known: Sequence[ViewDefinition], wanted: Sequence[str] = ()
+) -> list[Pair]:
     """
     The comparators of a call: those defined, and one for each name that both sides have without one.
 
@@ -47,7 +51,7 @@ def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: 
         NothingToCompare: there is none.
         NoSuchView, BadRelation: a comparator does not fit the views.
     """
-    by_side = {side: {one.view.name: one for one in plans if one.view.side is side} for side in Side}
+    by_side = {side: {one.name: one for one in known if one.side is side} for side in Side}
     shared = [name for name in by_side[Side.V1] if name in by_side[Side.V2]]
     names = list(dict.fromkeys([*comparators, *shared]))
     for name in wanted:
@@ -63,12 +67,12 @@ def pairs(comparators: Mapping[str, Comparator], plans: Sequence[Plan], wanted: 
     return made
 
 
-def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[str, Plan]]) -> Pair:
+def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[str, ViewDefinition]]) -> Pair:
     sql: dict[Side, str] = {}
     for side in Side:
         own = given and (given.v1 if side is Side.V1 else given.v2)
         sql[side] = own or f"SELECT * FROM {side.value}.{quote(name)}"
-    comparator = given or Comparator(key=by_side[Side.V1][name].view.key)
+    comparator = given or Comparator(key=by_side[Side.V1][name].key)
     plain = comparator.v1 is None and comparator.v2 is None
     if not plain:
         try:
@@ -89,16 +93,13 @@ def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[st
 
 
 def _tracings(
-    comparator: Comparator, views: Mapping[Side, Sequence[str]], by_side: Mapping[Side, Mapping[str, Plan]]
+    comparator: Comparator, views: Mapping[Side, Sequence[str]], by_side: Mapping[Side, Mapping[str, ViewDefinition]]
 ) -> tuple[Tracing, ...]:
     """What the comparator declares, else what the views with the same key prove: what one side ignores may matter."""
     if comparator.affected_by is not None:
         return (Tracing(alias="events", condition="", key=dict(comparator.affected_by)),)
-    plans = [by_side[side][views[side][0]] for side in Side if len(views[side]) == 1]
-    found = [
-        plan.tracing for plan in plans if plan.tracing is not None and set(plan.tracing.key) == set(comparator.key)
-    ]
-    return tuple(found)
+    found = [tracing(by_side[side][views[side][0]]) for side in Side if len(views[side]) == 1]
+    return tuple(one for one in found if one is not None and set(one.key) == set(comparator.key))
 
 
 def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> list[str]:

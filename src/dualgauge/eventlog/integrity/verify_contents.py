@@ -137,7 +137,7 @@ class Scan:
 
     def _told(self) -> dict[str, dict[str, Any]]:
         """What the table says of each file."""
-        return {row["path"]: row for row in active_files(self.log.table).to_pylist()}
+        return {row["path"]: row for row in active_files(self.log.table, _TOLD)}
 
     def _unreadable(self, file: EventFile, reason: str) -> None:
         if replaced_since(self.log.place, self.log.table.version(), file.name):
@@ -200,6 +200,12 @@ def causes(engine: Engine, log: EventLog, first: Position, last: Position) -> Ca
     return Causes(
         counted, early, absent, named("came >= position") if early else (), named("came IS NULL") if absent else ()
     )
+
+
+_TOLD: Final = (
+    "path", "size_bytes", "num_records",
+    *(f"{bound}.{name}" for bound in ("min", "max") for name in ("position", "occurred_at", "recorded_at")),
+)  # fmt: skip
 
 
 def _rows(file: EventFile) -> int:

@@ -11,7 +11,6 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-import pyarrow as pa
 from deltalake import Field, Schema
 from deltalake.schema import PrimitiveType
 from deltalake.transaction import AddAction
@@ -19,7 +18,7 @@ from deltalake.transaction import AddAction
 from dualgauge.eventlog.errors import ChangedType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from deltalake import DeltaTable
 
@@ -87,11 +86,13 @@ def added(name: str, size: int, described: str, *, data_change: bool) -> AddActi
     )
 
 
-def active_files(table: DeltaTable) -> pa.Table:
+def active_files(table: DeltaTable, names: Sequence[str]) -> list[dict[str, Any]]:
     """
-    The table's files as Delta describes them: `path`, `size_bytes`, `num_records`, `min.position` and the like.
+    What Delta says of each of the table's files, by such names as `path`, `size_bytes`, `num_records`, `min.position`.
 
-    By a stream: `pa.table()` asks whether it was given a data frame, and loads pandas for that. So does a time that
-    becomes a Python value: take the columns that are needed.
+    None where it says nothing. Times have their zone. pyarrow is not asked: it is long to load.
     """
-    return pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
+    found = table.get_add_actions(flatten=True)
+    known = set(found.schema.names)
+    columns = [found.column(one).to_pylist() if one in known else [None] * found.num_rows for one in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
 from dualgauge.eventlog.errors import DamagedLog
 from dualgauge.eventlog.table.delta import active_files, first_words
-from dualgauge.model import Position
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from deltalake import DeltaTable
+
+    from dualgauge.model import Position
 
 ALMOST = timedelta(microseconds=999)
 
@@ -42,21 +42,19 @@ def files_of(table: DeltaTable, path: str) -> list[EventFile]:
         DamagedLog: the commits do not say it.
     """
     try:
-        actions = active_files(table)
+        found = active_files(table, ("min.position", "max.position", "path", "size_bytes"))
     except DeltaError as fault:
         raise DamagedLog(path, f"its commits cannot be read ({first_words(fault)})") from fault
-    names = ("min.position", "max.position", "path", "size_bytes")
-    columns = [actions[one].to_pylist() if one in actions.column_names else [None] * len(actions) for one in names]
-    if None in columns[0] or None in columns[1]:
-        bad = next(name for first, last, name, _ in zip(*columns, strict=True) if first is None or last is None)
+    if bad := next((one["path"] for one in found if None in one.values()), None):
         raise DamagedLog(path, f"its commits do not say which positions {bad} holds")
-    return sorted(
-        EventFile(Position(first), Position(last), name, size) for first, last, name, size in zip(*columns, strict=True)
-    )
+    return sorted(EventFile(*one.values()) for one in found)
 
 
 def statistics(path: Path, rows: int) -> dict[str, Any]:
     """Delta statistics that readers choose files by: positions and times, from the Parquet footer."""
+    # Imported here: whoever only looks at a log does not wait for it.
+    import pyarrow.parquet as pq
+
     footer = pq.read_metadata(path)
     names = [footer.schema.column(i).name for i in range(footer.num_columns)]
     low: dict[str, Any] = {}

@@ -21,8 +21,6 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 
@@ -369,6 +367,10 @@ class EventLog:
         """The columns of one of the log's files. Raises DamagedLog where it is gone, or no Parquet file any more."""
         if file.name in self._columns:
             return self._columns[file.name]
+        # Imported here: whoever only looks at the head does not wait for it.
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         try:
             found = list(pq.read_schema(self.place.local(file.name, file.size)).names)
         except (OSError, pa.ArrowException) as fault:
