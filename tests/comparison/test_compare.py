@@ -219,6 +219,55 @@ def test_nested_json_compares_with_nested_parquet(tmp_path: Path) -> None:
     assert list(changes(dualgauge.compare(old, new, BY_ID))) == [2]
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ['{"id":1,"x":1,"X":2}'], ['{"id":1,"x":1}', '{"id":2,"X":2}'], ['{"id":1,"X":2}', '{"id":2,"X_1":1,"x":2}'],
+        ['{"id":1,"ä":1,"Ä":2}', '{"id":1,"k_1":2,"K_1":3}'],
+    ],
+)  # fmt: skip
+def test_json_fields_that_differ_by_case_alone_are_refused_by_name(tmp_path: Path, rows: list[str]) -> None:
+    (tmp_path / "a.jsonl").write_text("\n".join(rows), encoding="utf-8")
+
+    with pytest.raises(
+        UnreadableLocation, match=r"its fields '[XK](_1)?' and '[xk](_1)?' differ by case alone; rename one"
+    ):
+        dualgauge.compare(tmp_path / "a.jsonl", tmp_path / "a.jsonl", Comparator(key="id"))
+
+
+def test_json_fields_with_a_number_behind_are_names_like_any_other(tmp_path: Path) -> None:
+    for name, last in (("a", 3), ("b", 4)):
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"id":1,"x":1,"x_1":{last},"x_2":5}}', encoding="utf-8")
+    found = dualgauge.compare(tmp_path / "a.jsonl", tmp_path / "b.jsonl", Comparator(key="id"))
+
+    assert {one.name: one.differ for one in found.columns} == {"x": 0, "x_1": 1, "x_2": 0}
+
+
+def test_a_comparators_own_queries_have_context_columns_and_whole_sides_have_none() -> None:
+    rows = [{"id": 1, "_seen": seen, "x": 1} for seen in (1, 2)]
+    sides = [pa.Table.from_pylist([one]) for one in rows]
+    queries = {"v1": "SELECT * FROM v1", "v2": "SELECT * FROM v2"}
+
+    assert dualgauge.compare(*sides, Comparator(key="id", **queries)).verdict is Outcome.PASS
+    assert dualgauge.compare(*sides, Comparator(key="id")).verdict is Outcome.FAIL
+
+
+def test_a_key_that_differs_from_a_column_by_case_may_say_what_it_is_affected_by() -> None:
+    table = pa.table({"x": [1], "X": [2]})
+
+    assert dualgauge.compare(table, table, Comparator(key="x", affected_by={"x": "x"})).verdict is Outcome.PASS
+
+
+@pytest.mark.parametrize("values", [[0, -1, 5], [-(2**64), 2**64, 2**64 - 1, 1 - 2**64]])
+def test_a_key_of_wide_numbers_is_proposed_though_hashes_of_the_engine_are_alike(values: list[int]) -> None:
+    from dualgauge.comparison.files.propose_key import proposed_keys
+    from dualgauge.engines.duck import open_engine
+
+    sql = " UNION ALL ".join(f"SELECT '{one}'::HUGEINT AS id, 1 AS x" for one in values)
+    with open_engine() as engine:
+        assert proposed_keys(engine, sql, sql)[0] == [("id",)]
+
+
 def test_large_numbers_in_json_are_not_rounded(tmp_path: Path) -> None:
     old = write(tmp_path / "old.jsonl", '{"id":1,"n":123456789012345678901}\n{"id":2,"n":9007199254740993}\n')
     new = write(tmp_path / "new.jsonl", '{"id":1,"n":123456789012345678902}\n{"id":2,"n":9007199254740992}\n')

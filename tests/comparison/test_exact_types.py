@@ -117,6 +117,22 @@ def test_wide_and_unlike_types_are_compared_digit_for_digit(
     assert (found.verdict.value, kinds(found)) == (verdict, types)
 
 
+@pytest.mark.parametrize("beside", [decimals(WIDE), decimals("1"), times("us", 5)], ids=["wide", "narrow", "time"])
+@pytest.mark.parametrize("int96", [True, False])
+@pytest.mark.parametrize(("milliseconds", "verdict"), [(5, "pass"), (5_000, "fail")])
+def test_a_duration_is_exact_whatever_column_is_read_by_hand_beside_it(
+    tmp_path: Path, beside: pa.Array, milliseconds: int, verdict: str, *, int96: bool
+) -> None:
+    for name, span in (
+        ("v1", pa.array([milliseconds], pa.duration("ms"))),
+        ("v2", pa.array([5_000], pa.duration("us"))),
+    ):
+        write(tmp_path, name, {"span": span, "beside": beside}, use_deprecated_int96_timestamps=int96)
+    found = dualgauge.compare(tmp_path / "v1.parquet", tmp_path / "v2.parquet", BY_ID)
+
+    assert (found.verdict.value, kinds(found, "span")) == (verdict, ("INTERVAL", "INTERVAL", "same"))
+
+
 @pytest.mark.parametrize(
     ("v1", "v2", "verdict", "kind"),
     [

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dualgauge.ledger import quarantine_seal
 from dualgauge.ledger import seal as seal_module
 from dualgauge.ledger.chain import sealed_run
-from dualgauge.ledger.errors import NotWaiting, TamperedQuarantine
+from dualgauge.ledger.errors import LedgerError, NotWaiting, TamperedQuarantine
 from dualgauge.ledger.journal import (
     FIRST_PREVIOUS,
     EvidenceEntry,
@@ -333,3 +333,16 @@ def test_a_row_that_was_removed_and_is_found_again_is_whole_again(url: str) -> N
         assert ledger.verify_journal() is not None
         assert ledger.quarantine.add([misfit(2)], at=AT + timedelta(days=1)) == 1
         assert ledger.verify_journal() is None
+
+
+@pytest.mark.parametrize(("table", "column"), [("evidence", "summary"), ("journal", "row"), ("quarantine", "raw")])
+def test_a_text_that_is_no_utf_8_is_told_as_a_fault_of_the_ledger(tmp_path: Path, table: str, column: str) -> None:
+    # Only SQLite keeps such a text.
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    with Ledger.open(url) as ledger:
+        ledger.start_evidence("r1", kind=EvidenceKind.DIFF, name="orders", bound={}, started_at=AT)
+        ledger.quarantine.add([misfit(1)], at=AT)
+    sql(url, f"UPDATE {table} SET {column} = CAST(X'ff22' AS TEXT)")
+
+    with Ledger.open(url) as ledger, pytest.raises(LedgerError, match="Could not decode to UTF-8"):
+        ledger.verify_journal()

@@ -28,7 +28,7 @@ from dualgauge.comparison.errors import ChangedMeanwhile, UnequalPositions
 from dualgauge.model import Outcome, Side, quote
 from dualgauge.project.environment import expand
 from dualgauge.project.errors import NoVariable
-from dualgauge.stores.errors import BadKey, BadStoreUrl
+from dualgauge.stores.errors import BadKey, BadStoreUrl, ReaderClosed
 from dualgauge.stores.settings import StoreSettings
 from support.adopted import ADOPTS, ROWS, adopt, application, between_looks, ready, write
 from support.inside import ledger_of, store_of
@@ -242,6 +242,17 @@ def test_threads_share_a_reader_of_adopted_tables(shop: Path) -> None:
     assert found[0] is not None
     assert store.served_builds(Side.V1)["customers"].adopted
     assert not store.served_builds(Side.V2)["customers"].adopted
+
+
+@pytest.mark.parametrize("read_before", [True, False])
+def test_a_reader_of_adopted_tables_is_closed_when_its_with_is_over(shop: Path, *, read_before: bool) -> None:
+    store = store_of(dualgauge.open(shop))
+    with store.reader(Side.V1) as reader:
+        if read_before:
+            assert reader.get("customers", ["bob"])
+
+    with pytest.raises(ReaderClosed):
+        reader.get("customers", ["bob"])
 
 
 def test_a_rollback_says_how_far_v1_is(shop: Path) -> None:

@@ -64,6 +64,7 @@ class CutoverCommands:
 
         def gates() -> tuple[GateResult, ...]:
             nonlocal looked
+            looks.close()
             looked = looks.enter_context(workspace.open())
             return decide(looked.present, workspace.settings.gates.limits)
 

@@ -132,8 +132,9 @@ class Database:
         """Say a database's fault in the ledger's words."""
         try:
             yield
-        except DBAPIError as fault:
-            reason = str(fault.orig).strip().split("\n", maxsplit=1)[0]
+        except (DBAPIError, self._engine.dialect.loaded_dbapi.Error) as fault:
+            # The driver's own where rows are taken from it as they are (`journal_rows.plain`).
+            reason = str(fault.orig if isinstance(fault, DBAPIError) else fault).strip().split("\n", maxsplit=1)[0]
             if "database is locked" in reason or "lock timeout" in reason:
                 raise LedgerBusy(self.shown, self.timeout) from fault
             if "not a database" in reason:

@@ -96,10 +96,9 @@ class _TypeParser:
 
     def _next(self, mark: str) -> bool:
         """Take a mark, and the blanks before it, if it comes next."""
-        rest = self._text[self._at :]
-        there = rest.lstrip().startswith(mark)
-        if there:
-            self._at += rest.index(mark) + 1
+        self._blanks()
+        there = self._text.startswith(mark, self._at)
+        self._at += len(mark) if there else 0
         return there
 
     def _word(self) -> str:

@@ -110,6 +110,9 @@ class _Sides:
         return replace(
             comparator,
             key=tuple(meant("Comparator: key", name, self.names) for name in comparator.keys),
+            affected_by=None
+            if comparator.affected_by is None
+            else self.by_column("Comparator: affected_by", comparator.affected_by),
             rules=self.by_column("Comparator: rules", comparator.rules),
             expected=[
                 replace(one, v2_equals=self.by_column("Expected: v2_equals", one.v2_equals))
@@ -142,8 +145,9 @@ def compare(
             DuckDB relation, or anything that gives an Arrow stream. A reader is read to its end.
         b: the same.
         comparator: key, rules, expected differences and limits; checks are not run. Its `v1` and `v2`, where given,
-            are SELECTs over the relations `v1` and `v2`. A side's columns `x` and `X` are `"x (1)"` and `"X (2)"` in
-            SQL, and compared each by itself. Every column is compared, whatever its name begins with.
+            are SELECTs over the relations `v1` and `v2`, and a column of theirs that begins with `_` is context: not
+            compared. Without them every column is compared, whatever its name begins with. A side's columns `x` and
+            `X` are `"x (1)"` and `"X (2)"` in SQL, and compared each by itself.
         today: the day by which expected differences expire; the present one in UTC by default.
         samples: how many mismatched rows are shown whole.
         memory_limit: bound of the engine's memory; above it, it spills to disk.
@@ -167,6 +171,7 @@ def compare(
             today=today or utc_now().date(),
             samples=samples,
             plan=DiffPlan.named(plan),
+            context=not whole,
             stable=whole,
         )
 

@@ -7,6 +7,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.common_types import INTEGERS, common_type, is_time
+from dualgauge.comparison.engine.equality import hashable
+from dualgauge.comparison.engine.kinds import kind_of
 from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:
@@ -89,8 +91,11 @@ def _unique(engine: Engine, source: str, side: int, candidates: Iterable[tuple[_
         tests = []
         for columns in asked:
             values = [column.value(side) for column in columns]
+            hashed = [
+                hashable(value, kind_of(column.kind)) or value for value, column in zip(values, columns, strict=True)
+            ]
             tests.append(
-                f"count(DISTINCT hash({', '.join(values)})) = count(*) "
+                f"count(DISTINCT hash({', '.join(hashed)})) = count(*) "
                 f"AND count(*) = count(*) FILTER ({' AND '.join(f'{value} IS NOT NULL' for value in values)})"
             )
         row = engine.row(f"SELECT {', '.join(tests)} FROM {source}")

@@ -13,7 +13,7 @@ from dualgauge.comparison.errors import NoSource, UnreadableLocation
 from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.value_types import ANY, FileSide, Reading, json_readings
 from dualgauge.engines.errors import EngineError, OutOfMemory
-from dualgauge.model import literal, plural
+from dualgauge.model import fold, literal, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +38,7 @@ _LONGEST_FIELD: Final = 16 * 1024 * 1024
 _AT: Final = re.compile(r"CSV Error on Line: (\d+)")
 _COUNTS: Final = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _MALFORMED: Final = re.compile(r'Malformed JSON in file "[^"]*", (.*)')
+_RENAMED: Final = re.compile(r"(.+)_[0-9]+", re.DOTALL).fullmatch
 _CSV_FAULTS: Final[Mapping[str, str]] = {
     "unterminated quote": "a quote is opened and not closed as it should be",
     "Invalid unicode": "a text is not UTF-8",
@@ -133,11 +134,32 @@ def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -
         found = found if count else {}
     if not found:
         return FileSide("(SELECT 1 WHERE false)", ())
+    _refuse_alike(engine, names, list(found), label, advice)
     spec = ", ".join(f"{literal(name)}: 'JSON'" for name in found)
     kept = folder / "json.parquet"
     _copy(engine, label, advice, f"FROM read_json([{names}], columns = {{{spec}}})", kept)
     source = f"read_parquet({literal(str(kept))})"
     return FileSide(source, json_readings(engine, source, list(found)))
+
+
+def _refuse_alike(engine: Engine, files: str, found: Sequence[str], label: str, advice: str) -> None:
+    """
+    Raise where two fields of JSON files differ by case alone.
+
+    The engine finds both, calls the second `X_1`, and then reads nothing for it.
+    """
+    known = {fold(name) for name in found}
+    if not any(fold(made[1]) in known for name in found if (made := _RENAMED(name))):
+        return
+    with told(label, advice):
+        keys = engine.rows(
+            f"SELECT DISTINCT unnest(json_keys(json)) FROM read_json_objects([{files}], format = 'auto') ORDER BY 1"
+        )
+    first: dict[str, str] = {}
+    for (key,) in keys:
+        if (other := first.setdefault(fold(key), key)) != key:
+            reason = f"its fields {other!r} and {key!r} differ by case alone"
+            raise UnreadableLocation(label, reason, "rename one of the two")
 
 
 def _columns(engine: Engine, label: str, advice: str, select: str) -> dict[str, str]:

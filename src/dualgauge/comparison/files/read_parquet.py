@@ -73,7 +73,7 @@ def read_parquet(engine: Engine, files: Sequence[Path], label: str, folder: Path
         called = united([list(part.spelt) for part in whole])
         for part in whole:
             part.names = {called[name]: own for name, own in part.spelt.items()}
-        parts = [one for part in whole for one in _uncut(engine, part, folder)]
+        parts = [one for at, part in enumerate(whole) for one in _uncut(engine, part, folder / f"exact-{at}")]
     names = list(dict.fromkeys(called.values()))
     # Called by place: the engine takes x and X for one name.
     in_place = len(parts) == 1 and not parts[0].texts
@@ -188,28 +188,30 @@ def _refuse_nested(file: Path, name: str, what: str) -> NoReturn:
 
 def _uncut(engine: Engine, part: _Part, folder: Path) -> list[_Part]:
     """The part, or a part a file where columns are read by hand."""
-    for name, unit in part.cut.items():
-        if unit in DURATIONS:
-            fine = f"SELECT count(*) FILTER ({quote(name)} % 1000 <> 0) FROM {part.source}"
-            if unit == "ns" and engine.row(fine)[0]:
-                advice = "write them as whole numbers"
-                raise UnreadableLocation(str(part.files[0]), f"its column {name!r} {FINE}", advice)
-            part.source = (
-                f"(SELECT * REPLACE ({DURATIONS[unit].format(quote(name))} AS {quote(name)}) FROM {part.source})"
-            )
-            part.fields = {**part.fields, name: "INTERVAL"}
-    by_hand = [name for name, what in part.cut.items() if what not in DURATIONS]
+    spans = {name: unit for name, unit in part.cut.items() if unit in DURATIONS}
+    for name, unit in spans.items():
+        fine = f"SELECT count(*) FILTER ({quote(name)} % 1000 <> 0) FROM {part.source}"
+        if unit == "ns" and engine.row(fine)[0]:
+            advice = "write them as whole numbers"
+            raise UnreadableLocation(str(part.files[0]), f"its column {name!r} {FINE}", advice)
+    replaced = ", ".join(f"{DURATIONS[unit].format(quote(name))} AS {quote(name)}" for name, unit in spans.items())
+    every = f"* REPLACE ({replaced})" if spans else "*"
+    fields = part.fields | dict.fromkeys(spans, "INTERVAL")
+    by_hand = [name for name in part.cut if name not in spans]
     if not by_hand:
+        if spans:
+            part.source, part.fields = f"(SELECT {every} FROM {part.source})", fields
         return [part]
+    folder.mkdir()
+    without = {name: kind for name, kind in part.fields.items() if name not in by_hand}
     found = []
-    for file in part.files:
-        kept = folder / f"exact-{len(list(folder.iterdir()))}.parquet"
+    for at, file in enumerate(part.files):
+        kept = folder / f"{at}.parquet"
         kinds = write_exact(file, by_hand, kept)
-        without = {name: kind for name, kind in part.fields.items() if name not in by_hand}
         # Row beside row: both are read in the order in which they were written.
-        rest = f"({parquet([exact(file)], without)}) _a POSITIONAL JOIN " if without else ""
+        rest = f"(SELECT {every} FROM ({parquet([exact(file)], without)})) _a POSITIONAL JOIN " if without else ""
         source = f"(SELECT * FROM {rest}(SELECT {', '.join(map(quote, by_hand))} FROM {scan([kept])}) _b)"
-        one = _Part([file], {**part.fields, **kinds}, source, names=part.names)
+        one = _Part([file], {**fields, **kinds}, source, names=part.names)
         one.texts = {name for name, own in part.names.items() if own in by_hand and own in wide_decimals(part.cut)}
         found.append(one)
     return found

@@ -77,6 +77,8 @@ class EventLog:
         self._unmirrored = False
         # Of the table, and of what was read from it: they change together, under whoever asks.
         self._lock = threading.RLock()
+        # Of what the ledger is owed: it is given in the order of the commits, and only one gives it.
+        self._mirroring = threading.Lock()
         self._turnstile = Turnstile(place.path, patience) if isinstance(place, Folder) else None
 
     @property
@@ -277,7 +279,7 @@ class EventLog:
                 if not isinstance(fault, Exception):
                     raise
                 self.refresh()
-        self._owed.append(LogCommit(first, last, rows, digest, chain))
+            self._owed.append(LogCommit(first, last, rows, digest, chain))
         return new
 
     def mirror(self) -> None:
@@ -286,14 +288,15 @@ class EventLog:
 
         Outside the turn: the next writer need not wait for a second database.
         """
-        with self._lock:
-            owed, self._owed = self._owed, []
+        with self._mirroring:
+            with self._lock:
+                owed, self._owed = self._owed, []
             failed, self._unmirrored = self._unmirrored, True
-        if failed:
-            self.reconcile()
-        elif owed and self._ledger is not None:
-            self._ledger.add_log_commits(owed)
-        self._unmirrored = False
+            if failed:
+                self.reconcile()
+            elif owed and self._ledger is not None:
+                self._ledger.add_log_commits(owed)
+            self._unmirrored = False
 
     def note(self, cursors: Mapping[str, Any], base: Head) -> Head:
         """

@@ -123,7 +123,12 @@ class _Waiter(threading.Thread):
         """The lock that it waits for."""
         self.settled = threading.Event()
         self._commit = commit
-        self._first, self._second = _opened(entry), _opened(commit)
+        self._first = _opened(entry)
+        try:
+            self._second = _opened(commit)
+        except OSError:
+            _release(self._first)
+            raise
         self._guard = threading.Lock()
         self._wanted = True
         self._held: IO[bytes] | None = None
@@ -179,7 +184,7 @@ def _opened(file: Path) -> IO[bytes]:
 
 def _release(file: IO[bytes]) -> None:
     # Said, and not left to the closing: a process forked meanwhile has the same open file.
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # a fork closed it already
         fcntl.flock(file, fcntl.LOCK_UN)
     file.close()
 

@@ -17,6 +17,7 @@ from dualgauge.stores.errors import (
     AdoptedTableMissing,
     BadPosition,
     NoTable,
+    ReaderClosed,
     TablesRefused,
 )
 from dualgauge.stores.external.tables import open_tables
@@ -144,7 +145,9 @@ class AdoptingStore:
                 yield inner
                 return
             with ExitStack() as stack:
-                yield _Reader(self, inner, stack)
+                reader = _Reader(self, inner, stack)
+                stack.callback(reader.close)
+                yield reader
 
 
 class _Snapshot:
@@ -185,15 +188,23 @@ class _Reader:
         self._inner = inner
         self._stack = stack
         self._opened: Tables | None = None
+        self._closed = False
         self._lock = threading.Lock()
 
+    def close(self) -> None:
+        """Answer no more: what is asked later would connect to the database again, and nobody would let go of it."""
+        with self._lock:
+            self._closed = True
+
     def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
-        """The row of a key; see the port. Raises NotBuilt, BadKey, AdoptedTableMissing."""
+        """The row of a key; see the port. Raises NotBuilt, BadKey, ReaderClosed, AdoptedTableMissing."""
         adoption = self._store.adoptions.get(view)
         if adoption is None:
             return self._inner.get(view, key)
         check_key(adoption.label, adoption.key, key)
         with self._lock:
+            if self._closed:
+                raise ReaderClosed(Side.V1.value)
             if self._opened is None:
                 self._opened = self._stack.enter_context(self._store.tables())
         with self._opened.snapshot() as snapshot:
