@@ -253,7 +253,7 @@ class Handles:
         """The comparators of some names, or all, resolved against the views; see `comparison.runs.pairs.pairs`."""
         from dualgauge.comparison.runs.pairs import pairs
 
-        return pairs(self.comparators, self.views, names)
+        return pairs(self.engine, self.comparators, self.views, names)
 
     def sql_location(self, side: Side, name: str) -> SqlLocation:
         """Where a view of a side can be read by another library's SQL: what readers see, or the adopted table."""
@@ -295,7 +295,7 @@ class Handles:
 
         return find(
             self.served, self.views, self.pairs, self.evidence, root=self._workspace.project.root,
-            head=self.log.head().last,
+            head=self.log.head().last, had=self.log.had,
             basis=self.basis, at=self._workspace.clock(), waiting=self.waiting,
         )  # fmt: skip
 

@@ -40,7 +40,7 @@ def rows(count: int, orders: int, position: int = 1) -> list[Row]:
 
 def build(store: Store, shape: Shape, given: Sequence[Row], target: int, text: str = "SELECT 1") -> int:
     """Load a build whole and serve it."""
-    with store.load(shape, f"hash of {text}", text, Position(target)) as loading:
+    with store.load(shape, f"hash of {text}", text, Position(target), "chain") as loading:
         loading.append(given)
         loading.finish()
         return loading.build
@@ -82,7 +82,7 @@ class StoreContract:
         assert [(one.id, one.applied) for one in store.history(folder)] == [("0001", True)]
 
     def test_a_load_without_a_shape_is_refused(self, store: Store) -> None:
-        with pytest.raises(MissingShape, match=r"v1\.totals"), store.load(TOTALS, "h", "t", Position(1)):
+        with pytest.raises(MissingShape, match=r"v1\.totals"), store.load(TOTALS, "h", "t", Position(1), "chain"):
             pass
 
     def test_builds_are_no_missing_shapes_and_no_shapes_too_many(self, shaped: Store, folder: Path) -> None:
@@ -110,7 +110,7 @@ class StoreContract:
             assert seen(snapshot, columns=("customer", "orders", "_position")) == rows(3, 2, position=4)
 
     def test_nothing_is_served_before_the_first_build_is_finished(self, shaped: Store) -> None:
-        with shaped.load(TOTALS, "h", "t", Position(9)) as loading:
+        with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
             loading.append(rows(3, 1))
             assert shaped.served(Side.V1) == {}
             with pytest.raises(NotBuilt, match=r"view v1\.totals has no build yet; replay it first"):
@@ -118,7 +118,7 @@ class StoreContract:
 
     def test_numbers_of_builds_are_unique_in_a_side_and_never_given_twice(self, shaped: Store) -> None:
         given = [build(shaped, shape, [], target) for target in (1, 2, 3) for shape in (TOTALS, PAIRS)]
-        with shaped.load(TOTALS, "left", "t", Position(8)) as left:
+        with shaped.load(TOTALS, "left", "t", Position(8), "chain") as left:
             given.append(left.build)
         # Another definition: what was left is dropped, and its number with it.
         given.append(build(shaped, TOTALS, [], 9))
@@ -132,7 +132,7 @@ class StoreContract:
 
     def test_an_empty_log_gives_a_build_that_is_served_until_the_next_one(self, shaped: Store) -> None:
         build(shaped, TOTALS, [], target=0)
-        with shaped.load(TOTALS, "h", "t", Position(5)) as loading:
+        with shaped.load(TOTALS, "h", "t", Position(5), "chain") as loading:
             assert shaped.point(Side.V1, "totals", ["c000"]) is None
             loading.append(rows(1, 1))
             loading.finish()
@@ -141,11 +141,11 @@ class StoreContract:
     # --- loading --------------------------------------------------------------------------------------------------
 
     def test_a_load_that_was_left_is_gone_on_with_after_its_last_rows(self, shaped: Store) -> None:
-        with shaped.load(TOTALS, "h", "t", Position(9)) as loading:
+        with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
             loading.append(rows(5, 1)[:2])
             loading.append(rows(5, 1)[2:3])
             first = loading.build
-        with shaped.load(TOTALS, "h", "t", Position(9)) as loading:
+        with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
             assert (loading.build, loading.rows) == (first, 3)
             loading.append(rows(5, 1)[3:])
             assert loading.finish() is None
@@ -156,9 +156,9 @@ class StoreContract:
     def test_a_load_of_another_definition_or_position_begins_anew(
         self, shaped: Store, definition: str, target: int
     ) -> None:
-        with shaped.load(TOTALS, "h", "t", Position(9)) as loading:
+        with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
             loading.append(rows(5, 1))
-        with shaped.load(TOTALS, definition, "t", Position(target)) as loading:
+        with shaped.load(TOTALS, definition, "t", Position(target), "chain") as loading:
             assert loading.rows == 0
             loading.append(rows(2, 7))
             loading.finish()
@@ -166,7 +166,7 @@ class StoreContract:
             assert seen(snapshot) == [row[:2] for row in rows(2, 7)]
 
     def test_two_rows_with_one_key_are_refused_and_nothing_of_them_is_kept(self, shaped: Store) -> None:
-        with shaped.load(TOTALS, "h", "t", Position(9)) as loading:
+        with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
             loading.append(rows(2, 1))
             with pytest.raises(BadKeys, match="two keys are one once stored"):
                 loading.append([("new", 1, 1), ("c000", 1, 1)])
@@ -178,9 +178,9 @@ class StoreContract:
     def test_who_lost_a_build_to_another_process_writes_nothing_more(self, shaped: Store, same: bool) -> None:
         before = build(shaped, TOTALS, rows(1, 1), target=1)
         with ExitStack() as stack:
-            first: Loading = stack.enter_context(shaped.load(TOTALS, "h", "t", Position(9)))
+            first: Loading = stack.enter_context(shaped.load(TOTALS, "h", "t", Position(9), "chain"))
             first.append(rows(6, 2)[:3])
-            second = stack.enter_context(shaped.load(TOTALS, "h" if same else "other", "t", Position(9)))
+            second = stack.enter_context(shaped.load(TOTALS, "h" if same else "other", "t", Position(9), "chain"))
             assert second.rows == (3 if same else 0)
             for move in (lambda: first.append(rows(6, 2)[3:]), first.finish):
                 with pytest.raises(Fenced, match="was taken over by another process") as caught:
@@ -193,10 +193,10 @@ class StoreContract:
             assert seen(snapshot) == [row[:2] for row in rows(6, 2)]
 
     def test_a_load_begun_while_another_is_finished_is_not_dropped_by_it(self, shaped: Store) -> None:
-        with shaped.load(TOTALS, "h", "t", Position(9)) as first:
+        with shaped.load(TOTALS, "h", "t", Position(9), "chain") as first:
             first.append(rows(1, 1))
             first.finish()
-            with shaped.load(TOTALS, "h", "t", Position(10)) as second:
+            with shaped.load(TOTALS, "h", "t", Position(10), "chain") as second:
                 second.append(rows(2, 2))
                 build(shaped, PAIRS, [], 9)
                 second.finish()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualgauge.cutover.errors import GateRefused, IllegalMove, UnknownStage
+from dualgauge.cutover.errors import BadShare, GateRefused, IllegalMove, UnknownStage
 from dualgauge.cutover.moves.stages import MOVES, Stage, Verb
 from dualgauge.cutover.moves.switch import record_replay, rollback, switch
 from dualgauge.cutover.values import GateResult, Readiness
@@ -268,10 +268,11 @@ def test_a_stage_that_does_not_exist_is_traced_to_the_journal(ledger: Ledger) ->
     )
 
 
-@pytest.mark.parametrize("share_ppm", [-1, PPM + 1])
-def test_a_share_out_of_bounds_is_a_mistake_of_the_code(ledger: Ledger, share_ppm: int) -> None:
-    with pytest.raises(ValueError, match="a share is 0 to 1000000 ppm"):
+@pytest.mark.parametrize("share_ppm", [-1, PPM + 1, 500_000.0, 0.5, True, "10", None])
+def test_what_is_no_share_is_refused_before_anything_is_written(ledger: Ledger, share_ppm: Any) -> None:
+    with pytest.raises(BadShare, match="a share is 0 to 1000000 ppm, a whole number, not"):
         put(ledger, share_ppm=share_ppm, operation_id="op-1")
+    assert ledger.journal() == ()
 
 
 def test_a_replay_brings_a_migration_to_shadow_as_far_as_it_got(ledger: Ledger) -> None:

@@ -166,7 +166,7 @@ def test_a_file_that_is_no_database_is_named_and_left_as_it_is(store: SqliteStor
             "or move this one away and replay: everything in a store can be rebuilt from the log"
         )
         assert caught.value.exit_code == 2
-    with pytest.raises(NotADatabase), store.load(TOTALS, "h", "t", Position(1)):
+    with pytest.raises(NotADatabase), store.load(TOTALS, "h", "t", Position(1), "chain"):
         pass
     assert store.databases.v1.read_bytes() == content
 
@@ -204,7 +204,7 @@ if os.geteuid() == 0:
 for where in (folder, folder / "new"):
     store = SqliteStore(Databases(v1=where / "views_v1.db", v2=where / "views_v2.db"))
     try:
-        with store.load(TOTALS, "h", "t", Position(1)):
+        with store.load(TOTALS, "h", "t", Position(1), "chain"):
             pass
     except StoreRefused as error:
         print(error.exit_code, error)
@@ -249,7 +249,7 @@ def test_a_database_that_another_process_holds_is_told_with_the_process_and_code
     impatient = sqlite(tmp_path, wait=0.2)
     try:
         start = time.monotonic()
-        with pytest.raises(StoreHeld) as caught, impatient.load(TOTALS, "h", "t", Position(2)):
+        with pytest.raises(StoreHeld) as caught, impatient.load(TOTALS, "h", "t", Position(2), "chain"):
             pass
         assert 0.2 <= time.monotonic() - start < 5
         which = f" (process {holder.pid})" if sys.platform == "linux" else ""
@@ -308,7 +308,7 @@ target = 1
 while time.monotonic() < end:
     target += 1
     given = rows(400, target, target)
-    with store.load(shape, "h", "t", Position(target)) as loading:
+    with store.load(shape, "h", "t", Position(target), "chain") as loading:
         for start in range(0, 400, 100):
             loading.append(given[start:start + 100])
         loading.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,3 +102,22 @@ def test_a_list_is_split_at_its_own_commas_only() -> None:
 def test_a_statement_ends_before_its_semicolons(end: str) -> None:
     assert bare(f"SELECT ';' AS a{end}").split("\n")[0].rstrip() == "SELECT ';' AS a"
     assert not bare(f"SELECT ';' AS a{end}").endswith(";")
+
+
+PIECES = st.sampled_from([
+    "SELECT", "a", "1", "'it''s -- x'", '"q -- ""x"', "e'\\'--'", "$$ -- /* $$", "$t1$ -- $t1$", "$_9$ '$_9$",
+    "$é$ -- $é$",
+    "$T$ $t$ -- $T$", "-- c $$\n", "-- c '\n", "/* a /* $$ */ ' */", "(", ")", ",", "+", "a$b$", "$1", "\n",
+])  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=12).map(" ".join))
+def test_comments_and_texts_are_where_the_engine_finds_them(text: str) -> None:
+    """A comment that the engine takes for a text, or the other way round, would be a change that no hash shows."""
+    written = text.encode()
+    found = [(at, kind) for at, kind in duckdb.tokenize(text) if kind is not duckdb.token_type.comment]
+    texts = {len(written[:at].decode()) for at, kind in found if kind is duckdb.token_type.string_const}
+    mine = tokens(text)
+
+    assert {one.start for one in mine if one.text[0] in "'$e" and one.text[1:]} == texts
+    assert {one.start for one in mine} <= {len(written[:at].decode()) for at, _ in found}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.errors import ConflictError, GateError, UsageError
 from dualgauge.ledger.values import percent_text
-from dualgauge.model import NextStep, listed
+from dualgauge.model import PPM, NextStep, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 JOINED: Final = ("diff", "check")
 """Commands that take several comparators at once."""
+
+
+class BadShare(UsageError):
+    """A share is a whole number of parts per million."""
+
+    def __init__(self, given: object) -> None:
+        self.given = given
+        super().__init__(f"a share is 0 to {PPM} ppm, a whole number, not {given!r}; nothing was changed")
 
 
 class IllegalMove(ConflictError):

@@ -192,7 +192,8 @@ class Ledger:
         """
         All runs, held to their seals, in one snapshot; with what is wrong with the journal, if anything is.
 
-        With `migration` only the sealed runs of that one; a run without a seal does not say whose it is.
+        With `migration` the sealed runs of that one, and those of others apart; a run without a seal does not say whose
+        it is.
         """
         with self._access.reading() as connection:
             walked = walk(journal_rows.all_rows(connection), connection.execute(select(*_MIGRATION)).all())
@@ -203,7 +204,9 @@ class Ledger:
                 found = replace(found, quarantine=quarantine, end=journal_rows.end(connection))
         if migration is None:
             return found
-        return replace(found, sealed=tuple(one for one in found.sealed if one.entry.migration == migration))
+        mine = tuple(one for one in found.sealed if one.entry.migration == migration)
+        others = tuple(one for one in found.sealed if one.entry.migration != migration)
+        return replace(found, sealed=mine, others=others)
 
     def start_evidence(
         self,

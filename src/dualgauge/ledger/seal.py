@@ -57,6 +57,9 @@ def _written(value: object) -> str:
     return repr(value) if type(value) is int else canonical_json(value)
 
 
+_TOLD: Final = itemgetter(*map(EVIDENCE.columns.keys().index, ("run_id", "kind", "name", "verdict", "evidence_key")))
+"""What a run's row and its entry in the journal both say, in the order of the entry."""
+
 seal: Final = sealer(EVIDENCE)
 """Digest over a run's row as it is stored, in hex."""
 
@@ -107,6 +110,7 @@ class Evidence:
     All evidence of one snapshot of the ledger. `sealed` is put in the journal's order, oldest first.
 
     `problem` is what is wrong with the journal itself or with a migration's state; seals are worth nothing then.
+    `others` are runs of other migrations, where only those of one were asked for.
     `quarantine` is the first row of the quarantine that is not what was sealed. `end` is the number that the
     journal's next row gets, and the digest that it is chained to: what was looked at, no more and no less.
     """
@@ -116,6 +120,7 @@ class Evidence:
     problem: TamperedRow | None = None
     quarantine: TamperedRow | None = None
     end: tuple[int, str] | None = None
+    others: tuple[Sealed, ...] = ()
 
     def __post_init__(self) -> None:
         """Put the runs in order: who asks for the newest takes the last."""
@@ -164,7 +169,8 @@ def gather(
 
 
 def _held(seq: int, entry: EvidenceEntry, kept: Sequence[Any] | None) -> Sealed:
-    if kept is not None and seal(kept) == entry.seal:
+    # The row's own words too: of two stories that somebody sealed together, neither is believed.
+    if kept is not None and seal(kept) == entry.seal and _TOLD(kept) == entry[3:8]:
         return Sealed(seq, entry, kept)
     told = f"evidence run {entry.run} (sealed as {entry.verdict.value} of {entry.kind.value} {entry.name!r})"
     if kept is None:

@@ -61,6 +61,12 @@ def collect(folder: Path, kind: type[Value]) -> dict[str, Value]:
         for name, value in vars(load(file)).items():
             if not isinstance(value, kind) or name.startswith("_"):
                 continue
+            if type(value) is not kind:
+                raise BadContent(
+                    file,
+                    f"{shortened(name)!r} is a {type(value).__name__}, derived from {kind.__name__}: what it is by its "
+                    f"hash would be its own word; use {kind.__name__} itself",
+                )
             if not _VARIABLE.fullmatch(name):
                 raise BadContent(
                     file,

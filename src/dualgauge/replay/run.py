@@ -55,12 +55,13 @@ def shape_of(view: ViewDefinition) -> Shape:
     return Shape(side=view.side, view=view.name, columns=view.columns, key=view.key, indexes=view.header.indexes)
 
 
-def is_current(store: Store, view: ViewDefinition, position: Position) -> int | None:
-    """The number of the served build, where it was made from this text and is at this position."""
+def is_current(log: EventLog, store: Store, view: ViewDefinition, position: Position) -> int | None:
+    """The number of the served build, where it was made from this text and this log, and is at this position."""
     one = store.served_builds(view.side).get(view.name)
     # A build without a token is of an older dualgauge, and no evidence can name it.
-    current = one is not None and one.token and one.definition_hash == view.hash and one.position == position
-    return one.build if one is not None and current else None
+    if one is None or not one.token or one.definition_hash != view.hash or one.position != position:
+        return None
+    return one.build if log.had(one.history, position) else None
 
 
 def replay(
@@ -92,13 +93,15 @@ def replay(
         Fenced: another replay took a build over.
     """
     engine.execute(f"CREATE OR REPLACE TEMP VIEW {EVENTS} AS {log.relation(position)}")
-    return [_one(engine, store, one, position, force=force, progress=progress) for one in plans]
+    return [_one(engine, log, store, one, position, force=force, progress=progress) for one in plans]
 
 
-def _one(engine: Engine, store: Store, plan: Plan, position: Position, *, force: bool, progress: Progress) -> Replayed:
+def _one(
+    engine: Engine, log: EventLog, store: Store, plan: Plan, position: Position, *, force: bool, progress: Progress
+) -> Replayed:
     view = plan.view
     start = time.monotonic()
-    current = None if force else is_current(store, view, position)
+    current = None if force else is_current(log, store, view, position)
     if current is not None:
         return Replayed(view.name, view.side, current, position, rows=0, resumed_at=0, skipped=True, seconds=0.0)
     progress(f"{view.label}: computing", 0, None)
@@ -111,7 +114,7 @@ def _one(engine: Engine, store: Store, plan: Plan, position: Position, *, force:
     try:
         _check_keys(engine, view)
         total = engine.row(f"SELECT count(*) FROM {ANSWER}")[0]
-        with store.load(shape_of(view), view.hash, view.text, position) as loading:
+        with store.load(shape_of(view), view.hash, view.text, position, log.history(position)) as loading:
             resumed_at = loading.rows
             _load(engine, store, view, loading, total=total, progress=progress)
             loading.finish()

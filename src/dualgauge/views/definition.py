@@ -14,7 +14,7 @@ import sqlglot
 from sqlglot import expressions as exp
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.model import Side, quote
+from dualgauge.model import Side, fold, quote
 from dualgauge.views.errors import (
     AdoptsOnV2,
     BadColumn,
@@ -31,6 +31,7 @@ from dualgauge.views.errors import (
 )
 from dualgauge.views.header import Header, adoption, definition_hash, parse
 from dualgauge.views.lexer import bare, plain, tokens
+from dualgauge.views.relations import relations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -57,8 +58,6 @@ CHANGING = {
     "reservoir_quantile", "sleep_ms", "stats", "vector_type", "write_log",
 }  # fmt: skip
 """Functions whose answer is not one of their arguments' alone."""
-
-_SERIES = {"range", "generate_series"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +172,12 @@ def from_text(  # noqa: PLR0917  (called with all of them, in this order)
     except ValueError as fault:
         raise ViewError(file, f"{fault}; close it") from fault
     tree = _one_select(text, file)
+    known = _refuse_others(engine, text, file)
     columns = output_columns(engine, text, file, event_columns)
-    if tree is None:
+    if tree is None or not known:
         raise ViewError(
             file,
-            "DuckDB can read it and sqlglot cannot, so nothing says that it reads `events` alone; "
+            "DuckDB can run it and not all of it is understood, so nothing says that it reads `events` alone; "
             "write it in plainer SQL",
         )
     _check_header(engine, header, columns, file, event_columns)
@@ -253,6 +253,14 @@ def _told(fault: EngineError, event_columns: Mapping[str, str]) -> str:
     return f"{fault.reason.splitlines()[0].rstrip('!')}{fault.unknown_column(event_columns)}"
 
 
+def _refuse_others(engine: Engine, text: str, file: Path) -> bool:
+    """Raise where a text reads anything but `events`; gives whether that is known."""
+    read = relations(engine, bare(text))
+    if read is not None and (others := [one for one in read.shown if fold(one) != EVENTS]):
+        raise OtherRelation(file, others)
+    return read is not None
+
+
 def _one_select(text: str, file: Path) -> exp.Query | None:
     """Refuse what makes a view anything but a function of the log; None where sqlglot cannot tell."""
     try:
@@ -265,10 +273,6 @@ def _one_select(text: str, file: Path) -> exp.Query | None:
     tree = statements[0]
     if not isinstance(tree, exp.Query):
         raise ViewError(file, "it is no SELECT; a view is one SELECT over `events`")
-    ctes = {cte.alias_or_name.casefold() for cte in tree.find_all(exp.CTE)}
-    others = sorted({table.sql("duckdb") for table in tree.find_all(exp.Table) if not _known(table, ctes)})
-    if others:
-        raise OtherRelation(file, others)
     changing = sorted({_function(node) for node in tree.find_all(exp.Func)} & CHANGING)
     if changing:
         raise NotDeterministic(file, [f"{name}()" for name in changing])
@@ -277,13 +281,6 @@ def _one_select(text: str, file: Path) -> exp.Query | None:
     if tree.find(exp.TableSample):
         raise NotDeterministic(file, ["a sample"])
     return tree
-
-
-def _known(table: exp.Table, ctes: set[str]) -> bool:
-    """Whether a relation is `events`, a CTE, or a series of numbers."""
-    if isinstance(table.this, exp.Func):
-        return isinstance(table.this, exp.GenerateSeries) or _function(table.this) in _SERIES
-    return table.name.casefold() in {EVENTS, *ctes} and not table.db
 
 
 def _function(node: exp.Func) -> str:

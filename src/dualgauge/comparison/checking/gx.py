@@ -19,6 +19,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from dualgauge.comparison.content.checks import DERIVED, own
 from dualgauge.comparison.errors import BadArguments, NoSuchExpectation
 from dualgauge.comparison.values import safe
 from dualgauge.errors import redact
@@ -162,6 +163,9 @@ def resolve(comparator: str, check: Check, kind: str) -> Any:  # noqa: ANN401
         if check.expectation not in known:
             raise NoSuchExpectation(comparator, check.expectation, known)
         made: Any = get_expectation_impl(check.expectation)
+        if not own(made):
+            # A class registers itself under its name, or under that of another.
+            raise BadArguments(comparator, check.expectation, DERIVED.format(name=made.__name__))
         arguments = {name: _stored(value, kind) for name, value in check.arguments.items()}
         try:
             return made(**arguments)

@@ -55,6 +55,8 @@ class Check:
             raise BadComparator(
                 "Check", f"needs the name of an expectation, or an Expectation object; got {expectation!r}"
             )
+        elif not own(type(expectation)):
+            raise BadComparator("Check", DERIVED.format(name=type(expectation).__name__))
         elif arguments:
             raise BadComparator("Check", f"takes no {next(iter(arguments))!r} beside an object; give it to the object")
         given: object = on
@@ -101,6 +103,17 @@ def is_foreign(given: object) -> bool:
     return bool(names & {"Expectation", "ExpectationSuite"})
 
 
+DERIVED: Final = (
+    "takes no {name}, a class of somebody's own: evidence is bound to an expectation's name and arguments, and could "
+    "not tell that its code was edited; use an expectation of Great Expectations itself"
+)
+
+
+def own(kind: type) -> bool:
+    """Whether a class is the library's own, and not derived from one."""
+    return kind.__module__.partition(".")[0] == "great_expectations"
+
+
 def taken(given: object) -> tuple[object, ...]:
     """
     A comparator's `checks` as it keeps them.
@@ -116,6 +129,8 @@ def taken(given: object) -> tuple[object, ...]:
                 f"Comparator: checks[{at}]",
                 f"must be Check(...), or an Expectation or ExpectationSuite of Great Expectations, got {one!r}",
             )
+        if type(one) is not Check and not own(type(one)):
+            raise BadComparator(f"Comparator: checks[{at}]", DERIVED.format(name=type(one).__name__))
     return tuple(given)
 
 

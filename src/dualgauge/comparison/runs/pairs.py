@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import sqlglot
-from sqlglot import expressions as exp
-
 from dualgauge.comparison.content.comparator import Comparator
 from dualgauge.comparison.errors import BadComparator, BadRelation, NoSuchComparator, NothingToCompare, NoViewToCompare
-from dualgauge.model import Side, quote
+from dualgauge.model import Side, listed, quote
 from dualgauge.views.plan import Tracing, tracing
+from dualgauge.views.relations import relations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dualgauge.engines.duck import Engine
     from dualgauge.views.definition import ViewDefinition
 
 
@@ -39,7 +38,10 @@ class Pair:
 
 
 def pairs(
-    comparators: Mapping[str, Comparator], known: Sequence[ViewDefinition], wanted: Sequence[str] = ()
+    engine: Engine,
+    comparators: Mapping[str, Comparator],
+    known: Sequence[ViewDefinition],
+    wanted: Sequence[str] = (),
 ) -> list[Pair]:
     """
     The comparators of a call: those defined, and one for each name that both sides have without one.
@@ -57,17 +59,19 @@ def pairs(
     for name in wanted:
         if name not in names:
             raise NoSuchComparator(name, names)
-    made = [_pair(name, comparators.get(name), by_side) for name in wanted or comparators]
+    made = [_pair(engine, name, comparators.get(name), by_side) for name in wanted or comparators]
     if not wanted:
         read = [set(pair.views[Side.V1]) & set(pair.views[Side.V2]) for pair in made]
         alone = [name for name in shared if name not in comparators and not any(name in views for views in read)]
-        made += [_pair(name, None, by_side) for name in alone]
+        made += [_pair(engine, name, None, by_side) for name in alone]
     if not made:
         raise NothingToCompare
     return made
 
 
-def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[str, ViewDefinition]]) -> Pair:
+def _pair(
+    engine: Engine, name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[str, ViewDefinition]]
+) -> Pair:
     sql: dict[Side, str] = {}
     for side in Side:
         own = given and (given.v1 if side is Side.V1 else given.v2)
@@ -79,7 +83,7 @@ def _pair(name: str, given: Comparator | None, by_side: Mapping[Side, Mapping[st
             comparator.check_context()
         except BadComparator as fault:
             raise fault.within(f"comparator {name!r}") from None
-    views = {side: views_of(name, side, sql[side], list(by_side[side])) for side in Side}
+    views = {side: views_of(engine, name, side, sql[side], list(by_side[side])) for side in Side}
     return Pair(
         name=name,
         comparator=comparator,
@@ -102,7 +106,7 @@ def _tracings(
     return tuple(one for one in found if one is not None and set(one.key) == set(comparator.key))
 
 
-def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> list[str]:
+def views_of(engine: Engine, comparator: str, side: Side, sql: str, known: Sequence[str]) -> list[str]:
     """
     The views that a comparator's query of one side reads.
 
@@ -110,24 +114,18 @@ def views_of(comparator: str, side: Side, sql: str, known: Sequence[str]) -> lis
         BadRelation: the query does not parse, reads no view, or reads the other side or something else.
         NoViewToCompare: it names a view that the side does not have.
     """
-    try:
-        tree = sqlglot.parse_one(sql, dialect="duckdb")
-    except sqlglot.errors.SqlglotError as fault:
-        reason = " ".join(str(fault).split("\n")[0].split())
-        raise BadRelation(side.value, reason).within(f"comparator {comparator!r}") from fault
-    ctes = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
-    found: dict[str, None] = {}
-    for table in tree.find_all(exp.Table):
-        if not table.db and table.name in ctes:
-            continue
-        if table.db != side.value:
-            asked = table.sql("duckdb")
-            reason = f"it reads {asked}; the query of {side.value} reads views as {side.value}.NAME"
-            raise BadRelation(side.value, reason).within(f"comparator {comparator!r}")
-        if table.name not in known:
-            raise NoViewToCompare(comparator, side, table.name, known)
-        found[table.name] = None
+    read = relations(engine, sql)
+    if read is None:
+        raise BadRelation(side.value, "it is no SELECT that DuckDB can read").within(f"comparator {comparator!r}")
+    others = [one for one in read.shown if one.rpartition(".")[0] != side.value]
+    if others:
+        reason = f"it reads {listed(others)}; the query of {side.value} reads views as {side.value}.NAME"
+        raise BadRelation(side.value, reason).within(f"comparator {comparator!r}")
+    found = [name for _, name in read.tables]
+    for name in found:
+        if name not in known:
+            raise NoViewToCompare(comparator, side, name, known)
     if not found:
         reason = f"it reads no view; name one as {side.value}.NAME"
         raise BadRelation(side.value, reason).within(f"comparator {comparator!r}")
-    return list(found)
+    return found

@@ -101,6 +101,11 @@ def _lag(present: Present, limits: EvidenceLimits) -> GateResult:
     if least < 0:
         why = f"{ahead} is ahead of the log, so it was built from another one"
         return GateResult("lag", Outcome.FAIL, f"{plural(-least, 'event')} ahead", needed, why, (REPLAY,))
+    if strange := [one.label for one in present.views if not one.ours]:
+        why = f"of {listed(strange)} the build is not of what is in the log now, which was put back or made anew since"
+        return GateResult(
+            "lag", Outcome.FAIL, f"{plural(len(strange), 'build')} of another log", needed, why, (REPLAY,)
+        )
     found = f"{plural(most, 'event')} behind"
     if most > limits.max_events_behind:
         return GateResult("lag", Outcome.FAIL, found, needed, f"{label} lacks the newest events", (REPLAY,))
@@ -126,10 +131,11 @@ def _coverage(present: Present) -> Iterator[GateResult]:
     A comparator that was taken away because it failed proved nothing: it closes until it is back, or v2 built anew.
     """
     left = [one for one in present.views if not one.compared]
-    # On both sides, and read on neither: its name was given to a comparator of something else.
-    hidden = sorted(
-        {one.name for one in left if one.side is Side.V1} & {one.name for one in left if one.side is Side.V2}
-    )
+    # On both sides, and left out on one: its name was given to a comparator of something else.
+    shared = {one.name for one in present.views if one.side is Side.V1} & {
+        one.name for one in present.views if one.side is Side.V2
+    }
+    hidden = sorted({one.name for one in left} & shared)
     gone = [one.entry for one in given_up(present)]
     if not left and not gone:
         return

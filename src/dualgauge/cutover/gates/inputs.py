@@ -12,7 +12,7 @@ from dualgauge.comparison.runs.run_files import FileState, file_states
 from dualgauge.cutover.gates.validity import Present, RequiredEvidence, ViewNow, newest
 from dualgauge.cutover.values import Readiness
 from dualgauge.ledger.values import EvidenceKind
-from dualgauge.model import Side, listed
+from dualgauge.model import Outcome, Side, listed
 from dualgauge.stores.errors import NotBuilt
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def find(
     *,
     root: Path,
     head: Position,
+    had: Callable[[str | None, Position], bool],
     basis: Mapping[str, object],
     at: datetime,
     waiting: int = 0,
@@ -53,7 +54,8 @@ def find(
     """
     All that the gates decide from, as it is now. Nothing is compared and nothing is written.
 
-    `builds` are the builds that readers get, by side and view.
+    `builds` are the builds that readers get, by side and view. `had` says whether the log had a digest chain at a
+    position.
 
     Raises:
         what `pairs` raises, but for NothingToCompare: a comparator that cannot be read has no gate that could pass.
@@ -69,7 +71,8 @@ def find(
         head=head,
         readiness=_readiness(builds, views),
         views=tuple(
-            replace(_now(one, builds[one.side].get(one.name)), compared=(one.side, one.name) in read) for one in views
+            replace(_now(one, builds[one.side].get(one.name), had), compared=(one.side, one.name) in read)
+            for one in views
         ),
         wanted=tuple(one for pair in chosen for one in _wanted(builds, pair, basis)),
         evidence=evidence,
@@ -88,6 +91,8 @@ def find(
 def _altered(run: EvidenceRun, root: Path) -> str:
     """What became of the first of a run's files that is not what the run wrote; empty where all of them are."""
     states = file_states(root / run.folder, run.summary) if run.folder else {}
+    if not states and run.verdict is Outcome.PASS:
+        return "no file is known"
     words = {FileState.CHANGED: "was changed by hand", FileState.GONE: "is gone"}
     return next((f"the file {name} {words[state]}" for name, state in states.items() if state in words), "")
 
@@ -101,12 +106,13 @@ def _readiness(builds: Mapping[Side, Mapping[str, Checkpoint]], views: Sequence[
     )
 
 
-def _now(view: ViewDefinition, build: Checkpoint | None) -> ViewNow:
+def _now(view: ViewDefinition, build: Checkpoint | None, had: Callable[[str | None, Position], bool]) -> ViewNow:
     if build is None:
         return ViewNow(view.side, view.name, view.hash)
     return ViewNow(
-        view.side, view.name, view.hash, build.build, build.definition_hash, build.position, token=build.token
-    )
+        view.side, view.name, view.hash, build.build, build.definition_hash, build.position, token=build.token,
+        ours=build.adopted or build.position is None or had(build.history, build.position),
+    )  # fmt: skip
 
 
 def _wanted(

@@ -49,7 +49,11 @@ class RequiredEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ViewNow:
-    """A view's file, and the build that readers get; None where there is none. `compared`: a comparator reads it."""
+    """
+    A view's file, and the build that readers get; None where there is none.
+
+    `compared`: a comparator reads it. `ours`: the build was made from what is in the log now.
+    """
 
     side: Side
     name: str
@@ -59,6 +63,7 @@ class ViewNow:
     position: Position | None = None
     compared: bool = True
     token: str | None = None
+    ours: bool = True
 
     @property
     def label(self) -> str:
@@ -101,18 +106,29 @@ def given_up(present: Present) -> list[Sealed]:
     """
     The runs that failed on what readers get now, and that nothing asks for any more; none of the same passed since.
 
-    Of a comparator that was edited until it passed, the run that failed counts: it asked for more.
+    Of a comparator that was edited until it passed, the run that failed counts: it asked for more. So does one whose
+    row was changed or removed by hand, for nobody knows any more what it was of, until one of its name passed.
     """
     asked = {(one.kind, one.name) for one in present.wanted}
-    last = {one.entry.evidence_key: one for one in present.evidence.sealed}
+    # Of another migration, too: its name is a setting, and the builds may be the same ones.
+    others = (one for one in present.evidence.others if not one.broken)
+    last = {one.entry.evidence_key: one for one in (*others, *present.evidence.sealed)}
+    passed = {
+        (one.entry.kind, one.entry.name): one.seq
+        for one in present.evidence.sealed
+        if one.entry.verdict is Outcome.PASS
+    }
     now = {one.label: one.token for one in (*present.views, *present.unfiled)}
     return [
         one
         for one in last.values()
         if (one.entry.kind, one.entry.name) not in asked
         and one.entry.verdict is Outcome.FAIL
-        and one.run is not None
-        and all(label in now and token in (None, now[label]) for label, token in _tokens(one.run.bound))
+        and (
+            one.seq > passed.get((one.entry.kind, one.entry.name), 0)
+            if one.run is None
+            else all(label in now and token in (None, now[label]) for label, token in _tokens(one.run.bound))
+        )
     ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.cutover.errors import GateRefused, IllegalMove, UnknownStage
+from dualgauge.cutover.errors import BadShare, GateRefused, IllegalMove, UnknownStage
 from dualgauge.cutover.moves.stages import MOVES, Stage, Verb, allowed, target, verb_of_share
 from dualgauge.cutover.values import Moved
 from dualgauge.ledger.errors import GroundShifted, OperationReused, StateChanged
@@ -56,15 +56,15 @@ def switch(
     The share that it has already changes nothing and writes nothing.
 
     Raises:
+        BadShare: the share is no whole number of 0 to 1,000,000.
         GateRefused: the share would grow, and a gate is closed. Lowering it is never refused for that.
         IllegalMove: the stage has no such move.
         StateChanged: another move came between.
         GroundShifted: evidence or builds changed between look and move, each of several times.
         OperationReused: the operation id made another move.
     """
-    if not 0 <= share_ppm <= PPM:
-        message = f"a share is 0 to {PPM} ppm, not {share_ppm}"
-        raise ValueError(message)
+    if type(share_ppm) is not int or not 0 <= share_ppm <= PPM:
+        raise BadShare(share_ppm)
     before, stage = _present(ledger, migration)
     verb = verb_of_share(share_ppm)
     order = _Order(verb, share_ppm, who, at, operation_id, reason, (), dry_run)

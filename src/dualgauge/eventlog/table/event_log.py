@@ -38,7 +38,7 @@ from dualgauge.ledger.values import LogCommit
 from dualgauge.model import START, Position, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -337,6 +337,34 @@ class EventLog:
                 raise refused_by_system(fault, self.path) from fault
             # This may already see what another writer appended behind us, so the head is read again.
             self.refresh()
+
+    def history(self, position: Position) -> str | None:
+        """The digest chain at a position: the newest commit's that ends there; None where none does."""
+        return next((head.chain for head in self._heads(position) if head.last == position), None)
+
+    def had(self, chain: str | None, position: Position) -> bool:
+        """
+        Whether this log's digest chain was `chain` when it ended at a position.
+
+        A compaction adds to the chain and leaves positions as they are, so several may be right. None never is.
+        """
+        return chain is not None and any(one.chain == chain for one in self._heads(position) if one.last == position)
+
+    def _heads(self, least: Position) -> Iterator[Head]:
+        """The heads that the log had, the newest first, down to those that end before a position."""
+        head = self.head()
+        yield head
+        for version in range(self.version - 1, -1, -1):
+            if head.last < least:
+                return
+            try:
+                commit = read_commit(self.place, version)
+            except (FileNotFoundError, ValueError):
+                # Removed or rewritten: `log verify` says so. What it would have said is not known.
+                return
+            if commit.head is not None:
+                head = commit.head
+                yield head
 
     def _landed(self, name: str, version: int) -> bool:
         """Whether a version's commit put a file in: what failed may have failed after it did."""

@@ -101,9 +101,11 @@ class AdoptingStore:
         """Every build of a side; an adopted table is none."""
         return self._inner.checkpoints(side)
 
-    def load(self, shape: Shape, definition_hash: str, text: str, target: Position) -> AbstractContextManager[Loading]:
+    def load(
+        self, shape: Shape, definition_hash: str, text: str, target: Position, history: str | None
+    ) -> AbstractContextManager[Loading]:
         """Begin or resume a build; see the port."""
-        return self._inner.load(shape, definition_hash, text, target)
+        return self._inner.load(shape, definition_hash, text, target, history)
 
     def retire(self, side: Side, view: str) -> None:
         """Take a build from readers; see the port."""

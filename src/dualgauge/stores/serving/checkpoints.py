@@ -30,6 +30,9 @@ REPLAY = "_dualgauge_replay"
 LAST_BUILD = "_dualgauge_last_build"
 
 
+_ADDED = ("token", "history")
+"""Columns of a checkpoint that the first version's do not have."""
+
 ADOPTED = 0
 """The build number of a table of the user's own, which nobody built; builds are numbered from 1."""
 
@@ -40,8 +43,9 @@ class Checkpoint:
     The state of one build, or of an adopted table.
 
     `position` 0: still being loaded; None: an adopted table that cannot tell. `text` is what the build was made from.
-    `token` is random and the build's alone, whatever becomes of its file: numbers begin anew in a new one. None: an
-    adopted table, or a build of a dualgauge that gave none.
+    `token` is random and the build's alone, whatever becomes of its file: numbers begin anew in a new one. `history` is
+    the log's digest chain at `position`, so that a build of another history is known. None: an adopted table, or a
+    build of a dualgauge that gave none.
     """
 
     view: str
@@ -51,6 +55,7 @@ class Checkpoint:
     definition_hash: str
     text: str
     token: str | None = None
+    history: str | None = None
 
     @property
     def adopted(self) -> bool:
@@ -86,6 +91,7 @@ def tables(side: Side) -> tuple[sa.Table, sa.Table, sa.Table, sa.Table]:
         sa.Column("definition_hash", sa.Text, nullable=False),
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("token", sa.Text),
+        sa.Column("history", sa.Text),
         schema=side.schema,
     )  # fmt: skip
     served = sa.Table(
@@ -108,11 +114,11 @@ def tables(side: Side) -> tuple[sa.Table, sa.Table, sa.Table, sa.Table]:
 
 
 def ensure(connection: sa.Connection, side: Side) -> None:
-    """Create the control tables where they are not there, and the column that older ones lack."""
+    """Create the control tables where they are not there, and the columns that older ones lack."""
     checkpoint, *_ = tables(side)
     checkpoint.metadata.create_all(connection)
-    if "token" not in _columns(connection, side):
-        connection.exec_driver_sql(f"ALTER TABLE {quote(side.schema)}.{quote(CHECKPOINT)} ADD COLUMN token TEXT")
+    for name in sorted(set(_ADDED) - _columns(connection, side)):
+        connection.exec_driver_sql(f"ALTER TABLE {quote(side.schema)}.{quote(CHECKPOINT)} ADD COLUMN {name} TEXT")
 
 
 def exists(connection: sa.Connection, side: Side) -> bool:
@@ -126,12 +132,9 @@ def checkpoints(connection: sa.Connection, side: Side) -> list[Checkpoint]:
     if not names:
         return []
     table, *_ = tables(side)
-    token = table.c.token if "token" in names else sa.null().label("token")
-    given = [table.c[name] for name in ("view", "build", "position", "epoch", "definition_hash", "text")]
-    rows = connection.execute(sa.select(*given, token).order_by(table.c.view, table.c.build))
-    return [
-        Checkpoint(r.view, r.build, Position(r.position), r.epoch, r.definition_hash, r.text, r.token) for r in rows
-    ]
+    given = [one if one.name in names or one.name not in _ADDED else sa.null().label(one.name) for one in table.columns]
+    rows = connection.execute(sa.select(*given).order_by(table.c.view, table.c.build)).mappings()
+    return [Checkpoint(**row | {"position": Position(row["position"])}) for row in map(dict, rows)]
 
 
 def _columns(connection: sa.Connection, side: Side) -> set[str]:
@@ -152,13 +155,20 @@ def served(connection: sa.Connection, side: Side) -> dict[str, int]:
 
 
 def add_build(
-    connection: sa.Connection, side: Side, view: str, *, definition_hash: str, text: str, target: Position
+    connection: sa.Connection,
+    side: Side,
+    view: str,
+    *,
+    definition_hash: str,
+    text: str,
+    target: Position,
+    history: str | None,
 ) -> Checkpoint:
     """Number a new build, unique in its side, with a checkpoint of its own and a load that begins."""
     table, _, replay, last_build = tables(side)
     given = [connection.execute(sa.select(sa.func.max(one.c.build))).scalar_one() for one in (last_build, table)]
     number = max(number or 0 for number in given) + 1
-    new = Checkpoint(view, number, Position(0), 1, definition_hash, text, secrets.token_hex(16))
+    new = Checkpoint(view, number, Position(0), 1, definition_hash, text, secrets.token_hex(16), history)
     connection.execute(last_build.delete())
     connection.execute(last_build.insert().values(build=new.build))
     connection.execute(
@@ -170,6 +180,7 @@ def add_build(
             definition_hash=definition_hash,
             text=text,
             token=new.token,
+            history=history,
         )
     )
     connection.execute(replay.delete().where(replay.c.view == view))

@@ -101,8 +101,14 @@ class Store(Protocol):
     def served(self, side: Side) -> dict[str, int]:
         """Which build of each view readers get."""
 
-    def load(self, shape: Shape, definition_hash: str, text: str, target: Position) -> AbstractContextManager[Loading]:
-        """Begin the build of a view's answer at a position, or go on with a killed one."""
+    def load(
+        self, shape: Shape, definition_hash: str, text: str, target: Position, history: str | None
+    ) -> AbstractContextManager[Loading]:
+        """
+        Begin the build of a view's answer at a position, or go on with a killed one.
+
+        `history` is the log's digest chain at that position: a load of another history is never gone on with.
+        """
 
     def retire(self, side: Side, view: str) -> None:
         """Take a view from readers, and drop its builds, in one transaction. Its shape stays: a revision drops it."""

@@ -71,9 +71,11 @@ class SqliteLoading:
         return before
 
 
-def begin(engine: sa.Engine, shape: Shape, definition_hash: str, text: str, target: Position) -> SqliteLoading:
+def begin(
+    engine: sa.Engine, shape: Shape, definition_hash: str, text: str, target: Position, *, history: str | None
+) -> SqliteLoading:
     """
-    Begin a build, or take over the unfinished one of the same definition and position.
+    Begin a build, or take over the unfinished one of the same definition, position and history.
 
     Any other unfinished build of the view is dropped: nobody was served from it.
     """
@@ -83,12 +85,15 @@ def begin(engine: sa.Engine, shape: Shape, definition_hash: str, text: str, targ
         load = checkpoints.load_of(connection, side, view)
         if load is not None:
             begun = [c for c in checkpoints.checkpoints(connection, side) if (c.view, c.build) == (view, load.build)]
-            if begun and begun[0].definition_hash == definition_hash and begun[0].token and load.target == target:
+            same = [c for c in begun if (c.definition_hash, c.history) == (definition_hash, history) and c.token]
+            if same and load.target == target:
                 epoch = checkpoints.take_over(connection, side, view, load.build)
                 table = builds.clone(connection, side, view, load.build)
                 return SqliteLoading(engine, shape, table, build=load.build, epoch=epoch, target=target, rows=load.rows)
             builds.drop(connection, side, view, [load.build])
-        new = checkpoints.add_build(connection, side, view, definition_hash=definition_hash, text=text, target=target)
+        new = checkpoints.add_build(
+            connection, side, view, definition_hash=definition_hash, text=text, target=target, history=history
+        )
         table = builds.clone(connection, side, view, new.build)
         builds.create_table(connection, table)
         return SqliteLoading(engine, shape, table, build=new.build, epoch=new.epoch, target=target, rows=0)

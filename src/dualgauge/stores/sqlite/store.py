@@ -74,10 +74,12 @@ class SqliteStore:
             return checkpoints.served(connection, side)
 
     @contextmanager
-    def load(self, shape: Shape, definition_hash: str, text: str, target: Position) -> Iterator[bulk.SqliteLoading]:
+    def load(
+        self, shape: Shape, definition_hash: str, text: str, target: Position, history: str | None
+    ) -> Iterator[bulk.SqliteLoading]:
         """Begin or resume a build; only the side's own file is opened for writing."""
         with self.databases.open(shape.side, create=True) as engine:
-            yield bulk.begin(engine, shape, definition_hash, text, target)
+            yield bulk.begin(engine, shape, definition_hash, text, target, history=history)
 
     def retire(self, side: Side, view: str) -> None:
         """Take a view from readers; see the port."""
