@@ -564,8 +564,8 @@ def swallowing(shop: Path) -> None:
     failing(shop)
     comparing(
         shop,
-        'customers = Comparator(key="customer", expected=[Expected(reason="any", owner="ana", until=date(2099, 1, 1), when="true", '
-        'v2_equals={"cents": "v2.cents"})])\n',
+        'customers = Comparator(key="customer", expected=[Expected(reason="any", owner="ana", until=date(2099, 1, 1), '
+        'when="true", v2_equals={"cents": "v2.cents"})])\n',
     )
 
 
