@@ -264,9 +264,9 @@ def _instant(value: date) -> datetime:
 
 
 def _checked(rule: str, limit: object) -> None:
-    number = isinstance(limit, int | float | Decimal) and not isinstance(limit, bool)
+    number = int | float | Decimal
     # By Decimal: a number over 2^1024 is finite, and no float.
-    if not number or not Decimal(limit).is_finite() or limit < 0:  # type: ignore[arg-type, operator]
+    if isinstance(limit, bool) or not isinstance(limit, number) or not Decimal(limit).is_finite() or limit < 0:
         raise BadRule(rule, "limit", limit, "a finite number, zero or more")
 
 
