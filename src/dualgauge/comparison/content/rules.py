@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
-from typing import ClassVar, Final, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol
 
 from dualgauge.comparison.errors import BadRule, NotANumber
 
@@ -39,7 +39,6 @@ _ANY_PAIR = 2
 _MOST_DIGITS = 30
 
 
-@runtime_checkable
 class Rule(Protocol):
     """What a comparator asks of a rule. Rules are frozen values."""
 
