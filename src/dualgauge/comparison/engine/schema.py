@@ -49,7 +49,6 @@ class Column:
     @property
     def exact(self) -> bool:
         """Whether only equal values are the same, so that a hash of them may choose candidates."""
-        # A rule of the user's own may be derived from it.
         return type(self.rule) is Exact
 
     def same(self, a: str, b: str) -> str:
