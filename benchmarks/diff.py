@@ -2,7 +2,7 @@
 The diff of two files: processor time by plan, against a full join, an older dualgauge, and datacompy.
 
 Every measurement runs in a process of its own, in turn with the others, and says what it found: a figure of a wrong
-answer is none. Prints a table and one JSON line; exits with 1 where a bar is missed.
+answer is none. Exits with 1 where a bar is missed.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from _figures import Figure, middle, table
+from _figures import Figure, middle, publish, releases
 from _pair import CHANGED, COLUMNS, EXTRA, MISSING, write_pair
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 ROWS: Final = 5_000_000
+LIBRARIES: Final = ("duckdb", "pyarrow")
 
 USED: Final = """
 import json, pathlib, resource
@@ -149,7 +148,7 @@ def figures(found: dict[str, float]) -> list[Figure]:
 
 
 def main() -> int:
-    """Print a table and one JSON line."""
+    """Measure everything; 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description="What a diff of two files costs.")
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--rounds", type=int, default=3)
@@ -161,20 +160,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="diff-") as folder:
         v1, v2 = write_pair(Path(folder), given.rows)
         found = measure(ways(given.before, given.datacompy), v1, v2, given.memory_limit, given.rounds)
-    lines = figures(found)
-    print(table(lines))
-    said = {
-        "rows": given.rows,
-        "rounds": given.rounds,
-        "memory_limit": given.memory_limit,
-        "python": platform.python_version(),
-        "duckdb": version("duckdb"),
-        "figures": [line.to_json() for line in lines],
-    }
-    print(json.dumps(said))
-    if given.json is not None:
-        given.json.write_text(json.dumps(said) + "\n", encoding="utf-8")
-    return int(any(line.met is False for line in lines))
+    return publish(
+        "diff",
+        f"the diff of two files of {given.rows:,} rows, {given.memory_limit} of memory; CPU time\n"
+        f"medians of {given.rounds} rounds",
+        figures(found),
+        sizes={"rows": given.rows, "rounds": given.rounds, "memory_limit": given.memory_limit},
+        versions=releases(LIBRARIES),
+        to=given.json,
+    )
 
 
 if __name__ == "__main__":

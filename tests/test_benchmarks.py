@@ -69,6 +69,20 @@ def test_the_ledger_benchmark_gives_every_figure_and_fails_where_its_bar_is_miss
     assert done.returncode == int(not said["figures"]["look"]["met"])
 
 
+def test_the_diff_benchmark_gives_every_figure_and_fails_where_its_bar_is_missed(tmp_path: Path) -> None:
+    kept = tmp_path / "figures.json"
+
+    done = run("diff.py", "--rows", "3000", "--rounds", "1", "--json", str(kept))
+
+    assert done.stderr == ""
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said == json.loads(kept.read_text(encoding="utf-8"))
+    assert (said["benchmark"], said["rows"]) == ("diff", 3000)
+    assert set(said["figures"]) == {"default", "wide", "buckets", "peak default", "peak wide", "peak buckets"}
+    assert {name for name, one in said["figures"].items() if one["met"] is not None} == {"default"}
+    assert done.returncode == int(not said["figures"]["default"]["met"])
+
+
 def test_the_floors_can_be_measured_alone() -> None:
     done = run("floors.py", "--events", "2000", "--keys", "200", "--repeats", "1")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from dualgauge.commands.compare import CompareCommands
 from dualgauge.commands.cutover import CutoverCommands
@@ -21,7 +21,7 @@ from dualgauge.commands.views import ViewCommands
 from dualgauge.project.project import find
 from dualgauge.project.settings import validate
 from dualgauge.settings import Settings
-from dualgauge.workspace import Workspace
+from dualgauge.workspace import Given, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,7 +155,7 @@ class Migration:
         return self.cutover.rollback(reason=reason, dry_run=dry_run)
 
 
-def open(path: Path | str = ".", **given: Any) -> Migration:  # noqa: A001, ANN401  (the public door; passed on to the workspace, which names them)
+def open(path: Path | str = ".", **given: Unpack[Given]) -> Migration:  # noqa: A001  (the public door)
     """
     Open the project at a path or above it.
 
@@ -166,8 +166,7 @@ def open(path: Path | str = ".", **given: Any) -> Migration:  # noqa: A001, ANN4
     Raises:
         NoProject, BrokenToml, BadSettings: there is no usable project.
     """
-    project = find(Path(path))
-    return Migration(Workspace(project=project, settings=validate(Settings, project.raw, project.file), **given))
+    return Migration(_workspace(Path(path), **given))
 
 
 def alembic_environment(context: EnvironmentContext, file: Path) -> None:
@@ -180,6 +179,11 @@ def alembic_environment(context: EnvironmentContext, file: Path) -> None:
 
     if migrations.run_handed_over(context):
         return
-    migration = open(file.parent)
-    with migration._workspace.open() as handles:  # noqa: SLF001  (this module's own class)
-        migrations.run_plain(context, handles.builds.databases, migration.views.shapes())
+    workspace = _workspace(file.parent)
+    with workspace.open() as handles:
+        migrations.run_plain(context, handles.builds.databases, ViewCommands(workspace).shapes())
+
+
+def _workspace(path: Path, **given: Unpack[Given]) -> Workspace:
+    project = find(path)
+    return Workspace(project=project, settings=validate(Settings, project.raw, project.file), **given)

@@ -77,6 +77,12 @@ def quote(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def unquoted(identifier: str) -> str:
+    """A name without the quotes around it, where it has some; inside them, two stand for one."""
+    quoted = len(identifier) > 1 and identifier[0] == identifier[-1] == '"'
+    return identifier[1:-1].replace('""', '"') if quoted else identifier
+
+
 def fold(name: str) -> str:
     """
     A name as the engine compares names: of A to Z the case does not count, of every other letter it does.

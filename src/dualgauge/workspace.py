@@ -14,7 +14,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.settings import resolve_url
@@ -52,6 +52,18 @@ def acting() -> str:
         # A container may run under a number that has no name.
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
+
+
+class Given(TypedDict, total=False):
+    """What `dualgauge.open` hands on to `Workspace`, which says what each of them is."""
+
+    clock: Clock
+    who: str
+    memory_limit: str
+    progress: Progress
+    sleep: Callable[[float], None]
+    chance: random.Random
+    patience: float
 
 
 @dataclass(frozen=True)

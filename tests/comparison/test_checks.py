@@ -24,6 +24,7 @@ from dualgauge.model import Outcome, Side
 from dualgauge.project.content import collect
 from support.adopted import adopt, ready, write
 from support.inside import handles_of, ledger_of, store_of
+from support.ledgers import kept_runs
 from support.shop import ROOT, SETTINGS, lay_out
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def ask(folder: Path, *checks: str, **given: Any) -> CheckRun:
 
 def evidence(folder: Path) -> list[EvidenceRun]:
     with ledger_of(dualgauge.open(folder)) as ledger:
-        return list(ledger.evidence_runs(kind=EvidenceKind.CHECK))
+        return [run for run in kept_runs(ledger) if run.kind is EvidenceKind.CHECK]
 
 
 # As it is written.

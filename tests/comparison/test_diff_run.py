@@ -26,6 +26,7 @@ from dualgauge.ledger.values import EvidenceKind, EvidenceRun, RunState
 from dualgauge.model import Outcome, Side
 from dualgauge.scaffold.demo import content
 from dualgauge.stores.errors import NotBuilt
+from support.ledgers import kept_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +111,7 @@ class Project:
     def evidence(self) -> tuple[EvidenceRun, ...]:
         """What the ledger holds, newest first."""
         with Ledger.open(self.open().ledger_url) as ledger:
-            return ledger.evidence_runs(kind=EvidenceKind.DIFF)
+            return tuple(run for run in kept_runs(ledger) if run.kind is EvidenceKind.DIFF)
 
     def reports(self) -> list[str]:
         folder = self.root / "reports"

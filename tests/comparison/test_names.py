@@ -12,7 +12,7 @@ import pytest
 from dualgauge.comparison.content.comparator import Comparator, Expected, Limits
 from dualgauge.comparison.content.rules import Absolute
 from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
-from dualgauge.comparison.errors import BadComparator, MissingKey
+from dualgauge.comparison.errors import BadComparator, BadRelation, MissingKey
 from dualgauge.comparison.runs.in_flight import still
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.engines.errors import EngineError
@@ -121,6 +121,19 @@ def test_names_that_are_one_to_the_engine_are_one_column(engine: Engine) -> None
     assert (result.matched, [column.name for column in result.columns]) == (1, ["Kä"])
     with pytest.raises(BadComparator, match="names a column twice"):
         Comparator(key=("x", "X"))
+
+
+@pytest.mark.parametrize(("other", "said"), [("x", "twice"), ("X", "and 'X', which SQL takes for one")])
+def test_a_query_that_gives_two_columns_of_one_name_is_told_how_both_are_spelled(
+    engine: Engine, other: str, said: str
+) -> None:
+    doubled = f"SELECT 1 AS id, 1 AS x, 2 AS {other}"
+    with pytest.raises(BadRelation) as caught:
+        compare_relations(engine, doubled, "SELECT 1 AS id, 1 AS x", Comparator(key="id"), today=TODAY)
+    assert str(caught.value) == (
+        f"the query of v1 cannot be run: it gives the column 'x' {said}; give each a name of its own with AS; "
+        "correct v1= in the comparator"
+    )
 
 
 @pytest.mark.parametrize("name", [*ODD, "AZ", "az", "[", "@", "`", "é", "ﬁ", "K", "ſ"])

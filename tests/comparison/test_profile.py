@@ -18,7 +18,7 @@ from dualgauge.comparison.engine.diff import compare_relations
 from dualgauge.comparison.engine.profile import between, notes
 from dualgauge.comparison.values import Drift, Profile
 from dualgauge.engines.duck import Engine, open_engine
-from dualgauge.stores.serving.types import TYPES
+from support.store_types import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

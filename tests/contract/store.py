@@ -287,7 +287,7 @@ class StoreContract:
                 return [one.id for one in store.upgrade(folder, [TOTALS])]
             begin.wait()
             with Ledger.open(f"sqlite:///{tmp_path}/{number}.db") as ledger:
-                return [one.name for one in ledger.states()]
+                return [one.operation_id for one in ledger.journal()]
 
         with ThreadPoolExecutor(4) as pool:
             assert list(pool.map(act, range(4))) == [["0001"], [], [], []]

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualgauge.engines.duck import open_engine
 from dualgauge.ledger.values import MigrationState
-from dualgauge.model import PPM, Side, literal
+from dualgauge.model import PPM, Side
 from dualgauge.routing.decision import Decision, Reason, Route, decide
 from dualgauge.routing.errors import BadUnit
-from dualgauge.routing.hashing import SPACE, on_v2_sql, place, prefix, salt, threshold, unit_text
+from dualgauge.routing.hashing import SPACE, place, prefix, salt, threshold, unit_text
 
 SALT = "orders_view:v2"
 UNITS = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -106,29 +105,6 @@ def test_another_rollout_draws_other_units() -> None:
         {unit for unit in units if decide(unit, route(100_000, rollout=name)).side is Side.V2} for name in ("v2", "v3")
     ]
     assert 50 < len(drawn[0] & drawn[1]) < 150  # independent draws of 10 % share 1 %
-
-
-def test_sql_sends_the_same_units_to_v2_as_the_router_does() -> None:
-    units = ["", "0", "user-00000001", "😀", "it's", "a\nb", '["a",1]', *(f"user-{number}" for number in range(3_000))]
-    shares = [0, 1, 1_000, 50_000, 500_000, 999_999, 1_000_000]
-    with open_engine() as engine:
-        engine.execute(f"CREATE TABLE units AS SELECT unnest([{', '.join(literal(unit) for unit in units)}]) AS unit")
-        for share_ppm in shares:
-            on_v2 = on_v2_sql(SALT, "unit", share_ppm)
-            asked: dict[str, bool] = dict(engine.rows(f"SELECT unit, {on_v2} FROM units"))
-            assert asked == {unit: decide(unit, route(share_ppm)).side is Side.V2 for unit in units}
-
-
-@pytest.mark.parametrize("share_ppm", [0, 500_000, 1_000_000])
-def test_sql_sends_a_row_without_unit_to_v1(share_ppm: int) -> None:
-    with open_engine() as engine:
-        assert engine.row(f"SELECT {on_v2_sql(SALT, 'NULL::VARCHAR', share_ppm)}") == (False,)
-
-
-def test_sql_quotes_a_salt_with_an_apostrophe() -> None:
-    with open_engine() as engine:
-        asked = on_v2_sql(salt("o'hara", "v2"), "'u'", 500_000)
-        assert engine.row(f"SELECT {asked}") == (place(prefix("o'hara:v2"), "u") < threshold(500_000),)
 
 
 def test_a_decision_says_the_side_the_reason_and_where_the_unit_stands() -> None:

@@ -32,6 +32,7 @@ from dualgauge.stores.errors import BadKey, BadStoreUrl, ReaderClosed
 from dualgauge.stores.settings import StoreSettings
 from support.adopted import ADOPTS, ROWS, adopt, application, between_looks, ready, write
 from support.inside import ledger_of, store_of
+from support.ledgers import kept_runs
 from support.shop import ROOT, call, child
 
 if TYPE_CHECKING:
@@ -512,7 +513,7 @@ def test_a_table_that_is_altered_between_the_looks_is_not_compared(shop: Path) -
     with pytest.raises(ChangedMeanwhile, match="comparator 'customers': a view was replayed, or its table altered"):
         migration.diff()
     with ledger_of(migration) as ledger:
-        [run] = ledger.evidence_runs()
+        [run] = kept_runs(ledger)
     assert run.verdict is Outcome.INCONCLUSIVE
     assert list((shop / "reports").iterdir()) == []
 
@@ -596,7 +597,7 @@ def test_a_diff_that_is_killed_while_it_waits_is_evidence_of_nothing(shop: Path)
         finally:
             waiting.send_signal(signal.SIGKILL)
     with ledger_of(migration) as ledger:
-        [run] = ledger.evidence_runs()
+        [run] = kept_runs(ledger)
 
     assert (run.state.value, run.verdict, run.summary) == ("running", None, None)
     assert not (shop / str(run.folder) / "diff.json").exists()
@@ -618,7 +619,7 @@ def wait_for(there: Any, seconds: float = 30) -> None:
 def test_evidence_is_bound_to_the_table_s_definition_and_a_gate_goes_by_it(shop: Path) -> None:
     [run] = dualgauge.open(shop).diff()
     with ledger_of(dualgauge.open(shop)) as ledger:
-        [kept] = ledger.evidence_runs()
+        [kept] = kept_runs(ledger)
     bound: Any = kept.bound
     plan = call("plan", "--format", "json", folder=shop).json["result"]["views"][0]
     assert bound["v1"]["customers"] == {"build": None, "token": None, "definition_hash": plan["definition_hash"]}

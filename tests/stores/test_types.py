@@ -17,7 +17,8 @@ from dualgauge.engines.errors import BadValue
 from dualgauge.model import Side, quote
 from dualgauge.stores.errors import NoStoreType
 from dualgauge.stores.serving.shapes import Shape, metadata
-from dualgauge.stores.serving.types import TYPES, bound_columns, store_type
+from dualgauge.stores.serving.types import bound_columns, store_type
+from support.store_types import TYPES
 
 if TYPE_CHECKING:
     import datetime as dt

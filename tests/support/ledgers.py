@@ -17,6 +17,8 @@ from dualgauge.ledger.upgrade import SCRIPTS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dualgauge.ledger.values import EvidenceRun
+
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -35,6 +37,13 @@ def move(url: str, share_ppm: int, stage: str = "canary", name: str = "orders") 
                 name, "v", "ana", AT, state.stage, state.share_ppm, stage, share_ppm, f"{name}-{state.revision}"
             ),
         )
+
+
+def kept_runs(ledger: Ledger) -> tuple[EvidenceRun, ...]:
+    """Every run that can be read and is not unlike its seal, newest start first."""
+    evidence = ledger.evidence()
+    found = [one.run for one in (*evidence.sealed, *evidence.strays) if one.run]
+    return tuple(sorted(found, key=lambda run: (run.started_at, run.run_id), reverse=True))
 
 
 def downgrade(url: str, revision: str) -> None:

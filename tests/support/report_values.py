@@ -25,11 +25,11 @@ from dualgauge.reporting.values import (
     Checked,
     CheckLine,
     Earlier,
-    ExpectedReason,
     Report,
     ReportSection,
     Run,
     Standing,
+    VerdictReason,
 )
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def report(text: Callable[[], str]) -> Report:
         standing=Standing(counts=False, why=(text(),)),
     )  # fmt: skip
     checked = Checked(
-        run, Outcome.FAIL, (ExpectedReason(text()),),
+        run, Outcome.FAIL, (VerdictReason(text()),),
         (
             CheckLine(
                 text(), text(), {text(): text(), f"{text()}2": [text()]},
@@ -92,18 +92,18 @@ def report(text: Callable[[], str]) -> Report:
     found = comparison(text)
     section = ReportSection(
         name=text(), verdict=Outcome.FAIL,
-        why=(ExpectedReason(text()), ExpectedReason("", text(), "6", "0", "20", within=False)),
+        why=(VerdictReason(text()), VerdictReason("", text(), "6", "0", "20", within=False)),
         run=run, comparison=found, untraced=text(), checked=checked, drifts=found.drifts, history=history,
         notes=(text(),),
     )  # fmt: skip
     bare = ReportSection(
         name=text(),
         verdict=Outcome.INCONCLUSIVE,
-        why=(ExpectedReason(text()),),
+        why=(VerdictReason(text()),),
         comparison=found,
         sources=(text(), text()),
     )
-    never = ReportSection(name=text(), verdict=Outcome.INCONCLUSIVE, why=(ExpectedReason(text()),))
+    never = ReportSection(name=text(), verdict=Outcome.INCONCLUSIVE, why=(VerdictReason(text()),))
     return Report(
         migration=text(), made_at=AT, version="0.0.0", verdict=Outcome.FAIL, why=(text(),), head=1_239,
         stage="shadow", share_ppm=10_000, sections=(section, bare, never), notes=(text(),),

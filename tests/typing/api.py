@@ -50,7 +50,7 @@ def play(path: str) -> int:
 def write(path: str) -> list[int]:
     """Events of an application, and the positions that they have."""
     placed = Event("o-1", "placed", datetime(2026, 1, 31, tzinfo=UTC), {"cents": 2500, "type": "online"})
-    with dualgauge.open(path).appender() as log:
+    with dualgauge.open(path, who="me", memory_limit="500MB", patience=5).appender() as log:
         positions = log.append([placed, Event("p-1", "paid", datetime.now(UTC), caused_by="o-1")])
         done = log.take([placed])
     return [*positions, *done.positions, done.added]

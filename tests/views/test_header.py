@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dualgauge.stores.serving.types import TYPES
 from dualgauge.views.errors import UnknownHeader, ViewError
 from dualgauge.views.header import HEADERS, parse
+from support.store_types import TYPES
 
 FILE = Path("views_v2/orders.sql")
 

@@ -101,7 +101,11 @@ class CutoverCommands:
             return replace(moved, v1_positions=self._adopted_positions(handles))
 
     def journal(self, *, verify: bool = False) -> JournalShown:
-        """Every row of this migration: moves and finished evidence; `verify` looks for what was changed by hand."""
+        """
+        Every row of this migration: moves, finished evidence, and the changes of the quarantine.
+
+        With `verify`, what was changed by hand is looked for.
+        """
         from dualgauge.cutover.gates.evidence_list import changed_file
 
         workspace = self._workspace

@@ -6,7 +6,7 @@ A router holds a ledger open for weeks. What it reads must not depend on the ver
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import StaticPool, create_engine
@@ -91,9 +91,8 @@ class EmptyTables(Access):
 
 def prepared(database: Database, prepare: Callable[[Database], object]) -> Access:
     """A database that was prepared; where that fails no connection is left: a router asks again every second."""
-    try:
+    with ExitStack() as stack:
+        stack.callback(database.close)
         prepare(database)
-    except BaseException:
-        database.close()
-        raise
+        stack.pop_all()
     return Access(database)

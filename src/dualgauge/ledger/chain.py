@@ -47,7 +47,7 @@ _VERDICTS: Final = {one.value: one for one in Outcome}
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
+class ChainReading:
     """
     What a walk found: the first `problem`, else None; the seals in the journal's order; the quarantine's last change.
 
@@ -59,7 +59,7 @@ class Walked:
     quarantine: tuple[int, QuarantineEntry] | None = None
 
 
-def walk(rows: Iterable[Sequence[Any]], states: Iterable[Sequence[Any]] | None = None) -> Walked:
+def walk(rows: Iterable[Sequence[Any]], states: Iterable[Sequence[Any]] | None = None) -> ChainReading:
     """
     Walk the journal from its first row, and give the first that does not fit.
 
@@ -101,11 +101,11 @@ def walk(rows: Iterable[Sequence[Any]], states: Iterable[Sequence[Any]] | None =
             return _bad(number, f"cannot be read as a journal entry: {str(fault) or type(fault).__name__}")
         if told != (seq, operation_id):
             return _bad(number, f"was moved: its text is of row {told[0]}, operation {told[1]!r}")
-    return Walked(moves.problem(states), seals, quarantine)
+    return ChainReading(moves.problem(states), seals, quarantine)
 
 
-def _bad(number: int, what: str) -> Walked:
-    return Walked(TamperedRow(number, f"row {number} {what}"))
+def _bad(number: int, what: str) -> ChainReading:
+    return ChainReading(TamperedRow(number, f"row {number} {what}"))
 
 
 def _digested(before: object, text: object, digest: object) -> bool:

@@ -24,7 +24,7 @@ from dualgauge.ledger.quarantine import Quarantine
 from dualgauge.ledger.rows import run_of, state_of
 from dualgauge.ledger.seal import gather, seal
 from dualgauge.ledger.tables import EVIDENCE, LOG_LINK, MIGRATION
-from dualgauge.ledger.upgrade import bring_up, look
+from dualgauge.ledger.upgrade import TIMEOUT, bring_up, look
 from dualgauge.ledger.values import (
     EvidenceKind,
     EvidenceRun,
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from dualgauge.ledger.journal import JournalEntry, JournalRow, TamperedRow
     from dualgauge.ledger.seal import Evidence
     from dualgauge.model import Outcome, Position
-
-TIMEOUT = 30.0
-"""Seconds to wait for another writer."""
 
 _MIGRATION = [MIGRATION.c[name] for name in ("name", "stage", "share_ppm", "rollout", "revision", "changed_at")]
 """A migration's row as the journal tells of it."""
@@ -120,11 +117,6 @@ class Ledger:
         """A migration as it is now; one never seen is in stage `off` at revision 0."""
         with self._access.reading() as connection:
             return _state(connection, name)
-
-    def states(self) -> tuple[MigrationState, ...]:
-        """Every migration that was ever moved, by name."""
-        with self._access.reading() as connection:
-            return _states(connection)
 
     def move(
         self, expected: MigrationState, entry: JournalEntry, still: Callable[[tuple[int, str]], bool] | None = None
@@ -302,23 +294,6 @@ class Ledger:
             journal_rows.append(connection, journal.evidence_row(entry, seq=seq, previous=previous))
             return _known_run(connection, run_id)
 
-    def evidence_run(self, run_id: str) -> EvidenceRun:
-        """One run. Raises UnknownRun where none has this id."""
-        with self._access.reading() as connection:
-            return _known_run(connection, run_id)
-
-    def evidence_runs(
-        self, kind: EvidenceKind | None = None, name: str | None = None, limit: int | None = None
-    ) -> tuple[EvidenceRun, ...]:
-        """The runs, newest start first; of one kind, of one name, at most `limit` of them."""
-        query = select(EVIDENCE).order_by(EVIDENCE.c.started_at.desc(), EVIDENCE.c.run_id.desc()).limit(limit)
-        if kind is not None:
-            query = query.where(EVIDENCE.c.kind == kind.value)
-        if name is not None:
-            query = query.where(EVIDENCE.c.name == name)
-        with self._access.reading() as connection:
-            return tuple(run_of(row) for row in connection.execute(query).mappings())
-
     def log_commits(self) -> tuple[LogCommit, ...]:
         """The mirror of the log's digest chain, in its order."""
         with self._access.reading() as connection:
@@ -356,11 +331,6 @@ def _link(**row: Any) -> LogCommit:  # noqa: ANN401  (a row of the table)
 def _state(connection: Connection, name: str) -> MigrationState:
     row = connection.execute(select(MIGRATION).where(MIGRATION.c.name == name)).mappings().first()
     return state_of(row) if row else MigrationState(name)
-
-
-def _states(connection: Connection) -> tuple[MigrationState, ...]:
-    rows = connection.execute(select(MIGRATION).order_by(MIGRATION.c.name)).mappings()
-    return tuple(state_of(row) for row in rows)
 
 
 def _compared(state: MigrationState) -> tuple[str, int, str, int]:

@@ -66,7 +66,7 @@ def record(connection: Connection, ids: Sequence[str], change: Change) -> None:
             connection.execute(QUARANTINE_SEAL.insert().values(of))
         seals[row[0]] = of["seal"]
     counted = select(QUARANTINE.c.state, func.count()).group_by(QUARANTINE.c.state)
-    states = {state: count for state, count in connection.execute(counted)}  # noqa: C416  (typed)
+    states: dict[str, int] = dict(connection.execute(counted).all())
     entry = QuarantineEntry(
         migration=change.migration, who=change.who, at=change.at, change=change.change, rows=sum(states.values()),
         waiting=states.get(RowState.WAITING.value, 0), seal=total(seals.items()),
@@ -134,7 +134,7 @@ def _untrue(seals: dict[Any, str], last: tuple[int, QuarantineEntry] | None) -> 
 
 
 def _seals(connection: Connection) -> dict[Any, str]:
-    return {one: kept for one, kept in connection.execute(select(QUARANTINE_SEAL)).all()}  # noqa: C416  (typed)
+    return dict(connection.execute(select(QUARANTINE_SEAL.c.id, QUARANTINE_SEAL.c.seal)).all())
 
 
 def _stored(connection: Connection, ids: Iterable[str]) -> list[Sequence[Any]]:

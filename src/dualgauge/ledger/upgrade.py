@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SCRIPTS: Final = Path(__file__).with_name("revisions")
 
+TIMEOUT: Final = 30.0
+"""Seconds to wait for another writer."""
+
 _READ: Final = REVISIONS[REVISIONS.index(OLDEST_READ) :]
 
 _VERSION: Final = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
@@ -52,14 +55,14 @@ def bring_up(database: Database, *, create: bool) -> str | None:
     return before
 
 
-def upgrade_at(url: str, *, timeout: float = 30.0) -> tuple[str | None, str | None]:
+def upgrade_at(url: str) -> tuple[str | None, str | None]:
     """
     Upgrade the ledger at a URL; gives its revisions before and after, None for both where there is no ledger.
 
     Raises:
         NewerLedger, ReadOnlyLedger, NotALedger: as `bring_up`.
     """
-    database = Database(url, timeout=timeout)
+    database = Database(url, timeout=TIMEOUT)
     try:
         return bring_up(database, create=False), HEAD
     except NoLedger:

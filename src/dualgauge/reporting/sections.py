@@ -18,7 +18,7 @@ from dualgauge.model import Outcome, listed
 from dualgauge.reporting.errors import BadEvidence, NoSuchReport, NotADiffOrCheck, NothingToReport
 from dualgauge.reporting.from_json import read_as
 from dualgauge.reporting.stored_runs import document, removed, run_of
-from dualgauge.reporting.values import Checked, CheckLine, Earlier, ExpectedReason, ReportSection, Run
+from dualgauge.reporting.values import Checked, CheckLine, Earlier, ReportSection, Run, VerdictReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,12 +68,12 @@ def gather(
     return tuple(replace(one, unchecked=one.checked is None and one.name in checks) for one in sections)
 
 
-def reason(text: str) -> ExpectedReason:
+def reason(text: str) -> VerdictReason:
     """One line of a verdict's why; those that give a value and its limit are taken apart."""
     found = BOUND.fullmatch(text)
     if not found:
-        return ExpectedReason(text)
-    return ExpectedReason(
+        return VerdictReason(text)
+    return VerdictReason(
         text, found["what"], found["value"], found["limit"], found["sample"], found["word"] == "within"
     )
 
@@ -119,7 +119,7 @@ def _section(
     notes = tuple(note for one in (diff, check) if one for note in _notes(one, kept, root))
     if diff is None:
         verdict = checked.verdict if checked else Outcome.INCONCLUSIVE
-        never = () if checked else (ExpectedReason("it was never compared"),)
+        never = () if checked else (VerdictReason("it was never compared"),)
         return ReportSection(name, verdict, never, checked=checked, history=history, notes=notes)
     run = run_of(diff, kept, root)
     found, faults = _document(diff, run, root, RESULT)
@@ -147,15 +147,15 @@ def _document(line: EvidenceLine, run: Run, root: Path, name: str) -> tuple[dict
         return {}, (str(fault),)
 
 
-def _judged(line: EvidenceLine, run: Run, faults: Sequence[str]) -> tuple[Outcome, tuple[ExpectedReason, ...]]:
+def _judged(line: EvidenceLine, run: Run, faults: Sequence[str]) -> tuple[Outcome, tuple[VerdictReason, ...]]:
     """The verdict of a run as a reader may take it: one whose findings cannot be shown is no pass and no fail."""
     if _unfinished(line):
-        return Outcome.INCONCLUSIVE, (ExpectedReason("the run is not finished: it is still running, or was cut off"),)
+        return Outcome.INCONCLUSIVE, (VerdictReason("the run is not finished: it is still running, or was cut off"),)
     if faults:
         said = f"; the verdict was {run.said.value}" if run.said else ""
-        return Outcome.INCONCLUSIVE, tuple(ExpectedReason(f"no evidence any more: {one}{said}") for one in faults)
+        return Outcome.INCONCLUSIVE, tuple(VerdictReason(f"no evidence any more: {one}{said}") for one in faults)
     if run.error:
-        return Outcome.INCONCLUSIVE, (ExpectedReason(f"the run could not look: {run.error}"),)
+        return Outcome.INCONCLUSIVE, (VerdictReason(f"the run could not look: {run.error}"),)
     lines = (line.run.summary or {}).get("why") if line.run else None
     why = tuple(reason(str(one)) for one in lines) if isinstance(lines, list) else ()
     return run.said or Outcome.INCONCLUSIVE, why

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.comparison.runs.run_files import FileState, file_states
 from dualgauge.cutover.gates.evidence_list import lines
 from dualgauge.cutover.gates.validity import differences, staleness
-from dualgauge.cutover.values import EvidenceLimits
 from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.values import RunState
 from dualgauge.model import Side

@@ -74,7 +74,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectedReason:
+class VerdictReason:
     """One line of why a verdict is what it is. `value`, `limit` and `sample` are empty where the line is a sentence."""
 
     text: str
@@ -106,7 +106,7 @@ class Checked:
 
     run: Run
     verdict: Outcome
-    why: tuple[ExpectedReason, ...]
+    why: tuple[VerdictReason, ...]
     results: tuple[CheckLine, ...] | None
 
 
@@ -136,7 +136,7 @@ class ReportSection:
 
     name: str
     verdict: Outcome
-    why: tuple[ExpectedReason, ...]
+    why: tuple[VerdictReason, ...]
     run: Run | None = None
     comparison: Comparison | None = None
     untraced: str = ""

@@ -12,7 +12,7 @@ import hashlib
 import struct
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.model import PPM, canonical_json, literal
+from dualgauge.model import PPM, canonical_json
 from dualgauge.routing.errors import BadUnit
 
 if TYPE_CHECKING:
@@ -81,17 +81,3 @@ def threshold(share_ppm: int) -> int:
     Whole numbers make the two ends exact without a special case: no h is under 0, every h is under 2**64.
     """
     return share_ppm * SPACE // PPM
-
-
-def on_v2_sql(salt_text: str, unit_sql: str, share_ppm: int) -> str:
-    """
-    The same test as a DuckDB expression, so that "who was on v2?" is a query; `unit_sql` is the unit's text in SQL.
-
-    A NULL unit gives false: a read without a unit reads v1.
-    """
-    if share_ppm <= 0:
-        return "false"
-    if share_ppm >= PPM:  # 2**64 is no UBIGINT
-        return f"(({unit_sql}) IS NOT NULL)"
-    hashed = f"sha256({literal(salt_text)} || chr(0) || ({unit_sql}))"
-    return f"coalesce(('0x' || substr({hashed}, 1, 16))::UBIGINT < {threshold(share_ppm)}::UBIGINT, false)"

@@ -163,11 +163,10 @@ class Router:
         """What is known when the ledger was never read: nothing, so all reads go to v1 as stale."""
         return _Known(self._unknown, read_at=float("-inf"), asked_at=now)
 
+    @staticmethod
+    def _forked() -> None:
+        # Before any thread of the new process can ask: two that find it out for themselves get in each other's way.
+        for router in _ALL:
+            Router._forget_parent(router)
 
-def _forked() -> None:
-    # Before any thread of the new process can ask: two that find it out for themselves get in each other's way.
-    for router in _ALL:
-        router._forget_parent()  # noqa: SLF001  (this module's own class)
-
-
-os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=_forked)

@@ -30,6 +30,7 @@ OWN_MIGRATIONS = "dualgauge_migrations"
 """Where the Alembic environment goes when `migrations/` is the application's own."""
 
 IGNORED = ".dualgauge/"
+_NOT_FOR_GIT = "the log, the ledger and the stores are not for git"
 _FOLDERS: Final = {
     "views_v1": "v1: what readers have today, one .sql file a view",
     "views_v2": "v2: the candidate, one .sql file a view",
@@ -71,7 +72,7 @@ class OtherName(ConflictError):
 
 
 @dataclass(frozen=True, slots=True)
-class FilePart:
+class LaidOutItem:
     """Something of a project: its path in the folder, and what it is for or why it was left as it is."""
 
     path: str
@@ -85,8 +86,8 @@ class LaidOut:
     folder: Path
     name: str
     existed: bool
-    added: tuple[FilePart, ...]
-    left: tuple[FilePart, ...]
+    added: tuple[LaidOutItem, ...]
+    left: tuple[LaidOutItem, ...]
 
 
 @dataclass
@@ -99,8 +100,8 @@ class _Plan:
     changed: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     """Files that grow: their bytes before and after."""
 
-    added: list[FilePart] = field(default_factory=list)
-    left: list[FilePart] = field(default_factory=list)
+    added: list[LaidOutItem] = field(default_factory=list)
+    left: list[LaidOutItem] = field(default_factory=list)
 
 
 def lay_out(folder: Path, *, name: str | None = None, dry_run: bool = False) -> LaidOut:
@@ -183,9 +184,9 @@ def _environment(plan: _Plan, configured: object) -> str:
     migrations = configured if isinstance(configured, str) else "migrations"
     if not _is_ours(plan.folder / migrations):
         if isinstance(configured, str):
-            plan.left.append(FilePart(f"{migrations}/", "is there already"))
+            plan.left.append(LaidOutItem(f"{migrations}/", "is there already"))
             return migrations
-        plan.left.append(FilePart("migrations/", "your own: not touched; the views' shapes go beside it"))
+        plan.left.append(LaidOutItem("migrations/", "your own: not touched; the views' shapes go beside it"))
         migrations = OWN_MIGRATIONS
         if not _is_ours(plan.folder / migrations):
             raise NotLaidOut(
@@ -223,17 +224,17 @@ def _folder(plan: _Plan, path: str, why: str) -> None:
     if not there.exists():
         plan.folders.append(path)
     if why and there.exists():
-        plan.left.append(FilePart(f"{path}/", "is there already"))
+        plan.left.append(LaidOutItem(f"{path}/", "is there already"))
     elif why:
-        plan.added.append(FilePart(f"{path}/", why))
+        plan.added.append(LaidOutItem(f"{path}/", why))
 
 
 def _file(plan: _Plan, path: str, made: bytes, why: str) -> None:
     if (plan.folder / path).exists():
-        plan.left.append(FilePart(path, "is there already"))
+        plan.left.append(LaidOutItem(path, "is there already"))
         return
     plan.files[path] = made
-    plan.added.append(FilePart(path, why))
+    plan.added.append(LaidOutItem(path, why))
 
 
 def _ignore(plan: _Plan) -> None:
@@ -242,26 +243,26 @@ def _ignore(plan: _Plan) -> None:
     if not file.is_file():
         if in_git:
             plan.files[".gitignore"] = f"{IGNORED}\n".encode()
-            plan.added.append(FilePart(".gitignore", f"{IGNORED}: the log, the ledger and the stores are not for git"))
+            plan.added.append(LaidOutItem(".gitignore", f"{IGNORED}: {_NOT_FOR_GIT}"))
         return
     before = file.read_bytes()
     if IGNORED.rstrip("/") in {line.strip().strip("/") for line in before.decode(errors="replace").splitlines()}:
-        plan.left.append(FilePart(".gitignore", f"has {IGNORED} already"))
+        plan.left.append(LaidOutItem(".gitignore", f"has {IGNORED} already"))
         return
     plan.changed[".gitignore"] = (before, _appended(before, f"{IGNORED}\n"))
-    plan.added.append(FilePart(".gitignore", f"a line {IGNORED}: the log, the ledger and the stores are not for git"))
+    plan.added.append(LaidOutItem(".gitignore", f"a line {IGNORED}: {_NOT_FOR_GIT}"))
 
 
 def _extend(plan: _Plan, before: bytes | None, document: dict[str, Any], migrations: str) -> None:
     """Plan the settings: a new file, or tables behind what is there."""
     made, tables = _tables(plan, document, migrations)
     if not tables:
-        plan.left.append(FilePart(SETTINGS, "has [tool.dualgauge] already"))
+        plan.left.append(LaidOutItem(SETTINGS, "has [tool.dualgauge] already"))
         return
     told = ", ".join(f"[tool.{one}]" for one in tables)
     if before is None:
         plan.files[SETTINGS] = made.encode()
-        plan.added.append(FilePart(SETTINGS, told))
+        plan.added.append(LaidOutItem(SETTINGS, told))
         return
     after = _appended(before, made, blank=True)
     try:
@@ -274,7 +275,7 @@ def _extend(plan: _Plan, before: bytes | None, document: dict[str, Any], migrati
             plan.folder, f"{file} has `tool` as an inline table, which cannot grow; write it as [tool.NAME]"
         )
     plan.changed[SETTINGS] = (before, after)
-    plan.added.append(FilePart(SETTINGS, f"{told} behind what is there, which is kept as it is"))
+    plan.added.append(LaidOutItem(SETTINGS, f"{told} behind what is there, which is kept as it is"))
 
 
 def _tables(plan: _Plan, document: dict[str, Any], migrations: str) -> tuple[str, list[str]]:
@@ -289,10 +290,10 @@ def _tables(plan: _Plan, document: dict[str, Any], migrations: str) -> tuple[str
     if "alembic" in missing and theirs:
         missing.remove("alembic")
         if "dualgauge" in missing:
-            plan.left.append(FilePart("alembic.ini" if (plan.folder / "alembic.ini").exists() else "[tool.alembic]",
-                                   "plain `alembic` stays with your own environment"))  # fmt: skip
+            place = "alembic.ini" if (plan.folder / "alembic.ini").exists() else "[tool.alembic]"
+            plan.left.append(LaidOutItem(place, "plain `alembic` stays with your own environment"))
     elif "alembic" not in missing and "dualgauge" in missing:
-        plan.left.append(FilePart("[tool.alembic]", "is there already"))
+        plan.left.append(LaidOutItem("[tool.alembic]", "is there already"))
     for one in ("dualgauge", "alembic"):
         if one not in missing:
             del tool[one]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dualgauge.model import sha256
+from dualgauge.model import sha256, unquoted
 from dualgauge.stores.adopted.adoption import Adoption
 from dualgauge.views.errors import NoKey, UnknownHeader, ViewError
 from dualgauge.views.lexer import split, tokens
@@ -164,10 +164,4 @@ def parse(text: str, file: Path) -> Header:
 
 
 def _names(value: str) -> tuple[str, ...]:
-    return tuple(_plain(part) for part in split(value) if part)
-
-
-def _plain(name: str) -> str:
-    """A name without the quotes around it; inside them, two stand for one."""
-    quoted = len(name) > 1 and name[0] == name[-1] == '"'
-    return name[1:-1].replace('""', '"') if quoted else name
+    return tuple(unquoted(part) for part in split(value) if part)

@@ -3,7 +3,7 @@ Tokens of a view's text, by rules of our own.
 
 The definition hash is taken from them, and a hash must not change because a library was upgraded: so this small
 lexer stands on its own, and what it gives for a text never changes within scheme 1. Comments and blanks
-vanish, keywords are fold to lower case, every other text stays as it is (names too: an alias names a column).
+vanish, keywords are folded to lower case, every other text stays as it is (names too: an alias names a column).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the text that counts: fold text, where it starts, how deep in parentheses it stands."""
+    """A piece that counts: its text, a keyword folded, where it starts, how deep in parentheses it stands."""
 
     text: str
     start: int
@@ -70,8 +70,8 @@ def tokens(text: str) -> list[Token]:
         if kind not in ("blank", "line"):
             if body in ")]}":
                 depth -= 1
-            fold = body.lower() if kind == "word" and body.lower() in KEYWORDS else body
-            found.append(Token(fold, at, depth))
+            spelled = body.lower() if kind == "word" and body.lower() in KEYWORDS else body
+            found.append(Token(spelled, at, depth))
             if body in "([{":
                 depth += 1
         at = match.end()

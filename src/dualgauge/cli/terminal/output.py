@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -74,7 +74,9 @@ class Reply:
 
 
 @contextmanager
-def answering(verb: str, project: Path, form: Format, *, debug: bool = False, **given: Any) -> Iterator[Reply]:  # noqa: ANN401
+def answering(
+    verb: str, project: Path, form: Format, *, debug: bool = False, memory_limit: str = "1GB"
+) -> Iterator[Reply]:
     """
     Open the project, run a command's body, and write what it gave or what went wrong; leaves with the exit code.
 
@@ -83,13 +85,13 @@ def answering(verb: str, project: Path, form: Format, *, debug: bool = False, **
         project: where to look for the project.
         form: text or JSON.
         debug: show tracebacks.
-        given: what `dualgauge.open` takes besides the path.
+        memory_limit: of the engine, as DuckDB writes it.
     """
     with failing(verb, form, debug=debug):
         from dualgauge.migration import open as open_project
 
         with bars() as progress:
-            answer = Reply(open_project(project, progress=progress, **given))
+            answer = Reply(open_project(project, progress=progress, memory_limit=memory_limit))
             yield answer
         write(verb, form, answer.result, answer.exit_code, answer.next_steps, answer.text)
     raise typer.Exit(answer.exit_code)

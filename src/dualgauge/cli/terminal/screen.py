@@ -30,10 +30,11 @@ LEAST_COLUMN, LEAST_TABLE = 9, 60
 LONGEST = 2_000
 """Characters of an error. A longer one quotes something huge, and loses the middle: the next step stands at its end."""
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) != "\t"} | {
-    code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS = {
+    **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) != "\t"},
+    **{code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
+    ord("\n"): "\\n",
 }
-_CONTROLS[ord("\n")] = "\\n"
 """C0, C1 and what turns the direction of writing: all that moves the cursor, or shows another text than there is."""
 
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from dualgauge.comparison.content.checks import single, taken
-from dualgauge.comparison.content.rules import RULES, Exact, Rule
+from dualgauge.comparison.content.rules import RULES, Rule
 from dualgauge.comparison.errors import BadComparator
 from dualgauge.model import canonical_json, fold, sha256
 
@@ -189,11 +189,6 @@ class Comparator:
     def keys(self) -> tuple[str, ...]:
         """The key as the tuple that it is kept as."""
         return tuple(self.key)
-
-    def rule(self, column: str) -> Rule:
-        """Give the rule of a column, whatever the case it is written in."""
-        by_name = {fold(name): rule for name, rule in self.rules.items()}
-        return by_name.get(fold(column), Exact())
 
     def check_context(self) -> None:
         """

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
-from typing import ClassVar, Final, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol
 
 from dualgauge.comparison.errors import BadRule, NotANumber
 
@@ -39,7 +39,6 @@ _ANY_PAIR = 2
 _MOST_DIGITS = 30
 
 
-@runtime_checkable
 class Rule(Protocol):
     """What a comparator asks of a rule. Rules are frozen values."""
 
@@ -264,9 +263,9 @@ def _instant(value: date) -> datetime:
 
 
 def _checked(rule: str, limit: object) -> None:
-    number = isinstance(limit, int | float | Decimal) and not isinstance(limit, bool)
+    number = int | float | Decimal
     # By Decimal: a number over 2^1024 is finite, and no float.
-    if not number or not Decimal(limit).is_finite() or limit < 0:  # type: ignore[arg-type, operator]
+    if isinstance(limit, bool) or not isinstance(limit, number) or not Decimal(limit).is_finite() or limit < 0:
         raise BadRule(rule, "limit", limit, "a finite number, zero or more")
 
 

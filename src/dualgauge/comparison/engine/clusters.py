@@ -124,7 +124,7 @@ def _factor(a: str, b: str) -> str:
 
 
 def clusters_of(engine: Engine, layout: Layout, labelled: str) -> tuple[Cluster, ...]:
-    """The clusters, the largest first, the tail fold into one."""
+    """The clusters, the largest first, the tail folded into one."""
     keys = [(f"k{at}", column.common.name) for at, column in enumerate(layout.keys)]
     order = ", ".join(name for name, _ in keys)
     ranked = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.kinds import NULL, Kind, kind_of, listed_kind, map_kind, struct_kind, tuple_kind
-from dualgauge.model import fold
+from dualgauge.model import fold, unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,7 +146,7 @@ def _common_struct(a: Kind, b: Kind, path: str) -> _Common | None:
 
 def _plain(field: str) -> str:
     """A field's name, spelled as an identifier, as the engine compares it."""
-    return fold(field[1:-1].replace('""', '"') if field.startswith('"') else field)
+    return fold(unquoted(field))
 
 
 def narrowed(own: Kind, common: Kind) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from dualgauge.comparison.engine.kinds import NULL, Kind, kind_of, listed_kind, struct_kind
+from dualgauge.model import literal, unquoted
 
 CONTENT: Final = "dualgauge_json_content"
 """Name in SQL of `json_content.content_of`."""
@@ -84,7 +85,7 @@ def form(  # noqa: PLR0911  (one row a type reads best)
             entries, listed = form(f"map_entries({value})", listed_kind(entry), depth)
             return f"list_sort({entries})", listed
         case "UNION":
-            members = [f"union_extract({value}, {_literal(field)})" for field in kind.fields]
+            members = [f"union_extract({value}, {literal(unquoted(field))})" for field in kind.fields]
             made = [(f"CAST(union_tag({value}) AS VARCHAR)", _TEXT)]
             made += [form(member, part, depth, inside=True) for member, part in zip(members, kind.parts, strict=True)]
             return _packed(value, made)
@@ -102,12 +103,6 @@ def _packed(value: str, made: list[tuple[str, Kind]]) -> tuple[str, Kind]:
     # A struct of NULLs is not NULL.
     packed = f"CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({inner}) END"
     return packed, struct_kind(fields, tuple(kind for _, kind in made))
-
-
-def _literal(field: str) -> str:
-    """A field's name, spelled as an identifier, as a text."""
-    name = field[1:-1].replace('""', '"') if field.startswith('"') else field
-    return "'" + name.replace("'", "''") + "'"
 
 
 def equal(a: str, b: str, kind: Kind) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from dualgauge.engines.errors import EngineError
 from dualgauge.model import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from dualgauge.comparison.content.rules import Rule
     from dualgauge.engines.duck import Engine
@@ -49,7 +50,6 @@ class Column:
     @property
     def exact(self) -> bool:
         """Whether only equal values are the same, so that a hash of them may choose candidates."""
-        # A rule of the user's own may be derived from it.
         return type(self.rule) is Exact
 
     def same(self, a: str, b: str) -> str:
@@ -132,9 +132,10 @@ def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator
     if context:
         comparator.check_context()
     v1, v2 = _columns(engine, "v1", v1_sql), _columns(engine, "v2", v2_sql)
+    sides = [(side, names, {fold(name) for name in names}) for side, names in (("v1", v1), ("v2", v2))]
     for column in comparator.keys:
-        for side, names in (("v1", v1), ("v2", v2)):
-            if fold(column) not in {fold(name) for name in names}:
+        for side, names, folded in sides:
+            if fold(column) not in folded:
                 raise MissingKey(column, side, names)
     pairs, schema = _paired(v1, v2, comparator, context=context)
     keys = {fold(column) for column in comparator.keys}
@@ -142,8 +143,8 @@ def read_layout(engine: Engine, v1_sql: str, v2_sql: str, comparator: Comparator
     layout = Layout(
         keys=tuple(by_name[fold(name)] for name in comparator.keys if fold(name) in by_name),
         compared=tuple(column for column in pairs if fold(column.name) not in keys),
-        rest_v1=_rest(v1, [column.name for column in pairs]),
-        rest_v2=_rest(v2, [column.v2_name for column in pairs]),
+        rest_v1=_rest(v1, {column.name for column in pairs}),
+        rest_v2=_rest(v2, {column.v2_name for column in pairs}),
         schema=schema,
         prefix=_prefix(comparator, (*v1, *v2)),
         bad_keys=tuple(c for c in schema if c.verdict is SchemaVerdict.INCOMPARABLE and fold(c.name) in keys),
@@ -166,10 +167,10 @@ def _columns(engine: Engine, side: str, sql: str) -> dict[str, str]:
         found = [(str(name), str(kind)) for name, kind, *_ in engine.rows(f"DESCRIBE {sql}")]
     except EngineError as fault:
         raise BadRelation(side, fault.reason) from fault
-    spelled: dict[str, str] = {}
+    counts = Counter(fold(name) for name, _ in found)
     for name, _ in found:
-        other = spelled.setdefault(fold(name), name)
-        if len([one for one, _ in found if fold(one) == fold(name)]) > 1:
+        if counts[fold(name)] > 1:
+            other = [one for one, _ in found if fold(one) == fold(name)][1]
             also = "twice" if other == name else f"and {other!r}, which SQL takes for one"
             raise BadRelation(side, f"it gives the column {name!r} {also}; give each a name of its own with AS")
     return dict(found)
@@ -180,6 +181,7 @@ def _paired(
 ) -> tuple[list[Column], tuple[SchemaColumn, ...]]:
     there = {fold(name): name for name in v2}
     here = {fold(name) for name in v1}
+    rules = {fold(name): rule for name, rule in comparator.rules.items()}
     pairs: list[Column] = []
     schema: list[SchemaColumn] = []
     for name, kind in v1.items():
@@ -189,7 +191,7 @@ def _paired(
         if twin is None:
             schema.append(SchemaColumn(name, kind, None, None, SchemaVerdict.ONLY_IN_V1))
             continue
-        other, rule = v2[twin], comparator.rule(name)
+        other, rule = v2[twin], rules.get(fold(name), Exact())
         common = common_type(kind, other)
         if common is None:
             schema.append(SchemaColumn(name, kind, other, None, SchemaVerdict.INCOMPARABLE))
@@ -218,8 +220,8 @@ def _paired(
     return pairs, tuple(schema)
 
 
-def _rest(names: Mapping[str, str], taken: list[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if name not in set(taken))
+def _rest(names: Mapping[str, str], taken: Container[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in taken)
 
 
 def _check_names(comparator: Comparator, layout: Layout) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.value_types import Reading, typed_reading
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from decimal import Decimal
     from pathlib import Path
 
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 _BATCH: Final = 50_000
 _WIDEST: Final = 38
@@ -76,7 +78,7 @@ def write_exact(file: Path, names: Sequence[str], kept: Path) -> dict[str, str]:
     return {name: kinds[name] for name in names}
 
 
-def _batches(file: Path, name: str, **options: str) -> Any:  # noqa: ANN401  (pyarrow has no types)
+def _batches(file: Path, name: str, **options: str) -> Iterator[pa.Array]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file, **options) as opened:
@@ -84,7 +86,7 @@ def _batches(file: Path, name: str, **options: str) -> Any:  # noqa: ANN401  (py
             yield batch.column(0)
 
 
-def _int96(file: Path, name: str) -> Any:  # noqa: ANN401
+def _int96(file: Path, name: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]]:
     """Microseconds, the nanoseconds beyond them, and which values are NULL, batch by batch."""
     import pyarrow as pa
 
@@ -95,14 +97,14 @@ def _int96(file: Path, name: str) -> Any:  # noqa: ANN401
         yield micros, nanos - micros * 1000, by_unit[0].is_null().to_numpy(zero_copy_only=False)
 
 
-def _times(file: Path, name: str, *, fine: bool) -> Any:  # noqa: ANN401
+def _times(file: Path, name: str, *, fine: bool) -> Iterator[pa.Array]:
     import pyarrow as pa
 
     for micros, rest, absent in _int96(file, name):
         yield pa.array(micros * 1000 + rest if fine else micros, mask=absent).cast(pa.timestamp("ns" if fine else "us"))
 
 
-def _texts(file: Path, name: str, digits: dict[str, tuple[int, int]]) -> Any:  # noqa: ANN401
+def _texts(file: Path, name: str, digits: dict[str, tuple[int, int]]) -> Iterator[pa.Array]:
     digits[name] = (1, 0)
     for array in _batches(file, name):
         yield decimal_texts(array, name, digits)

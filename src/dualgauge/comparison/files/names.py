@@ -17,8 +17,7 @@ from dualgauge.model import fold
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_QUOTED: Final = re.compile(r'\s*"((?:[^"]|"")*)"\s*(?:,|$)')
-_PLAIN: Final = re.compile(r"([^,]*)(?:,|$)")
+_NAME: Final = re.compile(r'(?:\s*"(?P<quoted>(?:[^"]|"")*)"\s*|(?P<plain>[^,]*))(?:,|$)')
 
 
 def place(at: int) -> str:
@@ -93,12 +92,10 @@ def meant(field: str, given: str, shown: Mapping[str, str]) -> str:
 
 def key_of(text: str) -> list[str]:
     """The columns in what is given to `--key`: parted by commas; one in double quotes may hold anything."""
-    found, at = [], 0
-    while at < len(text):
-        match = _QUOTED.match(text, at) or _PLAIN.match(text, at)
-        assert match is not None  # noqa: S101  (the second pattern takes anything)
-        found.append(match[1].replace('""', '"') if match.re is _QUOTED else match[1].strip())
-        at = match.end()
+    found = [
+        one["plain"].strip() if one["quoted"] is None else one["quoted"].replace('""', '"')
+        for one in _NAME.finditer(text)
+    ]
     return [name for name in found if name]
 
 

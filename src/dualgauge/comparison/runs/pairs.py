@@ -51,7 +51,7 @@ def pairs(
     Raises:
         NoSuchComparator: a wanted name is neither.
         NothingToCompare: there is none.
-        NoSuchView, BadRelation: a comparator does not fit the views.
+        NoViewToCompare, BadRelation: a comparator does not fit the views.
     """
     by_side = {side: {one.name: one for one in known if one.side is side} for side in Side}
     shared = [name for name in by_side[Side.V1] if name in by_side[Side.V2]]

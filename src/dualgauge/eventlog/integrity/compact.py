@@ -231,7 +231,9 @@ class _Compaction:
         log.place.publish(file, name)
         links: list[LogCommit] = []
         actions: list[AddAction | RemoveAction] = [added(name, size, described, data_change=False)]
-        actions += [RemoveAction(one.name, False, at, one.size) for one in group]  # noqa: FBT003  (its order)
+        actions += [
+            RemoveAction(path=one.name, data_change=False, deletion_timestamp=at, size=one.size) for one in group
+        ]
         for _ in attempts(self.sleep, self.chance):
             with log.turn():
                 head = log.look()

@@ -81,7 +81,7 @@ def propose(
         progress: told the steps.
 
     Raises:
-        NoSuchData, NothingToRead, NoHeader, Unreadable, UnknownFormat: there is nothing to propose from.
+        NoSuchData, NothingToRead, NoHeader, UnreadableSource, UnknownFormat: there is nothing to propose from.
         NoTime: no column tells when a row happened.
         BadSourceName: the name is no source's.
         AlreadyASource, DeclaredOtherwise: it does not fit what the project has.

@@ -15,8 +15,8 @@ from dualgauge.eventlog.errors import BadFile
 from dualgauge.eventlog.sources.mapping import (
     columns_quoted,
     described,
-    fold,
     loses,
+    lowered,
     mapping,
     outside,
     place_of,
@@ -192,7 +192,7 @@ def _checks(
     names: Mapping[str, str], columns: Mapping[str, str], expressions: Mapping[str, str], where: str
 ) -> tuple[_Check, ...]:
     checks = [_Check("_failed_where", "its where fails", "", where)] if where else []
-    given = fold(dict(names))
+    given = lowered(dict(names))
     for name in _NEEDED:
         if name in given:
             setting = "order_by" if name == "_order" else name

@@ -101,7 +101,7 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
         load(engine, source, number)
     mapped, names = events_of(engine, source, columns, number)
     for needed in ("event_id", "type", "occurred_at"):
-        if needed not in fold(names):
+        if needed not in lowered(names):
             raise BadMapping(source.name, f"its query gives no column {needed!r}", tuple(names))
     return _enveloped(engine, source, mapped, names, columns)
 
@@ -191,8 +191,8 @@ def place_of(file: str, row: int) -> str:
     return f"{file} row {row}".strip() if row else file
 
 
-def fold(names: dict[str, str]) -> dict[str, str]:
-    """Column names as SQL compares them, with their types."""
+def lowered(names: dict[str, str]) -> dict[str, str]:
+    """Column names in small letters, with their types."""
     return {name.lower(): kind for name, kind in names.items()}
 
 
@@ -233,7 +233,7 @@ def mapping(settings: SourceSettings, columns: dict[str, str], available: dict[s
     """The expression of each column of an event, of settings whose columns are in quotes; `_order` that of the time."""
     event_id = settings.event_id or f"{'_file' if settings.path else literal(settings.name)} || '#' || _row"
     select = settings.select | ({CAUSED_BY: settings.caused_by} if settings.caused_by else {})
-    wanted = fold(available).keys() - fold(select).keys()
+    wanted = lowered(available).keys() - lowered(select).keys()
     chosen = {
         "event_id": f"CAST({event_id} AS VARCHAR)",
         "type": settings.type, "occurred_at": settings.occurred_at,
@@ -246,8 +246,8 @@ def mapping(settings: SourceSettings, columns: dict[str, str], available: dict[s
 
 def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str], columns: dict[str, str]) -> str:
     settings = source.settings
-    given = fold(names)
-    own = {*fold(columns), *ENVELOPE}
+    given = lowered(names)
+    own = {*lowered(columns), *ENVELOPE}
     rest = [name for name in names if name.lower() not in own and not name.startswith("_")]
     payload = "payload" if "payload" in given else "NULL"
     if rest:

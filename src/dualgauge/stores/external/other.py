@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from dualgauge.stores.external.types import TIMESTAMPTZ, ColumnPlace, TableColumn, arrow_of, as_text
+from dualgauge.stores.external.types import TIMESTAMPTZ, TableColumn, TablePlace, arrow_of, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,23 +28,23 @@ _OWN_SCHEMAS = frozenset(("information_schema", "mysql", "performance_schema", "
 class OtherCatalogue:
     """Tables and views by SQLAlchemy's inspector."""
 
-    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, ColumnPlace]]:
+    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, TablePlace]]:
         """Those of the default schema by their bare name, the others as `schema.name`."""
         inspector = sa.inspect(connection)
         default = inspector.default_schema_name
         shown: list[str] = []
-        places: dict[str, ColumnPlace] = {}
+        places: dict[str, TablePlace] = {}
         for schema in inspector.get_schema_names():
             if schema.casefold() in _OWN_SCHEMAS and schema != default:
                 continue
             for name in sorted([*inspector.get_table_names(schema), *inspector.get_view_names(schema)]):
-                places[f"{schema}.{name}"] = ColumnPlace(schema, name)
+                places[f"{schema}.{name}"] = TablePlace(schema, name)
                 if schema == default:
-                    places[name] = ColumnPlace(schema, name)
+                    places[name] = TablePlace(schema, name)
                 shown.append(name if schema == default else f"{schema}.{name}")
         return shown, places
 
-    def columns(self, connection: sa.Connection, place: ColumnPlace) -> list[TableColumn]:
+    def columns(self, connection: sa.Connection, place: TablePlace) -> list[TableColumn]:
         """Every column by its reflected type; what has no DuckDB type of its own leaves as text."""
         made = []
         for found in sa.inspect(connection).get_columns(place.name, place.schema):
@@ -54,7 +54,7 @@ class OtherCatalogue:
             )
         return made
 
-    def fixed(self, connection: sa.Connection, source: str, place: ColumnPlace | None) -> list[TableColumn]:
+    def fixed(self, connection: sa.Connection, source: str, place: TablePlace | None) -> list[TableColumn]:
         """A table's by their reflected types; a query's all leave as text, for no driver says the same of them."""
         if place is not None:
             return self.columns(connection, place)
@@ -65,16 +65,16 @@ class OtherCatalogue:
         """None: values are bound as they are."""
         return None
 
-    def declared(self, connection: sa.Connection, place: ColumnPlace) -> dict[str, str]:
+    def declared(self, connection: sa.Connection, place: TablePlace) -> dict[str, str]:
         """The columns with their reflected types in the database's own words."""
         found = sa.inspect(connection).get_columns(place.name, place.schema)
         return {str(one["name"]): one["type"].compile(dialect=connection.dialect) for one in found}
 
-    def key(self, connection: sa.Connection, place: ColumnPlace) -> tuple[str, ...]:
+    def key(self, connection: sa.Connection, place: TablePlace) -> tuple[str, ...]:
         """The primary key."""
         return tuple(sa.inspect(connection).get_pk_constraint(place.name, place.schema)["constrained_columns"])
 
-    def source(self, connection: sa.Connection, place: ColumnPlace) -> str:
+    def source(self, connection: sa.Connection, place: TablePlace) -> str:
         """With its schema, in the database's own quotes."""
         quoted = connection.dialect.identifier_preparer.quote_identifier
         return f"{quoted(place.schema)}.{quoted(place.name)} t" if place.schema else f"{quoted(place.name)} t"
@@ -83,7 +83,7 @@ class OtherCatalogue:
         """A column's name, qualified, in the database's own quotes."""
         return f"t.{connection.dialect.identifier_preparer.quote_identifier(name)}"
 
-    def point(self, connection: sa.Connection, place: ColumnPlace, key: Mapping[str, str]) -> dict[str, Any] | None:
+    def point(self, connection: sa.Connection, place: TablePlace, key: Mapping[str, str]) -> dict[str, Any] | None:
         """The row of a key; the database compares each text with its column."""
         table = sa.Table(place.name, sa.MetaData(), schema=place.schema, autoload_with=connection)
         conditions = [table.c[name] == sa.literal(text, sa.String()) for name, text in key.items()]

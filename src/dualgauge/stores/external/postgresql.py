@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from dualgauge.model import quote
-from dualgauge.stores.external.types import TIMESTAMPTZ, ColumnPlace, TableColumn, arrow_of
+from dualgauge.stores.external.types import TIMESTAMPTZ, TableColumn, TablePlace, arrow_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,13 +113,13 @@ class _Described:
 class PostgresqlCatalogue:
     """Tables, views, materialised views and foreign tables of a PostgreSQL database."""
 
-    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, ColumnPlace]]:
+    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, TablePlace]]:
         """Those on the search path by their bare name, the others as `schema.name`; partitions are not listed."""
         shown: list[str] = []
-        bare: dict[str, ColumnPlace] = {}
-        full: dict[str, ColumnPlace] = {}
+        bare: dict[str, TablePlace] = {}
+        full: dict[str, TablePlace] = {}
         for schema, name, visible, partition in connection.exec_driver_sql(_RELATIONS):
-            place = ColumnPlace(schema, name)
+            place = TablePlace(schema, name)
             full[f"{schema}.{name}"] = place
             if visible:
                 bare[name] = place
@@ -127,7 +127,7 @@ class PostgresqlCatalogue:
                 shown.append(name if visible else f"{schema}.{name}")
         return shown, {**full, **bare}
 
-    def columns(self, connection: sa.Connection, place: ColumnPlace) -> list[TableColumn]:
+    def columns(self, connection: sa.Connection, place: TablePlace) -> list[TableColumn]:
         """Every column; reads the table once where its types alone do not say what fits."""
         described = _described(connection, place)
         looked = {one.name: expressions for one in described if (expressions := _looks(one))}
@@ -139,7 +139,7 @@ class PostgresqlCatalogue:
             found = {name: tuple(next(row) for _ in expressions) for name, expressions in looked.items()}
         return [_column(one, found.get(one.name, ())) for one in described]
 
-    def fixed(self, connection: sa.Connection, source: str, place: ColumnPlace | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
+    def fixed(self, connection: sa.Connection, source: str, place: TablePlace | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
         """By what the server says of a result's columns. A number without a scale leaves as text."""
         return [_column(one, _unlooked(one), text="CAST({0} AS text)") for one in _result(connection, source)]
 
@@ -147,16 +147,16 @@ class PostgresqlCatalogue:
         """The column's type."""
         return next(one.plain for one in _result(connection, source) if one.name == column)
 
-    def declared(self, connection: sa.Connection, place: ColumnPlace) -> dict[str, str]:
+    def declared(self, connection: sa.Connection, place: TablePlace) -> dict[str, str]:
         """The columns with their types as PostgreSQL writes them, a domain as its base type."""
         return {one.name: one.written for one in _described(connection, place)}
 
-    def key(self, connection: sa.Connection, place: ColumnPlace) -> tuple[str, ...]:
+    def key(self, connection: sa.Connection, place: TablePlace) -> tuple[str, ...]:
         """The primary key."""
         rows = connection.execute(sa.text(_KEY), {"schema": place.schema, "name": place.name})
         return tuple(str(row[0]) for row in rows)
 
-    def source(self, connection: sa.Connection, place: ColumnPlace) -> str:  # noqa: ARG002  (the port's signature)
+    def source(self, connection: sa.Connection, place: TablePlace) -> str:  # noqa: ARG002  (the port's signature)
         """With its schema, whatever the search path says."""
         return f"{quote(str(place.schema))}.{quote(place.name)} AS t"
 
@@ -164,7 +164,7 @@ class PostgresqlCatalogue:
         """A column's name, qualified."""
         return f"t.{quote(name)}"
 
-    def point(self, connection: sa.Connection, place: ColumnPlace, key: Mapping[str, str]) -> dict[str, Any] | None:
+    def point(self, connection: sa.Connection, place: TablePlace, key: Mapping[str, str]) -> dict[str, Any] | None:
         """The row of a key; the database reads each text as its column's type."""
         described = _described(connection, place)
         types = {one.name: one.plain for one in described}
@@ -191,7 +191,7 @@ class PostgresqlCatalogue:
         return None if row is None else dict(zip(types, row, strict=True))
 
 
-def _described(connection: sa.Connection, place: ColumnPlace) -> list[_Described]:
+def _described(connection: sa.Connection, place: TablePlace) -> list[_Described]:
     statement = sa.text(_COLUMNS.format(plain=_PLAIN, known=_KNOWN))
     rows = connection.execute(statement, {"schema": place.schema, "name": place.name})
     return [_Described(*(str(value) for value in row)) for row in rows]

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import quote
-from dualgauge.stores.external.types import TIMESTAMPTZ, ColumnPlace, TableColumn, arrow_of, as_text, as_told
+from dualgauge.stores.external.types import TIMESTAMPTZ, TableColumn, TablePlace, arrow_of, as_text, as_told
 from dualgauge.stores.uuids import UUID_GLOB, uuid_forms
 
 if TYPE_CHECKING:
@@ -132,17 +132,17 @@ def declared_types(declared: str) -> tuple[Candidate, ...]:
 class SqliteCatalogue:
     """Tables and views of a SQLite file."""
 
-    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, ColumnPlace]]:
+    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, TablePlace]]:
         """Tables and views, without SQLite's own; `main.NAME` is understood too."""
         rows = connection.exec_driver_sql(
             "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
             "ORDER BY name"
         )
         names = [str(row[0]) for row in rows]
-        places = {name: ColumnPlace(None, name) for name in names}
+        places = {name: TablePlace(None, name) for name in names}
         return names, {**{f"main.{name}": place for name, place in places.items()}, **places}
 
-    def columns(self, connection: sa.Connection, place: ColumnPlace) -> list[TableColumn]:
+    def columns(self, connection: sa.Connection, place: TablePlace) -> list[TableColumn]:
         """Every column with the type that holds all its values; reads the table once or twice."""
         wanted = {name: declared_types(kind) for name, kind, _ in _described(connection, place)}
         source = self.source(connection, place)
@@ -156,7 +156,7 @@ class SqliteCatalogue:
             for name in wanted
         ]
 
-    def fixed(self, connection: sa.Connection, source: str, place: ColumnPlace | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
+    def fixed(self, connection: sa.Connection, source: str, place: TablePlace | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
         """
         By the declared types, which only a view tells of a query's columns; a temporary one, that nobody else sees.
 
@@ -177,16 +177,16 @@ class SqliteCatalogue:
         """None: values are bound as they are."""
         return None
 
-    def declared(self, connection: sa.Connection, place: ColumnPlace) -> dict[str, str]:
+    def declared(self, connection: sa.Connection, place: TablePlace) -> dict[str, str]:
         """The columns with their declared types; ANY where nothing is declared."""
         return {name: kind or "ANY" for name, kind, _ in _described(connection, place)}
 
-    def key(self, connection: sa.Connection, place: ColumnPlace) -> tuple[str, ...]:
+    def key(self, connection: sa.Connection, place: TablePlace) -> tuple[str, ...]:
         """The declared primary key."""
         parts = [(at, name) for name, _, at in _described(connection, place) if at]
         return tuple(name for _, name in sorted(parts))
 
-    def source(self, connection: sa.Connection, place: ColumnPlace) -> str:  # noqa: ARG002  (the port's signature)
+    def source(self, connection: sa.Connection, place: TablePlace) -> str:  # noqa: ARG002  (the port's signature)
         """In the file itself, whatever a temporary table may be called."""
         return f"main.{quote(place.name)} AS t"
 
@@ -194,7 +194,7 @@ class SqliteCatalogue:
         """A column's name, qualified."""
         return f"t.{quote(name)}"
 
-    def point(self, connection: sa.Connection, place: ColumnPlace, key: Mapping[str, str]) -> dict[str, Any] | None:
+    def point(self, connection: sa.Connection, place: TablePlace, key: Mapping[str, str]) -> dict[str, Any] | None:
         """The row of a key, by its declared types: nothing else of the table is read."""
         declared = {name: kind for name, kind, _ in _described(connection, place)}
         conditions, values, first = [], [], []
@@ -212,7 +212,7 @@ class SqliteCatalogue:
         return None if row is None else dict(zip(declared, row, strict=True))
 
 
-def _described(connection: sa.Connection, place: ColumnPlace) -> list[tuple[str, str, int]]:
+def _described(connection: sa.Connection, place: TablePlace) -> list[tuple[str, str, int]]:
     """Name, declared type, and place in the primary key from 1; generated columns too."""
     rows = connection.exec_driver_sql(
         "SELECT name, type, pk FROM pragma_table_xinfo(?, 'main') WHERE hidden <> 1 ORDER BY cid", (place.name,)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from dualgauge.stores.external.types import Catalogue, ColumnPlace, TableColumn
+    from dualgauge.stores.external.types import Catalogue, TableColumn, TablePlace
 
 WAIT_SECONDS: Final = 10.0
 """How long to wait for a connection, or for a SQLite file that another process has locked."""
@@ -118,7 +118,7 @@ class TableSnapshot:
         self._catalogue = catalogue
         # The first read is what fixes the state that the transaction sees.
         self.names, self._places = catalogue.places(connection)
-        self._columns: dict[ColumnPlace, list[TableColumn]] = {}
+        self._columns: dict[TablePlace, list[TableColumn]] = {}
 
     def columns(self, table: str) -> dict[str, str]:
         """
@@ -275,11 +275,11 @@ class TableSnapshot:
                 given = listed(repr(text) for text in key.values())
                 raise BadKey(table, list(key), f"{given} is no value of it ({fault})") from fault
 
-    def _names(self, place: ColumnPlace) -> list[str]:
+    def _names(self, place: TablePlace) -> list[str]:
         source = self._catalogue.source(self._connection, place)
         return list(self._run(f"SELECT t.* FROM {source} WHERE 1 = 0").keys())
 
-    def _place(self, table: str) -> ColumnPlace:
+    def _place(self, table: str) -> TablePlace:
         if table in self._places:
             return self._places[table]
         alike = {place for name, place in self._places.items() if name.casefold() == table.casefold()}
@@ -287,7 +287,7 @@ class TableSnapshot:
             return alike.pop()
         raise NoTable(self._tables.shown, table, self.names)
 
-    def _described(self, place: ColumnPlace) -> list[TableColumn]:
+    def _described(self, place: TablePlace) -> list[TableColumn]:
         if place not in self._columns:
             with self._tables.translated():
                 self._columns[place] = self._catalogue.columns(self._connection, place)

@@ -22,7 +22,7 @@ TIMESTAMPTZ = "TIMESTAMP WITH TIME ZONE"
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnPlace:
+class TablePlace:
     """Where a table or a view is: `schema` is None where the kind of database has one namespace."""
 
     schema: str | None
@@ -47,13 +47,13 @@ class TableColumn:
 class Catalogue(Protocol):
     """What differs from one kind of database to the next."""
 
-    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, ColumnPlace]]:
+    def places(self, connection: sa.Connection) -> tuple[list[str], dict[str, TablePlace]]:
         """The names to show, and every name that is understood with its place."""
 
-    def columns(self, connection: sa.Connection, place: ColumnPlace) -> list[TableColumn]:
+    def columns(self, connection: sa.Connection, place: TablePlace) -> list[TableColumn]:
         """The columns of a table or a view, in its order."""
 
-    def fixed(self, connection: sa.Connection, source: str, place: ColumnPlace | None) -> list[TableColumn]:
+    def fixed(self, connection: sa.Connection, source: str, place: TablePlace | None) -> list[TableColumn]:
         """
         The columns of what stands after FROM, of one type each whatever rows there are; reads no row.
 
@@ -63,19 +63,19 @@ class Catalogue(Protocol):
     def cast(self, connection: sa.Connection, source: str, column: str) -> str | None:
         """The type to which a text is cast to be compared with a column; None where Python's values are bound."""
 
-    def declared(self, connection: sa.Connection, place: ColumnPlace) -> dict[str, str]:
+    def declared(self, connection: sa.Connection, place: TablePlace) -> dict[str, str]:
         """The columns with their types as the database writes them; reads no row."""
 
-    def key(self, connection: sa.Connection, place: ColumnPlace) -> tuple[str, ...]:
+    def key(self, connection: sa.Connection, place: TablePlace) -> tuple[str, ...]:
         """The primary key's columns in its order, or ()."""
 
-    def source(self, connection: sa.Connection, place: ColumnPlace) -> str:
+    def source(self, connection: sa.Connection, place: TablePlace) -> str:
         """The table as it stands after FROM."""
 
     def name(self, connection: sa.Connection, name: str) -> str:
         """A column's name, quoted."""
 
-    def point(self, connection: sa.Connection, place: ColumnPlace, key: Mapping[str, str]) -> dict[str, Any] | None:
+    def point(self, connection: sa.Connection, place: TablePlace, key: Mapping[str, str]) -> dict[str, Any] | None:
         """The row of a key; raises ValueError with the reason where a text is no value of its column."""
 
 

@@ -39,7 +39,6 @@ class StoreType:
     bound; `from_sqlite` turns the stored column, read into Arrow as `arrow`, back into the DuckDB type.
     """
 
-    duckdb: str
     alembic: sa.types.TypeEngine[Any]
     arrow: str
     to_sqlite: Callable[[Expression, str], Expression]
@@ -125,7 +124,7 @@ def _back(kind: str) -> Callable[[Expression], Expression]:
 
 
 def _integer(kind: str) -> StoreType:
-    return StoreType(kind, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), "int64", _same, _back(kind), _same)
+    return StoreType(sa.BigInteger().with_variant(sa.Integer(), "sqlite"), "int64", _same, _back(kind), _same)
 
 
 def _wide_integer(kind: str) -> StoreType:
@@ -138,7 +137,7 @@ def _wide_integer(kind: str) -> StoreType:
             "holds a number beyond 64 bits; cast it to DOUBLE or VARCHAR",
         )
 
-    return StoreType(kind, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), "int64", checked, _back(kind), checked)
+    return StoreType(sa.BigInteger().with_variant(sa.Integer(), "sqlite"), "int64", checked, _back(kind), checked)
 
 
 def _double(kind: str) -> StoreType:
@@ -149,7 +148,7 @@ def _double(kind: str) -> StoreType:
             f"isnan({expression})", value, column, "is NaN, which SQLite would keep as NULL; use nullif or a CASE"
         )
 
-    return StoreType(kind, sa.Double(), "float64", sqlite, _back(kind), lambda e, _c: f"CAST({e} AS DOUBLE) + 0.0")
+    return StoreType(sa.Double(), "float64", sqlite, _back(kind), lambda e, _c: f"CAST({e} AS DOUBLE) + 0.0")
 
 
 def _decimal(kind: str, precision: int, scale: int) -> StoreType:
@@ -169,7 +168,7 @@ def _decimal(kind: str, precision: int, scale: int) -> StoreType:
     def postgresql(expression: str, _column: str) -> str:
         return f"CAST({expression} AS VARCHAR)"
 
-    return StoreType(kind, sa.Numeric(precision, scale), "float64", sqlite, _back(kind), postgresql)
+    return StoreType(sa.Numeric(precision, scale), "float64", sqlite, _back(kind), postgresql)
 
 
 def _text(kind: str, alembic: sa.types.TypeEngine[Any]) -> StoreType:
@@ -182,7 +181,7 @@ def _text(kind: str, alembic: sa.types.TypeEngine[Any]) -> StoreType:
             f"contains({value}, chr(0))", value, column, "holds a NUL character, which PostgreSQL cannot; use replace"
         )
 
-    return StoreType(kind, alembic, "string", text, _back(kind), postgresql)
+    return StoreType(alembic, "string", text, _back(kind), postgresql)
 
 
 def _time(kind: str, alembic: sa.types.TypeEngine[Any], text: str, back: str, zone: str = "") -> StoreType:
@@ -202,7 +201,7 @@ def _time(kind: str, alembic: sa.types.TypeEngine[Any], text: str, back: str, zo
         # Without its zone, the text would be read in the zone of the server's session.
         return f"{checked(expression, column)} || '{zone}'" if zone else checked(expression, column)
 
-    return StoreType(kind, alembic, "string", checked, back.format, postgresql)
+    return StoreType(alembic, "string", checked, back.format, postgresql)
 
 
 def _json(kind: str) -> StoreType:
@@ -215,11 +214,11 @@ def _json(kind: str) -> StoreType:
         return _refuse(beyond, value, column, "holds NaN or an infinity inside, which JSON cannot; use a CASE")
 
     alembic = sa.Text().with_variant(sa.JSON(), "postgresql")
-    return StoreType(kind, alembic, "string", text, lambda e: f"CAST(CAST({e} AS JSON) AS {kind})", text)
+    return StoreType(alembic, "string", text, lambda e: f"CAST(CAST({e} AS JSON) AS {kind})", text)
 
 
 _PLAIN: dict[str, StoreType] = {
-    "BOOLEAN": StoreType("BOOLEAN", sa.Boolean(), "int64", _same, _back("BOOLEAN"), _same),
+    "BOOLEAN": StoreType(sa.Boolean(), "int64", _same, _back("BOOLEAN"), _same),
     **{kind: _integer(kind) for kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")},
     **{kind: _integer(kind) for kind in ("UTINYINT", "USMALLINT", "UINTEGER")},
     **{kind: _wide_integer(kind) for kind in ("UBIGINT", "HUGEINT", "UHUGEINT")},
@@ -228,10 +227,10 @@ _PLAIN: dict[str, StoreType] = {
     "VARCHAR": _text("VARCHAR", sa.Text()),
     "UUID": _text("UUID", sa.Uuid().with_variant(sa.Text(), "sqlite")),
     "JSON": StoreType(
-        "JSON", sa.Text().with_variant(sa.JSON(), "postgresql"), "string",
+        sa.Text().with_variant(sa.JSON(), "postgresql"), "string",
         lambda e, _c: f"CAST(json({e}) AS VARCHAR)", _back("JSON"), lambda e, _c: f"CAST(json({e}) AS VARCHAR)",
     ),
-    "BLOB": StoreType("BLOB", sa.LargeBinary(), "binary", _same, _back("BLOB"), _same),
+    "BLOB": StoreType(sa.LargeBinary(), "binary", _same, _back("BLOB"), _same),
     "DATE": _time("DATE", sa.Date(), "CAST({} AS VARCHAR)", "CAST({} AS DATE)"),
     "TIME": _time("TIME", sa.Time(), "strftime(DATE '2000-01-01' + {}, '%H:%M:%S.%f')", "CAST({} AS TIME)"),
     **{
@@ -244,9 +243,6 @@ _PLAIN: dict[str, StoreType] = {
         zone="+00",
     ),
 }  # fmt: skip
-
-TYPES = (*_PLAIN, "DECIMAL(p,s)", "ENUM", "LIST", "STRUCT")
-"""Names of the table's rows, for the reference page and its test."""
 
 
 def bound_columns(view: str, columns: dict[str, str], dialect: str) -> list[str]:
