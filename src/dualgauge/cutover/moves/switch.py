@@ -132,7 +132,6 @@ def record_replay(
     who: str,
     at: datetime,
     operation_id: str,
-    reason: str | None = None,
 ) -> Moved:
     """
     Note in the ledger how far a replay has brought v2: off to backfill, catchup, shadow, one journal row for each.
@@ -151,7 +150,7 @@ def record_replay(
             verbs.append(Verb.CAUGHT_UP)
     first, _ = _present(ledger, migration)
     for verb in verbs:
-        order = _Order(verb, 0, who, at, f"{operation_id}:{verb}", reason, (), dry_run=False)
+        order = _Order(verb, 0, who, at, f"{operation_id}:{verb}", None, (), dry_run=False)
         _note(ledger, migration, order)
     return Moved(first, ledger.state(migration))
 
