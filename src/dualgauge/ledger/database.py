@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from dualgauge.errors import keep_secret, redact
 from dualgauge.ledger.errors import UNREADABLE, BadLedgerUrl, LedgerBusy, LedgerError, NoLedger, NotALedger
+from dualgauge.wal import in_the_way, use_wal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,13 +71,17 @@ class Database:
             raise LedgerError(self.shown, fault.strerror or str(fault)) from fault
 
     def use_wal(self) -> None:
-        """Have a SQLite file keep a write-ahead log, so that readers never wait. The file remembers it."""
+        """
+        Have a SQLite file keep a write-ahead log, so that readers never wait. The file remembers it.
+
+        Raises:
+            LedgerBusy: another process was in the way longer than `timeout`.
+        """
         if self._path is None:
             return
         with self._translated(), self._engine.connect() as connection:
-            cursor = connection.connection.cursor()
-            cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.close()
+            raw: Any = connection.connection.driver_connection
+            use_wal(raw, self.timeout)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -134,8 +139,9 @@ class Database:
             yield
         except (DBAPIError, self._engine.dialect.loaded_dbapi.Error) as fault:
             # The driver's own where rows are taken from it as they are (`journal_rows.plain`).
-            reason = str(fault.orig if isinstance(fault, DBAPIError) else fault).strip().split("\n", maxsplit=1)[0]
-            if "database is locked" in reason or "lock timeout" in reason:
+            original = fault.orig if isinstance(fault, DBAPIError) else fault
+            reason = str(original).strip().split("\n", maxsplit=1)[0]
+            if in_the_way(original) or "lock timeout" in reason:
                 raise LedgerBusy(self.shown, self.timeout) from fault
             if "not a database" in reason:
                 raise NotALedger(self.shown, reason) from fault

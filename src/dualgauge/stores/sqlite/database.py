@@ -19,6 +19,7 @@ from sqlalchemy.pool import StaticPool
 from dualgauge.model import Side, listed, literal
 from dualgauge.stores.errors import NotADatabase, StoreHeld, StoreRefused
 from dualgauge.stores.holders import holders
+from dualgauge.wal import in_the_way, use_wal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,9 +85,9 @@ class Opened:
         if not isinstance(fault, sqlite3.Error):
             return None
         path = name or listed(self.files.values())
+        if in_the_way(fault):
+            return StoreHeld(path, self.wait, [pid for file in self.files.values() for pid in holders(file)])
         match getattr(fault, "sqlite_errorcode", 0) & 0xFF:
-            case sqlite3.SQLITE_BUSY:
-                return StoreHeld(path, self.wait, [pid for file in self.files.values() for pid in holders(file)])
             case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
                 return NotADatabase(path, str(fault))
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
@@ -109,7 +110,7 @@ def _attach(raw: sqlite3.Connection, opened: Opened, *, create: bool) -> None:
             raw.execute(f"ATTACH DATABASE {literal(target)} AS {schema}")
             if create:
                 # A reader never waits for a writer, nor a writer for readers.
-                raw.execute(f"PRAGMA {schema}.journal_mode = WAL")
+                use_wal(raw, opened.wait, schema)
                 raw.execute(f"PRAGMA {schema}.synchronous = NORMAL")
         except (sqlite3.Error, OSError) as fault:
             raw.close()
