@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 from dualgauge.ledger.errors import LedgerBusy, NoLedger
 from dualgauge.ledger.ledger import Ledger
@@ -18,6 +19,8 @@ from dualgauge.ledger.ledger import Ledger
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from support.pg_cluster import Cluster
 
 
 @pytest.fixture
@@ -75,6 +78,25 @@ def test_processes_that_make_one_ledger_at_once_all_get_it(tmp_path: Path) -> No
         assert [one.returncode for one in running] == [0] * 5, [err for _, err in told]
 
 
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+def test_writers_on_postgresql_see_what_the_one_before_wrote_whatever_the_isolation(
+    postgres: Cluster, isolation: str
+) -> None:
+    for _ in range(2):
+        url = postgres.new_database()
+        with create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as connection:
+            name = make_url(url).database
+            connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'"))
+        running = [child(MOVE, url, who) for who in ("ana", "bo", "cyd")]
+        told = [one.communicate(timeout=60) for one in running]
+        assert [one.returncode for one in running] == [0] * 3, [err for _, err in told]
+        with Ledger.open(url) as ledger:
+            won = sum(int(out) for out, _ in told)
+            assert ledger.state("orders").revision == won == len(ledger.journal())
+            assert ledger.verify_journal() is None
+        postgres.drop_database(url)
+
+
 # Other processes
 
 HOLD = """
@@ -107,6 +129,28 @@ while time.monotonic() < end:
     except NoLedger:
         continue
     break
+"""
+
+
+MOVE = """
+import sys
+from datetime import UTC, datetime
+from dualgauge.ledger.errors import StateChanged
+from dualgauge.ledger.journal import JournalEntry
+from dualgauge.ledger.ledger import Ledger
+url, who = sys.argv[1:]
+won = 0
+with Ledger.open(url) as ledger:
+    for n in range(10):
+        was = ledger.state("orders")
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        move = JournalEntry("orders", "share_some", who, at, was.stage, was.share_ppm, "canary", n + 1, f"{who}-{n}")
+        try:
+            ledger.move(was, move)
+            won += 1
+        except StateChanged:
+            pass
+print(won)
 """
 
 

@@ -101,6 +101,10 @@ class Database:
             LedgerBusy: another process kept the write lock longer than `timeout`.
         """
         engine = self._engine.execution_options(**{_FOR_WRITING: True})
+        if self._path is None:
+            # Whatever the server's default is: a snapshot of the whole transaction would be taken by the statement that
+            # waits for the lock, and so be from before what the writer wrote that it waited for.
+            engine = engine.execution_options(isolation_level="READ COMMITTED")
         with self._translated(), engine.begin() as connection:
             if self._path is None:
                 connection.execute(text(f"SET LOCAL lock_timeout = {int(self.timeout * 1000)}"))
