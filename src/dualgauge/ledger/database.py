@@ -18,8 +18,16 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from dualgauge.errors import keep_secret, redact
-from dualgauge.ledger.errors import UNREADABLE, BadLedgerUrl, LedgerBusy, LedgerError, NoLedger, NotALedger
-from dualgauge.wal import in_the_way, use_wal
+from dualgauge.ledger.errors import (
+    UNREADABLE,
+    BadLedgerUrl,
+    LedgerBusy,
+    LedgerError,
+    LedgerForked,
+    NoLedger,
+    NotALedger,
+)
+from dualgauge.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,10 +127,13 @@ class Database:
         def connect() -> sqlite3.Connection:
             if not path.exists():
                 raise NoLedger(self.shown)
+            if inherited([path]):
+                raise LedgerForked(self.shown)
             # mode=rw: a reader whose file was taken away must not leave an empty one behind.
             # isolation_level=None: the begin hook below says how a transaction begins, not sqlite3.
             uri = f"{path.absolute().as_uri()}?mode=rw"
-            connection = sqlite3.connect(uri, uri=True, timeout=self.timeout, isolation_level=None)
+            connection = sqlite3.connect(uri, uri=True, timeout=self.timeout, isolation_level=None, factory=Watched)
+            watched(connection, path)
             connection.execute("PRAGMA synchronous = FULL")
             return connection
 

@@ -7,6 +7,7 @@ side that it writes, because BEGIN IMMEDIATE locks every attached file.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
 from dualgauge.model import Side, listed, literal
-from dualgauge.stores.errors import NotADatabase, StoreHeld, StoreRefused
+from dualgauge.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
+from dualgauge.stores.errors import NotADatabase, StoreForked, StoreHeld, StoreRefused
 from dualgauge.stores.holders import holders
-from dualgauge.wal import in_the_way, use_wal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,10 +59,14 @@ class Databases:
         Raises:
             NotADatabase: a file holds something else.
             StoreRefused: a file cannot be made, read or written.
+            StoreForked: a file was open in the process from which this one was forked.
         """
         chosen = sides or tuple(Side)
         opened = Opened({side.schema: self.file(side) for side in chosen}, self.wait)
-        arguments = {"uri": True, "check_same_thread": not shared}
+        if (file := inherited(opened.files.values())) is not None:
+            raise StoreForked(file)
+        process = os.getpid()
+        arguments = {"uri": True, "check_same_thread": not shared, "factory": Watched}
         engine = sa.create_engine(
             "sqlite://", poolclass=StaticPool, connect_args=arguments, execution_options={_OPENED: opened}
         )
@@ -70,7 +75,9 @@ class Databases:
         try:
             yield engine
         finally:
-            engine.dispose()
+            # In a process that was forked meanwhile the connection is its parent's.
+            if os.getpid() == process:
+                engine.dispose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,8 @@ def _attach(raw: sqlite3.Connection, opened: Opened, *, create: bool) -> None:
             there = create or file.exists()
             target = f"{file.absolute().as_uri()}?mode={'rwc' if create else 'rw'}" if there else ":memory:"
             raw.execute(f"ATTACH DATABASE {literal(target)} AS {schema}")
+            if there:
+                watched(raw, file)
             if create:
                 # A reader never waits for a writer, nor a writer for readers.
                 use_wal(raw, opened.wait, schema)
