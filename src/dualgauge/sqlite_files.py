@@ -12,13 +12,16 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+T = TypeVar("T")
 
 _IN_THE_WAY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL}
 """Others have the locks, or were quicker to them again and again."""
@@ -86,6 +89,49 @@ def use_wal(raw: sqlite3.Connection, seconds: float, schema: str = "main") -> No
             time.sleep(random.uniform(*_PAUSE))  # noqa: S311  (spreads out those who wait)
     finally:
         raw.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+
+def over_forks(
+    of: weakref.WeakSet[T], hold: Callable[[T], bool], go_on: Callable[[T], None], inherit: Callable[[T], None]
+) -> None:
+    """
+    Have objects let go of their files before each fork of this process.
+
+    Args:
+        of: the objects; more may come.
+        hold: called before a fork, in any thread; true where `go_on` is to be called after it.
+        go_on: called after it, in the process that forked.
+        inherit: called after it in the new process, for every object.
+    """
+    # By thread, and within one in a row: a signal may come in a fork and fork as well.
+    held: dict[int, list[list[T]]] = {}
+
+    def before() -> None:
+        mine: list[T] = []
+        held.setdefault(threading.get_ident(), []).append(mine)
+        for one in _alive(of):
+            if hold(one):
+                mine.append(one)  # noqa: PERF401  (what is held is known also where the next one is interrupted)
+
+    def here() -> None:
+        mine = held.get(threading.get_ident())
+        for one in mine.pop() if mine else ():
+            go_on(one)
+
+    def there() -> None:
+        held.clear()
+        for one in _alive(of):
+            inherit(one)
+
+    os.register_at_fork(before=before, after_in_parent=here, after_in_child=there)
+
+
+def _alive(of: weakref.WeakSet[T]) -> list[T]:
+    while True:
+        try:
+            return list(of)
+        except RuntimeError:  # another thread added one meanwhile
+            continue
 
 
 def _forking() -> None:

@@ -8,6 +8,7 @@ one chain and so has one writer at a time there too.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,7 @@ _FOR_WRITING: Final = "dualgauge_for_writing"
 
 
 class Database:
-    """One ledger database. Holds no SQLite connection between calls, so a fork inherits none."""
+    """One ledger database. Holds no SQLite connection between calls, and uses none that a fork brought along."""
 
     def __init__(self, url: str, *, timeout: float) -> None:
         """
@@ -53,6 +54,7 @@ class Database:
             BadLedgerUrl: no database URL, one of an unknown kind, or SQLite in memory.
         """
         self.timeout = timeout
+        self._process = os.getpid()
         try:
             parsed = make_url(url)
             keep_secret(url)
@@ -94,7 +96,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Read in one snapshot."""
-        engine = self._engine
+        engine = self._own_engine()
         if self._path is None:
             engine = engine.execution_options(isolation_level="REPEATABLE READ")
         with self._translated(), engine.begin() as connection:
@@ -108,7 +110,7 @@ class Database:
         Raises:
             LedgerBusy: another process kept the write lock longer than `timeout`.
         """
-        engine = self._engine.execution_options(**{_FOR_WRITING: True})
+        engine = self._own_engine().execution_options(**{_FOR_WRITING: True})
         if self._path is None:
             # Whatever the server's default is: a snapshot of the whole transaction would be taken by the statement that
             # waits for the lock, and so be from before what the writer wrote that it waited for.
@@ -121,7 +123,14 @@ class Database:
 
     def close(self) -> None:
         """Close the connections of a server; a closed database may be used again."""
-        self._engine.dispose()
+        self._own_engine().dispose()
+
+    def _own_engine(self) -> Engine:
+        if os.getpid() != self._process:
+            # A connection to a server that came along in a fork is the parent's, who goes on using it.
+            self._engine.dispose(close=False)
+            self._process = os.getpid()
+        return self._engine
 
     def _sqlite(self, path: Path) -> Engine:
         def connect() -> sqlite3.Connection:
@@ -144,7 +153,12 @@ class Database:
     def _server(self, url: URL) -> Engine:
         if url.get_backend_name() != "postgresql":
             raise BadLedgerUrl(f"a ledger is kept in SQLite or PostgreSQL, not in {url.get_backend_name()}")
-        options: dict[str, Any] = {"connect_timeout": max(2, int(self.timeout))}
+        seconds = max(2, int(self.timeout))
+        # A server that is gone from the network would be waited for by the quarter hour, or for two hours.
+        options: dict[str, Any] = {
+            "connect_timeout": seconds, "tcp_user_timeout": seconds * 1000,
+            "keepalives_idle": seconds, "keepalives_interval": seconds, "keepalives_count": 3,
+        }  # fmt: skip
         return create_engine(url, pool_pre_ping=True, pool_size=1, connect_args=options)
 
     @contextmanager

@@ -41,6 +41,17 @@ class LedgerBusy(ConflictError):
         )
 
 
+class LedgerSilent(DualgaugeError):
+    """The ledger's database was asked, and has not answered yet."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self.url, self.seconds = url, seconds
+        super().__init__(
+            f"the ledger {url} has not answered for {seconds:g} s; what was known of it holds for a while, then every "
+            "read goes to v1: see that its server runs and can be reached"
+        )
+
+
 class LedgerForked(ConflictError):
     """The parent process was at work in the ledger's SQLite file when this one was forked from it."""
 

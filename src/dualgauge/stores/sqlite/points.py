@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import threading
-import time
 import weakref
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from dualgauge.model import Side, quote
+from dualgauge.sqlite_files import over_forks
 from dualgauge.stores.errors import BadKey, NotBuilt, ReaderClosed, ReaderForked
 from dualgauge.stores.point_keys import check_key
 from dualgauge.stores.serving import checkpoints
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _LOOKED_AT: Final = 100
 
-_LETS_GO: Final = 1.0
+_LETS_GO: Final = 2.0
 """Seconds that a fork waits for the reads under way. None takes as long, unless its own thread forks in a signal."""
 
 
@@ -68,9 +68,10 @@ class Reader:
             self._closed = True
             self._disconnect()
 
-    def hold(self, seconds: float) -> bool:
-        """Have no read under way, and no connection; False where that does not come about in time. For a fork."""
-        if not self._lock.acquire(timeout=seconds):
+    def hold(self) -> bool:
+        """Have no read under way, and no connection; false where that does not come about. For a fork."""
+        # What a forked process opens is right only where the parent had no connection at the fork (`sqlite_files`).
+        if not self._lock.acquire(timeout=_LETS_GO):
             return False
         self._disconnect()
         return True
@@ -78,6 +79,9 @@ class Reader:
     def go_on(self) -> None:
         """Let reads go on after `hold`."""
         self._lock.release()
+
+    def inherit(self) -> None:
+        """In a forked process: nothing, since every read there is refused."""
 
     def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         """
@@ -243,19 +247,4 @@ def _stamp(text: str) -> str:
 _ALL: Final[weakref.WeakSet[Reader]] = weakref.WeakSet()
 """Every reader of this process."""
 
-_HELD: Final[list[Reader]] = []
-"""Those that a fork under way holds."""
-
-
-def _forking() -> None:
-    # See `sqlite_files`: what a forked process opens is right only where the parent had no connection at the fork.
-    deadline = time.monotonic() + _LETS_GO
-    _HELD.extend(reader for reader in list(_ALL) if reader.hold(max(0, deadline - time.monotonic())))
-
-
-def _forked_here() -> None:
-    while _HELD:
-        _HELD.pop().go_on()
-
-
-os.register_at_fork(before=_forking, after_in_parent=_forked_here, after_in_child=_HELD.clear)
+over_forks(_ALL, Reader.hold, Reader.go_on, Reader.inherit)
