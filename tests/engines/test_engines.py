@@ -5,18 +5,26 @@ from __future__ import annotations
 import os
 import signal
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
 from dualgauge.engines.duck import Engine, open_engine
-from dualgauge.engines.errors import BadMemoryLimit, BadStatement, BadValue, CannotRead, EngineError, OutOfMemory
+from dualgauge.engines.errors import (
+    BadMemoryLimit,
+    BadStatement,
+    BadValue,
+    CannotRead,
+    CannotWrite,
+    EngineError,
+    OutOfMemory,
+)
 from support.log_project import run_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -100,8 +108,22 @@ def test_a_file_that_cannot_be_read_is_no_error_of_the_data_and_says_what_to_do(
         engine.rows("SELECT * FROM read_csv('/nowhere/at/all.csv')")
 
     assert str(refused.value).startswith("DuckDB: IO Error: No files found that match the pattern")
-    assert str(refused.value).endswith("and that the disk has room, then run the command again")
+    assert str(refused.value).endswith("whole (restore it from a backup if not), then run the command again")
     assert refused.value.exit_code == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_full_disk_is_no_error_of_the_data_the_sql_or_a_file(engine: Engine, form: str) -> None:
+    with pytest.raises(CannotWrite) as refused:
+        engine.execute(f"COPY (SELECT * FROM range(100000)) TO '/dev/full' (FORMAT {form})")
+
+    assert "No space left on device" in str(refused.value)
+    assert str(refused.value).endswith(
+        "; see that you may write there and that the disk has room, then run the command again"
+    )
+    assert refused.value.exit_code == 1
+    assert not isinstance(refused.value, EngineError)
 
 
 def test_an_engine_stays_usable_after_a_refusal(engine: Engine) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -190,7 +192,96 @@ def test_an_appender_in_a_forked_process_is_refused_and_the_parents_goes_on(proj
         with os.fdopen(said) as told:
             assert told.read() == (
                 f"the appender of the log at {project.folder} was opened in process {os.getpid()}, and this is another "
-                "one, forked from it; nothing was appended: open the log in the process that appends"
+                "one, forked from it; nothing was appended: give the process that appends an appender of its own, and "
+                'start it by spawn (`multiprocessing.get_context("spawn")`) or by a command of its own'
             )
         assert log.append(events("b")) == [2]
+    assert problems(project) == []
+
+
+FORKED = """
+import os, sys
+from datetime import UTC, datetime
+import dualgauge
+from dualgauge import Event
+
+def events(*ids):
+    return [Event(one, "seen", datetime(2026, 1, 1, tzinfo=UTC), {"n": 1}) for one in ids]
+
+def forked(*calls):
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        for call in calls:
+            try:
+                print(call())
+            except dualgauge.DualgaugeError as fault:
+                print(fault)
+            except BaseException as fault:
+                print("not ours:", repr(fault))
+        sys.stdout.flush()
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+def own(*ids):
+    with dualgauge.open(".").appender() as log:
+        return log.append(events(*ids))
+
+def show():
+    return dualgauge.open(".").log.head().head.last
+"""
+
+SPAWNED = """
+import multiprocessing
+if __name__ == "__main__":
+    print(own("a"))
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        print(sorted(pool.map(own, ["b", "c"])))
+    print(show())
+"""
+
+
+def played(project: LogProject, script: str) -> tuple[list[str], str]:
+    program = project.root / "application.py"
+    program.write_text(FORKED + script, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, program],
+        cwd=project.root,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.stdout.splitlines(), done.stderr
+
+
+@pytest.mark.parametrize("use", ["own('a')", "show()"])
+def test_a_log_in_a_process_that_was_forked_from_one_that_had_used_it_is_refused(project: LogProject, use: str) -> None:
+    with project.open().appender() as log:
+        log.append(events("before"))
+    said, trouble = played(project, f"{use}\nprint(os.getpid())\nforked(lambda: own('b'), show)\n")
+    assert trouble == ""
+    refused = (
+        f"the log at {project.folder} cannot be used here: process {said[0]} had used a log before this one was forked "
+        "from it, and the Delta library does not work in a process that was forked meanwhile; nothing was read or "
+        'appended: start processes by spawn (`multiprocessing.get_context("spawn")`) or by a command of their own, '
+        "or fork before a log is first used"
+    )
+    assert said[1:] == [refused, refused]
+
+
+def test_a_log_is_refused_where_the_application_itself_used_the_delta_library_before_the_fork(
+    project: LogProject,
+) -> None:
+    with project.open().appender() as log:
+        log.append(events("before"))
+    said, _ = played(project, f"import deltalake\ndeltalake.DeltaTable({str(project.folder)!r})\nforked(show)\n")
+    assert [one.partition(": process")[0] for one in said] == [f"the log at {project.folder} cannot be used here"]
+
+
+def test_a_process_that_is_forked_before_a_log_was_used_uses_it_and_so_does_a_spawned_one(project: LogProject) -> None:
+    project.open()
+    assert played(project, "forked(lambda: own('x'), show)\n") == (["[1]", "1"], "")
+    assert played(project, SPAWNED) == (["[2]", "[[3], [4]]", "4"], "")
     assert problems(project) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +69,21 @@ def test_an_import_that_finds_the_disk_full_adds_nothing(leave: int, shop: Path,
     assert "disk" in told(said)
     assert digest(shop) == before
     assert call("log", "import", folder=shop).out.startswith(f"added {ROWS:,} events at positions 6 to {ROWS + 5:,} ")
+
+
+@pytest.mark.parametrize("leave", [60_000, 200_000])
+def test_a_disk_that_is_full_while_rows_are_sorted_is_not_told_as_a_bad_row(leave: int, shop: Path, disk: Disk) -> None:
+    with (shop / "data" / "orders.csv").open("a", encoding="utf-8") as file:
+        file.writelines(
+            f"y{i},2026-02-01T00:00:00Z,{sha256(str(i).encode()).hexdigest()},placed,{i}\n" for i in range(9_000)
+        )
+    before = digest(shop)
+    said = disk.call("log", "import", folder=shop, first=disk.fill(leave))
+    disk.free()
+
+    assert told(said).startswith("DuckDB: IO Error: Could not write file ")
+    assert told(said).endswith("; see that you may write there and that the disk has room, then run the command again")
+    assert digest(shop) == before
 
 
 @pytest.mark.parametrize("leave", [0, 150_000])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,7 +22,12 @@ from dualgauge.ledger.journal import JournalEntry
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.model import PPM, Side
 from dualgauge.routing.decision import Reason
-from dualgauge.routing.router import Router
+from dualgauge.routing.router import LEDGER_TIMEOUT, Router
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.pg_cluster import Cluster
 
 HEAVY = (
     "duckdb",
@@ -181,8 +190,10 @@ def test_a_forked_worker_goes_on_reading_the_ledger(url: str, clock: Hand) -> No
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def test_threads_of_a_forked_worker_all_read_the_ledger(url: str) -> None:
+def test_threads_of_a_forked_worker_all_read_the_ledger(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     share(url, PPM, "live")
+    # The lock that is kept over each fork is this thread's own: nobody lets go of it.
+    monkeypatch.setattr("dualgauge.routing.router._LETS_GO", 0)
 
     def worker(router: Router) -> bool:
         sys.setswitchinterval(1e-6)
@@ -206,6 +217,149 @@ def test_threads_of_a_forked_worker_all_read_the_ledger(url: str) -> None:
                 finally:
                     os._exit(0 if right else 1)
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@contextmanager
+def stopped(server: Cluster) -> Iterator[None]:
+    """A server that takes connections and data, as its system does it for it, and answers nothing."""
+    of_server = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=True)
+    pids = [server.process.pid, *map(int, of_server.stdout.split())]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def until_trouble_is_over(router: Router, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        router.decide("u")
+        if router.trouble is None:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"still {router.trouble}")
+
+
+def lookers() -> int:
+    return sum(one.name == "dualgauge-router" for one in threading.enumerate())
+
+
+def test_a_router_goes_on_while_its_server_does_not_answer(
+    postgres: Cluster, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Ledger.open(postgres_url).close()
+    share(postgres_url, PPM, "live")
+    with Router(postgres_url, "orders", refresh=0.05, stale_after=4.0) as router:
+        assert router.decide("u")[:2] == (Side.V2, Reason.HASH)
+        with caplog.at_level(logging.WARNING), stopped(postgres):
+            time.sleep(0.1)
+            start = time.monotonic()
+            assert router.decide("u").side is Side.V2
+            assert time.monotonic() - start < LEDGER_TIMEOUT + 1
+            assert str(router.trouble) == (
+                f"the ledger {postgres_url} has not answered for 2 s; what was known of it holds for a while, then "
+                "every read goes to v1: see that its server runs and can be reached"
+            )
+            # It was waited for once: the one look that was begun is still the only one.
+            start = time.monotonic()
+            for _ in range(20):
+                time.sleep(0.06)
+                router.decide("u")
+            assert time.monotonic() - start < 2
+            assert lookers() == 1
+            time.sleep(2)
+            assert router.decide("u")[:2] == (Side.V1, Reason.STALE)
+            assert len(caplog.records) == 1
+        until_trouble_is_over(router)
+        assert router.decide("u")[:2] == (Side.V2, Reason.HASH)
+
+
+def test_a_router_that_starts_while_its_server_does_not_answer_reads_v1(postgres: Cluster, postgres_url: str) -> None:
+    Ledger.open(postgres_url).close()
+    with Router(postgres_url, "orders") as router:
+        with stopped(postgres), ThreadPoolExecutor(4) as pool:
+            start = time.monotonic()
+            made = list(pool.map(lambda _: router.decide("u"), range(4)))
+            assert time.monotonic() - start < LEDGER_TIMEOUT + 2
+            assert {one[:2] for one in made} == {(Side.V1, Reason.STALE)}
+        until_trouble_is_over(router)
+
+
+def test_a_process_ends_and_forks_while_its_router_waits_for_a_server(postgres: Cluster, postgres_url: str) -> None:
+    Ledger.open(postgres_url).close()
+    share(postgres_url, PPM, "live")
+    program = """
+import os, sys, time
+from dualgauge import Router
+router = Router(sys.argv[1], "orders", refresh=0.0)
+print(router.decide("u").side, flush=True)
+sys.stdin.readline()
+print(router.decide("u").side, flush=True)
+pid = os.fork()
+if pid == 0:
+    start = time.monotonic()
+    print(router.decide("u").side, time.monotonic() - start < 4, flush=True)
+    sys.exit()
+os.waitpid(pid, 0)
+print(router.decide("u").side, flush=True)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, postgres_url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "v2\n"
+        with stopped(postgres):
+            out, err = process.communicate("go\n", timeout=30)
+    assert (process.returncode, out.splitlines()) == (0, ["v2", "v2 True", "v2"])
+    assert "Traceback" not in err
+
+
+def test_a_forked_process_leaves_its_parents_connection_to_the_server_alone(postgres_url: str) -> None:
+    Ledger.open(postgres_url).close()
+    share(postgres_url, PPM, "live")
+    with Ledger.look(postgres_url) as ledger, Router(postgres_url, "orders", refresh=0.0) as router:
+        before = [ledger.state("orders").stage, router.decide("u").side]
+        pid = os.fork()
+        if pid == 0:
+            right = False
+            try:
+                right = [ledger.state("orders").stage, router.decide("u").side] == before
+            finally:
+                os._exit(0 if right and router.trouble is None else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert [ledger.state("orders").stage, router.decide("u").side] == before
+        assert router.trouble is None
+
+
+def test_processes_that_are_forked_while_threads_ask_all_read_the_ledger(url: str) -> None:
+    # A SQLite file that is open at a fork cannot be opened in the new process: no look is under way then.
+    share(url, PPM, "live")
+    over = threading.Event()
+    with Router(url, "orders", refresh=0.0) as router, ThreadPoolExecutor(4) as pool:
+
+        def ask() -> None:
+            while not over.is_set():
+                assert router.decide("u").side is Side.V2
+
+        asking = [pool.submit(ask) for _ in range(4)]
+        try:
+            for _ in range(20):
+                pid = os.fork()
+                if pid == 0:
+                    os._exit(0 if router.decide("u").side is Side.V2 and router.trouble is None else 1)
+                assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        finally:
+            over.set()
+        for one in asking:
+            one.result()
 
 
 def test_an_application_that_reads_loads_none_of_the_heavy_engines(url: str) -> None:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -264,6 +265,33 @@ def test_a_database_that_another_process_holds_is_told_with_the_process_and_code
         holder.communicate()
     build(impatient, TOTALS, rows(1, 2), target=2)
     assert impatient.point(Side.V1, "totals", ["c000"]) == {"customer": "c000", "orders": 2}
+
+
+def test_a_file_that_is_new_and_held_is_waited_for_as_long_as_is_said(tmp_path: Path) -> None:
+    new = tmp_path / "views_v1.db"
+    holder = run(HOLD, new)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    try:
+        start = time.monotonic()
+        with (
+            pytest.raises(StoreHeld, match=r"for over 0\.5 seconds"),
+            sqlite(tmp_path, wait=0.5).databases.open(Side.V1, create=True) as engine,
+            writing(engine),
+        ):
+            pass
+        assert 0.5 <= time.monotonic() - start < 5
+        ending = threading.Timer(1, holder.terminate)
+        ending.start()
+        with sqlite(tmp_path).databases.open(Side.V1, create=True) as engine, writing(engine) as connection:
+            connection.exec_driver_sql("CREATE TABLE views_v1.made (n)")
+        assert not ending.is_alive()
+    finally:
+        holder.kill()
+        holder.communicate()
+    alone = sqlite3.connect(new)
+    assert alone.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    alone.close()
 
 
 TOUCH = """

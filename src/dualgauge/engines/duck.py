@@ -8,6 +8,7 @@ they are built in, so nothing is downloaded.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -19,7 +20,15 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from duckdb.func import FunctionNullHandling
 
-from dualgauge.engines.errors import BadMemoryLimit, BadStatement, BadValue, CannotRead, EngineError, OutOfMemory
+from dualgauge.engines.errors import (
+    BadMemoryLimit,
+    BadStatement,
+    BadValue,
+    CannotRead,
+    CannotWrite,
+    EngineError,
+    OutOfMemory,
+)
 from dualgauge.engines.scratch import scratch
 from dualgauge.model import literal
 
@@ -39,6 +48,12 @@ _SIZE = re.compile(r"\s*[0-9]+(?:\.[0-9]+)?\s*[KMGT]i?B\s*", re.IGNORECASE)
 _WRAPPED = re.compile(r'"exception_message":("(?:[^"\\]|\\.)*")')
 
 _LINE = re.compile(r"^LINE ([0-9]+): ", re.MULTILINE)
+
+_REFUSED = re.compile(
+    "Could not write|"
+    + "|".join(re.escape(os.strerror(one)) for one in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
+)
+"""How DuckDB tells that the disk takes no more; it has no error of its own for it."""
 
 BATCH_ROWS = 20_000
 
@@ -197,7 +212,7 @@ def _translated() -> Iterator[None]:
     except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException) as fault:
         raise BadStatement(*_told(fault)) from fault
     except duckdb.IOException as fault:
-        raise CannotRead(*_told(fault)) from fault
+        raise (CannotWrite if _REFUSED.search(str(fault)) else CannotRead)(*_told(fault)) from fault
     except (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfRangeException) as fault:
         raise BadValue(*_told(fault)) from fault
     except duckdb.Error as fault:

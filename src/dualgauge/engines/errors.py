@@ -60,13 +60,20 @@ class BadMemoryLimit(UsageError):
 
 
 class CannotRead(BadValue):
-    """A file or the disk failed: not there, damaged, full. It is no fault of the SQL or of a row."""
+    """A file failed: not there, damaged. It is no fault of the SQL or of a row."""
 
     exit_code = 1
-    advice = (
-        "see that the file is there and whole (restore it from a backup if not) and that the disk has room, "
-        "then run the command again"
-    )
+    advice = "see that the file is there and whole (restore it from a backup if not), then run the command again"
+
+
+class CannotWrite(DualgaugeError):
+    """The disk takes no more, or nothing. No EngineError: it says nothing of the SQL, of a row or of a file."""
+
+    def __init__(self, reason: str, line: int = 0) -> None:
+        self.reason, self.line = reason, line
+        super().__init__(
+            f"DuckDB: {reason}; see that you may write there and that the disk has room, then run the command again"
+        )
 
 
 class OutOfMemory(EngineError):

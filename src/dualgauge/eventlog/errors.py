@@ -200,7 +200,21 @@ class AppenderForked(UsageError):
         self.path, self.process = path, process
         super().__init__(
             f"the appender of the log at {path} was opened in process {process}, and this is another one, forked from "
-            "it; nothing was appended: open the log in the process that appends"
+            "it; nothing was appended: give the process that appends an appender of its own, and start it by spawn "
+            '(`multiprocessing.get_context("spawn")`) or by a command of its own'
+        )
+
+
+class LogForked(UsageError):
+    """A log in a process that was forked from one that had used a log: the Delta library works in that one alone."""
+
+    def __init__(self, path: Path | str, process: int) -> None:
+        self.path, self.process = path, process
+        super().__init__(
+            f"the log at {path} cannot be used here: process {process} had used a log before this one was forked from "
+            "it, and the Delta library does not work in a process that was forked meanwhile; nothing was read or "
+            'appended: start processes by spawn (`multiprocessing.get_context("spawn")`) or by a command of their own, '
+            "or fork before a log is first used"
         )
 
 

@@ -8,6 +8,7 @@ one chain and so has one writer at a time there too.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,16 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from dualgauge.errors import keep_secret, redact
-from dualgauge.ledger.errors import UNREADABLE, BadLedgerUrl, LedgerBusy, LedgerError, NoLedger, NotALedger
+from dualgauge.ledger.errors import (
+    UNREADABLE,
+    BadLedgerUrl,
+    LedgerBusy,
+    LedgerError,
+    LedgerForked,
+    NoLedger,
+    NotALedger,
+)
+from dualgauge.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +40,7 @@ _FOR_WRITING: Final = "dualgauge_for_writing"
 
 
 class Database:
-    """One ledger database. Holds no SQLite connection between calls, so a fork inherits none."""
+    """One ledger database. Holds no SQLite connection between calls, and uses none that a fork brought along."""
 
     def __init__(self, url: str, *, timeout: float) -> None:
         """
@@ -44,6 +54,7 @@ class Database:
             BadLedgerUrl: no database URL, one of an unknown kind, or SQLite in memory.
         """
         self.timeout = timeout
+        self._process = os.getpid()
         try:
             parsed = make_url(url)
             keep_secret(url)
@@ -70,18 +81,22 @@ class Database:
             raise LedgerError(self.shown, fault.strerror or str(fault)) from fault
 
     def use_wal(self) -> None:
-        """Have a SQLite file keep a write-ahead log, so that readers never wait. The file remembers it."""
+        """
+        Have a SQLite file keep a write-ahead log, so that readers never wait. The file remembers it.
+
+        Raises:
+            LedgerBusy: another process was in the way longer than `timeout`.
+        """
         if self._path is None:
             return
         with self._translated(), self._engine.connect() as connection:
-            cursor = connection.connection.cursor()
-            cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.close()
+            raw: Any = connection.connection.driver_connection
+            use_wal(raw, self.timeout)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Read in one snapshot."""
-        engine = self._engine
+        engine = self._own_engine()
         if self._path is None:
             engine = engine.execution_options(isolation_level="REPEATABLE READ")
         with self._translated(), engine.begin() as connection:
@@ -95,7 +110,11 @@ class Database:
         Raises:
             LedgerBusy: another process kept the write lock longer than `timeout`.
         """
-        engine = self._engine.execution_options(**{_FOR_WRITING: True})
+        engine = self._own_engine().execution_options(**{_FOR_WRITING: True})
+        if self._path is None:
+            # Whatever the server's default is: a snapshot of the whole transaction would be taken by the statement that
+            # waits for the lock, and so be from before what the writer wrote that it waited for.
+            engine = engine.execution_options(isolation_level="READ COMMITTED")
         with self._translated(), engine.begin() as connection:
             if self._path is None:
                 connection.execute(text(f"SET LOCAL lock_timeout = {int(self.timeout * 1000)}"))
@@ -104,16 +123,26 @@ class Database:
 
     def close(self) -> None:
         """Close the connections of a server; a closed database may be used again."""
-        self._engine.dispose()
+        self._own_engine().dispose()
+
+    def _own_engine(self) -> Engine:
+        if os.getpid() != self._process:
+            # A connection to a server that came along in a fork is the parent's, who goes on using it.
+            self._engine.dispose(close=False)
+            self._process = os.getpid()
+        return self._engine
 
     def _sqlite(self, path: Path) -> Engine:
         def connect() -> sqlite3.Connection:
             if not path.exists():
                 raise NoLedger(self.shown)
+            if inherited([path]):
+                raise LedgerForked(self.shown)
             # mode=rw: a reader whose file was taken away must not leave an empty one behind.
             # isolation_level=None: the begin hook below says how a transaction begins, not sqlite3.
             uri = f"{path.absolute().as_uri()}?mode=rw"
-            connection = sqlite3.connect(uri, uri=True, timeout=self.timeout, isolation_level=None)
+            connection = sqlite3.connect(uri, uri=True, timeout=self.timeout, isolation_level=None, factory=Watched)
+            watched(connection, path)
             connection.execute("PRAGMA synchronous = FULL")
             return connection
 
@@ -124,7 +153,12 @@ class Database:
     def _server(self, url: URL) -> Engine:
         if url.get_backend_name() != "postgresql":
             raise BadLedgerUrl(f"a ledger is kept in SQLite or PostgreSQL, not in {url.get_backend_name()}")
-        options: dict[str, Any] = {"connect_timeout": max(2, int(self.timeout))}
+        seconds = max(2, int(self.timeout))
+        # A server that is gone from the network would be waited for by the quarter hour, or for two hours.
+        options: dict[str, Any] = {
+            "connect_timeout": seconds, "tcp_user_timeout": seconds * 1000,
+            "keepalives_idle": seconds, "keepalives_interval": seconds, "keepalives_count": 3,
+        }  # fmt: skip
         return create_engine(url, pool_pre_ping=True, pool_size=1, connect_args=options)
 
     @contextmanager
@@ -134,8 +168,9 @@ class Database:
             yield
         except (DBAPIError, self._engine.dialect.loaded_dbapi.Error) as fault:
             # The driver's own where rows are taken from it as they are (`journal_rows.plain`).
-            reason = str(fault.orig if isinstance(fault, DBAPIError) else fault).strip().split("\n", maxsplit=1)[0]
-            if "database is locked" in reason or "lock timeout" in reason:
+            original = fault.orig if isinstance(fault, DBAPIError) else fault
+            reason = str(original).strip().split("\n", maxsplit=1)[0]
+            if in_the_way(original) or "lock timeout" in reason:
                 raise LedgerBusy(self.shown, self.timeout) from fault
             if "not a database" in reason:
                 raise NotALedger(self.shown, reason) from fault

@@ -41,6 +41,29 @@ class LedgerBusy(ConflictError):
         )
 
 
+class LedgerSilent(DualgaugeError):
+    """The ledger's database was asked, and has not answered yet."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self.url, self.seconds = url, seconds
+        super().__init__(
+            f"the ledger {url} has not answered for {seconds:g} s; what was known of it holds for a while, then every "
+            "read goes to v1: see that its server runs and can be reached"
+        )
+
+
+class LedgerForked(ConflictError):
+    """The parent process was at work in the ledger's SQLite file when this one was forked from it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__(
+            f"the ledger {url} was in use when this process was forked, and SQLite cannot lock a file in a process "
+            "that was forked meanwhile; nothing was read or written: start processes by spawn "
+            '(`multiprocessing.get_context("spawn")`) or by a command of their own'
+        )
+
+
 UNREADABLE = "it cannot be read as one (write %40 for an @ in a password, %2F for a /, %3A for a :)"
 
 

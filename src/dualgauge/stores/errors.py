@@ -88,6 +88,29 @@ class ReaderClosed(UsageError):
         )
 
 
+class ReaderForked(UsageError):
+    """A read through a reader that another process opened: this one was forked from it."""
+
+    def __init__(self, side: str, process: int) -> None:
+        self.side, self.process = side, process
+        super().__init__(
+            f"the reader of {side} was opened in process {process}, and this is another one, forked from it; nothing "
+            "was read: open a reader in the process that reads"
+        )
+
+
+class StoreForked(ConflictError):
+    """The parent process was at work in a SQLite file when this one was forked from it."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} was in use when this process was forked, and SQLite cannot lock a file in a process that was "
+            "forked meanwhile; nothing was read or written: start processes by spawn "
+            '(`multiprocessing.get_context("spawn")`) or by a command of their own'
+        )
+
+
 class Fenced(ConflictError):
     """Another process has taken over the build."""
 

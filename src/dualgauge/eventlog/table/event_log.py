@@ -31,6 +31,7 @@ from dualgauge.eventlog.table.chain import file_digest, link
 from dualgauge.eventlog.table.commits import KEY, Head, file_of, nothing_new, ours, read_commit, removed
 from dualgauge.eventlog.table.delta import CONFIGURATION, added, refused_by_system, schema, undeclared
 from dualgauge.eventlog.table.event_files import event_name, files_of, statistics, touch
+from dualgauge.eventlog.table.forks import using_delta
 from dualgauge.eventlog.table.retry import TRIES, attempts
 from dualgauge.eventlog.table.storage import Folder, Place, staging_path
 from dualgauge.eventlog.table.turnstile import PATIENCE, Turnstile
@@ -205,21 +206,23 @@ class EventLog:
 
         Raises:
             ChangedType: a declared column has another type in the log.
+            LogForked: this process was forked from one that had used a log.
         """
         if self._table is None:
             if isinstance(self.place, Folder):
                 self.place.path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self._table = DeltaTable.create(
-                    self.place.uri,
-                    schema(self.settings.all_columns),
-                    mode="ignore",
-                    name=KEY,
-                    configuration=CONFIGURATION,
-                    storage_options=self.place.options,
-                    # Seen: retried, it goes in a second time, as version 1 of the table that another process has made.
-                    commit_properties=CommitProperties(max_commit_retries=0),
-                )
+                with using_delta(self.path):
+                    self._table = DeltaTable.create(
+                        self.place.uri,
+                        schema(self.settings.all_columns),
+                        mode="ignore",
+                        name=KEY,
+                        configuration=CONFIGURATION,
+                        storage_options=self.place.options,
+                        # Seen: retried, it goes in again, as version 1 of the table that another process has made.
+                        commit_properties=CommitProperties(max_commit_retries=0),
+                    )
             except DeltaError:
                 # Another process created it at the same time; if not, this raises again.
                 self._table = DeltaTable(self.place.uri, storage_options=self.place.options)

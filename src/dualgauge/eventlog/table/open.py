@@ -13,6 +13,7 @@ from dualgauge.eventlog.errors import DamagedLog, LogUnreachable, NotALog
 from dualgauge.eventlog.table.commits import damage
 from dualgauge.eventlog.table.delta import first_words
 from dualgauge.eventlog.table.event_log import EventLog
+from dualgauge.eventlog.table.forks import using_delta
 from dualgauge.eventlog.table.storage import COMMITS, Folder, Place
 from dualgauge.eventlog.table.turnstile import PATIENCE
 
@@ -37,6 +38,7 @@ def open_log(
         NotALog: the folder holds something else.
         DamagedLog: commits are gone, or cannot be read.
         BadLogPath: the Delta library would take the path for another one.
+        LogForked: this process was forked from one that had used a log.
     """
     place: Place = Folder(where) if isinstance(where, Path) else where
     if isinstance(place, Folder) and place.there() and not place.path.is_dir():
@@ -63,7 +65,8 @@ def open_log(
 def _table(place: Place) -> DeltaTable | None:
     """The table; None where there is none yet. Raises TableNotFoundError where there is something else."""
     try:
-        return DeltaTable(place.uri, storage_options=place.options)
+        with using_delta(place.shown):
+            return DeltaTable(place.uri, storage_options=place.options)
     except TableNotFoundError as fault:
         # In this order: an event file that another process has put there since comes behind a commit.
         files, commits = place.names(), place.names(COMMITS)

@@ -7,6 +7,7 @@ that builds goes to the store beneath.
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
@@ -18,6 +19,7 @@ from dualgauge.stores.errors import (
     BadPosition,
     NoTable,
     ReaderClosed,
+    ReaderForked,
     TablesRefused,
 )
 from dualgauge.stores.external.tables import open_tables
@@ -192,17 +194,28 @@ class _Reader:
         self._opened: Tables | None = None
         self._closed = False
         self._lock = threading.Lock()
+        self._process = os.getpid()
 
     def close(self) -> None:
         """Answer no more: what is asked later would connect to the database again, and nobody would let go of it."""
+        if os.getpid() != self._process:
+            return
         with self._lock:
             self._closed = True
 
     def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
-        """The row of a key; see the port. Raises NotBuilt, BadKey, ReaderClosed, AdoptedTableMissing."""
+        """
+        The row of a key; see the port.
+
+        Raises:
+            NotBuilt, BadKey, ReaderClosed, ReaderForked, AdoptedTableMissing: no row can be given.
+        """
         adoption = self._store.adoptions.get(view)
         if adoption is None:
             return self._inner.get(view, key)
+        if os.getpid() != self._process:
+            # Before the lock: a thread that had it at the fork is not here to let go of it.
+            raise ReaderForked(Side.V1.value, self._process)
         check_key(adoption.label, adoption.key, key)
         with self._lock:
             if self._closed:

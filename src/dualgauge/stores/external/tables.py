@@ -18,11 +18,13 @@ from sqlalchemy.pool import NullPool
 
 from dualgauge.errors import keep_secret
 from dualgauge.model import listed
+from dualgauge.sqlite_files import Watched, inherited, watched
 from dualgauge.stores.errors import (
     BadKey,
     BadTablesUrl,
     NoTable,
     NoTableColumn,
+    StoreForked,
     TablesUnreachable,
     UnfitValue,
 )
@@ -363,8 +365,11 @@ def _opened(url: str | Path, root: Path, wait: float) -> Iterator[Tables]:
 def _sqlite(file: Path, wait: float) -> sa.Engine:
     def connect() -> sqlite3.Connection:
         # isolation_level=None: the hook below says how a transaction begins, not sqlite3.
+        if inherited([file]):
+            raise StoreForked(file)
         uri = f"{file.absolute().as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None)
+        connection = sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None, factory=Watched)
+        watched(connection, file)
         connection.execute("PRAGMA query_only = ON")
         return connection
 

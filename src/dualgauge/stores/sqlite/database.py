@@ -7,6 +7,7 @@ side that it writes, because BEGIN IMMEDIATE locks every attached file.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
 from dualgauge.model import Side, listed, literal
-from dualgauge.stores.errors import NotADatabase, StoreHeld, StoreRefused
+from dualgauge.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
+from dualgauge.stores.errors import NotADatabase, StoreForked, StoreHeld, StoreRefused
 from dualgauge.stores.holders import holders
 
 if TYPE_CHECKING:
@@ -57,10 +59,14 @@ class Databases:
         Raises:
             NotADatabase: a file holds something else.
             StoreRefused: a file cannot be made, read or written.
+            StoreForked: a file was open in the process from which this one was forked.
         """
         chosen = sides or tuple(Side)
         opened = Opened({side.schema: self.file(side) for side in chosen}, self.wait)
-        arguments = {"uri": True, "check_same_thread": not shared}
+        if (file := inherited(opened.files.values())) is not None:
+            raise StoreForked(file)
+        process = os.getpid()
+        arguments = {"uri": True, "check_same_thread": not shared, "factory": Watched}
         engine = sa.create_engine(
             "sqlite://", poolclass=StaticPool, connect_args=arguments, execution_options={_OPENED: opened}
         )
@@ -69,7 +75,9 @@ class Databases:
         try:
             yield engine
         finally:
-            engine.dispose()
+            # In a process that was forked meanwhile the connection is its parent's.
+            if os.getpid() == process:
+                engine.dispose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +92,9 @@ class Opened:
         if not isinstance(fault, sqlite3.Error):
             return None
         path = name or listed(self.files.values())
+        if in_the_way(fault):
+            return StoreHeld(path, self.wait, [pid for file in self.files.values() for pid in holders(file)])
         match getattr(fault, "sqlite_errorcode", 0) & 0xFF:
-            case sqlite3.SQLITE_BUSY:
-                return StoreHeld(path, self.wait, [pid for file in self.files.values() for pid in holders(file)])
             case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
                 return NotADatabase(path, str(fault))
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
@@ -107,9 +115,11 @@ def _attach(raw: sqlite3.Connection, opened: Opened, *, create: bool) -> None:
             there = create or file.exists()
             target = f"{file.absolute().as_uri()}?mode={'rwc' if create else 'rw'}" if there else ":memory:"
             raw.execute(f"ATTACH DATABASE {literal(target)} AS {schema}")
+            if there:
+                watched(raw, file)
             if create:
                 # A reader never waits for a writer, nor a writer for readers.
-                raw.execute(f"PRAGMA {schema}.journal_mode = WAL")
+                use_wal(raw, opened.wait, schema)
                 raw.execute(f"PRAGMA {schema}.synchronous = NORMAL")
         except (sqlite3.Error, OSError) as fault:
             raw.close()

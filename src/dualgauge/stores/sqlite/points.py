@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import threading
+import weakref
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from dualgauge.model import Side, quote
-from dualgauge.stores.errors import BadKey, NotBuilt, ReaderClosed
+from dualgauge.sqlite_files import over_forks
+from dualgauge.stores.errors import BadKey, NotBuilt, ReaderClosed, ReaderForked
 from dualgauge.stores.point_keys import check_key
 from dualgauge.stores.serving import checkpoints
 from dualgauge.stores.serving.builds import build_name
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 
 _LOOKED_AT: Final = 100
+
+_LETS_GO: Final = 2.0
+"""Seconds that a fork waits for the reads under way. None takes as long, unless its own thread forks in a signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +45,43 @@ class Reader:
     Point reads of one side through one open connection: for an application that reads often.
 
     Each read is a statement of its own, so it sees the build that is served at that moment. Safe to share between
-    threads, which then wait for each other; each with a reader of its own is quicker.
+    threads, which then wait for each other; each with a reader of its own is quicker. A forked process opens its own.
     """
 
     def __init__(self, engine: sa.Engine, side: Side) -> None:
-        # Without a BEGIN: a transaction left open would keep writers out, or readers at an old state.
-        self._connection = engine.connect().execution_options(dualgauge_begin="")
-        self._raw: Any = self._connection.connection.driver_connection
+        self._engine = engine
         self._opened = opened(engine)
         self._side = side
         self._lookups: dict[str, _Lookup] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self._process = os.getpid()
+        self._connect()
+        _ALL.add(self)
 
     def close(self) -> None:
         """Let the read that is under way end, and let go of the connection."""
+        if os.getpid() != self._process:
+            # The parent's connection, and a lock that perhaps a thread of the parent had.
+            return
         with self._lock:
             self._closed = True
-            self._connection.close()
+            self._disconnect()
+
+    def hold(self) -> bool:
+        """Have no read under way, and no connection; false where that does not come about. For a fork."""
+        # What a forked process opens is right only where the parent had no connection at the fork (`sqlite_files`).
+        if not self._lock.acquire(timeout=_LETS_GO):
+            return False
+        self._disconnect()
+        return True
+
+    def go_on(self) -> None:
+        """Let reads go on after `hold`."""
+        self._lock.release()
+
+    def inherit(self) -> None:
+        """In a forked process: nothing, since every read there is refused."""
 
     def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         """
@@ -70,12 +95,30 @@ class Reader:
             NotBuilt: the view has no build that is served.
             BadKey: too many or too few parts, or one that its column cannot hold.
             ReaderClosed: the `with` that opened it is over.
+            ReaderForked: another process opened it.
             StoreHeld, NotADatabase, StoreRefused: the file cannot be read.
         """
+        if os.getpid() != self._process:
+            # Before the lock: a thread that had it at the fork is not here to let go of it.
+            raise ReaderForked(self._side.value, self._process)
         with self._lock:
             if self._closed:
                 raise ReaderClosed(self._side.value)
+            if self._connection is None:
+                self._connect()
             return self._get(view, key)
+
+    def _connect(self) -> None:
+        # Without a BEGIN: a transaction left open would keep writers out, or readers at an old state.
+        self._connection: sa.Connection | None = self._engine.connect().execution_options(dualgauge_begin="")
+        self._raw: Any = self._connection.connection.driver_connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._engine.dispose()
+        self._connection = self._raw = None
+        self._lookups.clear()
 
     def _get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         try:
@@ -129,14 +172,16 @@ class Reader:
     def _lookup(self, view: str) -> _Lookup:
         if view not in self._lookups:
             version = self._version()
-            served = checkpoints.served(self._connection, self._side)
+            connection = self._connection
+            assert connection is not None  # noqa: S101  (`get` sees to it)
+            served = checkpoints.served(connection, self._side)
             build = served.get(view)
             if build is None:
                 raise NotBuilt(f"{self._side.value}.{view}", served)
             # The build's own key: the shape may be ahead of what readers have.
             table = sa.Table(build_name(view, build), sa.MetaData(), schema=self._side.schema)
             try:
-                sa.inspect(self._connection).reflect_table(table, None)
+                sa.inspect(connection).reflect_table(table, None)
             except sa.exc.NoSuchTableError:
                 if self._version() == version:
                     raise
@@ -197,3 +242,9 @@ def _stamp(text: str) -> str:
         moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
     # Not strftime: it writes the year 5 as 5.
     return moment.isoformat(" ", "microseconds")
+
+
+_ALL: Final[weakref.WeakSet[Reader]] = weakref.WeakSet()
+"""Every reader of this process."""
+
+over_forks(_ALL, Reader.hold, Reader.go_on, Reader.inherit)
