@@ -212,6 +212,36 @@ def test_bytes_in_a_list_are_no_text_of_their_letters(tmp_path: Path) -> None:
     assert (found.verdict, kinds(found)) == (Outcome.FAIL, ("BLOB[]", "VARCHAR[]", "incomparable"))
 
 
+@pytest.mark.parametrize("form", ["{}[]", "STRUCT(f {})", "MAP(VARCHAR, {})", "STRUCT(f {})[]", "MAP({}, VARCHAR)"])
+@pytest.mark.parametrize(
+    ("v1", "v2"),
+    [
+        ("DATE '1970-01-01'", "'1970-01-01'"),
+        ("TIME '01:02:03'", "'01:02:03'"),
+        ("1", "'1'"),
+        ("{'a': 1}", "MAP {'a': 1}"),
+    ],
+)
+def test_values_inside_of_two_types_that_have_none_in_common_are_a_finding_of_the_schema(
+    tmp_path: Path, form: str, v1: str, v2: str
+) -> None:
+    engine = duckdb.connect()
+    for name, value in (("a", v1), ("b", v2)):
+        kind = engine.sql(f"SELECT typeof({value})").fetchall()[0][0]
+        packed = {
+            "{}[]": f"[{value}]",
+            "STRUCT(f {})": f"{{'f': {value}}}",
+            "MAP(VARCHAR, {})": f"MAP {{'k': {value}}}",
+        }
+        packed |= {"STRUCT(f {})[]": f"[{{'f': {value}}}]", "MAP({}, VARCHAR)": f"MAP {{{value}: 'v'}}"}
+        engine.execute(
+            f"COPY (SELECT 0 AS id, ({packed[form]})::{form.format(kind)} AS x) TO '{tmp_path / name}.parquet'"
+        )
+    found = dualgauge.compare(tmp_path / "a.parquet", tmp_path / "b.parquet", BY_ID)
+
+    assert (found.verdict, kinds(found)[2]) == (Outcome.FAIL, "incomparable")
+
+
 def test_a_column_cut_by_the_engine_whose_name_differs_in_case_alone_is_refused(tmp_path: Path) -> None:
     wide = pa.array([Decimal(1)], pa.decimal256(50, 0))
     write(tmp_path, "a", {"x": pa.array([1]), "X": wide})
