@@ -411,10 +411,141 @@ def test_what_duckdb_gives_as_something_else_is_refused(expression: str, kind: s
     )
 
 
+class Wrapped(pa.ExtensionType):
+    """A type of somebody's own."""
+
+    def __init__(self, storage: pa.DataType) -> None:
+        super().__init__(storage, "dualgauge.tests.wrapped")
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage: pa.DataType, _: bytes) -> Wrapped:
+        return cls(storage)
+
+
+def extended(values: pa.Array) -> pa.Array:
+    """The values in an extension."""
+    return pa.ExtensionArray.from_storage(Wrapped(values.type), values)
+
+
+def runs(values: pa.Array) -> pa.Array:
+    """The values, a run each."""
+    return pa.RunEndEncodedArray.from_arrays(pa.array(range(1, len(values) + 1), pa.int32()), values)
+
+
+def indexed(values: pa.Array) -> pa.Array:
+    """The values in a dictionary."""
+    places = iter(range(len(values)))
+    found = [next(places) if one.is_valid else None for one in values]
+    return pa.DictionaryArray.from_arrays(pa.array(found, pa.int32()), values.drop_null())
+
+
+def bare(values: pa.Array) -> pa.Array:
+    """The values."""
+    return values
+
+
+def in_list(values: pa.Array) -> pa.Array:
+    """Lists of the values, of which the second is NULL and none begins at the first value."""
+    ends = pa.array([0, 1, 1, 2, len(values)], pa.int32())
+    return pa.ListArray.from_arrays(ends, values, mask=pa.array([False, True, False, False])).slice(1)
+
+
+def in_struct(values: pa.Array) -> pa.Array:
+    """Structs of the values, without the first; the second is NULL."""
+    mask = pa.array([at == 1 for at in range(len(values))])
+    return pa.StructArray.from_arrays([values], ["f"], mask=mask).slice(1)
+
+
+def in_map(values: pa.Array) -> pa.Array:
+    """Maps of the values, of which the second is NULL, without the first."""
+    ends = pa.array([0, None, 1, 2, len(values)], pa.int32())
+    return pa.MapArray.from_arrays(ends, pa.array([str(at) for at in range(len(values))]), values).slice(1)
+
+
+def in_array(values: pa.Array) -> pa.Array:
+    """Arrays of two of the values, without the first of them."""
+    return pa.FixedSizeListArray.from_arrays(values, 2).slice(1)
+
+
+WRAPS = {
+    "dictionary": indexed,
+    "extension": extended,
+    "runs": runs,
+    "runs of a dictionary": lambda of: runs(indexed(of)),
+    "dictionary of an extension": lambda of: indexed(extended(of)),
+}
+AROUND = (in_list, in_struct, in_map, in_array)
+WHOLE = [
+    (pa.array([1, 2, None, 4]), pa.array([1, 2, None, 5])),
+    (pa.array(["a", "b", None, "d"]), pa.array(["a", "b", None, "e"])),
+    (pa.array([{"a": 1}, {"a": 2}, None, {"a": 4}]), pa.array([{"a": 1}, {"a": 2}, None, {"a": None}])),
+    (pa.array([[1], [2], None, []]), pa.array([[1], [2], None, [None]])),
+]
+CUT = [
+    (pa.array([1, 2, None, 4], pa.duration("ms")), pa.array([1, 2, None, 4], pa.duration("s"))),
+    (decimals(WIDE, "2", "3", WIDE), decimals(WIDE, "2", "3", WIDE + ".01")),
+    (pa.array([1, 2, None, 4], pa.float16()), pa.array([1, 2, None, 5], pa.float16())),
+]
+"""Values, and others."""
+
+
+@pytest.mark.parametrize("form", ["table", "reader"])
+@pytest.mark.parametrize("wrap", WRAPS)
+@pytest.mark.parametrize("around", [bare, *AROUND])
+def test_how_arrow_keeps_values_changes_none_of_them(form: str, wrap: str, around: Any) -> None:
+    pairs = [*WHOLE, *(CUT if around is bare else [])]
+    plain = [around(one) for one, _ in pairs]
+    wrapped = [around(WRAPS[wrap](one)) for one, _ in pairs]
+    unlike = [around(WRAPS[wrap](other)) for _, other in pairs]
+    tables = [
+        pa.table({"id": range(len(columns[0])), **{str(at): one for at, one in enumerate(columns)}})
+        for columns in (wrapped, plain, unlike)
+    ]
+
+    def compared(*sides: pa.Table) -> Comparison:
+        return dualgauge.compare(*(one if form == "table" else one.to_reader() for one in sides), BY_ID)
+
+    assert compared(*tables[:2]).verdict is Outcome.PASS
+    found = compared(tables[0], tables[2])
+    assert {name for one in found.mismatches for name in one.columns} == {str(at) for at in range(len(pairs))}
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+@pytest.mark.parametrize("around", AROUND)
+def test_what_would_be_cut_inside_is_refused_however_it_is_kept(wrap: str, around: Any) -> None:
+    for values, _ in CUT:
+        array = around(WRAPS[wrap](values))
+        table = pa.table({"id": range(len(array)), "x": array})
+        with pytest.raises(UnreadableLocation, match=r"its column 'x' holds .* inside a list or a struct"):
+            dualgauge.compare(table, table, BY_ID)
+
+
+@pytest.mark.parametrize("wrap", ["dictionary", "extension"])
+def test_a_dictionary_or_an_extension_of_a_file_hides_no_duration(tmp_path: Path, wrap: str) -> None:
+    for values, other in CUT[:2]:
+        v1, v2 = WRAPS[wrap](values), WRAPS[wrap](other)
+        assert files(tmp_path, v1, values).verdict is Outcome.PASS
+        assert files(tmp_path, v1, v2).verdict is Outcome.FAIL
+
+
+@pytest.mark.parametrize("form", ["table", "reader"])
+def test_slices_of_structs_in_structs_are_read(form: str) -> None:
+    table = pa.table({"id": range(6), "x": [{"s": {"t": {"a": at}}} if at != 3 else None for at in range(6)]})
+    sides = [table.slice(2, 3), table.take([2, 3, 4])]
+    found = dualgauge.compare(*(one if form == "table" else one.to_reader() for one in sides), BY_ID)
+
+    assert (found.verdict, found.matched) == (Outcome.PASS, 3)
+
+
 @pytest.mark.parametrize("form", ["table", "reader"])
 @pytest.mark.parametrize(
     ("v1", "v2", "same"),
     [
+        (pa.array([Decimal(1200)], pa.decimal128(5, -2)), pa.array([1200]), True),
+        (pa.array([Decimal(1200)], pa.decimal64(5, -2)), pa.array([Decimal(1300)], pa.decimal128(5, -2)), False),
         (decimals(WIDE), decimals(WIDE + ".00", scale=4), True),
         (decimals(WIDE), decimals(WIDE + ".01"), False),
         (decimals("1"), pa.array([1]), True),
@@ -441,6 +572,20 @@ def test_arrow_types_that_the_engine_has_not_are_compared_exactly(
             (
                 "its column 'x' holds decimal256(50, 0) inside a list or a struct, which would be cut; "
                 "give it as a column of its own, or as text"
+            ),
+        ),
+        (
+            pa.array([[Decimal(1200)]], pa.list_(pa.decimal128(5, -2))),
+            (
+                "its column 'x' holds decimal128(5, -2) inside a list or a struct, which would be cut; "
+                "give it as a column of its own, or as text"
+            ),
+        ),
+        (
+            pa.array([86_400_005], pa.date64()),
+            (
+                "its column 'x' does not hold what its type says: Casting from date64[ms] to date32[day] would lose "
+                "data: 86400005; give it as timestamps"
             ),
         ),
         (

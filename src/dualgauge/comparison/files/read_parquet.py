@@ -17,6 +17,7 @@ from dualgauge.comparison.engine.common_types import FLOATS, CommonType, common_
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.exact_columns import DURATIONS, FINE, wide_decimals, write_exact
 from dualgauge.comparison.files.names import place, twice, united
+from dualgauge.comparison.files.plain_arrow import bare, held
 from dualgauge.comparison.files.read_files import exact, told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.parquet_files import parquet, scan
@@ -124,7 +125,7 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
         part.fields = kinds
         part.spelt = dict(zip(names, kinds, strict=True))
         for name, tree in zip(names, fields, strict=True):
-            if what := _cut(tree) or ("duration" if name in spans else ""):
+            if what := _cut(tree) or ("a duration" if name in spans else ""):
                 if len(tree) > 1:
                     _refuse_nested(file, name, what)
                 if part.spelt[name] != name:
@@ -172,8 +173,12 @@ def _durations(written: bytes) -> dict[str, str]:
     except (pa.ArrowException, ValueError, OSError):
         # Somebody else's: the file's own schema says what the engine reads.
         return {}
-    return {one.name: one.type.unit if pa.types.is_duration(one.type) else "nested"
-            for one in schema if "duration[" in str(one.type)}  # fmt: skip
+    kinds = {one.name: bare(one.type) for one in schema}
+    return {
+        name: kind.unit if pa.types.is_duration(kind) else "a duration"
+        for name, kind in kinds.items()
+        if any(map(pa.types.is_duration, held(kind)))
+    }
 
 
 def _refuse_nested(file: Path, name: str, what: str) -> NoReturn:
