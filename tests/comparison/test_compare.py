@@ -340,6 +340,53 @@ def test_values_of_sqlite_are_the_same_where_type_and_value_are(
         assert [one.key["id"] for one in found.mismatches] == unlike
 
 
+@pytest.mark.parametrize("odd", ["unknown", 5, 0.25, b"x"])
+@pytest.mark.parametrize(
+    ("declared", "values"),
+    [
+        ("DATETIME", ["2024-01-01 00:00:00.000000", "2024-01-02T12:00:00.500000", None]),
+        ("TIMESTAMP", ["2024-01-01T00:00:00Z", "2024-01-02 12:00:00.50+02:00"]),
+        ("TIME", ["01:02:03.500", "01:02:03", "01:02:03.000000"]),
+        ("DATE", ["2024-01-01", None]),
+        ("UUID", ["{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}", "a0eebc999c0b4ef8bb6d6bb9bd380a11"]),
+        ("JSON", ['{"a": 1.0}', '{ "b": [] }']),
+        ("DECIMAL(9,3)", [1, 2.5, 1000000]),
+        ("REAL", [1.0, 1e-7, 1e16, 1e300, -0.0]),
+        ("BOOLEAN", [0, 1]),
+        ("INT", [1, 2**62]),
+        ("BLOB", [b"\xff", b""]),
+    ],
+)
+def test_what_is_stored_alike_stays_the_same_beside_a_value_of_another_type(
+    tmp_path: Path, declared: str, values: list[object], odd: object
+) -> None:
+    old, _ = loose(tmp_path, "old", declared, [*values, odd])
+    new, _ = loose(tmp_path, "new", declared, [*values, values[0]])
+
+    assert [one.key["id"] for one in dualgauge.compare(old, new, BY_ID).mismatches] == [len(values) + 1]
+    assert [one.key["id"] for one in dualgauge.compare(new, old, BY_ID).mismatches] == [len(values) + 1]
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "texts"),
+    [
+        ("DATETIME", ["2024-01-01 00:00:00.000000"], ["2024-01-01 00:00:00.000000"]),
+        ("TIME", ["01:02:03.500"], ["01:02:03.500"]),
+        ("BOOLEAN", [0, 1], ["0", "1"]),
+        ("DECIMAL(9,3)", [1, 2.5], ["1", "2.5"]),
+        ("REAL", [1.0, 1e-7], ["1.0", "1e-07"]),
+    ],
+)
+def test_a_sqlite_column_beside_a_text_of_a_csv_file_is_what_is_stored(
+    tmp_path: Path, declared: str, values: list[object], texts: list[str]
+) -> None:
+    file, _ = loose(tmp_path, "t", declared, [*values, values[0]])
+    rows = "".join(f"{at},{text}\n" for at, text in enumerate([*texts, "unknown"], start=1))
+    found = dualgauge.compare(file, write(tmp_path / "t.csv", f"id,c\n{rows}"), BY_ID)
+
+    assert [one.key["id"] for one in found.mismatches] == [len(values) + 1]
+
+
 @pytest.mark.parametrize(
     ("declared", "values", "texts", "differ"),
     [

@@ -30,6 +30,9 @@ _READ_AS_TEXT: Final = frozenset(
 )
 """Types of DuckDB whose values leave it as texts, and are the same again when they are read."""
 
+_WRITTEN_IN_WAYS: Final = frozenset(("TIME", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"))
+"""Types of which SQLite has several texts for one value."""
+
 
 def read_table(source: Location, name: str, folder: Path, progress: Progress) -> tuple[FileSide, tuple[str, ...]]:
     """
@@ -53,24 +56,35 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
         kinds, mixed = snapshot.columns(table), snapshot.mixed(table)
         # Named by place: a table of PostgreSQL may have a column x and a column X.
         own = {column: place(at) for at, column in enumerate(kinds)}
-        schema = pa.schema([(own[column], arrow_type(kind)) for column, kind in kinds.items()])
+        # SQLite keeps a time as a text, which the engine would not write the same.
+        stored = [column for column, kind in kinds.items() if loose and kind in _WRITTEN_IN_WAYS]
+        texts = own | {column: place(at) for at, column in enumerate(stored, len(kinds))}
+        schema = pa.schema(
+            [
+                *((own[column], arrow_type(kind)) for column, kind in kinds.items()),
+                *((texts[column], pa.string()) for column in stored),
+            ]
+        )
         with _writing(folder / "table.parquet", schema, source.shown) as write:
             read = 0
-            for batch in snapshot.batches(table, list(kinds), BATCH):
+            for batch in snapshot.batches(table, list(kinds), BATCH, stored):
                 write(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
                 read += batch.num_rows
                 progress(f"{name}: reading", read, None)
         key = snapshot.key(table)
-    source_sql = f"({parquet([folder / 'table.parquet'], {own[column]: kind for column, kind in kinds.items()})})"
+    columns = {own[column]: kind for column, kind in kinds.items()} | {texts[column]: "VARCHAR" for column in stored}
+    source_sql = f"({parquet([folder / 'table.parquet'], columns)})"
     readings = tuple(
         Reading(
             column,
             kind,
             f"CAST({own[column]} AS {kind})",
             # SQLite's types were found by looking: where one side has a value that is no number, both are texts.
-            told=told_text(own[column], kind, mixed=column in mixed) if loose else None,
+            told=told_text(own[column], kind, texts[column], mixed=column in mixed) if loose else None,
             mixed=column in mixed,
-            text=plain_text(own[column], mixed=column in mixed) if loose else copied(own[column], kind),
+            text=plain_text(own[column], kind, texts[column], mixed=column in mixed)
+            if loose
+            else copied(own[column], kind),
         )
         for column, kind in kinds.items()
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,7 @@ from dualgauge.stores.external.faults import first_line, told
 from dualgauge.stores.external.other import OtherCatalogue
 from dualgauge.stores.external.postgresql import PostgresqlCatalogue
 from dualgauge.stores.external.sqlite import SqliteCatalogue
+from dualgauge.stores.external.types import as_text
 from dualgauge.stores.urls import existing, parsed_url, shown_url, sqlite_file
 
 if TYPE_CHECKING:
@@ -155,9 +157,13 @@ class TableSnapshot:
         with self._tables.translated():
             return self._catalogue.key(self._connection, place)
 
-    def batches(self, table: str, columns: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, table: str, columns: Sequence[str], size: int, stored: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
         """
         The rows of a table in Arrow batches of at most `size`, in the order in which the database gives them.
+
+        Columns that are `stored` come once more behind the others, as the texts that the driver gives.
 
         The Arrow types carry the DuckDB types of `columns()`: UUID and JSON are strings. An empty table gives none.
 
@@ -171,7 +177,8 @@ class TableSnapshot:
             if name not in known:
                 raise NoTableColumn(table, name, known)
         source = self._catalogue.source(self._connection, place)
-        yield from self.taken([known[name] for name in columns], source, size)
+        texts = [replace(known[name], kind="VARCHAR", arrow=as_text) for name in stored]
+        yield from self.taken([*(known[name] for name in columns), *texts], source, size)
 
     def relation(self, table: str, statement: str = "") -> tuple[str, list[TableColumn]]:
         """
