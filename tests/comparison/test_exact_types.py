@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import dualgauge
 from dualgauge import Absolute, Comparator
 from dualgauge.comparison.errors import UnreadableLocation
+from dualgauge.comparison.files.number_text import number_text
+from dualgauge.engines.duck import open_engine
 from dualgauge.model import Outcome
 
 if TYPE_CHECKING:
@@ -80,7 +85,9 @@ FIRST, LAST = -62135596800000000, 253402300799999999
         (decimals("9007199254740993"), pa.array([9007199254740992]), "fail", ("DECIMAL(18,0)", "BIGINT", "retyped")),
         (decimals("9007199254740993"), pa.array([2.0**53]), "fail", ("DECIMAL(18,0)", "DOUBLE", "retyped")),
         (decimals("0.1"), pa.array([0.1]), "pass", ("DECIMAL(18,1)", "DOUBLE", "retyped")),
-        (decimals(WIDE), pa.array([1]), "fail", ("VARCHAR", "BIGINT", "incomparable")),
+        (decimals(WIDE), pa.array([1]), "fail", ("VARCHAR", "VARCHAR", "same")),
+        (decimals("1" + "0" * 50), pa.array([1e50]), "fail", ("VARCHAR", "VARCHAR", "same")),
+        (decimals(str(int(1e50))), pa.array([1e50]), "pass", ("VARCHAR", "VARCHAR", "same")),
         (decimals(WIDE), decimals("1"), "fail", ("VARCHAR", "VARCHAR", "same")),
         (pa.array([0.1], pa.float16()), pa.array([0.0999755859375], pa.float32()), "pass", ("FLOAT", "FLOAT", "same")),
         (pa.array([0.1], pa.float16()), pa.array([0.1], pa.float32()), "fail", ("FLOAT", "FLOAT", "same")),
@@ -260,7 +267,9 @@ BIG = 9007199254740993
     [
         (([BIG], [0.5], [BIG], [0.5]), "pass", ("VARCHAR", "VARCHAR", "same")),
         (([BIG], [0.5], [BIG - 1], [0.5]), "fail", ("VARCHAR", "VARCHAR", "same")),
-        (([BIG], [0.5], [float(BIG)], [0.5]), "fail", ("VARCHAR", "DOUBLE", "incomparable")),
+        (([BIG], [0.5], [float(BIG)], [0.5]), "fail", ("VARCHAR", "VARCHAR", "same")),
+        (([[1]], [[2**40]], [[1]], [[2**40]]), "pass", ("BIGINT[]", "BIGINT[]", "same")),
+        (([[1]], [[2**40]], [[1]], [[2**40 + 1]]), "fail", ("BIGINT[]", "BIGINT[]", "same")),
         (([5], [0.5], [5.0], [0.5]), "pass", ("DOUBLE", "DOUBLE", "same")),
         (([2**64 - 1], [-1], [2**64 - 2], [-1]), "fail", ("HUGEINT", "HUGEINT", "same")),
         ((["a"], [None], ["a"], [None]), "pass", ("VARCHAR", "VARCHAR", "same")),
@@ -269,11 +278,77 @@ BIG = 9007199254740993
 def test_files_of_unlike_numbers_are_one_column_without_loss(
     tmp_path: Path, columns: tuple[list[Any], ...], verdict: str, types: tuple[str, str, str]
 ) -> None:
-    wide = {2**64 - 1, 2**64 - 2}
-    made = [{"x": pa.array(one, pa.uint64() if one[0] in wide else None)} for one in columns]
+    narrow = {str([2**64 - 1]): pa.uint64(), str([2**64 - 2]): pa.uint64(), "[[1]]": pa.list_(pa.int32())}
+    made = [{"x": pa.array(one, narrow.get(str(one)))} for one in columns]
     found = patterns(tmp_path, *made)
 
     assert (found.verdict.value, kinds(found)) == (verdict, types)
+
+
+@pytest.mark.parametrize(
+    ("key", "last", "verdict"),
+    [("id", "1e-7", "pass"), ("id", "2e-7", "fail"), ("x", "1e-7", "pass"), ("x", "2e-7", "fail")],
+)
+def test_a_number_is_one_whatever_the_types_of_the_files_beside_it(
+    tmp_path: Path, key: str, last: str, verdict: str
+) -> None:
+    write(tmp_path, "old-1", {"x": pa.array([0.5, 1e-07])})
+    write(tmp_path, "old-2", {"x": pa.array([BIG])}, first=2)
+    numbers = [Decimal("0.5"), Decimal(last), Decimal(BIG)]
+    write(tmp_path, "new", {"x": pa.array(numbers, pa.decimal128(38, 7))})
+    write(tmp_path, "mixed-1", {"x": pa.array(numbers[1:], pa.decimal128(38, 10))}, first=1)
+    write(tmp_path, "mixed-2", {"x": pa.array([0.5])})
+    (tmp_path / "new.csv").write_text(f"id,x\n0,0.50\n1,{numbers[1]:f}\n2,{BIG}\n")
+
+    for v2 in ("new.parquet", "mixed-*.parquet", "new.csv"):
+        found = dualgauge.compare(tmp_path / "old-*.parquet", tmp_path / v2, Comparator(key=key))
+        assert found.verdict.value == verdict, v2
+
+
+EXTREMES = [
+    5e-324,
+    2.2250738585072014e-308,
+    1e308,
+    -1.7976931348623157e308,
+    -0.0,
+    0.5,
+    1e-07,
+    1e-05,
+    1e16,
+    1e23,
+    2.0**63,
+]
+
+
+def decimal_text(number: Decimal) -> str:
+    """Its digits, without zeros at the end."""
+    text = f"{number:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+@given(st.lists(st.floats() | st.floats(width=32) | st.sampled_from(EXTREMES), min_size=1, max_size=50))
+def test_a_double_is_written_as_the_number_that_it_is(values: list[float]) -> None:
+    with open_engine(threads=1) as engine:
+        engine.register("numbers", pa.table({"x": pa.array(values)}))
+        texts = engine.rows(f"SELECT {number_text('x', 'DOUBLE')} FROM numbers")
+
+    for value, (text,) in zip(values, texts, strict=True):
+        if not math.isfinite(value):
+            assert text == repr(value)
+        else:
+            assert text == decimal_text(Decimal(value) if value.is_integer() else Decimal(repr(value)))
+
+
+@pytest.mark.parametrize("scale", [0, 1, 7, 18, 30, 38])
+def test_a_decimal_is_written_as_the_number_that_it_is(scale: int) -> None:
+    digits = [0, 1, -1, 10, 500, -12300, 10**37, 10**38 - 1, -(10**20)]
+    numbers = [Decimal((int(one < 0), tuple(map(int, str(abs(one)))), -scale)) for one in digits]
+    with open_engine(threads=1) as engine:
+        engine.register("numbers", pa.table({"x": pa.array(numbers, pa.decimal128(38, scale))}))
+        texts = engine.rows(f"SELECT {number_text('x', f'DECIMAL(38,{scale})')} FROM numbers")
+
+    assert [text for (text,) in texts] == list(map(decimal_text, numbers))
 
 
 def test_digits_behind_the_point_are_not_cut_to_those_of_the_first_file(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ class ExactColumns:
             return Reading(name, "INTERVAL", DURATIONS[self._units[name]].format(column))
         if name in self._digits:
             kind = decimal_type(*self._digits[name])
-            return Reading(name, kind, f"CAST({column} AS {kind})", text=column)
+            return Reading(name, kind, f"CAST({column} AS {kind})", text=column, of_numbers=kind == "VARCHAR")
         return typed_reading(name, kind, column)
 
     def _refuse_fine(self, name: str, array: pa.Array) -> None:

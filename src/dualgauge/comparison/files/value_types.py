@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.common_types import FLOATS, common_type, is_numeric, is_time
 from dualgauge.comparison.files.loose_types import escaped
+from dualgauge.comparison.files.number_text import number_text
 from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Reading:
     nested: bool = False
     told: str | None = None
     mixed: bool = False
+    of_numbers: bool = False
 
     @property
     def select(self) -> str:
@@ -152,6 +154,8 @@ def _question(a: Reading, b: Reading) -> _Question | None:
         if one.kind is None:
             # PostgreSQL writes bytes as \\x00ff, of which the engine would read the first alone as hex.
             bytes_as_text = other.kind == "BLOB" and other.text is not None and other.told is None
+            if other.of_numbers:
+                return _Question({at: one.expression}, [kind for kind in _NUMBERS if kind in one.may_be])
             return _Question({at: one.expression}, [] if bytes_as_text else _wanted(other.kind, one.may_be))
     return None
 
@@ -235,6 +239,8 @@ def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading
         return _as_json(a), _as_json(b)
     written = [_says_no_type(one) for one in (a, b)]
     a, b = (_typed(one, found or "VARCHAR") for one in (a, b))
+    if a.of_numbers or b.of_numbers:
+        a, b = (_as_number_text(one) for one in (a, b))
     if {a.kind, b.kind} == {"UUID", "VARCHAR"}:
         a, b = (
             replace(one, expression=_UUID.format(one.expression)) if one.kind == "VARCHAR" else one for one in (a, b)
@@ -262,6 +268,11 @@ def _may_be_json(a: Reading, b: Reading) -> bool:
 def _says_no_type(one: Reading) -> bool:
     """Whether a text may be a number as well: one of a CSV file, or a number of more digits than any type has."""
     return one.raw is None and (one.kind is None or (one.kind == "VARCHAR" and one.text is not None and not one.told))
+
+
+def _as_number_text(one: Reading) -> Reading:
+    kind = str(one.kind)
+    return _as_text(one, number_text(one.expression, kind)) if is_numeric(kind) else one
 
 
 def _as_text(one: Reading, expression: str) -> Reading:
