@@ -30,9 +30,6 @@ _READ_AS_TEXT: Final = frozenset(
 )
 """Types of DuckDB whose values leave it as texts, and are the same again when they are read."""
 
-_WRITTEN_IN_WAYS: Final = frozenset(("TIME", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"))
-"""Types of which SQLite has several texts for one value."""
-
 
 def read_table(source: Location, name: str, folder: Path, progress: Progress) -> tuple[FileSide, tuple[str, ...]]:
     """
@@ -56,23 +53,23 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
         kinds, mixed = snapshot.columns(table), snapshot.mixed(table)
         # Named by place: a table of PostgreSQL may have a column x and a column X.
         own = {column: place(at) for at, column in enumerate(kinds)}
-        # SQLite keeps a time as a text, which the engine would not write the same.
-        stored = [column for column, kind in kinds.items() if loose and kind in _WRITTEN_IN_WAYS]
-        texts = own | {column: place(at) for at, column in enumerate(stored, len(kinds))}
+        # Behind the others, what the engine would not write as the database does.
+        written = snapshot.written(table)
+        texts = own | {column: place(at) for at, column in enumerate(written, len(kinds))}
         schema = pa.schema(
             [
                 *((own[column], arrow_type(kind)) for column, kind in kinds.items()),
-                *((texts[column], pa.string()) for column in stored),
+                *((texts[column], pa.string()) for column in written),
             ]
         )
         with _writing(folder / "table.parquet", schema, source.shown) as write:
             read = 0
-            for batch in snapshot.batches(table, list(kinds), BATCH, stored):
+            for batch in snapshot.batches(table, list(kinds), BATCH, written):
                 write(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
                 read += batch.num_rows
                 progress(f"{name}: reading", read, None)
         key = snapshot.key(table)
-    columns = {own[column]: kind for column, kind in kinds.items()} | {texts[column]: "VARCHAR" for column in stored}
+    columns = {own[column]: kind for column, kind in kinds.items()} | {texts[column]: "VARCHAR" for column in written}
     source_sql = f"({parquet([folder / 'table.parquet'], columns)})"
     readings = tuple(
         Reading(
@@ -84,6 +81,8 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
             mixed=column in mixed,
             text=plain_text(own[column], kind, texts[column], mixed=column in mixed)
             if loose
+            else texts[column]
+            if column in written
             else copied(own[column], kind),
         )
         for column, kind in kinds.items()

@@ -138,6 +138,10 @@ class TableSnapshot:
         """The columns of a table that hold values of several types, and leave as texts that tell them apart."""
         return {one.name for one in self._described(self._place(table)) if one.mixed}
 
+    def written(self, table: str) -> list[str]:
+        """The columns of a table whose texts in the database may be other ones than the engine's."""
+        return [one.name for one in self._described(self._place(table)) if one.written is not None]
+
     def declared(self, table: str) -> dict[str, str]:
         """
         The columns of a table with their types as its database writes them, in order; reads no row.
@@ -158,12 +162,12 @@ class TableSnapshot:
             return self._catalogue.key(self._connection, place)
 
     def batches(
-        self, table: str, columns: Sequence[str], size: int, stored: Sequence[str] = ()
+        self, table: str, columns: Sequence[str], size: int, written: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:
         """
         The rows of a table in Arrow batches of at most `size`, in the order in which the database gives them.
 
-        Columns that are `stored` come once more behind the others, as the texts that the driver gives.
+        Those that are `written` come once more behind the others, as the texts that the database has.
 
         The Arrow types carry the DuckDB types of `columns()`: UUID and JSON are strings. An empty table gives none.
 
@@ -177,7 +181,10 @@ class TableSnapshot:
             if name not in known:
                 raise NoTableColumn(table, name, known)
         source = self._catalogue.source(self._connection, place)
-        texts = [replace(known[name], kind="VARCHAR", arrow=as_text) for name in stored]
+        texts = [
+            replace(one, kind="VARCHAR", expression=one.written or one.expression, arrow=as_text)
+            for one in (known[name] for name in written)
+        ]
         yield from self.taken([*(known[name] for name in columns), *texts], source, size)
 
     def relation(self, table: str, statement: str = "") -> tuple[str, list[TableColumn]]:
