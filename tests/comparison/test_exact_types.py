@@ -468,6 +468,38 @@ def test_values_of_a_duckdb_relation_arrive_as_they_are(kind: str, one: str, oth
     assert dualgauge.compare(relation(a), relation(a), BY_ID).verdict is Outcome.PASS
 
 
+@pytest.mark.parametrize("form", ["{}", "[{}]", "{{'j': {}}}", "MAP {{'k': {}}}", "MAP {{{}: 1}}", "[[{{'j': [{}]}}]]"])
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        (
+            """'{"a":1,"b":[12345678901234567890]}'::JSON""",
+            """'{ "b":[12345678901234567890.0], "a":1.0}'::JSON""",
+            """'{"a":1,"b":[12345678901234567891]}'::JSON""",
+        ),
+        ("'null'::JSON", "' null '::JSON", "NULL::JSON"),
+        ("""'"a"'::JSON""", """'"\\u0061"'::JSON""", "'[]'::JSON"),
+        (
+            "'0c1d2e3f-aaaa-4000-8000-00000000000a'::UUID",
+            "'0C1D2E3FAAAA4000800000000000000A'::UUID",
+            "'0c1d2e3f-aaaa-4000-8000-00000000000b'::UUID",
+        ),
+    ],
+)
+def test_json_and_uuids_of_a_duckdb_relation_are_such_wherever_they_are(
+    tmp_path: Path, form: str, one: str, same: str, other: str
+) -> None:
+    if form.startswith("MAP {{{}") and other.startswith("NULL"):
+        # No key of a map is NULL.
+        other = "'1'::JSON"
+    a, b, c = (relation(form.format(value)) for value in (one, same, other))
+    a.write_parquet(str(tmp_path / "a.parquet"))
+
+    assert dualgauge.compare(a, b, BY_ID).verdict is Outcome.PASS
+    assert dualgauge.compare(a, c, BY_ID).verdict is Outcome.FAIL
+    assert dualgauge.compare(tmp_path / "a.parquet", b, BY_ID).verdict is Outcome.PASS
+
+
 @pytest.mark.parametrize(
     ("expression", "kind"),
     [
