@@ -340,6 +340,53 @@ def test_values_of_sqlite_are_the_same_where_type_and_value_are(
         assert [one.key["id"] for one in found.mismatches] == unlike
 
 
+@pytest.mark.parametrize("odd", ["unknown", 5, 0.25, b"x"])
+@pytest.mark.parametrize(
+    ("declared", "values"),
+    [
+        ("DATETIME", ["2024-01-01 00:00:00.000000", "2024-01-02T12:00:00.500000", None]),
+        ("TIMESTAMP", ["2024-01-01T00:00:00Z", "2024-01-02 12:00:00.50+02:00"]),
+        ("TIME", ["01:02:03.500", "01:02:03", "01:02:03.000000"]),
+        ("DATE", ["2024-01-01", None]),
+        ("UUID", ["{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}", "a0eebc999c0b4ef8bb6d6bb9bd380a11"]),
+        ("JSON", ['{"a": 1.0}', '{ "b": [] }']),
+        ("DECIMAL(9,3)", [1, 2.5, 1000000]),
+        ("REAL", [1.0, 1e-7, 1e16, 1e300, -0.0]),
+        ("BOOLEAN", [0, 1]),
+        ("INT", [1, 2**62]),
+        ("BLOB", [b"\xff", b""]),
+    ],
+)
+def test_what_is_stored_alike_stays_the_same_beside_a_value_of_another_type(
+    tmp_path: Path, declared: str, values: list[object], odd: object
+) -> None:
+    old, _ = loose(tmp_path, "old", declared, [*values, odd])
+    new, _ = loose(tmp_path, "new", declared, [*values, values[0]])
+
+    assert [one.key["id"] for one in dualgauge.compare(old, new, BY_ID).mismatches] == [len(values) + 1]
+    assert [one.key["id"] for one in dualgauge.compare(new, old, BY_ID).mismatches] == [len(values) + 1]
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "texts"),
+    [
+        ("DATETIME", ["2024-01-01 00:00:00.000000"], ["2024-01-01 00:00:00.000000"]),
+        ("TIME", ["01:02:03.500"], ["01:02:03.500"]),
+        ("BOOLEAN", [0, 1], ["0", "1"]),
+        ("DECIMAL(9,3)", [1, 2.5], ["1", "2.5"]),
+        ("REAL", [1.0, 1e-7], ["1.0", "1e-07"]),
+    ],
+)
+def test_a_sqlite_column_beside_a_text_of_a_csv_file_is_what_is_stored(
+    tmp_path: Path, declared: str, values: list[object], texts: list[str]
+) -> None:
+    file, _ = loose(tmp_path, "t", declared, [*values, values[0]])
+    rows = "".join(f"{at},{text}\n" for at, text in enumerate([*texts, "unknown"], start=1))
+    found = dualgauge.compare(file, write(tmp_path / "t.csv", f"id,c\n{rows}"), BY_ID)
+
+    assert [one.key["id"] for one in found.mismatches] == [len(values) + 1]
+
+
 @pytest.mark.parametrize(
     ("declared", "values", "texts", "differ"),
     [
@@ -497,8 +544,18 @@ KINDS: dict[str, list[str]] = {
     "varchar[]": ['{"a,b",NULL,"NULL",""}', "{a,b}", '{"a\\"b"}', '{"a\\\\b"}', '{" "}', "{}", '{"{}"}'],
     "bytea[]": ['{"\\\\x00ff"}', '{"\\\\x"}'],
     "numeric[]": ["{1.5,NaN}", "{1.5}"],
+    "numeric[] ": ["{1.50,NULL}", "{}", "{-0.001,123456789012345678.5}", "{1.5,2}"],
+    "numeric(9,2)[]": ["{1.50}", "{1.50,NULL}", "{1.51}"],
+    "numeric(100,50)[]": [f"{{1.{50 * '1'}}}", "{1}"],
     "date[]": ["{2024-01-01}", "{infinity}"],
-    "jsonb[]": ['{"{\\"a\\": 1}"}', "{NULL}"],
+    "date[] ": ["{2024-01-01,NULL}", "{}", "{9999-12-31}"],
+    "timestamp[]": ['{"2024-02-29 10:00:00.5"}', '{"2024-02-29 10:00:00"}', "{NULL}"],
+    "timestamptz[]": ['{"2024-02-29 10:00:00+02"}', '{"2024-02-29 10:00:00+00"}'],
+    "timestamptz[] ": ['{"2024-02-29 10:00:00+02"}', "{-infinity}"],
+    "jsonb[]": ['{"{\\"a\\": 1}"}', "{NULL}", '{"null"}', "{}", "{12345678901234567890,12345678901234567891}"],
+    "json[]": ['{"{\\"a\\": 1}"}', '{"{\\"a\\": 2}"}', '{"[1,   null]"}', '{"\\"}\\""}'],
+    "uuid[]": ["{0c1d2e3f-aaaa-4000-8000-00000000000a}", "{NULL}", "{}"],
+    "time[] ": ["{10:00,23:59:59.5}", "{10:00}"],
     "colour[]": ["{red}", "{blue}"],
     "time[]": ["{10:00,24:00}", "{10:00}"],
 }
@@ -542,6 +599,34 @@ def test_values_of_every_postgresql_type_are_told_apart_and_are_the_same_as_thei
         found = dualgauge.compare(v1, v2, BY_ID)
         assert {one.name: one.differ for one in found.columns} == differ, found.why
         assert (found.verdict is Outcome.PASS) is (differ != every), found.why
+
+
+@pytest.mark.parametrize(
+    ("v1", "v2", "kinds", "verdict"),
+    [
+        ("'{1.10}'::numeric(10,2)[]", "'{1.1}'::numeric(10,1)[]", ("DECIMAL(10,2)[]", "DECIMAL(10,1)[]"), "pass"),
+        ("'{1.10}'::numeric[]", "'{1.11}'::numeric(10,2)[]", ("DECIMAL(18,1)[]", "DECIMAL(10,2)[]"), "fail"),
+        ("'{1,NULL}'::int[]", "'{1.0,NULL}'::numeric[]", ("INTEGER[]", "DECIMAL(18,0)[]"), "pass"),
+        ("'{2024-01-01}'::date[]", "'{2024-01-01 00:00:00}'::timestamp[]", ("DATE[]", "TIMESTAMP[]"), "pass"),
+        ("'{2024-01-01}'::date[]", "'{2024-01-01 00:00:01}'::timestamp[]", ("DATE[]", "TIMESTAMP[]"), "fail"),
+        ("""'{"{\\"a\\":1}"}'::json[]""", """'{"{ \\"a\\": 1.0}"}'::json[]""", ("JSON[]", "JSON[]"), "pass"),
+        ("""'{"{\\"a\\":1}"}'::json[]""", """'{"{\\"a\\": 2}"}'::jsonb[]""", ("JSON[]", "JSON[]"), "fail"),
+        ("'{1}'::numeric[]", "'{NaN}'::numeric[]", ("DECIMAL(18,0)[]", "VARCHAR"), "fail"),
+        ("'{10:00}'::time[]", "'{10:00:00.000}'::time[]", ("TIME[]", "TIME[]"), "pass"),
+        ("'{1}'::numeric[]", "'[0:0]={1}'::numeric[]", ("DECIMAL(18,0)[]", "VARCHAR"), "fail"),
+    ],
+)
+def test_elements_of_an_array_of_postgresql_have_the_types_of_columns(
+    postgres_url: str, v1: str, v2: str, kinds: tuple[str, str], verdict: str
+) -> None:
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        for name, value in (("v1", v1), ("v2", v2)):
+            connection.execute(sa.text(f"CREATE TABLE {name} AS SELECT 0 AS id, {value} AS x".replace(":", "\\:")))
+    engine.dispose()
+    found = dualgauge.compare(f"{postgres_url}#v1", f"{postgres_url}#v2", BY_ID)
+
+    assert (found.verdict.value, types(found)["x"]) == (verdict, kinds)
 
 
 def test_a_table_of_postgresql_is_the_same_as_its_parquet(postgres_url: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import dualgauge
 from dualgauge import Absolute, Comparator
 from dualgauge.comparison.errors import UnreadableLocation
+from dualgauge.comparison.files.number_text import number_text
+from dualgauge.engines.duck import open_engine
 from dualgauge.model import Outcome
 
 if TYPE_CHECKING:
@@ -80,7 +85,9 @@ FIRST, LAST = -62135596800000000, 253402300799999999
         (decimals("9007199254740993"), pa.array([9007199254740992]), "fail", ("DECIMAL(18,0)", "BIGINT", "retyped")),
         (decimals("9007199254740993"), pa.array([2.0**53]), "fail", ("DECIMAL(18,0)", "DOUBLE", "retyped")),
         (decimals("0.1"), pa.array([0.1]), "pass", ("DECIMAL(18,1)", "DOUBLE", "retyped")),
-        (decimals(WIDE), pa.array([1]), "fail", ("VARCHAR", "BIGINT", "incomparable")),
+        (decimals(WIDE), pa.array([1]), "fail", ("VARCHAR", "VARCHAR", "same")),
+        (decimals("1" + "0" * 50), pa.array([1e50]), "fail", ("VARCHAR", "VARCHAR", "same")),
+        (decimals(str(int(1e50))), pa.array([1e50]), "pass", ("VARCHAR", "VARCHAR", "same")),
         (decimals(WIDE), decimals("1"), "fail", ("VARCHAR", "VARCHAR", "same")),
         (pa.array([0.1], pa.float16()), pa.array([0.0999755859375], pa.float32()), "pass", ("FLOAT", "FLOAT", "same")),
         (pa.array([0.1], pa.float16()), pa.array([0.1], pa.float32()), "fail", ("FLOAT", "FLOAT", "same")),
@@ -212,6 +219,36 @@ def test_bytes_in_a_list_are_no_text_of_their_letters(tmp_path: Path) -> None:
     assert (found.verdict, kinds(found)) == (Outcome.FAIL, ("BLOB[]", "VARCHAR[]", "incomparable"))
 
 
+@pytest.mark.parametrize("form", ["{}[]", "STRUCT(f {})", "MAP(VARCHAR, {})", "STRUCT(f {})[]", "MAP({}, VARCHAR)"])
+@pytest.mark.parametrize(
+    ("v1", "v2"),
+    [
+        ("DATE '1970-01-01'", "'1970-01-01'"),
+        ("TIME '01:02:03'", "'01:02:03'"),
+        ("1", "'1'"),
+        ("{'a': 1}", "MAP {'a': 1}"),
+    ],
+)
+def test_values_inside_of_two_types_that_have_none_in_common_are_a_finding_of_the_schema(
+    tmp_path: Path, form: str, v1: str, v2: str
+) -> None:
+    engine = duckdb.connect()
+    for name, value in (("a", v1), ("b", v2)):
+        kind = engine.sql(f"SELECT typeof({value})").fetchall()[0][0]
+        packed = {
+            "{}[]": f"[{value}]",
+            "STRUCT(f {})": f"{{'f': {value}}}",
+            "MAP(VARCHAR, {})": f"MAP {{'k': {value}}}",
+        }
+        packed |= {"STRUCT(f {})[]": f"[{{'f': {value}}}]", "MAP({}, VARCHAR)": f"MAP {{{value}: 'v'}}"}
+        engine.execute(
+            f"COPY (SELECT 0 AS id, ({packed[form]})::{form.format(kind)} AS x) TO '{tmp_path / name}.parquet'"
+        )
+    found = dualgauge.compare(tmp_path / "a.parquet", tmp_path / "b.parquet", BY_ID)
+
+    assert (found.verdict, kinds(found)[2]) == (Outcome.FAIL, "incomparable")
+
+
 def test_a_column_cut_by_the_engine_whose_name_differs_in_case_alone_is_refused(tmp_path: Path) -> None:
     wide = pa.array([Decimal(1)], pa.decimal256(50, 0))
     write(tmp_path, "a", {"x": pa.array([1]), "X": wide})
@@ -230,7 +267,9 @@ BIG = 9007199254740993
     [
         (([BIG], [0.5], [BIG], [0.5]), "pass", ("VARCHAR", "VARCHAR", "same")),
         (([BIG], [0.5], [BIG - 1], [0.5]), "fail", ("VARCHAR", "VARCHAR", "same")),
-        (([BIG], [0.5], [float(BIG)], [0.5]), "fail", ("VARCHAR", "DOUBLE", "incomparable")),
+        (([BIG], [0.5], [float(BIG)], [0.5]), "fail", ("VARCHAR", "VARCHAR", "same")),
+        (([[1]], [[2**40]], [[1]], [[2**40]]), "pass", ("BIGINT[]", "BIGINT[]", "same")),
+        (([[1]], [[2**40]], [[1]], [[2**40 + 1]]), "fail", ("BIGINT[]", "BIGINT[]", "same")),
         (([5], [0.5], [5.0], [0.5]), "pass", ("DOUBLE", "DOUBLE", "same")),
         (([2**64 - 1], [-1], [2**64 - 2], [-1]), "fail", ("HUGEINT", "HUGEINT", "same")),
         ((["a"], [None], ["a"], [None]), "pass", ("VARCHAR", "VARCHAR", "same")),
@@ -239,11 +278,77 @@ BIG = 9007199254740993
 def test_files_of_unlike_numbers_are_one_column_without_loss(
     tmp_path: Path, columns: tuple[list[Any], ...], verdict: str, types: tuple[str, str, str]
 ) -> None:
-    wide = {2**64 - 1, 2**64 - 2}
-    made = [{"x": pa.array(one, pa.uint64() if one[0] in wide else None)} for one in columns]
+    narrow = {str([2**64 - 1]): pa.uint64(), str([2**64 - 2]): pa.uint64(), "[[1]]": pa.list_(pa.int32())}
+    made = [{"x": pa.array(one, narrow.get(str(one)))} for one in columns]
     found = patterns(tmp_path, *made)
 
     assert (found.verdict.value, kinds(found)) == (verdict, types)
+
+
+@pytest.mark.parametrize(
+    ("key", "last", "verdict"),
+    [("id", "1e-7", "pass"), ("id", "2e-7", "fail"), ("x", "1e-7", "pass"), ("x", "2e-7", "fail")],
+)
+def test_a_number_is_one_whatever_the_types_of_the_files_beside_it(
+    tmp_path: Path, key: str, last: str, verdict: str
+) -> None:
+    write(tmp_path, "old-1", {"x": pa.array([0.5, 1e-07])})
+    write(tmp_path, "old-2", {"x": pa.array([BIG])}, first=2)
+    numbers = [Decimal("0.5"), Decimal(last), Decimal(BIG)]
+    write(tmp_path, "new", {"x": pa.array(numbers, pa.decimal128(38, 7))})
+    write(tmp_path, "mixed-1", {"x": pa.array(numbers[1:], pa.decimal128(38, 10))}, first=1)
+    write(tmp_path, "mixed-2", {"x": pa.array([0.5])})
+    (tmp_path / "new.csv").write_text(f"id,x\n0,0.50\n1,{numbers[1]:f}\n2,{BIG}\n")
+
+    for v2 in ("new.parquet", "mixed-*.parquet", "new.csv"):
+        found = dualgauge.compare(tmp_path / "old-*.parquet", tmp_path / v2, Comparator(key=key))
+        assert found.verdict.value == verdict, v2
+
+
+EXTREMES = [
+    5e-324,
+    2.2250738585072014e-308,
+    1e308,
+    -1.7976931348623157e308,
+    -0.0,
+    0.5,
+    1e-07,
+    1e-05,
+    1e16,
+    1e23,
+    2.0**63,
+]
+
+
+def decimal_text(number: Decimal) -> str:
+    """Its digits, without zeros at the end."""
+    text = f"{number:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+@given(st.lists(st.floats() | st.floats(width=32) | st.sampled_from(EXTREMES), min_size=1, max_size=50))
+def test_a_double_is_written_as_the_number_that_it_is(values: list[float]) -> None:
+    with open_engine(threads=1) as engine:
+        engine.register("numbers", pa.table({"x": pa.array(values)}))
+        texts = engine.rows(f"SELECT {number_text('x', 'DOUBLE')} FROM numbers")
+
+    for value, (text,) in zip(values, texts, strict=True):
+        if not math.isfinite(value):
+            assert text == repr(value)
+        else:
+            assert text == decimal_text(Decimal(value) if value.is_integer() else Decimal(repr(value)))
+
+
+@pytest.mark.parametrize("scale", [0, 1, 7, 18, 30, 38])
+def test_a_decimal_is_written_as_the_number_that_it_is(scale: int) -> None:
+    digits = [0, 1, -1, 10, 500, -12300, 10**37, 10**38 - 1, -(10**20)]
+    numbers = [Decimal((int(one < 0), tuple(map(int, str(abs(one)))), -scale)) for one in digits]
+    with open_engine(threads=1) as engine:
+        engine.register("numbers", pa.table({"x": pa.array(numbers, pa.decimal128(38, scale))}))
+        texts = engine.rows(f"SELECT {number_text('x', f'DECIMAL(38,{scale})')} FROM numbers")
+
+    assert [text for (text,) in texts] == list(map(decimal_text, numbers))
 
 
 def test_digits_behind_the_point_are_not_cut_to_those_of_the_first_file(tmp_path: Path) -> None:
@@ -363,6 +468,38 @@ def test_values_of_a_duckdb_relation_arrive_as_they_are(kind: str, one: str, oth
     assert dualgauge.compare(relation(a), relation(a), BY_ID).verdict is Outcome.PASS
 
 
+@pytest.mark.parametrize("form", ["{}", "[{}]", "{{'j': {}}}", "MAP {{'k': {}}}", "MAP {{{}: 1}}", "[[{{'j': [{}]}}]]"])
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        (
+            """'{"a":1,"b":[12345678901234567890]}'::JSON""",
+            """'{ "b":[12345678901234567890.0], "a":1.0}'::JSON""",
+            """'{"a":1,"b":[12345678901234567891]}'::JSON""",
+        ),
+        ("'null'::JSON", "' null '::JSON", "NULL::JSON"),
+        ("""'"a"'::JSON""", """'"\\u0061"'::JSON""", "'[]'::JSON"),
+        (
+            "'0c1d2e3f-aaaa-4000-8000-00000000000a'::UUID",
+            "'0C1D2E3FAAAA4000800000000000000A'::UUID",
+            "'0c1d2e3f-aaaa-4000-8000-00000000000b'::UUID",
+        ),
+    ],
+)
+def test_json_and_uuids_of_a_duckdb_relation_are_such_wherever_they_are(
+    tmp_path: Path, form: str, one: str, same: str, other: str
+) -> None:
+    if form.startswith("MAP {{{}") and other.startswith("NULL"):
+        # No key of a map is NULL.
+        other = "'1'::JSON"
+    a, b, c = (relation(form.format(value)) for value in (one, same, other))
+    a.write_parquet(str(tmp_path / "a.parquet"))
+
+    assert dualgauge.compare(a, b, BY_ID).verdict is Outcome.PASS
+    assert dualgauge.compare(a, c, BY_ID).verdict is Outcome.FAIL
+    assert dualgauge.compare(tmp_path / "a.parquet", b, BY_ID).verdict is Outcome.PASS
+
+
 @pytest.mark.parametrize(
     ("expression", "kind"),
     [
@@ -381,10 +518,141 @@ def test_what_duckdb_gives_as_something_else_is_refused(expression: str, kind: s
     )
 
 
+class Wrapped(pa.ExtensionType):
+    """A type of somebody's own."""
+
+    def __init__(self, storage: pa.DataType) -> None:
+        super().__init__(storage, "dualgauge.tests.wrapped")
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage: pa.DataType, _: bytes) -> Wrapped:
+        return cls(storage)
+
+
+def extended(values: pa.Array) -> pa.Array:
+    """The values in an extension."""
+    return pa.ExtensionArray.from_storage(Wrapped(values.type), values)
+
+
+def runs(values: pa.Array) -> pa.Array:
+    """The values, a run each."""
+    return pa.RunEndEncodedArray.from_arrays(pa.array(range(1, len(values) + 1), pa.int32()), values)
+
+
+def indexed(values: pa.Array) -> pa.Array:
+    """The values in a dictionary."""
+    places = iter(range(len(values)))
+    found = [next(places) if one.is_valid else None for one in values]
+    return pa.DictionaryArray.from_arrays(pa.array(found, pa.int32()), values.drop_null())
+
+
+def bare(values: pa.Array) -> pa.Array:
+    """The values."""
+    return values
+
+
+def in_list(values: pa.Array) -> pa.Array:
+    """Lists of the values, of which the second is NULL and none begins at the first value."""
+    ends = pa.array([0, 1, 1, 2, len(values)], pa.int32())
+    return pa.ListArray.from_arrays(ends, values, mask=pa.array([False, True, False, False])).slice(1)
+
+
+def in_struct(values: pa.Array) -> pa.Array:
+    """Structs of the values, without the first; the second is NULL."""
+    mask = pa.array([at == 1 for at in range(len(values))])
+    return pa.StructArray.from_arrays([values], ["f"], mask=mask).slice(1)
+
+
+def in_map(values: pa.Array) -> pa.Array:
+    """Maps of the values, of which the second is NULL, without the first."""
+    ends = pa.array([0, None, 1, 2, len(values)], pa.int32())
+    return pa.MapArray.from_arrays(ends, pa.array([str(at) for at in range(len(values))]), values).slice(1)
+
+
+def in_array(values: pa.Array) -> pa.Array:
+    """Arrays of two of the values, without the first of them."""
+    return pa.FixedSizeListArray.from_arrays(values, 2).slice(1)
+
+
+WRAPS = {
+    "dictionary": indexed,
+    "extension": extended,
+    "runs": runs,
+    "runs of a dictionary": lambda of: runs(indexed(of)),
+    "dictionary of an extension": lambda of: indexed(extended(of)),
+}
+AROUND = (in_list, in_struct, in_map, in_array)
+WHOLE = [
+    (pa.array([1, 2, None, 4]), pa.array([1, 2, None, 5])),
+    (pa.array(["a", "b", None, "d"]), pa.array(["a", "b", None, "e"])),
+    (pa.array([{"a": 1}, {"a": 2}, None, {"a": 4}]), pa.array([{"a": 1}, {"a": 2}, None, {"a": None}])),
+    (pa.array([[1], [2], None, []]), pa.array([[1], [2], None, [None]])),
+]
+CUT = [
+    (pa.array([1, 2, None, 4], pa.duration("ms")), pa.array([1, 2, None, 4], pa.duration("s"))),
+    (decimals(WIDE, "2", "3", WIDE), decimals(WIDE, "2", "3", WIDE + ".01")),
+    (pa.array([1, 2, None, 4], pa.float16()), pa.array([1, 2, None, 5], pa.float16())),
+]
+"""Values, and others."""
+
+
+@pytest.mark.parametrize("form", ["table", "reader"])
+@pytest.mark.parametrize("wrap", WRAPS)
+@pytest.mark.parametrize("around", [bare, *AROUND])
+def test_how_arrow_keeps_values_changes_none_of_them(form: str, wrap: str, around: Any) -> None:
+    pairs = [*WHOLE, *(CUT if around is bare else [])]
+    plain = [around(one) for one, _ in pairs]
+    wrapped = [around(WRAPS[wrap](one)) for one, _ in pairs]
+    unlike = [around(WRAPS[wrap](other)) for _, other in pairs]
+    tables = [
+        pa.table({"id": range(len(columns[0])), **{str(at): one for at, one in enumerate(columns)}})
+        for columns in (wrapped, plain, unlike)
+    ]
+
+    def compared(*sides: pa.Table) -> Comparison:
+        return dualgauge.compare(*(one if form == "table" else one.to_reader() for one in sides), BY_ID)
+
+    assert compared(*tables[:2]).verdict is Outcome.PASS
+    found = compared(tables[0], tables[2])
+    assert {name for one in found.mismatches for name in one.columns} == {str(at) for at in range(len(pairs))}
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+@pytest.mark.parametrize("around", AROUND)
+def test_what_would_be_cut_inside_is_refused_however_it_is_kept(wrap: str, around: Any) -> None:
+    for values, _ in CUT:
+        array = around(WRAPS[wrap](values))
+        table = pa.table({"id": range(len(array)), "x": array})
+        with pytest.raises(UnreadableLocation, match=r"its column 'x' holds .* inside a list or a struct"):
+            dualgauge.compare(table, table, BY_ID)
+
+
+@pytest.mark.parametrize("wrap", ["dictionary", "extension"])
+def test_a_dictionary_or_an_extension_of_a_file_hides_no_duration(tmp_path: Path, wrap: str) -> None:
+    for values, other in CUT[:2]:
+        v1, v2 = WRAPS[wrap](values), WRAPS[wrap](other)
+        assert files(tmp_path, v1, values).verdict is Outcome.PASS
+        assert files(tmp_path, v1, v2).verdict is Outcome.FAIL
+
+
+@pytest.mark.parametrize("form", ["table", "reader"])
+def test_slices_of_structs_in_structs_are_read(form: str) -> None:
+    table = pa.table({"id": range(6), "x": [{"s": {"t": {"a": at}}} if at != 3 else None for at in range(6)]})
+    sides = [table.slice(2, 3), table.take([2, 3, 4])]
+    found = dualgauge.compare(*(one if form == "table" else one.to_reader() for one in sides), BY_ID)
+
+    assert (found.verdict, found.matched) == (Outcome.PASS, 3)
+
+
 @pytest.mark.parametrize("form", ["table", "reader"])
 @pytest.mark.parametrize(
     ("v1", "v2", "same"),
     [
+        (pa.array([Decimal(1200)], pa.decimal128(5, -2)), pa.array([1200]), True),
+        (pa.array([Decimal(1200)], pa.decimal64(5, -2)), pa.array([Decimal(1300)], pa.decimal128(5, -2)), False),
         (decimals(WIDE), decimals(WIDE + ".00", scale=4), True),
         (decimals(WIDE), decimals(WIDE + ".01"), False),
         (decimals("1"), pa.array([1]), True),
@@ -411,6 +679,20 @@ def test_arrow_types_that_the_engine_has_not_are_compared_exactly(
             (
                 "its column 'x' holds decimal256(50, 0) inside a list or a struct, which would be cut; "
                 "give it as a column of its own, or as text"
+            ),
+        ),
+        (
+            pa.array([[Decimal(1200)]], pa.list_(pa.decimal128(5, -2))),
+            (
+                "its column 'x' holds decimal128(5, -2) inside a list or a struct, which would be cut; "
+                "give it as a column of its own, or as text"
+            ),
+        ),
+        (
+            pa.array([86_400_005], pa.date64()),
+            (
+                "its column 'x' does not hold what its type says: Casting from date64[ms] to date32[day] would lose "
+                "data: 86400005; give it as timestamps"
             ),
         ),
         (

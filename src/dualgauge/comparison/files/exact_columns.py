@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.comparison.errors import UnreadableLocation
+from dualgauge.comparison.files.plain_arrow import bare, compact, held, is_readable, plain, unwrapped
 from dualgauge.comparison.files.value_types import Reading, typed_reading
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _BATCH: Final = 50_000
 _WIDEST: Final = 38
 _FARTHEST: Final = 2**63 // 1000 - 1
-_CUT: Final = re.compile(r"decimal256\([0-9]+, -?[0-9]+\)|halffloat|duration\[\w+\]|month_day_nano_interval")
 
 DURATIONS: Final[Mapping[str, str]] = {
     "s": "to_microseconds(CAST({0} AS BIGINT) * 1000000)",
@@ -54,7 +53,7 @@ def write_exact(file: Path, names: Sequence[str], kept: Path) -> dict[str, str]:
     fine, kinds = dict[str, bool](), dict[str, str]()
     digits: dict[str, tuple[int, int]] = {}
     with pq.ParquetFile(file) as opened:
-        types = {name: opened.schema_arrow.field(name).type for name in names}
+        types = {name: bare(opened.schema_arrow.field(name).type) for name in names}
     times = [name for name in names if pa.types.is_timestamp(types[name])]
     for name in times:
         fine[name] = any(bool(rest.any()) for _, rest, _ in _int96(file, name))
@@ -83,7 +82,7 @@ def _batches(file: Path, name: str, **options: str) -> Iterator[pa.Array]:
 
     with pq.ParquetFile(file, **options) as opened:
         for batch in opened.iter_batches(_BATCH, columns=[name]):
-            yield batch.column(0)
+            yield unwrapped(batch.column(0))
 
 
 def _int96(file: Path, name: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]]:
@@ -136,6 +135,25 @@ def spelt(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
+def _is_decimal_text(kind: pa.DataType) -> bool:
+    """Whether a type is of decimals that the engine has not: of more digits than 38, or with a scale below nought."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_decimal256(kind) or (pa.types.is_decimal(kind) and kind.scale < 0))
+
+
+def _is_cut(kind: pa.DataType) -> bool:
+    """Whether values of a type would be cut inside of another one."""
+    import pyarrow as pa
+
+    return bool(
+        _is_decimal_text(kind)
+        or pa.types.is_float16(kind)
+        or pa.types.is_duration(kind)
+        or kind == pa.month_day_nano_interval()
+    )
+
+
 class ExactColumns:
     """
     The columns of an Arrow schema, in types that the engine reads whole.
@@ -156,21 +174,31 @@ class ExactColumns:
         self._label = label
         fields = []
         for one in schema:
-            kind, became = one.type, one.type
-            if pa.types.is_decimal256(kind):
+            kind = became = bare(one.type)
+            if _is_decimal_text(kind):
                 became, self._digits[one.name] = pa.string(), (1, 0)
             elif pa.types.is_float16(kind):
                 became = pa.float32()
+            elif pa.types.is_date64(kind):
+                # The engine takes the day of it, also where it is a time of that day.
+                became = pa.date32()
             elif pa.types.is_duration(kind):
                 became, self._units[one.name] = pa.int64(), kind.unit
-            elif pa.types.is_nested(kind) and (what := _CUT.search(str(kind))):
-                raise UnreadableLocation(
-                    label, f"its column {one.name!r} holds {what[0]} inside a list or a struct, which would be cut",
-                    "give it as a column of its own, or as text",
-                )  # fmt: skip
+            elif kind != pa.month_day_nano_interval():
+                self._refuse_parts(one.name, kind)
+                became = one.type if is_readable(one.type) else plain(one.type)
             fields.append(pa.field(one.name, became))
         self._from = schema
         self.schema = pa.schema(fields)
+
+    def _refuse_parts(self, name: str, kind: pa.DataType) -> None:
+        advice = "give it as a column of its own, or as text"
+        for part in held(kind):
+            if _is_cut(part):
+                reason = f"its column {name!r} holds {part} inside a list or a struct, which would be cut"
+                raise UnreadableLocation(self._label, reason, advice)
+        if not is_readable(plain(kind)):
+            raise UnreadableLocation(self._label, f"its column {name!r} is {kind}, which is not read", advice)
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """A batch with these types. Raises UnreadableLocation."""
@@ -178,16 +206,20 @@ class ExactColumns:
 
         arrays = []
         for one, became, array in zip(self._from, self.schema, batch.columns, strict=True):
-            made = array
+            made = array if one.type == became.type else unwrapped(array)
             if one.name in self._digits:
-                made = decimal_texts(array, one.name, self._digits)
-            elif one.type != became.type:
-                made = array.cast(became.type)
+                made = decimal_texts(made, one.name, self._digits)
+            elif made.type == pa.month_day_nano_interval():
+                self._refuse_fine(one.name, made)
+            elif made.type != became.type:
+                try:
+                    made = made.cast(became.type)
+                except pa.ArrowInvalid as fault:
+                    reason = f"its column {one.name!r} does not hold what its type says: {fault}"
+                    raise UnreadableLocation(self._label, reason, "give it as timestamps") from fault
                 if self._units.get(one.name) == "ns" and (made.fill_null(0).to_numpy() % 1000).any():
                     raise UnreadableLocation(self._label, f"its column {one.name!r} {FINE}", _AS_NUMBERS)
-            elif one.type == pa.month_day_nano_interval():
-                self._refuse_fine(one.name, array)
-            arrays.append(made)
+            arrays.append(compact(made))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def reading(self, name: str, kind: str, column: str) -> Reading:
@@ -196,7 +228,7 @@ class ExactColumns:
             return Reading(name, "INTERVAL", DURATIONS[self._units[name]].format(column))
         if name in self._digits:
             kind = decimal_type(*self._digits[name])
-            return Reading(name, kind, f"CAST({column} AS {kind})", text=column)
+            return Reading(name, kind, f"CAST({column} AS {kind})", text=column, of_numbers=kind == "VARCHAR")
         return typed_reading(name, kind, column)
 
     def _refuse_fine(self, name: str, array: pa.Array) -> None:

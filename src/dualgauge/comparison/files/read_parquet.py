@@ -13,10 +13,12 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from dualgauge.comparison.engine.common_types import FLOATS, CommonType, common_type, is_numeric
+from dualgauge.comparison.engine.common_types import CommonType, common_type, is_numeric
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.exact_columns import DURATIONS, FINE, wide_decimals, write_exact
 from dualgauge.comparison.files.names import place, twice, united
+from dualgauge.comparison.files.number_text import number_text
+from dualgauge.comparison.files.plain_arrow import bare, held
 from dualgauge.comparison.files.read_files import exact, told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.parquet_files import parquet, scan
@@ -124,7 +126,7 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
         part.fields = kinds
         part.spelt = dict(zip(names, kinds, strict=True))
         for name, tree in zip(names, fields, strict=True):
-            if what := _cut(tree) or ("duration" if name in spans else ""):
+            if what := _cut(tree) or ("a duration" if name in spans else ""):
                 if len(tree) > 1:
                     _refuse_nested(file, name, what)
                 if part.spelt[name] != name:
@@ -172,8 +174,12 @@ def _durations(written: bytes) -> dict[str, str]:
     except (pa.ArrowException, ValueError, OSError):
         # Somebody else's: the file's own schema says what the engine reads.
         return {}
-    return {one.name: one.type.unit if pa.types.is_duration(one.type) else "nested"
-            for one in schema if "duration[" in str(one.type)}  # fmt: skip
+    kinds = {one.name: bare(one.type) for one in schema}
+    return {
+        name: kind.unit if pa.types.is_duration(kind) else "a duration"
+        for name, kind in kinds.items()
+        if any(map(pa.types.is_duration, held(kind)))
+    }
 
 
 def _refuse_nested(file: Path, name: str, what: str) -> NoReturn:
@@ -246,11 +252,14 @@ def _column(engine: Engine, parts: Sequence[_Part], name: str, column: str, labe
         return _Column(typed_reading(name, common.name, column), [f"CAST({one} AS {common.name})" for one in values])
     kept = common.name == "VARCHAR" or not _lost(engine, parts, values, kinds, common.name)
     if numbers:
+        # What is read by hand is such a text already.
         spelt = [
-            _spelt(value, kinds.get(at, "VARCHAR"), text=name in parts[at].texts) for at, value in enumerate(values)
+            number_text(value, "VARCHAR" if name in parts[at].texts else kinds.get(at, "VARCHAR"))
+            for at, value in enumerate(values)
         ]
         kind = common.name if kept else "VARCHAR"
-        return _Column(Reading(name, kind, f"CAST({column} AS {kind})", text=column), spelt)
+        reading = Reading(name, kind, f"CAST({column} AS {kind})", text=column, of_numbers=kind == "VARCHAR")
+        return _Column(reading, spelt)
     if not kept:
         raise UnreadableLocation(
             label, f"the column {name!r} is {' and '.join(distinct)}, and {common.name} does not hold all values of it",
@@ -263,10 +272,10 @@ def _common(kinds: Sequence[str]) -> CommonType | None:
     """The type that a value of each type can be cast to; risky where some may not survive it."""
     found = CommonType(kinds[0])
     for kind in kinds[1:]:
-        # Of two structs the common type may be what both have, and a side has to be read whole.
         nested = kind != found.name and any(one.endswith("]") or ("(" in one and not is_numeric(one)) for one in kinds)
-        both = None if nested else common_type(found.name, kind)
-        if both is None:
+        both = common_type(found.name, kind)
+        # Of two structs the common type may be what both have, and a side has to be read whole.
+        if both is None or (nested and (both.apart or both.risky)):
             return None
         found = CommonType(both.name, found.risky or both.risky)
     return found
@@ -280,16 +289,3 @@ def _lost(engine: Engine, parts: Sequence[_Part], values: Sequence[str], kinds: 
         if engine.row(f"SELECT count(*) FROM {parts[at].source} WHERE {value} IS DISTINCT FROM {back}")[0]:
             return True
     return False
-
-
-def _spelt(value: str, kind: str, *, text: bool) -> str:
-    """A number as the text that all numbers of its value have."""
-    if text or kind == "VARCHAR":
-        return f"CAST({value} AS VARCHAR)"
-    if kind in FLOATS:
-        double = f"CAST({value} AS DOUBLE)"
-        whole = f"isfinite({double}) AND {double} = trunc({double}) AND abs({double}) < 1e38"
-        return f"CASE WHEN {whole} THEN CAST(CAST({double} AS HUGEINT) AS VARCHAR) ELSE CAST({double} AS VARCHAR) END"
-    if kind.startswith("DECIMAL(") and not kind.endswith(",0)"):
-        return rf"regexp_replace(CAST({value} AS VARCHAR), '\.?0+$', '')"
-    return f"CAST({value} AS VARCHAR)"

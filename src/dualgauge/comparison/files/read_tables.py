@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from dualgauge.comparison.engine.kinds import kind_of
 from dualgauge.comparison.errors import NoSource, UnclearTable, UnreadableLocation
 from dualgauge.comparison.files.copied_text import copied_text
 from dualgauge.comparison.files.exact_columns import ExactColumns
 from dualgauge.comparison.files.loose_types import plain_text, told_text
 from dualgauge.comparison.files.names import place, twice
-from dualgauge.comparison.files.value_types import FileSide, Reading
+from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.parquet_files import bent, parquet, whole_parquet
 from dualgauge.model import Progress, quote
 
@@ -53,24 +54,37 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
         kinds, mixed = snapshot.columns(table), snapshot.mixed(table)
         # Named by place: a table of PostgreSQL may have a column x and a column X.
         own = {column: place(at) for at, column in enumerate(kinds)}
-        schema = pa.schema([(own[column], arrow_type(kind)) for column, kind in kinds.items()])
+        # Behind the others, what the engine would not write as the database does.
+        written = snapshot.written(table)
+        texts = own | {column: place(at) for at, column in enumerate(written, len(kinds))}
+        schema = pa.schema(
+            [
+                *((own[column], arrow_type(kind)) for column, kind in kinds.items()),
+                *((texts[column], pa.string()) for column in written),
+            ]
+        )
         with _writing(folder / "table.parquet", schema, source.shown) as write:
             read = 0
-            for batch in snapshot.batches(table, list(kinds), BATCH):
+            for batch in snapshot.batches(table, list(kinds), BATCH, written):
                 write(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
                 read += batch.num_rows
                 progress(f"{name}: reading", read, None)
         key = snapshot.key(table)
-    source_sql = f"({parquet([folder / 'table.parquet'], {own[column]: kind for column, kind in kinds.items()})})"
+    columns = {own[column]: kind for column, kind in kinds.items()} | {texts[column]: "VARCHAR" for column in written}
+    source_sql = f"({parquet([folder / 'table.parquet'], columns)})"
     readings = tuple(
         Reading(
             column,
             kind,
             f"CAST({own[column]} AS {kind})",
             # SQLite's types were found by looking: where one side has a value that is no number, both are texts.
-            told=told_text(own[column], kind, mixed=column in mixed) if loose else None,
+            told=told_text(own[column], kind, texts[column], mixed=column in mixed) if loose else None,
             mixed=column in mixed,
-            text=plain_text(own[column], mixed=column in mixed) if loose else copied(own[column], kind),
+            text=plain_text(own[column], kind, texts[column], mixed=column in mixed)
+            if loose
+            else texts[column]
+            if column in written
+            else copied(own[column], kind),
         )
         for column, kind in kinds.items()
     )
@@ -114,7 +128,7 @@ def read_memory(engine: Engine, given: object, name: str, folder: Path) -> FileS
         source = f"({whole_parquet(engine, [folder / 'stream.parquet'])})"
     kinds = engine.columns(f"SELECT * FROM {source}") if names else {}
     readings = [
-        Reading(name, typed[name], f"CAST({column} AS {typed[name]})")
+        typed_reading(name, typed[name], f"CAST({column} AS {typed[name]})")
         if name in typed
         else exact.reading(name, kind, column)
         for name, (column, kind) in zip(names, kinds.items(), strict=True)
@@ -123,7 +137,11 @@ def read_memory(engine: Engine, given: object, name: str, folder: Path) -> FileS
 
 
 def _kept_types(given: Any, label: str) -> tuple[object, dict[str, str]]:  # noqa: ANN401  (duckdb is not imported here)
-    """A DuckDB relation with texts for what Arrow would bend, and the types of these columns; else what was given."""
+    """
+    A DuckDB relation with texts for what Arrow would bend, and the types of its texts; else what was given.
+
+    JSON and UUIDs come as texts by themselves, also those in a list, a struct or a map.
+    """
     if type(given).__name__ != "DuckDBPyRelation":
         return given, {}
     kinds = dict(zip(given.columns, map(str, given.types), strict=True))
@@ -132,10 +150,11 @@ def _kept_types(given: Any, label: str) -> tuple[object, dict[str, str]]:  # noq
         if kind not in _READ_AS_TEXT:
             reason = f"its column {name!r} is {kind}, which comes out of DuckDB as something else"
             raise UnreadableLocation(label, reason, "cast the column to a plain type, for example to text")
+    nested = {name: kind for name, kind in kinds.items() if name not in texts and kind_of(kind).holds("JSON", "UUID")}
     if not texts:
-        return given, {}
+        return given, nested
     columns = [f"CAST({quote(name)} AS VARCHAR) AS {quote(name)}" if name in texts else quote(name) for name in kinds]
-    return given.project(", ".join(columns)), texts
+    return given.project(", ".join(columns)), texts | nested
 
 
 def _from_pandas(frame: Any, label: str) -> pa.Table:  # noqa: ANN401  (pandas is not imported here)

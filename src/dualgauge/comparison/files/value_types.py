@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.common_types import FLOATS, common_type, is_numeric, is_time
 from dualgauge.comparison.files.loose_types import escaped
+from dualgauge.comparison.files.number_text import number_text
 from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class Reading:
 
     `kind` None: a text whose type is not chosen yet, and `may_be` what it may become. `text` reads the value as it
     stands in a file without types; `told` reads one of SQLite's as a text that also says what it is, and
-    `mixed` that its values are of several types; `raw` reads it as the JSON it was, and `nested` says that it holds
-    nothing but lists and objects.
+    `mixed` that its values are of several types; `raw` reads it as the JSON that it was, where `is_json` says that it
+    was read from JSON, or as the JSON that it would be, and `nested` says that it holds nothing but lists and objects.
     """
 
     name: str
@@ -78,9 +79,11 @@ class Reading:
     may_be: tuple[str, ...] = ()
     text: str | None = None
     raw: str | None = None
+    is_json: bool = False
     nested: bool = False
     told: str | None = None
     mixed: bool = False
+    of_numbers: bool = False
 
     @property
     def select(self) -> str:
@@ -129,7 +132,7 @@ def settle(engine: Engine, v1: FileSide, v2: FileSide) -> tuple[FileSide, FileSi
     found: tuple[dict[str, Reading], dict[str, Reading]] = ({}, {})
     for a, b in pairs:
         # Lists and objects by their content: as structs a field that is missing would be one that is null.
-        nested = a.nested and b.nested and "JSON" in (a.kind, b.kind)
+        nested = a.nested and b.nested and _may_be_json(a, b)
         both = (_as_json(a), _as_json(b)) if nested else _agreed(a, b, types.get(a.name))
         found[0][a.name], found[1][b.name] = both
     first, second = (
@@ -146,11 +149,13 @@ def _question(a: Reading, b: Reading) -> _Question | None:
             {0: a.expression, 1: b.expression}, [one for one in ANY if one in a.may_be and one in b.may_be]
         )
     for at, (one, other) in enumerate(((a, b), (b, a))):
-        if other.kind is None or (one.raw is not None and other.raw is not None):
+        if other.kind is None or _may_be_json(one, other):
             continue
         if one.kind is None:
             # PostgreSQL writes bytes as \\x00ff, of which the engine would read the first alone as hex.
             bytes_as_text = other.kind == "BLOB" and other.text is not None and other.told is None
+            if other.of_numbers:
+                return _Question({at: one.expression}, [kind for kind in _NUMBERS if kind in one.may_be])
             return _Question({at: one.expression}, [] if bytes_as_text else _wanted(other.kind, one.may_be))
     return None
 
@@ -230,32 +235,44 @@ _UUID: Final = (
 
 def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading]:
     """The two readings of a pair, with types that can be compared where there are such."""
-    if a.raw is not None and b.raw is not None and (a.kind is None) != (b.kind is None):
+    if _may_be_json(a, b) and (a.kind is None) != (b.kind is None):
         return _as_json(a), _as_json(b)
     written = [_says_no_type(one) for one in (a, b)]
     a, b = (_typed(one, found or "VARCHAR") for one in (a, b))
+    if a.of_numbers or b.of_numbers:
+        a, b = (_as_number_text(one) for one in (a, b))
     if {a.kind, b.kind} == {"UUID", "VARCHAR"}:
         a, b = (
             replace(one, expression=_UUID.format(one.expression)) if one.kind == "VARCHAR" else one for one in (a, b)
         )
     if common_type(str(a.kind), str(b.kind)) is None:
-        if a.raw is not None and b.raw is not None:
+        if _may_be_json(a, b):
             return _as_json(a), _as_json(b)
         if a.told is not None and b.told is not None:
             return _as_text(a, a.told), _as_text(b, b.told)
         # A text that says no type is a number's as well; one that has a type is a text.
-        if a.kind == "VARCHAR" and b.text is not None and (written[0] or b.raw is not None):
+        if a.kind == "VARCHAR" and b.text is not None and (written[0] or b.is_json):
             b = _as_text(b, b.text)
-        elif b.kind == "VARCHAR" and a.text is not None and (written[1] or a.raw is not None):
+        elif b.kind == "VARCHAR" and a.text is not None and (written[1] or a.is_json):
             a = _as_text(a, a.text)
     elif a.mixed or b.mixed:
         a, b = (_beside(one, plain=any(written)) for one in (a, b))
     return a, b
 
 
+def _may_be_json(a: Reading, b: Reading) -> bool:
+    """Whether both can be read as JSON, and one was; as JSON, the date of a typed side is a text of its letters."""
+    return a.raw is not None and b.raw is not None and (a.is_json or b.is_json)
+
+
 def _says_no_type(one: Reading) -> bool:
     """Whether a text may be a number as well: one of a CSV file, or a number of more digits than any type has."""
     return one.raw is None and (one.kind is None or (one.kind == "VARCHAR" and one.text is not None and not one.told))
+
+
+def _as_number_text(one: Reading) -> Reading:
+    kind = str(one.kind)
+    return _as_text(one, number_text(one.expression, kind)) if is_numeric(kind) else one
 
 
 def _as_text(one: Reading, expression: str) -> Reading:
@@ -317,9 +334,9 @@ def _json_reading(name: str, counts: Mapping[str, int]) -> Reading:
     text = f"({column}->>'$')"
     held = {kind for kind in ("whole", "number", "string", "truth", "nested") if counts[kind]}
     if not held:
-        return Reading(name, _NULL, "NULL", text=text, raw=column)
+        return Reading(name, _NULL, "NULL", text=text, raw=column, is_json=True)
     if held == {"string"}:
-        return Reading(name, None, text, STRINGS, text, column)
+        return Reading(name, None, text, STRINGS, text, column, is_json=True)
     kind = "JSON"
     if held == {"whole"} and not counts["long"]:
         kind = "BIGINT"
@@ -328,4 +345,4 @@ def _json_reading(name: str, counts: Mapping[str, int]) -> Reading:
     elif held == {"truth"}:
         kind = "BOOLEAN"
     expression = column if kind == "JSON" else f"CAST({text} AS {kind})"
-    return Reading(name, kind, expression, text=text, raw=column, nested=held == {"nested"})
+    return Reading(name, kind, expression, text=text, raw=column, is_json=True, nested=held == {"nested"})

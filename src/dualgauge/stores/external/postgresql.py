@@ -97,6 +97,8 @@ _PYTHON = {*_SAME, "numeric", "uuid", "date", "timestamp", "timestamptz"}
 _BEYOND_PYTHON = {"date", "time", "timestamp", "timestamptz"}
 """Those of them that have values for which Python has none."""
 
+_SPECIAL = "{0}::text IN ('NaN', 'Infinity', '-Infinity')"
+
 _MOMENTS = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": TIMESTAMPTZ}
 
 
@@ -108,6 +110,21 @@ class _Described:
     type_name: str
     written: str
     plain: str
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is an array of a type of PostgreSQL's own."""
+        return self.type_name.startswith("_")
+
+    @property
+    def element(self) -> str:
+        """The name of its type, or of that of its elements."""
+        return self.type_name.removeprefix("_")
+
+    @property
+    def is_plain_array(self) -> bool:
+        """Whether it is an array of elements that leave as values of a type."""
+        return self.is_array and (self.element in _PYTHON or self.element in _TEXT_OF)
 
 
 class PostgresqlCatalogue:
@@ -224,29 +241,42 @@ def _unlooked(one: _Described) -> tuple[int, ...]:
 def _looks(one: _Described) -> tuple[str, ...]:
     """What must be known of the values before a type can be chosen."""
     column = f"t.{quote(one.name)}"
-    if one.type_name == "numeric":
-        special = f"{column}::text IN ('NaN', 'Infinity', '-Infinity')"
-        if _has_scale(one.written):
-            return (f"count(*) FILTER (WHERE {special})",)
+    if not one.is_array:
+        odd = _odd(one.element, column)
         # FILTER keeps trunc() from infinities; scale() of one is NULL.
-        return (
-            f"count(*) FILTER (WHERE {special})",
-            f"max(length(trunc(abs({column}))::text)) FILTER (WHERE NOT {special})",
-            f"max(scale(trim_scale({column})))",
-        )
-    if one.type_name in _MOMENTS:
-        zone = "+00" if one.type_name == "timestamptz" else ""
-        clock = "" if one.type_name == "date" else " 23:59:59.999999"
-        return (f"count(*) FILTER (WHERE {column} NOT BETWEEN '0001-01-01{zone}' AND '9999-12-31{clock}{zone}')",)
-    if one.type_name == "time":
-        return (f"count(*) FILTER (WHERE {column} = '24:00')",)
-    if one.type_name.removeprefix("_") in _SAME and one.type_name.startswith("_"):
-        return (f"count(*) FILTER (WHERE array_ndims({column}) > 1 OR array_lower({column}, 1) <> 1)",)
-    return ()
+        digits = [f"max({digits}) FILTER (WHERE NOT {odd})" for digits in _digits(one, column)]
+        return () if odd is None else (f"count(*) FILTER (WHERE {odd})", *digits)
+    if not one.is_plain_array:
+        return ()
+    odd = _odd(one.element, "e")
+    inside = f" OR EXISTS (SELECT FROM unnest({column}) AS e WHERE {odd})" if odd else ""
+    shape = f"array_ndims({column}) > 1 OR array_lower({column}, 1) <> 1"
+    return (
+        f"count(*) FILTER (WHERE {shape}{inside})",
+        *(f"max((SELECT max({part}) FROM unnest({column}) AS e WHERE NOT {odd}))" for part in _digits(one, "e")),
+    )
+
+
+def _odd(kind: str, value: str) -> str | None:
+    """The condition that a value of a type is none of the type that it leaves as; None where there is no such value."""
+    if kind == "numeric":
+        return _SPECIAL.format(value)
+    if kind in _MOMENTS:
+        zone = "+00" if kind == "timestamptz" else ""
+        clock = "" if kind == "date" else " 23:59:59.999999"
+        return f"{value} NOT BETWEEN '0001-01-01{zone}' AND '9999-12-31{clock}{zone}'"
+    return f"{value} = '24:00'" if kind == "time" else None
+
+
+def _digits(one: _Described, value: str) -> tuple[str, ...]:
+    """How many digits a number has before and behind the point, where its type does not say it."""
+    if one.element != "numeric" or _has_scale(one.written):
+        return ()
+    return f"length(trunc(abs({value}))::text)", f"scale(trim_scale({value}))"
 
 
 def _has_scale(written: str) -> bool:
-    match = _NUMERIC.fullmatch(written)
+    match = _NUMERIC.fullmatch(written.removesuffix("[]"))
     return match is not None and match[1] is not None and _fits(int(match[1]), int(match[2]))
 
 
@@ -261,28 +291,51 @@ def _column(one: _Described, found: tuple[Any, ...], text: str = _WRITTEN) -> Ta
         return _numeric(one, column, found)
     if found and found[0]:
         return as_text
+    if one.is_array:
+        return _array(one, column, found) or as_text
     kind = _SAME.get(one.type_name) or _MOMENTS.get(one.type_name)
     if kind is not None:
         return TableColumn(one.name, kind, column, arrow_of(kind))
     if kind := _TEXT_OF.get(one.type_name):
         return TableColumn(one.name, kind, f"CAST({column} AS text)", arrow_of(kind))
-    element = _SAME.get(one.type_name.removeprefix("_"))
-    if element is not None and one.type_name.startswith("_") and element != "TIME":
-        return TableColumn(one.name, f"{element}[]", column, arrow_of(f"{element}[]"))
     return as_text
 
 
-def _numeric(one: _Described, column: str, found: tuple[Any, ...]) -> TableColumn:
-    """A numeric as DECIMAL; as text without trailing zeros where no DECIMAL holds every value."""
-    match = _NUMERIC.fullmatch(one.written)
+def _array(one: _Described, column: str, found: tuple[Any, ...]) -> TableColumn | None:
+    """An array of values of one dimension as a list; None where they have no type, or were not looked at."""
+    element = _SAME.get(one.element)
+    if element is not None and element != "TIME":
+        return TableColumn(one.name, f"{element}[]", column, arrow_of(f"{element}[]"))
+    if not found or not one.is_plain_array:
+        return None
+    if one.element in _TEXT_OF:
+        element, column = _TEXT_OF[one.element], f"CAST({column} AS text[])"
+    elif one.element == "numeric":
+        element = _decimal(one, found)
+    else:
+        element = element or _MOMENTS[one.element]
+    if element is None:
+        return None
+    # Of numbers, COPY writes each with a scale of its own.
+    written = _WRITTEN.format(f"t.{quote(one.name)}")
+    return TableColumn(one.name, f"{element}[]", column, arrow_of(f"{element}[]"), written=written)
+
+
+def _decimal(one: _Described, found: tuple[Any, ...]) -> str | None:
+    """The DECIMAL that holds all numbers of a column, by its type or by what was found; None where there is none."""
+    match = _NUMERIC.fullmatch(one.written.removesuffix("[]"))
     if match is not None and match[1] is not None and _has_scale(one.written):
         width, scale = int(match[1]), int(match[2])
     else:
         scale = int(found[2] or 0)
         width = max(18, int(found[1] or 1) + scale)
-    if found[0] or not _fits(width, scale):
-        text = f"CASE WHEN {column}::text IN ('NaN', 'Infinity', '-Infinity') THEN {column}::text "
-        text += f"ELSE trim_scale({column})::text END"
+    return None if found[0] or not _fits(width, scale) else f"DECIMAL({width},{scale})"
+
+
+def _numeric(one: _Described, column: str, found: tuple[Any, ...]) -> TableColumn:
+    """A numeric as DECIMAL; as text without trailing zeros where no DECIMAL holds every value."""
+    kind = _decimal(one, found)
+    if kind is None:
+        text = f"CASE WHEN {_SPECIAL.format(column)} THEN {column}::text ELSE trim_scale({column})::text END"
         return TableColumn(one.name, "VARCHAR", text, arrow_of("VARCHAR"))
-    kind = f"DECIMAL({width},{scale})"
     return TableColumn(one.name, kind, column, arrow_of(kind))

@@ -87,6 +87,9 @@ _STRICT: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 """Types that do not hang on the values, and what Python has for what SQLite stores of them."""
 
+_WRITTEN_IN_WAYS = ("TIME", "TIMESTAMP", TIMESTAMPTZ)
+"""Types of which a column may hold several texts for one value."""
+
 STORED: tuple[Candidate, ...] = (_WHOLE, _REAL, _TEXT, _BYTES)
 """What a column may hold whatever is declared, the narrowest first."""
 
@@ -274,7 +277,7 @@ def _column(name: str, kind: str | None) -> TableColumn:
     expression = f"t.{quote(name)}"
     if kind is None:
         return TableColumn(name, "VARCHAR", expression, as_text)
-    return TableColumn(name, kind, expression, arrow_of(kind))
+    return TableColumn(name, kind, expression, arrow_of(kind), written=expression if kind in _WRITTEN_IN_WAYS else None)
 
 
 def _fixed(name: str, declared: str) -> TableColumn:

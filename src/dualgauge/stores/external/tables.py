@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,7 @@ from dualgauge.stores.external.faults import first_line, told
 from dualgauge.stores.external.other import OtherCatalogue
 from dualgauge.stores.external.postgresql import PostgresqlCatalogue
 from dualgauge.stores.external.sqlite import SqliteCatalogue
+from dualgauge.stores.external.types import as_text
 from dualgauge.stores.urls import existing, parsed_url, shown_url, sqlite_file
 
 if TYPE_CHECKING:
@@ -138,6 +140,10 @@ class TableSnapshot:
         """The columns of a table that hold values of several types, and leave as texts that tell them apart."""
         return {one.name for one in self._described(self._place(table)) if one.mixed}
 
+    def written(self, table: str) -> list[str]:
+        """The columns of a table whose texts in the database may be other ones than the engine's."""
+        return [one.name for one in self._described(self._place(table)) if one.written is not None]
+
     def declared(self, table: str) -> dict[str, str]:
         """
         The columns of a table with their types as its database writes them, in order; reads no row.
@@ -157,9 +163,13 @@ class TableSnapshot:
         with self._tables.translated():
             return self._catalogue.key(self._connection, place)
 
-    def batches(self, table: str, columns: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, table: str, columns: Sequence[str], size: int, written: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
         """
         The rows of a table in Arrow batches of at most `size`, in the order in which the database gives them.
+
+        Those that are `written` come once more behind the others, as the texts that the database has.
 
         The Arrow types carry the DuckDB types of `columns()`: UUID and JSON are strings. An empty table gives none.
 
@@ -173,7 +183,11 @@ class TableSnapshot:
             if name not in known:
                 raise NoTableColumn(table, name, known)
         source = self._catalogue.source(self._connection, place)
-        yield from self.taken([known[name] for name in columns], source, size)
+        texts = [
+            replace(one, kind="VARCHAR", expression=one.written or one.expression, arrow=as_text)
+            for one in (known[name] for name in written)
+        ]
+        yield from self.taken([*(known[name] for name in columns), *texts], source, size)
 
     def relation(self, table: str, statement: str = "") -> tuple[str, list[TableColumn]]:
         """

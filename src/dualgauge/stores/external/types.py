@@ -34,7 +34,8 @@ class TableColumn:
     """
     One column: its DuckDB type, the expression over the alias `t` that is selected, and how values become Arrow.
 
-    `mixed` says that it holds values of several types, as texts that tell them apart.
+    `mixed` says that it holds values of several types, as texts that tell them apart. `written` selects the value's
+    text as the database has it, where the engine's text of the type may be another one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class TableColumn:
     expression: str
     arrow: Callable[[Sequence[Any]], pa.Array]
     mixed: bool = False
+    written: str | None = None
 
 
 class Catalogue(Protocol):

@@ -1,0 +1,34 @@
+"""Numbers of any type as texts: one text for one number."""
+
+from __future__ import annotations
+
+from dualgauge.comparison.engine.common_types import FLOATS
+
+
+def number_text(value: str, kind: str) -> str:
+    """
+    A number of a DuckDB type as the text that all numbers of its value have: digits, and no exponent.
+
+    A DOUBLE that is whole is that whole number, to the last digit. Another one is the shortest decimal that is read as
+    it, as it is beside a DECIMAL: 0.1 is a tenth.
+    """
+    if kind in FLOATS:
+        double = f"CAST({value} AS DOUBLE)"
+        text = f"CAST({double} AS VARCHAR)"
+        digits = f"regexp_replace({text}, '^-|[.]|e.*$', '', 'g')"
+        # Only small numbers have an exponent and a fraction, and then one digit stands before the point.
+        zeros = f"repeat('0', CAST(split_part({text}, 'e-', 2) AS INTEGER) - 1)"
+        sign = f"CASE WHEN {double} < 0 THEN '-' ELSE '' END"
+        return (
+            f"CASE WHEN {double} = 0 THEN '0' WHEN isnan({double}) THEN 'nan' WHEN isinf({double}) THEN {text} "
+            f"WHEN {double} = trunc({double}) THEN CAST(CAST({double} AS BIGNUM) AS VARCHAR) "
+            f"WHEN contains({text}, 'e-') THEN {sign} || '0.' || {zeros} || {digits} ELSE {text} END"
+        )
+    if kind.startswith("DECIMAL(") and not kind.endswith(",0)"):
+        text = f"CAST({value} AS VARCHAR)"
+        width, scale = kind[len("DECIMAL(") : -1].split(",")
+        if width == scale:
+            # The engine writes .5 then.
+            text = f"replace({text}, '.', '0.')"
+        return rf"regexp_replace({text}, '\.?0+$', '')"
+    return f"CAST({value} AS VARCHAR)"
