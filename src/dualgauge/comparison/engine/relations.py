@@ -11,6 +11,7 @@ from dualgauge.comparison.content.json_content import content_of
 from dualgauge.comparison.content.rules import Relative
 from dualgauge.comparison.engine.common_types import narrowed
 from dualgauge.comparison.engine.equality import CONTENT, form
+from dualgauge.comparison.engine.fetch import count_where
 from dualgauge.comparison.engine.kinds import kind_of
 from dualgauge.comparison.errors import BadRelation
 from dualgauge.engines.errors import BadStatement, EngineError
@@ -156,7 +157,7 @@ def count_lost(engine: Engine, layout: Layout, v1_sql: str, v2_sql: str) -> tupl
             back = f"TRY_CAST({there} AS {own})"
             near = isinstance(column.rule, Relative) and column.common.name == "DOUBLE"
             lacks = f"{value} IS NOT NULL AND {there} IS NULL" if near else f"{value} IS DISTINCT FROM {back}"
-            counts.append(f"count(*) FILTER ({lacks})")
+            counts.append(count_where(lacks))
         for column, count in zip(risky, engine.row(f"SELECT {', '.join(counts)} FROM ({_bare(sql)}\n)"), strict=True):
             lost[column.name] += count
     return tuple(replace(column, lost=lost.get(column.name, 0)) for column in layout.schema)
