@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.equality import form, hashable
+from dualgauge.comparison.engine.fetch import count_where
 from dualgauge.comparison.engine.relations import named
 from dualgauge.comparison.engine.sizes import fits
 from dualgauge.comparison.errors import NoSuchPlan, PlanRefused
@@ -127,7 +128,7 @@ def _wide(space: Scratch, layout: Layout, v1: str, v2: str, *, why: str) -> Cand
     tolerant = [at for at, column in enumerate(layout.compared) if not column.exact]
     counted: dict[str, int] = {}
     if tolerant:
-        counts = ", ".join(f"count(*) FILTER ({_within(layout, at)})" for at in tolerant)
+        counts = ", ".join(count_where(_within(layout, at)) for at in tolerant)
         found = space.engine.row(f"SELECT {counts} FROM {v1} AS v1 JOIN {v2} AS v2 ON {layout.on('v1', 'v2')}")
         counted = {layout.compared[at].name: int(cells) for at, cells in zip(tolerant, found, strict=True)}
     return Candidates(v1, v2, counted, f"{DiffPlan.WIDE}: {why}")
@@ -229,7 +230,7 @@ def _narrow(
     joined = f"SELECT {', '.join(picks)} FROM {sides[0]} AS v1 FULL JOIN {sides[1]} AS v2 ON {layout.on('v1', 'v2')}"
     chosen_by = f"SELECT * REPLACE ({candidate} OR {net} AS {candidate}) FROM ({joined})"
     table = space.table("candidates", f"SELECT * FROM ({chosen_by}) WHERE {' OR '.join([candidate, *passed])}")
-    counts = [f"count(*) FILTER ({name})" for name in passed]
+    counts = [count_where(name) for name in passed]
     found = space.engine.row(f"SELECT {', '.join(['count(*)', *counts])} FROM {table}")[1:]
     chosen = [
         space.view(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.common_types import FLOATS, INTEGERS, is_numeric, is_time
-from dualgauge.comparison.engine.fetch import values_of
+from dualgauge.comparison.engine.fetch import count_where, groups_of, joined_values, values_of
 from dualgauge.comparison.values import Cluster, DifferenceKind, Mismatch
 from dualgauge.engines.parquet_files import written
 from dualgauge.model import literal, quote
@@ -42,7 +42,7 @@ def label(space: Scratch, layout: Layout, judged: str) -> str:
     cluster = f"CASE WHEN kind = '{DifferenceKind.CHANGED}' THEN concat_ws('; ', {', '.join(named)}) ELSE kind END"
     return space.view(
         "labelled",
-        f"SELECT *, {_those(columns)} AS columns, {_those(shaped)} AS shapes, "
+        f"SELECT *, rowid AS place_in_judged, {_those(columns)} AS columns, {_those(shaped)} AS shapes, "
         f"{cluster if named else 'kind'} AS cluster FROM {judged} WHERE excused IS NULL",
     )
 
@@ -55,7 +55,7 @@ def _those(texts: list[str]) -> str:
 
 def _wrong_counts(engine: Engine, layout: Layout, judged: str) -> dict[int, int]:
     places = range(len(layout.compared))
-    counts = ", ".join(["count(*)", *(f"count(*) FILTER (d{at})" for at in places)])
+    counts = ", ".join(["count(*)", *(count_where(f"d{at}") for at in places)])
     return dict(zip(places, engine.row(f"SELECT {counts} FROM {judged}")[1:], strict=True))
 
 
@@ -153,10 +153,14 @@ def sample(engine: Engine, layout: Layout, labelled: str, *, most: int) -> tuple
     """At most `most` mismatched rows, ordered by key: the first of each cluster, largest clusters first, and so on."""
     order = ", ".join(f"k{at}" for at in range(len(layout.keys)))
     ranked = (
-        f"SELECT *, row_number() OVER (PARTITION BY cluster ORDER BY {order}) AS place, "
+        f"SELECT place_in_judged, cluster, row_number() OVER (PARTITION BY cluster ORDER BY {order}) AS place, "
         f"count(*) OVER (PARTITION BY cluster) AS size FROM {labelled}"
     )
     chosen = f"SELECT * FROM ({ranked}) WHERE place <= {most:d} ORDER BY place, size DESC, cluster LIMIT {most:d}"
+    ordered = f"SELECT place_in_judged FROM ({chosen}) JOIN {labelled} USING (place_in_judged) ORDER BY {order}"
+    places = [int(place) for (place,) in engine.rows(ordered)]
+    if not places:
+        return ()
     columns = [(f"k{at}", column.common.name) for at, column in enumerate(layout.keys)]
     columns += [("kind", "VARCHAR"), ("note", "VARCHAR"), ("cluster", "VARCHAR"), ("columns", "VARCHAR[]")]
     for at, column in enumerate(layout.compared):
@@ -164,7 +168,12 @@ def sample(engine: Engine, layout: Layout, labelled: str, *, most: int) -> tuple
     described = engine.columns(f"SELECT * FROM {labelled}")
     columns += [(f"x{at}", described[f"x{at}"]) for at in range(len(layout.rest_v1))]
     columns += [(f"y{at}", described[f"y{at}"]) for at in range(len(layout.rest_v2))]
-    rows = values_of(engine, columns, f"FROM ({chosen}) ORDER BY {order}")
+    tail = (
+        f"FROM {labelled} WHERE place_in_judged IN ({', '.join(map(str, places))}) "
+        f"ORDER BY list_position({places}, place_in_judged)"
+    )
+    # In groups of columns, of whole rows: what a step holds of thousands of columns is hundreds of megabytes.
+    rows = joined_values(engine, [(group, tail) for group in groups_of(columns)])
     return tuple(_mismatch(layout, row) for row in rows)
 
 

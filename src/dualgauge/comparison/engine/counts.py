@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dualgauge.comparison.engine.fetch import count_where
 from dualgauge.comparison.errors import RowsLost
 from dualgauge.comparison.values import UNEXPECTED_SAME, ColumnCount, DifferenceKind, ExpectedCount
 
@@ -84,10 +85,10 @@ def _columns(
     for at, column in enumerate(layout.compared):
         unequal = "false" if column.exact else f"a{at} IS DISTINCT FROM b{at}"
         parts += [
-            f"count(*) FILTER (d{at})",
-            f"count(*) FILTER (f{at} AND NOT d{at})",
+            count_where(f"d{at}"),
+            count_where(f"f{at} AND NOT d{at}"),
             # Unequal, let pass by its rule, and wrong all the same: the change that was expected did not come.
-            f"count(*) FILTER (d{at} AND NOT f{at} AND {unequal})",
+            count_where(f"d{at} AND NOT f{at} AND {unequal}"),
         ]
     numbers = engine.row(f"SELECT {', '.join(parts)} FROM {judged} WHERE kind = '{DifferenceKind.CHANGED}'")[1:]
     found = []
@@ -103,8 +104,7 @@ def _expected(engine: Engine, expected: Sequence[Expectation], judged: str) -> t
     if not expected:
         return ()
     parts = ", ".join(
-        f"count(*) FILTER (excused = {e.at})" if e.live else f"count(*) FILTER (excused IS NULL AND lapsed = {e.at})"
-        for e in expected
+        count_where(f"excused = {e.at}" if e.live else f"excused IS NULL AND lapsed = {e.at}") for e in expected
     )
     numbers = engine.row(f"SELECT {parts} FROM {judged}")
     return tuple(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from dualgauge.comparison.engine.common_types import INTEGERS, is_time
 from dualgauge.comparison.engine.kinds import Kind, kind_of, listed_kind, map_kind, struct_kind, tuple_kind
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dualgauge.engines.duck import Engine
+
+_T = TypeVar("_T")
 
 _AS_TEXT = frozenset(
     (
@@ -23,22 +26,45 @@ _AS_TEXT = frozenset(
 
 _TEXT = kind_of("VARCHAR")
 
+GROUP: Final = 1_000
+"""So many columns are asked for at a time. Seen: a vector of 2,048 values is held for each column by each step of a
+query, however few the rows are, and some aggregates take time and memory by the square of their number."""
 
-def values_of(engine: Engine, columns: Sequence[tuple[str, str]], tail: str) -> list[dict[str, object]]:
+Columns: TypeAlias = "Sequence[tuple[str, str]]"
+"""Names and DuckDB types."""
+
+
+def count_where(condition: str) -> str:
+    """How many rows meet a condition; thousands of `FILTER`s take time by the square of their number."""
+    return f"count(CASE WHEN {condition} THEN 1 END)"
+
+
+def groups_of(items: Sequence[_T], size: int = GROUP) -> list[Sequence[_T]]:
+    """The items in groups, in their order."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def values_of(engine: Engine, columns: Columns, tail: str) -> list[dict[str, object]]:
     """
     Rows as dicts of Python values, in the query's order.
 
     Args:
         engine: where the relation is.
-        columns: names and DuckDB types of the wanted columns.
+        columns: the wanted columns.
         tail: the query from FROM on, ordered.
     """
+    return joined_values(engine, [(columns, tail)])
+
+
+def joined_values(engine: Engine, queries: Sequence[tuple[Columns, str]]) -> list[dict[str, object]]:
+    """Several queries that give the same rows in the same order, each some of their columns; see `values_of`."""
     try:
-        rows = _read(engine, columns, tail, times_as_text=False)
+        found = [_read(engine, columns, tail, times_as_text=False) for columns, tail in queries]
     except (OverflowError, ValueError):
         # Infinity and years past 9999 are times to DuckDB and not to Python: all times of the sample leave as text.
-        rows = _read(engine, columns, tail, times_as_text=True)
-    whole = [name for name, kind in columns if kind in INTEGERS]
+        found = [_read(engine, columns, tail, times_as_text=True) for columns, tail in queries]
+    rows = [dict(chain.from_iterable(row.items() for row in parts)) for parts in zip(*found, strict=True)]
+    whole = [name for columns, _ in queries for name, kind in columns if kind in INTEGERS]
     for row in rows:
         for name in whole:
             if isinstance(row[name], str):
@@ -46,9 +72,7 @@ def values_of(engine: Engine, columns: Sequence[tuple[str, str]], tail: str) -> 
     return rows
 
 
-def _read(
-    engine: Engine, columns: Sequence[tuple[str, str]], tail: str, *, times_as_text: bool
-) -> list[dict[str, object]]:
+def _read(engine: Engine, columns: Columns, tail: str, *, times_as_text: bool) -> list[dict[str, object]]:
     chosen = []
     for at, (name, text) in enumerate(columns):
         kind = kind_of(text)

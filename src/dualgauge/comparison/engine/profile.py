@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.common_types import is_numeric, is_time
-from dualgauge.comparison.engine.fetch import values_of
+from dualgauge.comparison.engine.fetch import groups_of, joined_values
 from dualgauge.comparison.engine.relations import bring, scratch
 from dualgauge.comparison.engine.schema import read_layout
 from dualgauge.comparison.values import Drift, Profile, SchemaVerdict, safe
@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
     from dualgauge.comparison.content.comparator import Comparator
     from dualgauge.comparison.engine.counts import Counts
+    from dualgauge.comparison.engine.fetch import Columns
     from dualgauge.comparison.engine.keys import Paired
     from dualgauge.comparison.engine.schema import Layout
     from dualgauge.engines.duck import Engine
 
 EXACT_ROWS: Final = 200_000
 """Up to so many rows distinct values are counted; above, they are estimated by a sketch, in a tenth of the time."""
+
+COLUMNS: Final = 40
+"""So many columns are profiled in one query: time and memory of distinct counts grow by the square of their number."""
 
 TEXT: Final = 200
 """Characters of the smallest and the largest text that are kept."""
@@ -183,9 +187,25 @@ def _profiles(
         return {}
     rows = int(engine.row(f"SELECT count(*) FROM {relation}")[0])
     count = "count(DISTINCT {})" if rows <= EXACT_ROWS else "approx_count_distinct({})"
+    queries = [_query(relation, group, distinct, count) for group in groups_of(list(enumerate(columns)), COLUMNS)]
+    row = joined_values(engine, queries)[0]
+    found: dict[str, Profile] = {}
+    for at, column in enumerate(columns):
+        name = fold(column.name)
+        values = int(str(row[f"n{at}"]))
+        # An estimate may say more than there are values.
+        several = min(int(str(row.get(f"d{at}", distinct.get(name)))), values) if column.ordered else None
+        found[name] = Profile(rows, rows - values, several, row.get(f"min{at}"), row.get(f"max{at}"))
+    return found
+
+
+def _query(
+    relation: str, columns: Sequence[tuple[int, _Wanted]], distinct: Mapping[str, int], count: str
+) -> tuple[Columns, str]:
+    """What is asked of some columns of a side, each with its place, and the query from FROM on."""
     counted: dict[str, tuple[str, str]] = {}
     extremes: dict[str, tuple[str, str]] = {}
-    for at, column in enumerate(columns):
+    for at, column in columns:
         name = column.place
         counted[f"n{at}"] = (f"count({name})", "BIGINT")
         if column.ordered:
@@ -200,15 +220,7 @@ def _profiles(
         if group
     ]
     leaving = [(at, kind) for at, (_, kind) in (counted | extremes).items()]
-    row = values_of(engine, leaving, f"FROM {', '.join(parts)}")[0]
-    found: dict[str, Profile] = {}
-    for at, column in enumerate(columns):
-        name = fold(column.name)
-        values = int(str(row[f"n{at}"]))
-        # An estimate may say more than there are values.
-        several = min(int(str(row.get(f"d{at}", distinct.get(name)))), values) if column.ordered else None
-        found[name] = Profile(rows, rows - values, several, row.get(f"min{at}"), row.get(f"max{at}"))
-    return found
+    return leaving, f"FROM {', '.join(parts)}"
 
 
 def notes(v1: Profile, v2: Profile, *, rows: bool, values: bool = True) -> Iterator[str]:
