@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.plain_arrow import bare, compact, held, is_readable, plain, unwrapped
