@@ -10,6 +10,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
 
 _INTERRUPTED = 130
 """As `cli.terminal.output` has it, which is not loaded yet."""
@@ -39,7 +44,7 @@ def main() -> None:
         from dualgauge.cli import main as run
 
         if heeds:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, _Interrupt())
         try:
             run()
         finally:
@@ -49,6 +54,42 @@ def main() -> None:
     except KeyboardInterrupt:
         # Between a command and its end, where nobody else answers.
         _leave()
+
+
+class _Interrupt:
+    """
+    Ctrl-C while a command runs: KeyboardInterrupt, as ever, but not in the middle of an import.
+
+    A command loads its libraries when it needs them. Seen: an interrupt in one written in C ended the process by abort.
+    """
+
+    means_interrupt = True
+    """For whoever asks whether Ctrl-C means what Python makes of it."""
+
+    _LONGEST = 2.0
+    _PAUSE = 0.05
+
+    def __init__(self) -> None:
+        self._pressed: float | None = None
+
+    def __call__(self, _: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        self._pressed = self._pressed or now
+        # Not for ever: a user's own module may compute for minutes while it is loaded.
+        if now - self._pressed < self._LONGEST and _importing(frame):
+            signal.signal(signal.SIGALRM, self)
+            signal.setitimer(signal.ITIMER_REAL, self._PAUSE)
+            return
+        self._pressed = None
+        raise KeyboardInterrupt
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _leave(*_: object) -> None:

@@ -325,6 +325,18 @@ def test_ctrl_c_while_modules_are_loaded_is_answered_like_any_other(
     assert time.monotonic() - begin < 25
 
 
+def test_ctrl_c_while_a_command_loads_a_library_waits_until_it_is_whole(tmp_path: Path, shop: Path) -> None:
+    # One that would not survive it, as those that are written in C.
+    loads = "import os, sys, time\nprint('loading', file=sys.stderr, flush=True)\n"
+    loads += "try:\n    time.sleep(0.7)\nexcept BaseException:\n    os.abort()\n"
+    loads += "sys.path.pop(sys.path.index(os.path.dirname(__file__)))\ndel sys.modules['duckdb']\nimport duckdb\n"
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "duckdb.py").write_text(loads, encoding="utf-8")
+    told = "interrupted; what was being written is not in use: run the command again"
+    command = entry(tmp_path, "script")
+    assert interrupted_at("loading\n", tmp_path, shop, *command, "replay") == (130, "", f"error: {told}\n")
+
+
 @pytest.mark.parametrize("way", ["module", "script"])
 def test_ctrl_c_behind_the_end_of_a_command_changes_nothing(way: str, tmp_path: Path, shop: Path) -> None:
     end = "import atexit, sys, time\n\n"
