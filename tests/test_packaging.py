@@ -156,7 +156,7 @@ def test_the_wheel_installs_one_command(wheel: Path) -> None:
     entry_points = configparser.ConfigParser()
     entry_points.read_string(in_dist_info(wheel, "entry_points.txt"))
     assert {name: dict(entry_points[name]) for name in entry_points.sections()} == {
-        "console_scripts": {"dualgauge": "dualgauge.cli:main"}
+        "console_scripts": {"dualgauge": "dualgauge.__main__:main"}
     }
 
 

@@ -269,6 +269,85 @@ def test_ctrl_c_in_an_import_appends_nothing(shop: Path) -> None:
     assert list((shop / ".dualgauge" / "log" / "_staging").iterdir()) == []
 
 
+def entry(tmp_path: Path, way: str) -> list[str]:
+    """The command by a module of the package, or as pip writes its script."""
+    if way == "module":
+        return [sys.executable, "-m", "dualgauge"]
+    script = tmp_path / "dualgauge"
+    script.write_text("import sys\nfrom dualgauge.__main__ import main\nsys.exit(main())\n", encoding="utf-8")
+    return [sys.executable, str(script)]
+
+
+def interrupted_at(said: str, tmp_path: Path, shop: Path, *command: str) -> tuple[int, str, str]:
+    """Press Ctrl-C when a command, run beside modules of ours, says something on stderr; code, stdout, stderr."""
+    process = subprocess.Popen(
+        command,
+        cwd=shop,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path / 'beside'}:{ROOT / 'src'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509  (no other thread is running here)
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == said
+    stop(process)
+    out, err = ended(process)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("way", ["module", "script"])
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_ctrl_c_while_modules_are_loaded_is_answered_like_any_other(
+    way: str, swallowed: bool, tmp_path: Path, shop: Path
+) -> None:
+    # A module that takes its time, and one in which an interrupt would get lost.
+    wait = "import sys, time\nprint('loading', file=sys.stderr, flush=True)\n"
+    wait += "try:\n    time.sleep(30)\nexcept BaseException:\n    pass\n" if swallowed else "time.sleep(30)\n"
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "typer.py").write_text(wait, encoding="utf-8")
+    told = "interrupted; what was being written is not in use: run the command again"
+    begin = time.monotonic()
+    command = entry(tmp_path, way)
+    assert interrupted_at("loading\n", tmp_path, shop, *command, "status") == (130, "", f"error: {told}\n")
+    code, out, err = interrupted_at("loading\n", tmp_path, shop, *command, "status", "--format", "json")
+    assert (code, err, json.loads(out)) == (
+        130,
+        "",
+        {
+            "schema": "dualgauge.dualgauge/1",
+            "exit_code": 130,
+            "result": None,
+            "error": {"type": "Interrupted", "message": told},
+            "next_steps": [],
+        },
+    )
+    assert time.monotonic() - begin < 25
+
+
+def test_ctrl_c_while_a_command_loads_a_library_waits_until_it_is_whole(tmp_path: Path, shop: Path) -> None:
+    # One that would not survive it, as those that are written in C.
+    loads = "import os, sys, time\nprint('loading', file=sys.stderr, flush=True)\n"
+    loads += "try:\n    time.sleep(0.7)\nexcept BaseException:\n    os.abort()\n"
+    loads += "sys.path.pop(sys.path.index(os.path.dirname(__file__)))\ndel sys.modules['duckdb']\nimport duckdb\n"
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "duckdb.py").write_text(loads, encoding="utf-8")
+    told = "interrupted; what was being written is not in use: run the command again"
+    command = entry(tmp_path, "script")
+    assert interrupted_at("loading\n", tmp_path, shop, *command, "replay") == (130, "", f"error: {told}\n")
+
+
+@pytest.mark.parametrize("way", ["module", "script"])
+def test_ctrl_c_behind_the_end_of_a_command_changes_nothing(way: str, tmp_path: Path, shop: Path) -> None:
+    end = "import atexit, sys, time\n\n"
+    end += "@atexit.register\ndef end():\n    print('ending', file=sys.stderr, flush=True)\n    time.sleep(1)\n"
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "sitecustomize.py").write_text(end, encoding="utf-8")
+    code, out, err = interrupted_at("ending\n", tmp_path, shop, *entry(tmp_path, way), "status")
+    assert (code, err) == (0, "")
+    assert "customers" in out
+
+
 def kept(shop: Path) -> dict[str, str]:
     """Log, ledger and store, but for the mark of who is importing, which the next import takes away."""
     return {name: one for name, one in digest(shop / ".dualgauge").items() if not name.endswith("-mark")}

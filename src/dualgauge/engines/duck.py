@@ -192,7 +192,8 @@ def _signals_are_free() -> bool:
     """Whether this is the main thread, Ctrl-C means what Python makes of it, and nobody else listens for signals."""
     if threading.current_thread() is not threading.main_thread():
         return False
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not signal.default_int_handler and not getattr(handler, "means_interrupt", False):
         return False
     listening = signal.set_wakeup_fd(-1)
     if listening != -1:
