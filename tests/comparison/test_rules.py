@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -230,11 +230,31 @@ def test_exact_takes_one_value_in_two_python_types_for_the_same(a: object, b: ob
         ({"a": False}, {"a": 0}),
         ('{"a": 1}', '{"a":1}'),
         (NAN, 1.0),
+        (time(12, tzinfo=timezone(timedelta(hours=1))), time(11, tzinfo=UTC)),
+        ([{"at": time(0, tzinfo=UTC)}], [{"at": time(1, tzinfo=timezone(timedelta(hours=1)))}]),
+        ({time(12, tzinfo=timezone(timedelta(hours=1))): 1}, {time(11, tzinfo=UTC): 1}),
+        (time(12), time(12, tzinfo=UTC)),
+        ({True: 1}, {1: 1}),
     ],
 )
 def test_exact_tells_unlike_values_apart(a: object, b: object) -> None:
     assert not Exact().holds(a, b)
     assert not Exact().holds(b, a)
+
+
+def test_times_with_an_offset_are_judged_by_python_as_by_a_diff(engine: Engine) -> None:
+    texts = ["12:00:00+01", "11:00:00+00", "12:00:00.000001+01", "12:00:00+01:30", "10:30:00+00"]
+    hours = {"+01": 60, "+00": 0, "+01:30": 90}
+
+    def read(text: str) -> time:
+        return time.fromisoformat(text[: text.index("+")]).replace(
+            tzinfo=timezone(timedelta(minutes=hours[text[text.index("+") :]]))
+        )
+
+    for one in texts:
+        for other in texts:
+            condition = Exact().sql(f"'{one}'::TIMETZ", f"'{other}'::TIMETZ")
+            assert Exact().holds(read(one), read(other)) is engine.row(f"SELECT {condition}")[0], (one, other)
 
 
 def test_rounded_takes_neighbours_on_two_sides_of_a_rounding_boundary_for_the_same(engine: Engine) -> None:

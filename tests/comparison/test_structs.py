@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dualgauge.comparison.content.comparator import Comparator, Expected
+from dualgauge.comparison.content.rules import Absolute, Relative, Rounded
 from dualgauge.comparison.engine.common_types import common_type
 from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
 from dualgauge.comparison.engine.kinds import kind_of
@@ -18,6 +20,7 @@ from dualgauge.model import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dualgauge.comparison.content.rules import Rule
     from dualgauge.comparison.values import Comparison
 
 TODAY = date(2026, 3, 1)
@@ -102,6 +105,45 @@ def test_decimals_in_a_list_that_differ_are_shown(engine: Engine) -> None:
     result = compare(engine, "[1.5::DECIMAL(9,2)]", "[2.5::DECIMAL(9,2), NULL]")
     assert (result.changed, result.clusters[0].name) == (1, "x: other")
     assert result.to_json()["mismatches"][0]["v2"] == {"id": 1, "x": ["2.50", None]}  # type: ignore[index]
+
+
+TIMES = ("DATE", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMPTZ", "TIMESTAMPTZ_NS")
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations_with_replacement(TIMES, 2)))
+def test_one_moment_is_one_in_every_two_types_of_times(engine: Engine, one: str, other: str) -> None:
+    for form in ("{}", "{{'a': [{}, NULL]}}"):
+        moments = (("2026-01-02", one), ("2026-01-02", other), ("2026-01-03", other))
+        a, b, later = (form.format(f"'{day} 00:00:00+00'::{kind}") for day, kind in moments)
+
+        same = compare(engine, a, b)
+        assert (same.matched, same.verdict, same.schema[1].lost) == (1, Outcome.PASS, 0), form
+        unlike = compare(engine, a, later)
+        assert (unlike.changed, unlike.schema[1].lost) == (1, 0), form
+
+
+@pytest.mark.parametrize("other", ["TIMESTAMP_NS", "TIMESTAMPTZ_NS"])
+def test_a_nanosecond_of_a_time_with_a_zone_counts(engine: Engine, other: str) -> None:
+    times = [f"'2026-01-02 00:00:00.00000000{last}'" for last in (1, 2)]
+    result = compare(engine, f"{times[0]}::TIMESTAMPTZ_NS", f"{times[1]}::{other}")
+    assert (result.changed, result.mismatches[0].columns) == (1, ("x",))
+
+
+def test_an_offset_of_times_with_a_zone_is_named(engine: Engine) -> None:
+    sides = [
+        f"SELECT i AS id, ('2026-01-02 0{hour}:00:00+00'::TIMESTAMPTZ_NS) AS x FROM range(5) t(i)" for hour in (1, 2)
+    ]
+    result = compare_relations(engine, *sides, Comparator(key="id"), today=TODAY)
+    assert [one.name for one in result.clusters] == ["x: constant offset 01:00:00"]
+
+
+@pytest.mark.parametrize("rule", [None, Absolute(4), Relative(1e-300), Rounded(digits=0)])
+def test_whole_numbers_beyond_every_double_are_compared(engine: Engine, rule: Rule | None) -> None:
+    sides = [f"SELECT 1 AS id, ('1' || repeat('0', 399) || '{last}')::BIGNUM AS x" for last in (0, 5)]
+    by = Comparator(key="id", rules={"x": rule} if rule else {})
+    for plan in (DiffPlan.WIDE, DiffPlan.NARROW):
+        result = compare_relations(engine, *sides, by, today=TODAY, plan=plan)
+        assert (result.changed, compare_relations(engine, sides[0], sides[0], by, today=TODAY).matched) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal
 from typing import ClassVar, Final, Protocol
 
@@ -246,12 +246,16 @@ def same(a: object, b: object) -> bool:  # noqa: PLR0911  (one row a kind of val
         return same(float(a), float(b)) if type(a) is not type(b) else bool(a == b)
     if isinstance(a, date) and isinstance(b, date):
         return _instant(a) == _instant(b)
+    if isinstance(a, time) and isinstance(b, time):
+        # To Python 12:00+01:00 is 11:00+00:00; to us a time of day is what it is, and its offset.
+        return a.utcoffset() == b.utcoffset() and a.replace(tzinfo=None) == b.replace(tzinfo=None)
     if isinstance(a, bytes | bytearray | memoryview) and isinstance(b, bytes | bytearray | memoryview):
         return bytes(a) == bytes(b)
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(value, b[key]) for key, value in a.items())
+        there = {key: key for key in b}
+        return a.keys() == b.keys() and all(same(key, there[key]) and same(value, b[key]) for key, value in a.items())
     return bool(a == b)
 
 

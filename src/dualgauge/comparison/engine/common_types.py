@@ -22,7 +22,17 @@ _UNSIGNED: Final = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
 INTEGERS: Final = frozenset((*_SIGNED, *_UNSIGNED, "BIGNUM"))
 FLOATS: Final = frozenset(("FLOAT", "DOUBLE"))
 _DIGITS: Final = (3, 5, 10, 20, 39)
-_TIMES: Final = ("DATE", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
+_TIMES: Final = (
+    "DATE", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS",
+)  # fmt: skip
+"""The last holds most."""
+
+_NO_WAY_BACK: Final = {
+    frozenset(("TIMESTAMP", "TIMESTAMPTZ_NS")): "TIMESTAMP_NS",
+    frozenset(("TIMESTAMP_S", "TIMESTAMP_NS")): "TIMESTAMPTZ_NS",
+}
+"""Seen: TRY_CAST from one of two such types to the other is NULL, and every value would count as lost."""
+
 _TEXTS: Final = frozenset(("VARCHAR", "JSON", "UUID"))
 _DECIMAL: Final = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _WIDEST: Final = 38
@@ -87,7 +97,7 @@ def _common_scalar(a: str, b: str) -> CommonType | None:
     if is_numeric(a) and is_numeric(b):
         return _common_number(a, b)
     if is_time(a) and is_time(b):
-        return CommonType(max(a, b, key=_TIMES.index), risky=True)
+        return CommonType(_NO_WAY_BACK.get(frozenset((a, b))) or max(a, b, key=_TIMES.index), risky=True)
     if {a, b} == {"TIME", "TIME_NS"}:
         return CommonType("TIME_NS")
     if _is_text(a) and _is_text(b) and ("VARCHAR" in (a, b) or (a.startswith("ENUM(") and b.startswith("ENUM("))):
