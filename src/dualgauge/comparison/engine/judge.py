@@ -34,9 +34,15 @@ def judge(space: Scratch, layout: Layout, expected: Sequence[Expectation], candi
     cells = _cells(layout, expected, candidates)
     flagged = f"SELECT *, {', '.join(_flags(layout, expected))} FROM ({cells})"
     ruled = f"SELECT *, {', '.join(_rulings(layout, expected))} FROM ({flagged})"
-    governed = f"SELECT *, {_governing(expected)} AS governing FROM ({ruled})"
+    mismatched = "NOT no1 AND NOT no2 AND excused IS NULL"
+    governed = f"SELECT *, {_governing(expected)} AS governing, {mismatched} AS mismatched FROM ({ruled})"
     wrong = [f"({_wrong(at, expected)}) AS d{at}" for at in range(len(layout.compared))]
-    columns = ["* EXCLUDE (no1, no2, governing)", *wrong, f"{_kind()} AS kind", f"{_note(expected)} AS note"]
+    columns = [
+        "* EXCLUDE (no1, no2, governing, mismatched)",
+        *wrong,
+        f"{_kind()} AS kind",
+        f"{_note(expected)} AS note",
+    ]
     unmatched = "NOT same OR (excused IS NULL AND governing IS NOT NULL)"
     return space.table("judged", f"SELECT {', '.join(columns)} FROM ({governed}) WHERE {unmatched}")
 
@@ -119,7 +125,7 @@ def _wrong(at: int, expected: Sequence[Expectation]) -> str:
     """A cell of a mismatched pair is wrong if it is not what the governing expectation says, or differs."""
     arms = [f"WHEN governing = {e.at} THEN NOT m{e.at}_{at}" for e in expected if e.live and at in e.equals]
     ruled = f"CASE {' '.join(arms)} ELSE f{at} END" if arms else f"f{at}"
-    return f"NOT no1 AND NOT no2 AND excused IS NULL AND {ruled}"
+    return f"mismatched AND {ruled}"
 
 
 def _kind() -> str:
