@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.comparison.engine.equality import form, hashable
+from dualgauge.comparison.engine.equality import hashable
 from dualgauge.comparison.engine.fetch import count_where
 from dualgauge.comparison.engine.relations import named
 from dualgauge.comparison.engine.sizes import fits
@@ -137,13 +137,13 @@ def _wide(space: Scratch, layout: Layout, v1: str, v2: str, *, why: str) -> Cand
 def _within(layout: Layout, at: int) -> str:
     """The condition that a pair's cells are unequal, and the same by their rule."""
     a, b = (f"{side}.{layout.value(at)}" for side in ("v1", "v2"))
-    return f"{a} IS DISTINCT FROM {b} AND {layout.compared[at].same(a, b)}"
+    return f"{a} IS DISTINCT FROM {b} AND {layout.same(at, 'v1', 'v2')}"
 
 
 def _unproven(layout: Layout) -> str:
     """Why a hash cannot choose: the first column whose type has none that tells every two values apart."""
     for column in (*layout.keys, *layout.compared):
-        if hashable("", form("", column.kind)[1] if column in layout.keys else column.kind) is None:
+        if hashable("", column.key_kind if column in layout.keys else column.kind) is None:
             return f"column {column.name!r} is {column.common.name}, and no hash of that type is proven"
     return ""
 
@@ -159,7 +159,7 @@ def _hash(columns: Sequence[tuple[str, str | None]]) -> str:
 
 
 def _keys(layout: Layout) -> list[tuple[str, str | None]]:
-    forms = [(name, form("", column.kind)[1]) for name, column in zip(layout.key_names, layout.keys, strict=True)]
+    forms = [(name, column.key_kind) for name, column in zip(layout.key_names, layout.keys, strict=True)]
     return [(name, hashable(name, kind)) for name, kind in forms]
 
 
@@ -168,7 +168,7 @@ def _exact(layout: Layout) -> list[tuple[str, str | None]]:
         (layout.value(at), hashable(layout.value(at), column.kind))
         for at, column in enumerate(layout.compared)
         if column.exact
-    ]
+    ] + [(layout.unfit(at), layout.unfit(at)) for at in layout.risky]
 
 
 def _buckets(space: Scratch, layout: Layout, v1: str, v2: str, *, net: str) -> str:
@@ -221,7 +221,7 @@ def _narrow(
         sides.append(f"(SELECT *, {_hash(exact) if exact else '0'} AS {hashed} FROM {source})")
     alone = f"{layout.alone('v1')} OR {layout.alone('v2')}"
     judged = [f"v1.{hashed} <> v2.{hashed}"]
-    judged += [f"NOT {layout.compared[at].same(f'v1.{layout.value(at)}', f'v2.{layout.value(at)}')}" for at in tolerant]
+    judged += [f"NOT {layout.same(at, 'v1', 'v2')}" for at in tolerant]
     judged += [expectation.when for expectation in expected if expectation.live]
     passed = [layout.own(f"within_{at}") for at in tolerant]
     picks = [f"coalesce(v1.{key}, v2.{key}) AS {key}" for key in layout.key_names]

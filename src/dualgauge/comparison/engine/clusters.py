@@ -64,6 +64,7 @@ def _shape(engine: Engine, column: Column, at: int, judged: str) -> str:
     a, b = f"a{at}", f"b{at}"
     arms = [
         (f"NOT f{at}", literal("unexpected same")),
+        *([(f"p{at} + q{at} > 0", literal("not in the common type"))] if column.common.risky else []),
         (f"{a} IS NULL", literal("NULL to value")),
         (f"{b} IS NULL", literal("value to NULL")),
     ]

@@ -17,7 +17,7 @@ from dualgauge.comparison.engine.expectations import blame, check, expectations
 from dualgauge.comparison.engine.judge import judge
 from dualgauge.comparison.engine.keys import sort_out
 from dualgauge.comparison.engine.profile import drifts
-from dualgauge.comparison.engine.relations import bring, count_lost, scratch
+from dualgauge.comparison.engine.relations import bring, count_lost, scratch, with_lost_keys
 from dualgauge.comparison.engine.schema import read_layout
 from dualgauge.comparison.engine.verdict import decide, schema_findings
 from dualgauge.comparison.values import Comparison
@@ -87,11 +87,12 @@ def compare_relations(
         layout = read_layout(engine, v1_sql, v2_sql, comparator, context=context)
         if layout.bad_keys:
             return _nothing_compared(space, layout, v1_sql, v2_sql, stable=stable)
+        schema = count_lost(engine, layout, v1_sql, v2_sql)
+        layout = with_lost_keys(layout, schema)
         v1 = bring(space, layout, "v1", v1_sql, stable=stable)
         v2 = bring(space, layout, "v2", v2_sql, stable=stable)
         expected = expectations(comparator, layout, today)
         check(engine, expected, layout, v1, v2)
-        schema = count_lost(engine, layout, v1_sql, v2_sql)
         say("keys")
         paired = sort_out(space, layout, v1, v2, samples=samples)
         say("rows")

@@ -3,7 +3,8 @@ Judging the candidates by value: which rows differ, in which columns, and which 
 
 The table that comes out holds every row that is not matched. Its columns are named by place, so that no
 name of the user's can collide: k0.. the key, a0../b0.. the compared values of v1 and v2, x0../y0.. the rest,
-d0.. whether the cell is wrong, f0.. whether the two sides differ in it.
+p0../q0.. whether the common type lost v1's and v2's value, d0.. whether the cell is wrong, f0.. whether the two sides
+differ in it.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def _cells(layout: Layout, expected: Sequence[Expectation], candidates: Candidat
     chosen += [f"{layout.alone('v1')} AS no1", f"{layout.alone('v2')} AS no2"]
     for at in range(len(layout.compared)):
         chosen += [f"v1.{layout.value(at)} AS a{at}", f"v2.{layout.value(at)} AS b{at}"]
+    for at in layout.risky:
+        chosen += [f"coalesce({side}.{layout.unfit(at)}, 0) AS {name}{at}" for side, name in (("v1", "p"), ("v2", "q"))]
     chosen += [f"v1.{layout.rest(at)} AS x{at}" for at in range(len(layout.rest_v1))]
     chosen += [f"v2.{layout.rest(at)} AS y{at}" for at in range(len(layout.rest_v2))]
     for expectation in expected:
@@ -70,10 +73,17 @@ def _cells(layout: Layout, expected: Sequence[Expectation], candidates: Candidat
 
 def _flags(layout: Layout, expected: Sequence[Expectation]) -> list[str]:
     """f: the two sides differ in the cell. m: v2 is what the expectation says."""
-    flags = [f"NOT {column.same(f'a{at}', f'b{at}')} AS f{at}" for at, column in enumerate(layout.compared)]
+    lost = {at: f"p{at} + q{at} > 0 OR " for at in layout.risky}
+    flags = [
+        f"({lost.get(at, '')}NOT {column.same(f'a{at}', f'b{at}')}) AS f{at}"
+        for at, column in enumerate(layout.compared)
+    ]
+    # What is lost is no value that could be expected.
+    held = {at: f"q{at} = 0 AND " for at in layout.risky}
     for expectation in expected:
         flags += [
-            f"{met(layout.compared[at], f'e{expectation.at}_{at}', f'b{at}')} AS m{expectation.at}_{at}"
+            f"({held.get(at, '')}{met(layout.compared[at], f'e{expectation.at}_{at}', f'b{at}')}) "
+            f"AS m{expectation.at}_{at}"
             for at in expectation.equals
         ]
     return flags or ["true AS nothing"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.content.json_content import content_of
 from dualgauge.comparison.content.rules import Relative
-from dualgauge.comparison.engine.common_types import narrowed
+from dualgauge.comparison.engine.common_types import CommonType, narrowed
 from dualgauge.comparison.engine.equality import CONTENT, form
 from dualgauge.comparison.engine.fetch import count_where
 from dualgauge.comparison.engine.kinds import kind_of
@@ -99,10 +99,14 @@ def bring(space: Scratch, layout: Layout, side: str, sql: str, *, stable: bool) 
     columns = []
     for at, key in enumerate(layout.keys):
         value = _cast(key, first=first)
-        columns.append(f"{form(value, key.kind)[0]} AS {layout.key(at)}")
+        pairs = form(value, key.kind)[0]
+        if key.paired is not None:
+            pairs, value = _lossy_key(key, key.paired, first=first)
+        columns.append(f"{pairs} AS {layout.key(at)}")
         if layout.shown(at) != layout.key(at):
             columns.append(f"{value} AS {layout.shown(at)}")
     columns += [f"{_cast(column, first=first)} AS {layout.value(at)}" for at, column in enumerate(layout.compared)]
+    columns += [f"{_unfit(layout.compared[at], first=first)} AS {layout.unfit(at)}" for at in layout.risky]
     rest = layout.rest_v1 if first else layout.rest_v2
     columns += [f"{quote(name)} AS {layout.rest(at)}" for at, name in enumerate(rest)]
     select = f"SELECT {', '.join(columns)} FROM ({_bare(sql)}\n)"
@@ -139,6 +143,50 @@ def _cast(column: Column, *, first: bool) -> str:
     return in_common(column, quote(name))
 
 
+def _unfit(column: Column, *, first: bool) -> str:
+    """
+    Another number on each side where the common type cannot hold a value, and has NULL in its place, or in it.
+
+    Without it that NULL would match the NULL of the other side, or hash as it does.
+    """
+    value, there, back = _there_and_back(column, first=first)
+    lost = f"{value} IS DISTINCT FROM {back}" if column.kind.parts else f"{value} IS NOT NULL AND {there} IS NULL"
+    return f"CAST(CASE WHEN {lost} THEN {1 if first else 2} ELSE 0 END AS UTINYINT)"
+
+
+def _lossy_key(column: Column, paired: CommonType, *, first: bool) -> tuple[str, str]:
+    """
+    The form that pairs a key, and the text that shows it.
+
+    What the common type cannot hold is a key of its own, on its side only: rounded it might be another row's.
+    """
+    value, there, back = _there_and_back(replace(column, common=paired), first=first)
+    lost, own = f"{value} IS DISTINCT FROM {back}", f"CAST({value} AS VARCHAR)"
+    told = f"CASE WHEN {lost} THEN {literal('v1 ' if first else 'v2 ')} || {own} END"
+    held = f"CASE WHEN NOT ({lost}) THEN {form(there, kind_of(paired.name))[0]} END"
+    pairs = f"CASE WHEN {value} IS NOT NULL THEN struct_pack(lost := {told}, held := {held}) END"
+    return pairs, f"CASE WHEN {lost} THEN {own} ELSE CAST({there} AS VARCHAR) END"
+
+
+def with_lost_keys(layout: Layout, schema: tuple[SchemaColumn, ...]) -> Layout:
+    """The layout after `count_lost`: keys of which some are lost are paired by what is left, and shown as text."""
+    lost = {column.name for column in schema if column.lost}
+    keys = [
+        replace(key, common=CommonType("VARCHAR"), paired=key.common) if key.name in lost else key
+        for key in layout.keys
+    ]
+    return replace(layout, keys=tuple(keys), schema=schema)
+
+
+def _there_and_back(column: Column, *, first: bool) -> tuple[str, str, str]:
+    """A value of a side in its own type (of structs, the fields that both have), in the common one, and back again."""
+    name, kind = (column.name, column.v1_type) if first else (column.v2_name, column.v2_type)
+    own = narrowed(kind_of(kind), column.kind)
+    value = quote(name) if own == kind else f"CAST({quote(name)} AS {own})"
+    there = f"TRY_CAST({value} AS {column.common.name})"
+    return value, there, f"TRY_CAST({there} AS {own})"
+
+
 def in_common(column: Column, value: str) -> str:
     """A value of a column in the common type."""
     cast = f"{'TRY_CAST' if column.common.risky else 'CAST'}({value} AS {column.common.name})"
@@ -160,11 +208,7 @@ def count_lost(engine: Engine, layout: Layout, v1_sql: str, v2_sql: str) -> tupl
     for first, sql in ((True, v1_sql), (False, v2_sql)):
         counts = []
         for column in risky:
-            name, kind = (column.name, column.v1_type) if first else (column.v2_name, column.v2_type)
-            own = narrowed(kind_of(kind), column.kind)
-            value = quote(name) if own == kind else f"CAST({quote(name)} AS {own})"
-            there = f"TRY_CAST({value} AS {column.common.name})"
-            back = f"TRY_CAST({there} AS {own})"
+            value, there, back = _there_and_back(column, first=first)
             near = isinstance(column.rule, Relative) and column.common.name == "DOUBLE"
             lacks = f"{value} IS NOT NULL AND {there} IS NULL" if near else f"{value} IS DISTINCT FROM {back}"
             counts.append(count_where(lacks))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from dualgauge.comparison.content.comparator import CONTEXT, Comparator
 from dualgauge.comparison.content.rules import Exact
 from dualgauge.comparison.engine.common_types import CommonType, common_type, is_numeric
-from dualgauge.comparison.engine.equality import equal, is_plain, unknown
-from dualgauge.comparison.engine.kinds import NULL, Kind, kind_of
+from dualgauge.comparison.engine.equality import equal, form, is_plain, unknown
+from dualgauge.comparison.engine.kinds import NULL, Kind, kind_of, struct_kind
 from dualgauge.comparison.errors import BadRelation, MissingKey, NoColumnToCompare, NoEquality, NotNumeric
 from dualgauge.comparison.values import SchemaColumn, SchemaVerdict
 from dualgauge.engines.errors import EngineError
@@ -28,7 +28,12 @@ PREFIX = "dg"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column that is on both sides: its spelling on each, the common type, and the rule that judges it."""
+    """
+    A column that is on both sides: its spelling on each, the common type, and the rule that judges it.
+
+    `paired` is set of a key some of whose values its common type cannot hold: the type that pairs those which it can,
+    while `common` is the text as which all are shown.
+    """
 
     name: str
     v2_name: str
@@ -36,6 +41,15 @@ class Column:
     v2_type: str
     common: CommonType
     rule: Rule
+    paired: CommonType | None = None
+
+    @property
+    def key_kind(self) -> Kind:
+        """The type of the form in which keys pair rows."""
+        if self.paired is None:
+            return form("", self.kind)[1]
+        held = form("", kind_of(self.paired.name))[1]
+        return struct_kind(("lost", "held"), (kind_of("VARCHAR"), held))
 
     @property
     def numeric(self) -> bool:
@@ -83,11 +97,26 @@ class Layout:
 
     def shown(self, at: int) -> str:
         """A key column as it was."""
-        return self.key(at) if is_plain(self.keys[at].kind) else f"{self.prefix}s{at}"
+        column = self.keys[at]
+        return self.key(at) if column.paired is None and is_plain(column.kind) else f"{self.prefix}s{at}"
 
     def value(self, at: int) -> str:
         """A compared column."""
         return f"{self.prefix}c{at}"
+
+    def unfit(self, at: int) -> str:
+        """Beside a compared column, 0 where the common type holds the side's value; else 1 in v1 and 2 in v2."""
+        return f"{self.prefix}u{at}"
+
+    @property
+    def risky(self) -> tuple[int, ...]:
+        """The compared columns, by place, that have such a mark beside them."""
+        return tuple(at for at, column in enumerate(self.compared) if column.common.risky)
+
+    def same(self, at: int, a: str, b: str) -> str:
+        """The condition that a compared column's cells of two joined relations are the same; a lost value is not."""
+        same = self.compared[at].same(f"{a}.{self.value(at)}", f"{b}.{self.value(at)}")
+        return f"({a}.{self.unfit(at)} = 0 AND {b}.{self.unfit(at)} = 0 AND {same})" if at in self.risky else same
 
     def rest(self, at: int) -> str:
         """A column of the side's rest."""
