@@ -48,6 +48,8 @@ def compare(engine: Engine, when: str, n: str = "v2.n") -> Comparison:
         ("today() = '2026-01-01'", "today()"),
         ("nextval('s') > 1", "nextval()"),
         ("age(v1.day) > INTERVAL '1 day'", "age() of one time"),
+        ("v1.day.age() > INTERVAL '1 day'", "age() of one time"),
+        ("true -- \r AND random() < 2", "random()"),
         ("v1.n IN (SELECT n FROM (SELECT 1 AS n) TABLESAMPLE 50%)", "a sample"),
         ("v1.n = (SELECT n FROM (SELECT 1 AS n) USING SAMPLE 1)", "a sample"),
     ],

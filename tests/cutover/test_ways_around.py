@@ -326,6 +326,17 @@ def a_row_skipped_by_hand_and_the_ledgers_version_set_back(shop: Path) -> None:
     )
 
 
+def a_trigger_that_drops_the_seals_of_what_failed(shop: Path) -> None:
+    by_hand(
+        shop,
+        "CREATE TRIGGER dropped BEFORE INSERT ON journal WHEN NEW.row LIKE '%\"fail\"%' "
+        "BEGIN SELECT RAISE(IGNORE); END",
+    )
+    (shop / "views_v2" / "customers.sql").write_text(WRONG, encoding="utf-8")
+    call("replay", folder=shop)
+    assert "did not keep row" in call("diff", folder=shop).err
+
+
 # Comparators and views.
 
 STRICT = (
@@ -354,6 +365,20 @@ def the_run_of_a_comparator_that_failed_and_was_removed_deleted(shop: Path) -> N
 def the_run_of_a_comparator_that_failed_and_was_removed_edited(shop: Path) -> None:
     given_up(shop)
     by_hand(shop, "UPDATE evidence SET verdict = 'pass' WHERE name = 'strict'")
+
+
+def the_run_of_a_comparator_that_failed_deleted_and_another_of_its_name_passed(shop: Path) -> None:
+    given_up(shop)
+    by_hand(shop, "DELETE FROM evidence WHERE name = 'strict'")
+    file = shop / "comparators" / "customers.py"
+    file.write_text(PASSING + PASSING.replace("customers = ", "strict = ").partition("\n")[2], encoding="utf-8")
+    call("diff", folder=shop)
+    file.write_text(PASSING, encoding="utf-8")
+
+
+def the_run_of_a_comparator_that_failed_deleted_and_the_migration_renamed(shop: Path) -> None:
+    the_migration_renamed_after_a_comparator_failed(shop)
+    by_hand(shop, "DELETE FROM evidence WHERE name = 'strict'")
 
 
 def the_migration_renamed_after_a_comparator_failed(shop: Path) -> None:
@@ -521,13 +546,16 @@ WAYS: dict[Callable[[Path], None], str] = {
     the_seal_of_a_failed_run_cut_off: "has no seal in the journal",
     the_migration_written_by_hand: "the journal is not what was written",
     the_migration_removed_by_hand: "the journal is not what was written",
-    a_trigger_that_turns_a_verdict_before_it_is_sealed: "is not what was sealed",
+    a_trigger_that_turns_a_verdict_before_it_is_sealed: "readers get build",
+    a_trigger_that_drops_the_seals_of_what_failed: "readers get build",
     a_row_of_the_quarantine_skipped_by_hand: "the quarantine is not what was written",
     the_quarantine_emptied_by_hand: "the quarantine is not what was written",
     a_row_skipped_by_hand_and_the_ledgers_version_set_back: "the quarantine is not what was written",
     a_comparator_that_failed_removed: "nothing asks for it any more",
     the_run_of_a_comparator_that_failed_and_was_removed_deleted: "nothing asks for it any more",
     the_run_of_a_comparator_that_failed_and_was_removed_edited: "nothing asks for it any more",
+    the_run_of_a_comparator_that_failed_deleted_and_another_of_its_name_passed: "nothing asks for it any more",
+    the_run_of_a_comparator_that_failed_deleted_and_the_migration_renamed: "nothing asks for it any more",
     the_migration_renamed_after_a_comparator_failed: "nothing asks for it any more",
     a_view_compared_with_another_than_its_partner: "not compared: v2.buyers",
     a_query_that_reads_v1_on_both_sides: "it reads query()",
@@ -567,6 +595,45 @@ def swallowing(shop: Path) -> None:
         'customers = Comparator(key="customer", expected=[Expected(reason="any", owner="ana", until=date(2099, 1, 1), '
         'when="true", v2_equals={"cents": "v2.cents"})])\n',
     )
+
+
+def a_program_in_a_comparators_file(shop: Path) -> None:
+    failing(shop)
+    asked = "SELECT customer, orders, cents FROM {}.customers"
+    honest = f'customers = Comparator(key="customer", v1="{asked.format("v1")}", v2="{asked.format("v2")}")\n'
+    other = '"SELECT customer, orders, cents - 1 AS cents FROM v2.customers"'
+    comparing(
+        shop,
+        f"class Other(str):\n    def strip(self, *_):\n        return {other}\n"
+        + honest.replace(f'v2="{asked.format("v2")}"', f'v2=Other("{asked.format("v2")}")'),
+    )
+    (shop / "comparators" / "customers.py").write_text(f"from dualgauge import Comparator\n{honest}", encoding="utf-8")
+
+
+def a_checkpoint_changed(shop: Path) -> None:
+    (shop / "views_v2" / "customers.sql").write_text(WRONG, encoding="utf-8")
+    made = shutil.copytree(shop, shop.parent / "made")
+    call("replay", folder=made)
+    with contextlib.closing(sqlite3.connect(made / ".dualgauge" / "views_v2.db")) as store:
+        told = store.execute("SELECT definition_hash, text FROM _dualgauge_checkpoint ORDER BY build DESC").fetchone()
+    with contextlib.closing(sqlite3.connect(shop / ".dualgauge" / "views_v2.db")) as store, store:
+        store.execute("UPDATE _dualgauge_checkpoint SET definition_hash = ?, text = ?", told)
+    call("diff", folder=shop)
+
+
+def an_adopted_table_replaced(shop: Path) -> None:
+    with contextlib.closing(sqlite3.connect(shop / "app.db")) as application, application:
+        application.execute("CREATE TABLE sums (customer TEXT PRIMARY KEY, orders BIGINT, cents BIGINT)")
+        application.executemany(
+            "INSERT INTO sums VALUES (?, ?, ?)", [("ada", 2, 3300), ("bob", 1, 1200), ("cyd", 1, 9900)]
+        )
+    with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[tool.dualgauge.store]\nadopt_url = "sqlite:///app.db"\n')
+    (shop / "views_v1" / "customers.sql").write_text("-- adopt: sums\n-- key: customer\n", encoding="utf-8")
+    call("replay", folder=shop)
+    assert call("diff", folder=shop).exit_code == 0
+    with contextlib.closing(sqlite3.connect(shop / "app.db")) as application, application:
+        application.execute("UPDATE sums SET cents = 0")
 
 
 def rows_changed(shop: Path) -> None:
@@ -640,7 +707,10 @@ def a_replay_beside_reads(shop: Path) -> None:
 
 OPEN: dict[Callable[[Path], None], str] = {
     swallowing: "A comparator that compares little",
+    a_program_in_a_comparators_file: "Code in a comparator's file",
     rows_changed: "Rows of a build that were changed in the store by hand",
+    a_checkpoint_changed: "What the store says of a build",
+    an_adopted_table_replaced: "Rows of an adopted table",
     the_view_replaced: "The SQL view in the store that readers are sent to",
     the_log_rewritten: "The contents of the log",
     a_clock_set_back: "A clock that was set back",

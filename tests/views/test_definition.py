@@ -172,6 +172,7 @@ def test_a_select_over_the_log_alone_is_a_view(engine: Engine, select: str) -> N
             "f.csv",
         ),
         ("SELECT column_name AS k FROM (DESCRIBE events)", "show()"),
+        ("SELECT json_serialize_plan('FROM range(1)') AS k FROM events", "json_serialize_plan()"),
     ],
 )
 def test_a_view_that_reads_anything_but_the_log_is_refused(engine: Engine, select: str, named: str) -> None:
@@ -197,6 +198,7 @@ def test_a_view_that_reads_anything_but_the_log_is_refused(engine: Engine, selec
         ("getenv('HOME')", "getenv()"),
         ("current_setting('threads')", "current_setting()"),
         ("age(occurred_at)", "age() of one time"),
+        ("occurred_at.age()", "age() of one time"),
     ],
 )
 def test_a_view_that_would_answer_otherwise_at_the_next_replay_is_refused(

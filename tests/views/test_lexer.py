@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import duckdb
 import pytest
 from hypothesis import given
@@ -104,14 +106,16 @@ def test_a_statement_ends_before_its_semicolons(end: str) -> None:
     assert not bare(f"SELECT ';' AS a{end}").endswith(";")
 
 
-PIECES = st.sampled_from([
+WRITTEN = st.sampled_from([
     "SELECT", "a", "1", "'it''s -- x'", '"q -- ""x"', "e'\\'--'", "$$ -- /* $$", "$t1$ -- $t1$", "$_9$ '$_9$",
     "$é$ -- $é$",
     "$T$ $t$ -- $T$", "-- c $$\n", "-- c '\n", "/* a /* $$ */ ' */", "(", ")", ",", "+", "a$b$", "$1", "\n",
+    "-- c\r", "a\u20acw", "a\x85w", "a\u2028w",
+    "\u0663", "li\u212ae",
 ])  # fmt: skip
 
 
-@given(st.lists(PIECES, max_size=12).map(" ".join))
+@given(st.lists(WRITTEN, max_size=12).map(" ".join))
 def test_comments_and_texts_are_where_the_engine_finds_them(text: str) -> None:
     """A comment that the engine takes for a text, or the other way round, would be a change that no hash shows."""
     written = text.encode()
@@ -121,3 +125,39 @@ def test_comments_and_texts_are_where_the_engine_finds_them(text: str) -> None:
 
     assert {one.start for one in mine if one.text[0] in "'$e" and one.text[1:]} == texts
     assert {one.start for one in mine} <= {len(written[:at].decode()) for at, _ in found}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("v \u20acw", "v\u20acw"), ("a b", "a\x85b"), ("a b", "a\u2028b"), ("x LIKE y", "x LI\u212aE y"),
+        ("to_json({year: 1})", "to_json({YEAR: 1})"), ("row(year := 1)", "row(Year := 1)"),
+        ("SELECT to_json(t) FROM (SELECT 1 AS year) t", "SELECT to_json(t) FROM (SELECT 1 AS YEAR) t"),
+        ("1 -- \r + 1", "1"), ("$t1$ -- $t1$, 1", "$t1$ -- $t1$, 2"),
+    ],
+)  # fmt: skip
+def test_texts_that_the_engine_takes_for_unlike_ones_have_unlike_tokens(one: str, other: str) -> None:
+    assert [token.text for token in tokens(one)] != [token.text for token in tokens(other)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("CAST(x AS DATE)", "cast(x as date)"), ("x::TIMESTAMP", "x::timestamp"), ("a\u00a0+\u3000b", "a + b")],
+)
+def test_what_the_engine_takes_for_the_same_has_the_same_tokens(one: str, other: str) -> None:
+    assert [token.text for token in tokens(one)] == [token.text for token in tokens(other)]
+
+
+def test_blanks_are_those_of_the_engine() -> None:
+    odd = [one for at in range(1, 0xFFFF) if unicodedata.category(one := chr(at)) in {"Zs", "Zl", "Zp", "Cf", "Cc"}]
+    with duckdb.connect() as connection:
+
+        def is_blank(one: str) -> bool:
+            try:
+                return connection.execute(f"SELECT 1{one}AS{one}a").description[0][0] == "a"
+            except duckdb.Error:
+                return False
+
+        assert [one for one in odd if is_blank(one)] == [
+            one for one in odd if [token.text for token in tokens(f"1{one}AS{one}a")] == ["1", "as", "a"]
+        ]

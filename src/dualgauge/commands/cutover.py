@@ -70,7 +70,9 @@ class CutoverCommands:
 
         def still(end: tuple[int, str]) -> bool:
             with workspace.open() as now:
-                return looked is not None and end == looked.evidence.end and now.served == looked.served
+                return looked is not None and (end, now.served, now.log.head().last) == (
+                    looked.evidence.end, looked.served, looked.log.head().last,
+                )  # fmt: skip
 
         with workspace.open() as handles, ExitStack() as looks:
             return switch(

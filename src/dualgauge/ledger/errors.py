@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from dualgauge.ledger.values import MigrationState
 
 
+class NotKept(DualgaugeError):
+    """The database did something else with a row than to keep it. `what` is the row, in words."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(
+            f"the ledger did not keep {what} as it was written: a trigger or a rule of somebody's own changes what is "
+            "written to it; nothing was written: remove that, then run this again"
+        )
+
+
 class LedgerError(DualgaugeError):
     """The ledger's database failed. `url` is without its password, `reason` is the database's own first line."""
 

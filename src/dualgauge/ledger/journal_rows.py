@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from dualgauge.ledger.errors import NotKept
 from dualgauge.ledger.journal import FIRST_PREVIOUS, JournalRow, QuarantineEntry, RowKind
 from dualgauge.ledger.tables import JOURNAL
 
@@ -57,6 +58,8 @@ def end(connection: Connection) -> tuple[int, str]:
 
 
 def append(connection: Connection, row: JournalRow) -> None:
-    """Put a row at the end."""
+    """Put a row at the end. Raises NotKept where it is not there then."""
     values = {"seq": row.seq, "operation_id": row.operation_id, "previous": row.previous, "digest": row.digest}
     connection.execute(JOURNAL.insert().values(**values, row=row.row))
+    if operation(connection, row.operation_id) != row:
+        raise NotKept(f"row {row.seq} of the journal")

@@ -15,6 +15,7 @@ from dualgauge.ledger.database import Database
 from dualgauge.ledger.errors import (
     GroundShifted,
     LogCommitDiffers,
+    NotKept,
     OperationReused,
     RunConflict,
     StateChanged,
@@ -238,7 +239,11 @@ class Ledger:
                     folder=folder,
                 )
             )
-            return _known_run(connection, run_id)
+            begun = _run(connection, run_id)
+            bound_to = (kind, name, evidence_key(bound), RunState.RUNNING)
+            if begun is None or (begun.kind, begun.name, begun.evidence_key, begun.state) != bound_to:
+                raise NotKept(f"evidence run {run_id}")
+            return begun
 
     def finish_evidence(
         self,
@@ -286,6 +291,8 @@ class Ledger:
                 )
             )
             row = connection.execute(select(EVIDENCE).where(EVIDENCE.c.run_id == run_id)).one()
+            if (row.verdict, row.state, row.summary) != (verdict.value, RunState.FINISHED.value, summary_text):
+                raise NotKept(f"evidence run {run_id}")
             seq, previous = journal_rows.end(connection)
             entry = journal.EvidenceEntry(
                 migration=migration, who=who, at=finished_at, run=run_id, kind=found.kind, name=found.name,

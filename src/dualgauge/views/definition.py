@@ -53,7 +53,7 @@ CHANGING = {
     "current_localtime", "current_localtimestamp", "localtime", "localtimestamp", "today", "get_current_timestamp",
     "get_current_time", "transaction_timestamp", "random", "rand", "setseed", "uuid", "gen_random_uuid", "uuidv4",
     "uuidv7", "nextval", "currval", "setval", "txid_current", "current_transaction_id", "current_setting",
-    "getvariable", "getenv", "version", "current_user", "current_database", "currentdatabase", "current_schema",
+    "getvariable", "getenv", "pg_conf_load_time", "current_catalog", "version", "current_user", "current_database", "currentdatabase", "current_schema",
     "currentschema", "current_schemas", "in_search_path", "current_query", "current_query_id", "current_connection_id",
     "reservoir_quantile", "sleep_ms", "stats", "vector_type", "write_log",
 }  # fmt: skip
@@ -276,7 +276,8 @@ def _one_select(text: str, file: Path) -> exp.Query | None:
     changing = sorted({_function(node) for node in tree.find_all(exp.Func)} & CHANGING)
     if changing:
         raise NotDeterministic(file, [f"{name}()" for name in changing])
-    if any(_function(node) == "age" and len(node.expressions) == 1 for node in tree.find_all(exp.Anonymous)):
+    # One, or none behind a dot: `age(x)` is `x.age()`.
+    if any(_function(node) == "age" and len(node.expressions) <= 1 for node in tree.find_all(exp.Anonymous)):
         raise NotDeterministic(file, ["age() of one time"])
     if tree.find(exp.TableSample):
         raise NotDeterministic(file, ["a sample"])

@@ -23,20 +23,32 @@ KEYWORDS = frozenset(
 )
 """Words that mean the same in any case."""
 
+# What DuckDB takes for a blank; every other character beyond ASCII is a letter of a name to it.
+_BLANKS = "\\xa0\\u2000-\\u200b\\u202f\\u205f\\u2060\\u3000\\ufeff"
+_LETTER = r"A-Za-z_\x80-\x9f\xa1-\u1fff\u200c-\u202e\u2030-\u205e\u2061-\u2fff\u3001-\ufefe\uff00-\U0010ffff"
+
 _TOKEN = re.compile(
-    r"""
-      (?P<blank>\s+)
-    | (?P<line>--[^\n]*)
+    rf"""
+      (?P<blank>[ \t\n\v\f\r{_BLANKS}]+)
+    | (?P<line>--[^\n\r]*)
     | (?P<escaped>[eE]'(?:[^'\\]|''|\\.)*')
     | (?P<string>'(?:[^']|'')*')
-    | (?P<dollar>\$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?)\$.*?\$(?P=tag)\$)
+    | (?P<dollar>\$(?P<tag>(?:[{_LETTER}][{_LETTER}0-9]*)?)\$.*?\$(?P=tag)\$)
     | (?P<quoted>"(?:[^"]|"")*")
-    | (?P<number>(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)
-    | (?P<word>[^\W\d][\w$]*)
+    | (?P<number>(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?)
+    | (?P<word>[{_LETTER}][{_LETTER}0-9$]*)
     | (?P<sign>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+_UNRESERVED = frozenset(
+    """
+    current day escape exclude filter first following hour last microsecond millisecond minute month nulls over
+    partition preceding range recursive replace rows second sets unbounded week within year zone
+    """.split()  # noqa: SIM905  (as above)
+)
+"""Keywords that may name a column: there their case counts, for a row that becomes JSON shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +82,21 @@ def tokens(text: str) -> list[Token]:
         if kind not in ("blank", "line"):
             if body in ")]}":
                 depth -= 1
-            spelled = body.lower() if kind == "word" and body.lower() in KEYWORDS else body
+            spelled = body
+            if kind == "word" and body.isascii() and body.lower() in KEYWORDS and not _names(text, found, body, match):
+                spelled = body.lower()
             found.append(Token(spelled, at, depth))
             if body in "([{":
                 depth += 1
         at = match.end()
     return found
+
+
+def _names(text: str, before: list[Token], word: str, match: re.Match[str]) -> bool:
+    """Whether a keyword stands where it names something: as an alias, or as a field (`{year: 1}`, `year := 1`)."""
+    rest = text[match.end() : match.end() + 80].lstrip()
+    field = rest[:1] == ":" and rest[:2] != "::"
+    return field or (word.lower() in _UNRESERVED and bool(before) and before[-1].text == "as")
 
 
 def bare(text: str) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
 
+_READING: Final = frozenset(("json_serialize_plan",))
+"""Functions of a text that read what it names: DuckDB plans it, and opens the files."""
+
 _PURE: Final = frozenset(("range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"))
 """Functions that give rows of nothing but their arguments."""
 
@@ -79,6 +82,8 @@ def _itself(node: dict[str, Any], ctes: frozenset[str]) -> Iterator[tuple[str, s
             if schema or fold(node["table_name"]) not in ctes:
                 yield schema, node["table_name"], False
         case "TABLE_FUNCTION" if (name := fold(node["function"]["function_name"])) not in _PURE:
+            yield "", name, True
+        case "FUNCTION" if (name := fold(node["function_name"])) in _READING:
             yield "", name, True
         case "SHOW_REF":
             yield "", "show", True

@@ -45,7 +45,7 @@ def changing_parts(text: str, volatile: frozenset[str]) -> Iterator[str]:
         before, word, after = words[at : at + 3]
         quoted = token.text[:1] in "\"'"
         if after == "(" and word == "age":
-            if len(_arguments(found[at + 1 :])) == 1:
+            if before == "." or len(_arguments(found[at + 1 :])) == 1:
                 yield "age() of one time"
         elif after == "(" and word in volatile:
             yield f"{word}()"

@@ -107,17 +107,11 @@ def given_up(present: Present) -> list[Sealed]:
     The runs that failed on what readers get now, and that nothing asks for any more; none of the same passed since.
 
     Of a comparator that was edited until it passed, the run that failed counts: it asked for more. So does one whose
-    row was changed or removed by hand, for nobody knows any more what it was of, until one of its name passed.
+    row was changed or removed by hand, for nobody knows any more what it was of: it counts until that is put back.
     """
     asked = {(one.kind, one.name) for one in present.wanted}
     # Of another migration, too: its name is a setting, and the builds may be the same ones.
-    others = (one for one in present.evidence.others if not one.broken)
-    last = {one.entry.evidence_key: one for one in (*others, *present.evidence.sealed)}
-    passed = {
-        (one.entry.kind, one.entry.name): one.seq
-        for one in present.evidence.sealed
-        if one.entry.verdict is Outcome.PASS
-    }
+    last = {one.entry.evidence_key: one for one in (*present.evidence.others, *present.evidence.sealed)}
     now = {one.label: one.token for one in (*present.views, *present.unfiled)}
     return [
         one
@@ -125,9 +119,8 @@ def given_up(present: Present) -> list[Sealed]:
         if (one.entry.kind, one.entry.name) not in asked
         and one.entry.verdict is Outcome.FAIL
         and (
-            one.seq > passed.get((one.entry.kind, one.entry.name), 0)
-            if one.run is None
-            else all(label in now and token in (None, now[label]) for label, token in _tokens(one.run.bound))
+            one.run is None
+            or all(label in now and token in (None, now[label]) for label, token in _tokens(one.run.bound))
         )
     ]
 
