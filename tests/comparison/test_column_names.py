@@ -96,11 +96,14 @@ def test_a_column_that_begins_with_an_underscore_is_compared_like_any_other(form
     assert (wrong(found), found.verdict) == ({"_x": 1}, Outcome.FAIL)
 
 
-def test_a_column_that_begins_with_an_underscore_is_compared_of_a_duckdb_relation_and_of_a_query() -> None:
+def test_a_column_that_begins_with_an_underscore_is_compared_of_a_duckdb_relation_and_is_context_of_a_query() -> None:
     with duckdb.connect() as connection:
-        old = connection.sql("SELECT 1 AS id, 1 AS _x")
-        found = dualgauge.compare(old, pa.table({"id": [1], "_x": [2]}), Comparator(key="id", v1="SELECT * FROM v1"))
-    assert wrong(found) == {"_x": 1}
+        old, new = connection.sql("SELECT 1 AS id, 1 AS _x"), pa.table({"id": [1], "_x": [2]})
+        whole = dualgauge.compare(old, new, Comparator(key="id"))
+        chosen = dualgauge.compare(
+            old, new, Comparator(key="id", v1="SELECT * , 1 AS y FROM v1", v2="SELECT *, 1 AS y FROM v2")
+        )
+    assert (wrong(whole), wrong(chosen)) == ({"_x": 1}, {})
 
 
 def test_a_key_that_two_tables_state_may_begin_with_an_underscore(postgres_url: str) -> None:

@@ -36,7 +36,7 @@ def test_who_meets_a_new_ledger_that_another_process_has_locked_waits_for_it(fil
         start = time.monotonic()
         with Ledger.open(f"sqlite:///{file}") as ledger:
             assert time.monotonic() - start > 1
-            assert ledger.states() == ()
+            assert ledger.journal() == ()
 
 
 def test_who_looks_at_a_new_ledger_while_its_file_is_written_waits_too(file: Path) -> None:

@@ -42,7 +42,7 @@ def test_who_loses_a_build_between_its_indexes_and_its_readers_serves_nothing(
     before = build(shaped, TOTALS, rows(1, 1), target=1)
     real = bulk.writing
     with ExitStack() as stack:
-        first = stack.enter_context(shaped.load(TOTALS, "h", "t", Position(9)))
+        first = stack.enter_context(shaped.load(TOTALS, "h", "t", Position(9), "chain"))
         first.append(rows(6, 2))
 
         @contextmanager
@@ -51,7 +51,7 @@ def test_who_loses_a_build_between_its_indexes_and_its_readers_serves_nothing(
                 yield connection
             monkeypatch.setattr(bulk, "writing", real)
             # Another process begins a build of another text, and drops the one that is nearly done.
-            stack.enter_context(shaped.load(TOTALS, "other", "t", Position(9)))
+            stack.enter_context(shaped.load(TOTALS, "other", "t", Position(9), "chain"))
 
         monkeypatch.setattr(bulk, "writing", writing)
         with pytest.raises(Fenced, match="was taken over by another process"):
@@ -61,11 +61,11 @@ def test_who_loses_a_build_between_its_indexes_and_its_readers_serves_nothing(
 
 
 def test_a_load_that_an_older_version_began_is_begun_anew_so_that_its_build_has_a_token(shaped: SqliteStore) -> None:
-    with shaped.load(TOTALS, "h", "t", Position(9)) as loading:
+    with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
         loading.append(rows(3, 1))
     with closing(sqlite3.connect(shaped.databases.v1)) as hand, hand:
         hand.execute("UPDATE _dualgauge_checkpoint SET token = NULL")
-    with shaped.load(TOTALS, "h", "t", Position(9)) as loading:
+    with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
         assert loading.rows == 0
         loading.append(rows(6, 2))
         loading.finish()
