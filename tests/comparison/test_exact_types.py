@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -47,6 +50,13 @@ def patterns(folder: Path, *columns: dict[str, pa.Array]) -> Comparison:
     for name, first, one in zip(("a-1", "a-2", "b-1", "b-2"), (0, 10, 0, 10), columns, strict=True):
         write(folder, name, one, first=first)
     return dualgauge.compare(folder / "a-*.parquet", folder / "b-*.parquet", BY_ID)
+
+
+def run(url: str, *statements: str) -> None:
+    """Run statements in a database of PostgreSQL."""
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
 
 
 def kinds(found: Comparison, name: str = "x") -> tuple[str | None, str | None, str]:
@@ -725,3 +735,75 @@ def test_kept_keys_that_parquet_has_no_type_for_are_texts(tmp_path: Path) -> Non
     diff_sources(str(tmp_path / "a-*.parquet"), str(tmp_path / "b-*.parquet"), key=["k"], keep=keep)
 
     assert pq.read_table(keep)["k"].to_pylist() == ["-1", "18446744073709551615"]
+
+
+# Texts beside numbers that no type of the engine holds.
+
+
+@pytest.mark.parametrize("long", [True, False])
+@pytest.mark.parametrize("numbers", ["arrow", "parquet"])
+@pytest.mark.parametrize("texts", ["arrow", "parquet", "sqlite", "postgresql"])
+def test_a_typed_text_beside_a_number_is_a_finding_however_long_the_number_is(
+    tmp_path: Path, postgres_url: str, texts: str, numbers: str, long: bool
+) -> None:
+    values = [WIDE if long else "7", "5.5"]
+    sides: dict[str, Any] = {
+        "arrow": pa.table({"id": [0, 1], "x": values}),
+        "parquet": tmp_path / "texts.parquet",
+        "sqlite": f"{tmp_path / 'texts.db'}#t",
+        "postgresql": f"{postgres_url}#t",
+    }
+    write(tmp_path, "texts", {"x": pa.array(values)})
+    of_numbers = decimals(*values)
+    write(tmp_path, "numbers", {"x": of_numbers})
+    make = f"CREATE TABLE t (id integer, x text); INSERT INTO t VALUES (0, '{values[0]}'), (1, '5.5')"
+    with closing(sqlite3.connect(tmp_path / "texts.db")) as opened:
+        opened.executescript(make)
+    run(postgres_url, make)
+    other: Any = tmp_path / "numbers.parquet" if numbers == "parquet" else pa.table({"id": [0, 1], "x": of_numbers})
+
+    for v1, v2 in ((sides[texts], other), (other, sides[texts])):
+        found = dualgauge.compare(v1, v2, BY_ID)
+        assert (found.verdict, kinds(found)[2]) == (Outcome.FAIL, "incomparable")
+
+
+@pytest.mark.parametrize(
+    ("v1", "v2", "outcome"),
+    [
+        (f"numeric '{WIDE}'", f"text '{WIDE}'", Outcome.FAIL),
+        (f"numeric '{WIDE}.50'", f"numeric '{WIDE}.5'", Outcome.PASS),
+        (f"numeric '{WIDE}.50'", f"numeric '{WIDE}.51'", Outcome.FAIL),
+        ("numeric 'NaN'", "float8 'NaN'", Outcome.PASS),
+        ("numeric '-Infinity'", "float8 '-Infinity'", Outcome.PASS),
+        ("numeric '-Infinity'", "float8 'Infinity'", Outcome.FAIL),
+        ("numeric 'NaN'", "text 'NaN'", Outcome.FAIL),
+        ("CAST('{NaN,1.50,NULL,10}' AS numeric[])", "CAST('{NaN,1.5,NULL,10.00}' AS numeric[])", Outcome.PASS),
+        ("CAST('{{1.50},{-100}}' AS numeric[])", "CAST('{{1.500},{-100.0}}' AS numeric[])", Outcome.PASS),
+        ("CAST('{NaN,1.05}' AS numeric[])", "CAST('{NaN,1.5}' AS numeric[])", Outcome.FAIL),
+        ("CAST('{NaN,10}' AS numeric[])", "CAST('{NaN,1}' AS numeric[])", Outcome.FAIL),
+    ],
+)
+def test_numbers_of_postgresql_that_are_kept_as_text_are_compared_as_numbers(
+    postgres_url: str, v1: str, v2: str, outcome: Outcome
+) -> None:
+    run(postgres_url, f"CREATE TABLE a AS SELECT 1 AS id, {v1} AS x; CREATE TABLE b AS SELECT 1 AS id, {v2} AS x")
+
+    found = dualgauge.compare(f"{postgres_url}#a", f"{postgres_url}#b", BY_ID)
+    assert found.verdict is outcome
+
+
+def test_not_a_number_of_postgresql_is_that_of_a_parquet_pattern_and_of_its_copy(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    write(tmp_path, "p-1", {"x": pa.array([math.nan, math.inf, -math.inf])})
+    write(tmp_path, "p-2", {"x": decimals(WIDE, "0.1")}, first=3)
+    numbers = f"(0, numeric 'NaN'), (1, 'Infinity'), (2, '-Infinity'), (3, {WIDE}), (4, 0.10)"
+    run(postgres_url, f"CREATE TABLE t AS SELECT * FROM (VALUES {numbers}) AS t (id, x)")
+    (tmp_path / "copy.csv").write_text(f"id,x\n0,NaN\n1,Infinity\n2,-Infinity\n3,{WIDE}\n4,0.10\n")
+    (tmp_path / "odd.csv").write_text(f"id,x\n0,NaN\n1,Infinity\n2,odd\n3,{WIDE}\n4,0.1\n")
+
+    for other in ("p-*.parquet", "copy.csv"):
+        assert dualgauge.compare(f"{postgres_url}#t", tmp_path / other, BY_ID).verdict is Outcome.PASS
+    # With one text in it, the column is compared as text, as it is written.
+    found = dualgauge.compare(f"{postgres_url}#t", tmp_path / "odd.csv", BY_ID)
+    assert [row.key["id"] for row in found.mismatches] == [2]
