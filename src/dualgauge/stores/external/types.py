@@ -119,7 +119,7 @@ def _told(value: object) -> str | None:
             return f"{value} (text)" if value.endswith(MARKS) else value
         case bytes() | bytearray() | memoryview():
             return f"{bytes(value).hex()} (blob)"
-        case float() if value.is_integer() and abs(value) < 2**63:
+        case float() if value.is_integer() and -(2**63) <= value < 2**63:
             return f"{int(value)} (number)"
         case _:
             return f"{value} (number)"
