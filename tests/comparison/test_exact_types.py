@@ -722,6 +722,88 @@ def test_arrow_values_that_would_be_cut_are_refused(values: pa.Array, reason: st
     assert str(refused.value) == f"v1 (Table) cannot be read: {reason}"
 
 
+def dense() -> pa.Array:
+    """A dense union of a number and a text."""
+    places = pa.array([0, 1], pa.int8()), pa.array([0, 0], pa.int32())
+    return pa.UnionArray.from_dense(*places, [pa.array([1]), pa.array(["a"])])
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "values", [dense(), pa.StructArray.from_arrays([dense()], ["f"])], ids=["by itself", "in a struct"]
+)
+def test_a_dense_union_is_refused_by_the_columns_name(values: pa.Array, stream: bool) -> None:
+    table = pa.table({"id": [1, 2], "x": values})
+
+    with pytest.raises(UnreadableLocation) as refused:
+        dualgauge.compare(table, table.to_reader() if stream else table, BY_ID)
+    assert str(refused.value) == (
+        "v1 (Table) cannot be read: its column 'x' holds a dense union, which is not read; "
+        "give it as a sparse union, or as text"
+    )
+
+
+# Extensions that the engine knows, with something around or beside them that it does not.
+
+
+def beside(other: pa.Array) -> Any:
+    """What puts values into structs, beside others."""
+    return lambda values: pa.StructArray.from_arrays([other, values], ["c", "j"])
+
+
+def one_each(values: pa.Array) -> pa.Array:
+    """Arrays of one of the values."""
+    return pa.FixedSizeListArray.from_arrays(values, 1)
+
+
+LETTERS = pa.array(["p", "q", "r"])
+WRAPPED: dict[str, tuple[Any, Any]] = {
+    "dictionary": (indexed, bare),
+    "runs": (runs, bare),
+    "runs of a dictionary": (lambda values: runs(indexed(values)), bare),
+    "beside a dictionary": (beside(indexed(LETTERS)), beside(LETTERS)),
+    "beside an unknown one": (beside(extended(LETTERS)), beside(LETTERS)),
+    "list": (lambda values: in_list(indexed(values)), in_list),
+    "map": (lambda values: in_map(runs(values)), in_map),
+    "array": (lambda values: one_each(runs(values)), one_each),
+}
+HELD: dict[str, tuple[pa.Array, pa.Array, pa.Array]] = {
+    "JSON": tuple(
+        pa.ExtensionArray.from_storage(pa.json_(), pa.array(texts))
+        for texts in (
+            ['{"a": 1, "b": 2}', None, "1"],
+            ['{"b": 2, "a": 1}', None, "1.0"],
+            ['{"b": 2, "a": 1}', None, "2"],
+        )
+    ),
+    "UUID": tuple(
+        pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"a" * 16, None, last * 16], pa.binary(16)))
+        for last in (b"b", b"b", b"c")
+    ),
+    "BOOLEAN": (
+        pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, None, 0], pa.int8())),
+        pa.array([True, None, False]),
+        pa.array([True, None, True]),
+    ),
+}
+
+
+@pytest.mark.parametrize("held", HELD)
+@pytest.mark.parametrize("form", WRAPPED)
+def test_an_extension_that_the_engine_knows_is_what_it_says_whatever_is_around_it(form: str, held: str) -> None:
+    wrap, plainly = WRAPPED[form]
+    given, same, other = HELD[held]
+    wrapped = pa.table({"id": [0, 1, 2], "x": wrap(given)})
+
+    for values, unlike in ((same, []), (other, [2])):
+        found = dualgauge.compare(wrapped, pa.table({"id": [0, 1, 2], "x": plainly(values)}), BY_ID)
+        assert [row.key["id"] for row in found.mismatches] == unlike
+        assert (found.verdict is Outcome.PASS) is (not unlike)
+        assert held in str(kinds(found)[0])
+    sliced = dualgauge.compare(wrapped.slice(1), pa.table({"id": [1, 2], "x": plainly(same).slice(1)}), BY_ID)
+    assert sliced.verdict is Outcome.PASS
+
+
 # Keys that are kept.
 
 
