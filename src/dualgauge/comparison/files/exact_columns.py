@@ -30,6 +30,7 @@ DURATIONS: Final[Mapping[str, str]] = {
 }
 """How a number of a unit becomes an INTERVAL; nanoseconds are whole microseconds, or refused before."""
 
+_SPARSE: Final = "give it as a sparse union, or as text"
 _AS_NUMBERS: Final = "give them as whole numbers"
 FINE: Final = "holds durations finer than a microsecond, which is the finest that is compared"
 
@@ -199,8 +200,14 @@ class ExactColumns:
         self.schema = pa.schema(fields)
 
     def _refuse_parts(self, name: str, kind: pa.DataType) -> None:
+        import pyarrow as pa
+
         advice = "give it as a column of its own, or as text"
         for part in held(kind):
+            if pa.types.is_union(part) and part.mode == "dense":
+                raise UnreadableLocation(
+                    self._label, f"its column {name!r} holds a dense union, which is not read", _SPARSE
+                )
             if _is_cut(part):
                 reason = f"its column {name!r} holds {part} inside a list or a struct, which would be cut"
                 raise UnreadableLocation(self._label, reason, advice)
