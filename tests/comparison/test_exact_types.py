@@ -850,6 +850,32 @@ def test_a_typed_text_beside_a_number_is_a_finding_however_long_the_number_is(
 
 
 @pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("a.csv", (WIDE, "5.50"), []),
+        ("a.csv", (WIDE, "5.51"), [1]),
+        ("a.csv", ("odd", "5.5"), [0]),
+        # With one text in it, the column is compared as text.
+        ("a.csv", ("odd", "5.50"), [0, 1]),
+        ("a.jsonl", (WIDE, "5.50"), []),
+        ("a.jsonl", (WIDE, "null"), [1]),
+        ("a.jsonl", (WIDE, '"5.5"'), "incomparable"),
+        ("a.jsonl", (f'"{WIDE}"', '"5.5"'), "incomparable"),
+    ],
+)
+def test_files_beside_numbers_that_are_kept_as_text(
+    tmp_path: Path, name: str, values: tuple[str, str], said: object
+) -> None:
+    lines = [f"{at},{one}" if name == "a.csv" else f'{{"id": {at}, "x": {one}}}' for at, one in enumerate(values)]
+    (tmp_path / name).write_text("\n".join(["id,x", *lines] if name == "a.csv" else lines))
+
+    found = dualgauge.compare(tmp_path / name, pa.table({"id": [0, 1], "x": decimals(WIDE, "5.5")}), BY_ID)
+    verdict = kinds(found)[2]
+    assert (verdict if verdict == "incomparable" else [row.key["id"] for row in found.mismatches]) == said
+    assert (found.verdict is Outcome.PASS) is (said == [])
+
+
+@pytest.mark.parametrize(
     ("v1", "v2", "outcome"),
     [
         (f"numeric '{WIDE}'", f"text '{WIDE}'", Outcome.FAIL),
