@@ -340,6 +340,18 @@ def test_values_of_sqlite_are_the_same_where_type_and_value_are(
         assert [one.key["id"] for one in found.mismatches] == unlike
 
 
+@pytest.mark.parametrize("beside", ["text", None])
+@pytest.mark.parametrize("number", [-(2**63), 2**62, -(2**62), 0])
+def test_a_whole_number_of_sqlite_is_the_same_as_a_real_to_the_end_of_64_bits(
+    tmp_path: Path, number: int, beside: str | None
+) -> None:
+    whole, _ = loose(tmp_path, "whole", "", [number, "text"])
+    real, _ = loose(tmp_path, "real", "", [float(number), beside])
+
+    found = dualgauge.compare(whole, real, BY_ID)
+    assert [one.key["id"] for one in found.mismatches] == ([] if beside else [2])
+
+
 @pytest.mark.parametrize("odd", ["unknown", 5, 0.25, b"x"])
 @pytest.mark.parametrize(
     ("declared", "values"),

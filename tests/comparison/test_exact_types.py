@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -47,6 +50,13 @@ def patterns(folder: Path, *columns: dict[str, pa.Array]) -> Comparison:
     for name, first, one in zip(("a-1", "a-2", "b-1", "b-2"), (0, 10, 0, 10), columns, strict=True):
         write(folder, name, one, first=first)
     return dualgauge.compare(folder / "a-*.parquet", folder / "b-*.parquet", BY_ID)
+
+
+def run(url: str, *statements: str) -> None:
+    """Run statements in a database of PostgreSQL."""
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
 
 
 def kinds(found: Comparison, name: str = "x") -> tuple[str | None, str | None, str]:
@@ -712,6 +722,88 @@ def test_arrow_values_that_would_be_cut_are_refused(values: pa.Array, reason: st
     assert str(refused.value) == f"v1 (Table) cannot be read: {reason}"
 
 
+def dense() -> pa.Array:
+    """A dense union of a number and a text."""
+    places = pa.array([0, 1], pa.int8()), pa.array([0, 0], pa.int32())
+    return pa.UnionArray.from_dense(*places, [pa.array([1]), pa.array(["a"])])
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "values", [dense(), pa.StructArray.from_arrays([dense()], ["f"])], ids=["by itself", "in a struct"]
+)
+def test_a_dense_union_is_refused_by_the_columns_name(values: pa.Array, stream: bool) -> None:
+    table = pa.table({"id": [1, 2], "x": values})
+
+    with pytest.raises(UnreadableLocation) as refused:
+        dualgauge.compare(table, table.to_reader() if stream else table, BY_ID)
+    assert str(refused.value) == (
+        "v1 (Table) cannot be read: its column 'x' holds a dense union, which is not read; "
+        "give it as a sparse union, or as text"
+    )
+
+
+# Extensions that the engine knows, with something around or beside them that it does not.
+
+
+def beside(other: pa.Array) -> Any:
+    """What puts values into structs, beside others."""
+    return lambda values: pa.StructArray.from_arrays([other, values], ["c", "j"])
+
+
+def one_each(values: pa.Array) -> pa.Array:
+    """Arrays of one of the values."""
+    return pa.FixedSizeListArray.from_arrays(values, 1)
+
+
+LETTERS = pa.array(["p", "q", "r"])
+WRAPPED: dict[str, tuple[Any, Any]] = {
+    "dictionary": (indexed, bare),
+    "runs": (runs, bare),
+    "runs of a dictionary": (lambda values: runs(indexed(values)), bare),
+    "beside a dictionary": (beside(indexed(LETTERS)), beside(LETTERS)),
+    "beside an unknown one": (beside(extended(LETTERS)), beside(LETTERS)),
+    "list": (lambda values: in_list(indexed(values)), in_list),
+    "map": (lambda values: in_map(runs(values)), in_map),
+    "array": (lambda values: one_each(runs(values)), one_each),
+}
+HELD: dict[str, tuple[pa.Array, pa.Array, pa.Array]] = {
+    "JSON": tuple(
+        pa.ExtensionArray.from_storage(pa.json_(), pa.array(texts))
+        for texts in (
+            ['{"a": 1, "b": 2}', None, "1"],
+            ['{"b": 2, "a": 1}', None, "1.0"],
+            ['{"b": 2, "a": 1}', None, "2"],
+        )
+    ),
+    "UUID": tuple(
+        pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"a" * 16, None, last * 16], pa.binary(16)))
+        for last in (b"b", b"b", b"c")
+    ),
+    "BOOLEAN": (
+        pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, None, 0], pa.int8())),
+        pa.array([True, None, False]),
+        pa.array([True, None, True]),
+    ),
+}
+
+
+@pytest.mark.parametrize("held", HELD)
+@pytest.mark.parametrize("form", WRAPPED)
+def test_an_extension_that_the_engine_knows_is_what_it_says_whatever_is_around_it(form: str, held: str) -> None:
+    wrap, plainly = WRAPPED[form]
+    given, same, other = HELD[held]
+    wrapped = pa.table({"id": [0, 1, 2], "x": wrap(given)})
+
+    for values, unlike in ((same, []), (other, [2])):
+        found = dualgauge.compare(wrapped, pa.table({"id": [0, 1, 2], "x": plainly(values)}), BY_ID)
+        assert [row.key["id"] for row in found.mismatches] == unlike
+        assert (found.verdict is Outcome.PASS) is (not unlike)
+        assert held in str(kinds(found)[0])
+    sliced = dualgauge.compare(wrapped.slice(1), pa.table({"id": [1, 2], "x": plainly(same).slice(1)}), BY_ID)
+    assert sliced.verdict is Outcome.PASS
+
+
 # Keys that are kept.
 
 
@@ -725,3 +817,101 @@ def test_kept_keys_that_parquet_has_no_type_for_are_texts(tmp_path: Path) -> Non
     diff_sources(str(tmp_path / "a-*.parquet"), str(tmp_path / "b-*.parquet"), key=["k"], keep=keep)
 
     assert pq.read_table(keep)["k"].to_pylist() == ["-1", "18446744073709551615"]
+
+
+# Texts beside numbers that no type of the engine holds.
+
+
+@pytest.mark.parametrize("long", [True, False])
+@pytest.mark.parametrize("numbers", ["arrow", "parquet"])
+@pytest.mark.parametrize("texts", ["arrow", "parquet", "sqlite", "postgresql"])
+def test_a_typed_text_beside_a_number_is_a_finding_however_long_the_number_is(
+    tmp_path: Path, postgres_url: str, texts: str, numbers: str, long: bool
+) -> None:
+    values = [WIDE if long else "7", "5.5"]
+    sides: dict[str, Any] = {
+        "arrow": pa.table({"id": [0, 1], "x": values}),
+        "parquet": tmp_path / "texts.parquet",
+        "sqlite": f"{tmp_path / 'texts.db'}#t",
+        "postgresql": f"{postgres_url}#t",
+    }
+    write(tmp_path, "texts", {"x": pa.array(values)})
+    of_numbers = decimals(*values)
+    write(tmp_path, "numbers", {"x": of_numbers})
+    make = f"CREATE TABLE t (id integer, x text); INSERT INTO t VALUES (0, '{values[0]}'), (1, '5.5')"
+    with closing(sqlite3.connect(tmp_path / "texts.db")) as opened:
+        opened.executescript(make)
+    run(postgres_url, make)
+    other: Any = tmp_path / "numbers.parquet" if numbers == "parquet" else pa.table({"id": [0, 1], "x": of_numbers})
+
+    for v1, v2 in ((sides[texts], other), (other, sides[texts])):
+        found = dualgauge.compare(v1, v2, BY_ID)
+        assert (found.verdict, kinds(found)[2]) == (Outcome.FAIL, "incomparable")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("a.csv", (WIDE, "5.50"), []),
+        ("a.csv", (WIDE, "5.51"), [1]),
+        ("a.csv", ("odd", "5.5"), [0]),
+        # With one text in it, the column is compared as text.
+        ("a.csv", ("odd", "5.50"), [0, 1]),
+        ("a.jsonl", (WIDE, "5.50"), []),
+        ("a.jsonl", (WIDE, "null"), [1]),
+        ("a.jsonl", (WIDE, '"5.5"'), "incomparable"),
+        ("a.jsonl", (f'"{WIDE}"', '"5.5"'), "incomparable"),
+    ],
+)
+def test_files_beside_numbers_that_are_kept_as_text(
+    tmp_path: Path, name: str, values: tuple[str, str], said: object
+) -> None:
+    lines = [f"{at},{one}" if name == "a.csv" else f'{{"id": {at}, "x": {one}}}' for at, one in enumerate(values)]
+    (tmp_path / name).write_text("\n".join(["id,x", *lines] if name == "a.csv" else lines))
+
+    found = dualgauge.compare(tmp_path / name, pa.table({"id": [0, 1], "x": decimals(WIDE, "5.5")}), BY_ID)
+    verdict = kinds(found)[2]
+    assert (verdict if verdict == "incomparable" else [row.key["id"] for row in found.mismatches]) == said
+    assert (found.verdict is Outcome.PASS) is (said == [])
+
+
+@pytest.mark.parametrize(
+    ("v1", "v2", "outcome"),
+    [
+        (f"numeric '{WIDE}'", f"text '{WIDE}'", Outcome.FAIL),
+        (f"numeric '{WIDE}.50'", f"numeric '{WIDE}.5'", Outcome.PASS),
+        (f"numeric '{WIDE}.50'", f"numeric '{WIDE}.51'", Outcome.FAIL),
+        ("numeric 'NaN'", "float8 'NaN'", Outcome.PASS),
+        ("numeric '-Infinity'", "float8 '-Infinity'", Outcome.PASS),
+        ("numeric '-Infinity'", "float8 'Infinity'", Outcome.FAIL),
+        ("numeric 'NaN'", "text 'NaN'", Outcome.FAIL),
+        ("CAST('{NaN,1.50,NULL,10}' AS numeric[])", "CAST('{NaN,1.5,NULL,10.00}' AS numeric[])", Outcome.PASS),
+        ("CAST('{{1.50},{-100}}' AS numeric[])", "CAST('{{1.500},{-100.0}}' AS numeric[])", Outcome.PASS),
+        ("CAST('{NaN,1.05}' AS numeric[])", "CAST('{NaN,1.5}' AS numeric[])", Outcome.FAIL),
+        ("CAST('{NaN,10}' AS numeric[])", "CAST('{NaN,1}' AS numeric[])", Outcome.FAIL),
+    ],
+)
+def test_numbers_of_postgresql_that_are_kept_as_text_are_compared_as_numbers(
+    postgres_url: str, v1: str, v2: str, outcome: Outcome
+) -> None:
+    run(postgres_url, f"CREATE TABLE a AS SELECT 1 AS id, {v1} AS x; CREATE TABLE b AS SELECT 1 AS id, {v2} AS x")
+
+    found = dualgauge.compare(f"{postgres_url}#a", f"{postgres_url}#b", BY_ID)
+    assert found.verdict is outcome
+
+
+def test_not_a_number_of_postgresql_is_that_of_a_parquet_pattern_and_of_its_copy(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    write(tmp_path, "p-1", {"x": pa.array([math.nan, math.inf, -math.inf])})
+    write(tmp_path, "p-2", {"x": decimals(WIDE, "0.1")}, first=3)
+    numbers = f"(0, numeric 'NaN'), (1, 'Infinity'), (2, '-Infinity'), (3, {WIDE}), (4, 0.10)"
+    run(postgres_url, f"CREATE TABLE t AS SELECT * FROM (VALUES {numbers}) AS t (id, x)")
+    (tmp_path / "copy.csv").write_text(f"id,x\n0,NaN\n1,Infinity\n2,-Infinity\n3,{WIDE}\n4,0.10\n")
+    (tmp_path / "odd.csv").write_text(f"id,x\n0,NaN\n1,Infinity\n2,odd\n3,{WIDE}\n4,0.1\n")
+
+    for other in ("p-*.parquet", "copy.csv"):
+        assert dualgauge.compare(f"{postgres_url}#t", tmp_path / other, BY_ID).verdict is Outcome.PASS
+    # With one text in it, the column is compared as text, as it is written.
+    found = dualgauge.compare(f"{postgres_url}#t", tmp_path / "odd.csv", BY_ID)
+    assert [row.key["id"] for row in found.mismatches] == [2]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+import dualgauge
+from dualgauge import Comparator
 from dualgauge.comparison.engine.diff import DiffPlan
-from dualgauge.engines.duck import open_engine
+from dualgauge.engines.duck import Engine, Row, open_engine
 from support.oracle import Column, Table, disagreements, judge
 from support.oracle_bench import Bench
 from support.table_kinds import DOUBLE, INTEGERS, TEXT
@@ -43,3 +48,40 @@ def test_fifteen_hundred_columns_are_judged_in_the_default_memory(plan: DiffPlan
     assert disagreements(judge(v1, v2, ("id",)), found) == []
     assert len(found.drifts) == COLUMNS + 1
     assert all(list(row.v1) == [column.name for column in v1.columns] for row in found.mismatches if row.v1)
+
+
+def test_wide_decimals_of_hundreds_of_columns_are_not_looked_at_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    row = Engine.row
+
+    def counted(self: Engine, sql: str, *given: object) -> Row:
+        asked.append(sql)
+        return row(self, sql, *given)
+
+    monkeypatch.setattr(Engine, "row", counted)
+    number = pa.array([Decimal(7), None, Decimal("0.5")], pa.decimal256(60, 2))
+    other = pa.array([Decimal(7), None, Decimal("0.51")], pa.decimal256(60, 2))
+    for name, last in (("a", number), ("b", other)):
+        columns = {f"c{at}": number for at in range(300)} | {"last": last}
+        pq.write_table(pa.table({"id": [1, 2, 3], **columns}), tmp_path / f"{name}.parquet")
+    found = dualgauge.compare(tmp_path / "a.parquet", tmp_path / "b.parquet", Comparator(key="id"))
+
+    assert [(row.key, row.columns) for row in found.mismatches] == [({"id": 3}, ("last",))]
+    # Each reads all columns: by the square of their number, 800 would take more than a minute.
+    assert len(asked) < 50
+
+
+@pytest.mark.parametrize("plan", list(DiffPlan))
+def test_one_difference_in_sixteen_hundred_columns_is_found_by_each_plan(plan: DiffPlan) -> None:
+    kinds = (pa.int64(), pa.float64(), pa.decimal128(20, 2))
+    sides = []
+    for last in (None, 0):
+        columns = {f"c{at}": pa.array([at, None, 3], kinds[at % 3]) for at in range(1_599)}
+        columns["last"] = pa.array([1, last, 3])
+        sides.append(pa.table({"id": [1, 2, 3], **columns}))
+    found = dualgauge.compare(*sides, Comparator(key="id"), plan=plan)
+
+    assert (found.matched, found.changed) == (2, 1)
+    assert [row.columns for row in found.mismatches] == [("last",)]

@@ -656,6 +656,7 @@ def test_another_kind_of_database_is_read_by_sqlalchemy_s_reflection(tmp_path: P
         assert snapshot.columns("t") == {
             "id": "BIGINT", "p": "DECIMAL(9,2)", "d": "DATE", "s": "VARCHAR", "x": "VARCHAR"
         }  # fmt: skip
+        assert snapshot.numbers("t") == {"x"}
         assert snapshot.key("t") == ("id",)
         (batch,) = snapshot.batches("main.t", ["id", "p", "d", "s", "x"], 10)
         assert batch.to_pylist() == [{"id": 1, "p": Decimal("2.50"), "d": dt.date(2024, 2, 29), "s": "x", "x": "7"}]

@@ -36,6 +36,10 @@ ONE_OF: Final = 500
 """One bucket of so many, chosen by chance, is judged by value whatever its hash says: of n rows that differ unseen, one
 at least is found but for a chance of (1 - 1 / 500)^n, one in a million at 6,901 rows."""
 
+_MOST_KEPT: Final = 200
+"""Rows of more columns are not kept while the buckets are counted, but read again: as structs they hold a vector for
+each column at each step, hundreds of megabytes however few the rows are."""
+
 
 class DiffPlan(StrEnum):
     """How candidates are found."""
@@ -103,7 +107,8 @@ def choose(
         return _narrow(space, layout, expected, v1, v2, why=needs_all, net=net)
     if wanted is DiffPlan.NARROW:
         return _narrow(space, layout, expected, v1, v2, why="asked for", net=net)
-    found = _buckets(space, layout, v1, v2, net=net)
+    keeps = len(space.engine.columns(f"SELECT * FROM {v1}")) <= _MOST_KEPT
+    found = _buckets(space, layout, v1, v2, net=net if keeps else "false")
     count = space.engine.row(f"SELECT count(*) FROM {found} WHERE differs")[0]
     differ = f"{count:,} of {BUCKETS:,} buckets differ"
     if count > MOST_BUCKETS and wanted is None:
@@ -113,7 +118,9 @@ def choose(
         space.view(
             f"chosen_{side}",
             f"SELECT * FROM {relation} WHERE {_bucket(layout)} IN ({bad}) UNION ALL "
-            f"SELECT unnest(row) FROM (SELECT unnest({side}) AS row FROM {found} WHERE NOT differs)",
+            f"SELECT unnest(row) FROM (SELECT unnest({side}) AS row FROM {found} WHERE NOT differs)"
+            if keeps
+            else f"SELECT * FROM {relation} WHERE {_bucket(layout)} IN ({bad}) OR {net}",
         )
         for side, relation in (("v1", v1), ("v2", v2))
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dualgauge.comparison.engine.fetch import groups_of
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.plain_arrow import bare, compact, held, is_readable, plain, unwrapped
 from dualgauge.comparison.files.value_types import Reading, typed_reading
@@ -29,6 +30,7 @@ DURATIONS: Final[Mapping[str, str]] = {
 }
 """How a number of a unit becomes an INTERVAL; nanoseconds are whole microseconds, or refused before."""
 
+_SPARSE: Final = "give it as a sparse union, or as text"
 _AS_NUMBERS: Final = "give them as whole numbers"
 FINE: Final = "holds durations finer than a microsecond, which is the finest that is compared"
 
@@ -53,7 +55,8 @@ def write_exact(file: Path, names: Sequence[str], kept: Path) -> dict[str, str]:
     fine, kinds = dict[str, bool](), dict[str, str]()
     digits: dict[str, tuple[int, int]] = {}
     with pq.ParquetFile(file) as opened:
-        types = {name: bare(opened.schema_arrow.field(name).type) for name in names}
+        whole = opened.schema_arrow
+        types = {name: bare(whole.field(name).type) for name in names}
     times = [name for name in names if pa.types.is_timestamp(types[name])]
     for name in times:
         fine[name] = any(bool(rest.any()) for _, rest, _ in _int96(file, name))
@@ -67,46 +70,51 @@ def write_exact(file: Path, names: Sequence[str], kept: Path) -> dict[str, str]:
         [(name, pa.timestamp("ns" if fine[name] else "us") if name in fine else pa.string()) for name in names]
     )
     with pq.ParquetWriter(kept, schema, compression="snappy") as writer:
-        streams = [
-            _times(file, name, fine=fine[name]) if name in fine else _texts(file, name, digits) for name in names
-        ]
-        for arrays in zip(*streams, strict=True):
-            writer.write_batch(pa.RecordBatch.from_arrays(list(arrays), schema=schema))
+        # Some at a time: to open a file of hundreds of columns takes longer than to read one of them.
+        streams = [_texts(file, group, digits) for group in groups_of([one for one in names if one not in fine], 50)]
+        streams += [_times(file, name, fine=fine[name]) for name in times]
+        for parts in zip(*streams, strict=True):
+            arrays = {name: array for part in parts for name, array in part.items()}
+            writer.write_batch(pa.RecordBatch.from_arrays([arrays[name] for name in names], schema=schema))
     for name, (whole, scale) in digits.items():
         kinds[name] = decimal_type(whole, scale)
     return {name: kinds[name] for name in names}
 
 
-def _batches(file: Path, name: str, **options: str) -> Iterator[pa.Array]:
+def _batches(file: Path, names: Sequence[str], **options: str) -> Iterator[dict[str, pa.Array]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file, **options) as opened:
-        for batch in opened.iter_batches(_BATCH, columns=[name]):
-            yield unwrapped(batch.column(0))
+        for batch in opened.iter_batches(_BATCH, columns=list(names)):
+            # Asked for x, a column that is called x.y comes too.
+            found = dict(zip(batch.schema.names, batch.columns, strict=True))
+            yield {name: unwrapped(found[name]) for name in names}
 
 
 def _int96(file: Path, name: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]]:
     """Microseconds, the nanoseconds beyond them, and which values are NULL, batch by batch."""
     import pyarrow as pa
 
-    pairs = zip(*(_batches(file, name, coerce_int96_timestamp_unit=unit) for unit in ("us", "ns")), strict=True)
-    for by_unit in pairs:
+    pairs = zip(*(_batches(file, [name], coerce_int96_timestamp_unit=unit) for unit in ("us", "ns")), strict=True)
+    for pair in pairs:
+        by_unit = [one[name] for one in pair]
         micros, nanos = (one.cast(pa.int64()).fill_null(0).to_numpy() for one in by_unit)
         # Out of the years that nanoseconds of 64 bits reach, both go round alike, and the rest is right.
         yield micros, nanos - micros * 1000, by_unit[0].is_null().to_numpy(zero_copy_only=False)
 
 
-def _times(file: Path, name: str, *, fine: bool) -> Iterator[pa.Array]:
+def _times(file: Path, name: str, *, fine: bool) -> Iterator[dict[str, pa.Array]]:
     import pyarrow as pa
 
     for micros, rest, absent in _int96(file, name):
-        yield pa.array(micros * 1000 + rest if fine else micros, mask=absent).cast(pa.timestamp("ns" if fine else "us"))
+        times = pa.array(micros * 1000 + rest if fine else micros, mask=absent)
+        yield {name: times.cast(pa.timestamp("ns" if fine else "us"))}
 
 
-def _texts(file: Path, name: str, digits: dict[str, tuple[int, int]]) -> Iterator[pa.Array]:
-    digits[name] = (1, 0)
-    for array in _batches(file, name):
-        yield decimal_texts(array, name, digits)
+def _texts(file: Path, names: Sequence[str], digits: dict[str, tuple[int, int]]) -> Iterator[dict[str, pa.Array]]:
+    digits |= dict.fromkeys(names, (1, 0))
+    for arrays in _batches(file, names):
+        yield {name: decimal_texts(array, name, digits) for name, array in arrays.items()}
 
 
 def decimal_texts(array: pa.Array, name: str, digits: dict[str, tuple[int, int]]) -> pa.Array:
@@ -192,8 +200,14 @@ class ExactColumns:
         self.schema = pa.schema(fields)
 
     def _refuse_parts(self, name: str, kind: pa.DataType) -> None:
+        import pyarrow as pa
+
         advice = "give it as a column of its own, or as text"
         for part in held(kind):
+            if pa.types.is_union(part) and part.mode == "dense":
+                raise UnreadableLocation(
+                    self._label, f"its column {name!r} holds a dense union, which is not read", _SPARSE
+                )
             if _is_cut(part):
                 reason = f"its column {name!r} holds {part} inside a list or a struct, which would be cut"
                 raise UnreadableLocation(self._label, reason, advice)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 _MARKED: Final = " OR ".join(f"suffix({{0}}, ' ({one})')" for one in ("number", "blob", "text"))
-_WHOLE: Final = "abs({0}) < 9223372036854775808 AND {0} = trunc({0})"
+_WHOLE: Final = "{0} >= -9223372036854775808 AND {0} < 9223372036854775808 AND {0} = trunc({0})"
 
 
 def escaped(text: str) -> str:

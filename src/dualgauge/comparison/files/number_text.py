@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from dualgauge.comparison.engine.common_types import FLOATS
+from dualgauge.model import literal
+
+NUMBER: Final = r"-?((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)"
+"""How a number is written in a file or by a database: 007 and +5 are texts."""
 
 
 def number_text(value: str, kind: str) -> str:
@@ -32,3 +38,16 @@ def number_text(value: str, kind: str) -> str:
             text = f"replace({text}, '.', '0.')"
         return rf"regexp_replace({text}, '\.?0+$', '')"
     return f"CAST({value} AS VARCHAR)"
+
+
+def plain_number(text: str) -> str:
+    """A number that a file or a database has written, as `number_text` has it; another text is as it was."""
+    # Not .5, and of 1.50 no nought at the end.
+    whole = rf"regexp_replace({text}, '^(-?)[.]', '\10.')"
+    digits = rf"CASE WHEN contains({whole}, '.') THEN regexp_replace({whole}, '[.]?0+$', '') ELSE {whole} END"
+    named = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}
+    arms = " ".join(f"WHEN {literal(written)} THEN {literal(spelt)}" for written, spelt in named.items())
+    return (
+        f"CASE WHEN regexp_full_match({text}, {literal(NUMBER)}) THEN regexp_replace({digits}, '^-0$', '0') "
+        f"ELSE CASE lower({text}) {arms} ELSE {text} END END"
+    )

@@ -7,20 +7,43 @@ struct it fails. And whoever asks `is_duration` of a dictionary of durations hea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
 
+_KNOWN: Final = ("arrow.json", "arrow.uuid", "arrow.bool8")
+"""Extensions that are types of the engine: a UUID is no text of 16 bytes, and JSON is compared by its content."""
+
+
+def _is_known(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if not isinstance(kind, pa.BaseExtensionType):
+        return False
+    return kind.extension_name in _KNOWN or (
+        isinstance(kind, pa.OpaqueType) and bool(kind.vendor_name == "DuckDB") and _is_bare(kind.storage_type)
+    )
+
 
 def bare(kind: pa.DataType) -> pa.DataType:
     """What a type holds, out of all that is around it; its parts stay as they are."""
     import pyarrow as pa
 
+    kind = _unpacked(kind)
+    while isinstance(kind, pa.BaseExtensionType):
+        kind = _unpacked(kind.storage_type)
+    return kind
+
+
+def _unpacked(kind: pa.DataType) -> pa.DataType:
+    """What a type holds, out of what is around it but an extension that the engine knows."""
+    import pyarrow as pa
+
     while True:
-        if isinstance(kind, pa.BaseExtensionType):
+        if isinstance(kind, pa.BaseExtensionType) and not _is_known(kind):
             kind = kind.storage_type
         elif pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
             kind = kind.value_type
@@ -40,7 +63,7 @@ def plain(kind: pa.DataType) -> pa.DataType:
     """The type of what `unwrapped` gives."""
     import pyarrow as pa
 
-    kind = bare(kind)
+    kind = _unpacked(kind)
     if pa.types.is_struct(kind):
         return pa.struct([_plain_field(one) for one in kind])
     if pa.types.is_map(kind):
@@ -83,9 +106,9 @@ def _is_bare(kind: pa.DataType) -> bool:
 
 def unwrapped(array: pa.Array) -> pa.Array:
     """
-    The same values without a wrapping, at every level; inside of what is no list, struct or map they stay wrapped.
+    The same values without a wrapping that the engine does not know, at every level.
 
-    Takes as long as to copy what is wrapped.
+    Inside of what is no list, struct or map they stay wrapped. Takes as long as to copy what is wrapped.
     """
     import pyarrow as pa
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from dualgauge.comparison.engine.common_types import CommonType, common_type, is_numeric
+from dualgauge.comparison.engine.fetch import count_where, groups_of
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.exact_columns import DURATIONS, FINE, wide_decimals, write_exact
 from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.number_text import number_text
-from dualgauge.comparison.files.plain_arrow import bare, held
+from dualgauge.comparison.files.plain_arrow import bare
+from dualgauge.comparison.files.plain_arrow import held as held_in
 from dualgauge.comparison.files.read_files import exact, told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.parquet_files import parquet, scan
@@ -79,8 +81,12 @@ def read_parquet(engine: Engine, files: Sequence[Path], label: str, folder: Path
     names = list(dict.fromkeys(called.values()))
     # Called by place: the engine takes x and X for one name.
     in_place = len(parts) == 1 and not parts[0].texts
+    held = {name: _held(parts, name, label) for name in names}
+    lost = _lost(engine, parts, held)
     columns = [
-        _column(engine, parts, name, quote(parts[0].names[name]) if in_place else place(at), label)
+        _column(
+            parts, name, held[name], quote(parts[0].names[name]) if in_place else place(at), label, lost=name in lost
+        )
         for at, name in enumerate(names)
     ]
     selects = [
@@ -178,7 +184,7 @@ def _durations(written: bytes) -> dict[str, str]:
     return {
         name: kind.unit if pa.types.is_duration(kind) else "a duration"
         for name, kind in kinds.items()
-        if any(map(pa.types.is_duration, held(kind)))
+        if any(map(pa.types.is_duration, held_in(kind)))
     }
 
 
@@ -234,13 +240,31 @@ class _Column:
     expressions: list[str]
 
 
-def _column(engine: Engine, parts: Sequence[_Part], name: str, column: str, label: str) -> _Column:
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """
+    What the parts hold of a column: the type and the value by part, and a type for all.
+
+    `texts` says that some part has it as texts of numbers, `numbers` that all of them have numbers, and `asked` that
+    only its values say whether the type holds them.
+    """
+
+    kinds: dict[int, str]
+    values: list[str]
+    common: CommonType
+    texts: bool
+    numbers: bool
+
+    @property
+    def asked(self) -> bool:
+        return (self.texts or self.common.risky) and self.common.name != "VARCHAR"
+
+
+def _held(parts: Sequence[_Part], name: str, label: str) -> _Held:
     kinds = {at: part.fields[part.names[name]] for at, part in enumerate(parts) if name in part.names}
     values = [part.select(name) or "NULL" for part in parts]
     texts = any(name in part.texts for part in parts)
     distinct = list(dict.fromkeys(kinds.values()))
-    if len(distinct) == 1 and not texts:
-        return _Column(typed_reading(name, distinct[0], column), values)
     numbers = all(is_numeric(kind) or name in parts[at].texts for at, kind in kinds.items())
     common = _common(distinct)
     if texts and numbers and "VARCHAR" in distinct:
@@ -248,19 +272,24 @@ def _column(engine: Engine, parts: Sequence[_Part], name: str, column: str, labe
     if common is None or (texts and not numbers):
         unlike = ", ".join(f"{parts[at].files[0].name} has {kind}" for at, kind in kinds.items())
         raise UnreadableLocation(label, f"the column {name!r} is of unlike types ({unlike})", _ONE_TYPE)
-    if not texts and not common.risky:
-        return _Column(typed_reading(name, common.name, column), [f"CAST({one} AS {common.name})" for one in values])
-    kept = common.name == "VARCHAR" or not _lost(engine, parts, values, kinds, common.name)
-    if numbers:
+    return _Held(kinds, values, common, texts, numbers)
+
+
+def _column(parts: Sequence[_Part], name: str, held: _Held, column: str, label: str, *, lost: bool) -> _Column:
+    kinds, values, common = held.kinds, held.values, held.common
+    distinct = list(dict.fromkeys(kinds.values()))
+    if len(distinct) == 1 and not held.texts:
+        return _Column(typed_reading(name, distinct[0], column), values)
+    if held.numbers and (held.texts or common.risky):
         # What is read by hand is such a text already.
         spelt = [
             number_text(value, "VARCHAR" if name in parts[at].texts else kinds.get(at, "VARCHAR"))
             for at, value in enumerate(values)
         ]
-        kind = common.name if kept else "VARCHAR"
+        kind = "VARCHAR" if lost else common.name
         reading = Reading(name, kind, f"CAST({column} AS {kind})", text=column, of_numbers=kind == "VARCHAR")
         return _Column(reading, spelt)
-    if not kept:
+    if lost:
         raise UnreadableLocation(
             label, f"the column {name!r} is {' and '.join(distinct)}, and {common.name} does not hold all values of it",
             _ONE_TYPE,
@@ -281,11 +310,19 @@ def _common(kinds: Sequence[str]) -> CommonType | None:
     return found
 
 
-def _lost(engine: Engine, parts: Sequence[_Part], values: Sequence[str], kinds: dict[int, str], common: str) -> bool:
-    """Whether some value is another one after it was cast to a type and back."""
-    for at, kind in kinds.items():
-        value = f"CAST({values[at]} AS {kind})"
-        back = f"TRY_CAST(TRY_CAST({value} AS {common}) AS {kind})"
-        if engine.row(f"SELECT count(*) FROM {parts[at].source} WHERE {value} IS DISTINCT FROM {back}")[0]:
-            return True
-    return False
+def _lost(engine: Engine, parts: Sequence[_Part], held: dict[str, _Held]) -> set[str]:
+    """The columns of which some value is another one after it was cast to the type for all and back."""
+    lost: set[str] = set()
+    asked = [name for name, one in held.items() if one.asked]
+    for at, part in enumerate(parts):
+        # Many at a time: to open a file of thousands of columns takes longer than to look at one of them.
+        for group in groups_of([name for name in asked if at in held[name].kinds]):
+            counts = []
+            for name in group:
+                one = held[name]
+                value = f"CAST({one.values[at]} AS {one.kinds[at]})"
+                back = f"TRY_CAST(TRY_CAST({value} AS {one.common.name}) AS {one.kinds[at]})"
+                counts.append(count_where(f"{value} IS DISTINCT FROM {back}"))
+            row = engine.row(f"SELECT {', '.join(counts)} FROM {part.source}")
+            lost |= {name for name, count in zip(group, row, strict=True) if count}
+    return lost

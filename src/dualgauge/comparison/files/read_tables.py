@@ -12,6 +12,7 @@ from dualgauge.comparison.files.copied_text import copied_text
 from dualgauge.comparison.files.exact_columns import ExactColumns
 from dualgauge.comparison.files.loose_types import plain_text, told_text
 from dualgauge.comparison.files.names import place, twice
+from dualgauge.comparison.files.number_text import plain_number
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.parquet_files import bent, parquet, whole_parquet
 from dualgauge.model import Progress, quote
@@ -51,7 +52,7 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
         if not source.table and len(snapshot.names) != 1:
             raise UnclearTable(source.shown, snapshot.names)
         table = source.table or snapshot.names[0]
-        kinds, mixed = snapshot.columns(table), snapshot.mixed(table)
+        kinds, mixed, numbers = snapshot.columns(table), snapshot.mixed(table), snapshot.numbers(table)
         # Named by place: a table of PostgreSQL may have a column x and a column X.
         own = {column: place(at) for at, column in enumerate(kinds)}
         # Behind the others, what the engine would not write as the database does.
@@ -76,14 +77,15 @@ def read_table(source: Location, name: str, folder: Path, progress: Progress) ->
         Reading(
             column,
             kind,
-            f"CAST({own[column]} AS {kind})",
+            plain_number(own[column]) if column in numbers else f"CAST({own[column]} AS {kind})",
             # SQLite's types were found by looking: where one side has a value that is no number, both are texts.
             told=told_text(own[column], kind, texts[column], mixed=column in mixed) if loose else None,
             mixed=column in mixed,
+            of_numbers=column in numbers,
             text=plain_text(own[column], kind, texts[column], mixed=column in mixed)
             if loose
             else texts[column]
-            if column in written
+            if column in written or column in numbers
             else copied(own[column], kind),
         )
         for column, kind in kinds.items()

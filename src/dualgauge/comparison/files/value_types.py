@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.common_types import FLOATS, common_type, is_numeric, is_time
 from dualgauge.comparison.files.loose_types import escaped
-from dualgauge.comparison.files.number_text import number_text
+from dualgauge.comparison.files.number_text import NUMBER, number_text, plain_number
 from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 _SAMPLE: Final = 5_000
 _WIDEST: Final = 38
 _NULL: Final = '"NULL"'
+_LONG: Final = "number of any length"
+"""What a text becomes beside numbers that no type of the engine holds: a number, kept as a text."""
+
 _TIMESTAMPTZ: Final = "TIMESTAMP WITH TIME ZONE"
 
-_NUMBER: Final = r"-?((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)"
 # The exponent has a sign, as programs write it: 1e5 is more often a code than a number.
-_FLOAT: Final = rf"{_NUMBER}([eE][+-][0-9]+)?|-?(inf|Inf|infinity|Infinity)|nan|NaN"
+_NO_DIGITS: Final = "-?(inf|Inf|infinity|Infinity)|nan|NaN"
+_FLOAT: Final = rf"{NUMBER}([eE][+-][0-9]+)?|{_NO_DIGITS}"
 _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK: Final = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
 _ZONE: Final = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
@@ -43,9 +46,10 @@ def _matches(pattern: str) -> str:
 
 _FITS: Final[Mapping[str, str]] = {
     "BIGINT": "CAST(TRY_CAST({0} AS BIGINT) AS VARCHAR) = {0}",
-    "DECIMAL": _matches(_NUMBER),
+    "DECIMAL": _matches(NUMBER),
     # With more than 17 digits, two numbers that differ could be one DOUBLE, unless this is how a DOUBLE is written.
     "DOUBLE": f"{_matches(_FLOAT)} AND ({_DIGITS} <= 17 OR CAST(TRY_CAST({{0}} AS DOUBLE) AS VARCHAR) = {{0}})",
+    _LONG: _matches(f"{NUMBER}|{_NO_DIGITS}"),
     "BOOLEAN": "lower({0}) IN ('true', 'false')",
     "DATE": f"{_matches(_DAY)} AND TRY_CAST({{0}} AS DATE) IS NOT NULL",
     "TIMESTAMP": f"{_matches(f'{_DAY}([ T]{_CLOCK})?')} AND TRY_CAST({{0}} AS TIMESTAMP) IS NOT NULL",
@@ -71,6 +75,7 @@ class Reading:
     stands in a file without types; `told` reads one of SQLite's as a text that also says what it is, and
     `mixed` that its values are of several types; `raw` reads it as the JSON that it was, where `is_json` says that it
     was read from JSON, or as the JSON that it would be, and `nested` says that it holds nothing but lists and objects.
+    `of_numbers` says that its texts are numbers, each spelt in one way, and `json_numbers` that all its JSON is.
     """
 
     name: str
@@ -84,6 +89,7 @@ class Reading:
     told: str | None = None
     mixed: bool = False
     of_numbers: bool = False
+    json_numbers: bool = False
 
     @property
     def select(self) -> str:
@@ -155,7 +161,7 @@ def _question(a: Reading, b: Reading) -> _Question | None:
             # PostgreSQL writes bytes as \\x00ff, of which the engine would read the first alone as hex.
             bytes_as_text = other.kind == "BLOB" and other.text is not None and other.told is None
             if other.of_numbers:
-                return _Question({at: one.expression}, [kind for kind in _NUMBERS if kind in one.may_be])
+                return _Question({at: one.expression}, [_LONG, "DOUBLE"] if "DECIMAL" in one.may_be else [])
             return _Question({at: one.expression}, [] if bytes_as_text else _wanted(other.kind, one.may_be))
     return None
 
@@ -239,8 +245,7 @@ def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading
         return _as_json(a), _as_json(b)
     written = [_says_no_type(one) for one in (a, b)]
     a, b = (_typed(one, found or "VARCHAR") for one in (a, b))
-    if a.of_numbers or b.of_numbers:
-        a, b = (_as_number_text(one) for one in (a, b))
+    a, b = _as_texts(a, b, written)
     if {a.kind, b.kind} == {"UUID", "VARCHAR"}:
         a, b = (
             replace(one, expression=_UUID.format(one.expression)) if one.kind == "VARCHAR" else one for one in (a, b)
@@ -266,13 +271,39 @@ def _may_be_json(a: Reading, b: Reading) -> bool:
 
 
 def _says_no_type(one: Reading) -> bool:
-    """Whether a text may be a number as well: one of a CSV file, or a number of more digits than any type has."""
-    return one.raw is None and (one.kind is None or (one.kind == "VARCHAR" and one.text is not None and not one.told))
+    """Whether a text may be a number as well: one of a CSV file."""
+    return one.raw is None and one.kind is None
 
 
-def _as_number_text(one: Reading) -> Reading:
-    kind = str(one.kind)
-    return _as_text(one, number_text(one.expression, kind)) if is_numeric(kind) else one
+def _as_texts(a: Reading, b: Reading, written: Sequence[bool]) -> tuple[Reading, Reading]:
+    """Two readings in the texts in which they are compared, where they are; `written` as `_says_no_type` has it."""
+    if a.of_numbers or b.of_numbers:
+        return _beside_numbers(a, b, plain=written[1]), _beside_numbers(b, a, plain=written[0])
+    if any(written) and a.kind == b.kind == "VARCHAR":
+        # As the database writes it, and a file with it.
+        return _as_text(a, a.text or a.expression), _as_text(b, b.text or b.expression)
+    return a, b
+
+
+def _beside_numbers(one: Reading, other: Reading, *, plain: bool) -> Reading:
+    """
+    One of two readings of which one at least is of texts of numbers; `plain`: the other one says no type.
+
+    Numbers become such texts too. Beside what is no number it gets a type that has none in common with any other, so
+    that the schema names the column: as texts, 5 and '5' would be one.
+    """
+    if not one.of_numbers:
+        if one.json_numbers:
+            return replace(one, text=plain_number(str(one.text)))
+        kind = str(one.kind)
+        return _as_text(one, number_text(one.expression, kind)) if is_numeric(kind) else one
+    if plain and not other.of_numbers and other.kind == "VARCHAR":
+        return _as_text(one, one.text or one.expression)
+    if other.of_numbers or other.json_numbers or other.kind == _NULL or is_numeric(str(other.kind)):
+        return one
+    packed = f"struct_pack({quote(_LONG)} := {one.expression})"
+    expression = f"CASE WHEN {one.expression} IS NOT NULL THEN {packed} END"
+    return replace(one, kind=f"STRUCT({quote(_LONG)} VARCHAR)", expression=expression)
 
 
 def _as_text(one: Reading, expression: str) -> Reading:
@@ -289,6 +320,8 @@ def _beside(one: Reading, *, plain: bool) -> Reading:
 def _typed(one: Reading, kind: str) -> Reading:
     if one.kind is not None:
         return one
+    if kind == _LONG:
+        return replace(one, kind="VARCHAR", expression=plain_number(one.expression), of_numbers=True)
     expression = one.expression if kind == "VARCHAR" else f"CAST({one.expression} AS {kind})"
     return replace(one, kind=kind, expression=expression)
 
@@ -345,4 +378,7 @@ def _json_reading(name: str, counts: Mapping[str, int]) -> Reading:
     elif held == {"truth"}:
         kind = "BOOLEAN"
     expression = column if kind == "JSON" else f"CAST({text} AS {kind})"
-    return Reading(name, kind, expression, text=text, raw=column, is_json=True, nested=held == {"nested"})
+    numbers = kind == "JSON" and held <= {"whole", "number"}
+    return Reading(
+        name, kind, expression, text=text, raw=column, is_json=True, nested=held == {"nested"}, json_numbers=numbers
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -9,7 +11,9 @@ import sqlalchemy as sa
 from dualgauge.stores.external.types import TIMESTAMPTZ, TableColumn, TablePlace, arrow_of, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
 
 _WIDEST = 38
 _FAMILIES: tuple[tuple[type[sa.types.TypeEngine[Any]], str], ...] = (
@@ -49,9 +53,13 @@ class OtherCatalogue:
         made = []
         for found in sa.inspect(connection).get_columns(place.name, place.schema):
             name, kind = str(found["name"]), _kind(found["type"])
-            made.append(
-                TableColumn(name, kind or "VARCHAR", self.name(connection, name), arrow_of(kind) if kind else as_text)
+            column = TableColumn(
+                name, kind or "VARCHAR", self.name(connection, name), arrow_of(kind) if kind else as_text
             )
+            if kind is None and _is_decimal(found["type"]):
+                # What no DECIMAL holds is a number all the same, and no text.
+                column = replace(column, arrow=_digits, of_numbers=True)
+            made.append(column)
         return made
 
     def fixed(self, connection: sa.Connection, source: str, place: TablePlace | None) -> list[TableColumn]:
@@ -89,6 +97,15 @@ class OtherCatalogue:
         conditions = [table.c[name] == sa.literal(text, sa.String()) for name, text in key.items()]
         row = connection.execute(sa.select(table).where(*conditions).limit(1)).mappings().first()
         return None if row is None else dict(row)
+
+
+def _is_decimal(kind: sa.types.TypeEngine[Any]) -> bool:
+    return isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float)
+
+
+def _digits(values: Sequence[Any]) -> pa.Array:
+    """Numbers as texts without an exponent."""
+    return as_text([f"{one:f}" if isinstance(one, Decimal) else one for one in values])
 
 
 def _kind(kind: sa.types.TypeEngine[Any]) -> str | None:

@@ -7,7 +7,7 @@ numeric without a scale, NaN, dates beyond the years 1 to 9999 and arrays of sev
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -98,6 +98,9 @@ _BEYOND_PYTHON = {"date", "time", "timestamp", "timestamptz"}
 """Those of them that have values for which Python has none."""
 
 _SPECIAL = "{0}::text IN ('NaN', 'Infinity', '-Infinity')"
+
+# Of the array's text, whatever its dimensions: a point stands in numbers alone.
+_TRIMMED = r"regexp_replace({0}, '(\.[0-9]*[1-9])0+(?=[,}}])|\.0+(?=[,}}])', '\1', 'g')"
 
 _MOMENTS = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": TIMESTAMPTZ}
 
@@ -289,10 +292,11 @@ def _column(one: _Described, found: tuple[Any, ...], text: str = _WRITTEN) -> Ta
     as_text = TableColumn(one.name, "VARCHAR", text.format(column), arrow_of("VARCHAR"))
     if one.type_name == "numeric":
         return _numeric(one, column, found)
+    if one.is_array:
+        listed = None if found and found[0] else _array(one, column, found)
+        return listed or (_numerics(as_text) if found and one.element == "numeric" else as_text)
     if found and found[0]:
         return as_text
-    if one.is_array:
-        return _array(one, column, found) or as_text
     kind = _SAME.get(one.type_name) or _MOMENTS.get(one.type_name)
     if kind is not None:
         return TableColumn(one.name, kind, column, arrow_of(kind))
@@ -332,10 +336,15 @@ def _decimal(one: _Described, found: tuple[Any, ...]) -> str | None:
     return None if found[0] or not _fits(width, scale) else f"DECIMAL({width},{scale})"
 
 
+def _numerics(whole: TableColumn) -> TableColumn:
+    """Arrays of numeric as texts, their numbers without trailing zeros."""
+    return replace(whole, expression=_TRIMMED.format(whole.expression), written=whole.expression)
+
+
 def _numeric(one: _Described, column: str, found: tuple[Any, ...]) -> TableColumn:
     """A numeric as DECIMAL; as text without trailing zeros where no DECIMAL holds every value."""
     kind = _decimal(one, found)
     if kind is None:
         text = f"CASE WHEN {_SPECIAL.format(column)} THEN {column}::text ELSE trim_scale({column})::text END"
-        return TableColumn(one.name, "VARCHAR", text, arrow_of("VARCHAR"))
+        return TableColumn(one.name, "VARCHAR", text, arrow_of("VARCHAR"), of_numbers=True)
     return TableColumn(one.name, kind, column, arrow_of(kind))

@@ -140,6 +140,10 @@ class TableSnapshot:
         """The columns of a table that hold values of several types, and leave as texts that tell them apart."""
         return {one.name for one in self._described(self._place(table)) if one.mixed}
 
+    def numbers(self, table: str) -> set[str]:
+        """The columns of a table that hold numbers, and leave as texts, since no type holds them all."""
+        return {one.name for one in self._described(self._place(table)) if one.of_numbers}
+
     def written(self, table: str) -> list[str]:
         """The columns of a table whose texts in the database may be other ones than the engine's."""
         return [one.name for one in self._described(self._place(table)) if one.written is not None]

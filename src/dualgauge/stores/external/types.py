@@ -34,8 +34,9 @@ class TableColumn:
     """
     One column: its DuckDB type, the expression over the alias `t` that is selected, and how values become Arrow.
 
-    `mixed` says that it holds values of several types, as texts that tell them apart. `written` selects the value's
-    text as the database has it, where the engine's text of the type may be another one.
+    `mixed` says that it holds values of several types, as texts that tell them apart, `of_numbers` that its texts are
+    numbers. `written` selects the value's text as the database has it, where the engine's text of the type may be
+    another one.
     """
 
     name: str
@@ -44,6 +45,7 @@ class TableColumn:
     arrow: Callable[[Sequence[Any]], pa.Array]
     mixed: bool = False
     written: str | None = None
+    of_numbers: bool = False
 
 
 class Catalogue(Protocol):
@@ -117,7 +119,7 @@ def _told(value: object) -> str | None:
             return f"{value} (text)" if value.endswith(MARKS) else value
         case bytes() | bytearray() | memoryview():
             return f"{bytes(value).hex()} (blob)"
-        case float() if value.is_integer() and abs(value) < 2**63:
+        case float() if value.is_integer() and -(2**63) <= value < 2**63:
             return f"{int(value)} (number)"
         case _:
             return f"{value} (number)"
