@@ -53,7 +53,8 @@ CHANGING = {
     "current_localtime", "current_localtimestamp", "localtime", "localtimestamp", "today", "get_current_timestamp",
     "get_current_time", "transaction_timestamp", "random", "rand", "setseed", "uuid", "gen_random_uuid", "uuidv4",
     "uuidv7", "nextval", "currval", "setval", "txid_current", "current_transaction_id", "current_setting",
-    "getvariable", "getenv", "pg_conf_load_time", "current_catalog", "version", "current_user", "current_database", "currentdatabase", "current_schema",
+    "getvariable", "getenv", "pg_conf_load_time", "current_catalog",
+    "version", "current_user", "current_database", "currentdatabase", "current_schema",
     "currentschema", "current_schemas", "in_search_path", "current_query", "current_query_id", "current_connection_id",
     "reservoir_quantile", "sleep_ms", "stats", "vector_type", "write_log",
 }  # fmt: skip
