@@ -10,6 +10,8 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from dualgauge.eventlog.errors import DamagedLog, ForeignCommit, LogAndLedgerDisagree
+from dualgauge.eventlog.settings import LogSettings
+from dualgauge.eventlog.table.open import open_log
 from support.shop import call
 
 if TYPE_CHECKING:
@@ -313,3 +315,11 @@ def test_a_compacted_log_is_a_plain_delta_table_in_deltalake_and_in_duckdb(compa
     ]  # fmt: skip
     old = DeltaTable(str(compacted.project.folder), version=5)
     assert sorted(old.to_pyarrow_table()["x"].to_pylist()) == list(range(1, 51))
+
+
+@pytest.mark.parametrize("name", ["00000000000000000000.json#1", "00000000000000000000.json.tmp"])
+def test_a_log_whose_first_commit_is_being_written_by_another_is_not_there_yet(tmp_path: Path, name: str) -> None:
+    (tmp_path / "log" / "_delta_log").mkdir(parents=True)
+    (tmp_path / "log" / "_delta_log" / name).write_text("{", encoding="utf-8")
+
+    assert not open_log(tmp_path / "log", LogSettings()).exists

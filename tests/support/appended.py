@@ -101,7 +101,7 @@ def run(number, until):
             log.append([Event(one, "seen", datetime(2026, 1, 31, 12, tzinfo=UTC), {"n": 0}) for one in made])
             counts[number] += 1
 
-opened, go = threading.Barrier(appenders + 1), threading.Event()
+opened, go = threading.Barrier(appenders + 1, timeout=60), threading.Event()
 threads = [threading.Thread(target=run, args=(number, seconds)) for number in range(appenders)]
 for one in threads:
     one.start()

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from dualgauge.ledger.ledger import Ledger
 
 
+_UNFINISHED = re.compile(r".*\.tmp|[0-9]+\.json#[0-9]+").fullmatch
+"""What a commit is called before it is one: by us, and by the Delta library."""
+
+
 def open_log(
     where: Place | Path, settings: LogSettings, ledger: Ledger | None = None, *, patience: float = PATIENCE
 ) -> EventLog:
@@ -75,8 +79,8 @@ def _table(place: Place) -> DeltaTable | None:
         if any(name.endswith(".json") for name in commits):
             # Another process has made it since.
             return DeltaTable(place.uri, storage_options=place.options)
-        # A process killed while it created the log leaves an empty folder and an unfinished commit.
-        if any(not name.endswith(".tmp") for name in (*files, *commits)):
+        # A process that creates the log, or was killed at it, leaves an empty folder and an unfinished commit.
+        if any(not _UNFINISHED(name) for name in (*files, *commits)):
             raise
         return None
 
