@@ -15,6 +15,8 @@ from dualgauge.eventlog.table.open import open_log
 from support.shop import call
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.tamper import Log
 
 ADVICE = "restore the log's folder from a backup, or move it and the store away and import the sources again"
