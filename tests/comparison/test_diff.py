@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from dualgauge.comparison.content.comparator import Comparator, Expected, Limits
 from dualgauge.comparison.content.rules import Absolute, Exact, Relative, Rounded, Rule
-from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
+from dualgauge.comparison.engine.diff import DiffPlan
 from dualgauge.comparison.errors import (
     BadExpectation,
     BadRelation,
@@ -31,28 +31,13 @@ from dualgauge.comparison.values import Comparison, DifferenceKind
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.errors import DataError, UsageError
 from dualgauge.model import Outcome
+from support.relations import TODAY, compare, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-TODAY = date(2026, 3, 1)
 EMPTY = "SELECT 1 AS id, 1 AS n WHERE false"
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with open_engine(threads=2) as opened:
-        yield opened
-
-
-def compare(engine: Engine, v1: str, v2: str, comparator: Comparator | None = None, **options: Any) -> Comparison:
-    return compare_relations(engine, v1, v2, comparator or Comparator(key="id"), today=TODAY, **options)
-
-
-def rows(*values: str, columns: str = "id, n") -> str:
-    """A SELECT that gives these rows: `rows("1, 'a'", "2, NULL")`."""
-    return f"SELECT * FROM (VALUES {', '.join(f'({value})' for value in values)}) AS t({columns})"
 
 
 def expected(when: str, reason: str = "it is right", until: date = TODAY, **v2_equals: str) -> Expected:

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dualgauge.comparison.content.comparator import Comparator, Expected
 from dualgauge.comparison.content.rules import Absolute, Exact, Rounded, Rule
-from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
+from dualgauge.comparison.engine.diff import DiffPlan
 from dualgauge.comparison.errors import PlanRefused
-from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.model import Outcome
+from support.relations import TODAY, compare, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dualgauge.comparison.values import Comparison
-
-TODAY = date(2026, 3, 1)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with open_engine(threads=2) as opened:
-        yield opened
-
-
-def compare(engine: Engine, v1: str, v2: str, comparator: Comparator | None = None, **options: Any) -> Comparison:
-    return compare_relations(engine, v1, v2, comparator or Comparator(key="id"), today=TODAY, **options)
-
-
-def rows(*values: str, columns: str = "id, n") -> str:
-    """A SELECT that gives these rows: `rows("1, 'a'", "2, NULL")`."""
-    return f"SELECT * FROM (VALUES {', '.join(f'({value})' for value in values)}) AS t({columns})"
-
+    from dualgauge.engines.duck import Engine
 
 # Two types on the two sides, and the one that both are cast to.
 

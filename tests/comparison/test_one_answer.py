@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -11,25 +10,13 @@ import pytest
 import dualgauge
 from dualgauge import Absolute, Comparator, Expected
 from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
-from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.model import Outcome
+from support.relations import TODAY, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from dualgauge.engines.duck import Engine
 
-TODAY = date(2026, 3, 1)
 BY_ID = Comparator(key="id")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with open_engine(threads=2) as opened:
-        yield opened
-
-
-def rows(*values: str, columns: str = "id, n") -> str:
-    """A SELECT that gives these rows: `rows("1, 'a'", "2, NULL")`."""
-    return f"SELECT * FROM (VALUES {', '.join(f'({value})' for value in values)}) AS t({columns})"
 
 
 @pytest.mark.parametrize("plan", [None, DiffPlan.NARROW])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,29 +11,17 @@ import dualgauge
 from dualgauge.comparison.content.comparator import Comparator, Expected
 from dualgauge.comparison.content.rules import Absolute
 from dualgauge.comparison.engine import candidates
-from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
+from dualgauge.comparison.engine.diff import DiffPlan
 from dualgauge.comparison.errors import NoSuchPlan
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.model import Outcome
+from support.relations import TODAY, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from dualgauge.comparison.values import Comparison
 
-TODAY = date(2026, 3, 1)
 ROWS = "SELECT i AS id, i % 7 AS n, 'name ' || i AS name FROM range({}) t(i)"
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with open_engine(threads=2) as opened:
-        yield opened
-
-
-def compare(engine: Engine, v1: str, v2: str, comparator: Comparator | None = None, **options: Any) -> Comparison:
-    return compare_relations(engine, v1, v2, comparator or Comparator(key="id"), today=TODAY, **options)
 
 
 def test_what_fits_half_of_the_memory_is_judged_row_by_row(engine: Engine) -> None:

@@ -17,19 +17,13 @@ from dualgauge.comparison.engine import profile as profile_module
 from dualgauge.comparison.engine.diff import compare_relations
 from dualgauge.comparison.engine.profile import between, notes
 from dualgauge.comparison.values import Drift, Profile
-from dualgauge.engines.duck import Engine, open_engine
+from support.relations import TODAY
 from support.store_types import TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-TODAY = date(2026, 3, 1)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with open_engine(threads=2) as opened:
-        yield opened
+    from dualgauge.engines.duck import Engine
 
 
 def look(engine: Engine, v1: str, v2: str, key: str = "id") -> dict[str, Drift]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contract.store import ROOT, TOTALS, build, rows
+from contract.store import TOTALS, build, rows
 from dualgauge.model import Position, Side
 from dualgauge.stores.errors import Fenced
 from dualgauge.stores.sqlite import bulk
@@ -26,14 +25,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def store(tmp_path: Path) -> SqliteStore:
     return SqliteStore(Databases(v1=tmp_path / "views_v1.db", v2=tmp_path / "views_v2.db", wait=30.0))
-
-
-@pytest.fixture
-def shaped(store: SqliteStore, tmp_path: Path) -> SqliteStore:
-    shutil.copytree(ROOT / "migrations", tmp_path / "migrations", ignore=shutil.ignore_patterns("versions"))
-    store.revise(tmp_path / "migrations", [TOTALS], "shapes")
-    store.upgrade(tmp_path / "migrations", [TOTALS])
-    return store
 
 
 def test_who_loses_a_build_between_its_indexes_and_its_readers_serves_nothing(

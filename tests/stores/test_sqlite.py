@@ -35,14 +35,6 @@ def store(tmp_path: Path) -> SqliteStore:
     return sqlite(tmp_path)
 
 
-@pytest.fixture
-def shaped(store: SqliteStore, tmp_path: Path) -> SqliteStore:
-    shutil.copytree(ROOT / "migrations", tmp_path / "migrations", ignore=shutil.ignore_patterns("versions"))
-    store.revise(tmp_path / "migrations", [TOTALS], "shapes")
-    store.upgrade(tmp_path / "migrations", [TOTALS])
-    return store
-
-
 def run(script: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
