@@ -218,12 +218,12 @@ class Ledger:
         Raises:
             RunConflict: the id is of a finished run, or of one bound to something else.
         """
-        bound_text = canonical_json(bound)
+        bound_text, wanted = canonical_json(bound), (kind, name, evidence_key(bound))
         with self._access.writing() as connection:
             if found := _run(connection, run_id):
                 if found.state is not RunState.RUNNING:
                     raise RunConflict(run_id, "is finished")
-                if (found.kind, found.name, found.evidence_key) != (kind, name, evidence_key(bound)):
+                if (found.kind, found.name, found.evidence_key) != wanted:
                     raise RunConflict(run_id, f"is of {found.kind} {found.name!r} and bound to something else")
                 return found
             connection.execute(
@@ -231,7 +231,7 @@ class Ledger:
                     run_id=run_id,
                     kind=kind.value,
                     name=name,
-                    evidence_key=evidence_key(bound),
+                    evidence_key=wanted[-1],
                     bound=bound_text,
                     position=position,
                     state=RunState.RUNNING.value,
@@ -240,8 +240,10 @@ class Ledger:
                 )
             )
             begun = _run(connection, run_id)
-            bound_to = (kind, name, evidence_key(bound), RunState.RUNNING)
-            if begun is None or (begun.kind, begun.name, begun.evidence_key, begun.state) != bound_to:
+            if begun is None or (begun.kind, begun.name, begun.evidence_key, begun.state) != (
+                *wanted,
+                RunState.RUNNING,
+            ):
                 raise NotKept(f"evidence run {run_id}")
             return begun
 

@@ -9,7 +9,7 @@ vanish, keywords are folded to lower case, every other text stays as it is (name
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 KEYWORDS = frozenset(
     """
@@ -82,21 +82,22 @@ def tokens(text: str) -> list[Token]:
         if kind not in ("blank", "line"):
             if body in ")]}":
                 depth -= 1
-            spelled = body
-            if kind == "word" and body.isascii() and body.lower() in KEYWORDS and not _names(text, found, body, match):
-                spelled = body.lower()
-            found.append(Token(spelled, at, depth))
+            found.append(Token(body, at, depth))
             if body in "([{":
                 depth += 1
         at = match.end()
-    return found
+    return [replace(one, text=one.text.lower()) if _folds(found, place) else one for place, one in enumerate(found)]
 
 
-def _names(text: str, before: list[Token], word: str, match: re.Match[str]) -> bool:
-    """Whether a keyword stands where it names something: as an alias, or as a field (`{year: 1}`, `year := 1`)."""
-    rest = text[match.end() : match.end() + 80].lstrip()
-    field = rest[:1] == ":" and rest[:2] != "::"
-    return field or (word.lower() in _UNRESERVED and bool(before) and before[-1].text == "as")
+def _folds(found: list[Token], place: int) -> bool:
+    """Whether a token is a keyword, and names nothing: no alias, and no field (`{year: 1}`, `year := 1`)."""
+    word = found[place].text.lower()
+    if word not in KEYWORDS or not found[place].text.isascii():
+        return False
+    after = [one.text for one in found[place + 1 : place + 3]]
+    field = after[:1] == [":"] and after[1:] != [":"]
+    alias = word in _UNRESERVED and place > 0 and found[place - 1].text.lower() == "as"
+    return not field and not alias
 
 
 def bare(text: str) -> str:

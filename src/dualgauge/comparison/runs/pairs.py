@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.content.comparator import Comparator
@@ -117,7 +117,7 @@ def views_of(engine: Engine, comparator: str, side: Side, sql: str, known: Seque
     read = relations(engine, sql)
     if read is None:
         raise BadRelation(side.value, "it is no SELECT that DuckDB can read").within(f"comparator {comparator!r}")
-    others = [one for one in read.shown if one.rpartition(".")[0] != side.value]
+    others = replace(read, tables=tuple(one for one in read.tables if one[0] != side.value)).shown
     if others:
         reason = f"it reads {listed(others)}; the query of {side.value} reads views as {side.value}.NAME"
         raise BadRelation(side.value, reason).within(f"comparator {comparator!r}")
