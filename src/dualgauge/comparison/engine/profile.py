@@ -59,6 +59,9 @@ _TEXTS: Final = frozenset(("VARCHAR", "JSON"))
 _BY_TEXT: Final = ("UUID", "TIME", "TIME WITH TIME ZONE", "INTERVAL", "BIGNUM")
 """Types that are ordered, and leave as text: not each of their values is one of Python's."""
 
+_READ: Final = ("BOOLEAN", "FLOAT", "DOUBLE")
+"""Types whose least and most are read: statistics of a Parquet file leave NaN out, and DuckDB asks none of BOOLEAN."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
@@ -211,9 +214,9 @@ def _query(
         if column.ordered:
             if fold(column.name) not in distinct:
                 counted[f"d{at}"] = (count.format(name), "BIGINT")
-            group = counted if column.kind == "BOOLEAN" else extremes
+            group = counted if column.kind in _READ else extremes
             group |= {f"{aggregate}{at}": column.leaving(aggregate) for aggregate in ("min", "max")}
-    # The extremes by themselves: the statistics of a Parquet file answer them all, but for BOOLEAN, and no row is read.
+    # The extremes by themselves: the statistics of a Parquet file answer them all, and no row is read.
     parts = [
         f"(SELECT {', '.join(f'{expression} AS {at}' for at, (expression, _) in group.items())} FROM {relation})"
         for group in (counted, extremes)
