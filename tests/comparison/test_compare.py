@@ -688,6 +688,16 @@ def test_arrow_tables_readers_batches_frames_and_duckdb_relations_are_one() -> N
         assert [dualgauge.compare(one, table, BY_ID).matched for one in given] == [3] * 6
 
 
+def test_a_relation_that_fails_and_one_of_a_closed_connection_are_told_by_name() -> None:
+    failing = "SELECT 1 AS id, CAST(CASE WHEN i = 1 THEN 'x' ELSE '1' END AS INTEGER) AS n FROM range(3) AS t (i)"
+    with duckdb.connect() as other:
+        relation, of_none = other.sql(failing), other.sql("SELECT 1 AS id, 1 AS n")
+        with pytest.raises(UnreadableLocation, match=r"^v1 \(DuckDBPyRelation\)[^\n]*Could not convert string 'x'"):
+            dualgauge.compare(relation, pa.table(ROWS), BY_ID)
+    with pytest.raises(UnreadableLocation, match=r"see that its query runs by itself, and that its connection is open"):
+        dualgauge.compare(of_none, pa.table(ROWS), BY_ID)
+
+
 def test_a_reader_is_never_whole_in_memory() -> None:
     schema = pa.schema([("id", pa.int64()), ("text", pa.string())])
     alive: list[int] = []

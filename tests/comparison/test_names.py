@@ -136,6 +136,18 @@ def test_a_query_that_gives_two_columns_of_one_name_is_told_how_both_are_spelled
     )
 
 
+@pytest.mark.parametrize("second", ["SELECT 1", "DESCRIBE SELECT 1 AS id", "DROP TABLE orders", "SELECT 'a', 'b'"])
+def test_a_query_of_two_statements_is_refused_and_none_of_them_is_run(engine: Engine, second: str) -> None:
+    engine.execute("CREATE OR REPLACE TABLE orders AS SELECT 1 AS id, 1 AS x")
+    one = "SELECT * FROM orders"
+    with pytest.raises(BadRelation) as caught:
+        compare_relations(engine, one, f"{one}; {second}", Comparator(key="id"), today=TODAY)
+    assert str(caught.value) == (
+        "the query of v2 cannot be run: it holds 2 statements, and one SELECT is due; correct v2= in the comparator"
+    )
+    assert engine.row("SELECT count(*) FROM orders") == (1,)
+
+
 @pytest.mark.parametrize("name", [*ODD, "AZ", "az", "[", "@", "`", "é", "ﬁ", "K", "ſ"])
 def test_a_name_is_folded_as_the_engine_folds_it(engine: Engine, name: str) -> None:
     others = {fold(name), name.upper(), name.lower(), name.casefold(), name.swapcase()} - {""}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -423,6 +424,17 @@ def test_a_rollback_is_done_where_a_folder_stands_in_the_place_of_a_view(shop: P
     (shop / "views_v1" / "folder.sql").mkdir()
 
     assert call("rollback", folder=shop).exit_code == 0
+
+
+def test_a_pipe_in_the_place_of_a_run_s_file_is_a_changed_file_and_nobody_waits_for_it(shop: Path) -> None:
+    call("diff", folder=shop)
+    for file in (shop / "reports").glob("*/diff.json"):
+        file.unlink()
+        os.mkfifo(file)
+
+    assert "by hand" in call("switch", "--percent", "50", folder=shop).err
+    said = call("report", folder=shop)
+    assert "diff.json was changed since the run" in said.out
 
 
 @pytest.mark.parametrize("text", ["garbage", "{}", "[]"])

@@ -315,6 +315,15 @@ def test_no_command_writes_the_application_s_database(tmp_path: Path) -> None:
     assert sorted(one.name for one in folder.glob("shop.db*")) == ["shop.db"]
 
 
+def test_a_position_query_of_several_rows_is_refused(shop: Path) -> None:
+    header(shop, f"{ADOPTS}-- position_query: SELECT 3 UNION ALL SELECT 99\n")
+
+    said = error(shop, "diff")
+    assert "views_v1/customers.sql: `-- position_query:` gave more than one row, and which of them came first" in said
+    header(shop, f"{ADOPTS}-- position_query: SELECT max(n) FROM (SELECT 3 AS n UNION ALL SELECT 5) AS both\n")
+    assert "at position 5" in call("rollback", "--dry-run", folder=shop).out
+
+
 def test_a_position_query_that_would_write_is_refused(shop: Path) -> None:
     header(shop, f"{ADOPTS}-- position_query: DELETE FROM customer_totals RETURNING 5\n")
 

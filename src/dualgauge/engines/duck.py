@@ -69,12 +69,12 @@ class Engine:
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> None:
         """Run a statement for its effect."""
-        with _translated():
+        with translated():
             self._connection.execute(sql, list(values))
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """All rows of a query. Times with a zone must be cast to text first (they leave by Arrow otherwise)."""
-        with _translated():
+        with translated():
             return self._connection.execute(sql, list(values)).fetchall()
 
     def row(self, sql: str, values: Sequence[object] = ()) -> Row:
@@ -87,36 +87,41 @@ class Engine:
 
         No other statement may run on this engine until the last list was taken.
         """
-        with _translated():
+        with translated():
             cursor = self._connection.execute(sql)
             while batch := cursor.fetchmany(size):
                 yield batch
 
     def arrow(self, sql: str) -> pa.Table:
         """The whole result as an Arrow table."""
-        with _translated():
+        with translated():
             return self._connection.sql(sql).to_arrow_table()
 
     def columns(self, sql: str) -> dict[str, str]:
         """Names and DuckDB types of a query's columns, in order, without running it."""
-        with _translated():
+        with translated():
             return {row[0]: row[1] for row in self._connection.execute(f"DESCRIBE {sql}").fetchall()}
+
+    def statements(self, sql: str) -> int:
+        """How many statements a text holds, as the engine reads it."""
+        with translated():
+            return len(self._connection.extract_statements(sql))
 
     def define(self, name: str, function: Callable[[str | None], str | None]) -> None:
         """Give a Python function from text to text a name in SQL, which it keeps; it must give the same every time."""
         if name not in self._defined:
-            with _translated():
+            with translated():
                 self._connection.create_function(name, function, ["VARCHAR"], "VARCHAR", null_handling=_ALSO_NULL)
             self._defined.add(name)
 
     def register(self, name: str, relation: object) -> None:
         """Give an Arrow table, an Arrow reader or a data frame a name in SQL."""
-        with _translated():
+        with translated():
             self._connection.register(name, relation)
 
     def unregister(self, name: str) -> None:
         """Take a registered name away; the data it held is released."""
-        with _translated():
+        with translated():
             self._connection.unregister(name)
 
 
@@ -202,7 +207,8 @@ def _signals_are_free() -> bool:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Say what DuckDB refuses in the words of `engines.errors`."""
     try:
         yield
     except duckdb.InterruptException:

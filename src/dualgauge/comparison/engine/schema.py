@@ -193,6 +193,9 @@ def _prefix(comparator: Comparator, names: Sequence[str]) -> str:
 
 def _columns(engine: Engine, side: str, sql: str) -> dict[str, str]:
     try:
+        # Seen: of two statements the second one is run, and its rows are taken for the columns.
+        if (count := engine.statements(sql)) > 1:
+            raise BadRelation(side, f"it holds {count} statements, and one SELECT is due")
         found = [(str(name), str(kind)) for name, kind, *_ in engine.rows(f"DESCRIBE {sql}")]
     except EngineError as fault:
         raise BadRelation(side, fault.reason) from fault

@@ -13,7 +13,9 @@ from dualgauge.comparison.files.exact_columns import ExactColumns
 from dualgauge.comparison.files.loose_types import plain_text, told_text
 from dualgauge.comparison.files.names import place, twice
 from dualgauge.comparison.files.number_text import plain_number
+from dualgauge.comparison.files.read_files import told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
+from dualgauge.engines.duck import translated
 from dualgauge.engines.parquet_files import bent, parquet, whole_parquet
 from dualgauge.model import Progress, quote
 
@@ -118,15 +120,17 @@ def read_memory(engine: Engine, given: object, name: str, folder: Path) -> FileS
         engine.register(registered, table.rename_columns([place(at) for at in range(len(names))]))
         source = quote(registered)
     else:
-        given, typed = _kept_types(given, label)
-        reader = _stream(given, label)
-        _check_names(reader.schema, label)
-        exact = ExactColumns(reader.schema, label)
-        names = reader.schema.names
-        own = pa.schema([field.with_name(place(at)) for at, field in enumerate(exact.schema)])
-        with _writing(folder / "stream.parquet", own, label) as write:
-            for batch in reader:
-                write(pa.RecordBatch.from_arrays(exact.batch(batch).columns, schema=own))
+        # A relation is another connection's: what fails in it, fails here.
+        with told(label, "see that its query runs by itself, and that its connection is open"), translated():
+            given, typed = _kept_types(given, label)
+            reader = _stream(given, label)
+            _check_names(reader.schema, label)
+            exact = ExactColumns(reader.schema, label)
+            names = reader.schema.names
+            own = pa.schema([field.with_name(place(at)) for at, field in enumerate(exact.schema)])
+            with _writing(folder / "stream.parquet", own, label) as write:
+                for batch in reader:
+                    write(pa.RecordBatch.from_arrays(exact.batch(batch).columns, schema=own))
         source = f"({whole_parquet(engine, [folder / 'stream.parquet'])})"
     kinds = engine.columns(f"SELECT * FROM {source}") if names else {}
     readings = [

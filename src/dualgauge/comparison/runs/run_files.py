@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -43,5 +44,8 @@ def _state(file: Path, was: str) -> FileState:
 
 
 def _hash(file: Path) -> str:
+    if not file.is_file() and file.exists():
+        # To open a pipe waits for who writes into it.
+        raise OSError(errno.EINVAL, "it is no file")
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

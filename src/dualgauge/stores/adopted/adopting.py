@@ -252,9 +252,12 @@ def _position(snapshot: TableSnapshot, adoption: Adoption) -> Position | None:
     if not adoption.position_query:
         return None
     try:
-        found = snapshot.scalar(adoption.position_query)
+        rows = snapshot.scalars(adoption.position_query, 2)
     except TablesRefused as fault:
         raise BadPosition(adoption, f"cannot be answered: {fault.reason}") from fault
+    if len(rows) > 1:
+        raise BadPosition(adoption, "gave more than one row, and which of them came first says nothing")
+    found = rows[0] if rows else None
     if found is None:
         return None
     # What sum() and max() give in some databases is a decimal.

@@ -270,6 +270,11 @@ class TableSnapshot:
         """
         return next(iter(self.row(sql, values)), None)
 
+    def scalars(self, sql: str, most: int) -> list[object]:
+        """The first column of the first rows of a query, at most so many. Raises TablesRefused."""
+        with self._tables.translated(), self._run(sql) as result:
+            return [row[0] for row in result.fetchmany(most)]
+
     def row(self, sql: str, values: Sequence[object] = ()) -> tuple[Any, ...]:
         """The first row of a query, () where there is none. Raises TablesRefused."""
         with self._tables.translated():
