@@ -11,13 +11,14 @@ import psycopg
 import pytest
 
 from dualgauge.errors import DualgaugeError
-from dualgauge.eventlog.errors import BadRow, ChangedEvent
+from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent
 from dualgauge.project.errors import BadSettings, NoVariable
-from dualgauge.stores.errors import NoCursorColumn, NullCursor, TablesRefused, UnfitValue
+from dualgauge.stores.errors import AlikeColumns, NoCursorColumn, NullCursor, TablesRefused, UnfitValue
 from support.log_project import LogProject
 from support.shop import call
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from dualgauge.eventlog.imports.run import Imported
@@ -90,7 +91,7 @@ def test_the_cursor_is_committed_with_the_events(project: LogProject) -> None:
     project.take()
     cursor = cursor_of(project)
 
-    assert cursor.keys() == {"from", "mapping", "until"}
+    assert cursor.keys() == {"from", "mapping", "until", "due"}
     assert (cursor["from"], cursor["until"]) == ({"type": "integer", "value": "2"}, None)
     assert [one["cursors"].keys() for one in project.commits()][-1] == {"orders"}
 
@@ -143,8 +144,8 @@ def test_a_query_over_the_rows_and_a_statement_in_the_database_s_sql_go_together
     project.sources[0] = {
         "name": "orders", "url": "sqlite:///shop.db", "cursor": "id",
         "statement": "SELECT id, seen, x, upper(city) AS city FROM orders WHERE x > 10;",
-        "query": "SELECT 'o' || id AS event_id, 'ordered' AS type, seen AS occurred_at, city, x FROM source "
-        "UNION ALL SELECT 'p' || id, 'paid', CAST(seen AS DATE) + 1, NULL, NULL FROM source",
+        "query": "SELECT _order, 'o' || id AS event_id, 'ordered' AS type, seen AS occurred_at, city, x FROM source "
+        "UNION ALL SELECT _order, 'p' || id, 'paid', CAST(seen AS DATE) + 1, NULL, NULL FROM source",
     }  # fmt: skip
 
     assert counts(project.take()) == (2, 0, 2)
@@ -237,6 +238,161 @@ def test_settings_that_do_not_go_together_are_told(project: LogProject, change: 
     assert said in str(told.value)
 
 
+# In which order rows are taken.
+
+PIECES = ([12], [7, 5], [1, 2, 4, 5])
+"""How the twelve rows of a table fall into imports."""
+
+
+def moved(number: int, name: object) -> str:
+    """A row of an outbox: the times go to and fro, as those of several clocks do, and three keys take turns."""
+    return (
+        f"INSERT INTO orders VALUES ({name}, '2020-01-{1 + number * 7 % 28:02} {number * 11 % 24:02}:00:00', {number}, "
+        f"'key {number % 3}')"
+    )
+
+
+def by_turns(
+    project: LogProject, pieces: Sequence[int], names: Sequence[object], put: Callable[[str], None]
+) -> list[Any]:
+    """What the log has after a table grew piece by piece, with an import after each."""
+    taken = 0
+    for size in pieces:
+        for number in range(taken, taken + size):
+            put(moved(number, names[number]))
+        taken += size
+        project.take()
+    project.verify()
+    return project.events("position", "event_id", "occurred_at", "x", "payload")
+
+
+GROWING: dict[str, tuple[str, list[object]]] = {
+    "numbers": ("INTEGER", list(range(1, 13))),
+    "texts": ("TEXT", [f"'{one}'" for one in "189ABCabczßé"]),
+    "texts without case": ("TEXT COLLATE NOCASE", [f"'{one}'" for one in "aBcDeFgHiJkL"]),
+    "times": ("DATETIME", [f"'2020-01-01 10:{n:02}'" for n in range(12)]),
+    "numbers of several types": ("", [0.5 * n if n % 2 else n // 2 for n in range(12)]),
+    "bytes": ("BLOB", [f"x'{n:02x}'" for n in range(12)]),
+}
+
+
+@pytest.mark.parametrize("pieces", PIECES, ids=str)
+@pytest.mark.parametrize("kind", GROWING)
+def test_one_import_of_a_growing_table_and_many_give_the_same_log(
+    tmp_path: Path, kind: str, pieces: Sequence[int]
+) -> None:
+    declared, names = GROWING[kind]
+    project = LogProject(tmp_path, columns={"x": "BIGINT"})
+    event_id = "hex(id)" if kind == "bytes" else "id"
+    project.source(
+        "orders", url="sqlite:///shop.db", table="orders", cursor="id", event_id=event_id, select={"city": "city"}
+    )
+    lite(project, ORDERS.replace("INTEGER PRIMARY KEY", f"{declared} PRIMARY KEY"))
+
+    found = by_turns(project, pieces, names, lambda statement: lite(project, statement))
+
+    assert [row[3] for row in found] == list(range(12))
+
+
+def test_rows_of_one_value_of_the_cursor_are_in_the_order_of_their_ids(project: LogProject) -> None:
+    lite(project, "DROP TABLE orders", ORDERS.replace(" PRIMARY KEY", ""))
+    project.sources[0]["event_id"] = "city"
+    for number, city in ((2, "d"), (1, "c"), (1, "a"), (2, "b")):
+        lite(project, row(number, city))
+
+    project.take()
+
+    assert project.events("event_id") == ["a", "c", "b", "d"]
+
+
+def test_another_order_is_taken_where_order_by_names_it(project: LogProject) -> None:
+    lite(project, "DELETE FROM orders", *(moved(number, number) for number in range(12)))
+    project.sources[0]["order_by"] = "seen"
+    project.take()
+    times = project.events("occurred_at")
+    assert times == sorted(times)
+
+    project.sources[0]["order_by"] = "-x"
+    project.sources[0]["event_id"] = "'again/' || id"
+    project.take()
+    assert project.events("x")[12:] == list(range(11, -1, -1))
+
+
+def test_merged_with_other_sources_a_table_keeps_the_order_of_its_cursor(project: LogProject) -> None:
+    lite(project, "DELETE FROM orders")
+    for number, day in ((1, 5), (2, 1), (3, 9)):
+        lite(project, f"INSERT INTO orders VALUES ({number}, '2020-01-{day:02}', {number}, 'Ulm')")
+    project.write("s.csv", "id,seen,x\na,2020-01-02,7\nb,2020-01-06,7\nc,2020-01-10,7\n")
+    project.source("files", path="s.csv")
+
+    project.take(every=True)
+
+    # Row 2 comes behind row 1, so it is due when that one is.
+    assert project.events("event_id") == ["a", "1", "2", "b", "3", "c"]
+
+
+def test_a_row_is_not_due_before_the_rows_that_an_earlier_import_took(project: LogProject) -> None:
+    from datetime import UTC, datetime
+
+    lite(project, "DELETE FROM orders", "INSERT INTO orders VALUES (1, '2020-01-05', 1, 'Ulm')")
+    assert project.take().added == 1
+    lite(project, "INSERT INTO orders VALUES (2, '2020-01-01', 2, 'Ulm')")
+
+    assert project.take(until=datetime(2020, 1, 4, tzinfo=UTC)).added == 0
+    assert project.take().added == 1
+    lite(project, "INSERT INTO orders VALUES (3, '2020-01-02', 3, 'Ulm')")
+    project.write("s.csv", "id,seen,x\na,2020-01-03,7\n")
+    project.source("files", path="s.csv")
+    project.take(every=True)
+
+    assert project.events("event_id") == ["1", "2", "a", "3"]
+
+
+def test_a_query_that_does_not_say_a_row_s_place_is_refused_and_told_what_to_add(project: LogProject) -> None:
+    mapped = {"name": "orders", "url": "sqlite:///shop.db", "table": "orders", "cursor": "id"}
+    query = "SELECT {} 'o' || id AS event_id, 'ordered' AS type, seen AS occurred_at, x FROM source"
+    project.sources[0] = {**mapped, "query": query.format("")}
+
+    with pytest.raises(BadMapping) as told:
+        project.take()
+
+    assert (
+        "source 'orders': its query gives no column '_order', which source has: the place of a row in the order of the "
+        'cursor; add _order to what it selects, or name another order, such as order_by = "occurred_at"'
+    ) in str(told.value)
+    assert project.log().head().last == 0
+    for change in ({"query": query.format("_order,")}, {"query": query.format(""), "order_by": "occurred_at"}):
+        project.sources[0] = {**mapped, **change}
+        assert project.take(dry_run=True).added == 2
+
+
+def test_rows_that_waited_keep_the_order_of_the_cursor_among_them(project: LogProject) -> None:
+    lite(project, "DELETE FROM orders")
+    for number, seen in ((1, "2020-01-09"), (2, "soon"), (3, "2020-01-01"), (4, "later")):
+        lite(project, f"INSERT INTO orders VALUES ({number}, '{seen}', {number}, 'Ulm')")
+    assert project.open().import_("orders", max_bad_rows=9).quarantined == 2
+    assert project.events("event_id") == ["1", "3"]
+
+    # Row 4 is the earlier one by its time.
+    project.sources[0]["occurred_at"] = "coalesce(try_cast(seen AS DATE), DATE '2020-02-01' - CAST(x AS INTEGER))"
+    assert [one.state.value for one in project.open().quarantine.retry().rows] == ["taken", "taken"]
+    assert project.events("event_id") == ["1", "3", "2", "4"]
+    project.verify()
+
+
+def test_two_columns_of_one_name_are_refused_and_told_how_to_read_them(project: LogProject) -> None:
+    project.sources[0]["statement"] = "SELECT *, city AS _order FROM orders"
+    project.sources[0].pop("table")
+
+    with pytest.raises(
+        AlikeColumns, match="the statement has a column '_order', by which name an import keeps a row's place"
+    ):
+        project.take()
+    assert project.log().head().last == 0
+    project.sources[0]["order_by"] = "id"
+    assert project.take().added == 2
+
+
 # PostgreSQL.
 
 SERVED = (
@@ -264,7 +420,7 @@ def test_no_row_of_postgresql_is_lost_and_none_is_there_twice(served_project: Lo
 
         assert counts(served_project.take()) == (1, 1, 2)
         cursor = cursor_of(served_project)
-        assert cursor.keys() == {"from", "seen", "xmax", "running", "prepared", "mapping", "until"}
+        assert cursor.keys() == {"from", "seen", "xmax", "running", "prepared", "mapping", "until", "due"}
         assert (cursor["from"]["value"], cursor["seen"]["value"], len(cursor["running"])) == ("1", "6", 1)
         slow.commit()
 
@@ -273,6 +429,52 @@ def test_no_row_of_postgresql_is_lost_and_none_is_there_twice(served_project: Lo
     assert cursor_of(served_project)["from"] == {"type": "bigint", "value": "6"}
     assert counts(served_project.take()) == (0, 1, 3)
     served_project.verify()
+
+
+SERVED_GROWING: dict[str, tuple[str, list[object]]] = {
+    "numbers": ("bigint", list(range(1, 13))),
+    "numbers without a scale": ("numeric", [9 + n / 4 for n in range(12)]),
+    "texts of a language": ('text COLLATE "en-x-icu"', [f"'{one}'" for one in "aBcDeFgHiJkL"]),
+    "times": ("timestamptz", [f"'2020-01-01 10:{n:02}+00'" for n in range(12)]),
+    "uuids": ("uuid", [f"'0190a0b0-0000-7000-8000-0000000000{n:02x}'" for n in range(12)]),
+}
+
+
+@pytest.mark.parametrize("pieces", PIECES, ids=str)
+@pytest.mark.parametrize("kind", SERVED_GROWING)
+def test_one_import_of_a_growing_table_of_postgresql_and_many_give_the_same_log(
+    tmp_path: Path, postgres_url: str, kind: str, pieces: Sequence[int]
+) -> None:
+    declared, names = SERVED_GROWING[kind]
+    project = LogProject(tmp_path, columns={"x": "BIGINT"})
+    project.source("orders", url=postgres_url, table="orders", cursor="id", select={"city": "city"})
+    served(postgres_url, f"CREATE TABLE orders (id {declared} PRIMARY KEY, seen timestamptz, x int, city text)")
+
+    found = by_turns(project, pieces, names, lambda statement: served(postgres_url, statement))
+
+    assert [row[3] for row in found] == list(range(12))
+
+
+def test_columns_of_postgresql_that_differ_by_case_alone_are_refused(
+    served_project: LogProject, postgres_url: str
+) -> None:
+    served(postgres_url, 'ALTER TABLE orders ADD COLUMN "City" text', "UPDATE orders SET \"City\" = 'Bern'")
+
+    with pytest.raises(AlikeColumns) as told:
+        served_project.take()
+
+    assert str(told.value) == (
+        "source 'orders': table orders has the columns 'city' and 'City', which differ by case alone, so one would be "
+        "taken for the other; read it by statement = ..., a SELECT that gives it another name "
+        '(`"City" AS other_name`)'
+    )
+    assert served_project.log().head().last == 0
+    source = served_project.sources[0]
+    del source["table"]
+    source["statement"] = 'SELECT id, seen, x, city, "City" AS other_name FROM orders'
+    source["select"] = {"city": "city", "other": "other_name"}
+    served_project.take()
+    assert served_project.events("payload") == ['{"city":"Ulm","other":"Bern"}']
 
 
 def test_values_of_postgresql_are_in_the_payload_as_they_are(served_project: LogProject) -> None:

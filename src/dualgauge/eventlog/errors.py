@@ -101,6 +101,17 @@ class BadFile(BadRow):
         super().__init__(source, file, reason, f"mend the file{f'; {hint}' if hint else ''}")
 
 
+class CutColumn(DataError):
+    """A column of a Parquet file that the engine would read as other values; nothing of the import was appended."""
+
+    def __init__(self, source: str, file: str, column: str, what: str, advice: str) -> None:
+        self.source, self.file, self.column, self.what = source, file, column, what
+        super().__init__(
+            f"source {source!r}, {file}: its column {column!r} holds {what}; nothing was imported: write it "
+            f"{advice}, or as text, or give the file by a python source without that column"
+        )
+
+
 class EmptyFile(UsageError):
     """A file without a byte: it has no columns that the source's expressions could name."""
 

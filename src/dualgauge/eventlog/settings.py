@@ -170,7 +170,8 @@ class SourceSettings(Section):
     occurred_at: str = Field(default="", description="expression giving a time; without a zone it is UTC")
     order_by: str = Field(
         default="",
-        description="expression giving the time by which rows are due; default: `occurred_at`, then `event_id`; "
+        description="expression giving the time by which rows are due; default: `occurred_at`, then `event_id`, "
+        "and of a database the order of its `cursor`; "
         '`"file"` keeps the file\'s order',
     )
     where: str = Field(default="", description="condition; only rows that meet it are events")

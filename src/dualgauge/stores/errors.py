@@ -298,6 +298,23 @@ class NoCursorColumn(UsageError):
         )
 
 
+class AlikeColumns(UsageError):
+    """Two columns of a table or a query that SQL of the engine takes for one; `kept`: the second is the import's."""
+
+    def __init__(self, what: str, first: str, second: str, *, kept: bool) -> None:
+        self.what, self.first, self.second = what, first, second
+        if kept:
+            reason = f"has a column {first!r}, by which name an import keeps a row's place in the order of the cursor"
+        elif first == second:
+            reason = f"has two columns called {first!r}"
+        else:
+            reason = f"has the columns {first!r} and {second!r}, which differ by case alone"
+        super().__init__(
+            f"{what} {reason}, so one would be taken for the other; read it by statement = ..., a SELECT that gives it "
+            f'another name (`"{second}" AS other_name`)'
+        )
+
+
 class UnfitCursor(UsageError):
     """The column by which new rows are told holds what cannot be kept and asked for again."""
 

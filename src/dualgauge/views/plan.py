@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from sqlglot import expressions as exp
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.model import POSITION, quote
+from dualgauge.model import POSITION, fold, quote
 from dualgauge.views.definition import EVENTS
+from dualgauge.views.latest import KEEPING, latest
 from dualgauge.views.lexer import bare, tokens
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.views.definition import ViewDefinition
+    from dualgauge.views.latest import Latest
 
 ADOPTED = "adopted"
 """The strategy of a table of the user's own: nothing is built."""
@@ -46,7 +48,8 @@ class Plan:
 
     `strategy` is `replay` for every view that is built: each build is a full replay to the new head; `adopted` for
     one that is not. `position_sql` gives `_position` exactly, or is None where only the head bounds it. `tracing` is
-    None where the plan cannot tell which events touch a key.
+    None where the plan cannot tell which events touch a key. `latest` are the values that the view takes from the last
+    or the first event of a group.
     """
 
     view: ViewDefinition
@@ -55,6 +58,7 @@ class Plan:
     position_sql: str | None
     tracing: Tracing | None
     warnings: tuple[str, ...]
+    latest: tuple[Latest, ...] = ()
 
     def select(self, head: int) -> str:
         """The view's SELECT with `_position` as its last column."""
@@ -83,6 +87,7 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
         position_sql=position_sql,
         tracing=_tracing(view, tree, main),
         warnings=_warnings(view.tree, event_columns),
+        latest=latest(engine, bare(view.text), tuple(view.columns)),
     )
 
 
@@ -176,9 +181,11 @@ def _with_position(engine: Engine, view: ViewDefinition, tree: exp.Select, alias
     if any(tree.args.get(part) for part in ("distinct", "limit", "offset", "qualify")) or tree.find(exp.Window):
         return None
     grouped = tree.args.get("group") is not None
-    if not grouped and any(_own(node, tree) for node in tree.find_all(exp.AggFunc)):
+    aggregates = [node for node in tree.find_all(exp.AggFunc, exp.Anonymous) if _aggregates(node)]
+    if not grouped and any(_own(node, tree) for node in aggregates):
         return None
-    if any(isinstance(node, exp.Anonymous) for one in tree.expressions for node in one.walk()):
+    unknown = (node for one in tree.expressions for node in one.walk() if isinstance(node, exp.Anonymous))
+    if not all(map(_aggregates, unknown)):
         # An unknown function may be an aggregate, or give several rows: nothing is proven.
         return None
     column = f"{quote(alias)}.position"
@@ -200,6 +207,11 @@ def _with_position(engine: Engine, view: ViewDefinition, tree: exp.Select, alias
     return sql if list(columns) == [*view.columns, POSITION] else None
 
 
+def _aggregates(node: exp.Expr) -> bool:
+    """Whether a function is known to be an aggregate."""
+    return isinstance(node, exp.AggFunc) or (isinstance(node, exp.Anonymous) and fold(node.name) in KEEPING)
+
+
 def _own(node: exp.Expr, tree: exp.Select) -> bool:
     return node.find_ancestor(exp.Select) is tree
 
@@ -217,7 +229,8 @@ def _tracing(view: ViewDefinition, tree: exp.Select | None, alias: str | None) -
         if (
             expression is None
             or not _only(expression, alias, alone=alone)
-            or expression.find(exp.AggFunc, exp.Window, exp.Star)
+            or expression.find(exp.Window, exp.Star)
+            or any(map(_aggregates, expression.find_all(exp.AggFunc, exp.Anonymous)))
         ):
             return None
         key[name] = expression.sql("duckdb")

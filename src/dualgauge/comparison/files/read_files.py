@@ -13,6 +13,7 @@ from dualgauge.comparison.errors import NoSource, UnreadableLocation
 from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.value_types import ANY, FileSide, Reading, json_readings
 from dualgauge.engines.errors import EngineError, OutOfMemory
+from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import fold, literal, plural
 
 if TYPE_CHECKING:
@@ -222,11 +223,6 @@ def read_csv(
         parts.append(f"SELECT * FROM read_parquet({literal(str(kept))})")
     source = f"({' UNION ALL BY NAME '.join(parts)})"
     return FileSide(source, tuple(Reading(name, None, column, ANY, column) for name, column in own.items()))
-
-
-def exact(file: Path) -> str:
-    """A path that the engine does not take for a pattern."""
-    return re.sub(r"([*?\[])", r"[\1]", str(file))
 
 
 class CsvDialect:

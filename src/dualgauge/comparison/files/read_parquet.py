@@ -21,25 +21,21 @@ from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.number_text import number_text
 from dualgauge.comparison.files.plain_arrow import bare
 from dualgauge.comparison.files.plain_arrow import held as held_in
-from dualgauge.comparison.files.read_files import exact, told
+from dualgauge.comparison.files.read_files import told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.parquet_files import parquet, scan
+from dualgauge.engines.parquet_schema import cut, exact, schema_columns, schemas
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dualgauge.engines.duck import Engine, Row
+    from dualgauge.engines.duck import Engine
 
-_WIDEST: Final = 38
 _WHOLE_FILE: Final = "see that it is a whole Parquet file"
 _ONE_TYPE: Final = "write the files with one type, or compare them one by one"
 
-_SCHEMA: Final = (
-    "SELECT file_name, name, type, num_children, converted_type, scale, precision, logical_type, duckdb_type "
-    "FROM parquet_schema([{files}])"
-)
 _ARROW: Final = "SELECT file_name, value FROM parquet_kv_metadata([{files}]) WHERE key = 'ARROW:schema'::BLOB"
 
 
@@ -110,14 +106,11 @@ def read_parquet(engine: Engine, files: Sequence[Path], label: str, folder: Path
 
 def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
     """The files by their layouts, each in the order in which it comes first."""
-    listed = ", ".join(literal(exact(file)) for file in files)
-    schemas: dict[str, list[Row]] = {}
-    for name, *row in engine.rows(_SCHEMA.format(files=listed)):
-        schemas.setdefault(name, []).append(tuple(row))
+    listed, trees = ", ".join(literal(exact(file)) for file in files), schemas(engine, files)
     durations = {name: _durations(value) for name, value in engine.rows(_ARROW.format(files=listed))}
     found: dict[object, _Part] = {}
     for file in files:
-        rows, spans = schemas[str(file)], durations.get(str(file), {})
+        rows, spans = trees[str(file)], durations.get(str(file), {})
         key = (tuple(rows), tuple(spans.items()))
         if key in found:
             found[key].files.append(file)
@@ -125,14 +118,14 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
         found[key] = part = _Part([file], {})
         # The engine calls the second of two names that differ in case otherwise.
         kinds = engine.columns(f"SELECT * FROM {scan([exact(file)])}")
-        fields = _fields(rows)
-        names = [tree[0][0] for tree in fields]
+        columns = schema_columns(rows)
+        names = [tree[0][0] for tree in columns]
         if (double := twice(names)) is not None:
             raise UnreadableLocation(str(file), f"it has two columns {double!r}", "give each column a name of its own")
         part.fields = kinds
         part.spelt = dict(zip(names, kinds, strict=True))
-        for name, tree in zip(names, fields, strict=True):
-            if what := _cut(tree) or ("a duration" if name in spans else ""):
+        for name, tree in zip(names, columns, strict=True):
+            if what := cut(tree) or ("a duration" if name in spans else ""):
                 if len(tree) > 1:
                     _refuse_nested(file, name, what)
                 if part.spelt[name] != name:
@@ -142,33 +135,6 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
     for part in found.values():
         part.source = f"({parquet([exact(file) for file in part.files], part.fields)})"
     return list(found.values())
-
-
-def _fields(rows: Sequence[Row]) -> list[list[Row]]:
-    """The columns of a file's schema, each with what is nested in it, from the rows of the tree in preorder."""
-    found, at = [], 1
-    while at < len(rows):
-        end = _end(rows, at)
-        found.append(list(rows[at:end]))
-        at = end
-    return found
-
-
-def _end(rows: Sequence[Row], at: int) -> int:
-    end = at + 1
-    for _ in range(rows[at][2] or 0):
-        end = _end(rows, end)
-    return end
-
-
-def _cut(tree: Sequence[Row]) -> str:
-    """What of a column the engine would cut."""
-    for _, kind, _, converted, _, precision, *_ in tree:
-        if kind == "INT96":
-            return "an INT96 time"
-        if converted == "DECIMAL" and precision > _WIDEST:
-            return f"a DECIMAL of {precision} digits"
-    return ""
 
 
 def _durations(written: bytes) -> dict[str, str]:

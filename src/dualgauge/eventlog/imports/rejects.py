@@ -18,7 +18,17 @@ from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
 from dualgauge.eventlog.imports.reject_search import NotToldApart, Place, RejectSearch, Text
 from dualgauge.eventlog.sources.lines import copy, dialect_of, named, plain, rows
-from dualgauge.eventlog.sources.source import Part, ending_of, load, options_of, part_reader, raw_rows, with_options
+from dualgauge.eventlog.sources.source import (
+    CURSOR_ORDER,
+    Part,
+    by_cursor,
+    ending_of,
+    load,
+    options_of,
+    part_reader,
+    raw_rows,
+    with_options,
+)
 from dualgauge.ledger.misfit import Misfit
 from dualgauge.model import literal, quote
 
@@ -245,7 +255,8 @@ def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], 
     """The same where rows are values: their text is JSON, each value as a text that gives it again."""
     parts = tuple(replace(part, without=()) for part in again.reading)
     base = raw_rows(replace(again, parts=parts), number, placed=True)
-    kinds = {name: kind for name, kind in engine.columns(base).items() if name not in ("_file", "_row", "_at")}
+    own = ("_file", "_row", "_at", *([CURSOR_ORDER] if by_cursor(again.settings) else []))
+    kinds = {name: kind for name, kind in engine.columns(base).items() if name not in own}
     pairs = ", ".join(f"{literal(name)}, CAST({quote(name)} AS VARCHAR)" for name in kinds)
     wanted = ", ".join(f"({literal(label)}, {row:d})" for label, row in reasons)
     read_as = {"format": "values", "columns": list(map(list, kinds.items()))}
@@ -259,7 +270,7 @@ def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], 
         )
         for file, row, of, text in engine.rows(
             f"SELECT _file, _row, {place}, CAST(json_object({pairs}) AS VARCHAR) FROM ({base}) "
-            f"WHERE (_file, _row) IN ({wanted}) ORDER BY _at"
+            f"WHERE (_file, _row) IN ({wanted}) ORDER BY {own[-1]}"
         )
     ]  # fmt: skip
 

@@ -26,11 +26,11 @@ from dualgauge.eventlog.imports.fresh import fresh as _fresh
 from dualgauge.eventlog.imports.tolerance import kept, stage_what_fits
 from dualgauge.eventlog.sources.copies import Copies
 from dualgauge.eventlog.sources.cursor import reading_of, source_of
-from dualgauge.eventlog.sources.databases import moved, read_on
+from dualgauge.eventlog.sources.databases import moved, read_on, with_due
 from dualgauge.eventlog.sources.diagnose import diagnose
 from dualgauge.eventlog.sources.high_water import measured, with_columns_beside
 from dualgauge.eventlog.sources.mapping import places, select
-from dualgauge.eventlog.sources.source import told
+from dualgauge.eventlog.sources.source import by_cursor, told
 from dualgauge.eventlog.table.duplicates import AT_ONCE
 from dualgauge.eventlog.table.event_log import Behind, EventLog
 from dualgauge.eventlog.table.retry import TRIES, attempts
@@ -208,7 +208,9 @@ def _read(
                     # What is read again claims nothing: its source was taken in before.
                     continue
                 counted, due = measured(engine, one, source, columns, number)
-                cursors[source.name] = loaded[number][1] if number in loaded else one.cursor(counted, due)
+                cursors[source.name] = (
+                    with_due(loaded[number][1], source, due) if number in loaded else one.cursor(counted, due)
+                )
         except DualgaugeError:
             # A file that grew meanwhile may have been read in the middle of a line.
             if copies.steady(readings):
@@ -267,7 +269,7 @@ def _stage(
     ties = (
         "_due, "
         + ("_source, " if len(sources) > 1 else "")
-        + ("_tie, " if any(s.settings.order_by for s in sources) else "")
+        + ("_tie, " if any(s.settings.order_by or by_cursor(s.settings) for s in sources) else "")
     )
     rows = f"SELECT * FROM ({' UNION ALL '.join(selects)}){due}"
     try:

@@ -1,5 +1,5 @@
 """
-Files that DuckDB reads, and reads wrongly or without a word: an empty one, and a CSV file with a broken quote.
+Files that DuckDB reads, and reads wrongly or without a word: empty ones, broken quotes, cut columns of Parquet.
 
 Where a quote is opened and never closed, DuckDB's guess of the dialect ends at "this file has no quotes": the row comes
 through with the mark in its text. Such a file is looked at a second time, by Python's reader, which names the line.
@@ -12,7 +12,8 @@ import gzip
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.eventlog.errors import BadFile, EmptyFile
+from dualgauge.engines.parquet_schema import INT96, cut, holds_nanoseconds, schema_columns, schemas
+from dualgauge.eventlog.errors import BadFile, CutColumn, EmptyFile
 from dualgauge.eventlog.sources.source import format_of
 from dualgauge.model import literal
 
@@ -36,7 +37,9 @@ def refuse_broken(engine: Engine, source: Source) -> None:
     Raises:
         EmptyFile: one has no byte, so it has no columns.
         BadFile: a CSV file has a quote that is not closed, or text behind a closed one.
+        CutColumn: a Parquet file has a DECIMAL of more than 38 digits, or times of INT96 finer than a microsecond.
     """
+    _refuse_cut(engine, source)
     for part in source.reading:
         file = part.path
         try:
@@ -49,6 +52,25 @@ def refuse_broken(engine: Engine, source: Source) -> None:
             raise EmptyFile(source.name, source.label(part.file))
         if format_of(source, file) == "read_csv" and b'"' in first and "quote" not in source.settings.read:
             _refuse_quote(engine, source, file, source.label(part.file))
+
+
+def _refuse_cut(engine: Engine, source: Source) -> None:
+    parts = {part.path: part for part in source.reading if format_of(source, part.path) == "read_parquet"}
+    try:
+        trees = schemas(engine, list(parts)) if parts else {}
+    except EngineError:
+        # Damaged: DuckDB says how.
+        return
+    for path, part in parts.items():
+        for column in schema_columns(trees[str(path)]):
+            name, what = column[0][0], cut(column)
+            if what == INT96:
+                if holds_nanoseconds(path, name):
+                    what = "times of INT96 finer than a microsecond, which would be cut"
+                    raise CutColumn(source.name, source.label(part.file), name, what, "in microseconds")
+            elif what:
+                what = f"{what}, which would lose digits as a DOUBLE"
+                raise CutColumn(source.name, source.label(part.file), name, what, "with at most 38 digits")
 
 
 def _refuse_quote(engine: Engine, source: Source, file: Path, label: str) -> None:

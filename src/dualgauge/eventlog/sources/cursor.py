@@ -156,7 +156,7 @@ def by_file(settings: SourceSettings) -> bool:
 
 def own_order(settings: SourceSettings) -> bool:
     """Whether rows may have an order that is neither by time nor by file."""
-    return bool(settings.path) and bool(settings.order_by) and not by_file(settings)
+    return bool(settings.url) or (bool(settings.path) and bool(settings.order_by) and not by_file(settings))
 
 
 def beyond_a_row(settings: SourceSettings) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.errors import DualgaugeError
-from dualgauge.eventlog.sources.source import relation_of
+from dualgauge.eventlog.sources.source import CURSOR_ORDER, by_cursor, relation_of
 from dualgauge.model import canonical_json, quote, sha256
 from dualgauge.project.environment import expand
 
@@ -51,7 +51,18 @@ def read_on(
     last, mapping = before or {}, mapping_of(source)
     whole = last.get("until") is None and last.get("mapping") == mapping
     state = load_rows(engine, source, number, since=last if whole else None)
-    return replace(source, state=state), {"mapping": mapping, "until": until, **state}
+    floor = last.get("due") if whole else None
+    return replace(source, state=state, floor=floor), {"mapping": mapping, "until": until, **state}
+
+
+def with_due(cursor: Mapping[str, Any], source: Source, latest: int | None) -> dict[str, Any]:
+    """
+    A database's cursor with the latest time of all rows up to it, in microseconds since 1970.
+
+    `latest` is that of the rows that were read; None where they have no order of their own, or are read again.
+    """
+    known = [one for one in (latest, source.floor) if one is not None]
+    return dict(cursor) if cursor["until"] is not None or not known else {**cursor, "due": max(known)}
 
 
 def moved(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
@@ -87,7 +98,8 @@ def load_rows(
     settings, relation = source.settings, relation_of(number)
     arriving = f"{relation}_arriving"
     try:
-        chosen = Chosen(settings.cursor, settings.table, settings.statement)
+        place = CURSOR_ORDER if by_cursor(settings) else ""
+        chosen = Chosen(settings.cursor, settings.table, settings.statement, place)
         with new_rows(_url(source), chosen, root=source.root, state=since, sample=sample) as found:
             columns = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in found.columns.items())
             engine.execute(f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS SELECT {columns} LIMIT 0")

@@ -71,7 +71,8 @@ def measured(
         for one, part in zip(reading.files, source.reading if source.settings.path else (), strict=True)
         if source.numbered and one.growth is Growth.LINES
     }
-    dues, latest = _latest(engine, source, columns, number) if reading.until is None and reading.files else ({}, None)
+    read = reading.until is None and (reading.files or source.settings.url)
+    dues, latest = _latest(engine, source, columns, number) if read else ({}, None)
     counted = {}
     for i, one in enumerate(reading.files):
         due = None

@@ -26,8 +26,10 @@ from dualgauge.eventlog.sources.broken import refuse_broken
 from dualgauge.eventlog.sources.databases import load_rows
 from dualgauge.eventlog.sources.ordering import due, order_of
 from dualgauge.eventlog.sources.source import (
+    CURSOR_ORDER,
     FILE_ORDER,
     Source,
+    by_cursor,
     keywords,
     load,
     matches,
@@ -46,6 +48,11 @@ if TYPE_CHECKING:
 
 _FIRST_TIME, _END_OF_TIME = "TIMESTAMPTZ '0001-01-01 00:00:00Z'", "TIMESTAMPTZ '9999-12-31 00:00:00Z'"
 """Arrow, Python and Delta's statistics hold the years 1 to 9999 alone."""
+
+_PLACE = (
+    f"which source has: the place of a row in the order of the cursor; add {CURSOR_ORDER} to what it selects, or name "
+    'another order, such as order_by = "occurred_at"'
+)
 
 
 def choose(
@@ -103,6 +110,9 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
     for needed in ("event_id", "type", "occurred_at"):
         if needed not in lowered(names):
             raise BadMapping(source.name, f"its query gives no column {needed!r}", tuple(names))
+    if by_cursor(source.settings) and CURSOR_ORDER not in lowered(names):
+        # In the order of when they occurred, rows of one import and of several would have other positions.
+        raise BadMapping(source.name, f"its query gives no column {CURSOR_ORDER!r}, {_PLACE}", tuple(names))
     return _enveloped(engine, source, mapped, names, columns)
 
 
@@ -239,7 +249,10 @@ def mapping(settings: SourceSettings, columns: dict[str, str], available: dict[s
         "type": settings.type, "occurred_at": settings.occurred_at,
         **{name: quote(name) for name in columns if name.lower() in wanted}, **select,
     }  # fmt: skip
-    if settings.order_by not in ("", FILE_ORDER):
+    if by_cursor(settings):
+        # A row that waited in the quarantine has lost its place, and keeps that among those that are retried.
+        chosen[CURSOR_ORDER] = CURSOR_ORDER if CURSOR_ORDER in available else "_at"
+    elif settings.order_by not in ("", FILE_ORDER):
         chosen["_order"] = settings.order_by
     return chosen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualgauge.eventlog.sources.source import FILE_ORDER, ROWS_IN_A_FILE
+from dualgauge.eventlog.sources.source import CURSOR_ORDER, FILE_ORDER, ROWS_IN_A_FILE, by_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,8 @@ _TIMES = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "DATE", "TIMESTAMP_NS", "TIME
 
 def order_of(settings: SourceSettings, names: Mapping[str, str]) -> str:
     """What a source's rows are ordered by, over the columns of its events; empty: by when they occurred."""
+    if by_cursor(settings):
+        return CURSOR_ORDER
     return "_at" if settings.order_by == FILE_ORDER else "_order" if "_order" in names else settings.order_by
 
 

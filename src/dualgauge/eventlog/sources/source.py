@@ -33,6 +33,9 @@ _READERS = {
     ".jsonl": "read_json", ".ndjson": "read_json", ".json": "read_json",
 }  # fmt: skip
 
+CURSOR_ORDER = "_order"
+"""The column with a row's place in the order of its database's cursor, where that is the order of the source."""
+
 ROWS_IN_A_FILE = 1 << 40
 """More than any file has: the place among all files is the file's number times this, plus the row."""
 
@@ -138,6 +141,11 @@ class Source:
         return part.label or self.label(part.file)
 
 
+def by_cursor(settings: SourceSettings) -> bool:
+    """Whether a source's rows keep the order of the cursor of its database."""
+    return bool(settings.url) and not settings.order_by
+
+
 def matches(settings: SourceSettings, root: Path) -> list[Path]:
     """The files that a source's path matches now, by name."""
     exact = root / settings.path
@@ -174,7 +182,8 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
     if settings.url and not source.again:
         # A row is found again by its cursor, not by its number in what was read.
         place = f"{literal(f'{settings.cursor} ')} || CAST({quote(settings.cursor)} AS VARCHAR) AS _file"
-        return f"(SELECT *{f', {place}, 0 AS _row, 0 AS _at' if placed else ''} FROM {quote(relation_of(number))})"
+        at = CURSOR_ORDER if by_cursor(settings) else "0"
+        return f"(SELECT *{f', {place}, 0 AS _row, {at} AS _at' if placed else ''} FROM {quote(relation_of(number))})"
     # Only where it is asked for: numbering costs a pass over the file in one thread.
     numbered = placed or source.numbered or source.again
     if not settings.path or source.relation:

@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from dualgauge.stores.errors import NoCursorColumn, NullCursor, UnfitCursor
+from dualgauge.model import fold
+from dualgauge.stores.errors import AlikeColumns, NoCursorColumn, NullCursor, UnfitCursor
 from dualgauge.stores.external.running import Noted, running
 from dualgauge.stores.external.tables import VALUE, WAIT_SECONDS, open_tables
-from dualgauge.stores.external.types import arrow_type
+from dualgauge.stores.external.types import TableColumn, arrow_of, arrow_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from dualgauge.stores.external.tables import Tables, TableSnapshot
-    from dualgauge.stores.external.types import TableColumn
 
 SETTLE_SECONDS: Final = 1.0
 """How long to wait for the transactions that run as a PostgreSQL table is looked at: most end within it."""
@@ -60,6 +60,8 @@ class Chosen:
     cursor: str
     table: str = ""
     statement: str = ""
+    place: str = ""
+    """What to call a column more, BIGINT: a row's place in the database's own order of the cursor; empty for none."""
 
     @property
     def shown(self) -> str:
@@ -132,6 +134,7 @@ def new_rows(
 
     Raises:
         NoTable, NoCursorColumn, UnfitCursor, TablesRefused: the settings do not fit the database.
+        AlikeColumns: the engine would take two of its columns for one.
         and what `open_tables` raises.
     """
     begin = (state or {}).get("from")
@@ -140,7 +143,7 @@ def new_rows(
         if tables.kind == "postgresql" and not sample:
             after = _noted(tables, chosen, state or {}, settle)
         with tables.snapshot() as snapshot:
-            read = _reading(snapshot, chosen, begin)
+            read = _reading(snapshot, chosen, begin, sample=sample)
             if tables.kind != "postgresql" and not sample and (highest := _highest(snapshot, read) or begin):
                 after = {"from": highest}
             with closing(NewRows(snapshot, read, after)) as found:
@@ -165,7 +168,7 @@ class _Reading:
     values: tuple[object, ...]
 
 
-def _reading(snapshot: TableSnapshot, chosen: Chosen, begin: Value | None) -> _Reading:
+def _reading(snapshot: TableSnapshot, chosen: Chosen, begin: Value | None, *, sample: bool = False) -> _Reading:
     source, columns = snapshot.relation(chosen.table, chosen.statement)
     names = [one.name for one in columns]
     alike = [name for name in names if name.casefold() == chosen.cursor.casefold()]
@@ -177,7 +180,21 @@ def _reading(snapshot: TableSnapshot, chosen: Chosen, begin: Value | None) -> _R
     if begin is not None:
         values = (begin["value"] if cast else _TYPES[begin["type"]][2](begin["value"]),)
     condition = f"{column} >= {f'CAST({VALUE} AS {cast})' if cast else VALUE}"
+    if chosen.place:
+        # The database itself says which value is the greater one: the engine has another collation, and a number
+        # without a scale is a text there. Of a sample the order says nothing, and may cost a sort of the table.
+        rank = "0" if sample else f"rank() OVER (ORDER BY {column})"
+        columns = [*columns, TableColumn(chosen.place, "BIGINT", rank, arrow_of("BIGINT"))]
+    _refuse_alike(chosen, [one.name for one in columns])
     return _Reading(chosen, source, columns, name, column, cast, condition, values)
+
+
+def _refuse_alike(chosen: Chosen, names: Sequence[str]) -> None:
+    seen: dict[str, str] = {}
+    for at, name in enumerate(names, 1):
+        if (other := seen.get(fold(name))) is not None:
+            raise AlikeColumns(chosen.shown, other, name, kept=bool(chosen.place) and at == len(names))
+        seen[fold(name)] = name
 
 
 def _highest(snapshot: TableSnapshot, read: _Reading) -> Value | None:

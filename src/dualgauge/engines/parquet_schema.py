@@ -1,0 +1,118 @@
+"""
+What of a Parquet file the engine would read as other values than were written, by the file's own schema.
+
+Seen: a DECIMAL of more than 38 digits is read as DOUBLE, and of an INT96 the nanoseconds are cut off; nothing is told.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.model import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from dualgauge.engines.duck import Engine, Row
+
+_SCHEMA: Final = (
+    "SELECT file_name, name, type, num_children, converted_type, scale, precision, logical_type, duckdb_type "
+    "FROM parquet_schema([{files}])"
+)
+_WIDEST: Final = 38
+_BATCH: Final = 50_000
+
+INT96: Final = "an INT96 time"
+"""What `cut` says of a time of 96 bits, whose nanoseconds may be nought."""
+
+
+def schemas(engine: Engine, files: Sequence[Path]) -> dict[str, list[Row]]:
+    """
+    The schema of each file, by its path: its tree in preorder.
+
+    A row is (name, type, num_children, converted_type, scale, precision, logical_type, duckdb_type).
+
+    Raises:
+        EngineError: one is no Parquet file.
+    """
+    found: dict[str, list[Row]] = {}
+    for name, *row in engine.rows(_SCHEMA.format(files=", ".join(literal(exact(file)) for file in files))):
+        found.setdefault(name, []).append(tuple(row))
+    return found
+
+
+def schema_columns(rows: Sequence[Row]) -> list[list[Row]]:
+    """The columns of a file's schema, each with what is nested in it."""
+    found, at = [], 1
+    while at < len(rows):
+        end = _end(rows, at)
+        found.append(list(rows[at:end]))
+        at = end
+    return found
+
+
+def _end(rows: Sequence[Row], at: int) -> int:
+    end = at + 1
+    for _ in range(rows[at][2] or 0):
+        end = _end(rows, end)
+    return end
+
+
+def cut(tree: Sequence[Row]) -> str:
+    """What of a column the engine would cut; empty where nothing."""
+    for _, kind, _, converted, _, precision, *_ in tree:
+        if kind == "INT96":
+            return INT96
+        if converted == "DECIMAL" and precision > _WIDEST:
+            return f"a DECIMAL of {precision} digits"
+    return ""
+
+
+def exact(file: Path) -> str:
+    """A path that the engine does not take for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", str(file))
+
+
+def holds_nanoseconds(file: Path, column: str) -> bool:
+    """Whether a time in a column of INT96, be it nested, is finer than a microsecond."""
+    import pyarrow.parquet as pq
+
+    opened = [pq.ParquetFile(file, coerce_int96_timestamp_unit=unit) for unit in ("us", "ns")]
+    try:
+        for pair in zip(*(one.iter_batches(_BATCH, columns=[column]) for one in opened), strict=True):
+            # Asked for x, a column that is called x.y comes too.
+            micros, nanos = (
+                [times for name, array in zip(one.schema.names, one.columns, strict=True) if name == column
+                 for times in _times(array)] for one in pair
+            )  # fmt: skip
+            for coarse, fine in zip(micros, nanos, strict=True):
+                # Out of the years that nanoseconds of 64 bits reach, both go round alike.
+                if (fine != coarse * 1000).any():
+                    return True
+    finally:
+        for one in opened:
+            one.close()
+    return False
+
+
+def _times(array: pa.Array) -> Iterator[NDArray[np.int64]]:
+    """The times that stand in an array, as numbers."""
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_timestamp(kind):
+        yield array.cast(pa.int64()).fill_null(0).to_numpy()
+    elif pa.types.is_map(kind):
+        yield from _times(array.keys)
+        yield from _times(array.items)
+    elif pa.types.is_struct(kind):
+        for part in array.flatten():
+            yield from _times(part)
+    elif pa.types.is_nested(kind):
+        yield from _times(array.flatten())

@@ -1,0 +1,88 @@
+"""Whole numbers past a BIGINT on every way through Parquet: to the last digit, or refused, never by way of a DOUBLE."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+import pytest
+
+from support.shop import build, call
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NUMBERS = [2**63, 2**64 - 1, 10**30]
+COMPARATOR = """
+from dualgauge import Comparator
+
+wide = Comparator(key="id")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return build(tmp_path / "shop")
+
+
+def view(folder: Path, side: str, select: str) -> None:
+    (folder / f"views_{side}" / "wide.sql").write_text(f"-- key: id\n\n{select}\n")
+
+
+def numbers(kind: str, add: int = 0) -> str:
+    """A SELECT of the numbers, each with something added, as a type."""
+    rows = " UNION ALL ".join(
+        f"SELECT {at} AS id, CAST('{one + add}' AS {kind}) AS n FROM events WHERE position = 1"
+        for at, one in enumerate(NUMBERS)
+    )
+    return f"SELECT * FROM ({rows})"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("UHUGEINT", "holds a number beyond 64 bits"),
+        ("HUGEINT", "holds a number beyond 64 bits"),
+        ("DECIMAL(38,0)", "holds a DECIMAL(38,0) of more than 15 significant digits"),
+    ],
+)
+def test_a_build_refuses_a_number_that_the_store_would_bend(project: Path, kind: str, reason: str) -> None:
+    view(project, "v1", numbers(kind))
+    said = call("replay", "wide", folder=project)
+    assert said.exit_code == 4
+    assert f"view v1.wide: column 'n' {reason}" in said.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrap"),
+    [("VARCHAR", "{}"), ("HUGEINT", "[{}]"), ("UHUGEINT", "{{'a': {}}}"), ("DECIMAL(38,0)", "[{}]")],
+)
+def test_a_last_digit_is_a_difference_of_builds_and_both_values_are_told(project: Path, kind: str, wrap: str) -> None:
+    for side, add in (("v1", 0), ("v2", 1)):
+        view(project, side, f"SELECT id, {wrap.format('n')} AS n FROM ({numbers(kind, add)})")
+    (project / "comparators" / "wide.py").write_text(COMPARATOR)
+    assert call("replay", folder=project).exit_code == 0
+    row = call("read", "wide", "2", "--format", "json", folder=project).out
+    assert str(10**30) in row
+
+    said = call("diff", "wide", "--format", "json", folder=project)
+    assert said.exit_code == 4
+    told = json.dumps(said.json["result"]["runs"])
+    assert '"changed": 3' in told
+    for number in NUMBERS:
+        assert str(number) in told
+        assert str(number + 1) in told
+
+
+@pytest.mark.parametrize("kind", ["BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT"])
+def test_the_keys_of_a_run_are_kept_to_the_last_digit(project: Path, kind: str) -> None:
+    key = 2**53 + 1
+    for side, value in (("v1", 1), ("v2", 2)):
+        view(project, side, f"SELECT {key}::{kind} AS id, {value} AS n FROM events WHERE position = 1")
+    (project / "comparators" / "wide.py").write_text(COMPARATOR)
+    assert call("replay", folder=project).exit_code == 0
+
+    assert call("diff", "wide", folder=project).exit_code == 4
+    (file,) = project.glob("reports/**/mismatches.parquet")
+    assert [int(one) for one in pq.read_table(file)["id"].to_pylist()] == [key]

@@ -1,0 +1,141 @@
+"""Parquet as a source: no digit of a number or a time is lost on the way to the log, or its column is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dualgauge.eventlog.errors import BadRow, CutColumn
+from support.log_project import LogProject
+from support.shop import call
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WIDE = [2**63, 2**64 - 1, 10**30]
+FINE = 1_577_836_800_123_456_789
+"""2020-01-01 00:00:00.123456789 in nanoseconds."""
+
+
+def project_of(tmp_path: Path, column: pa.Array, kind: str = "", name: str = "n", **options: Any) -> LogProject:
+    """A project whose source is a Parquet file with that column, declared as a type or kept in the payload."""
+    project = LogProject(tmp_path, columns={name: kind} if kind else {})
+    project.source("s", path="s*.parquet", select=None if kind else {name: f'"{name}"'})
+    write(tmp_path / "s.parquet", column, name, **options)
+    return project
+
+
+def write(file: Path, column: pa.Array, name: str = "n", **options: Any) -> None:
+    rows = range(len(column))
+    table = {"id": [f"{file.stem}{at}" for at in rows], "seen": [dt.datetime(2020, 1, 1 + at) for at in rows]}  # noqa: DTZ001
+    pq.write_table(pa.table({**table, name: column}), file, **options)
+
+
+def decimals(*texts: str, scale: int = 0) -> pa.Array:
+    with decimal.localcontext(prec=76):
+        return pa.array([Decimal(one) for one in texts], pa.decimal256(76, scale))
+
+
+def test_numbers_past_a_bigint_are_in_the_log_to_the_last_digit(tmp_path: Path) -> None:
+    for at, kind in enumerate(("VARCHAR", "DECIMAL(38,0)", "")):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        project = project_of(folder, pa.array(WIDE[:2], pa.uint64()), kind)
+        write(folder / "s2.parquet", pa.array([Decimal(10**30)], pa.decimal128(38, 0)))
+        project.take()
+        found = project.events("n" if kind else "payload")
+        told = [str(one) for one in WIDE]
+        assert sorted(map(str, found), key=len) == (told if kind else [f'{{"n":{one}}}' for one in told])
+        project.verify()
+
+
+def test_a_number_past_its_declared_type_stops_the_import_and_is_named(tmp_path: Path) -> None:
+    project = project_of(tmp_path, pa.array([1, 2**63], pa.uint64()), "BIGINT")
+    with pytest.raises(BadRow, match=r"s\.parquet row 2: n = '9223372036854775808' is no BIGINT"):
+        project.take()
+
+
+def test_sums_and_products_of_a_source_are_in_the_log_to_the_last_digit(tmp_path: Path) -> None:
+    project = project_of(tmp_path, pa.array(WIDE[:2], pa.uint64()))
+    project.sources[0]["select"] = {"n": "CAST(n AS HUGEINT) * 1000000007", "u": "CAST(n AS UHUGEINT) * n"}
+    project.take()
+    assert project.events("payload") == [f'{{"n":{one * 1000000007},"u":{one * one}}}' for one in WIDE[:2]]
+
+
+@pytest.mark.parametrize("kind", ["VARCHAR", "DOUBLE", "DECIMAL(38,3)", ""])
+def test_a_decimal_of_more_than_38_digits_is_refused_by_name(tmp_path: Path, kind: str) -> None:
+    project = project_of(tmp_path, decimals("1", "1.5", scale=2), kind, "amount")
+    with pytest.raises(CutColumn) as told:
+        project.take()
+    assert str(told.value) == (
+        "source 's', s.parquet: its column 'amount' holds a DECIMAL of 76 digits, which would lose digits as a DOUBLE; "
+        "nothing was imported: write it with at most 38 digits, or as text, or give the file by a python source "
+        "without that column"
+    )
+    assert project.log().head().last == 0
+    said = call("log", "import", "s", "--on-bad-row", "quarantine", folder=tmp_path)
+    assert (said.exit_code, project.log().head().last) == (4, 0)
+    assert "holds a DECIMAL of 76 digits" in call("doctor", folder=tmp_path).out
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([[Decimal(1)], None, []], pa.list_(pa.decimal256(39, 0))),
+        pa.array([{"a": {"b": Decimal(1)}}, None], pa.struct([("a", pa.struct([("b", pa.decimal256(40, 2))]))])),
+    ],
+    ids=["list", "struct"],
+)
+def test_a_wide_decimal_inside_of_another_value_is_refused_too(tmp_path: Path, column: pa.Array) -> None:
+    project = project_of(tmp_path, column)
+    with pytest.raises(CutColumn, match=r"its column 'n' holds a DECIMAL of (39|40) digits"):
+        project.take()
+
+
+def test_the_one_file_of_a_pattern_that_would_lose_digits_is_named(tmp_path: Path) -> None:
+    project = project_of(tmp_path, pa.array([Decimal(1)], pa.decimal128(38, 0)))
+    project.take()
+    write(tmp_path / "s [2].parquet", decimals("2"))
+    with pytest.raises(CutColumn, match=r"source 's', s \[2\].parquet: its column 'n'"):
+        project.take()
+    assert project.log().head().last == 1
+
+
+def times(*nanoseconds: int | None) -> pa.Array:
+    return pa.array(nanoseconds, pa.timestamp("ns"))
+
+
+NESTED = {
+    "column": times(None, FINE - 789, FINE),
+    "list": pa.array([[None, FINE - 789], None, [], [FINE]], pa.list_(pa.timestamp("ns"))),
+    "struct": pa.array([{"t": FINE}, None, {"t": None}], pa.struct([("t", pa.timestamp("ns"))])),
+    "map": pa.array([[("a", FINE)], None], pa.map_(pa.string(), pa.timestamp("ns"))),
+}
+
+
+@pytest.mark.parametrize("where", NESTED)
+def test_times_of_int96_finer_than_a_microsecond_are_refused_by_name(tmp_path: Path, where: str) -> None:
+    project = project_of(tmp_path, NESTED[where], use_deprecated_int96_timestamps=True)
+    with pytest.raises(CutColumn) as told:
+        project.take()
+    assert str(told.value) == (
+        "source 's', s.parquet: its column 'n' holds times of INT96 finer than a microsecond, which would be cut; "
+        "nothing was imported: write it in microseconds, or as text, or give the file by a python source without that "
+        "column"
+    )
+    assert project.log().head().last == 0
+
+
+def test_times_of_int96_in_microseconds_are_read_also_far_from_today(tmp_path: Path) -> None:
+    """Years that nanoseconds of 64 bits do not reach: Spark writes 9999-12-31 for what has no end."""
+    micros = [-62_135_596_800_000_000, FINE // 1000, 253_402_300_799_999_999, None]
+    column = pa.array(micros, pa.timestamp("us"))
+    project = project_of(tmp_path, column, "TIMESTAMP", use_deprecated_int96_timestamps=True)
+    project.take()
+    assert project.events("n") == column.to_pylist()
