@@ -118,12 +118,21 @@ def test_what_is_shown_is_what_is_written_and_says_why(root: Path) -> None:
 
 # What the rows of a column hold, and the type that it gets.
 HELD = {
-    "whole": (["1", "-20", "+3"], "BIGINT"),
+    "whole": (["1", "-20", "9223372036854775807"], "BIGINT"),
     "padded": (["00123", "4"], "VARCHAR"),
+    "dialled": (["+5", "7"], "VARCHAR"),
+    "hex": (["0x1F", "1"], "VARCHAR"),
+    "grouped": (["1_000", "1"], "VARCHAR"),
+    "spaced": ([" 12 ", "1"], "VARCHAR"),
+    "code": (["1E5", "12e4", "100000"], "VARCHAR"),
     "wide": (["1234567890123456789012", "1"], "DECIMAL(38,0)"),
     "amount": (["1.5", "2.25", "-3"], "DECIMAL(18,2)"),
     "measured": (["1.0000000001", "2"], "DOUBLE"),
-    "power": (["1e5", "2.5"], "DOUBLE"),
+    "power": (["1.5e-05", "2.25", "3.1e+10"], "DOUBLE"),
+    "long": (["9007199254740993", "0.5"], "DECIMAL(38,1)"),
+    "noise": (["0.10000000000000001", "0.5"], "DECIMAL(38,17)"),
+    "tiny": (["1.5e-400", "0.5"], "VARCHAR"),
+    "huge": (["1.5e+400", "0.5"], "VARCHAR"),
     "flag": (["true", "False"], "BOOLEAN"),
     "day": (["2026-01-01", "2026-02-28"], "DATE"),
     "no_day": (["2026-01-01", "2026-02-30"], "VARCHAR"),
@@ -152,6 +161,10 @@ def test_a_column_of_text_gets_the_type_that_every_value_has(root: Path) -> None
         assert len(got) == len(values)
         if kind.startswith("DECIMAL"):
             assert sorted(got) == sorted(Decimal(one) for one in values)
+        if kind == "DOUBLE":
+            assert sorted(got) == sorted(float(one) for one in values)
+        if name in ("dialled", "hex", "grouped", "spaced", "code", "tiny", "huge"):
+            assert sorted(got) == sorted(values)
 
 
 @pytest.mark.parametrize(

@@ -291,7 +291,7 @@ class Choice:
                 "text as it stands, in one strict dialect: the types are those of [tool.dualgauge.log.columns], and a "
                 f"value that would lose something stops the import{nothing}"
             )
-        return "every field as text, so that no digit is lost: the types are those of [tool.dualgauge.log.columns]"
+        return "every field as text: the types are those of [tool.dualgauge.log.columns]"
 
     def _declared(
         self, declared: dict[str, str], taken: set[str]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.eventlog.propose.errors import NoHeader, NothingToRead, UnreadableSource
+from dualgauge.eventlog.propose.numbers import NUMBER, WHOLE, number_type
 from dualgauge.eventlog.propose.time_formats import ZONED, odd_times
 from dualgauge.eventlog.sources.source import Source, raw_rows, reader, told
 from dualgauge.model import literal, plural, quote
@@ -38,19 +39,16 @@ LOOKED = "_looked"
 """The engine's table of the files' rows."""
 
 NESTED = ("STRUCT", "MAP", "JSON", "UNION", "VARIANT")
-MOST_SCALE = 9
-"""Digits behind the point that prices, rates and weights have; more are a measurement's, which is a DOUBLE."""
 
 _LIKE = {
-    "integer": r"[+-]?(0|[1-9][0-9]{0,17})",
-    "decimal": r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]+)?",
-    "float": r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?",
+    "whole": WHOLE,
+    "number": NUMBER,
     "boolean": r"(?i:true|false)",
     "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
     "timestamp": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?",
     "zoned": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)? ?" + ZONED,
 }
-_CAST = {"date": "DATE", "timestamp": "TIMESTAMP", "zoned": "TIMESTAMPTZ"}
+_CAST = {"whole": "BIGINT", "date": "DATE", "timestamp": "TIMESTAMP", "zoned": "TIMESTAMPTZ"}
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 _WIDE_INTEGERS = {"UBIGINT", "HUGEINT", "UHUGEINT"}
@@ -166,7 +164,9 @@ def _first_rows(source: Source, file: Path, delimiter: str) -> tuple[list[str], 
 
 def _is_value(cell: str) -> bool:
     """Whether a cell of the first line is a value, so no name of a column."""
-    return bool(cell) and any(re.fullmatch(_LIKE[one], cell) for one in ("float", "boolean", "date", "timestamp"))
+    return bool(cell) and any(
+        re.fullmatch(_LIKE[one], cell.lstrip("+")) for one in ("number", "boolean", "date", "timestamp")
+    )
 
 
 def _fields(engine: Engine, source: Source) -> dict[str, str]:
@@ -211,8 +211,10 @@ def _measure(engine: Engine, source: Source, said: Collection[str] | None = ()) 
         raise NothingToRead(source.label(source.files[0]), "it holds no row")
     if "delim" in source.settings.read:
         _whole_header(source, len(given))
+    coded = "delim" in source.settings.read
     columns = tuple(
-        _column(engine, base, name, kind, rows, said=said is None or name in said) for name, kind in given.items()
+        _column(engine, base, name, kind, rows, said=said is None or name in said, coded=coded)
+        for name, kind in given.items()
     )
     return FileProfile(source=source, rows=rows, columns=columns, base=base)
 
@@ -274,7 +276,9 @@ def _tokens(engine: Engine, found: FileProfile) -> tuple[str, ...]:
     return tuple(one for one in NULL_TOKENS if one in wanted - texts)
 
 
-def _column(engine: Engine, base: str, name: str, given: str, rows: int, *, said: bool = False) -> ProfiledColumn:
+def _column(
+    engine: Engine, base: str, name: str, given: str, rows: int, *, said: bool = False, coded: bool = True
+) -> ProfiledColumn:
     column = quote(name)
     if _nested(given):
         (filled,) = engine.row(f"SELECT count({column}) FROM ({base})")
@@ -289,41 +293,37 @@ def _column(engine: Engine, base: str, name: str, given: str, rows: int, *, said
     measured = ProfiledColumn(name, given, rows, filled, distinct, "", "holds no value", str(least), str(most), longest)
     if not filled:
         return measured
-    return _text(engine, base, measured, said=said) if given == "VARCHAR" else _typed(engine, base, measured)
+    if given != "VARCHAR":
+        return _typed(engine, base, measured)
+    return _text(engine, base, measured, said=said, coded=coded)
 
 
-def _text(engine: Engine, base: str, column: ProfiledColumn, *, said: bool) -> ProfiledColumn:
-    name, n = quote(column.name), column.filled
+def _text(engine: Engine, base: str, column: ProfiledColumn, *, said: bool, coded: bool) -> ProfiledColumn:
+    name = quote(column.name)
     counts = ", ".join(
         f"count(*) FILTER (WHERE regexp_full_match({name}, {literal(pattern)})"
         f"{f' AND TRY_CAST({name} AS {_CAST[kind]}) IS NOT NULL' if kind in _CAST else ''})"
         for kind, pattern in _LIKE.items()
     )
-    *found, scale, whole = engine.row(
-        f"SELECT {counts}, max(length(split_part({name}, '.', 2))), "
-        f"max(length(ltrim(split_part({name}, '.', 1), '+-'))) FROM ({base}) WHERE {name} IS NOT NULL"
-    )
+    found = engine.row(f"SELECT {counts} FROM ({base}) WHERE {name} IS NOT NULL")
     like = dict(zip(_LIKE, found, strict=True))
     if said:
-        like |= dict.fromkeys(("integer", "decimal", "float", "boolean"), -1)
-    made = _plain(column, like, n, scale, whole)
+        like |= dict.fromkeys(("whole", "number", "boolean"), -1)
+    made = _plain(engine, base, column, like, coded=coded)
     if made.type in ("VARCHAR", "BIGINT"):
         return odd_times(engine, base, made)
     return made
 
 
-def _plain(column: ProfiledColumn, like: Mapping[str, int], n: int, scale: int, whole: int) -> ProfiledColumn:  # noqa: PLR0911  (one row a type reads best)
-    name = quote(column.name)
-    if like["integer"] == n:
+def _plain(  # noqa: PLR0911  (one row a type reads best)
+    engine: Engine, base: str, column: ProfiledColumn, like: Mapping[str, int], *, coded: bool
+) -> ProfiledColumn:
+    name, n = quote(column.name), column.filled
+    if like["whole"] == n:
         return replace(column, type="BIGINT", why="whole numbers")
-    if like["decimal"] == n:
-        if scale <= MOST_SCALE and whole + scale <= 38:  # noqa: PLR2004  (what a DECIMAL holds)
-            digits = 18 if whole + scale <= 15 else 38  # noqa: PLR2004  (room for larger values to come)
-            why = f"exact, at most {plural(scale, 'digit')} behind the point"
-            return replace(column, type=f"DECIMAL({digits},{scale})", why=why)
-        return replace(column, type="DOUBLE", why=f"{scale} digits behind the point: a measurement, not an amount")
-    if like["float"] == n:
-        return replace(column, type="DOUBLE", why="numbers with an exponent")
+    if like["number"] == n:
+        kind, why = number_type(engine, base, name, coded=coded)
+        return replace(column, type=kind, why=why)
     if like["boolean"] == n:
         return replace(column, type="BOOLEAN", why="true or false")
     if like["date"] == n:
