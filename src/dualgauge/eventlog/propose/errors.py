@@ -8,8 +8,15 @@ from dualgauge.errors import ConflictError, DataError, UsageError
 from dualgauge.model import NextStep, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+
+_MOST_SHOWN = 60
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 class NoSuchData(UsageError):
@@ -39,11 +46,9 @@ class NoHeader(UsageError):
 
     def __init__(self, file: str, line: str) -> None:
         self.file, self.line = file, line
-        most = 60
-        shown = line if len(line) <= most else f"{line[:most]}..."
         super().__init__(
-            f"{file}: its first line ({shown}) does not name the columns; put a line with their names first, or write "
-            "its [[tool.dualgauge.sources]] table by hand, with read = {header = false, names = [...]}"
+            f"{file}: its first line ({_short(line)}) does not name the columns; put a line with their names first, or "
+            "write its [[tool.dualgauge.sources]] table by hand, with read = {header = false, names = [...]}"
         )
 
 
@@ -64,12 +69,14 @@ class UnreadableSource(DataError):
 class NoTime(UsageError):
     """A file in which no column tells when its rows happened."""
 
-    def __init__(self, file: str, columns: Sequence[str]) -> None:
+    def __init__(self, file: str, columns: Sequence[str], doubtful: Mapping[str, str] | None = None) -> None:
         self.file, self.columns = file, tuple(columns)
+        named = [f"{name} ({_short(value)})" for name, value in (doubtful or {}).items()]
+        called = f" ({listed(named, 5)} is called one, but there is no form that all its values have)" if named else ""
         super().__init__(
-            f"{file}: no column reads as a time for its rows (the columns are {listed(columns, 40)}), and an event has "
-            "one; add such a column, or write its [[tool.dualgauge.sources]] table by hand, with occurred_at as an "
-            "expression"
+            f"{file}: no column reads as a time for its rows (the columns are {listed(columns, 40)}){called}, and an "
+            "event has one; add such a column, or write its [[tool.dualgauge.sources]] table by hand, with occurred_at "
+            "as an expression"
         )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.eventlog.columns import ENVELOPE
 from dualgauge.eventlog.propose.errors import DeclaredOtherwise, NoTime
 from dualgauge.eventlog.propose.keys import LONGEST_PART, Keys, part
-from dualgauge.eventlog.propose.time_formats import words
+from dualgauge.eventlog.propose.time_formats import NO_TIME, words
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.source import FILE_ORDER
 from dualgauge.model import literal, plural, quote
@@ -122,7 +122,9 @@ class Choice:
             f"{kind.distinct} values: {self._values(kind)}" if kind
             else "no column of few values looks like a kind of event, so every row is one of the file's name"
         )  # fmt: skip
-        columns, selected, left_out = self._declared(declared, taken={time.name, *([kind.name] if kind else [])})
+        columns, selected, left_out = self._declared(
+            declared, taken={*([] if time.cut else [time.name]), *([kind.name] if kind else [])}
+        )
         settings = SourceSettings.model_validate({
             "name": name, "path": self._settings.path, "read": self._settings.read, "event_id": event_id,
             "type": self._named(kind) if kind else literal(name.replace("-", "_")),
@@ -154,19 +156,21 @@ class Choice:
     def _time(self) -> ProfiledColumn:
         times = [one for one in self._columns if one.time]
         if not times:
-            raise NoTime(self._settings.path, [one.name for one in self._found.columns])
+            doubtful = {one.name: one.least for one in self._columns if NO_TIME in one.why}
+            raise NoTime(self._settings.path, [one.name for one in self._found.columns], doubtful)
 
         def fitness(column: ProfiledColumn) -> float:
             said = words(column.name)
             named = max((score for word, score in {**_HAPPENED, **_TOLD}.items() if word in said), default=0)
             return (
-                _OF_KIND.get(column.type, 0) + named - 3 * bool(_ELSEWHEN & set(said))
+                _OF_KIND.get(column.type, 2 * column.cut) + named - 3 * bool(_ELSEWHEN & set(said))
                 + (2 if not column.nulls else -6 * column.nulls / column.rows)
             )  # fmt: skip
 
         # The first of equals: max keeps it.
         chosen = max(times, key=fitness)
-        zone = "" if chosen.type == "TIMESTAMPTZ" or "since 1970" in chosen.why else "; without a zone it is UTC"
+        instants = chosen.type == "TIMESTAMPTZ" or "since 1970" in chosen.why or chosen.why.startswith("instants")
+        zone = "" if instants else "; without a zone it is UTC"
         nulls = "never NULL" if not chosen.nulls else f"NULL in {plural(chosen.nulls, 'row')}"
         others = [one.name for one in times if one is not chosen]
         beside = f"; times too: {', '.join(others)}" if others else ""
@@ -273,7 +277,8 @@ class Choice:
     def _order(self, events: str, time: ProfiledColumn) -> str:
         back, ties = self._engine.row(
             f"SELECT count(*) FILTER (WHERE this < before), count(*) FILTER (WHERE this = before) FROM "
-            f"(SELECT {time.time} AS this, lag({time.time}) OVER (ORDER BY _at) AS before FROM ({events}))"
+            f"(SELECT time AS this, lag(time) OVER (ORDER BY _at) AS before FROM "
+            f"(SELECT _at, CAST({time.time} AS TIMESTAMPTZ) AS time FROM ({events})))"
         )
         if back or not ties:
             return ""

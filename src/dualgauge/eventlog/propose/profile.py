@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.engines.errors import EngineError
 from dualgauge.eventlog.propose.errors import NoHeader, NothingToRead, UnreadableSource
 from dualgauge.eventlog.propose.numbers import NUMBER, WHOLE, number_type
-from dualgauge.eventlog.propose.time_formats import ZONED, odd_times
+from dualgauge.eventlog.propose.time_formats import ISO, iso_cast, iso_time, odd_times
 from dualgauge.eventlog.sources.source import Source, raw_rows, reader, told
 from dualgauge.model import literal, plural, quote
 
@@ -44,11 +44,8 @@ _LIKE = {
     "whole": WHOLE,
     "number": NUMBER,
     "boolean": r"(?i:true|false)",
-    "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
-    "timestamp": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?",
-    "zoned": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)? ?" + ZONED,
+    **ISO,
 }
-_CAST = {"whole": "BIGINT", "date": "DATE", "timestamp": "TIMESTAMP", "zoned": "TIMESTAMPTZ"}
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 _WIDE_INTEGERS = {"UBIGINT", "HUGEINT", "UHUGEINT"}
@@ -76,6 +73,9 @@ class ProfiledColumn:
 
     expression: str = ""
     """What the declared column is made of, where it is not the column as it is."""
+
+    cut: bool = False
+    """Whether the time says less than the column, which is declared beside it then."""
 
     @property
     def nulls(self) -> int:
@@ -300,11 +300,7 @@ def _column(
 
 def _text(engine: Engine, base: str, column: ProfiledColumn, *, said: bool, coded: bool) -> ProfiledColumn:
     name = quote(column.name)
-    counts = ", ".join(
-        f"count(*) FILTER (WHERE regexp_full_match({name}, {literal(pattern)})"
-        f"{f' AND TRY_CAST({name} AS {_CAST[kind]}) IS NOT NULL' if kind in _CAST else ''})"
-        for kind, pattern in _LIKE.items()
-    )
+    counts = ", ".join(f"count(*) FILTER (WHERE {_is_like(kind, name)})" for kind in _LIKE)
     found = engine.row(f"SELECT {counts} FROM ({base}) WHERE {name} IS NOT NULL")
     like = dict(zip(_LIKE, found, strict=True))
     if said:
@@ -315,7 +311,15 @@ def _text(engine: Engine, base: str, column: ProfiledColumn, *, said: bool, code
     return made
 
 
-def _plain(  # noqa: PLR0911  (one row a type reads best)
+def _is_like(kind: str, name: str) -> str:
+    """A condition: a text is written as a value of a kind, and is one."""
+    written = f"regexp_full_match({name}, {literal(_LIKE[kind])})"
+    if kind == "whole":
+        return f"{written} AND TRY_CAST({name} AS BIGINT) IS NOT NULL"
+    return f"{written} AND {iso_cast(kind, name)} IS NOT NULL" if kind in ISO else written
+
+
+def _plain(
     engine: Engine, base: str, column: ProfiledColumn, like: Mapping[str, int], *, coded: bool
 ) -> ProfiledColumn:
     name, n = quote(column.name), column.filled
@@ -326,13 +330,8 @@ def _plain(  # noqa: PLR0911  (one row a type reads best)
         return replace(column, type=kind, why=why)
     if like["boolean"] == n:
         return replace(column, type="BOOLEAN", why="true or false")
-    if like["date"] == n:
-        return replace(column, type="DATE", why="days", time=name)
-    if like["date"] + like["timestamp"] == n:
-        return replace(column, type="TIMESTAMP", why="times without a zone", time=name)
-    if like["date"] + like["timestamp"] + like["zoned"] == n:
-        some = "" if like["zoned"] == n else ", some without a zone (read as UTC)"
-        return replace(column, type="TIMESTAMPTZ", why=f"instants{some}", time=name)
+    if time := iso_time(engine, base, column, like):
+        return time
     return replace(column, type="VARCHAR", why="text")
 
 
@@ -347,6 +346,11 @@ def _typed(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn:
         return replace(column, type=wide, why=f"{kind} in the file{'' if fits else ', past what a BIGINT holds'}")
     if kind.startswith("DECIMAL"):
         return replace(column, type=kind.replace(" ", ""), why=f"{kind} in the file")
+    if kind == "TIMESTAMP_NS":
+        (finer,) = engine.row(f"SELECT count(*) FILTER (WHERE epoch_ns({name}) % 1000 <> 0) FROM ({base})")
+        if finer:
+            why = f"{kind} in the file, of which the log keeps microseconds; the column keeps its text"
+            return replace(column, type="VARCHAR", why=why, time=f"CAST({name} AS TIMESTAMP)", cut=True)
     made = _TYPED.get(kind, "VARCHAR")
     if kind.startswith("TIMESTAMP"):
         made = "TIMESTAMPTZ" if kind.endswith("TIME ZONE") else "TIMESTAMP"
