@@ -80,6 +80,60 @@ class NoTime(UsageError):
         )
 
 
+class NoTableGiven(UsageError):
+    """A database of several tables, or of none, and no table named."""
+
+    def __init__(self, url: str, tables: Sequence[str]) -> None:
+        self.url, self.tables = url, tuple(tables)
+        have = f"it has {listed(tables)}" if tables else "it has none"
+        advice = f"name one, as in {url}#{tables[0]}" if tables else "check the URL"
+        super().__init__(f"{url}: which table is to be a source is not said, and {have}; {advice}")
+
+
+class NoCursor(UsageError):
+    """A table in which no column tells which rows are new."""
+
+    def __init__(self, table: str, columns: Sequence[str]) -> None:
+        self.table, self.columns = table, tuple(columns)
+        super().__init__(
+            f"{table}: no column tells which rows are new: none is a primary key of one whole number, or a number or a "
+            f"time that grows from each row to the next (the columns are {listed(columns, 40)}); add such a column, or "
+            "write its [[tool.dualgauge.sources]] table by hand, with a cursor that you know to grow"
+        )
+
+
+class NoIdentity(UsageError):
+    """A table in which nothing identifies a row."""
+
+    def __init__(self, table: str, because: str) -> None:
+        self.table = table
+        super().__init__(
+            f"{table}: nothing identifies a row of it, and an event has an id ({because}); give the table a key, or "
+            "write its [[tool.dualgauge.sources]] table by hand, with event_id as an expression"
+        )
+
+
+class PasswordInUrl(UsageError):
+    """A URL with a password, which the settings would keep."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the URL has a password in it, and the settings would keep it; nothing was read: put the password into an "
+            "environment variable, and write ${NAME} in its place, in single quotes"
+        )
+
+
+class NamesByCase(UsageError):
+    """A table with two columns that differ by case alone."""
+
+    def __init__(self, table: str, one: str, other: str) -> None:
+        self.table, self.names = table, (one, other)
+        super().__init__(
+            f"{table} has the columns {one!r} and {other!r}, which differ by case alone, and a source's expressions do "
+            "not tell them apart; write its [[tool.dualgauge.sources]] table by hand, with a statement that renames one"
+        )
+
+
 class BadSourceName(UsageError):
     """A name that no source can have."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.eventlog.columns import ENVELOPE
-from dualgauge.eventlog.propose.errors import DeclaredOtherwise, NoTime
+from dualgauge.eventlog.propose.errors import DeclaredOtherwise, NoCursor, NoIdentity, NoTime
 from dualgauge.eventlog.propose.keys import LONGEST_PART, Keys, part
 from dualgauge.eventlog.propose.time_formats import NO_TIME, words
 from dualgauge.eventlog.settings import SourceSettings
@@ -39,6 +39,7 @@ _ID, _KIND, _TIME, _TEXT, _NUMBER, _VALUE = 3.0, 2.5, 2.0, 1.5, 0.0, -1.0
 _LONGEST_PROSE = 40
 """Characters of a text with blanks that may be a name; longer ones are sentences."""
 
+_GROWING = ("BIGINT", "TIMESTAMP", "TIMESTAMPTZ")
 _MARKS = ("/", "|", "~", "#")
 _BY_CHANCE = ", which a number, a time or a sentence may be by chance: see whether it identifies a row"
 _A_MONTH = 31
@@ -118,25 +119,27 @@ class Choice:
         events = f"SELECT * FROM ({found.base}){f' WHERE {where}' if where else ''}"
         kind = self._kind()
         event_id = self._event_id(events, time, kind, f"{name}/")
+        place = "table" if self._settings.url else "file"
         self._why["type"] = (
             f"{kind.distinct} values: {self._values(kind)}" if kind
-            else "no column of few values looks like a kind of event, so every row is one of the file's name"
+            else f"no column of few values looks like a kind of event, so every row is one of the {place}'s name"
         )  # fmt: skip
         columns, selected, left_out = self._declared(
             declared, taken={*([] if time.cut else [time.name]), *([kind.name] if kind else [])}
         )
         settings = SourceSettings.model_validate({
-            "name": name, "path": self._settings.path, "read": self._settings.read, "event_id": event_id,
+            "name": name, "path": self._settings.path, "url": self._settings.url, "table": self._settings.table,
+            "cursor": self._cursor() if self._settings.url else "", "read": self._settings.read, "event_id": event_id,
             "type": self._named(kind) if kind else literal(name.replace("-", "_")),
             "occurred_at": self._named(time) if time.time == quote(time.name) else time.time,
-            "order_by": self._order(events, time), "where": where, "select": selected,
+            "order_by": "" if self._settings.url else self._order(events, time), "where": where, "select": selected,
         })  # fmt: skip
         if settings.read:
             self._why["read"] = self._reading()
         if where:
             self._why["where"] = f"{plural(time.nulls, 'row')} of {found.rows:,} have no {time.name}, and are left out"
         return Proposal(
-            settings=settings, label=settings.path, files=len(found.source.files), rows=found.rows,
+            settings=settings, label=found.label, files=len(found.source.files), rows=found.rows,
             events=found.rows - time.nulls, columns=columns, why=self._why, left_out=left_out,
         )  # fmt: skip
 
@@ -157,7 +160,7 @@ class Choice:
         times = [one for one in self._columns if one.time]
         if not times:
             doubtful = {one.name: one.least for one in self._columns if NO_TIME in one.why}
-            raise NoTime(self._settings.path, [one.name for one in self._found.columns], doubtful)
+            raise NoTime(self._found.label, [one.name for one in self._found.columns], doubtful)
 
         def fitness(column: ProfiledColumn) -> float:
             said = words(column.name)
@@ -188,6 +191,31 @@ class Choice:
             fit, key=lambda one: min(_KIND_WORDS.index(word) for word in words(one.name) if word in _KIND_WORDS),
             default=None,
         )  # fmt: skip
+
+    def _cursor(self) -> str:
+        """
+        The column by which new rows of a table are told: its primary key of one whole number, or one that grows.
+
+        Raises:
+            NoCursor: there is none.
+        """
+        fit = [one for one in self._columns if one.type in _GROWING and one.given != "VARCHAR" and not one.nulls]
+        unseen = "; a row that is written again, or comes in below the highest one, is not seen"
+        for one in fit:
+            if (one.name,) == self._found.key and one.type == "BIGINT":
+                self._why["cursor"] = f"{one.name}: the primary key, whole numbers{unseen}"
+                return one.name
+        named = sorted(fit, key=lambda one: not (_ID_WORDS | set(_TOLD)) & set(words(one.name)))
+        for one in named if self._found.rows > 1 else ():
+            name = quote(one.name)
+            (grows,) = self._engine.row(
+                f"SELECT bool_and(this > before) FROM (SELECT {name} AS this, "
+                f"lag({name}) OVER (ORDER BY _at) AS before FROM ({self._found.base}))"
+            )
+            if grows:
+                self._why["cursor"] = f"{one.name}: it grows from each of the {one.rows:,} rows to the next{unseen}"
+                return one.name
+        raise NoCursor(self._found.label, [one.name for one in self._found.columns])
 
     def _event_id(self, events: str, time: ProfiledColumn, kind: ProfiledColumn | None, prefix: str) -> str:
         everything = ", ".join(quote(one.name) for one in self._found.columns)
@@ -220,7 +248,8 @@ class Choice:
             names = " and ".join(one.name for one in group)
             expression = self._joined(events, group, prefix)
             apart = "; the name in front keeps it apart from other sources' ids" if "||" in expression else ""
-            chance = "" if len(group) > 1 or self._identifies(group[0], score) else _BY_CHANCE
+            known = len(group) > 1 or self._identifies(group[0], score) or (group[0].name,) == self._found.key
+            chance = "" if known else _BY_CHANCE
             self._why["event_id"] = f"{names}: unique and never NULL in all {rows:,} rows{chance}{apart}"
             return expression
         looked = keys.looked
@@ -232,6 +261,8 @@ class Choice:
 
     def _identities(self, keys: Keys, score: Callable[[ProfiledColumn], float]) -> Iterator[Sequence[ProfiledColumn]]:
         """What is unique and never NULL, the likelier to identify a row first."""
+        if primary := keys.holds(self._found.key):
+            yield primary
         likelier = sorted(keys.singles, key=lambda one: -score(one))
         yield from ([one] for one in likelier if self._identifies(one, score))
         yield from keys.groups(lambda scores: max(scores) >= _TIME and min(scores) >= _TEXT)
@@ -246,7 +277,9 @@ class Choice:
         return score(column) in (_ID, _TEXT) or (column.type == "DATE" and column.rows > _A_MONTH)
 
     def _unnamed(self, because: str) -> str:
-        """No event id, and what that means."""
+        """No event id, and what that means. Raises NoIdentity for a table, whose rows have no file and number."""
+        if self._settings.url:
+            raise NoIdentity(self._found.label, because)
         first = self._found.source.label(self._found.source.files[0])
         self._why["event_id"] = (
             f"left out, because {because}. An event is then named after its file and row ({first}#1): "
@@ -326,7 +359,7 @@ class Choice:
                 why += f'; a word of SQL, so a view writes it "{name}"'
             had = known.get(name.lower())
             if had is not None:
-                kind = _agreed(had, declared[had], kind, one, self._settings.path)
+                kind = _agreed(had, declared[had], kind, one, self._found.label)
             columns.append(
                 ProposedColumn(had or name, kind, one.name, one.nulls, one.distinct, why, known=had is not None)
             )

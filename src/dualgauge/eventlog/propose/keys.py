@@ -116,6 +116,13 @@ class Keys:
                 if not (least and mask & self._single) and self._unique(group, mask):
                     yield [self._columns[at] for at in self._smaller(group, scores) or group]
 
+    def holds(self, names: Sequence[str]) -> list[ProfiledColumn]:
+        """The columns of those names, where they are unique together and never NULL; else none."""
+        group = [at for at, one in enumerate(self._columns) if one.name in names]
+        mask = sum(1 << at for at in group)
+        whole = len(group) == len(names) > 0 and (mask & self._single or (len(group) > 1 and self._unique(group, mask)))
+        return [self._columns[at] for at in group] if whole else []
+
     @property
     def looked(self) -> Looked:
         """How far the search went."""

@@ -95,8 +95,14 @@ class FileProfile:
     source: Source
     rows: int
     columns: tuple[ProfiledColumn, ...]
+    label: str
+    """What the file, or the table, is called in a message."""
+
     base: str
     """The raw rows with their place (`_file`, `_row`, `_at`), as SQL, for as long as the engine is open."""
+
+    key: tuple[str, ...] = ()
+    """The primary key of a table."""
 
 
 def look(engine: Engine, source: Source) -> FileProfile:
@@ -204,19 +210,31 @@ def _measure(engine: Engine, source: Source, said: Collection[str] | None = ()) 
             except EngineError as why:
                 raise _unreadable(engine, source, file, why) from why
         raise _unreadable(engine, source, source.files[0], fault) from fault
+    found = profiled(engine, source, source.settings.path, said)
+    if "delim" in source.settings.read:
+        _whole_header(source, len(found.columns))
+    return found
+
+
+def profiled(engine: Engine, source: Source, label: str, said: Collection[str] | None) -> FileProfile:
+    """
+    The columns of the rows that the engine has, over all of them. `said` as in `_measure`.
+
+    Raises:
+        NothingToRead: there is no row.
+    """
     base = f"FROM {quote(LOOKED)}"
     given = engine.columns(f"SELECT * EXCLUDE (_file, _row, _at) {base}")
     (rows,) = engine.row(f"SELECT count(*) {base}")
     if not rows:
-        raise NothingToRead(source.label(source.files[0]), "it holds no row")
-    if "delim" in source.settings.read:
-        _whole_header(source, len(given))
+        raise NothingToRead(source.label(source.files[0]) if source.files else label, "it holds no row")
+    # In JSON a number is one by the way it is written, and a database has types.
     coded = "delim" in source.settings.read
     columns = tuple(
         _column(engine, base, name, kind, rows, said=said is None or name in said, coded=coded)
         for name, kind in given.items()
     )
-    return FileProfile(source=source, rows=rows, columns=columns, base=base)
+    return FileProfile(source=source, rows=rows, columns=columns, label=label, base=base)
 
 
 def _whole_header(source: Source, columns: int) -> None:
@@ -339,21 +357,21 @@ def _typed(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn:
     """A column of a Parquet file, which says its type itself."""
     kind, name = column.given, quote(column.name)
     if kind in _INTEGERS:
-        return odd_times(engine, base, replace(column, type="BIGINT", why=f"{kind} in the file"))
+        return odd_times(engine, base, replace(column, type="BIGINT", why=f"declared as {kind}"))
     if kind in _WIDE_INTEGERS:
         (fits,) = engine.row(f"SELECT count({name}) = count(TRY_CAST({name} AS BIGINT)) FROM ({base})")
         wide = "BIGINT" if fits else "VARCHAR"
-        return replace(column, type=wide, why=f"{kind} in the file{'' if fits else ', past what a BIGINT holds'}")
+        return replace(column, type=wide, why=f"declared as {kind}{'' if fits else ', past what a BIGINT holds'}")
     if kind.startswith("DECIMAL"):
-        return replace(column, type=kind.replace(" ", ""), why=f"{kind} in the file")
+        return replace(column, type=kind.replace(" ", ""), why=f"declared as {kind}")
     if kind == "TIMESTAMP_NS":
         (finer,) = engine.row(f"SELECT count(*) FILTER (WHERE epoch_ns({name}) % 1000 <> 0) FROM ({base})")
         if finer:
-            why = f"{kind} in the file, of which the log keeps microseconds; the column keeps its text"
+            why = f"declared as {kind}, of which the log keeps microseconds; the column keeps its text"
             return replace(column, type="VARCHAR", why=why, time=f"CAST({name} AS TIMESTAMP)", cut=True)
     made = _TYPED.get(kind, "VARCHAR")
     if kind.startswith("TIMESTAMP"):
         made = "TIMESTAMPTZ" if kind.endswith("TIME ZONE") else "TIMESTAMP"
     time = name if made in ("DATE", "TIMESTAMP", "TIMESTAMPTZ") else ""
     inexact = ": sums depend on their order; declare a DECIMAL where the digits are exact" if made == "DOUBLE" else ""
-    return replace(column, type=made, why=f"{kind} in the file{inexact}", time=time)
+    return replace(column, type=made, why=f"declared as {kind}{inexact}", time=time)
