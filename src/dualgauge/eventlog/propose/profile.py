@@ -318,11 +318,18 @@ def _column(
 
 def _text(engine: Engine, base: str, column: ProfiledColumn, *, said: bool, coded: bool) -> ProfiledColumn:
     name = quote(column.name)
-    counts = ", ".join(f"count(*) FILTER (WHERE {_is_like(kind, name)})" for kind in _LIKE)
-    found = engine.row(f"SELECT {counts} FROM ({base}) WHERE {name} IS NOT NULL")
-    like = dict(zip(_LIKE, found, strict=True))
-    if said:
-        like |= dict.fromkeys(("whole", "number", "boolean"), -1)
+    like = dict.fromkeys(_LIKE, 0)
+    # Where the least or the greatest value is of no kind of a group, not every value is: most columns need few counts.
+    likely = [
+        kind
+        for group in (*(() if said else (("whole",), ("number",), ("boolean",))), tuple(ISO))
+        if all(any(re.fullmatch(_LIKE[kind], end) for kind in group) for end in (column.least, column.most))
+        for kind in group
+    ]
+    if likely:
+        counts = ", ".join(f"count(*) FILTER (WHERE {_is_like(kind, name)})" for kind in likely)
+        found = engine.row(f"SELECT {counts} FROM ({base}) WHERE {name} IS NOT NULL")
+        like |= dict(zip(likely, found, strict=True))
     made = _plain(engine, base, column, like, coded=coded)
     if made.type in ("VARCHAR", "BIGINT"):
         return odd_times(engine, base, made)
