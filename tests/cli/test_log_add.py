@@ -118,12 +118,21 @@ def test_what_is_shown_is_what_is_written_and_says_why(root: Path) -> None:
 
 # What the rows of a column hold, and the type that it gets.
 HELD = {
-    "whole": (["1", "-20", "+3"], "BIGINT"),
+    "whole": (["1", "-20", "9223372036854775807"], "BIGINT"),
     "padded": (["00123", "4"], "VARCHAR"),
+    "dialled": (["+5", "7"], "VARCHAR"),
+    "hex": (["0x1F", "1"], "VARCHAR"),
+    "grouped": (["1_000", "1"], "VARCHAR"),
+    "spaced": ([" 12 ", "1"], "VARCHAR"),
+    "code": (["1E5", "12e4", "100000"], "VARCHAR"),
     "wide": (["1234567890123456789012", "1"], "DECIMAL(38,0)"),
     "amount": (["1.5", "2.25", "-3"], "DECIMAL(18,2)"),
     "measured": (["1.0000000001", "2"], "DOUBLE"),
-    "power": (["1e5", "2.5"], "DOUBLE"),
+    "power": (["1.5e-05", "2.25", "3.1e+10"], "DOUBLE"),
+    "long": (["9007199254740993", "0.5"], "DECIMAL(38,1)"),
+    "noise": (["0.10000000000000001", "0.5"], "DECIMAL(38,17)"),
+    "tiny": (["1.5e-400", "0.5"], "VARCHAR"),
+    "huge": (["1.5e+400", "0.5"], "VARCHAR"),
     "flag": (["true", "False"], "BOOLEAN"),
     "day": (["2026-01-01", "2026-02-28"], "DATE"),
     "no_day": (["2026-01-01", "2026-02-30"], "VARCHAR"),
@@ -152,6 +161,10 @@ def test_a_column_of_text_gets_the_type_that_every_value_has(root: Path) -> None
         assert len(got) == len(values)
         if kind.startswith("DECIMAL"):
             assert sorted(got) == sorted(Decimal(one) for one in values)
+        if kind == "DOUBLE":
+            assert sorted(got) == sorted(float(one) for one in values)
+        if name in ("dialled", "hex", "grouped", "spaced", "code", "tiny", "huge"):
+            assert sorted(got) == sorted(values)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +207,16 @@ def test_an_identifier_that_looks_like_a_decimal_keeps_its_text(root: Path) -> N
         ("day,x", ["20101201,1"], None, "2010-12-01 00:00"),
         ("due_date,created_at,x", ["2026-02-01,2026-01-01 10:00,1"], "created_at", "2026-01-01 10:00"),
         ("date,event_time,x", ["2026-01-01,2026-01-01T11:00:00Z,1"], "event_time", "2026-01-01 11:00"),
+        ("ts,x", ["1290000000500000,1"], 'make_timestamp(CAST("ts" AS BIGINT))', "2010-11-17 13:20"),
+        ("ts,x", ["1290000000500000000,1"], 'make_timestamp(CAST("ts" AS BIGINT) // 1000)', "2010-11-17 13:20"),
         ("when,x", ['"Mon, 06 Dec 2010 08:26:00 GMT",1'], None, "2010-12-06 08:26"),
+        (
+            "when,x",
+            ['"Thu, 01 Jan 2026 00:00:00 +0100",1', '"Fri, 2 Jan 2026 12:00:00 -0330",2'],
+            None,
+            "2025-12-31 23:00",
+        ),
+        ("when,x", ["01 Jan 2026 00:00:00 +0100,1"], None, "2025-12-31 23:00"),
     ],
 )
 def test_the_time_of_an_event_is_found_in_many_forms(
@@ -205,6 +227,97 @@ def test_the_time_of_an_event_is_found_in_many_forms(
     assert f"{taken(root, 'f.csv')[0]['occurred_at']:%Y-%m-%d %H:%M}" == first
     chosen = dualgauge.open(root).settings.sources[0].occurred_at
     assert chosen == occurred_at if occurred_at else chosen.startswith("strptime(")
+
+
+APART = "CAST(regexp_replace(\"at\", ' ([+-])', '\\1') AS TIMESTAMPTZ)"
+LEFT = 'left("at", 26)'
+MICROS = "regexp_replace(\"at\", '([.][0-9]{6})[0-9]+', '\\1')"
+
+
+@pytest.mark.parametrize(
+    ("values", "occurred_at", "times"),
+    [
+        (["2026-01-01 00:00:00 +0100"], APART, ["2025-12-31 23:00:00"]),
+        (
+            ["2026-01-01 00:00:00.5 -03:30", "2026-01-01T04:00:00Z"],
+            APART,
+            ["2026-01-01 03:30:00.500000", "2026-01-01 04:00:00"],
+        ),
+        (["2026-01-01T00:00:00.1234567Z"], f"CAST({LEFT} || 'Z' AS TIMESTAMPTZ)", ["2026-01-01 00:00:00.123456"]),
+        (["2026-01-01 00:00:00.123456789"], f"CAST({LEFT} AS TIMESTAMP)", ["2026-01-01 00:00:00.123456"]),
+        (
+            ["2026-01-01T00:00:00.1234567+01:00", "2026-01-01T00:00:00Z"],
+            f"CAST(regexp_replace({MICROS}, ' ([+-])', '\\1') AS TIMESTAMPTZ)",
+            ["2025-12-31 23:00:00.123456", "2026-01-01 00:00:00"],
+        ),
+        (
+            ["2026-01-01T00:00:00.9999999Z", "2026-01-01T00:00:01Z"],
+            f"CAST({MICROS} AS TIMESTAMPTZ)",
+            ["2026-01-01 00:00:00.999999", "2026-01-01 00:00:01"],
+        ),
+    ],
+)
+def test_times_that_the_engine_reads_otherwise_are_rewritten(
+    values: list[str], occurred_at: str, times: list[str], root: Path
+) -> None:
+    put(root, "f.csv", csv("at,x", *(f"{value},{n}" for n, value in enumerate(values))))
+
+    events = taken(root, "f.csv")
+
+    assert dualgauge.open(root).settings.sources[0].occurred_at == occurred_at
+    assert [str(one["occurred_at"]).removesuffix("+00:00") for one in events] == times
+
+
+def test_digits_of_a_second_that_the_log_cannot_have_stay_in_their_column(root: Path) -> None:
+    put(root, "f.csv", csv("at,x", "2026-01-01T00:00:00.1234567Z,1", "2026-01-01T00:00:00.1234568Z,2"))
+
+    why = proposed(root, "f.csv")["why"]["occurred_at"]
+
+    assert why.startswith(
+        f"instants, with 7 digits of a second, of which the log keeps six by {LEFT} || 'Z'; the column keeps its text"
+    )
+    assert [one["at"] for one in taken(root, "f.csv")] == [
+        "2026-01-01T00:00:00.1234567Z",
+        "2026-01-01T00:00:00.1234568Z",
+    ]
+
+
+def test_nanoseconds_stay_in_their_column(root: Path) -> None:
+    put(root, "f.csv", csv("ts,x", "1767225600123456789,1", "1767225600123456999,2"))
+    table = pa.table({"at": pa.array([1767225600123456789], pa.timestamp("ns")), "id": [1]})
+    pq.write_table(table, root / "g.parquet")
+
+    assert proposed(root, "f.csv")["why"]["occurred_at"].startswith(
+        "whole numbers: nanoseconds since 1970, of which the log keeps microseconds; the column keeps its numbers"
+    )
+    assert [one["ts"] for one in taken(root, "f.csv")] == [1767225600123456789, 1767225600123456999]
+    assert taken(root, "g.parquet")[-1]["at"] == "2026-01-01 00:00:00.123456789"
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (["1290000000", "1290000000000"], "1290000000"),
+        (["Thu, 1 Jan 2026 00:00:00 CET", "Thu, 1 Jan 2026 00:00:00 PST"], "Thu, 1 Jan 2026 00:00:00 CET"),
+        (["2026-01-01 00:00:00 +0100", "2026-01-01 00:00:00 +9900"], "2026-01-01 00:00:00 +0100"),
+        (["2026-01-01T00:00:00.1234567Z", "2026-02-30T00:00:00.1234567Z"], "2026-01-01T00:00:00.1234567Z"),
+    ],
+)
+def test_a_form_of_times_that_one_value_does_not_have_is_named(values: list[str], shown: str, root: Path) -> None:
+    put(root, "f.csv", csv("sent_at,x", *(f'"{value}",1' for value in values)))
+
+    said = refused(root, "f.csv")
+
+    assert said.exit_code == 2
+    assert f"(sent_at ({shown}) is called one, but there is no form that all its values have)" in said.err
+
+
+def test_the_order_of_instants_is_that_of_time_and_not_of_their_texts(root: Path) -> None:
+    """The second text is the lower one, and the later instant."""
+    rows = ["2026-01-01T10:00:00+02:00,1", "2026-01-01T09:00:00Z,2", "2026-01-01T09:00:00Z,3"]
+    put(root, "f.csv", csv("at,x", *rows))
+
+    assert proposed(root, "f.csv")["source"]["order_by"] == "file"
 
 
 def test_a_date_that_reads_in_two_ways_is_told(root: Path) -> None:

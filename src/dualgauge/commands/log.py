@@ -84,7 +84,7 @@ class LogCommands:
                 yield made
 
     def propose(self, file: str, *, name: str | None = None, write: bool = False) -> Proposed:
-        """Propose the source that reads a file (a path or glob from here); `write` adds it to the settings."""
+        """Propose the source that reads a file (a path or glob from here) or `URL#table`; `write` adds it."""
         from dualgauge.eventlog.propose.propose import add, propose
 
         workspace = self._workspace

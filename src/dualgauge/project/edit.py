@@ -26,7 +26,20 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("tool", "dualgauge", "log", "columns")
 _SOURCES = "tool.dualgauge.sources"
-_KEYS = ("name", "path", "read", "event_id", "type", "occurred_at", "order_by", "where", "select")
+_KEYS = (
+    "name",
+    "path",
+    "url",
+    "table",
+    "cursor",
+    "read",
+    "event_id",
+    "type",
+    "occurred_at",
+    "order_by",
+    "where",
+    "select",
+)
 _HEADER = re.compile(r"^[ \t]*\[+[^\]\n]*\]+[ \t]*(#.*)?$")
 _WIDTH = 112
 

@@ -20,7 +20,8 @@ def log_add(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="FILE", help="A CSV, JSONL or Parquet file (text files also with .gz), or a glob in quotes."
+            metavar="FILE",
+            help="A CSV, JSONL or Parquet file (text files also with .gz), a glob in quotes, or a table as URL#TABLE.",
         ),
     ],
     name: Annotated[
@@ -35,10 +36,10 @@ def log_add(
     debug: Debug = False,
 ) -> None:
     """
-    Propose a source for a file: its columns and types, what identifies an event, and when it happened.
+    Propose a source for a file or a table: its columns and types, what identifies an event, and when it happened.
 
-    Every row is looked at, and each choice is told with its reason. What is proposed is tried on the whole file, so
-    that an import takes it as it is. Without --write nothing is changed.
+    Every row is looked at, and each choice is told with its reason. What is proposed is tried on all of them, so that
+    an import takes it as it is. Without --write nothing is changed.
 
     Example: dualgauge log add data/orders.csv --write
     """

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from dualgauge.comparison.errors import NoSource
 from dualgauge.comparison.files.read_files import found_files, is_pattern, kind_of
+from dualgauge.stores.table_name import named_table
 
-_DATABASE: Final = re.compile(r"(?P<file>.+\.(?:db|sqlite3?))#(?P<table>.+)", re.IGNORECASE | re.DOTALL)
 _ELSEWHERE: Final = frozenset(("http", "https", "ftp", "s3", "gs", "gcs", "az", "abfs", "abfss", "hf"))
 
 
@@ -27,13 +26,7 @@ class Location:
 
 def is_source(text: str) -> bool:
     """Whether a word of the command line names a file or a table, rather than a comparator."""
-    return (
-        "://" in text
-        or kind_of(text) is not None
-        or _DATABASE.fullmatch(text) is not None
-        or is_pattern(text)
-        or _is_there(text)
-    )
+    return named_table(text) is not None or kind_of(text) is not None or is_pattern(text) or _is_there(text)
 
 
 def _is_there(text: str) -> bool:
@@ -54,17 +47,15 @@ def parted(given: str | Path) -> Location:
         NoSource: it names nothing that can be compared.
     """
     text = str(given)
-    if "://" in text:
-        scheme = text.partition("://")[0].lower()
-        if scheme in _ELSEWHERE:
-            raise NoSource(text, "files are read from this machine's disk only: download it first")
-        if scheme == "file":
-            raise NoSource(text, "give a file by its path alone")
-        url, mark, table = text.rpartition("#")
-        url = url if mark else text
-        return Location(_shown(url, table if mark else ""), "table", database=url, table=table if mark else "")
-    if not Path(text).exists() and (match := _DATABASE.fullmatch(text)):
-        return Location(text, "table", database=Path(match["file"]), table=match["table"])
+    scheme = text.partition("://")[0].lower() if "://" in text else ""
+    if scheme in _ELSEWHERE:
+        raise NoSource(text, "files are read from this machine's disk only: download it first")
+    if scheme == "file":
+        raise NoSource(text, "give a file by its path alone")
+    if named := named_table(text):
+        database, table = named
+        shown = text if isinstance(database, Path) else _shown(database, table)
+        return Location(shown, "table", database=database, table=table)
     kind, files = found_files(text)
     if kind == "sqlite":
         if len(files) > 1:

@@ -8,8 +8,15 @@ from dualgauge.errors import ConflictError, DataError, UsageError
 from dualgauge.model import NextStep, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+
+_MOST_SHOWN = 60
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 class NoSuchData(UsageError):
@@ -39,11 +46,9 @@ class NoHeader(UsageError):
 
     def __init__(self, file: str, line: str) -> None:
         self.file, self.line = file, line
-        most = 60
-        shown = line if len(line) <= most else f"{line[:most]}..."
         super().__init__(
-            f"{file}: its first line ({shown}) does not name the columns; put a line with their names first, or write "
-            "its [[tool.dualgauge.sources]] table by hand, with read = {header = false, names = [...]}"
+            f"{file}: its first line ({_short(line)}) does not name the columns; put a line with their names first, or "
+            "write its [[tool.dualgauge.sources]] table by hand, with read = {header = false, names = [...]}"
         )
 
 
@@ -64,12 +69,68 @@ class UnreadableSource(DataError):
 class NoTime(UsageError):
     """A file in which no column tells when its rows happened."""
 
-    def __init__(self, file: str, columns: Sequence[str]) -> None:
+    def __init__(self, file: str, columns: Sequence[str], doubtful: Mapping[str, str] | None = None) -> None:
         self.file, self.columns = file, tuple(columns)
+        named = [f"{name} ({_short(value)})" for name, value in (doubtful or {}).items()]
+        called = f" ({listed(named, 5)} is called one, but there is no form that all its values have)" if named else ""
         super().__init__(
-            f"{file}: no column reads as a time for its rows (the columns are {listed(columns, 40)}), and an event has "
-            "one; add such a column, or write its [[tool.dualgauge.sources]] table by hand, with occurred_at as an "
-            "expression"
+            f"{file}: no column reads as a time for its rows (the columns are {listed(columns, 40)}){called}, and an "
+            "event has one; add such a column, or write its [[tool.dualgauge.sources]] table by hand, with occurred_at "
+            "as an expression"
+        )
+
+
+class NoTableGiven(UsageError):
+    """A database of several tables, or of none, and no table named."""
+
+    def __init__(self, url: str, tables: Sequence[str]) -> None:
+        self.url, self.tables = url, tuple(tables)
+        have = f"it has {listed(tables)}" if tables else "it has none"
+        advice = f"name one, as in {url}#{tables[0]}" if tables else "check the URL"
+        super().__init__(f"{url}: which table is to be a source is not said, and {have}; {advice}")
+
+
+class NoCursor(UsageError):
+    """A table in which no column tells which rows are new."""
+
+    def __init__(self, table: str, columns: Sequence[str]) -> None:
+        self.table, self.columns = table, tuple(columns)
+        super().__init__(
+            f"{table}: no column tells which rows are new: none is a primary key of one whole number, or a number or a "
+            f"time that grows from each row to the next (the columns are {listed(columns, 40)}); add such a column, or "
+            "write its [[tool.dualgauge.sources]] table by hand, with a cursor that you know to grow"
+        )
+
+
+class NoIdentity(UsageError):
+    """A table in which nothing identifies a row."""
+
+    def __init__(self, table: str, because: str) -> None:
+        self.table = table
+        super().__init__(
+            f"{table}: nothing identifies a row of it, and an event has an id ({because}); give the table a key, or "
+            "write its [[tool.dualgauge.sources]] table by hand, with event_id as an expression"
+        )
+
+
+class PasswordInUrl(UsageError):
+    """A URL with a password, which the settings would keep."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the URL has a password in it, and the settings would keep it; nothing was read: put the password into an "
+            "environment variable, and write ${NAME} in its place, in single quotes"
+        )
+
+
+class NamesByCase(UsageError):
+    """A table with two columns that differ by case alone."""
+
+    def __init__(self, table: str, one: str, other: str) -> None:
+        self.table, self.names = table, (one, other)
+        super().__init__(
+            f"{table} has the columns {one!r} and {other!r}, which differ by case alone, and a source's expressions do "
+            "not tell them apart; write its [[tool.dualgauge.sources]] table by hand, with a statement that renames one"
         )
 
 

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.eventlog.columns import ENVELOPE
-from dualgauge.eventlog.propose.errors import DeclaredOtherwise, NoTime
-from dualgauge.eventlog.propose.time_formats import words
+from dualgauge.eventlog.propose.errors import DeclaredOtherwise, NoCursor, NoIdentity, NoTime
+from dualgauge.eventlog.propose.keys import LONGEST_PART, Keys, part
+from dualgauge.eventlog.propose.time_formats import NO_TIME, words
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.source import FILE_ORDER
 from dualgauge.model import literal, plural, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.propose.profile import FileProfile, ProfiledColumn
@@ -32,7 +33,15 @@ _HAPPENED = {"occurred": 4, "happened": 4, "event": 3}
 _TOLD = {"time": 2, "timestamp": 2, "datetime": 2, "ts": 2, "at": 2, "when": 2, "date": 1, "day": 1}
 _ELSEWHEN = {"updated", "modified", "due", "expires", "expiry", "birth", "born", "dob", "end", "until", "scheduled"}
 _OF_KIND = {"TIMESTAMPTZ": 3, "TIMESTAMP": 2, "BIGINT": 1, "DATE": 1}
-_MOST_TRIED, _LONGEST_ID_PART = 40, 40
+_ID, _KIND, _TIME, _TEXT, _NUMBER, _VALUE = 3.0, 2.5, 2.0, 1.5, 0.0, -1.0
+"""How natural a column is in an identity: one called an id, the kind, the time, a text, a number, a measured value."""
+
+_LONGEST_PROSE = 40
+"""Characters of a text with blanks that may be a name; longer ones are sentences."""
+
+_GROWING = ("BIGINT", "TIMESTAMP", "TIMESTAMPTZ")
+_MARKS = ("/", "|", "~", "#")
+_BY_CHANCE = ", which a number, a time or a sentence may be by chance: see whether it identifies a row"
 _A_MONTH = 31
 
 
@@ -110,23 +119,27 @@ class Choice:
         events = f"SELECT * FROM ({found.base}){f' WHERE {where}' if where else ''}"
         kind = self._kind()
         event_id = self._event_id(events, time, kind, f"{name}/")
+        place = "table" if self._settings.url else "file"
         self._why["type"] = (
             f"{kind.distinct} values: {self._values(kind)}" if kind
-            else "no column of few values looks like a kind of event, so every row is one of the file's name"
+            else f"no column of few values looks like a kind of event, so every row is one of the {place}'s name"
         )  # fmt: skip
-        columns, selected, left_out = self._declared(declared, taken={time.name, *([kind.name] if kind else [])})
+        columns, selected, left_out = self._declared(
+            declared, taken={*([] if time.cut else [time.name]), *([kind.name] if kind else [])}
+        )
         settings = SourceSettings.model_validate({
-            "name": name, "path": self._settings.path, "read": self._settings.read, "event_id": event_id,
+            "name": name, "path": self._settings.path, "url": self._settings.url, "table": self._settings.table,
+            "cursor": self._cursor() if self._settings.url else "", "read": self._settings.read, "event_id": event_id,
             "type": self._named(kind) if kind else literal(name.replace("-", "_")),
             "occurred_at": self._named(time) if time.time == quote(time.name) else time.time,
-            "order_by": self._order(events, time), "where": where, "select": selected,
+            "order_by": "" if self._settings.url else self._order(events, time), "where": where, "select": selected,
         })  # fmt: skip
         if settings.read:
             self._why["read"] = self._reading()
         if where:
             self._why["where"] = f"{plural(time.nulls, 'row')} of {found.rows:,} have no {time.name}, and are left out"
         return Proposal(
-            settings=settings, label=settings.path, files=len(found.source.files), rows=found.rows,
+            settings=settings, label=found.label, files=len(found.source.files), rows=found.rows,
             events=found.rows - time.nulls, columns=columns, why=self._why, left_out=left_out,
         )  # fmt: skip
 
@@ -146,19 +159,21 @@ class Choice:
     def _time(self) -> ProfiledColumn:
         times = [one for one in self._columns if one.time]
         if not times:
-            raise NoTime(self._settings.path, [one.name for one in self._found.columns])
+            doubtful = {one.name: one.least for one in self._columns if NO_TIME in one.why}
+            raise NoTime(self._found.label, [one.name for one in self._found.columns], doubtful)
 
         def fitness(column: ProfiledColumn) -> float:
             said = words(column.name)
             named = max((score for word, score in {**_HAPPENED, **_TOLD}.items() if word in said), default=0)
             return (
-                _OF_KIND.get(column.type, 0) + named - 3 * bool(_ELSEWHEN & set(said))
+                _OF_KIND.get(column.type, 2 * column.cut) + named - 3 * bool(_ELSEWHEN & set(said))
                 + (2 if not column.nulls else -6 * column.nulls / column.rows)
             )  # fmt: skip
 
         # The first of equals: max keeps it.
         chosen = max(times, key=fitness)
-        zone = "" if chosen.type == "TIMESTAMPTZ" or "since 1970" in chosen.why else "; without a zone it is UTC"
+        instants = chosen.type == "TIMESTAMPTZ" or "since 1970" in chosen.why or chosen.why.startswith("instants")
+        zone = "" if instants else "; without a zone it is UTC"
         nulls = "never NULL" if not chosen.nulls else f"NULL in {plural(chosen.nulls, 'row')}"
         others = [one.name for one in times if one is not chosen]
         beside = f"; times too: {', '.join(others)}" if others else ""
@@ -177,72 +192,126 @@ class Choice:
             default=None,
         )  # fmt: skip
 
+    def _cursor(self) -> str:
+        """
+        The column by which new rows of a table are told: its primary key of one whole number, or one that grows.
+
+        Raises:
+            NoCursor: there is none.
+        """
+        fit = [one for one in self._columns if one.type in _GROWING and one.given != "VARCHAR" and not one.nulls]
+        unseen = "; a row that is written again, or comes in below the highest one, is not seen"
+        for one in fit:
+            if (one.name,) == self._found.key and one.type == "BIGINT":
+                self._why["cursor"] = f"{one.name}: the primary key, whole numbers{unseen}"
+                return one.name
+        named = sorted(fit, key=lambda one: not (_ID_WORDS | set(_TOLD)) & set(words(one.name)))
+        for one in named if self._found.rows > 1 else ():
+            name = quote(one.name)
+            (grows,) = self._engine.row(
+                f"SELECT bool_and(this > before) FROM (SELECT {name} AS this, "
+                f"lag({name}) OVER (ORDER BY _at) AS before FROM ({self._found.base}))"
+            )
+            if grows:
+                self._why["cursor"] = f"{one.name}: it grows from each of the {one.rows:,} rows to the next{unseen}"
+                return one.name
+        raise NoCursor(self._found.label, [one.name for one in self._found.columns])
+
     def _event_id(self, events: str, time: ProfiledColumn, kind: ProfiledColumn | None, prefix: str) -> str:
-        usable = [
-            one for one in self._columns
-            if one.type not in ("DOUBLE", "BOOLEAN", "BLOB") and not one.type.startswith("DECIMAL")
-            and one.longest <= _LONGEST_ID_PART and one.distinct > 1
-        ]  # fmt: skip
-
-        def score(column: ProfiledColumn) -> float:
-            if _ID_WORDS & set(words(column.name)):
-                return 3
-            if kind is not None and column.name == kind.name:
-                return 2.5
-            if column is time:
-                return 2
-            return 1.5 if column.type == "VARCHAR" else 0
-
         everything = ", ".join(quote(one.name) for one in self._found.columns)
         rows, distinct = self._engine.row(
             f"SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT {everything} FROM ({events}))) FROM ({events})"
         )
-        for size in (1, 2, 3) if distinct == rows else ():
-            groups = sorted(
-                itertools.combinations(usable, size), key=lambda group: -sum(score(one) for one in group)
-            )  # the sort is stable: the file's order among equals
-            for group in groups[:_MOST_TRIED]:
-                # Alone, only what is called an id or is text: a number or a time that never repeats does so by chance.
-                days = group[0].type == "DATE" and group[0].rows > _A_MONTH
-                if size == 1 and not days and score(group[0]) not in (3, 1.5):
-                    continue
-                if size > 1 and max(score(one) for one in group) < 2:  # noqa: PLR2004  (an id, the kind, or the time)
-                    continue
-                expression = self._joined(group, prefix)
-                if self._unique(events, expression):
-                    names = " and ".join(one.name for one in group)
-                    self._why["event_id"] = f"{names}: unique and never NULL in all {rows:,} rows" + (
-                        "; the name in front keeps it apart from other sources' ids" if "||" in expression else ""
-                    )
-                    return expression
-        self._why["event_id"] = self._unnamed(rows - distinct)
-        return ""
+        if distinct < rows:
+            again = rows - distinct
+            return self._unnamed(
+                f"{plural(again, 'row')} repeat{'s' if again == 1 else ''} an earlier one in every column"
+            )
+        if rows == 1:
+            return self._unnamed("a single row does not tell what identifies one")
 
-    def _unnamed(self, again: int) -> str:
-        """Why there is no event id, and what that means."""
-        repeats = "no column is unique and never NULL, nor are two or three together"
-        if again:
-            repeats = f"{plural(again, 'row')} repeat{'s' if again == 1 else ''} an earlier one in every column"
+        def score(column: ProfiledColumn) -> float:
+            inexact = column.type in ("DOUBLE", "BOOLEAN", "BLOB") or column.type.startswith("DECIMAL")
+            if _ID_WORDS & set(words(column.name)):
+                return _TEXT if inexact else _ID
+            if kind is not None and column.name == kind.name:
+                return _KIND
+            if column is time:
+                return _TIME
+            if inexact:
+                return _VALUE
+            named = column.longest <= (_LONGEST_PROSE if " " in column.least + column.most else LONGEST_PART)
+            return _TEXT if column.type == "VARCHAR" and named else _NUMBER
+
+        keys = Keys(self._engine, events, self._columns, score, moved=bool(time.nulls))
+        for group in self._identities(keys, score):
+            names = " and ".join(one.name for one in group)
+            expression = self._joined(events, group, prefix)
+            apart = "; the name in front keeps it apart from other sources' ids" if "||" in expression else ""
+            known = len(group) > 1 or self._identifies(group[0], score) or (group[0].name,) == self._found.key
+            chance = "" if known else _BY_CHANCE
+            self._why["event_id"] = f"{names}: unique and never NULL in all {rows:,} rows{chance}{apart}"
+            return expression
+        looked = keys.looked
+        nested = " (those that are nested aside)" if any(one.nested for one in self._found.columns) else ""
+        groups = "nor are two or three together" if looked.all else (
+            f"nor are two or three together, of the {looked.tried:,} of {looked.groups:,} groups tried"
+        )  # fmt: skip
+        return self._unnamed(f"no column{nested} is unique and never NULL, {groups}")
+
+    def _identities(self, keys: Keys, score: Callable[[ProfiledColumn], float]) -> Iterator[Sequence[ProfiledColumn]]:
+        """What is unique and never NULL, the likelier to identify a row first."""
+        if primary := keys.holds(self._found.key):
+            yield primary
+        likelier = sorted(keys.singles, key=lambda one: -score(one))
+        yield from ([one] for one in likelier if self._identifies(one, score))
+        yield from keys.groups(lambda scores: max(scores) >= _TIME and min(scores) >= _TEXT)
+        yield from keys.groups(lambda scores: max(scores) >= _TIME and min(scores) >= _NUMBER)
+        # A number that never repeats does so by chance, and makes every group with it unique.
+        yield from keys.groups(lambda _: True, least=True)
+        yield from ([one] for one in likelier)
+
+    @staticmethod
+    def _identifies(column: ProfiledColumn, score: Callable[[ProfiledColumn], float]) -> bool:
+        """Whether a column that never repeats is called an id, is text, or a day for every row of many."""
+        return score(column) in (_ID, _TEXT) or (column.type == "DATE" and column.rows > _A_MONTH)
+
+    def _unnamed(self, because: str) -> str:
+        """No event id, and what that means. Raises NoIdentity for a table, whose rows have no file and number."""
+        if self._settings.url:
+            raise NoIdentity(self._found.label, because)
         first = self._found.source.label(self._found.source.files[0])
-        return (
-            f"left out, because {repeats}. An event is then named after its file and row ({first}#1): "
+        self._why["event_id"] = (
+            f"left out, because {because}. An event is then named after its file and row ({first}#1): "
             "rows may be added at the file's end, but not moved or removed"
         )
+        return ""
 
-    def _joined(self, group: Sequence[ProfiledColumn], prefix: str) -> str:
-        parts = [self._named(one) for one in group]
+    def _joined(self, events: str, group: Sequence[ProfiledColumn], prefix: str) -> str:
+        """An expression whose texts are as many as the group's values are."""
+        parts = [part(one, self._named(one)) for one in group]
         if len(parts) == 1 and (group[0].name.lower() == "event_id" or {"uuid", "guid"} & set(words(group[0].name))):
             return parts[0]
-        return f"{literal(prefix)} || " + " || '/' || ".join(parts)
-
-    def _unique(self, events: str, expression: str) -> bool:
-        unique: bool = self._engine.row(f"SELECT count(*) = count(DISTINCT {expression}) FROM ({events})")[0]
-        return unique
+        texts = [
+            one if column.given != "BLOB" else f"CAST({one} AS VARCHAR)"
+            for one, column in zip(parts, group, strict=True)
+        ]
+        if len(texts) == 1:
+            return f"{literal(prefix)} || {texts[0]}"
+        for mark in _MARKS:
+            there = ", ".join(f"bool_or(contains(CAST({one} AS VARCHAR), {literal(mark)}))" for one in parts)
+            # With the mark in two columns, `a/b` and `c` would be joined as `a` and `b/c` are.
+            if sum(self._engine.row(f"SELECT {there} FROM ({events})")) <= 1:
+                between = f" || {literal(mark)} || "
+                return f"{literal(prefix)} || {between.join(texts)}"
+        listed = ", ".join(f"CAST({one} AS VARCHAR)" for one in parts)
+        return f"{literal(prefix)} || CAST(to_json([{listed}]) AS VARCHAR)"
 
     def _order(self, events: str, time: ProfiledColumn) -> str:
         back, ties = self._engine.row(
             f"SELECT count(*) FILTER (WHERE this < before), count(*) FILTER (WHERE this = before) FROM "
-            f"(SELECT {time.time} AS this, lag({time.time}) OVER (ORDER BY _at) AS before FROM ({events}))"
+            f"(SELECT time AS this, lag(time) OVER (ORDER BY _at) AS before FROM "
+            f"(SELECT _at, CAST({time.time} AS TIMESTAMPTZ) AS time FROM ({events})))"
         )
         if back or not ties:
             return ""
@@ -260,7 +329,7 @@ class Choice:
                 "text as it stands, in one strict dialect: the types are those of [tool.dualgauge.log.columns], and a "
                 f"value that would lose something stops the import{nothing}"
             )
-        return "every field as text, so that no digit is lost: the types are those of [tool.dualgauge.log.columns]"
+        return "every field as text: the types are those of [tool.dualgauge.log.columns]"
 
     def _declared(
         self, declared: dict[str, str], taken: set[str]
@@ -290,7 +359,7 @@ class Choice:
                 why += f'; a word of SQL, so a view writes it "{name}"'
             had = known.get(name.lower())
             if had is not None:
-                kind = _agreed(had, declared[had], kind, one, self._settings.path)
+                kind = _agreed(had, declared[had], kind, one, self._found.label)
             columns.append(
                 ProposedColumn(had or name, kind, one.name, one.nulls, one.distinct, why, known=had is not None)
             )

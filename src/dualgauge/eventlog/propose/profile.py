@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.eventlog.propose.errors import NoHeader, NothingToRead, UnreadableSource
-from dualgauge.eventlog.propose.time_formats import ZONED, odd_times
+from dualgauge.eventlog.propose.numbers import NUMBER, WHOLE, number_type
+from dualgauge.eventlog.propose.time_formats import ISO, iso_cast, iso_time, odd_times
 from dualgauge.eventlog.sources.source import Source, raw_rows, reader, told
 from dualgauge.model import literal, plural, quote
 
@@ -38,19 +39,13 @@ LOOKED = "_looked"
 """The engine's table of the files' rows."""
 
 NESTED = ("STRUCT", "MAP", "JSON", "UNION", "VARIANT")
-MOST_SCALE = 9
-"""Digits behind the point that prices, rates and weights have; more are a measurement's, which is a DOUBLE."""
 
 _LIKE = {
-    "integer": r"[+-]?(0|[1-9][0-9]{0,17})",
-    "decimal": r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]+)?",
-    "float": r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?",
+    "whole": WHOLE,
+    "number": NUMBER,
     "boolean": r"(?i:true|false)",
-    "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
-    "timestamp": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?",
-    "zoned": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)? ?" + ZONED,
+    **ISO,
 }
-_CAST = {"date": "DATE", "timestamp": "TIMESTAMP", "zoned": "TIMESTAMPTZ"}
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 _WIDE_INTEGERS = {"UBIGINT", "HUGEINT", "UHUGEINT"}
@@ -79,6 +74,9 @@ class ProfiledColumn:
     expression: str = ""
     """What the declared column is made of, where it is not the column as it is."""
 
+    cut: bool = False
+    """Whether the time says less than the column, which is declared beside it then."""
+
     @property
     def nulls(self) -> int:
         """Rows without a value."""
@@ -97,8 +95,14 @@ class FileProfile:
     source: Source
     rows: int
     columns: tuple[ProfiledColumn, ...]
+    label: str
+    """What the file, or the table, is called in a message."""
+
     base: str
     """The raw rows with their place (`_file`, `_row`, `_at`), as SQL, for as long as the engine is open."""
+
+    key: tuple[str, ...] = ()
+    """The primary key of a table."""
 
 
 def look(engine: Engine, source: Source) -> FileProfile:
@@ -166,7 +170,9 @@ def _first_rows(source: Source, file: Path, delimiter: str) -> tuple[list[str], 
 
 def _is_value(cell: str) -> bool:
     """Whether a cell of the first line is a value, so no name of a column."""
-    return bool(cell) and any(re.fullmatch(_LIKE[one], cell) for one in ("float", "boolean", "date", "timestamp"))
+    return bool(cell) and any(
+        re.fullmatch(_LIKE[one], cell.lstrip("+")) for one in ("number", "boolean", "date", "timestamp")
+    )
 
 
 def _fields(engine: Engine, source: Source) -> dict[str, str]:
@@ -204,17 +210,31 @@ def _measure(engine: Engine, source: Source, said: Collection[str] | None = ()) 
             except EngineError as why:
                 raise _unreadable(engine, source, file, why) from why
         raise _unreadable(engine, source, source.files[0], fault) from fault
+    found = profiled(engine, source, source.settings.path, said)
+    if "delim" in source.settings.read:
+        _whole_header(source, len(found.columns))
+    return found
+
+
+def profiled(engine: Engine, source: Source, label: str, said: Collection[str] | None) -> FileProfile:
+    """
+    The columns of the rows that the engine has, over all of them. `said` as in `_measure`.
+
+    Raises:
+        NothingToRead: there is no row.
+    """
     base = f"FROM {quote(LOOKED)}"
     given = engine.columns(f"SELECT * EXCLUDE (_file, _row, _at) {base}")
     (rows,) = engine.row(f"SELECT count(*) {base}")
     if not rows:
-        raise NothingToRead(source.label(source.files[0]), "it holds no row")
-    if "delim" in source.settings.read:
-        _whole_header(source, len(given))
+        raise NothingToRead(source.label(source.files[0]) if source.files else label, "it holds no row")
+    # In JSON a number is one by the way it is written, and a database has types.
+    coded = "delim" in source.settings.read
     columns = tuple(
-        _column(engine, base, name, kind, rows, said=said is None or name in said) for name, kind in given.items()
+        _column(engine, base, name, kind, rows, said=said is None or name in said, coded=coded)
+        for name, kind in given.items()
     )
-    return FileProfile(source=source, rows=rows, columns=columns, base=base)
+    return FileProfile(source=source, rows=rows, columns=columns, label=label, base=base)
 
 
 def _whole_header(source: Source, columns: int) -> None:
@@ -274,7 +294,9 @@ def _tokens(engine: Engine, found: FileProfile) -> tuple[str, ...]:
     return tuple(one for one in NULL_TOKENS if one in wanted - texts)
 
 
-def _column(engine: Engine, base: str, name: str, given: str, rows: int, *, said: bool = False) -> ProfiledColumn:
+def _column(
+    engine: Engine, base: str, name: str, given: str, rows: int, *, said: bool = False, coded: bool = True
+) -> ProfiledColumn:
     column = quote(name)
     if _nested(given):
         (filled,) = engine.row(f"SELECT count({column}) FROM ({base})")
@@ -289,50 +311,52 @@ def _column(engine: Engine, base: str, name: str, given: str, rows: int, *, said
     measured = ProfiledColumn(name, given, rows, filled, distinct, "", "holds no value", str(least), str(most), longest)
     if not filled:
         return measured
-    return _text(engine, base, measured, said=said) if given == "VARCHAR" else _typed(engine, base, measured)
+    if given != "VARCHAR":
+        return _typed(engine, base, measured)
+    return _text(engine, base, measured, said=said, coded=coded)
 
 
-def _text(engine: Engine, base: str, column: ProfiledColumn, *, said: bool) -> ProfiledColumn:
-    name, n = quote(column.name), column.filled
-    counts = ", ".join(
-        f"count(*) FILTER (WHERE regexp_full_match({name}, {literal(pattern)})"
-        f"{f' AND TRY_CAST({name} AS {_CAST[kind]}) IS NOT NULL' if kind in _CAST else ''})"
-        for kind, pattern in _LIKE.items()
-    )
-    *found, scale, whole = engine.row(
-        f"SELECT {counts}, max(length(split_part({name}, '.', 2))), "
-        f"max(length(ltrim(split_part({name}, '.', 1), '+-'))) FROM ({base}) WHERE {name} IS NOT NULL"
-    )
-    like = dict(zip(_LIKE, found, strict=True))
-    if said:
-        like |= dict.fromkeys(("integer", "decimal", "float", "boolean"), -1)
-    made = _plain(column, like, n, scale, whole)
+def _text(engine: Engine, base: str, column: ProfiledColumn, *, said: bool, coded: bool) -> ProfiledColumn:
+    name = quote(column.name)
+    like = dict.fromkeys(_LIKE, 0)
+    # Where the least or the greatest value is of no kind of a group, not every value is: most columns need few counts.
+    likely = [
+        kind
+        for group in (*(() if said else (("whole",), ("number",), ("boolean",))), tuple(ISO))
+        if all(any(re.fullmatch(_LIKE[kind], end) for kind in group) for end in (column.least, column.most))
+        for kind in group
+    ]
+    if likely:
+        counts = ", ".join(f"count(*) FILTER (WHERE {_is_like(kind, name)})" for kind in likely)
+        found = engine.row(f"SELECT {counts} FROM ({base}) WHERE {name} IS NOT NULL")
+        like |= dict(zip(likely, found, strict=True))
+    made = _plain(engine, base, column, like, coded=coded)
     if made.type in ("VARCHAR", "BIGINT"):
         return odd_times(engine, base, made)
     return made
 
 
-def _plain(column: ProfiledColumn, like: Mapping[str, int], n: int, scale: int, whole: int) -> ProfiledColumn:  # noqa: PLR0911  (one row a type reads best)
-    name = quote(column.name)
-    if like["integer"] == n:
+def _is_like(kind: str, name: str) -> str:
+    """A condition: a text is written as a value of a kind, and is one."""
+    written = f"regexp_full_match({name}, {literal(_LIKE[kind])})"
+    if kind == "whole":
+        return f"{written} AND TRY_CAST({name} AS BIGINT) IS NOT NULL"
+    return f"{written} AND {iso_cast(kind, name)} IS NOT NULL" if kind in ISO else written
+
+
+def _plain(
+    engine: Engine, base: str, column: ProfiledColumn, like: Mapping[str, int], *, coded: bool
+) -> ProfiledColumn:
+    name, n = quote(column.name), column.filled
+    if like["whole"] == n:
         return replace(column, type="BIGINT", why="whole numbers")
-    if like["decimal"] == n:
-        if scale <= MOST_SCALE and whole + scale <= 38:  # noqa: PLR2004  (what a DECIMAL holds)
-            digits = 18 if whole + scale <= 15 else 38  # noqa: PLR2004  (room for larger values to come)
-            why = f"exact, at most {plural(scale, 'digit')} behind the point"
-            return replace(column, type=f"DECIMAL({digits},{scale})", why=why)
-        return replace(column, type="DOUBLE", why=f"{scale} digits behind the point: a measurement, not an amount")
-    if like["float"] == n:
-        return replace(column, type="DOUBLE", why="numbers with an exponent")
+    if like["number"] == n:
+        kind, why = number_type(engine, base, name, coded=coded)
+        return replace(column, type=kind, why=why)
     if like["boolean"] == n:
         return replace(column, type="BOOLEAN", why="true or false")
-    if like["date"] == n:
-        return replace(column, type="DATE", why="days", time=name)
-    if like["date"] + like["timestamp"] == n:
-        return replace(column, type="TIMESTAMP", why="times without a zone", time=name)
-    if like["date"] + like["timestamp"] + like["zoned"] == n:
-        some = "" if like["zoned"] == n else ", some without a zone (read as UTC)"
-        return replace(column, type="TIMESTAMPTZ", why=f"instants{some}", time=name)
+    if time := iso_time(engine, base, column, like):
+        return time
     return replace(column, type="VARCHAR", why="text")
 
 
@@ -340,16 +364,21 @@ def _typed(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn:
     """A column of a Parquet file, which says its type itself."""
     kind, name = column.given, quote(column.name)
     if kind in _INTEGERS:
-        return odd_times(engine, base, replace(column, type="BIGINT", why=f"{kind} in the file"))
+        return odd_times(engine, base, replace(column, type="BIGINT", why=f"declared as {kind}"))
     if kind in _WIDE_INTEGERS:
         (fits,) = engine.row(f"SELECT count({name}) = count(TRY_CAST({name} AS BIGINT)) FROM ({base})")
         wide = "BIGINT" if fits else "VARCHAR"
-        return replace(column, type=wide, why=f"{kind} in the file{'' if fits else ', past what a BIGINT holds'}")
+        return replace(column, type=wide, why=f"declared as {kind}{'' if fits else ', past what a BIGINT holds'}")
     if kind.startswith("DECIMAL"):
-        return replace(column, type=kind.replace(" ", ""), why=f"{kind} in the file")
+        return replace(column, type=kind.replace(" ", ""), why=f"declared as {kind}")
+    if kind == "TIMESTAMP_NS":
+        (finer,) = engine.row(f"SELECT count(*) FILTER (WHERE epoch_ns({name}) % 1000 <> 0) FROM ({base})")
+        if finer:
+            why = f"declared as {kind}, of which the log keeps microseconds; the column keeps its text"
+            return replace(column, type="VARCHAR", why=why, time=f"CAST({name} AS TIMESTAMP)", cut=True)
     made = _TYPED.get(kind, "VARCHAR")
     if kind.startswith("TIMESTAMP"):
         made = "TIMESTAMPTZ" if kind.endswith("TIME ZONE") else "TIMESTAMP"
     time = name if made in ("DATE", "TIMESTAMP", "TIMESTAMPTZ") else ""
     inexact = ": sums depend on their order; declare a DECIMAL where the digits are exact" if made == "DOUBLE" else ""
-    return replace(column, type=made, why=f"{kind} in the file{inexact}", time=time)
+    return replace(column, type=made, why=f"declared as {kind}{inexact}", time=time)

@@ -1,12 +1,12 @@
 """
-A source proposed from a file: which column is what, each choice measured over every row and told with its reason.
+A source proposed from a file or a table: which column is what, each choice measured over every row, with its reason.
 
-What is proposed is run once over the file before it is given: `log import` takes it as it is.
+What is proposed is run once over all of them before it is given: `log import` takes it as it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from dualgauge.eventlog.errors import BadRow
 from dualgauge.eventlog.propose.errors import AlreadyASource, BadSourceName, NoSuchData
 from dualgauge.eventlog.propose.infer import NAME, Choice, Proposal, slug
 from dualgauge.eventlog.propose.profile import look
+from dualgauge.eventlog.propose.tables import given_table, look_at_table
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.diagnose import diagnose
 from dualgauge.eventlog.sources.mapping import select
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.propose.profile import FileProfile
+    from dualgauge.eventlog.propose.tables import GivenTable
     from dualgauge.project.project import Project
 
 
@@ -68,11 +71,11 @@ def propose(
     progress: Progress = silent,
 ) -> Proposal:
     """
-    Look at a file, or at all files of a glob, and propose the source that reads them.
+    Look at a file, at all files of a glob, or at a table, and propose the source that reads them.
 
     Args:
         engine: reads the files, each of them whole.
-        file: a path or glob, relative to `here`.
+        file: a path or glob, relative to `here`; or `URL#table`, `shop.db#orders`.
         here: the folder of the call.
         root: the project's folder; a path in it is written relative to it.
         name: the source's name; by default it is taken from the file's.
@@ -82,14 +85,30 @@ def propose(
 
     Raises:
         NoSuchData, NothingToRead, NoHeader, UnreadableSource, UnknownFormat: there is nothing to propose from.
+        NoTableGiven, NoCursor, NoIdentity, PasswordInUrl, NamesByCase: a table cannot be a source as it is.
         NoTime: no column tells when a row happened.
         BadSourceName: the name is no source's.
         AlreadyASource, DeclaredOtherwise: it does not fit what the project has.
+        and, for a table, what `look_at_table` raises.
     """
+    known = dict(declared or {})
+    given = given_table(file, here, lambda path: _path(path, here, root))
+    progress("looking at every row", 0, None)
+    found = (
+        _of_file(engine, file, here, root=root, name=name, sources=sources)
+        if given is None
+        else _of_table(engine, given, root=root, name=name, sources=sources)
+    )
+    made = Choice(engine, found, keywords(engine)).made(known)
+    progress("trying the source on every row", 0, None)
+    return _tried(engine, found.source, made, known)
+
+
+def _of_file(
+    engine: Engine, file: str, here: Path, *, root: Path, name: str | None, sources: Sequence[SourceSettings]
+) -> FileProfile:
     path = _path(file, here, root)
-    wanted = _source_name(path) if name is None else name
-    if not NAME.fullmatch(wanted.replace("-", "_")):
-        raise BadSourceName(wanted)
+    wanted = _checked(_source_name(path) if name is None else name)
     blank = SourceSettings.model_validate({"name": wanted, "path": path, "type": "''", "occurred_at": "''"})
     is_folder = (here / file).is_dir()
     files = () if is_folder else tuple(matches(blank, root))
@@ -100,11 +119,31 @@ def propose(
             raise AlreadyASource(one.name, path, same_path=True)
     if wanted in {one.name for one in sources}:
         raise AlreadyASource(wanted, path, same_path=False)
-    progress("looking at every row", 0, None)
-    found = look(engine, Source(settings=blank, root=root, files=files))
-    made = Choice(engine, found, keywords(engine)).made(dict(declared or {}))
-    progress("trying the source on every row", 0, None)
-    return _tried(engine, found.source, made, dict(declared or {}))
+    return look(engine, Source(settings=blank, root=root, files=files))
+
+
+def _of_table(
+    engine: Engine, given: GivenTable, *, root: Path, name: str | None, sources: Sequence[SourceSettings]
+) -> FileProfile:
+    # Not validated: which table, and its cursor, are found by looking.
+    blank = SourceSettings.model_construct(name="", url=given.url, table=given.table)
+    found = look_at_table(engine, Source(settings=blank, root=root))
+    settings = found.source.settings
+    named = slug(settings.table.rpartition(".")[2])
+    wanted = _checked(name if name is not None else named if NAME.fullmatch(named) else f"source_{named}".rstrip("_"))
+    for one in sources:
+        if (one.url, one.table.lower()) == (settings.url, settings.table.lower()):
+            raise AlreadyASource(one.name, found.label, same_path=True)
+    if wanted in {one.name for one in sources}:
+        raise AlreadyASource(wanted, found.label, same_path=False)
+    return replace(found, source=replace(found.source, settings=settings.model_copy(update={"name": wanted})))
+
+
+def _checked(name: str) -> str:
+    """A source's name. Raises BadSourceName."""
+    if not NAME.fullmatch(name.replace("-", "_")):
+        raise BadSourceName(name)
+    return name
 
 
 def _path(file: str, here: Path, root: Path) -> str:
@@ -131,7 +170,7 @@ def _source_name(path: str) -> str:
 def _tried(engine: Engine, source: Source, made: Proposal, declared: dict[str, str]) -> Proposal:
     """The proposal, after all its rows went through the mapping that an import uses. Raises BadRow."""
     columns = declared | {one.name: one.type for one in made.columns}
-    real = Source(settings=made.settings, root=source.root, files=source.files)
+    real = replace(source, settings=made.settings)
     query = select(engine, real, columns, 0)
     try:
         engine.rows(f"SELECT count(COLUMNS(*)) FROM ({query})")

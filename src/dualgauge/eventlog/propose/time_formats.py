@@ -1,4 +1,4 @@
-"""Times in forms that are no ISO 8601: what `strptime` reads them, or which unit counts since 1970, over every row."""
+"""Times as texts and numbers: what gives the time of each value, in ISO 8601, by `strptime` or counted since 1970."""
 
 from __future__ import annotations
 
@@ -9,10 +9,26 @@ from typing import TYPE_CHECKING
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.propose.profile import ProfiledColumn
 
-ZONED = r"(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
+_DAY, _MINUTE = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[ T][0-9]{2}:[0-9]{2}"
+_STAMP = rf"{_DAY}{_MINUTE}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?"
+_OFFSET = r"[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?"
+_FINER = rf"{_DAY}{_MINUTE}:[0-9]{{2}}\.[0-9]{{7,}}"
+
+ISO = {
+    "date": _DAY,
+    "timestamp": _STAMP,
+    "zoned": rf"{_STAMP}( ?(Z|UTC)|{_OFFSET})",
+    "apart": rf"{_STAMP} {_OFFSET}",
+    "finer": _FINER,
+    "finer_utc": rf"{_FINER}Z",
+    "finer_zoned": rf"{_FINER}( (Z|UTC)|UTC| ?{_OFFSET})",
+}
+"""Kinds of times in ISO 8601: `apart` with an offset behind a blank, `finer` with more than six digits of a second."""
 
 _DAYS = (
     "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d",
@@ -27,12 +43,22 @@ _PARTS = {
     "Y": r"\d{4}", "y": r"\d{2}", "b": "[A-Za-z]{3}", "B": "[A-Za-z]+", "a": "[A-Za-z]{3}", "p": "[AaPp][Mm]",
     "g": r"\d{1,3}", "z": r"[+-]\d{2}:?\d{2}",
 }  # fmt: skip
+_PLAIN = ("date", "timestamp", "zoned")
+NO_TIME = "; called a time, but its values read as none"
 _SAMPLE, _LONGEST, _FEWEST_DIGITS = 500, 40, 3
 _YEARS = (1900, 2199)
 """Years that a format may give: `%Y` takes `10` for the year 10."""
 
-_SECONDS, _MILLIS = (10**8, 5 * 10**9), (10**11, 5 * 10**12)
-"""Counts since 1970 that are years from 1973 on."""
+_UNITS = (
+    ("seconds", 10**8, "to_timestamp({})"),
+    ("milliseconds", 10**11, "epoch_ms({})"),
+    ("microseconds", 10**14, "make_timestamp({})"),
+    ("nanoseconds", 10**17, "make_timestamp({} // 1000)"),
+)
+"""What counts since 1970, its number in March 1973, and what makes a time of it."""
+
+_TO_2128 = 50
+"""Times the least number of a unit: the most that is taken for a time."""
 
 _TIME_WORDS = {"time", "timestamp", "ts", "at", "datetime", "date", "day", "when", "epoch", "unix", "millis", "ms"}
 
@@ -40,6 +66,48 @@ _TIME_WORDS = {"time", "timestamp", "ts", "at", "datetime", "date", "day", "when
 def words(name: str) -> list[str]:
     """The words of a column's name: `CustomerID` and `customer_id` are `customer`, `id`."""
     return [one.lower() for one in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|\d+", name)]
+
+
+def iso_cast(kind: str, text: str) -> str:
+    """What gives the time of a text of a kind of ISO; NULL where it is none, as the 30th of February."""
+    made = {"date": "DATE", "timestamp": "TIMESTAMP", "finer": "TIMESTAMP"}.get(kind, "TIMESTAMPTZ")
+    return f"TRY_CAST({_plain_iso(text, apart=True, finer=True) if kind not in _PLAIN else text} AS {made})"
+
+
+def _plain_iso(text: str, *, apart: bool, finer: bool) -> str:
+    """A time's text as the engine reads it without cutting anything off by itself."""
+    cut = rf"regexp_replace({text}, '([.][0-9]{{6}})[0-9]+', '\1')" if finer else text
+    return rf"regexp_replace({cut}, ' ([+-])', '\1')" if apart else cut
+
+
+def iso_time(engine: Engine, base: str, column: ProfiledColumn, like: Mapping[str, int]) -> ProfiledColumn | None:
+    """
+    The column as one of times in ISO 8601, where every value is one; else None.
+
+    `like` has the number of values of each kind. The log keeps microseconds: a column of finer times stays a text, and
+    its time is cut off.
+    """
+    name, n = quote(column.name), column.filled
+    if like["date"] == n:
+        return replace(column, type="DATE", why="days", time=name)
+    if sum(like[kind] for kind in ISO) != n:
+        return None
+    finer = like["finer"] + like["finer_utc"] + like["finer_zoned"]
+    zoned = like["zoned"] + like["apart"] + like["finer_utc"] + like["finer_zoned"]
+    some = "" if zoned == n else ", some without a zone (read as UTC)"
+    kind, why = ("TIMESTAMPTZ", f"instants{some}") if zoned else ("TIMESTAMP", "times without a zone")
+    if not finer:
+        if not like["apart"]:
+            return replace(column, type=kind, why=why, time=name)
+        made = f"CAST({_plain_iso(name, apart=True, finer=False)} AS {kind})"
+        return replace(column, type=kind, why=f"{why}, with an offset behind a blank", time=made, expression=made)
+    if n in (like["finer"], like["finer_utc"]):
+        made = f"left({name}, 26)" + (" || 'Z'" if zoned else "")
+    else:
+        made = _plain_iso(name, apart=bool(like["apart"] + like["finer_zoned"]), finer=True)
+    (digits,) = engine.row(f"SELECT max(length(regexp_extract({name}, '[.]([0-9]+)', 1))) FROM ({base})")
+    why = f"{why}, with {digits} digits of a second, of which the log keeps six by {made}; the column keeps its text"
+    return replace(column, type="VARCHAR", why=why, time=f"CAST({made} AS {kind})", cut=True)
 
 
 def odd_times(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn:
@@ -52,7 +120,7 @@ def odd_times(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColu
         return counted
     formats = _fitting(engine, base, column, text)
     if not formats:
-        return column
+        return _unknown(column) if named else column
     chosen = formats[0]
     day = chosen in _DAYS
     other = next((one for one in formats[1:] if "%b" not in one and "%B" not in one), "")
@@ -63,6 +131,17 @@ def odd_times(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColu
     kind = "DATE" if day else "TIMESTAMPTZ" if "%z" in chosen else "TIMESTAMP"
     made = f"CAST({time} AS DATE)" if day else time
     return replace(column, type=kind, time=time, expression=made, why=f"text of the form {chosen}{doubt}")
+
+
+def _unknown(column: ProfiledColumn) -> ProfiledColumn:
+    """A column that is called a time and has digits enough for one, and is none that is known."""
+    if sum(one.isdigit() for one in column.least) < _FEWEST_DIGITS:
+        return column
+    if column.type == "BIGINT":
+        if len(column.least) < len(str(_UNITS[0][1])):
+            return column
+        return replace(column, why=f"{column.why}{NO_TIME}: as counts since 1970 they are in no one unit")
+    return replace(column, why=f"{column.why}{NO_TIME}: there is no form of time that all of them have")
 
 
 def _fitting(engine: Engine, base: str, column: ProfiledColumn, text: str) -> list[str]:
@@ -96,9 +175,12 @@ def _shape(form: str) -> str:
 
 def _since_1970(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn | None:
     number = f"CAST({quote(column.name)} AS BIGINT)"
-    least, most = engine.row(f"SELECT min({number}), max({number}) FROM ({base})")
-    if _SECONDS[0] <= least and most <= _SECONDS[1]:
-        return replace(column, time=f"to_timestamp({number})", why="whole numbers: seconds since 1970")
-    if _MILLIS[0] <= least and most <= _MILLIS[1]:
-        return replace(column, time=f"epoch_ms({number})", why="whole numbers: milliseconds since 1970")
+    least, most, finer = engine.row(
+        f"SELECT min({number}), max({number}), count(*) FILTER (WHERE {number} % 1000 <> 0) FROM ({base})"
+    )
+    for unit, start, made in _UNITS:
+        if start <= least and most <= start * _TO_2128:
+            cut = unit == "nanoseconds" and finer > 0
+            kept = ", of which the log keeps microseconds; the column keeps its numbers" if cut else ""
+            return replace(column, time=made.format(number), why=f"whole numbers: {unit} since 1970{kept}", cut=cut)
     return None

@@ -37,7 +37,7 @@ from dualgauge.stores.external.types import as_text
 from dualgauge.stores.urls import existing, parsed_url, shown_url, sqlite_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import pyarrow as pa
@@ -226,7 +226,7 @@ class TableSnapshot:
 
     def taken(
         self, columns: Sequence[TableColumn], source: str, size: int, values: Sequence[object] = ()
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Generator[pa.RecordBatch]:
         """
         Some columns of what stands after FROM, in Arrow batches of at most `size`.
 

@@ -1,0 +1,112 @@
+"""
+Texts that are numbers, and the type that holds every one of them as it is written, to the last digit.
+
+A code is no number: `007`, `+5`, `0x1F`, `1_000`, ` 12 `, and `1E5` or `12e4`, whose exponent has neither a sign nor a
+fraction before it. Programs write one of both (`1.5E5`, `1e-05`), and beside such numbers others have a fraction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.model import literal, plural
+
+if TYPE_CHECKING:
+    from dualgauge.engines.duck import Engine
+
+MOST_SCALE: Final = 9
+"""Digits behind the point that prices, rates and weights have; more are most often a measurement's."""
+
+_WIDEST: Final = 38
+"""Digits of a DECIMAL, at most."""
+
+_ROOM: Final = (15, 18)
+"""Up to so many digits a DECIMAL gets so many, for larger values to come; beyond, all that there are."""
+
+WHOLE: Final = r"-?(0|[1-9][0-9]{0,18})"
+_DIGITS: Final = r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)"
+_CODE: Final = r"-?[0-9]+[eE][0-9]+"
+NUMBER: Final = rf"{_DIGITS}([eE][+-]?[0-9]{{1,5}})?"
+"""How a program writes a number; an exponent of more digits is none of any type."""
+
+
+def normal_form(text: str) -> str:
+    """
+    A number's text, as SQL of a text that matches NUMBER, in the one form of its value: `-125e-2` of `-1.250`.
+
+    Its digits have no zero at either end; zero is `0e0`, of either sign.
+    """
+    sign, digits, power = (f"({part})" for part in _parts(text))
+    return f"CASE WHEN {digits} = '' THEN '0e0' ELSE {sign} || {digits} || 'e' || CAST({power} AS VARCHAR) END"
+
+
+def is_shortest(text: str) -> str:
+    """
+    A condition: a text that matches NUMBER is the number that its DOUBLE is written as, which is the shortest one.
+
+    So 0.1 and 1.50 are, and 0.10000000000000001, 9007199254740993, 1e400 and 1e-400 are not.
+    """
+    double = f"TRY_CAST({text} AS DOUBLE)"
+    alike = f"{normal_form(text)} = {normal_form(f'CAST({double} AS VARCHAR)')}"
+    return f"coalesce(CASE WHEN isfinite({double}) THEN {alike} END, false)"
+
+
+def number_type(engine: Engine, base: str, name: str, *, coded: bool) -> tuple[str, str]:
+    """
+    The type that holds every number of a column exactly, and why; VARCHAR where none does.
+
+    Args:
+        engine: holds the rows.
+        base: the rows as SQL.
+        name: the column, quoted; each of its values matches NUMBER.
+        coded: whether `1E5` may be a code, as in CSV; in JSON it is a number by the way it is written.
+    """
+    _, digits, power = _parts(name)
+    values = (
+        f"SELECT contains(lower({name}), 'e') AS power, regexp_full_match({name}, {literal(_CODE)}) AS code, "
+        f"contains({name}, '.') AS fraction, length(split_part({name}, '.', 2)) AS behind, length({digits}) AS digits, "
+        f"{power} AS place, {is_shortest(name)} AS shortest FROM ({base}) WHERE {name} IS NOT NULL"
+    )
+    powers, codes, fractions, written, scale, whole, shortest = engine.row(
+        "SELECT count(*) FILTER (WHERE power), count(*) FILTER (WHERE code), count(*) FILTER (WHERE fraction), "
+        "max(behind), coalesce(max(greatest(-place, 0)) FILTER (WHERE digits > 0), 0), "
+        f"coalesce(max(greatest(digits + place, 0)) FILTER (WHERE digits > 0), 0), bool_and(shortest) FROM ({values})"
+    )
+    if powers and coded and (codes or not fractions):
+        return "VARCHAR", "text: codes such as 1E5, which as numbers would be written otherwise"
+    behind = "numbers with an exponent" if powers else f"{plural(written, 'digit')} behind the point"
+    # 1.50 has two digits behind the point, and the next price may need both.
+    exact = _decimal(whole, scale if powers or written > MOST_SCALE else written)
+    amount = not powers and written <= MOST_SCALE
+    if not amount and shortest and (powers or written):
+        return "DOUBLE", f"{behind}, each the shortest text of its DOUBLE"
+    if exact and _holds(engine, base, name, exact):
+        return exact, f"exact, at most {behind}" if amount else f"exact: {behind}, of which a DOUBLE would round some"
+    return "VARCHAR", f"text: {behind}, and neither a DOUBLE nor a DECIMAL of {_WIDEST} digits holds them all exactly"
+
+
+def _holds(engine: Engine, base: str, name: str, kind: str) -> bool:
+    """Whether every number of a column is the same as a DECIMAL: a long exponent may be past what the engine reads."""
+    back = normal_form(f"CAST(TRY_CAST({name} AS {kind}) AS VARCHAR)")
+    (same,) = engine.row(
+        f"SELECT bool_and(coalesce({back} = {normal_form(name)}, false)) FROM ({base}) WHERE {name} IS NOT NULL"
+    )
+    return bool(same)
+
+
+def _decimal(whole: int, scale: int) -> str:
+    """A DECIMAL for so many digits before and behind the point; empty where none is wide enough."""
+    digits = whole + scale
+    return "" if digits > _WIDEST else f"DECIMAL({_ROOM[1] if digits <= _ROOM[0] else _WIDEST},{scale})"
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """SQL for a number's sign, its digits without zeros at either end, and the power of ten of the last of them."""
+    mantissa = f"split_part(lower({text}), 'e', 1)"
+    behind = f"split_part({mantissa}, '.', 2)"
+    digits = f"replace(ltrim({mantissa}, '-'), '.', '')"
+    power = (
+        f"coalesce(TRY_CAST(nullif(split_part(lower({text}), 'e', 2), '') AS BIGINT), 0) - length({behind}) "
+        f"+ length({digits}) - length(rtrim({digits}, '0'))"
+    )
+    return f"CASE WHEN starts_with({text}, '-') THEN '-' ELSE '' END", f"trim({digits}, '0')", power
