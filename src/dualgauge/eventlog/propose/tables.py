@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.eventlog.propose.errors import NamesByCase, NoTableGiven, PasswordInUrl
 from dualgauge.eventlog.propose.profile import LOOKED, FileProfile, profiled
-from dualgauge.eventlog.sources.source import Source, relation_of
+from dualgauge.eventlog.sources.source import CURSOR_ORDER, Source, relation_of
 from dualgauge.model import quote
 from dualgauge.project.environment import expand
 from dualgauge.stores.table_name import named_table
@@ -131,6 +131,8 @@ def _take(engine: Engine, snapshot: TableSnapshot, table: str, label: str) -> No
             engine.execute(f"INSERT INTO {looked} SELECT *, '', 0, {rows:d} + row_number() OVER () FROM _arriving")
             engine.unregister("_arriving")
             rows += batch.num_rows
+    # Any order will do for a look; an import has that of the cursor.
     engine.execute(
-        f"CREATE OR REPLACE TEMP VIEW {quote(relation_of(0))} AS SELECT * EXCLUDE (_file, _row, _at) FROM {looked}"
+        f"CREATE OR REPLACE TEMP VIEW {quote(relation_of(0))} AS "
+        f"SELECT * EXCLUDE (_file, _row, _at), _at AS {quote(CURSOR_ORDER)} FROM {looked}"
     )
