@@ -236,8 +236,8 @@ def test_a_broken_file_exits_with_1_and_one_paragraph(files: Path) -> None:
 
     assert (said.exit_code, said.out) == (1, "")
     assert said.err == (
-        "error: broken.csv cannot be read: line 2: a quote is opened and not closed as it should be; it was read as "
-        "UTF-8 with the delimiter ',': correct the line, or write it anew\n"
+        'error: broken.csv cannot be read: line 2: a quote (") is opened and not closed; it was read as UTF-8 with '
+        "the delimiter ',': correct the line, or write it anew\n"
     )
 
 

@@ -98,9 +98,6 @@ def test_what_is_shown_is_what_is_written_and_says_why(root: Path) -> None:
         "[[tool.dualgauge.sources]]\n"
         'name = "orders"\n'
         'path = "data/orders.csv"\n'
-        "# read: text as it stands, in one strict dialect: the types are those of [tool.dualgauge.log.columns], and a\n"
-        "# value that would lose something stops the import\n"
-        "read = {delim = \",\", quote = '\"', escape = '\"', header = true, skip = 0, all_varchar = true}\n"
         "# event_id: order_no and what: unique and never NULL in all 5 rows; the name in front keeps it apart from "
         "other\n"
         "# sources' ids\n"
@@ -350,14 +347,14 @@ def test_names_that_the_log_cannot_have_are_made_legal(root: Path) -> None:
     put(
         root,
         "f.csv",
-        csv("time,Unit Price,position,order,_x,Größe,unit price,", '2026-01-01,1.5,2,3,4,5,"six ""6""",'),
+        csv("time,Unit Price,position,order,_x,Größe,unit-price,", '2026-01-01,1.5,2,3,4,5,"six ""6""",'),
     )
 
     found = proposed(root, "f.csv")
     (event,) = taken(root, "f.csv")
 
     assert found["source"]["select"]["unit_price"] == '"Unit Price"'
-    assert list(found["types"]) == ["unit_price", "f_position", "order", "x", "groe", "unit_price_1"]
+    assert list(found["types"]) == ["unit_price", "f_position", "order", "x", "groe", "unit_price_2"]
     assert [event[name] for name in found["types"]] == [Decimal("1.50"), 2, 3, 4, 5, 'six "6"']
     assert found["not_declared"] == ["column7: holds no value"]
 
@@ -484,20 +481,20 @@ def mkdir(folder: Path) -> Path:
             "f.csv",
             b'time,x\n2026-01-01,"open\n2026-01-02,x\n',
             4,
-            'f.csv cannot be read: line 2: a quote (") is opened there and never closed; mend the file',
+            'f.csv cannot be read: line 2: a quote (") is opened and not closed; mend the file',
         ),
         (
             "f.csv",
             b"time,x\n2026-01-01,1\n2026-01-02\n",
             4,
-            "f.csv cannot be read: line 3: 1 field, where the header has 2; mend the file and run the command again",
+            "f.csv cannot be read: line 3: it has 1 value for 2 columns; mend the file and run the command again",
         ),
         ("f.csv", b"2026-01-01,1\n2026-01-02,2\n", 2, "f.csv: its first line (2026-01-01,1) does not name the"),
         (
             "f.csv",
             b"# by X\ntime,x\n2026-01-01,1\n",
-            2,
-            "f.csv: its first line (# by X) does not name the columns; put",
+            4,
+            "f.csv cannot be read: line 2: it has 2 values for 1 column; mend the file",
         ),
         ("f.csv", b"x,y\n1,2\n", 2, "f.csv: no column reads as a time for its rows (the columns are x, y), and an"),
         ("f.csv.gz", b"no gzip", 4, "f.csv.gz cannot be read: Not a gzipped file"),
@@ -716,7 +713,7 @@ def test_a_text_that_would_lose_something_stops_the_import(
     kind: str, good: list[str], bad: str, tmp_path: Path
 ) -> None:
     project = LogProject(tmp_path, columns={"value": kind})
-    project.source("s", path="s.csv", event_id=None, read={"all_varchar": True})
+    project.source("s", path="s.csv", event_id=None)
     project.write("s.csv", csv("seen,value", *(f"2026-01-01,{one}" for one in good)))
     assert project.take().added == len(good)
     project.write("s.csv", csv("seen,value", *(f"2026-01-01,{one}" for one in [*good, bad])))

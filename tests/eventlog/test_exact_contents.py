@@ -207,7 +207,7 @@ def test_an_application_s_payload_is_told_from_another_by_every_digit(tmp_path: 
 )  # fmt: skip
 def test_an_id_again_with_another_value_in_its_column_is_refused(tmp_path: Path, kind: str, had: str, has: str) -> None:
     project = LogProject(tmp_path, columns={"x": kind})
-    project.source("s", path="s.csv", read={"all_varchar": True})
+    project.source("s", path="s.csv")
     for value in (had, had):
         project.write("s.csv", csv("id,seen,x", f"e,2020-01-01,{value}", "f,2020-01-01,1"))
         project.take()

@@ -49,7 +49,7 @@ def test_a_month_of_sales_keeps_the_order_and_the_sums_of_its_file(tmp_path: Pat
     file.parent.mkdir()
     file.write_bytes((data_folder / "online_retail_2010-12.csv").read_bytes())
     project.source(
-        "sales", path="data/*.csv", read={"all_varchar": True}, event_id=None, type=LINE,
+        "sales", path="data/*.csv", event_id=None, type=LINE,
         occurred_at="CAST(InvoiceDate AS TIMESTAMP)", order_by="file", select={"Description": "Description"},
     )  # fmt: skip
 

@@ -131,7 +131,7 @@ def test_a_value_that_the_reader_cannot_convert_is_found_behind_the_guess_of_the
         25_001,
         {
             "s.csv row 25001 (line 50002)": "x = 'zz' is no BIGINT",
-            "s.csv row 25002 (line 50003)": "seen = 'soon' is no DATE",
+            "s.csv row 25002 (line 50003)": "occurred_at = 'soon' is no TIMESTAMPTZ",
         },
     )
     assert max(project.events("event_id", "x"), key=lambda event: int(event[0].partition("#")[2])) == ("s.csv#25003", 7)
@@ -287,7 +287,7 @@ def test_rows_that_were_set_aside_stop_no_later_import_and_others_do(project: Lo
     project.open().quarantine.skip(source="s")
     project.write("s.csv", csv(HEAD, *rows, "d,2020-01-04,4", "e,2020-01-05,5", "f,later,6"))
     with pytest.raises(
-        BadRow, match=r"^source 's', s.csv row 6: occurred_at = 'later' is no TIMESTAMPTZ; nothing was "
+        BadRow, match=r"^source 's', s.csv row 6: seen = 'later' is no DATE; nothing was imported: mend the row"
     ):
         project.take()
     assert (take(project).quarantined, project.events("event_id")) == (1, ["s.csv#1", "s.csv#4", "s.csv#5"])
@@ -472,6 +472,7 @@ def test_a_file_without_a_row_that_fits_can_be_retried(project: LogProject) -> N
 
 def test_the_file_may_be_gone_and_types_are_still_those_of_its_rows(project: LogProject) -> None:
     project.columns |= {"id": "VARCHAR", "day": "DATE"}
+    project.sources[0]["read"] = {"dateformat": "%d/%m/%Y"}
     project.write("s.csv", csv("id,seen,x,day", "A12,25/12/2020,1,25/12/2020", "007,03/04/2020,u,03/04/2020"))
     take(project)
     (project.root / "s.csv").unlink()

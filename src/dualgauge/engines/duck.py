@@ -63,8 +63,10 @@ _ALSO_NULL = FunctionNullHandling.SPECIAL
 class Engine:
     """One open connection. Not shared between threads; `open_engine` closes it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         self._connection = connection
+        self.folder = folder
+        """Where what is needed while the engine is open may be written."""
         self._defined: set[str] = set()
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> None:
@@ -91,6 +93,19 @@ class Engine:
             cursor = self._connection.execute(sql)
             while batch := cursor.fetchmany(size):
                 yield batch
+
+    def stream(self, sql: str, size: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """
+        The rows of a query in Arrow batches of at most `size`, in the query's order, never all in memory.
+
+        No other statement may run on this engine until the last batch was taken.
+        """
+        with translated():
+            try:
+                yield from self._connection.sql(sql).to_arrow_reader(size)
+            except OSError as fault:
+                # What fails behind the first batch comes through Arrow, as a text.
+                raise _named(str(fault)) from fault
 
     def arrow(self, sql: str) -> pa.Table:
         """The whole result as an Arrow table."""
@@ -147,7 +162,7 @@ def open_engine(
     with scratch("engine", folder) as spill:
         connection = duckdb.connect()
         try:
-            engine = Engine(connection)
+            engine = Engine(connection, spill)
             engine.execute("SET enable_progress_bar = false")
             engine.execute("SET TimeZone = 'UTC'")
             engine.execute(f"SET memory_limit = {literal(memory_limit)}")
@@ -229,6 +244,16 @@ def translated() -> Iterator[None]:
         if str(fault) != "Query interrupted":
             raise
         raise KeyboardInterrupt from None
+
+
+def _named(page: str) -> duckdb.Error:
+    """DuckDB's error, of which Arrow told the text alone."""
+    kinds = {
+        "Out of Memory Error": duckdb.OutOfMemoryException,
+        "IO Error": duckdb.IOException,
+        "INTERRUPT Error": duckdb.InterruptException,
+    }
+    return kinds.get(page.partition(":")[0], duckdb.InvalidInputException)(page)
 
 
 def _told(fault: duckdb.Error) -> tuple[str, int]:

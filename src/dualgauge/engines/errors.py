@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from dualgauge.errors import DualgaugeError, UsageError
+from dualgauge.errors import DataError, DualgaugeError, UsageError
 from dualgauge.model import nearest
 
 if TYPE_CHECKING:
@@ -91,3 +91,27 @@ class NoScratch(DualgaugeError):
             f"temporary files cannot be written in {folder}: {reason}; make room there, or name another folder in the "
             "environment variable TMPDIR, and run the command again"
         )
+
+
+class BrokenFile(DataError):
+    """A file that cannot be read as one of its kind. `line` is where, from 1; `hint` says what may help."""
+
+    def __init__(self, file: Path, line: int, reason: str, hint: str = "") -> None:
+        self.file, self.line, self.reason, self.hint = file, line, reason, hint
+        super().__init__(f"{file} line {line:,}: {reason}; mend the file{f'; {hint}' if hint else ''}")
+
+
+class NoColumnNames(BrokenFile):
+    """A CSV file whose first line, `first`, holds values; empty where the file has no line."""
+
+    def __init__(self, file: Path, line: int, reason: str, hint: str, first: str) -> None:
+        self.first = first
+        super().__init__(file, line, reason, hint)
+
+
+class BadDialect(UsageError):
+    """What is said of how a file is to be read, and cannot be."""
+
+    def __init__(self, option: str, reason: str, advice: str) -> None:
+        self.option, self.reason, self.advice = option, reason, advice
+        super().__init__(f"read: {option!r} {reason}; {advice}")

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from dualgauge.engines.errors import BadDialect
+
 
 class NoSuchSource(UsageError):
     """A name or file that no source of the project covers."""
@@ -99,6 +101,17 @@ class BadFile(BadRow):
         if wrong_text and not hint:
             hint = 'save it as UTF-8, or say what it is written in: read = {encoding = "latin-1"} or "utf-16"'
         super().__init__(source, file, reason, f"mend the file{f'; {hint}' if hint else ''}")
+
+
+class BadReading(UsageError):
+    """What a source's `read` says of its files cannot be."""
+
+    def __init__(self, source: str, fault: BadDialect) -> None:
+        self.source, self.option = source, fault.option
+        super().__init__(
+            f"source {source!r}: read: {fault.option!r} {fault.reason}; {fault.advice}, in its "
+            "[[tool.dualgauge.sources]] table"
+        )
 
 
 class CutColumn(DataError):

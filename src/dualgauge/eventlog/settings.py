@@ -164,7 +164,12 @@ class SourceSettings(Section):
         default="", description="with `url`, instead of `table`: a SELECT in that database's own SQL"
     )
     cursor: str = Field(default="", description="with `url`: the column that grows, by which new rows are told")
-    read: dict[str, Any] = Field(default_factory=dict, description="options of DuckDB's reader of the file")
+    read: dict[str, Any] = Field(
+        default_factory=dict,
+        description="how a CSV file is written: `delim`, `quote`, `escape`, `header`, `skip`, `names`, `nullstr`, "
+        "`encoding`, `comment`, `types`, `dateformat`, `timestampformat`, `decimal_separator`; of JSON and Parquet, "
+        "options of DuckDB's reader",
+    )
     event_id: str = Field(default="", description="expression, unique over the whole log; default: file and row number")
     type: str = Field(default="", description="expression giving the event's type: `\"'arrived'\"`, or a column")
     occurred_at: str = Field(default="", description="expression giving a time; without a zone it is UTC")

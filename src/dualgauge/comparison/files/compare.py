@@ -161,7 +161,7 @@ def compare(
         and what a comparison raises: MissingKey, NoColumnToCompare, BadRelation ...
     """
     with open_engine(memory_limit=memory_limit) as engine, scratch("compare") as folder:
-        sides = _both(engine, (a, b), folder, silent)
+        sides = _both(engine, (a, b), folder, silent, _tolerant(comparator.rules))
         whole = comparator.v1 is None and comparator.v2 is None
         return compare_relations(
             engine,
@@ -211,7 +211,7 @@ def diff_sources(
     if keep is not None:
         _check_keep(keep, (v1, v2))
     with open_engine(memory_limit=memory_limit) as engine, scratch("compare") as folder:
-        sides = _both(engine, (v1, v2), folder, progress)
+        sides = _both(engine, (v1, v2), folder, progress, _tolerant(rules or {}))
         shown = [parted(one).shown for one in (v1, v2)]
         names = tuple(meant("--key", name, sides.names) for name in key) or sides.stated_key()
         if not names:
@@ -247,10 +247,21 @@ def _check_keep(keep: Path, sides: Iterable[str]) -> None:
         raise NoSource(f"--keep {keep}", "it is one of the two that are compared, and would be overwritten")
 
 
-def _both(engine: Engine, given: tuple[object, object], folder: Path, progress: Progress) -> _Sides:
-    """Make the views `v1` and `v2`, their columns typed together where files do not type them."""
+def _tolerant(rules: Mapping[str, Rule]) -> list[str]:
+    """The columns, as they were named, whose rules need numbers."""
+    return [name for name, rule in rules.items() if rule.numeric]
+
+
+def _both(
+    engine: Engine, given: tuple[object, object], folder: Path, progress: Progress, tolerant: Iterable[str]
+) -> _Sides:
+    """
+    Make the views `v1` and `v2`, their columns typed together where files do not type them.
+
+    `tolerant` are the columns under a tolerance.
+    """
     sources = tuple(parted(one) if isinstance(one, str | Path) else one for one in given)
-    dialects = _dialects(engine, sources)
+    dialects = _dialects(sources)
     brought = []
     for name, source in zip(("v1", "v2"), sources, strict=True):
         place = folder / name
@@ -260,7 +271,8 @@ def _both(engine: Engine, given: tuple[object, object], folder: Path, progress: 
     _refuse_lacking(sources, (brought[0].side, brought[1].side))
     own = [[reading.name for reading in one.side.readings] for one in brought]
     names = shown_names(*own)
-    sides = settle(engine, *(one.side.renamed(names) for one in brought))
+    near = {fold(meant("the tolerance of", name, names)) for name in tolerant}
+    sides = settle(engine, brought[0].side.renamed(names), brought[1].side.renamed(names), near)
     for name, side, source in zip(("v1", "v2"), sides, sources, strict=True):
         if not side.readings:
             raise UnreadableLocation(_label(source, name), "it has no columns", "give rows, or a header at least")
@@ -285,7 +297,7 @@ def _label(source: object, name: str) -> str:
     return source.shown if isinstance(source, Location) else f"{name} ({type(source).__name__})"
 
 
-def _dialects(engine: Engine, sources: Sequence[object]) -> dict[str, list[CsvDialect]]:
+def _dialects(sources: Sequence[object]) -> dict[str, list[CsvDialect]]:
     """
     How the CSV files of both sides are written.
 
@@ -293,7 +305,7 @@ def _dialects(engine: Engine, sources: Sequence[object]) -> dict[str, list[CsvDi
     columns, the delimiter had been taken wrongly.
     """
     found = {
-        name: [dialect_of(engine, file, source.kind) for file in source.files]
+        name: [dialect_of(file, source.kind) for file in source.files]
         for name, source in zip(("v1", "v2"), sources, strict=True)
         if isinstance(source, Location) and source.kind in ("csv", "tsv")
     }
@@ -301,7 +313,10 @@ def _dialects(engine: Engine, sources: Sequence[object]) -> dict[str, list[CsvDi
         return found
     for name, other, source in (("v1", "v2", sources[0]), ("v2", "v1", sources[1])):
         assert isinstance(source, Location)  # noqa: S101  (only these have dialects)
-        as_other = [CsvDialect(file, found[other][0].delimiter, found[other][0].escape) for file in source.files]
+        try:
+            as_other = [dialect_of(file, source.kind, found[other][0].delimiter) for file in source.files]
+        except UnreadableLocation:
+            continue
         if set(as_other[0].names) == set(found[other][0].names):
             return {**found, name: as_other}
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from dualgauge.comparison.engine.common_types import FLOATS
@@ -9,6 +10,32 @@ from dualgauge.model import literal
 
 NUMBER: Final = r"-?((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)"
 """How a number is written in a file or by a database: 007 and +5 are texts."""
+
+PLAIN_POWER: Final = "plain_power"
+"""The name in SQL of the function `plain_power`."""
+
+_FARTHEST: Final = 1_100
+"""Digits on either side of the point that are written out: those that the DOUBLEs have, and some more."""
+
+
+def plain_power(text: str | None) -> str | None:
+    """A number with an exponent, as `number_text` has it; with its exponent where it is far out of a DOUBLE's range."""
+    try:
+        sign, digits, exponent = Decimal(text or "").as_tuple()
+    except InvalidOperation:
+        return text
+    if not isinstance(exponent, int):
+        return text
+    significant = "".join(map(str, digits)).strip("0")
+    if not significant:
+        return "0"
+    # The power of ten of the last digit that is not nought.
+    power = exponent + len(digits) - len("".join(map(str, digits)).rstrip("0"))
+    minus = "-" if sign else ""
+    if max(power, -power) > _FARTHEST:
+        return f"{minus}{significant}e{power}"
+    padded = significant.rjust(1 - power, "0")
+    return f"{minus}{significant}{'0' * power}" if power >= 0 else f"{minus}{padded[:power]}.{padded[power:]}"
 
 
 def number_text(value: str, kind: str) -> str:
@@ -49,5 +76,5 @@ def plain_number(text: str) -> str:
     arms = " ".join(f"WHEN {literal(written)} THEN {literal(spelt)}" for written, spelt in named.items())
     return (
         f"CASE WHEN regexp_full_match({text}, {literal(NUMBER)}) THEN regexp_replace({digits}, '^-0$', '0') "
-        f"ELSE CASE lower({text}) {arms} ELSE {text} END END"
+        f"ELSE CASE lower({text}) {arms} ELSE {PLAIN_POWER}({text}) END END"
     )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import re
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.errors import NoSource, UnreadableLocation
-from dualgauge.comparison.files.names import place, twice, united
+from dualgauge.comparison.files.names import place, united
 from dualgauge.comparison.files.value_types import ANY, FileSide, Reading, json_readings
-from dualgauge.engines.errors import EngineError, OutOfMemory
-from dualgauge.engines.parquet_schema import exact
-from dualgauge.model import fold, literal, plural
+from dualgauge.engines.errors import BadValue, BrokenFile, EngineError, NoColumnNames, OutOfMemory
+from dualgauge.engines.files.csv_text import csv_file, first_fault, look_into
+from dualgauge.engines.files.errors import BadJson
+from dualgauge.model import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,20 +33,6 @@ KINDS: Final[Mapping[str, str]] = {
     ".sqlite3": "sqlite",
 }
 """What a file is, by its suffix."""
-
-_DELIMITERS: Final = ",;\t|"
-_LONGEST_FIELD: Final = 16 * 1024 * 1024
-_AT: Final = re.compile(r"CSV Error on Line: (\d+)")
-_COUNTS: Final = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
-_MALFORMED: Final = re.compile(r'Malformed JSON in file "[^"]*", (.*)')
-_RENAMED: Final = re.compile(r"(.+)_[0-9]+", re.DOTALL).fullmatch
-_CSV_FAULTS: Final[Mapping[str, str]] = {
-    "unterminated quote": "a quote is opened and not closed as it should be",
-    "Invalid unicode": "a text is not UTF-8",
-    "Maximum line size": "it is longer than 16 MB",
-    "": "it is no row of this file",
-}
-"""What the engine says of a line of a CSV file, and what that means."""
 
 
 def kind_of(name: str) -> str | None:
@@ -110,72 +96,27 @@ def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -
     Raises:
         UnreadableLocation: a file is empty or is no such JSON.
     """
+    from dualgauge.engines.files.json_text import read_json_texts
+
     for file in files:
         if not file.stat().st_size:
             raise UnreadableLocation(str(file), "it is empty", "a JSON file holds an array of objects, or [] for none")
-    names = ", ".join(literal(exact(file)) for file in files)
-    advice = "see that it is an array of objects, or one object a line, in UTF-8"
-    # One level deep, nothing is guessed: only the names of the fields are looked for, in every object.
-    found = _columns(
-        engine,
-        label,
-        advice,
-        f"FROM read_json([{names}], sample_size = -1, maximum_depth = 1, map_inference_threshold = -1, "
-        "union_by_name = true)",
-    )
-    if list(found) == ["json"]:
-        # What is no object gets this name, and so does nothing at all.
-        with told(label, advice):
-            count, objects = engine.row(
-                "SELECT count(*), count(*) FILTER (json_type(json) = 'OBJECT') "
-                f"FROM read_json_objects([{names}], format = 'auto')"
-            )
-        if objects < count:
-            raise UnreadableLocation(label, "its values are no objects", advice)
-        found = found if count else {}
-    if not found:
+    try:
+        found = read_json_texts(engine, files, folder, alike=True)
+    except BadJson as fault:
+        raise UnreadableLocation(label if len(files) == 1 else str(fault.file), fault.found, fault.advice) from fault
+    if not found.columns:
         return FileSide("(SELECT 1 WHERE false)", ())
-    _refuse_alike(engine, names, list(found), label, advice)
-    spec = ", ".join(f"{literal(name)}: 'JSON'" for name in found)
-    kept = folder / "json.parquet"
-    _copy(engine, label, advice, f"FROM read_json([{names}], columns = {{{spec}}})", kept)
-    source = f"read_parquet({literal(str(kept))})"
-    return FileSide(source, json_readings(engine, source, list(found)))
-
-
-def _refuse_alike(engine: Engine, files: str, found: Sequence[str], label: str, advice: str) -> None:
-    """
-    Raise where two fields of JSON files differ by case alone.
-
-    The engine finds both, calls the second `X_1`, and then reads nothing for it.
-    """
-    known = {fold(name) for name in found}
-    if not any(fold(made[1]) in known for name in found if (made := _RENAMED(name))):
-        return
-    with told(label, advice):
-        keys = engine.rows(
-            f"SELECT DISTINCT unnest(json_keys(json)) FROM read_json_objects([{files}], format = 'auto') ORDER BY 1"
-        )
-    first: dict[str, str] = {}
-    for (key,) in keys:
-        if (other := first.setdefault(fold(key), key)) != key:
-            reason = f"its fields {other!r} and {key!r} differ by case alone"
-            raise UnreadableLocation(label, reason, "rename one of the two")
-
-
-def _columns(engine: Engine, label: str, advice: str, select: str) -> dict[str, str]:
-    with told(label, advice):
-        return engine.columns(f"SELECT * {select}")
-
-
-def _copy(engine: Engine, label: str, advice: str, select: str, to: Path) -> None:
-    with told(label, advice):
-        engine.execute(f"COPY (SELECT * {select}) TO {literal(str(to))} (FORMAT parquet)")
+    if "" in found.columns:
+        raise UnreadableLocation(label, "it has a field whose name is empty", "give the field a name")
+    columns = ", ".join(f"nullif({column}, 'null') AS {column}" for column in found.columns.values())
+    source = f"(SELECT {columns} FROM {found.source})"
+    return FileSide(source, json_readings(engine, source, found.columns))
 
 
 @contextmanager
 def told(label: str, advice: str) -> Iterator[None]:
-    """Say what the engine found wrong with a file: the line and the fault, out of its page of advice."""
+    """Say what the engine found wrong, out of its page of advice."""
     try:
         yield
     except OutOfMemory:
@@ -183,16 +124,44 @@ def told(label: str, advice: str) -> Iterator[None]:
     except EngineError as fault:
         page = str(fault.__cause__ or fault.reason)
         reason = re.sub(r"^[A-Z]\w+( [A-Z]\w+)* Error: ", "", page.splitlines()[0]).rstrip(".")
-        if at := _AT.search(page):
-            count = _COUNTS.search(page)
-            told = next(said for words, said in _CSV_FAULTS.items() if words in page)
-            found = (
-                f"{plural(int(count[2]), 'value')} where there are {plural(int(count[1]), 'column')}" if count else told
-            )
-            reason = f"line {at[1]}: {found}"
-        elif malformed := _MALFORMED.search(page):
-            reason = malformed[1].strip().rstrip(".")
         raise UnreadableLocation(label, reason, advice) from fault
+
+
+@dataclass(frozen=True, slots=True)
+class CsvDialect:
+    """What parts the values of a CSV file, and the names in its header."""
+
+    delimiter: str
+    names: tuple[str, ...]
+
+
+def dialect_of(file: Path, kind: str, delimiter: str = "") -> CsvDialect:
+    """
+    The dialect of a CSV file by its header, or with a delimiter that is known.
+
+    Raises:
+        UnreadableLocation: the file is empty, is no text, or names a column twice.
+    """
+    delimiter = delimiter or ("\t" if kind == "tsv" else "")
+    try:
+        dialect, names = look_into(file, _said(delimiter), alike=True)
+    except NoColumnNames as fault:
+        advice = "a CSV file begins with a line of column names"
+        raise UnreadableLocation(str(file), "it is empty", advice) from fault
+    except BrokenFile as fault:
+        advice = _TO_UTF_8 if "UTF-8" in fault.reason else "mend the line of names, or write the file anew"
+        raise UnreadableLocation(str(file), f"line {fault.line}: {fault.reason}", advice) from fault
+    except (OSError, EOFError) as fault:
+        raise UnreadableLocation(str(file), str(fault), _WHOLE) from fault
+    return CsvDialect(dialect.delimiter, names)
+
+
+_TO_UTF_8: Final = "convert it, for example with: iconv -f LATIN1 -t UTF-8"
+_WHOLE: Final = "see that it is a whole CSV file, and that you may read it"
+
+
+def _said(delimiter: str, **more: str) -> dict[str, object]:
+    return {"header": True, **({"delim": delimiter} if delimiter else {}), **more}
 
 
 def read_csv(
@@ -208,78 +177,44 @@ def read_csv(
     own = {name: place(at) for at, name in enumerate(dict.fromkeys(columns.values()))}
     parts: list[str] = []
     for at, (file, dialect) in enumerate(zip(files, dialects, strict=True)):
-        spec = ", ".join(f"{literal(own[columns[name]])}: 'VARCHAR'" for name in dialect.names)
         kept = folder / f"csv-{at}.parquet"
-        advice = f"it was read as UTF-8 with the delimiter {dialect.delimiter!r}: correct the line, or write it anew"
-        # Everything is said: left alone, the engine takes a broken quote for a text, # for a comment, and passes over
-        # rows that it cannot read.
-        _copy(
-            engine, str(file) if len(files) > 1 else label, advice,
-            f"FROM read_csv({literal(exact(file))}, auto_detect = false, header = true, strict_mode = true, "
-            f"delim = {literal(dialect.delimiter)}, quote = '\"', escape = {literal(dialect.escape)}, comment = '', "
-            f"null_padding = false, ignore_errors = false, max_line_size = {_LONGEST_FIELD}, columns = {{{spec}}})",
-            kept,
-        )  # fmt: skip
+        broken = _copy_csv(engine, file, dialect, kept, [own[columns[name]] for name in dialect.names])
+        if broken is not None:
+            read = f"it was read as UTF-8 with the delimiter {dialect.delimiter!r}"
+            reason = f"line {broken.line}: {broken.reason}"
+            raise UnreadableLocation(
+                str(file) if len(files) > 1 else label, reason, f"{read}: correct the line, or write it anew"
+            )
         parts.append(f"SELECT * FROM read_parquet({literal(str(kept))})")
     source = f"({' UNION ALL BY NAME '.join(parts)})"
     return FileSide(source, tuple(Reading(name, None, column, ANY, column) for name, column in own.items()))
 
 
-class CsvDialect:
-    """How one CSV file is written: its delimiter, what escapes a quote, and its header's names."""
+def _copy_csv(engine: Engine, file: Path, dialect: CsvDialect, kept: Path, names: Sequence[str]) -> BrokenFile | None:
+    """Copy a CSV file to Parquet, its columns under these names; what stands in it that is no row, where that fails."""
+    first = None
+    # Where doubled quotes give no whole file, a backslash before each may.
+    for escape in ('"', "\\"):
+        broken = _copied(engine, file, _said(dialect.delimiter, escape=escape), kept, names)
+        if broken is None:
+            return None
+        first = first or broken
+        if "backslash" not in broken.hint:
+            break
+    return first
 
-    def __init__(self, file: Path, delimiter: str, escape: str) -> None:
-        self.delimiter, self.escape = delimiter, escape
-        self.names = _header(file, delimiter, escape)
-        if (name := twice(self.names)) is not None:
-            raise UnreadableLocation(
-                str(file), f"its header names the column {name!r} twice", "give each column a name of its own"
-            )
 
-
-def dialect_of(engine: Engine, file: Path, kind: str) -> CsvDialect:
-    """
-    The dialect of a CSV file. The header decides where it can: a delimiter that does not part it is none.
-
-    Raises:
-        UnreadableLocation: the file is empty, is no text, or names a column twice.
-    """
-    delimiter, escape = "\t" if kind == "tsv" else ",", '"'
+def _copied(
+    engine: Engine, file: Path, said: Mapping[str, object], kept: Path, names: Sequence[str]
+) -> BrokenFile | None:
     try:
-        sniffed = engine.row(
-            "SELECT Delimiter, Escape FROM sniff_csv(?, header = true, all_varchar = true, comment = '', skip = 0)",
-            [exact(file)],
-        )
-    except EngineError:
-        sniffed = (delimiter, escape)
-    escape = "\\" if sniffed[1] == "\\" else '"'
-    parting = [one for one in _DELIMITERS if len(_header(file, one, escape)) > 1]
-    if kind != "tsv" and parting:
-        delimiter = (
-            sniffed[0] if sniffed[0] in parting else max(parting, key=lambda one: len(_header(file, one, escape)))
-        )
-    return CsvDialect(file, delimiter, escape)
-
-
-def _header(file: Path, delimiter: str, escape: str) -> list[str]:
-    """The names in the first line; one without a name is called by its place, as DuckDB does."""
-    opener = gzip.open if file.name.lower().endswith(".gz") else Path.open
+        text = csv_file(file, said, kept.with_suffix(f".{ord(str(said['escape']))}"), alike=True)
+    except BrokenFile as fault:
+        return fault
     try:
-        # What is behind the header is read by the engine, which says the line of what is no UTF-8.
-        with opener(file, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as opened:
-            reader = csv.reader(
-                opened, delimiter=delimiter, doublequote=escape == '"', escapechar="\\" if escape == "\\" else None
-            )
-            names = next((row for row in reader if row), [])
-    except (OSError, EOFError, csv.Error) as fault:
-        raise UnreadableLocation(
-            str(file), str(fault), "see that it is a whole CSV file, and that you may read it"
-        ) from fault
-    if any("\udc80" <= character <= "\udcff" for name in names for character in name):
-        raise UnreadableLocation(str(file), "line 1: a text is not UTF-8", _TO_UTF_8)
-    if not names:
-        raise UnreadableLocation(str(file), "it is empty", "a CSV file begins with a line of column names")
-    return [name or f"column{at}" for at, name in enumerate(names)]
-
-
-_TO_UTF_8: Final = "convert it, for example with: iconv -f LATIN1 -t UTF-8"
+        engine.execute(f"COPY (FROM {text.relation(names=names)}) TO {literal(str(kept))} (FORMAT parquet)")
+    except BadValue as fault:
+        if (broken := first_fault(file, text.dialect)) is None:
+            raise UnreadableLocation(str(file), fault.reason, _WHOLE) from fault
+        return broken
+    return None

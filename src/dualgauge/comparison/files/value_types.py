@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.common_types import FLOATS, common_type, is_numeric, is_time
 from dualgauge.comparison.files.loose_types import escaped
-from dualgauge.comparison.files.number_text import NUMBER, number_text, plain_number
+from dualgauge.comparison.files.number_text import NUMBER, PLAIN_POWER, number_text, plain_number, plain_power
 from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
@@ -26,7 +26,13 @@ _SAMPLE: Final = 5_000
 _WIDEST: Final = 38
 _NULL: Final = '"NULL"'
 _LONG: Final = "number of any length"
-"""What a text becomes beside numbers that no type of the engine holds: a number, kept as a text."""
+"""A number that no type of the engine holds, kept as a text: so are all of its column, and those beside them."""
+
+_NEAREST: Final = "nearest DOUBLE"
+"""A number under a tolerance, where no type holds its last digits."""
+
+_WRITTEN: Final = "DOUBLE as it is written"
+"""A text beside DOUBLEs: the shortest that is read as its number, or that of seventeen digits."""
 
 _TIMESTAMPTZ: Final = "TIMESTAMP WITH TIME ZONE"
 
@@ -37,19 +43,39 @@ _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK: Final = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
 _ZONE: Final = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 
-_DIGITS: Final = "length(regexp_replace(regexp_replace({0}, '[eE].*', ''), '[^0-9]', '', 'g'))"
+_SIGNIFICANT: Final = "trim(regexp_replace({0}, '[eE].*$|[^0-9]', '', 'g'), '0')"
+_DOUBLE: Final = "TRY_CAST({0} AS DOUBLE)"
+_SHORT: Final = f"CAST({_DOUBLE} AS VARCHAR)"
+_PLAIN: Final = "length({0}) <= 15 AND NOT contains({0}, 'e') AND NOT contains({0}, 'E')"
+_OF_SEVENTEEN: Final = f"printf('%.17g', {_DOUBLE})"
 
 
 def _matches(pattern: str) -> str:
     return f"regexp_full_match({{0}}, {literal(pattern).replace('{', '{{').replace('}', '}}')})"
 
 
+def _double(*also: str) -> str:
+    """
+    The condition that a text is the shortest one of its DOUBLE, or has the significant digits of another one of it.
+
+    One arm after the other: most texts that a program wrote are decided by the first. Fifteen digits are always the
+    shortest text of their DOUBLE; only an exponent could take it out of range.
+    """
+    digits = " OR ".join(f"{_SIGNIFICANT.format(text)} = {_SIGNIFICANT}" for text in (_SHORT, *also))
+    return (
+        f"CASE WHEN {_SHORT} = {{0}} THEN true WHEN NOT {_matches(_FLOAT)} THEN false "
+        f"WHEN {_PLAIN} THEN true ELSE {digits} END"
+    )
+
+
 _FITS: Final[Mapping[str, str]] = {
     "BIGINT": "CAST(TRY_CAST({0} AS BIGINT) AS VARCHAR) = {0}",
     "DECIMAL": _matches(NUMBER),
-    # With more than 17 digits, two numbers that differ could be one DOUBLE, unless this is how a DOUBLE is written.
-    "DOUBLE": f"{_matches(_FLOAT)} AND ({_DIGITS} <= 17 OR CAST(TRY_CAST({{0}} AS DOUBLE) AS VARCHAR) = {{0}})",
-    _LONG: _matches(f"{NUMBER}|{_NO_DIGITS}"),
+    # Of two numbers, each the shortest text of its DOUBLE, no two are one DOUBLE.
+    "DOUBLE": _double(),
+    _WRITTEN: _double(_OF_SEVENTEEN),
+    _NEAREST: f"{_matches(_FLOAT)} AND NOT (isinf({_DOUBLE}) AND {_SIGNIFICANT} <> '')",
+    _LONG: _matches(_FLOAT),
     "BOOLEAN": "lower({0}) IN ('true', 'false')",
     "DATE": f"{_matches(_DAY)} AND TRY_CAST({{0}} AS DATE) IS NOT NULL",
     "TIMESTAMP": f"{_matches(f'{_DAY}([ T]{_CLOCK})?')} AND TRY_CAST({{0}} AS TIMESTAMP) IS NOT NULL",
@@ -57,7 +83,7 @@ _FITS: Final[Mapping[str, str]] = {
 }
 """For each type, the condition that a text is written as a value of it."""
 
-_NUMBERS: Final = ("BIGINT", "DECIMAL", "DOUBLE")
+_NUMBERS: Final = ("BIGINT", "DECIMAL", "DOUBLE", _LONG)
 _TIMES: Final = ("DATE", "TIMESTAMP", _TIMESTAMPTZ)
 ANY: Final = (*_NUMBERS, "BOOLEAN", *_TIMES)
 """What a text of a CSV file may be; tried in this order."""
@@ -125,21 +151,28 @@ class _Question:
 
     texts: Mapping[int, str]
     types: list[str]
+    measured: str = ""
 
 
-def settle(engine: Engine, v1: FileSide, v2: FileSide) -> tuple[FileSide, FileSide]:
-    """Give each column of both sides its type, the two of one name together."""
+def settle(engine: Engine, v1: FileSide, v2: FileSide, near: Collection[str] = ()) -> tuple[FileSide, FileSide]:
+    """
+    Give each column of both sides its type, the two of one name together.
+
+    `near` are the columns under a tolerance, in small letters: numbers that no type holds are the nearest DOUBLE there.
+    """
+    engine.define(PLAIN_POWER, plain_power)
     there = {fold(one.name): one for one in v2.readings}
     sources = (v1.source, v2.source)
     pairs = [(one, there[fold(one.name)]) for one in v1.readings if fold(one.name) in there]
     questions = {a.name: question for a, b in pairs if (question := _question(a, b)) is not None}
+    for name, question in questions.items():
+        if fold(name) in near and _LONG in question.types:
+            question.types[question.types.index(_LONG)] = _NEAREST
     _answer(engine, sources, list(questions.values()))
-    types = {name: _measured(engine, sources, question) for name, question in questions.items()}
+    types = {name: question.measured or "VARCHAR" for name, question in questions.items()}
     found: tuple[dict[str, Reading], dict[str, Reading]] = ({}, {})
     for a, b in pairs:
-        # Lists and objects by their content: as structs a field that is missing would be one that is null.
-        nested = a.nested and b.nested and _may_be_json(a, b)
-        both = (_as_json(a), _as_json(b)) if nested else _agreed(a, b, types.get(a.name))
+        both = (_as_json(a), _as_json(b)) if _by_content(a, b) else _agreed(a, b, types.get(a.name))
         found[0][a.name], found[1][b.name] = both
     first, second = (
         replace(side, readings=tuple(chosen.get(one.name, one) for one in side.readings))
@@ -150,18 +183,22 @@ def settle(engine: Engine, v1: FileSide, v2: FileSide) -> tuple[FileSide, FileSi
 
 def _question(a: Reading, b: Reading) -> _Question | None:
     """What must be looked at before a pair can be typed."""
+    if _by_content(a, b):
+        return None
     if a.kind is None and b.kind is None:
         return _Question(
             {0: a.expression, 1: b.expression}, [one for one in ANY if one in a.may_be and one in b.may_be]
         )
     for at, (one, other) in enumerate(((a, b), (b, a))):
+        if one.kind is None and other.kind == _NULL:
+            return _Question({at: one.expression}, list(one.may_be))
         if other.kind is None or _may_be_json(one, other):
             continue
         if one.kind is None:
             # PostgreSQL writes bytes as \\x00ff, of which the engine would read the first alone as hex.
             bytes_as_text = other.kind == "BLOB" and other.text is not None and other.told is None
             if other.of_numbers:
-                return _Question({at: one.expression}, [_LONG, "DOUBLE"] if "DECIMAL" in one.may_be else [])
+                return _Question({at: one.expression}, [_LONG] if _LONG in one.may_be else [])
             return _Question({at: one.expression}, [] if bytes_as_text else _wanted(other.kind, one.may_be))
     return None
 
@@ -169,7 +206,7 @@ def _question(a: Reading, b: Reading) -> _Question | None:
 def _wanted(kind: str, may_be: Sequence[str]) -> list[str]:
     """The types that a text may take beside a column that has one."""
     if kind in FLOATS:
-        return [kind] if "DOUBLE" in may_be else []
+        return [_WRITTEN if kind == "DOUBLE" else kind, _LONG] if "DOUBLE" in may_be else []
     if is_numeric(kind):
         return [one for one in _NUMBERS if one in may_be]
     if is_time(kind):
@@ -180,18 +217,21 @@ def _wanted(kind: str, may_be: Sequence[str]) -> list[str]:
 
 
 def _fits(kind: str, text: str) -> str:
-    condition = _FITS.get("DOUBLE" if kind in FLOATS else kind)
+    condition = _FITS.get(_WRITTEN if kind in FLOATS else kind)
     return f"TRY_CAST({text} AS {kind}) IS NOT NULL" if condition is None else condition.format(text)
 
 
 def _answer(engine: Engine, sources: Sequence[str], questions: Sequence[_Question]) -> None:
     """Leave each question the type that every text fits: first by some rows, then, best first, by all."""
     _rule_out(engine, [f"(FROM {source} LIMIT {_SAMPLE})" for source in sources], questions, most=len(ANY))
-    left = [one for one in questions if one.types]
-    while left:
-        before = [len(one.types) for one in left]
+    while left := [one for one in questions if one.types and not one.measured]:
+        before = [one.types[0] for one in left]
         _rule_out(engine, sources, left, most=1)
-        left = [one for one, count in zip(left, before, strict=True) if one.types and len(one.types) < count]
+        for question, kind in zip(left, before, strict=True):
+            if question.types and question.types[0] == kind:
+                question.measured = _measured(engine, sources, question)
+                if not question.measured:
+                    question.types.remove(kind)
 
 
 def _rule_out(engine: Engine, sources: Sequence[str], questions: Sequence[_Question], *, most: int) -> None:
@@ -216,9 +256,7 @@ def _rule_out(engine: Engine, sources: Sequence[str], questions: Sequence[_Quest
 
 
 def _measured(engine: Engine, sources: Sequence[str], question: _Question) -> str:
-    """The type found; a DECIMAL with the digits that the texts have."""
-    if not question.types:
-        return "VARCHAR"
+    """The type found; a DECIMAL with the digits that the texts have, or "" where none has so many."""
     if question.types[0] != "DECIMAL":
         return question.types[0]
     whole, scale = 1, 0
@@ -229,7 +267,7 @@ def _measured(engine: Engine, sources: Sequence[str], question: _Question) -> st
             f"FROM {sources[at]}"
         )
         whole, scale = max(whole, row[0] or 0), max(scale, row[1] or 0)
-    return f"DECIMAL({max(18, whole + scale)},{scale})" if whole + scale <= _WIDEST else "VARCHAR"
+    return f"DECIMAL({max(18, whole + scale)},{scale})" if whole + scale <= _WIDEST else ""
 
 
 # Beside a column of UUIDs, a text that is one is that one, written as PostgreSQL takes it: in capitals, in braces.
@@ -241,7 +279,7 @@ _UUID: Final = (
 
 def _agreed(a: Reading, b: Reading, found: str | None) -> tuple[Reading, Reading]:
     """The two readings of a pair, with types that can be compared where there are such."""
-    if _may_be_json(a, b) and (a.kind is None) != (b.kind is None):
+    if _may_be_json(a, b) and (a.kind is None) != (b.kind is None) and _NULL not in (a.kind, b.kind):
         return _as_json(a), _as_json(b)
     written = [_says_no_type(one) for one in (a, b)]
     a, b = (_typed(one, found or "VARCHAR") for one in (a, b))
@@ -270,6 +308,17 @@ def _may_be_json(a: Reading, b: Reading) -> bool:
     return a.raw is not None and b.raw is not None and (a.is_json or b.is_json)
 
 
+def _by_content(a: Reading, b: Reading) -> bool:
+    """
+    Whether two readings are compared as the JSON that they are, whatever their values.
+
+    So are lists and objects: as structs a field that is missing would be one that is null. So are numbers beside texts.
+    """
+    if not _may_be_json(a, b):
+        return False
+    return (a.nested and b.nested) or (a.kind is None and b.kind is None and a.json_numbers != b.json_numbers)
+
+
 def _says_no_type(one: Reading) -> bool:
     """Whether a text may be a number as well: one of a CSV file."""
     return one.raw is None and one.kind is None
@@ -293,13 +342,11 @@ def _beside_numbers(one: Reading, other: Reading, *, plain: bool) -> Reading:
     that the schema names the column: as texts, 5 and '5' would be one.
     """
     if not one.of_numbers:
-        if one.json_numbers:
-            return replace(one, text=plain_number(str(one.text)))
         kind = str(one.kind)
         return _as_text(one, number_text(one.expression, kind)) if is_numeric(kind) else one
     if plain and not other.of_numbers and other.kind == "VARCHAR":
         return _as_text(one, one.text or one.expression)
-    if other.of_numbers or other.json_numbers or other.kind == _NULL or is_numeric(str(other.kind)):
+    if other.of_numbers or other.kind == _NULL or is_numeric(str(other.kind)):
         return one
     packed = f"struct_pack({quote(_LONG)} := {one.expression})"
     expression = f"CASE WHEN {one.expression} IS NOT NULL THEN {packed} END"
@@ -322,6 +369,8 @@ def _typed(one: Reading, kind: str) -> Reading:
         return one
     if kind == _LONG:
         return replace(one, kind="VARCHAR", expression=plain_number(one.expression), of_numbers=True)
+    if kind in (_WRITTEN, _NEAREST):
+        kind = "DOUBLE"
     expression = one.expression if kind == "VARCHAR" else f"CAST({one.expression} AS {kind})"
     return replace(one, kind=kind, expression=expression)
 
@@ -330,20 +379,14 @@ def _as_json(one: Reading) -> Reading:
     return replace(one, kind="JSON", expression=str(one.raw))
 
 
-# By the first character, which says it all: to parse a value once for each question would be most of the work.
-_TEXT_OF: Final = "CAST({0} AS VARCHAR)"
-_FIRST: Final = f"left({_TEXT_OF}, 1)"
-_NUMERIC: Final = f"{_FIRST} NOT IN ('\"', '[', '{{{{', 't', 'f', 'n')"
-_POINT: Final = f"regexp_matches({_TEXT_OF}, '[.eENI]')"
+# By the first character, which says it all.
 _JSON_KINDS: Final[Mapping[str, str]] = {
-    "whole": f"{_NUMERIC} AND NOT {_POINT}",
-    "number": f"{_NUMERIC} AND {_POINT}",
-    "string": f"{_FIRST} = '\"'",
-    "truth": f"{_FIRST} IN ('t', 'f')",
-    "nested": f"{_FIRST} IN ('[', '{{{{')",
-    # Whole numbers that 64 bits, or numbers that a DOUBLE cannot hold.
-    "long": f"{_NUMERIC} AND length({_TEXT_OF}) > 18 AND TRY_CAST({_TEXT_OF} AS BIGINT) IS NULL",
-    "inexact": f"{_NUMERIC} AND length({_TEXT_OF}) > 17 AND {_DIGITS.format(_TEXT_OF)} > 17",
+    "number": "left({0}, 1) NOT IN ('\"', '[', '{{', 't', 'f')",
+    "string": "left({0}, 1) = '\"'",
+    "truth": "left({0}, 1) IN ('t', 'f')",
+    "nested": "left({0}, 1) IN ('[', '{{')",
+    # As a program writes it, the exponent has a sign; in JSON 1e5 is a number all the same.
+    "bare": "left({0}, 1) NOT IN ('\"', '[', '{{', 't', 'f') AND regexp_matches({0}, '[eE][0-9]')",
 }
 
 
@@ -355,30 +398,31 @@ def typed_reading(name: str, kind: str, column: str) -> Reading:
     return Reading(name, kind, column)
 
 
-def json_readings(engine: Engine, source: str, names: Sequence[str]) -> tuple[Reading, ...]:
-    """How the columns of a JSON file are read: by what their values are."""
-    counts = [f"count(*) FILTER ({test.format(quote(name))})" for name in names for test in _JSON_KINDS.values()]
+def json_readings(engine: Engine, source: str, columns: Mapping[str, str]) -> tuple[Reading, ...]:
+    """How the columns of a JSON file are read: by what their values are. `columns` are JSON texts, by their names."""
+    counts = [
+        f"count(*) FILTER ({test.format(column)})" for column in columns.values() for test in _JSON_KINDS.values()
+    ]
     row = iter(engine.row(f"SELECT {', '.join(counts)} FROM {source}"))
-    return tuple(_json_reading(name, {kind: int(next(row)) for kind in _JSON_KINDS}) for name in names)
-
-
-def _json_reading(name: str, counts: Mapping[str, int]) -> Reading:
-    column = quote(name)
-    text = f"({column}->>'$')"
-    held = {kind for kind in ("whole", "number", "string", "truth", "nested") if counts[kind]}
-    if not held:
-        return Reading(name, _NULL, "NULL", text=text, raw=column, is_json=True)
-    if held == {"string"}:
-        return Reading(name, None, text, STRINGS, text, column, is_json=True)
-    kind = "JSON"
-    if held == {"whole"} and not counts["long"]:
-        kind = "BIGINT"
-    elif held <= {"whole", "number"} and not counts["inexact"]:
-        kind = "DOUBLE"
-    elif held == {"truth"}:
-        kind = "BOOLEAN"
-    expression = column if kind == "JSON" else f"CAST({text} AS {kind})"
-    numbers = kind == "JSON" and held <= {"whole", "number"}
-    return Reading(
-        name, kind, expression, text=text, raw=column, is_json=True, nested=held == {"nested"}, json_numbers=numbers
+    return tuple(
+        _json_reading(name, column, {kind for kind in _JSON_KINDS if next(row)}) for name, column in columns.items()
     )
+
+
+def _json_reading(name: str, column: str, held: set[str]) -> Reading:
+    # A string without escapes is what stands between its quotes.
+    string = rf"CASE WHEN contains({column}, '\') THEN json_extract_string({column}, '$') ELSE {column}[2:-2] END"
+    text = f"CASE WHEN left({column}, 1) = '\"' THEN {string} ELSE {column} END"
+    raw = f"CAST({column} AS JSON)"
+    match sorted(held - {"bare"}):
+        case []:
+            return Reading(name, _NULL, "NULL", text=text, raw=raw, is_json=True)
+        case ["string"]:
+            return Reading(name, None, string, STRINGS, text, raw, is_json=True)
+        case ["number"]:
+            signed = rf"regexp_replace({column}, '([eE])([0-9])', '\1+\2')" if "bare" in held else column
+            return Reading(name, None, signed, _NUMBERS, text, raw, is_json=True, json_numbers=True)
+        case ["truth"]:
+            return Reading(name, "BOOLEAN", f"CAST({column} AS BOOLEAN)", text=text, raw=raw, is_json=True)
+        case kinds:
+            return Reading(name, "JSON", raw, text=text, raw=raw, is_json=True, nested=kinds == ["nested"])

@@ -1,19 +1,17 @@
 """
 Which rows of a source do not fit, found in one look.
 
-Some its mapping refuses; others its reader cannot convert, and there DuckDB ends the scan, so these are told first.
+Some its mapping refuses; others, of JSON, DuckDB's reader cannot convert, and it ends the scan there.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadValue
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.sources.diagnose import misfits_of
-from dualgauge.eventlog.sources.lines import at_offsets
 from dualgauge.eventlog.sources.source import part_reader, raw_rows, with_options
 from dualgauge.model import literal, quote
 
@@ -22,13 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.sources.lines import LineDialect
+    from dualgauge.engines.files.text_rows import LineDialect
     from dualgauge.eventlog.sources.source import Part, Source
 
 Place = tuple[str, int]
 """A file as event ids call it, and the number of a row in it."""
-
-_NOT_CONVERTED: Final = re.compile(r"Could not convert string \"(?P<value>.*)\" to '(?P<kind>[^']+)'", re.DOTALL)
 
 
 class NotToldApart(Exception):
@@ -73,60 +69,27 @@ class RejectSearch:
     columns: dict[str, str]
     most: int
 
-    def at(self, again: Source, step: int) -> tuple[int, dict[Place, str]]:
+    def at(self, again: Source) -> tuple[int, dict[Place, str]]:
         """
-        How many rows do not fit, and the first of them, each with its reason. `step` differs from look to look.
+        How many rows do not fit, and the first of them, each with its reason.
 
         Raises:
             NotToldApart: a row does not fit, and which one cannot be told.
             BadMapping, EngineError: the rows cannot be looked at.
         """
-        return _look(self, again, step)
+        return _look(self, again)
 
 
-def _look(look: RejectSearch, again: Source, step: int) -> tuple[int, dict[Place, str]]:
-    engine, number, texts, columns, most = look.engine, look.number, look.texts, look.columns, look.most
-    tables = f"_rejects_{number}_{step}", f"_scans_{number}_{step}"
-    looked = again
-    if any(one.dialect.delimiter for one in texts):
-        # What the reader cannot convert, of the columns that are used, it passes over and tells.
-        told = {"store_rejects": True, "rejects_table": tables[0], "rejects_scan": tables[1]}
-        read = again.settings.read | told
-        looked = replace(again, settings=again.settings.model_copy(update={"read": read}))
+def _look(look: RejectSearch, again: Source) -> tuple[int, dict[Place, str]]:
+    engine, number, columns, most = look.engine, look.number, look.columns, look.most
     try:
-        count, found = misfits_of(engine, looked, columns, raw_rows(looked, number, placed=True)).find(engine, most)
+        count, found = misfits_of(engine, again, columns, raw_rows(again, number, placed=True)).find(engine, most)
     except BadValue:
         unread = _unread_json(look, again)
         if not unread:
             raise
         return len(unread), unread
-    if looked is not again and (rejected := _rejected(engine, texts, *tables)):
-        # The numbers of that scan are without those rows.
-        return len(rejected), rejected
     return count, {(one.file, one.row): one.reason for one in found}
-
-
-def _rejected(engine: Engine, texts: Sequence[Text], rejects: str, scans: str) -> dict[Place, str]:
-    by_copy = {str(one.copy): one for one in texts}
-    faults: dict[str, dict[int, str]] = {}
-    for file, at, column, message in engine.rows(
-        f"SELECT DISTINCT ON (s.file_path, r.line_byte_position) s.file_path, r.line_byte_position, r.column_name, "
-        f"r.error_message FROM {rejects} r JOIN {scans} s USING (scan_id, file_id) "
-        "ORDER BY s.file_path, r.line_byte_position, r.byte_position"
-    ):
-        match = _NOT_CONVERTED.search(message)
-        words = f"{column} = {match['value']!r} is no {match['kind']}" if match else message.splitlines()[0]
-        # DuckDB counts bytes from 1.
-        faults.setdefault(file, {})[at - 1] = words
-    found: dict[Place, str] = {}
-    for file, mine in faults.items():
-        one = by_copy[file]
-        rows_at = at_offsets(one.copy, replace(one.dialect, codec="utf-8"), mine)
-        if rows_at.keys() != mine.keys():
-            raise NotToldApart
-        for at, row in rows_at.items():
-            found[one.place(row)] = mine[at]
-    return found
 
 
 def _unread_json(look: RejectSearch, again: Source) -> dict[Place, str]:

@@ -13,22 +13,25 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.errors import EngineError
+from dualgauge.engines.errors import BrokenFile, EngineError
+from dualgauge.engines.files.csv_text import look_into
+from dualgauge.engines.files.text_rows import LineDialect, copy, named, plain, rows
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
 from dualgauge.eventlog.imports.reject_search import NotToldApart, Place, RejectSearch, Text
-from dualgauge.eventlog.sources.lines import copy, dialect_of, named, plain, rows
 from dualgauge.eventlog.sources.source import (
     CURSOR_ORDER,
     Part,
     by_cursor,
     ending_of,
+    format_of,
     load,
     options_of,
     part_reader,
     raw_rows,
     with_options,
 )
+from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.ledger.misfit import Misfit
 from dualgauge.model import literal, quote
 
@@ -69,12 +72,12 @@ def fit(
     fitted, misfits = [], list[Misfit]()
     for number, source in enumerate(sources):
         if source.settings.query:
-            fitted.append(source)
+            fitted.append(with_texts(engine, source, columns))
             continue
         try:
             apart = separate(engine, source, columns, number, folder / str(number), most=most - len(misfits))
             misfits += _misfits(engine, apart, number)
-        except (BadMapping, EngineError, OSError, EOFError) as fault:
+        except (BadMapping, BrokenFile, EngineError, OSError, EOFError) as fault:
             raise NotToldApart from fault
         fitted.append(apart.source)
     return fitted, misfits
@@ -88,7 +91,7 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
         NotToldApart, TooManyBadRows: as `fit`.
         BadMapping, EngineError, OSError, EOFError: the source cannot be read.
     """
-    texts = tuple(_texts(engine, source, folder))
+    texts = tuple(_texts(source, folder))
     _load(engine, source, number)
     reasons: dict[Place, str] = {}
     # Rows that a copy begins with are taken in already: what is broken among them was set aside before.
@@ -101,15 +104,17 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
     look, emptied = RejectSearch(engine, number, texts, columns, most + 1), set(reasons)
     again, counts = _again(source, texts, emptied | before, reasons)
     for step in itertools.count():
+        again = with_texts(engine, again, columns)
         if again.nothing:
             break
         try:
-            count, found = look.at(again, step)
+            count, found = look.at(again)
         except (BadMapping, EngineError):
             if not step:
                 raise
             # Without them the columns have types that the expressions do not fit, so they stand in the copies.
             again, counts = _again(source, texts, emptied | before, reasons)
+            again = with_texts(engine, again, columns)
             break
         beside = {place for place in found if any(one.beside(place) for one in texts)} - before
         new = {
@@ -127,10 +132,10 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
     return Apart(again, texts, reasons)
 
 
-def _texts(engine: Engine, source: Source, folder: Path) -> list[Text]:
+def _texts(source: Source, folder: Path) -> list[Text]:
     found = []
     for number, part in enumerate(source.reading if not source.relation else ()):
-        if dialect := dialect_of(engine, source, part.path):
+        if dialect := _dialect_of(source, part.path):
             # The folders whose names DuckDB reads as columns (`year=2026/`) stand over the copy too.
             inner = folder.joinpath(str(number), *(name for name in part.path.parts[:-1] if "=" in name))
             inner.mkdir(parents=True)
@@ -138,6 +143,17 @@ def _texts(engine: Engine, source: Source, folder: Path) -> list[Text]:
             label = source.label_of(part)
             found.append(Text(part, label, dialect, inner / (name if ending_of(part.file) in name else "rows")))
     return found
+
+
+def _dialect_of(source: Source, file: Path) -> LineDialect | None:
+    """How a text file is written; None where its rows cannot be told apart: it is Parquet, or no object a line."""
+    match format_of(source, file):
+        case "read_csv":
+            return look_into(file, source.settings.read)[0]
+        case "read_json" if options_of(source, file).get("format", "nd") in ("newline_delimited", "nd"):
+            return None if source.settings.read.get("ignore_errors") else LineDialect()
+        case _:
+            return None
 
 
 def _read(again: Source, texts: Sequence[Text]) -> list[tuple[Text, Part]]:
@@ -211,7 +227,8 @@ def _again(
         read = {name: value for name, value in read.items() if name.lower() not in ("encoding", "compression")}
     if not source.settings.path and not parts:
         parts = [Part(source.root, source.root, without=left_out.get("", []))]
-    again = replace(source, settings=source.settings.model_copy(update={"read": read}), parts=tuple(parts), again=True)
+    settings = source.settings.model_copy(update={"read": read})
+    again = replace(source, settings=settings, parts=tuple(parts), again=True, texts=None)
     return again, counts
 
 
@@ -222,13 +239,11 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     for one, part in _read(again, texts):
         if not any(label == one.label for label, _ in reasons):
             continue
-        if part.nothing:
-            columns = dict.fromkeys(named(one.part.path, one.dialect), "VARCHAR")
+        if one.dialect.delimiter:
+            columns = {name: again.kinds.get(name.lower(), "VARCHAR") for name in named(one.part.path, one.dialect)}
         else:
-            columns = engine.columns(f"SELECT * FROM {part_reader(again, part)}")
+            columns = {} if part.nothing else engine.columns(f"SELECT * FROM {part_reader(again, part)}")
         read_as: dict[str, Any] = {"columns": list(map(list, columns.items())), **one.dialect.kept()}
-        if one.dialect.delimiter and not part.nothing:
-            read_as |= _formats(engine, again, part.path)
         for row in rows(one.part.path, one.dialect):
             if row.number and (reason := reasons.get(one.place(row.number))):
                 line = None if part.start else row.line
@@ -239,16 +254,6 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     if others:
         found += _typed_misfits(engine, again, others, number)
     return found
-
-
-def _formats(engine: Engine, again: Source, file: Path) -> dict[str, str]:
-    """How days and times are written in a file: of one row by itself that may not be told."""
-    try:
-        sniffed = with_options("sniff_csv", file, options_of(again, file))
-        day, time = engine.row(f"SELECT DateFormat, TimestampFormat FROM {sniffed}")
-    except EngineError:
-        return {}
-    return {name: text for name, text in (("dateformat", day), ("timestampformat", time)) if text}
 
 
 def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], number: int) -> list[Misfit]:

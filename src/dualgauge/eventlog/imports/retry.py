@@ -11,18 +11,19 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
+from dualgauge.engines.files.text_rows import LineDialect
 from dualgauge.engines.scratch import scratch
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.reject_search import NotToldApart, pointer
 from dualgauge.eventlog.imports.rejects import json_fault, separate
 from dualgauge.eventlog.imports.run import run_import
-from dualgauge.eventlog.sources.lines import LineDialect
 from dualgauge.eventlog.sources.mapping import described, loses, row_mapping
 from dualgauge.eventlog.sources.source import Part, Source, raw_rows, told
+from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.ledger.misfit import RowState, Settled
 from dualgauge.model import Position, Progress, canonical_json, literal, nearest, quote, silent
 
@@ -38,11 +39,7 @@ if TYPE_CHECKING:
     from dualgauge.ledger.misfit import QuarantinedRow
     from dualgauge.ledger.quarantine import Quarantine
 
-_DELIMITERS = ("delim", "sep", "delimiter")
-
-_TYPES = ("types", "dtypes", "column_types")
-
-_OF_A_FILE = ("compression", "encoding", "files_to_sniff", "header", "sample_size", "skip")
+_OF_A_FILE = ("comment", "compression", "encoding", "header", "sample_size", "skip")
 """Options that say something of the file, and nothing of a row."""
 
 LEFT_OUT = "the source's where leaves it out"
@@ -202,7 +199,7 @@ class _Retry:
         for others, texts in alike.items():
             inner = folder / uuid.uuid4().hex
             inner.mkdir()
-            again = self._source(texts, dialect, others, inner)
+            again = self._as_it_was(self._source(texts, dialect, others, inner))
             apart = separate(self.engine, again, self.columns, 0, inner / "copies", most=len(texts))
             reasons = {row: reason for (_, row), reason in apart.reasons.items()}
             ids = {} if apart.source.nothing else self._ids(apart.source)
@@ -227,21 +224,17 @@ class _Retry:
         """
         of = one.kept.misfit.read_as
         read = {name.lower(): value for name, value in self.settings.read.items()}
-        if of.get("format") == "values" or "columns" in read:
+        if of.get("format") == "values" or dialect or "columns" in read:
             return ()
-        values = dict(zip(_kinds(of), dialect.values(one.text), strict=False)) if dialect else json.loads(one.text)
-        nulls = read.get("nullstr", read.get("null", ""))
-        none = {"", *(nulls if isinstance(nulls, list) else [str(nulls)])} if dialect else set()
+        values = json.loads(one.text)
         found = []
         for name, kind in _kinds(of).items():
             value = values.get(name)
-            if value is None or kind in ("VARCHAR", "JSON") or (isinstance(value, str) and value in none):
+            if value is None or kind in ("VARCHAR", "JSON"):
                 continue
             text = literal(value if isinstance(value, str) else json.dumps(value))
-            form = of.get("dateformat" if kind == "DATE" else "timestampformat", "")
-            tried = f"try_strptime({text}, {literal(form)})" if form and kind[:4] in ("DATE", "TIME") else "NULL"
-            kept = f"coalesce(CAST({tried} AS VARCHAR), CAST(TRY_CAST({text} AS {kind}) AS VARCHAR))"
-            if self.engine.row(f"SELECT {kept} IS NULL OR coalesce({loses(text, 'VARCHAR', kind)}, false)") == (True,):
+            lost = f"TRY_CAST({text} AS {kind}) IS NULL OR coalesce({loses(text, 'VARCHAR', kind)}, false)"
+            if self.engine.row(f"SELECT {lost}") == (True,):
                 found.append(name)
         return tuple(found)
 
@@ -265,14 +258,20 @@ class _Retry:
             kept: dict[str, Any] = {"columns": kinds} if kinds else {}
             read = kept | _without(self.settings.read, "compression") | {"format": "newline_delimited"}
         else:
-            read = _csv_options(of.read_as, self.settings.read, kinds)
-            if read["header"]:
+            read = _csv_options(of.read_as, self.settings.read)
+            if "names" not in read:
                 lines.insert(0, dialect.written(list(kinds)))
         file = folder / ("rows.jsonl" if dialect is None else "rows.csv")
         file.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
         part = Part(file, file, numbers=numbers, label=place)
         settings = self.settings.model_copy(update={"read": read})
-        return Source(settings, self.root, (file,), (part,), again=True)
+        had = {name.lower(): kind for name, kind in kinds.items() if kind != "VARCHAR"} if dialect else {}
+        return Source(settings, self.root, (file,), (part,), again=True, kinds=had)
+
+    def _as_it_was(self, again: Source) -> Source:
+        """The source with the types that a row's file had, but for columns of which a value is none: they are text."""
+        unsure = with_texts(self.engine, again, self.columns).unsure if again.kinds else ()
+        return replace(again, kinds={name: kind for name, kind in again.kinds.items() if name not in unsure})
 
     def _ids(self, fitted: Source) -> dict[int, str]:
         base = raw_rows(fitted, 0, placed=True)
@@ -301,11 +300,9 @@ def _dialect(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> LineDialect
     """How a row's text is written, if it is one of CSV."""
     if read_as.get("format") != "csv":
         return None
-    kinds = _kinds(read_as)
-    options = _csv_options(read_as, read, kinds)
-    names = options.get("columns") or options.get("names") or options.get("column_names") or kinds
-    delimiter = next(str(options[name]) for name in _DELIMITERS if name in options)
-    return LineDialect(delimiter, str(options["quote"]), str(options["escape"]), columns=len(names))
+    options = _csv_options(read_as, read)
+    columns = len(options.get("names") or _kinds(read_as))
+    return LineDialect(options["delim"], options["quote"], options["escape"], columns=columns)
 
 
 def _kinds(read_as: Mapping[str, Any]) -> dict[str, str]:
@@ -313,22 +310,13 @@ def _kinds(read_as: Mapping[str, Any]) -> dict[str, str]:
     return dict(read_as.get("columns", ()))
 
 
-def _csv_options(read_as: Mapping[str, Any], read: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
+def _csv_options(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any]:
     """The options that read a row's text: how its file was read, and over that what the settings say now."""
-    given = {name.lower(): value for name, value in _without(read, *_OF_A_FILE).items()}
-    kept = {name: read_as[name] for name in ("quote", "escape", "dateformat", "timestampformat") if name in read_as}
-    if not given.keys() & _DELIMITERS:
-        kept["delim"] = read_as["delimiter"]
+    given = _without(read, *_OF_A_FILE)
+    kept = {"delim": read_as["delimiter"], "quote": read_as["quote"], "escape": read_as["escape"]}
     if "quote" in given and "escape" not in given:
         kept["escape"] = given["quote"]
-    if not given.keys() & {"columns", "all_varchar", "auto_type_candidates"}:
-        names = next((name for name in _TYPES if name in given), _TYPES[0])
-        if not isinstance(given.get(names), list):
-            own = {name.lower() for name in given.get(names, {})}
-            types = {name: kind for name, kind in kinds.items() if name.lower() not in own}
-            given[names] = types | dict(given.get(names, {}))
-    named = bool(given.keys() & {"columns", "names", "column_names"})
-    return kept | given | {"header": not named}
+    return kept | given
 
 
 def _without(read: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -211,6 +211,8 @@ def _read(
                 cursors[source.name] = (
                     with_due(loaded[number][1], source, due) if number in loaded else one.cursor(counted, due)
                 )
+                if source.kinds:
+                    cursors[source.name]["types"] = dict(source.kinds)
         except DualgaugeError:
             # A file that grew meanwhile may have been read in the middle of a line.
             if copies.steady(readings):

@@ -10,6 +10,7 @@ from dualgauge.eventlog.errors import BadMapping, BadRow
 from dualgauge.eventlog.imports.errors import NotSetAside, TooManyBadRows
 from dualgauge.eventlog.imports.reject_search import NotToldApart
 from dualgauge.eventlog.imports.rejects import fit
+from dualgauge.eventlog.sources.text_columns import with_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -69,6 +70,7 @@ def stage_what_fits(
         TooManyBadRows: there are too many.
     """
     try:
+        sources = [with_texts(engine, one, columns) for one in sources]
         stage(sources)
     except (BadRow, BadMapping) as fault:
         if tolerance is None:
@@ -103,7 +105,10 @@ def _fitting(
     """The sources without the rows that do not fit, and these; the strict way's error where they cannot be told."""
     try:
         fitted, misfits = fit(engine, sources, columns, folder / f"fit-{uuid.uuid4().hex}", most=tolerance.most)
-    except NotToldApart:
+    except NotToldApart as untold:
+        if isinstance(untold.__cause__, BadMapping):
+            # Without the rows that do not fit the settings do not, either.
+            raise untold.__cause__ from fault
         fitted, misfits = [], []
     except TooManyBadRows:
         if tolerance.new:

@@ -14,7 +14,8 @@ from dualgauge.eventlog.propose.keys import LONGEST_PART, Keys, part
 from dualgauge.eventlog.propose.time_formats import NO_TIME, words
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.source import FILE_ORDER
-from dualgauge.model import literal, plural, quote
+from dualgauge.eventlog.sources.text_columns import named_in
+from dualgauge.model import listed, literal, plural, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -134,8 +135,11 @@ class Choice:
             "occurred_at": self._named(time) if time.time == quote(time.name) else time.time,
             "order_by": "" if self._settings.url else self._order(events, time), "where": where, "select": selected,
         })  # fmt: skip
+        if texts := self._as_texts(settings):
+            read = settings.read | {"types": dict.fromkeys(texts, "VARCHAR")}
+            settings = settings.model_copy(update={"read": read})
         if settings.read:
-            self._why["read"] = self._reading()
+            self._why["read"] = self._reading(settings.read, texts)
         if where:
             self._why["where"] = f"{plural(time.nulls, 'row')} of {found.rows:,} have no {time.name}, and are left out"
         return Proposal(
@@ -321,15 +325,26 @@ class Choice:
         )
         return FILE_ORDER
 
-    def _reading(self) -> str:
-        options = self._settings.read
-        if "all_varchar" in options:
-            nothing = f"; {', '.join(options['nullstr'][1:])} is read as NULL" if "nullstr" in options else ""
-            return (
-                "text as it stands, in one strict dialect: the types are those of [tool.dualgauge.log.columns], and a "
-                f"value that would lose something stops the import{nothing}"
-            )
-        return "every field as text: the types are those of [tool.dualgauge.log.columns]"
+    def _as_texts(self, settings: SourceSettings) -> list[str]:
+        """The columns of CSV files that stand in an expression which means their text."""
+        if not self._found.source.texts:
+            return []
+        names = {one.name.lower(): one for one in self._found.columns}
+        time = named_in([settings.occurred_at], names)
+        others = named_in([settings.event_id, *settings.select.values()], names)
+        # A whole number is spelt in one way.
+        same = ("VARCHAR", "BIGINT", "")
+        return [one.name for name, one in names.items() if name in time or (name in others and one.type not in same)]
+
+    def _reading(self, options: Mapping[str, Any], texts: Sequence[str]) -> str:
+        said = []
+        if "nullstr" in options:
+            said.append(f"{', '.join(options['nullstr'][1:])} is read as NULL")
+        if texts:
+            said.append(f"{listed(texts)} in an expression as the text that it is")
+        if "delim" in options:
+            said.append(f"values are parted by {options['delim']!r}")
+        return "; ".join(said) or "every field as text: the types are those of [tool.dualgauge.log.columns]"
 
     def _declared(
         self, declared: dict[str, str], taken: set[str]

@@ -7,33 +7,30 @@ later ones, loses leading zeros, and skips broken lines without a word.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import re
 import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.errors import EngineError
+from dualgauge.engines.errors import BrokenFile, EngineError, NoColumnNames
+from dualgauge.engines.files.csv_text import first_fault, look_into
+from dualgauge.eventlog.errors import BadFile
 from dualgauge.eventlog.propose.errors import NoHeader, NothingToRead, UnreadableSource
 from dualgauge.eventlog.propose.numbers import NUMBER, WHOLE, number_type
 from dualgauge.eventlog.propose.time_formats import ISO, iso_cast, iso_time, odd_times
 from dualgauge.eventlog.sources.source import Source, raw_rows, reader, told
-from dualgauge.model import literal, plural, quote
+from dualgauge.eventlog.sources.text_columns import with_texts
+from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.errors import DualgaugeError
 
-DELIMITERS = (",", ";", "\t", "|")
 NULL_TOKENS = ("NA", "N/A", "#N/A", "NULL", "null", "None", "nan", "NaN", "\\N", "-", "?")
 """Texts that stand for "nothing" where everything else in a column is a number or a time."""
-
-_START = 1 << 20
-"""Bytes in which a header and the row below it end."""
 
 LOOKED = "_looked"
 """The engine's table of the files' rows."""
@@ -117,7 +114,7 @@ def look(engine: Engine, source: Source) -> FileProfile:
     """
     kind = reader(source, source.files[0]).partition("(")[0]
     if kind == "read_csv":
-        source = _reading(source, _dialect(source))
+        source = _reading(source, _said(source))
         found = _measure(engine, source)
         tokens = _tokens(engine, found)
         if tokens:
@@ -134,45 +131,34 @@ def _reading(source: Source, options: dict[str, Any]) -> Source:
     return replace(source, settings=source.settings.model_copy(update={"read": options}))
 
 
-def _dialect(source: Source) -> dict[str, Any]:
-    """One dialect for all files, taken from the first one's header: strict, and everything text."""
-    delimiter = ""
+def _said(source: Source) -> dict[str, Any]:
+    """What must be said of CSV files so that all are read alike: what parts the values, if that is no comma."""
+    said: dict[str, Any] = {}
     for file in source.files:
-        delimiter = delimiter or max(DELIMITERS, key=lambda one: len(_first_rows(source, file, one)[0]))
-        header, below = _first_rows(source, file, delimiter)
-        if any(_is_value(cell) and (i >= len(below) or _is_value(below[i])) for i, cell in enumerate(header)):
-            raise NoHeader(source.label(file), delimiter.join(header))
-    return {"delim": delimiter, "quote": '"', "escape": '"', "header": True, "skip": 0, "all_varchar": True}
+        try:
+            dialect, _ = look_into(file, said)
+        except (BrokenFile, OSError, EOFError, zlib.error) as fault:
+            raise _unreadable_text(source, file, fault) from fault
+        if not said and dialect.delimiter not in (
+            ",",
+            "\t" if file.name.lower().endswith((".tsv", ".tsv.gz")) else ",",
+        ):
+            said = {"delim": dialect.delimiter}
+    return said
 
 
-def _first_rows(source: Source, file: Path, delimiter: str) -> tuple[list[str], list[str]]:
-    """The header and the row below it, which may be empty; enough of the file is read for both."""
-    name = source.label(file)
-    try:
-        with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
-            start = raw.read(_START)
-    except (OSError, EOFError, zlib.error) as fault:
-        raise UnreadableSource(name, str(fault)) from fault
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UnreadableSource(name, "it is UTF-16", encoding="utf-16")
-    # A broken byte further down is told by the reader, with its line.
-    rows = csv.reader(io.StringIO(start.decode("utf-8-sig", errors="replace"), newline=""), delimiter=delimiter)
-    try:
-        header, below = next(rows, []), next(rows, [])
-    except csv.Error as fault:
-        raise UnreadableSource(name, f"its first lines: {fault}") from fault
-    if not any(cell.strip() for cell in header):
-        raise NothingToRead(name, "its first line is empty" if start.strip() else "it is empty")
-    if any("\ufffd" in cell for cell in header):
-        raise UnreadableSource(name, "line 1: it is not UTF-8", encoding="latin-1")
-    return header, below
-
-
-def _is_value(cell: str) -> bool:
-    """Whether a cell of the first line is a value, so no name of a column."""
-    return bool(cell) and any(
-        re.fullmatch(_LIKE[one], cell.lstrip("+")) for one in ("number", "boolean", "date", "timestamp")
-    )
+def _unreadable_text(source: Source, file: Path, fault: BaseException) -> DualgaugeError:
+    """What is wrong with a CSV file."""
+    label = source.label(file)
+    match fault:
+        case NoColumnNames():
+            return NoHeader(label, fault.first) if fault.first else NothingToRead(label, "it is empty")
+        case BrokenFile():
+            encoding = "utf-16" if "utf-16" in fault.hint else "latin-1" if "UTF-8" in fault.reason else ""
+            reason = "it is UTF-16" if encoding == "utf-16" else f"line {fault.line:,}: {fault.reason}"
+            return UnreadableSource(label, reason, encoding=encoding)
+        case _:
+            return UnreadableSource(label, str(fault))
 
 
 def _fields(engine: Engine, source: Source) -> dict[str, str]:
@@ -184,7 +170,7 @@ def _fields(engine: Engine, source: Source) -> dict[str, str]:
         try:
             fields = engine.columns(f"SELECT * FROM {reader(_reading(source, {'sample_size': -1}), file)}")
         except EngineError as fault:
-            raise _unreadable(engine, source, file, fault) from fault
+            raise _unreadable(source, file, fault) from fault
         for name, kind in fields.items():
             if found.setdefault(name, kind) != kind:
                 found[name] = "JSON" if _nested(kind) or _nested(found[name]) else "VARCHAR"
@@ -202,18 +188,22 @@ def _measure(engine: Engine, source: Source, said: Collection[str] | None = ()) 
     `said`: columns that are text because the file says so, so that `00123` or `5` in them is no number; None: all.
     """
     try:
+        source = with_texts(engine, source, {})
         engine.execute(f"CREATE OR REPLACE TEMP TABLE {quote(LOOKED)} AS {raw_rows(source, 0, placed=True)}")
+    except BadFile as fault:
+        (file,) = (one for one in source.files if fault.file.startswith(source.label(one)))
+        raise _unreadable_text(source, file, fault.__cause__ or fault) from fault
     except EngineError as fault:
+        for file, text in (source.texts or {}).items():
+            if broken := first_fault(file, text.dialect):
+                raise _unreadable_text(source, file, broken) from fault
         for file in source.files:
             try:
                 engine.rows(f"SELECT count(COLUMNS(*)) FROM {reader(source, file)}")
             except EngineError as why:
-                raise _unreadable(engine, source, file, why) from why
-        raise _unreadable(engine, source, source.files[0], fault) from fault
-    found = profiled(engine, source, source.settings.path, said)
-    if "delim" in source.settings.read:
-        _whole_header(source, len(found.columns))
-    return found
+                raise _unreadable(source, file, why) from why
+        raise _unreadable(source, source.files[0], fault) from fault
+    return profiled(engine, source, source.settings.path, said)
 
 
 def profiled(engine: Engine, source: Source, label: str, said: Collection[str] | None) -> FileProfile:
@@ -224,12 +214,12 @@ def profiled(engine: Engine, source: Source, label: str, said: Collection[str] |
         NothingToRead: there is no row.
     """
     base = f"FROM {quote(LOOKED)}"
-    given = engine.columns(f"SELECT * EXCLUDE (_file, _row, _at) {base}")
+    given = engine.columns(f"SELECT COLUMNS(lambda c: c NOT IN ('_file', '_row', '_at', '_unfit')) {base}")
     (rows,) = engine.row(f"SELECT count(*) {base}")
     if not rows:
         raise NothingToRead(source.label(source.files[0]) if source.files else label, "it holds no row")
     # In JSON a number is one by the way it is written, and a database has types.
-    coded = "delim" in source.settings.read
+    coded = bool(source.texts)
     columns = tuple(
         _column(engine, base, name, kind, rows, said=said is None or name in said, coded=coded)
         for name, kind in given.items()
@@ -237,38 +227,11 @@ def profiled(engine: Engine, source: Source, label: str, said: Collection[str] |
     return FileProfile(source=source, rows=rows, columns=columns, label=label, base=base)
 
 
-def _whole_header(source: Source, columns: int) -> None:
-    """A first line of one name above rows of several is no header (a title, a comment)."""
-    for file in source.files:
-        header, _ = _first_rows(source, file, source.settings.read["delim"])
-        if len(header) > columns or (len(source.files) == 1 and len(header) < columns):
-            raise NoHeader(source.label(file), source.settings.read["delim"].join(header))
-
-
-def _unreadable(engine: Engine, source: Source, file: Path, fault: EngineError) -> UnreadableSource:
-    """What is wrong, by reading the file once more with its columns given: guessing a dialect names no line."""
-    options = source.settings.read
-    if "delim" in options:
-        header, _ = _first_rows(source, file, options["delim"])
-        fixed = options | {
-            "auto_detect": False,
-            "columns": {f"column{i}": "VARCHAR" for i in range(len(header))},
-        }
-        del fixed["all_varchar"]
-        try:
-            engine.rows(f"SELECT count(COLUMNS(*)) FROM {reader(_reading(source, fixed), file)}")
-        except EngineError as exact:
-            fault = exact
+def _unreadable(source: Source, file: Path, fault: EngineError) -> UnreadableSource:
+    """What is wrong with a file of JSON or Parquet."""
     whole = str(fault.__cause__ or fault.reason)
-    line = f"line {int(found[1]):,}: " if (found := re.search(r"CSV Error on Line: (\d+)", whole)) else ""
-    if "utf-8" in whole.lower():
-        return UnreadableSource(source.label(file), f"{line}it is not UTF-8", encoding="latin-1")
-    if "unterminated quote" in whole:
-        return UnreadableSource(source.label(file), f'{line}a quote (") is opened there and never closed')
-    if widths := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", whole):
-        reason = f"{line}{plural(int(widths[2]), 'field')}, where the header has {widths[1]}"
-        return UnreadableSource(source.label(file), reason)
-    return UnreadableSource(source.label(file), told(fault))
+    encoding = "latin-1" if "utf-8" in whole.lower() else ""
+    return UnreadableSource(source.label(file), "it is not UTF-8" if encoding else told(fault), encoding=encoding)
 
 
 def _tokens(engine: Engine, found: FileProfile) -> tuple[str, ...]:

@@ -1,57 +1,39 @@
-"""
-Files that DuckDB reads, and reads wrongly or without a word: empty ones, broken quotes, cut columns of Parquet.
-
-Where a quote is opened and never closed, DuckDB's guess of the dialect ends at "this file has no quotes": the row comes
-through with the mark in its text. Such a file is looked at a second time, by Python's reader, which names the line.
-"""
+"""Files that DuckDB reads without a word, and that hold no events, or others: empty ones, cut columns of Parquet."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.errors import EngineError
+from dualgauge.engines.files.text_rows import opened
 from dualgauge.engines.parquet_schema import INT96, cut, holds_nanoseconds, schema_columns, schemas
-from dualgauge.eventlog.errors import BadFile, CutColumn, EmptyFile
+from dualgauge.eventlog.errors import CutColumn, EmptyFile
 from dualgauge.eventlog.sources.source import format_of
-from dualgauge.model import literal
 
 if TYPE_CHECKING:
-    from io import BufferedReader
-    from pathlib import Path
-
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.sources.source import Source
 
-_FIRST = 1 << 20
-"""Bytes that are looked through for a quote; DuckDB guesses the dialect from fewer."""
-
-_LONGEST_FIELD = 1 << 27
+_FIRST: Final = 1 << 20
 
 
 def refuse_broken(engine: Engine, source: Source) -> None:
     """
-    Look at the files of a source before they are read.
+    Look at the JSON and Parquet files of a source before they are read.
 
     Raises:
-        EmptyFile: one has no byte, so it has no columns.
-        BadFile: a CSV file has a quote that is not closed, or text behind a closed one.
+        EmptyFile: one of JSON has no byte, so it has no columns.
         CutColumn: a Parquet file has a DECIMAL of more than 38 digits, or times of INT96 finer than a microsecond.
     """
-    _refuse_cut(engine, source)
     for part in source.reading:
-        file = part.path
-        try:
-            with _opened(file) as opened:
-                first = opened.read(_FIRST)
-        except (OSError, EOFError):
-            # Damaged: DuckDB says how.
+        if format_of(source, part.path) != "read_json":
             continue
-        if not first.strip() and format_of(source, file) != "read_parquet":
-            raise EmptyFile(source.name, source.label(part.file))
-        if format_of(source, file) == "read_csv" and b'"' in first and "quote" not in source.settings.read:
-            _refuse_quote(engine, source, file, source.label(part.file))
+        # Damaged: DuckDB says how.
+        with suppress(OSError, EOFError), opened(part.path, "latin-1") as text:
+            if not text.read(_FIRST).strip():
+                raise EmptyFile(source.name, source.label(part.file))
+    _refuse_cut(engine, source)
 
 
 def _refuse_cut(engine: Engine, source: Source) -> None:
@@ -71,31 +53,3 @@ def _refuse_cut(engine: Engine, source: Source) -> None:
             elif what:
                 what = f"{what}, which would lose digits as a DOUBLE"
                 raise CutColumn(source.name, source.label(part.file), name, what, "with at most 38 digits")
-
-
-def _refuse_quote(engine: Engine, source: Source, file: Path, label: str) -> None:
-    try:
-        delimiter, quote = engine.row(f"SELECT Delimiter, Quote FROM sniff_csv({literal(str(file))})")
-    except EngineError:
-        return
-    if quote == '"' or len(delimiter) != 1:
-        return
-    line = 0
-    csv.field_size_limit(_LONGEST_FIELD)
-    try:
-        with _opened(file) as opened:
-            rows = csv.reader(
-                (text.decode("utf-8", "replace") for text in opened), delimiter=delimiter, quotechar='"', strict=True
-            )
-            for _ in rows:
-                line = rows.line_num
-    except csv.Error as fault:
-        reason = "is opened and not closed" if "end of data" in str(fault) else "is closed in the middle of a value"
-        raise BadFile(
-            source.name, f"{label} line {line + 1}", f'a quote (") {reason}',
-            'if quotes are text in this file, say read = {quote = ""}',
-        ) from fault  # fmt: skip
-
-
-def _opened(file: Path) -> gzip.GzipFile | BufferedReader:
-    return gzip.open(file, "rb") if file.suffix.lower() == ".gz" else file.open("rb")

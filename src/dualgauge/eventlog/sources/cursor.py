@@ -4,7 +4,8 @@ How far a source was taken in, file by file, and what an import reads of its fil
 A cursor is `{"files": {path: {"size", "sha256", ...}}, "mapping", "until"}`. Of a file it says which bytes are in the
 log: the first `size` ones, with that digest. Beside them may stand `rows` (how many these are, where rows are
 numbered), `due` (the latest time in them, in microseconds since 1970, where files keep their order), and `again` (they
-were taken in under another mapping, and are to be read again). An order that is neither by time nor by file has one
+were taken in under another mapping, and are to be read again). `types` are those of the columns of CSV files that are
+more than text. An order that is neither by time nor by file has one
 `due` for the whole source. Older logs have only a digest for a file: of all of it.
 """
 
@@ -109,7 +110,7 @@ class SourceReading:
     What an import reads of a source.
 
     `before` is the cursor that it goes by; `kept` are the files that stay in it as they are; `torn` are files whose
-    last line is left for the next import.
+    last line is left for the next import; `kinds` are the types that columns of its CSV files had.
     """
 
     source: Source
@@ -119,6 +120,7 @@ class SourceReading:
     torn: tuple[str, ...] = ()
     until: str | None = None
     whole: bool = True
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reads(self) -> bool:
@@ -234,7 +236,7 @@ def reading_of(source: Source, before: Mapping[str, Any] | None, until: datetime
         kept = {label: replace(one, again=True) for label, one in kept.items() if one.size is not None}
     if torn and not files and not kept:
         raise BadFile(source.name, torn[0], "its only line is not whole JSON", "or wait until it is written")
-    return SourceReading(source, before, files, kept, torn, cut, whole)
+    return SourceReading(source, before, files, kept, torn, cut, whole, said.get("types", {}) if alike else {})
 
 
 def _look(source: Source, file: Path, taken: Mapping[str, Taken]) -> FileReading | None:
@@ -287,7 +289,9 @@ def source_of(reading: SourceReading, copies: Mapping[Path, Part]) -> Source:
     floor = None
     if own_order(reading.source.settings) and not reading.whole:
         floor = (reading.before or {}).get("due")
-    return replace(reading.source, parts=parts, floor=floor) if reading.source.settings.path else reading.source
+    if not reading.source.settings.path:
+        return reading.source
+    return replace(reading.source, parts=parts, floor=floor, kinds=reading.kinds)
 
 
 def _floor(reading: SourceReading, file: Path) -> int | None:

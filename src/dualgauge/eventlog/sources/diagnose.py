@@ -23,6 +23,7 @@ from dualgauge.eventlog.sources.mapping import (
     queried,
 )
 from dualgauge.eventlog.sources.source import format_of, raw_rows, reader, told, unbounded_rows
+from dualgauge.eventlog.sources.text_columns import ASIDE, broken_text, with_texts
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.sources.source import Source
 
 _NEEDED = ("event_id", "type", "occurred_at", "_order")
-
-ASIDE = "or set it aside with --on-bad-row quarantine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ class Misfits:
     def _reason(self, engine: Engine, base: str, place: tuple[str, int], check: int, value: str | None) -> str:
         made = self.checks[check]
         if made.value:
-            return made.words.format(repr(value))
+            return str(value) if made.column == "_unfit" else made.words.format(repr(value))
         if not made.expression:
             return made.words
         only = f"FROM ({base}) WHERE _file = {literal(place[0])} AND _row = {place[1]:d}"
@@ -128,16 +127,18 @@ def misfits_of(engine: Engine, source: Source, columns: Mapping[str, str], base:
     """
     available = described(engine, source, base, ())
     base = unbounded_rows(source, base, available)
-    settings = columns_quoted(source.settings, available)
+    settings = columns_quoted(source.settings, available, columns)
     if settings.query:
         # What a query gives has no place in a file, and where it fails it fails as a whole.
         values = f"SELECT *, '' AS _file, 0 AS _row, 0 AS _at FROM ({queried(base, settings)})"
         expressions: dict[str, str] = {}
     else:
         expressions = mapping(settings, dict(columns), available)
-        values = _tried(base, expressions, settings.where)
+        values = _tried(base, expressions, settings.where, unfit="_unfit" in available)
     names = described(engine, source, values, ())
     checks = _checks(names, columns, expressions, settings.where if expressions else "")
+    if "_unfit" in names:
+        checks = (_Check("_unfit IS NOT NULL", "{}", "_unfit", value=True), *checks)
     cases = " ".join(f"WHEN {one.condition} THEN {number}" for number, one in enumerate(checks))
     told_of = " ".join(
         f"WHEN {number} THEN CAST({quote(one.column)} AS VARCHAR)" for number, one in enumerate(checks) if one.value
@@ -156,10 +157,14 @@ def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: in
     Raises:
         BadFile: a file cannot be read to its end.
     """
+    source = with_texts(engine, source, columns)
     for part in source.reading:
+        text = (source.texts or {}).get(part.path)
         try:
-            engine.rows(f"SELECT count(COLUMNS(*)) FROM {reader(source, part.path)}")
+            engine.rows(f"SELECT count(COLUMNS(*)) FROM {text.relation() if text else reader(source, part.path)}")
         except EngineError as fault:
+            if text and (broken := broken_text(source, {part.path: text})):
+                raise broken from fault
             lines = format_of(source, part.file) != "read_parquet" and not source.settings.query
             raise BadFile(source.name, source.label(part.file), part.told(fault), ASIDE if lines else "") from fault
     try:
@@ -170,8 +175,8 @@ def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: in
     return (found[0].place, found[0].reason) if found else None
 
 
-def _tried(base: str, expressions: Mapping[str, str], where: str) -> str:
-    """The values of an event's columns, and beside each whether its expression failed."""
+def _tried(base: str, expressions: Mapping[str, str], where: str, *, unfit: bool) -> str:
+    """The values of an event's columns, beside each whether its expression failed; `unfit`: and what no type took."""
     tries = {name: f"TRY({{'v': {expression}}})" for name, expression in expressions.items()}
     inner = [f"{tried} AS {quote(f'_try_{name}')}" for name, tried in tries.items()]
     met = ""
@@ -182,10 +187,8 @@ def _tried(base: str, expressions: Mapping[str, str], where: str) -> str:
     outer += [f"{quote(f'_try_{name}')} IS NULL AS {quote(f'_failed_{name}')}" for name in tries]
     if where:
         outer.append("_try_where IS NULL AS _failed_where")
-    return (
-        f"SELECT _file, _row, _at, {', '.join(outer)} "
-        f"FROM (SELECT _file, _row, _at, {', '.join(inner)} FROM ({base})){met}"
-    )
+    place = f"_file, _row, _at{', _unfit' if unfit else ''}"
+    return f"SELECT {place}, {', '.join(outer)} FROM (SELECT {place}, {', '.join(inner)} FROM ({base})){met}"
 
 
 def _checks(

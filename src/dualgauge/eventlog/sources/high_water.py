@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dualgauge.engines.errors import EngineError
+from dualgauge.engines.errors import BrokenFile, EngineError
+from dualgauge.engines.files.csv_text import look_into
 from dualgauge.eventlog.sources.cursor import Counted, Growth, by_file, own_order
 from dualgauge.eventlog.sources.mapping import events_of
 from dualgauge.eventlog.sources.ordering import is_time, order_of
-from dualgauge.eventlog.sources.source import ROWS_IN_A_FILE, reader
+from dualgauge.eventlog.sources.source import ROWS_IN_A_FILE, format_of, reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,22 +38,25 @@ def with_columns_beside(engine: Engine, source: Source) -> Source:
         return source
     try:
         return replace(source, beside=_columns(engine, source, others))
-    except EngineError:
+    except (EngineError, BrokenFile, OSError):
         # One has a torn line, say, or grows just now: then those that can be looked into.
         readable = [file for file in others if _opens(engine, source, file)]
-    with suppress(EngineError):
+    with suppress(EngineError, BrokenFile, OSError):
         return replace(source, beside=_columns(engine, source, readable)) if readable else source
     return source
 
 
 def _columns(engine: Engine, source: Source, files: Sequence[Path]) -> dict[str, str]:
+    if format_of(source, files[0]) == "read_csv":
+        # What an expression needs of them as more than text, `text_columns` finds.
+        return {name: "VARCHAR" for file in files for name in look_into(file, source.settings.read)[1]}
     return engine.columns(" UNION ALL BY NAME ".join(f"(SELECT * FROM {reader(source, file)})" for file in files))
 
 
 def _opens(engine: Engine, source: Source, file: Path) -> bool:
     try:
         _columns(engine, source, [file])
-    except EngineError:
+    except (EngineError, BrokenFile, OSError):
         return False
     return True
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
+from dualgauge.engines.files.column_types import is_number, kept_whole
 from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE
 from dualgauge.eventlog.errors import (
     BadFile,
@@ -33,15 +34,18 @@ from dualgauge.eventlog.sources.source import (
     keywords,
     load,
     matches,
+    part_reader,
     raw_rows,
-    reader,
+    spelling_of,
+    text_of,
     told,
     unbounded_rows,
 )
+from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
@@ -101,6 +105,7 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
         BadMapping: an expression or the query does not fit, naming the columns that there are.
         BadFile, EmptyFile: a file cannot be read.
     """
+    source = with_texts(engine, source, columns)
     if not source.again:
         refuse_broken(engine, source)
         if source.settings.url and source.state is None:
@@ -127,13 +132,16 @@ def events_of(engine: Engine, source: Source, columns: dict[str, str], number: i
     try:
         return mapped, described(engine, source, mapped, known)
     except BadMapping:
-        _refuse_setting(engine, source, base, available)
+        _refuse_setting(engine, source, base, available, columns)
         raise
 
 
-def _refuse_setting(engine: Engine, source: Source, base: str, available: dict[str, str]) -> None:
+def _refuse_setting(
+    engine: Engine, source: Source, base: str, available: dict[str, str], columns: Mapping[str, str]
+) -> None:
     """Raise BadMapping for the first of a source's expressions that fails on its own; else do nothing."""
-    settings, known = columns_quoted(source.settings, available), tuple(n for n in available if not n.startswith("_"))
+    settings = columns_quoted(source.settings, available, columns)
+    known = tuple(name for name in available if not name.startswith("_"))
     given = {"query": settings.query} if settings.query else {
         "event_id": settings.event_id, "type": settings.type, "occurred_at": settings.occurred_at,
         "order_by": "" if settings.order_by == FILE_ORDER else settings.order_by, "where": settings.where,
@@ -166,22 +174,33 @@ def places(engine: Engine, source: Source, columns: dict[str, str], number: int,
     return [place_of(file, row) for file, row in rows]
 
 
-def columns_quoted(settings: SourceSettings, available: dict[str, str]) -> SourceSettings:
+def columns_quoted(
+    settings: SourceSettings, available: Mapping[str, str], columns: Mapping[str, str]
+) -> SourceSettings:
     """
-    The settings with every expression that is just a column's name in quotes.
+    The settings with every expression that is just a column's name in quotes; its text, where that is what is needed.
 
     So a column may be called `at`, `order` or `Unit Price`, without its user knowing the words of SQL.
     """
     names = {name.lower(): name for name in available}
 
-    def quoted(expression: str) -> str:
+    def quoted(expression: str, kind: str = "") -> str:
         name = names.get(expression.strip().lower())
-        return expression if name is None or expression == FILE_ORDER else quote(name)
+        return expression if name is None or expression == FILE_ORDER else _alone(settings, name, available, kind)
 
-    single = ("event_id", "type", "occurred_at", "order_by", CAUSED_BY)
-    plain = {key: quoted(getattr(settings, key)) for key in single}
-    select = {name: quoted(expression) for name, expression in settings.select.items()}
-    return settings.model_copy(update={**plain, "select": select})
+    texts = {key: quoted(getattr(settings, key), "VARCHAR") for key in ("event_id", "type", CAUSED_BY)}
+    values = {key: quoted(getattr(settings, key)) for key in ("occurred_at", "order_by")}
+    kinds = {name.lower(): kind for name, kind in columns.items()}
+    select = {name: quoted(expression, kinds.get(name.lower(), "")) for name, expression in settings.select.items()}
+    return settings.model_copy(update={**texts, **values, "select": select})
+
+
+def _alone(settings: SourceSettings, name: str, available: Mapping[str, str], kind: str) -> str:
+    """A column that stands by itself, for a value of a declared type: its text, but for times that have a format."""
+    spelling = spelling_of(settings.read if settings.path else {})
+    if text_of(name) in available and kind and not spelling.format_of(kind):
+        name = text_of(name)
+    return spelling.number(quote(name)) if is_number(kind) and available[name] == "VARCHAR" else quote(name)
 
 
 def _word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Sequence[str]) -> str:
@@ -227,7 +246,7 @@ def row_mapping(
     base: str, settings: SourceSettings, columns: dict[str, str], available: dict[str, str], *, placed: bool = False
 ) -> str:
     """One event a row; `placed`, an expression that fails gives NULL, and the row's place comes along."""
-    settings = columns_quoted(settings, available)
+    settings = columns_quoted(settings, available, columns)
     tried = "TRY({})" if placed else "{}"
     chosen = {name: tried.format(expression) for name, expression in mapping(settings, columns, available).items()}
     if settings.order_by == FILE_ORDER:
@@ -243,11 +262,13 @@ def mapping(settings: SourceSettings, columns: dict[str, str], available: dict[s
     """The expression of each column of an event, of settings whose columns are in quotes; `_order` that of the time."""
     event_id = settings.event_id or f"{'_file' if settings.path else literal(settings.name)} || '#' || _row"
     select = settings.select | ({CAUSED_BY: settings.caused_by} if settings.caused_by else {})
-    wanted = lowered(available).keys() - lowered(select).keys()
+    by_name = {name.lower(): name for name in available}
+    wanted = by_name.keys() - lowered(select).keys()
     chosen = {
         "event_id": f"CAST({event_id} AS VARCHAR)",
         "type": settings.type, "occurred_at": settings.occurred_at,
-        **{name: quote(name) for name in columns if name.lower() in wanted}, **select,
+        **{name: _alone(settings, by_name[name.lower()], available, kind) for name, kind in columns.items()
+           if name.lower() in wanted}, **select,
     }  # fmt: skip
     if by_cursor(settings):
         # A row that waited in the quarantine has lost its place, and keeps that among those that are retried.
@@ -301,22 +322,12 @@ def loses(column: str, given: str, kind: str) -> str:
     exact = kind == "BIGINT" or (kind.startswith("DECIMAL") and given.startswith("DECIMAL"))
     if exact and given.startswith(("DECIMAL", "DOUBLE", "FLOAT")) and given.replace(" ", "") != kind:
         return f"{column} <> TRY_CAST({column} AS {kind})"
+    if kind == "DATE" and given.startswith("TIMESTAMP"):
+        return f"{column} <> CAST(CAST({column} AS DATE) AS {given})"
+    if kind in ("TIMESTAMP", "TIMESTAMPTZ") and given == "TIMESTAMP_NS":
+        return f"{column} <> CAST(CAST({column} AS TIMESTAMP) AS TIMESTAMP_NS)"
     if given == "VARCHAR":
-        return _text_loses(column, kind)
-    return "false"
-
-
-def _text_loses(column: str, kind: str) -> str:
-    """A condition: a text says more than the value that becomes of it, as `2.555` does where DuckDB rounds it."""
-    if kind == "BIGINT":
-        return f"TRY_CAST({column} AS DOUBLE) <> TRY_CAST({column} AS BIGINT)"
-    if kind == "DATE":
-        return f"TRY_CAST({column} AS TIMESTAMP) <> CAST(TRY_CAST({column} AS DATE) AS TIMESTAMP)"
-    if kind.startswith("DECIMAL"):
-        scale = int(kind.rstrip(")").rpartition(",")[2])
-        further = literal(rf"\.[0-9]{{{scale}}}[0-9]*[1-9]")
-        power = f"TRY_CAST({column} AS DOUBLE) <> CAST(TRY_CAST({column} AS {kind}) AS DOUBLE)"
-        return f"CASE WHEN {column} ILIKE '%e%' THEN {power} ELSE regexp_matches({column}, {further}) END"
+        return f"NOT coalesce({kept_whole(column, kind)}, true)"
     return "false"
 
 
@@ -327,7 +338,7 @@ def _available(engine: Engine, source: Source, base: str) -> dict[str, str]:
     except BadMapping as fault:
         for part in source.reading:
             try:
-                engine.columns(f"SELECT * FROM {reader(source, part.path)}")
+                engine.columns(f"SELECT * FROM {part_reader(source, part)}")
             except BadValue as why:
                 raise BadFile(source.name, source.label(part.file), part.told(why)) from why
             except EngineError:

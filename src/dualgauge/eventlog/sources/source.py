@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dualgauge.engines.files.column_types import Spelling
+from dualgauge.engines.files.csv_text import nulls_of
 from dualgauge.engines.parquet_files import unbounded
 from dualgauge.eventlog.errors import BadPython, UnknownFormat
 from dualgauge.model import literal, quote
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.engines.errors import EngineError
+    from dualgauge.engines.files.csv_text import CsvFile
     from dualgauge.eventlog.settings import SourceSettings
 
 FILE_ORDER = "file"
@@ -94,6 +97,10 @@ class Source:
     `floor` is the time, as in a part, before which no row is due where the source's own order counts. `state` is where
     a database is read on next time, once its rows are in the engine; see `databases`. `again`: it was looked at and
     loaded before, and this is what fits; `relation` is what holds the rows in SQL, where no part and no number says it.
+
+    Of CSV files, `texts` are what they are read as, by the paths of the parts (see `text_columns`); `kinds` are the
+    types of the columns that are more than text, by their names in small letters, and `unsure` those of which a value
+    may not be of its type.
     """
 
     settings: SourceSettings
@@ -105,6 +112,9 @@ class Source:
     state: dict[str, Any] | None = None
     again: bool = False
     relation: str = ""
+    texts: Mapping[Path, CsvFile] | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    unsure: Collection[str] = ()
 
     @property
     def name(self) -> str:
@@ -191,13 +201,16 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
         body = f"FROM {quote(source.relation or relation_of(number))}"
         return f"({_numbered(body, whole.label, 0, whole) if numbered else f'SELECT * {body}'})"
     bodies = [
-        _numbered(_body(source, part), source.label_of(part), i, part) if numbered else _unnumbered(source, part)
+        _numbered(_body(source, part, placed=placed), source.label_of(part), i, part)
+        if numbered
+        else _unnumbered(source, part)
         for i, part in enumerate(source.reading)
         if not part.nothing
     ]
     if source.beside:
         # Without a row: a column that only other files have is there, and of the type it has in all of them.
-        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in source.beside.items())
+        kinds = {name: source.kinds.get(name.lower(), kind) for name, kind in source.beside.items()}
+        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in kinds.items())
         bodies.append(f"SELECT {nulls} WHERE false")
     return " UNION ALL BY NAME ".join(f"({body})" for body in bodies)
 
@@ -232,9 +245,9 @@ def _unnumbered(source: Source, part: Part) -> str:
     return f"SELECT * EXCLUDE (_row) FROM ({rows}) WHERE _row > {part.skip:d}"
 
 
-def _body(source: Source, part: Part) -> str:
+def _body(source: Source, part: Part, *, placed: bool = False) -> str:
     """What a part is read from; where the reader tells a file's name, a copy has that of its file."""
-    body = f"FROM {part_reader(source, part)}"
+    body = f"FROM {part_reader(source, part, placed=placed)}"
     told = source.settings.read.get("filename", False)
     if not told or not part.copied:
         return body
@@ -254,9 +267,49 @@ def lines(file: Path, upto: int) -> int:
     return count
 
 
-def part_reader(source: Source, part: Part) -> str:
-    """A part as DuckDB's reader of its format. The columns of a copy of an end are found in all of it."""
+def part_reader(source: Source, part: Part, *, placed: bool = False) -> str:
+    """
+    What reads a part, in its format. The columns of a copy of an end are found in all of it.
+
+    `placed`: a value that is not of its column's type is NULL, and told by `_unfit`; else the scan ends there.
+    """
+    if source.texts is not None and part.path in source.texts:
+        return _typed(source, source.texts[part.path], placed=placed)
     return reader(source, part.path, more={"sample_size": -1} if part.start else {})
+
+
+def text_of(name: str) -> str:
+    """The name of a column that has the text of another one, which has a type."""
+    return f"_text {name}"
+
+
+def _typed(source: Source, file: CsvFile, *, placed: bool) -> str:
+    spelling = spelling_of(source.settings.read)
+    columns, unfit = [], []
+    for name in (*file.names, *file.partitions):
+        kind, text = source.kinds.get(name.lower()), quote(name)
+        if kind is None:
+            columns.append(text)
+            continue
+        value = spelling.value(text, kind)
+        if name.lower() in source.unsure:
+            before, behind = literal(f"{name} = '"), literal(f"' is no {kind}")
+            words = f"{before} || {text} || {behind}"
+            fits = spelling.fits(text, kind)
+            value = f"CASE WHEN {text} IS NULL OR {fits} THEN {value}{'' if placed else f' ELSE error({words})'} END"
+            unfit.append(f"WHEN {text} IS NOT NULL AND NOT {fits} THEN {words}")
+        columns += [f"{value} AS {quote(name)}", f"{text} AS {quote(text_of(name))}"]
+    if placed:
+        told = f"CASE {' '.join(unfit)} END" if unfit else "CAST(NULL AS VARCHAR)"
+        columns.append(f"{told} AS _unfit")
+    return f"(SELECT {', '.join(columns)} FROM {file.relation(nulls_of(source.settings.read))})"
+
+
+def spelling_of(read: Mapping[str, Any]) -> Spelling:
+    """How values are written in CSV files, as a source's `read` says."""
+    return Spelling(
+        read.get("dateformat", ""), read.get("timestampformat", ""), str(read.get("decimal_separator", "."))
+    )
 
 
 def reader(source: Source, file: Path, *, more: Mapping[str, object] | None = None) -> str:
@@ -274,8 +327,6 @@ def options_of(source: Source, file: Path) -> dict[str, Any]:
     options, ending = dict(source.settings.read), ending_of(file)
     if format_of(source, file) == "read_json":
         options.setdefault("format", "newline_delimited" if ending != ".json" else "auto")
-    if ending == ".tsv":
-        options.setdefault("delim", "\t")
     return options
 
 

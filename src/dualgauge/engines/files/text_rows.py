@@ -1,9 +1,9 @@
 """
-Text files as the rows that DuckDB numbers in them, one by one, so that a broken row can be cut out.
+Text files row by row, by the standard library: which rows are broken, and where and why.
 
-DuckDB refuses a file with a broken row as a whole, or guesses another dialect for it. Here a CSV file is split by the
-dialect of its other rows, and a row that does not follow it is named, with its line and its text. A copy of the file is
-written in which an empty row stands in the place of each that is left out, so that every other row keeps its number.
+A CSV file is split by its dialect, and a row that does not follow it is named, with its line and its text. A copy of
+the file is written in which an empty row stands in the place of each that is left out, so that every other row keeps
+its number.
 """
 
 from __future__ import annotations
@@ -11,27 +11,19 @@ from __future__ import annotations
 import csv
 import gzip
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
-from dualgauge.engines.errors import EngineError
-from dualgauge.eventlog.sources.source import format_of, options_of, with_options
 from dualgauge.model import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
-    from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.sources.source import Source
+LONGEST_ROW: Final = 1 << 24
+"""Characters of a row; a quote that is not closed by then is not closed."""
 
-_LONGEST = 2_000_000
-"""Characters of a row. DuckDB takes no longer ones; a quote that is not closed by then is not closed."""
-
-_UNSPLIT = {"comment", "ignore_errors", "new_line", "null_padding", "store_rejects", "strict_mode"}
-"""Options with which the rows of a file are others than those told apart here."""
-
-_CODECS = {"utf-8": "utf-8", "utf8": "utf-8", "latin-1": "latin-1", "iso-8859-1": "latin-1", "utf-16": "utf-16"}
+csv.field_size_limit(LONGEST_ROW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +40,7 @@ class LineDialect:
         columns: how many values a row has.
         null: what stands for no value.
         codec: what the file is written in, as Python calls it.
+        comment: what a line begins with that is no row; empty where each line is one.
     """
 
     delimiter: str = ""
@@ -58,6 +51,7 @@ class LineDialect:
     columns: int = 1
     null: str = ""
     codec: str = "utf-8"
+    comment: str = ""
 
     @property
     def empty(self) -> str:
@@ -74,13 +68,13 @@ class LineDialect:
         doubled = self.escape == self.quote
         reader = csv.reader(
             [text], delimiter=self.delimiter, quotechar=self.quote or None, doublequote=doubled,
-            escapechar=None if doubled or not self.escape else self.escape, skipinitialspace=True, strict=True,
+            escapechar=None if doubled or not self.escape else self.escape, strict=True,
             quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
         )  # fmt: skip
         return next(reader, [])
 
-    def written(self, values: list[str]) -> str:
-        """Values as a row's text."""
+    def written(self, values: Sequence[str]) -> str:
+        """Values as a row's text, each in quotes, which are doubled in it."""
         mark = self.quote or '"'
         return self.delimiter.join(f"{mark}{one.replace(mark, mark * 2)}{mark}" for one in values)
 
@@ -90,8 +84,8 @@ class LineDialect:
             return {"format": "jsonl"}
         return {"format": "csv", "delimiter": self.delimiter, "quote": self.quote, "escape": self.escape}
 
-    def fault(self, text: str) -> str:
-        """Why a text is not one row, as a phrase; empty where it is one."""
+    def fault(self, text: str, *, counted: bool = True) -> str:
+        """Why a text is not one row, as a phrase; empty where it is one. `counted`: of as many values as columns."""
         try:
             text.encode()
         except UnicodeEncodeError:
@@ -101,11 +95,12 @@ class LineDialect:
         if not self.quote or self.quote not in text:
             if "\n" in text or "\r" in text:
                 return "it is more than one line"
-            return self._number(text.count(self.delimiter) + 1)
+            return self._number(text.count(self.delimiter) + 1) if counted else ""
         try:
-            return self._number(len(self.values(text)))
+            found = len(self.values(text))
         except csv.Error as fault:
             return _broken(self.quote, fault)
+        return self._number(found) if counted else ""
 
     def _number(self, found: int) -> str:
         return "" if found == self.columns else f"it has {plural(found, 'value')} for {plural(self.columns, 'column')}"
@@ -119,54 +114,6 @@ class TextRow(NamedTuple):
     text: str
     end: str
     fault: str = ""
-
-
-def dialect_of(engine: Engine, source: Source, file: Path) -> LineDialect | None:
-    """
-    How a CSV or JSONL file is written, as far as its sound rows say; None where its rows cannot be told apart here.
-
-    Raises:
-        OSError, EOFError: the file cannot be read.
-    """
-    function = format_of(source, file)
-    options = {name.lower(): value for name, value in options_of(source, file).items()}
-    codec = _CODECS.get(str(options.get("encoding", "utf-8")).lower())
-    if codec is None or options.get("format", "nd") not in ("newline_delimited", "nd"):
-        return None
-    if function == "read_json":
-        return None if options.keys() & _UNSPLIT else LineDialect(codec=codec)
-    return (
-        None
-        if function != "read_csv" or options.keys() & _UNSPLIT
-        else _csv_dialect(engine, source, file, options, codec)
-    )
-
-
-def _csv_dialect(engine: Engine, source: Source, file: Path, options: dict[str, Any], codec: str) -> LineDialect | None:
-    skip = int(options.get("skip", 0))
-    with opened(file, codec) as text:
-        first = [text.readline(_LONGEST) for _ in range(skip + 1)][-1].removeprefix("\ufeff").rstrip("\r\n")
-    try:
-        # What does not fit is passed over in the guess, or one broken row would change what all others mean.
-        sniffed = with_options("sniff_csv", file, options_of(source, file) | {"ignore_errors": True})
-        delimiter, mark, header = engine.row(f"SELECT Delimiter, Quote, HasHeader FROM {sniffed}")
-    except EngineError:
-        delimiter, mark, header = max(",|;\t", key=first.count), "", True
-    delimiter = str(next((options[name] for name in ("delim", "sep", "delimiter") if name in options), delimiter))
-    mark = str(options.get("quote", mark if len(mark) == 1 else '"'))
-    escape = str(options.get("escape", mark))
-    if len(delimiter) != 1 or len(mark) > 1 or len(escape) > 1:
-        return None
-    null = options.get("nullstr", options.get("null", ""))
-    dialect = LineDialect(
-        delimiter, mark, escape, bool(options.get("header", header)), skip,
-        null=str(null[0] if isinstance(null, list) and null else null), codec=codec,
-    )  # fmt: skip
-    try:
-        names = options.get("columns") or options.get("names") or options.get("column_names") or dialect.values(first)
-    except csv.Error:
-        return None
-    return replace(dialect, columns=len(names)) if names else None
 
 
 def rows(file: Path, dialect: LineDialect) -> Iterator[TextRow]:
@@ -202,7 +149,8 @@ def rows(file: Path, dialect: LineDialect) -> Iterator[TextRow]:
 
 def _no_row(body: str, dialect: LineDialect) -> bool:
     if dialect.delimiter:
-        return not body and dialect.columns > 1
+        comment = bool(dialect.comment) and body.startswith(dialect.comment)
+        return comment or (not body and dialect.columns > 1)
     return not body.strip(" \t\r")
 
 
@@ -214,7 +162,7 @@ def _longer(lines: _Lines, line: str, dialect: LineDialect, fault: str) -> tuple
     the rows behind it along.
     """
     whole, more = line, list[str]()
-    while "not closed" in fault and len(whole) < _LONGEST:
+    while "not closed" in fault and len(whole) < LONGEST_ROW:
         if not more or dialect.quote in more[-1]:
             try:
                 dialect.values(whole.rstrip("\r\n"))
@@ -276,16 +224,6 @@ def named(file: Path, dialect: LineDialect) -> list[str]:
         return []
     header = next((row.text for row in rows(file, dialect) if row.number == 0), None)
     return [f"column{n}" for n in range(dialect.columns)] if header is None else dialect.values(header)
-
-
-def at_offsets(file: Path, dialect: LineDialect, offsets: Collection[int]) -> dict[int, int]:
-    """The numbers of the rows of a copy that begin at these bytes."""
-    found, at = {}, 0
-    for row in rows(file, dialect):
-        if at in offsets and row.number:
-            found[at] = row.number
-        at += len((row.text + row.end).encode("utf-8", "surrogateescape"))
-    return found
 
 
 def plain(text: str) -> str:

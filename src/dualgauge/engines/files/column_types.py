@@ -1,0 +1,233 @@
+"""
+The types that columns of text have: those that all of their values are written in, over every row.
+
+A number is exact or a text. DECIMAL is never reached through a DOUBLE; a column is DOUBLE only where each of its texts
+is the shortest one of its DOUBLE, so that nothing is said that was not there, and nothing is lost. What may be a code
+(`007`, `1E5`, `+5`, `1_000`) is a text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dualgauge.engines.duck import Engine
+
+_SAMPLE: Final = 2_048
+"""Rows by which most types are ruled out; what is left is held against all rows."""
+
+_WIDEST: Final = 38
+_WIDE: Final = 18
+_ROOM: Final = 15
+"""Digits up to which a DECIMAL has 18, with room for larger values to come; above it has all that there are."""
+
+_DIGITS: Final = r"(0|[1-9][0-9]*)"
+_POINT: Final = rf"({_DIGITS}(\.[0-9]+)?|\.[0-9]+)"
+_DAY: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK: Final = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+_ZONE: Final = r" ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+_WHOLE: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+_PATTERNS: Final[Mapping[str, str]] = {
+    "BOOLEAN": "(?i:true|false)",
+    **dict.fromkeys(_WHOLE, f"-?{_DIGITS}"),
+    "DECIMAL": f"-?{_POINT}",
+    # 1E5 is a code more often than a number; one with a point or a signed exponent is no code.
+    "DOUBLE": rf"(?i:-?({_POINT}(e[+-][0-9]+)?|{_DIGITS}\.[0-9]+e[0-9]+|inf(inity)?)|nan)",
+    "DATE": _DAY,
+    "TIMESTAMP": f"{_DAY}([ T]{_CLOCK})?",
+    "TIMESTAMPTZ": f"{_DAY}[ T]{_CLOCK}{_ZONE}",
+    "TIME": f"{_CLOCK}",
+}
+_CANDIDATES: Final = ("BOOLEAN", "BIGINT", "DECIMAL", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME")
+"""The types that are tried, the narrowest first."""
+
+_NUMBER: Final = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,9})?"
+_NO_NUMBER: Final = "(?i:nan|[+-]?inf(inity)?)"
+_MOST_OF_DOUBLE: Final = 17
+_FINE: Final = r"\.[0-9]{6}[0-9]*[1-9]"
+
+TIMES: Final = ("DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME")
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How values are written in a file: formats of `strptime`, empty for ISO 8601, and what parts a fraction off."""
+
+    date: str = ""
+    timestamp: str = ""
+    decimal: str = "."
+
+    def format_of(self, kind: str) -> str:
+        """The format of a type of times; empty where it has none."""
+        return {"DATE": self.date, "TIMESTAMP": self.timestamp}.get(kind, "")
+
+    def number(self, text: str) -> str:
+        """A text with a point in its fraction; NULL where it has another one in it."""
+        if self.decimal == ".":
+            return text
+        return f"CASE WHEN NOT contains({text}, '.') THEN replace({text}, {literal(self.decimal)}, '.') END"
+
+    def value(self, text: str, kind: str) -> str:
+        """The value of a type that a text is, which `fits` says."""
+        if form := self.format_of(kind):
+            return f"CAST(strptime({text}, {literal(form)}) AS {kind})"
+        return f"CAST({self.number(text) if is_number(kind) else text} AS {kind})"
+
+    def fits(self, text: str, kind: str) -> str:
+        """A condition that a text is written as a value of a type and says no more than that, never NULL for a text."""
+        if kind == "VARCHAR":
+            return "true"
+        if form := self.format_of(kind):
+            return f"(try_strptime({text}, {literal(form)}) IS NOT NULL)"
+        family, _, size = kind.partition("(")
+        number = self.number(text) if is_number(kind) else text
+        pattern = _PATTERNS.get(family)
+        told = [f"regexp_full_match({number}, {literal(pattern)})"] if pattern else []
+        if size:
+            scale = int(size.rstrip(")").rpartition(",")[2])
+            told.append(f"length(rtrim(split_part({number}, '.', 2), '0')) <= {scale:d}")
+        if kind == "DOUBLE":
+            told.append(shortest(number))
+        elif kind != "DECIMAL":
+            told.append(f"TRY_CAST({number} AS {kind}) IS NOT NULL")
+        return f"coalesce({' AND '.join(told)}, false)"
+
+
+def is_number(kind: str) -> bool:
+    """Whether a type is one of numbers."""
+    return kind.partition("(")[0] in (*_WHOLE, "DECIMAL", "DOUBLE", "FLOAT")
+
+
+def shortest(text: str) -> str:
+    """A condition that a number's text is the shortest one of its DOUBLE, whatever its exponent is spelt like."""
+    double = f"TRY_CAST({text} AS DOUBLE)"
+    written = f"CAST({double} AS VARCHAR)"
+    # Most are written as the engine writes them.
+    return (
+        f"CASE WHEN {text} = {written} OR NOT isfinite({double}) AND regexp_matches({text}, '(?i:n)') THEN true "
+        f"ELSE {normal(text)} = {normal(written)} END"
+    )
+
+
+def normal(number: str) -> str:
+    """A number's text in its one form: a sign, its digits without noughts around them, and the last one's exponent."""
+    lowered = f"lower({number})"
+    mantissa = f"ltrim(split_part({lowered}, 'e', 1), '+-')"
+    fraction = f"split_part({mantissa}, '.', 2)"
+    digits = f"(split_part({mantissa}, '.', 1) || {fraction})"
+    # Of e and nothing behind it there is none; one that is longer than that is no number of anybody's.
+    exponent = f"TRY_CAST(coalesce(nullif(split_part({lowered}, 'e', 2), ''), '0') AS BIGINT)"
+    last = f"({exponent} - length({fraction}) + length({digits}) - length(rtrim({digits}, '0')))"
+    sign = f"CASE WHEN starts_with({lowered}, '-') THEN '-' ELSE '' END"
+    return (
+        f"CASE WHEN trim({digits}, '0') = '' THEN '0' "
+        f"ELSE {sign} || ltrim(rtrim({digits}, '0'), '0') || 'e' || {last} END"
+    )
+
+
+def types_of(engine: Engine, relation: str, columns: Sequence[str], spelling: Spelling) -> dict[str, str]:
+    """
+    The types of columns of a relation of texts, by their names; VARCHAR where its values have no other in common.
+
+    Args:
+        engine: the engine.
+        relation: what stands behind FROM.
+        columns: the names.
+        spelling: how values are written.
+
+    Raises:
+        EngineError: the relation cannot be read.
+    """
+    left = {name: list(_CANDIDATES) for name in columns}
+    _rule_out(engine, f"(FROM {relation} LIMIT {_SAMPLE:d})", left, spelling, most=len(_CANDIDATES))
+    open_ = {name: kinds for name, kinds in left.items() if kinds}
+    while open_:
+        before = {name: kinds[0] for name, kinds in open_.items()}
+        _rule_out(engine, relation, open_, spelling, most=1)
+        open_ = {name: kinds for name, kinds in open_.items() if kinds and kinds[0] != before[name]}
+    found = {name: kinds[0] if kinds else "VARCHAR" for name, kinds in left.items()}
+    return found | _sized(engine, relation, [one for one, kind in found.items() if kind == "DECIMAL"], spelling)
+
+
+def misfitting(engine: Engine, relation: str, kinds: Mapping[str, str], spelling: Spelling) -> set[str]:
+    """Those columns of a relation of texts of which some value is none of their type. Raises EngineError."""
+    if not kinds:
+        return set()
+    row = engine.row(
+        f"SELECT {', '.join(_misfits(name, kind, spelling) for name, kind in kinds.items())} FROM {relation}"
+    )
+    return {name for name, count in zip(kinds, row, strict=True) if count}
+
+
+def _misfits(name: str, kind: str, spelling: Spelling) -> str:
+    # NULL is of any type: a filter leaves it out.
+    return f"count(*) FILTER ({quote(name)} IS NOT NULL AND NOT {spelling.fits(quote(name), kind)})"
+
+
+def _rule_out(engine: Engine, relation: str, left: Mapping[str, list[str]], spelling: Spelling, *, most: int) -> None:
+    """Take away the types, of the first `most` of each column, that a value is not written in; all where none is."""
+    asked = [(name, kind) for name, kinds in left.items() for kind in kinds[:most]]
+    if not asked:
+        return
+    counts = [_misfits(name, kind, spelling) for name, kind in asked]
+    texts = [f"count({quote(name)})" for name in left]
+    row = engine.row(f"SELECT {', '.join(counts + texts)} FROM {relation}")
+    for (name, kind), misfits in zip(asked, row, strict=False):
+        if misfits:
+            left[name].remove(kind)
+    if most == 1:
+        for name, count in zip(left, row[len(asked) :], strict=True):
+            if not count:
+                left[name].clear()
+
+
+def _sized(engine: Engine, relation: str, columns: Sequence[str], spelling: Spelling) -> dict[str, str]:
+    """The DECIMALs that hold all digits of these columns; VARCHAR where none does."""
+    if not columns:
+        return {}
+    sizes = []
+    for name in columns:
+        number = spelling.number(quote(name))
+        sizes += [
+            f"max(length(ltrim(split_part({number}, '.', 1), '-')))", f"max(length(split_part({number}, '.', 2)))"
+        ]  # fmt: skip
+    row = engine.row(f"SELECT {', '.join(sizes)} FROM {relation}")
+    found = {}
+    for at, name in enumerate(columns):
+        whole, scale = int(row[2 * at]), int(row[2 * at + 1])
+        width = _WIDE if whole + scale <= _ROOM else _WIDEST
+        found[name] = f"DECIMAL({width},{scale})" if whole + scale <= _WIDEST else "VARCHAR"
+    return found
+
+
+def kept_whole(text: str, kind: str) -> str:
+    """
+    A condition that the value of a type that a text is cast to says what the text does; NULL where the cast fails.
+
+    A number may be spelt in any way that is one (`007`, `1e3`, blanks around it), for it was said to be one; more of it
+    than the type holds is lost. Of a time, more than microseconds are.
+    """
+    family, _, size = kind.partition("(")
+    number = f"trim({text})"
+    written = f"regexp_full_match({number}, {literal(_NUMBER)})"
+    if family in ("BIGINT", "DECIMAL"):
+        scale = int(size.rstrip(")").rpartition(",")[2]) if size else 0
+        last = f"TRY_CAST(split_part({normal(number)}, 'e', 2) AS BIGINT)"
+        return f"({written} AND ({normal(number)} = '0' OR {last} >= {-scale:d}))"
+    if family == "DOUBLE":
+        # Nearest, of as many digits as a DOUBLE has; neither infinite nor nought where the text is not.
+        digits = f"length(ltrim(split_part({normal(number)}, 'e', 1), '-')) <= {_MOST_OF_DOUBLE:d}"
+        double = f"TRY_CAST({text} AS DOUBLE)"
+        there = f"isfinite({double}) AND ({double} <> 0 OR {normal(number)} = '0')"
+        none = f"regexp_full_match({number}, {literal(_NO_NUMBER)})"
+        return f"(CASE WHEN {written} THEN {digits} AND {there} ELSE {none} END)"
+    if family == "DATE":
+        return f"TRY_CAST({text} AS TIMESTAMP) = CAST(TRY_CAST({text} AS DATE) AS TIMESTAMP)"
+    if family in ("TIMESTAMP", "TIMESTAMPTZ"):
+        return f"NOT regexp_matches({text}, {literal(_FINE)})"
+    return "true"

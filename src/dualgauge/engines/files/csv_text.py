@@ -1,0 +1,381 @@
+"""
+CSV files as text: every value as it stands in its file, in one strict dialect that nobody guesses from values.
+
+Seen in DuckDB 2.0: the third value of `1,2,` is dropped under a header of two; blanks outside of quotes are; a file
+whose lines end in two ways is read as if it were empty where the end is named; a line that begins with # is taken for a
+comment where the rest of a column is numbers. So the dialect is said in full, one column more is declared than there
+are, and what pads a short row cannot stand in a file: every row that is too long or too short is seen in the one scan.
+What DuckDB cannot be told to read as it stands is written anew first, row by row, by the standard library's reader.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+import numpy as np
+
+from dualgauge.engines.errors import BadDialect, BrokenFile, NoColumnNames
+from dualgauge.engines.files.text_rows import LONGEST_ROW, LineDialect, TextRow, opened, rows
+from dualgauge.engines.parquet_schema import exact
+from dualgauge.model import listed, literal, nearest, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+OPTIONS: Final = (
+    "delim", "quote", "escape", "header", "skip", "names", "nullstr", "encoding", "comment", "types", "dateformat",
+    "timestampformat", "decimal_separator",
+)  # fmt: skip
+"""What may be said of a CSV file."""
+
+_SAME: Final = {"sep": "delim", "delimiter": "delim", "null": "nullstr", "column_names": "names", "dtypes": "types"}
+"""Names that the engine has for the same."""
+
+DELIMITERS: Final = ",;\t|"
+RAGGED: Final = "a row has too many values, or too few"
+"""What a scan ends with at such a row; `first_fault` says which one."""
+
+_MORE: Final = "dualgauge_more"
+_NO_TEXT: Final = "\x01dualgauge\x02"
+"""Stands for no value in a scan: a text that no file holds."""
+
+_START: Final = 1 << 20
+_BLOCK: Final = 1 << 20
+_LF, _CR = b"\n\r"
+_VALUE: Final = re.compile(
+    r"[+-]?([0-9]+([.,][0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|(?i:true|false)|[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]+.*)?"
+)
+_NO_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
+
+
+class _Written(Enum):
+    """How the rows of a file are written, and what the engine is told of it."""
+
+    # Seen: left alone, the engine takes a line's end in a value for that of the file; named, `\\r\\n` parts no rows.
+    BY_LINE = "new_line = '\\n'"
+    BY_LINE_OF_WINDOWS = "parallel = true"
+    OVER_LINES = "new_line = '\\n', parallel = false"
+    ODD = "it is written anew, or is no text"
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """
+    A CSV file as it is to be read.
+
+    Args:
+        file: the file.
+        dialect: how it is written.
+        names: those of its columns, in their order; each is another one, also without case.
+        path: what the engine reads: the file, or what was written anew of it.
+        lines: how many lines of `path` stand before its first row.
+        plain: how `path` is written.
+        written: how its rows are written there.
+        partitions: columns that the names of its folders are (`year=2026/`), with their values.
+    """
+
+    file: Path
+    dialect: LineDialect
+    names: tuple[str, ...]
+    path: Path
+    lines: int
+    plain: LineDialect
+    written: _Written
+    partitions: Mapping[str, str | None]
+
+    def relation(self, nulls: Sequence[str] = ("",), names: Sequence[str] | None = None) -> str:
+        """
+        Its rows in SQL, in their order, each value the text that stands there; a value that is one of `nulls` is NULL.
+
+        A scan ends with an error at a row that is too long or too short, whichever columns it asks for. With `names`
+        the columns are called so, and those of the folders' names are left out.
+        """
+        places = [f"c{at}" for at in range(len(self.names))]
+        spec = ", ".join(f"{literal(one)}: 'VARCHAR'" for one in (*places, _MORE))
+        read = (
+            f"read_csv({literal(exact(self.path))}, auto_detect = false, header = false, skip = {self.lines:d}, "
+            f"delim = {literal(self.plain.delimiter)}, quote = {literal(self.plain.quote)}, "
+            f"escape = {literal(self.plain.escape)}, comment = '', strict_mode = true, null_padding = true, "
+            f"ignore_errors = false, nullstr = {literal(_NO_TEXT)}, max_line_size = {LONGEST_ROW:d}, "
+            f"{self.written.value}, hive_partitioning = false, columns = {{{spec}}})"
+        )
+        texts = [_null(one, nulls) for one in places]
+        columns = [f"{text} AS {quote(name)}" for text, name in zip(texts, names or self.names, strict=True)]
+        columns += (
+            []
+            if names
+            else [
+                f"CAST({'NULL' if value is None else literal(value)} AS VARCHAR) AS {quote(name)}"
+                for name, value in self.partitions.items()
+            ]
+        )
+        short = f" OR {places[-1]} IS NULL" if len(places) > 1 else ""
+        whole = f"CASE WHEN {_MORE} IS NOT NULL{short} THEN error({literal(RAGGED)}) ELSE true END"
+        return f"(SELECT {', '.join(columns)} FROM {read} WHERE {whole})"
+
+
+def _null(text: str, nulls: Sequence[str]) -> str:
+    if len(nulls) == 1:
+        return f"nullif({text}, {literal(nulls[0])})"
+    return f"CASE WHEN {text} NOT IN ({', '.join(map(literal, nulls))}) THEN {text} END" if nulls else text
+
+
+def nulls_of(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The texts that stand for no value."""
+    said = options.get("nullstr", "")
+    return tuple(map(str, said)) if isinstance(said, list) else (str(said),)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """
+    Look at what is said of CSV files.
+
+    Raises:
+        BadDialect: an option is none of `OPTIONS`, or holds what it cannot.
+    """
+    for name, value in options.items():
+        if name not in OPTIONS:
+            near = f" (it is called {_SAME[name]!r})" if name in _SAME else nearest(name, OPTIONS)
+            # What nobody needs to say any more: every value is text, and every row counts.
+            needless = "" if name in _SAME else ": every value is read as text, and its type found over all rows"
+            advice = f"take it out{needless}; there are {listed(OPTIONS, len(OPTIONS))}"
+            raise BadDialect(name, f"is no option of a CSV file{near}", advice)
+        if name == "delim" and (not isinstance(value, str) or len(value) != 1 or value in '"\r\n'):
+            raise BadDialect(name, f"is {value!r}, which is no single character", "say one such as ; or \\t")
+        if name in ("quote", "escape", "comment") and (not isinstance(value, str) or len(value) > 1):
+            raise BadDialect(name, f"is {value!r}, which is no single character", "say one, or nothing for none")
+        if name == "skip" and (not isinstance(value, int) or value < 0):
+            raise BadDialect(name, f"is {value!r}, which is no number of lines", "say how many lines to leave out")
+        if name == "header" and not isinstance(value, bool):
+            raise BadDialect(name, f"is {value!r}", "say true or false")
+        if name == "decimal_separator" and value not in (".", ","):
+            raise BadDialect(name, f"is {value!r}", "say . or ,")
+    try:
+        codecs.lookup(str(options.get("encoding", "utf-8")))
+    except LookupError:
+        known = 'one such as "utf-8", "latin-1", "cp1252" or "utf-16"'
+        raise BadDialect("encoding", f"{options['encoding']!r} is known to nobody here", f"say {known}") from None
+
+
+def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) -> tuple[LineDialect, tuple[str, ...]]:
+    """
+    How a CSV file is written, and the names of its columns: what is said of it, and what its first line shows.
+
+    Unless names may be `alike`, two that differ by case alone are refused.
+
+    Raises:
+        BadDialect: what is said of it cannot be.
+        BrokenFile: its first line names no columns.
+        OSError, EOFError: it cannot be read.
+    """
+    check_options(options)
+    delimiter = options.get("delim", "\t" if _is_tsv(file) else "")
+    mark = options.get("quote", '"')
+    nulls = nulls_of(options)
+    codec = codecs.lookup(str(options.get("encoding", "utf-8"))).name
+    dialect = LineDialect(
+        delimiter or ",", mark, options.get("escape", mark), options.get("header", "names" not in options),
+        options.get("skip", 0), null=nulls[0] if nulls else "", codec=codec, comment=options.get("comment", ""),
+    )  # fmt: skip
+    line, first, skipped = _first_line(file, dialect)
+    dialect = replace(dialect, skip=skipped)
+    if not delimiter:
+        # The line of names is parted by what parts it into most.
+        ways = [replace(dialect, delimiter=one) for one in DELIMITERS]
+        dialect = max(ways, key=lambda one: 0 if one.fault(first, counted=False) else len(one.values(first)))
+    values = _values(dialect, first, line, file)
+    if not values:
+        raise NoColumnNames(file, line, "it is empty, where a line of column names is due", "", "")
+    if "names" in options:
+        names = [str(one) for one in options["names"]]
+        if len(names) != len(values):
+            raise BrokenFile(file, line, f"it has {len(values):,} values, and {len(names):,} names are said")
+    elif dialect.header:
+        if "header" not in options and any(map(_VALUE.fullmatch, values)):
+            hint = "say read = {header = false} (the columns are column0, ...), or header = true if these are names"
+            raise NoColumnNames(file, line, f"it holds values, no names of columns: {first[:80]!r}", hint, first)
+        names = [name or f"column{at}" for at, name in enumerate(values)]
+    else:
+        names = [f"column{at}" for at in range(len(values))]
+    _refuse_alike(file, line, names, alike=alike)
+    return replace(dialect, columns=len(names)), tuple(names)
+
+
+def _is_tsv(file: Path) -> bool:
+    return file.name.lower().removesuffix(".gz").endswith(".tsv")
+
+
+def _refuse_alike(file: Path, line: int, names: Sequence[str], *, alike: bool) -> None:
+    known: dict[str, str] = {}
+    for name in names:
+        if (other := known.get(name if alike else name.lower())) is not None:
+            how = f"{name!r} twice" if other == name else f"{other!r} and {name!r}, which differ by case alone"
+            advice = "give each column a name of its own, or say them all by `names`"
+            raise BrokenFile(file, line, f"it names the column {how}", advice)
+        known[name if alike else name.lower()] = name
+
+
+def _first_line(file: Path, dialect: LineDialect) -> tuple[int, str, int]:
+    """The number of the line of names, it with what its quotes go on over, and how many lines stand before it."""
+    skipped = dialect.skip
+    with opened(file, dialect.codec) as text:
+        for _ in range(skipped):
+            text.readline(_START)
+        while line := text.readline(_START):
+            body = line.rstrip("\r\n").removeprefix("\ufeff")
+            if body and not (dialect.comment and body.startswith(dialect.comment)):
+                break
+            skipped += 1
+        while dialect.quote and line.count(dialect.quote) % 2 and len(line) < _START:
+            more = text.readline(_START)
+            if not more:
+                break
+            line += more
+    return skipped + 1, line.rstrip("\r\n").removeprefix("\ufeff"), skipped
+
+
+def _values(dialect: LineDialect, first: str, line: int, file: Path) -> list[str]:
+    if fault := dialect.fault(first, counted=False):
+        raise BrokenFile(file, line, fault, _encoding(first) if "UTF-8" in fault else "")
+    return dialect.values(first)
+
+
+def csv_file(file: Path, options: Mapping[str, Any], folder: Path, *, alike: bool = False) -> CsvFile:
+    """
+    A CSV file as the engine can read it to the letter; what of it must be written anew is written into `folder`.
+
+    `alike` as `look_into` has it.
+
+    Raises:
+        BadDialect, BrokenFile: it cannot be read as one, with the line that is at fault.
+        OSError, EOFError: it cannot be read.
+    """
+    dialect, names = look_into(file, options, alike=alike)
+    partitions = _partitions(file, names)
+    # Seen: of one column, the engine loses an empty last line, and a value whose quote is not closed.
+    told = dialect.codec == "utf-8" and not dialect.comment and dialect.columns > 1
+    written = _written(file, dialect) if told else _Written.ODD
+    if written is not _Written.ODD:
+        lines = dialect.skip + dialect.header
+        return CsvFile(file, dialect, names, file, lines, dialect, written, partitions)
+    path, plain = folder / "plain.csv", LineDialect(columns=dialect.columns, delimiter=",")
+    folder.mkdir(parents=True, exist_ok=True)
+    written = _write_plain(file, dialect, plain, path)
+    return CsvFile(file, dialect, names, path, 0, plain, written, partitions)
+
+
+def first_fault(file: Path, dialect: LineDialect) -> BrokenFile | None:
+    """The first row of a file that is none of its dialect; None where all are."""
+    return next((_at_fault(file, row) for row in rows(file, dialect) if row.fault), None)
+
+
+def _at_fault(file: Path, row: TextRow) -> BrokenFile:
+    hint = _encoding(row.text) if "UTF-8" in row.fault else ""
+    if "a quote" in row.fault:
+        hint = 'if quotes are text in this file, say read = {quote = ""}'
+        if "\\" in row.text:
+            hint = 'where a backslash stands before quotes in values, say escape = "\\\\"'
+    return BrokenFile(file, row.line, row.fault, hint)
+
+
+def _encoding(text: str) -> str:
+    """What may help where a text is no UTF-8."""
+    name = "utf-16" if text.startswith(("\udcff\udcfe", "\udcfe\udcff")) else "latin-1"
+    return f'save it as UTF-8, or say what it is written in: read = {{encoding = "{name}"}}'
+
+
+def _write_plain(file: Path, dialect: LineDialect, plain: LineDialect, to: Path) -> _Written:
+    """Write the rows of a file anew, each value in quotes."""
+    by_line = True
+    with to.open("w", encoding="utf-8", newline="") as out:
+        for row in rows(file, dialect):
+            if row.fault:
+                raise _at_fault(file, row)
+            if not row.number:
+                continue
+            by_line = by_line and "\n" not in row.text and "\r" not in row.text
+            out.write(plain.written(dialect.values(row.text) or [""]) + "\n")
+    return _Written.BY_LINE if by_line else _Written.OVER_LINES
+
+
+def _written(file: Path, dialect: LineDialect) -> _Written:
+    """Look at the bytes of a file, which costs a tenth of reading it."""
+    seen = _Seen(dialect)
+    with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
+        while block := raw.read(_BLOCK):
+            if block.endswith(b"\r"):
+                block += raw.read(1)
+            if not seen.take(block):
+                return _Written.ODD
+    # Seen: where the quote of a first value is not closed, the engine gives no row and no error. A mark that another
+    # character escapes is counted as a quote, so that nothing is known then.
+    unclear = seen.marked and (seen.inside or dialect.escape != dialect.quote)
+    if unclear or (seen.over and seen.windows):
+        return _Written.ODD
+    if seen.over:
+        return _Written.OVER_LINES
+    return _Written.BY_LINE_OF_WINDOWS if seen.windows else _Written.BY_LINE
+
+
+class _Seen:
+    """What was seen in the blocks of a file: marks, values that go over a line's end, and how lines end."""
+
+    def __init__(self, dialect: LineDialect) -> None:
+        mark, delimiter = dialect.quote.encode(), dialect.delimiter.encode()
+        self._mark, self._blanks = mark, b" " if delimiter == b"\t" else b" \t"
+        self._around = re.compile(
+            b"(?:^|[%b\r\n])[%b]+%b|%b[%b]+(?:[%b\r\n]|$)" % _classes(delimiter, self._blanks, mark)
+        )
+        self._text = codecs.getincrementaldecoder("utf-8")()
+        self._left = b""
+        self._unix = False
+        self.marked = self.inside = self.over = self.windows = False
+
+    def take(self, block: bytes) -> bool:
+        """Look at the next block; false where the engine does not read it as it stands."""
+        try:
+            # Seen: the engine looks at no text that it is not asked for.
+            self._text.decode(block)
+        except UnicodeDecodeError:
+            return False
+        both = block.count(b"\r\n")
+        self.windows = self.windows or both > 0
+        self._unix = self._unix or block.count(b"\n") > both
+        if block.count(b"\r") > both or (self.windows and self._unix):
+            return False
+        if not self._mark or (self._mark not in block and not self.inside):
+            self._left = b""
+            return True
+        self.marked = True
+        if self._around.search(self._left + block):
+            return False
+        # What the next block begins with may follow blanks that end this one.
+        self._left = block[len(block.rstrip(self._blanks)) - 1 :]
+        characters = np.frombuffer(block, np.uint8)
+        quoted = np.bitwise_xor.accumulate(characters == self._mark[0]) ^ self.inside
+        self.over = self.over or bool((quoted & ((characters == _LF) | (characters == _CR))).any())
+        self.inside = bool(quoted[-1])
+        return True
+
+
+def _classes(delimiter: bytes, blanks: bytes, mark: bytes) -> tuple[bytes, ...]:
+    delimiter, mark = re.escape(delimiter), re.escape(mark)
+    return delimiter, blanks, mark, mark, blanks, delimiter
+
+
+def _partitions(file: Path, names: Sequence[str]) -> dict[str, str | None]:
+    """The columns that the names of a file's folders are, but for those that it has itself."""
+    found: dict[str, str | None] = {}
+    own = {name.lower() for name in names}
+    for folder in file.parts[:-1]:
+        name, equals, value = folder.partition("=")
+        if equals and name and unquote(name).lower() not in own:
+            found[unquote(name)] = None if value == _NO_PARTITION else unquote(value)
+    return found

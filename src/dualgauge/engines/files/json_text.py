@@ -1,0 +1,383 @@
+"""
+JSON files, each value as the text that stands in the file.
+
+DuckDB's own columns take numbers through DOUBLE (0.10000000000000001 is 0.1 there), and of two fields with one name
+they hold the first. Only `read_json_objects` keeps an object's text: it finds the objects (lines, arrays, packed files)
+and checks that they are JSON, and msgspec parts each into its fields, whose values it passes on unread.
+"""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import json
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dualgauge.engines.errors import EngineError, OutOfMemory
+from dualgauge.engines.files.errors import BadJson
+from dualgauge.model import fold, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import IO, Self
+
+    from dualgauge.engines.duck import Engine
+
+_BATCH: Final = 2_048
+_GROUP: Final = 32 * 1024 * 1024
+"""Bytes of text that become one row group of a Parquet file."""
+
+_QUOTE, _NEWLINE = ord('"'), ord("\n")
+_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_MALFORMED: Final = re.compile(r'Malformed JSON in file "[^"]*", at byte \d+ in \S+ \d+: ([^.]*)')
+_DECODE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_ENCODE_LINES: Final = msgspec.json.Encoder().encode_lines
+_LACKING: Final = msgspec.Raw(b"")
+
+_WHOLE: Final = "see that it is an array of objects, or one object a line, in UTF-8"
+_RENAME: Final = "rename one of the two"
+_NO_JSON: Final = "it is no JSON"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A line of a file, counted from 1, that gives no row, and why."""
+
+    file: Path
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class JsonTexts:
+    """
+    JSON files as a relation of the engine.
+
+    `source` is what stands behind FROM. `columns` gives for each field, in the order in which they were met, its column
+    there: a VARCHAR, the field's JSON text as it stands in the file (`null` for null), NULL where an object lacks the
+    field. `_file` is the file's place in the list, from 0, and `_row` counts the objects of each file from 1, those
+    that are faults with them.
+    """
+
+    source: str
+    columns: Mapping[str, str]
+    rows: int
+    faults: tuple[Fault, ...] = ()
+
+
+def read_json_texts(
+    engine: Engine, files: Sequence[Path], folder: Path, *, alike: bool = False, tolerant: bool = False
+) -> JsonTexts:
+    """
+    Read JSON files (one object a line, one behind another, or an array of objects; also .gz) into Parquet files.
+
+    Args:
+        engine: finds the objects, and reads `source` afterwards.
+        files: read in this order.
+        folder: where the Parquet files go.
+        alike: take names that differ by case alone for two fields; they are refused otherwise.
+        tolerant: give lines that hold no object as faults, and read the others; a file that has not one object a line
+            is refused all the same.
+
+    Raises:
+        BadJson: a file holds something else, is cut off, or one of its objects names a field twice.
+    """
+    known = _Known(alike)
+    faults: list[Fault] = []
+    rows = 0
+    with _without_collecting(), _Parts(folder, known.columns) as parts:
+        for at, file in enumerate(files):
+            wrong: dict[int, str] = {}
+            by_line = tolerant and _has_lines(file)
+            for first, texts in _objects(engine, file, tolerant=by_line):
+                batch = _part(texts, known)
+                wrong |= {first + place: reason for place, reason in batch.faults.items()}
+                if wrong and not by_line:
+                    raise _refused(file, *next(iter(wrong.items())))
+                numbers = [first + place for place in range(len(texts)) if place not in batch.faults]
+                rows += len(numbers)
+                parts.add(batch.columns, numbers, at)
+            faults += [
+                Fault(file, line, wrong[row] if wrong[row] != _NO_JSON else _fault_of(text) or _NO_JSON)
+                for row, (line, text) in enumerate(_lines(file) if wrong else (), 1)
+                if row in wrong
+            ]
+    return JsonTexts(parts.source(), known.columns, rows, tuple(faults))
+
+
+def _refused(file: Path, row: int, reason: str) -> BadJson:
+    """The error of one object of a file, counted from 1."""
+    numbers = (line for at, (line, _) in enumerate(_lines(file), 1) if at == row)
+    line = next(numbers, None) if _has_lines(file) else None
+    where = "" if line is not None else f"object {row}: "
+    return BadJson(file, line, f"{where}{reason}", _RENAME if "field" in reason else _WHOLE)
+
+
+def _objects(engine: Engine, file: Path, *, tolerant: bool) -> Iterator[tuple[int, pa.Array]]:
+    """The texts of a file's objects, in batches, each with the number of its first one; NULL is a line of no JSON."""
+    _refuse_cut(file)
+    # A path may hold what the engine takes for a pattern.
+    name = literal(re.sub(r"([*?\[])", r"[\1]", str(file)))
+    options = ", ignore_errors = true" if tolerant else ""
+    first = 1
+    try:
+        for batch in engine.stream(
+            f"SELECT CAST(json AS VARCHAR) FROM read_json_objects([{name}], format = 'auto'{options})", _BATCH
+        ):
+            yield first, batch.column(0)
+            first += batch.num_rows
+    except OutOfMemory:
+        raise
+    except EngineError as fault:
+        page = str(fault.__cause__ or fault.reason)
+        found = _MALFORMED.search(page)
+        line = next((number for number, text in _lines(file) if _fault_of(text) is not None), None)
+        line = line if _has_lines(file) else None
+        reason = found[1].strip() if found else page.splitlines()[0].partition(": ")[2] or page
+        raise BadJson(file, line, reason, _WHOLE) from fault
+
+
+def _refuse_cut(file: Path) -> None:
+    """Raise where an array is not closed: seen, behind a comma the engine takes the end of a file for its end."""
+    with _opened(file) as opened:
+        start = opened.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+        if not start.startswith(b"["):
+            return
+        end = start
+        while chunk := opened.read(1 << 20):
+            end = chunk.rstrip()[-1:] or end
+    if not end.rstrip().endswith(b"]"):
+        raise BadJson(file, None, "its array is not closed: the file is cut off", _WHOLE)
+
+
+def _opened(file: Path) -> IO[bytes]:
+    return gzip.open(file) if file.name.lower().endswith(".gz") else file.open("rb")  # type: ignore[return-value]
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that are not blank, with their numbers from 1."""
+    with _opened(file) as opened:
+        for number, line in enumerate(opened, 1):
+            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if text.strip():
+                yield number, text
+
+
+def _has_lines(file: Path) -> bool:
+    """Whether a file has one value a line: the engine, too, goes by the first."""
+    text = next((text for _, text in _lines(file)), b"")
+    return text.lstrip().startswith(b"{") and _fault_of(text) is None
+
+
+def _fault_of(line: bytes) -> str | None:
+    """What is wrong with a line that should be JSON."""
+    try:
+        json.loads(line.decode().rstrip("\r\n"))
+    except UnicodeDecodeError:
+        return "a text is not UTF-8"
+    except json.JSONDecodeError as fault:
+        return f"no JSON: {fault.msg[0].lower()}{fault.msg[1:]} (character {fault.colno})"
+    except RecursionError:
+        return None
+    return None
+
+
+@dataclass(slots=True)
+class _Known:
+    """The fields that were met, each with its column; `spelled` has them by their names without case."""
+
+    alike: bool
+    columns: dict[str, str] = field(default_factory=dict)
+    spelled: dict[str, str] = field(default_factory=dict)
+
+    def refused(self, names: Iterable[str]) -> str | None:
+        """Note the names of one object's fields; why they are refused, or None."""
+        for name in names:
+            if name in self.columns:
+                continue
+            other = self.spelled.setdefault(fold(name), name)
+            if other != name and not self.alike:
+                return f"its fields {other!r} and {name!r} differ by case alone"
+            self.columns[name] = f"c{len(self.columns)}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Fields of some objects, each an array of texts; `faults` by the place of the object, which has no place there."""
+
+    columns: Mapping[str, pa.Array]
+    faults: dict[int, str]
+
+
+def _part(texts: pa.Array, known: _Known) -> _Batch:
+    """Part objects into their fields."""
+    whole = _parted_at_once(texts)
+    if whole is not None and known.refused(whole) is None:
+        return _Batch(whole, {})
+    faults: dict[int, str] = {}
+    rows: list[dict[str, str]] = []
+    for at, text in enumerate(texts.to_pylist()):
+        row = _fields(text) if text is not None else _NO_JSON
+        if not isinstance(row, str) and (reason := known.refused(row)) is not None:
+            row = reason
+        if isinstance(row, str):
+            faults[at] = row
+        else:
+            rows.append(row)
+    names = dict.fromkeys(chain.from_iterable(rows))
+    return _Batch({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}, faults)
+
+
+def _parted_at_once(texts: pa.Array) -> dict[str, pa.Array] | None:
+    """
+    The fields of objects of which each names its fields once; None where that is not sure.
+
+    Of two fields with one name a dict holds one. But then the quotes of the other one's name are missing: those of the
+    values that are held, and two for each name, are all there are.
+    """
+    try:
+        rows = list(map(_DECODE, texts.to_pylist()))
+    except (msgspec.MsgspecError, RecursionError, TypeError):
+        # NaN, more levels than Python's stack has, no object, or NULL.
+        return None
+    names = dict.fromkeys(rows[0]) if rows else {}
+    try:
+        values = {name: list(map(itemgetter(name), rows)) for name in names}
+    except KeyError:
+        values = {}
+    if len(set(map(len, rows))) > 1 or len(values) < len(names):
+        names = dict.fromkeys(chain.from_iterable(rows))
+        values = {name: [row.get(name, _LACKING) for row in rows] for name in names}
+    columns = {name: _column(one) for name, one in values.items()}
+    quotes = sum(map(_quotes, columns.values())) + 2 * sum(map(len, rows))
+    return columns if quotes == _quotes(texts) else None
+
+
+def _column(values: list[msgspec.Raw]) -> pa.Array:
+    """Raw values as an array of texts, those that are lacking as NULL."""
+    lines = _ENCODE_LINES(values)
+    ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE)
+    if len(ends) > len(values):
+        # A list or an object that is written on several lines.
+        return pa.array([bytes(value).decode() or None for value in values], pa.string())
+    offsets = np.zeros(len(values) + 1, np.int32)
+    offsets[1:] = ends - np.arange(len(values))
+    there = np.diff(offsets) > 0
+    mask = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
+    buffers = [mask, pa.py_buffer(offsets), pa.py_buffer(lines.replace(b"\n", b""))]
+    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+
+
+def _quotes(texts: pa.Array) -> int:
+    """How many quotes an array of texts has."""
+    offsets, letters = texts.buffers()[1:]
+    if letters is None:
+        return 0
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return int(np.count_nonzero(np.frombuffer(letters, np.uint8)[ends[0] : ends[-1]] == _QUOTE))
+
+
+def _fields(text: str) -> dict[str, str] | str:
+    """The fields of one object, token by token, or why it is refused."""
+    if not text.startswith("{"):
+        return "it is no object"
+    found: dict[str, str] = {}
+    depth, last, name, begin, end = 0, "", None, -1, -1
+    for token in _TOKEN.finditer(text):
+        mark = token[0]
+        if mark in "}]" and last == ",":
+            return f"no JSON: a comma before {mark!r}"
+        if depth == 1 and mark in ",}":
+            if name is not None:
+                found[name] = text[begin:end]
+            name, begin = None, -1
+        elif depth == 1 and name is None:
+            name = json.loads(mark)
+            if name in found:
+                return f"its field {name!r} is there twice"
+        elif depth == 1 and begin < 0 and mark != ":":
+            begin = token.start()
+        depth += (mark in "{[") - (mark in "}]")
+        last, end = mark, token.end()
+    return found
+
+
+class _Parts:
+    """
+    Parquet files in a folder, each of columns that are known when it begins.
+
+    `columns` grows meanwhile; a new file begins where a batch has a field that the last one lacks.
+    """
+
+    def __init__(self, folder: Path, columns: Mapping[str, str]) -> None:
+        self._folder, self._columns = folder, columns
+        self._files: list[Path] = []
+        self._schema = pa.schema([])
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[pa.RecordBatch] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def add(self, columns: Mapping[str, pa.Array], rows: Sequence[int], file: int) -> None:
+        """Add the rows of a batch, of the numbers `rows` in a file."""
+        if self._writer is None or len(self._columns) + 2 > len(self._schema):
+            self._close()
+            fields = [(name, pa.string()) for name in self._columns.values()]
+            self._schema = pa.schema([("_file", pa.int32()), ("_row", pa.int64()), *fields])
+            self._files.append(self._folder / f"json-{len(self._files)}.parquet")
+            self._writer = pq.ParquetWriter(self._files[-1], self._schema, use_dictionary=False)
+        texts = [columns.get(name, pa.nulls(len(rows), pa.string())) for name in self._columns]
+        arrays = [pa.array([file] * len(rows), pa.int32()), pa.array(rows, pa.int64()), *texts]
+        self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+        if sum(batch.nbytes for batch in self._waiting) > _GROUP:
+            self._write()
+
+    def source(self) -> str:
+        """The files as a relation, once they are closed."""
+        names = ", ".join(literal(str(file)) for file in self._files)
+        if not self._files:
+            return '(SELECT 0 AS "_file", 0 AS "_row" WHERE false)'
+        return f"read_parquet([{names}], union_by_name = true)"
+
+    def _write(self) -> None:
+        if self._writer is not None and self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema))
+        self._waiting = []
+
+    def _close(self) -> None:
+        self._write()
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """
+    Without Python's collector of cycles.
+
+    Dicts of raw values make none, and to look for some among millions is a third of the work.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

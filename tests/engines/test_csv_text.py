@@ -1,0 +1,168 @@
+"""CSV files are read to the letter: every row and value that the standard library's reader has, or none and why."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dualgauge.engines.duck import Engine, open_engine
+from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile, NoColumnNames
+from dualgauge.engines.files.csv_text import csv_file, first_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FILES = 400
+ATOMS = (
+    "", "a", "1", "007", " ", "x y", '"', '""', 'q"q', ",", ";", "\n", "\r\n", "\r", "é", "#", "#x", "NA", "1,5", ' "',
+    '" ', "\t", "\\", '\\"', "0.1", "\x00", "日本",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with open_engine() as found:
+        yield found
+
+
+def read(engine: Engine, file: Path, options: dict[str, Any] | None = None) -> list[list[str | None]]:
+    """The rows of a file; raises what says why there are none."""
+    found = csv_file(file, options or {}, file.parent / f"{file.name}-anew")
+    try:
+        return [list(row) for row in engine.rows(f"FROM {found.relation(() if options is None else ('',))}")]
+    except BadValue as fault:
+        raise first_fault(file, found.dialect) or fault from fault
+
+
+def made(chance: random.Random) -> tuple[str, int]:
+    """A file's text, well written or not, and the number of its columns."""
+    columns, end = chance.randint(1, 4), chance.choice(["\n", "\r\n", "\r", "\n"])
+    names = [f"n{at}" for at in range(columns)]
+    if chance.random() < 0.5:
+        rows = [
+            ["".join(chance.choice(ATOMS) for _ in range(chance.randint(0, 3))) for _ in range(columns)]
+            for _ in range(chance.randint(0, 6))
+        ]
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, lineterminator=end, quoting=chance.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+        writer.writerows([names, *rows])
+        text = out.getvalue()
+    else:
+        pieces = (chance.choice([*ATOMS, ",", end, end, ","]) for _ in range(chance.randint(0, 20)))
+        text = f"{','.join(names)}{end}{''.join(pieces)}"
+    return chance.choice(["", "", "", "\ufeff", end]) + text, columns
+
+
+def expected(text: str, columns: int) -> list[list[str]] | None:
+    """The rows as the standard library reads them; None where they are none of one file."""
+    try:
+        rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
+    except csv.Error:
+        return None
+    if columns > 1:
+        rows = [row for row in rows if row]
+    else:
+        # An empty line is no name, and a row of one empty value.
+        while not rows[0]:
+            del rows[0]
+        rows = [row or [""] for row in rows]
+    return rows[1:] if all(len(row) == columns for row in rows) else None
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_a_file_has_the_rows_that_the_standard_library_reads_or_a_line_that_is_at_fault(
+    engine: Engine, tmp_path: Path, block: int
+) -> None:
+    for seed in range(block * FILES // 4, (block + 1) * FILES // 4):
+        text, columns = made(random.Random(seed))
+        file = tmp_path / f"{seed}.csv"
+        file.write_bytes(text.encode())
+        right = expected(text, columns)
+        try:
+            found: list[list[str | None]] | None = read(engine, file)
+        except BrokenFile:
+            found = None
+        assert found == right, (seed, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("a,b\n1,2,\n", 2, "it has 3 values for 2 columns"),
+        ("a,b\n1,2\n3\n", 3, "it has 1 value for 2 columns"),
+        ('a,b\n1,"x\n3,4\n', 2, 'a quote (") is opened and not closed'),
+        ('a,b\n1,"x"y\n', 2, 'a quote (") is closed in a value'),
+        ('a,b\n1,"x" \n', 2, 'a quote (") is closed in a value'),
+        ("\n\na,A\n1,2\n", 3, "it names the column 'a' and 'A', which differ by case alone"),
+        ("a,a\n1,2\n", 1, "it names the column 'a' twice"),
+        ("2026-01-01,7\n2026-01-02,8\n", 1, "it holds values, no names of columns: '2026-01-01,7'"),
+        ("", 1, "it is empty, where a line of column names is due"),
+    ],
+)
+def test_what_is_no_row_is_told_with_its_line(
+    engine: Engine, tmp_path: Path, text: str, line: int, reason: str
+) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text(text)
+    with pytest.raises(BrokenFile) as refused:
+        read(engine, file)
+    assert (refused.value.line, refused.value.reason) == (line, reason)
+
+
+def test_what_is_said_of_a_file_holds(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv.gz"
+    with gzip.open(file, "wb") as out:
+        out.write("by hand\r\n# a remark\r\n'ä;b';''\r\n-;1\r\n#2;3\r\n".encode("cp1252"))
+    said = {"delim": ";", "quote": "'", "skip": 1, "comment": "#", "encoding": "cp1252", "names": ["x", "y"]}
+    assert read(engine, file, said | {"header": False}) == [["ä;b", None], ["-", "1"]]
+    assert read(engine, file, {"delim": ";", "quote": "'", "skip": 3, "encoding": "cp1252", "header": False}) == [
+        ["-", "1"], ["#2", "3"],
+    ]  # fmt: skip
+
+
+def test_folders_that_are_columns_are_columns(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "year=2026" / "month=a%20b" / "f.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("a,b\n1,2\n")
+    assert read(engine, file) == [["1", "2", "2026", "a b"]]
+
+
+def test_a_value_of_ten_megabytes_is_whole(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text(f"a,b\n1,{'x' * 10_000_000}\n2,y\n")
+    assert [len(row[1] or "") for row in read(engine, file)] == [10_000_000, 1]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("all_varchar", True, "is no option of a CSV file; take it out: every value is read as text"),
+        ("sep", ";", "is no option of a CSV file (it is called 'delim')"),
+        ("delim", "||", "is '||', which is no single character"),
+        ("skip", -1, "is -1, which is no number of lines"),
+        ("encoding", "klingon", "'klingon' is known to nobody here"),
+        ("decimal_separator", "'", "say . or ,"),
+    ],
+)
+def test_what_cannot_be_said_of_a_file_is_refused_by_name(
+    tmp_path: Path, option: str, value: object, said: str
+) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text("a,b\n1,2\n")
+    with pytest.raises(BadDialect) as refused:
+        csv_file(file, {option: value}, tmp_path / "anew")
+    assert said in str(refused.value)
+
+
+def test_a_first_line_of_values_may_be_said_to_be_names(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text("2019,2020\n1,2\n")
+    with pytest.raises(NoColumnNames):
+        read(engine, file)
+    assert csv_file(file, {"header": True}, tmp_path / "anew").names == ("2019", "2020")

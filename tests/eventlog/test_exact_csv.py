@@ -1,0 +1,151 @@
+"""What stands in a CSV file stands in the log: no value is bent to a type that other rows have, and no row is lost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dualgauge.eventlog.errors import BadFile, BadReading, BadRow
+from support.log_project import LogProject, csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = "id,seen,amount,code"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> LogProject:
+    found = LogProject(tmp_path, columns={"amount": "DECIMAL(18,2)", "code": "VARCHAR"})
+    found.source("s", path="d/*.csv")
+    return found
+
+
+def test_values_behind_many_others_are_what_they_are(project: LogProject) -> None:
+    rows = [f"{number},2026-01-01,7,10" for number in range(25_000)]
+    late = ["25000,2026-01-02 10:11:12,1.5,007", "25001,2026-01-02 10:11:13,2.25,1_000"]
+    project.write("d/1.csv", csv(HEAD, *rows, *late))
+
+    assert project.take().added == 25_002
+    last = project.events("occurred_at", "amount", "code")[-2:]
+    assert [(str(when), *others) for when, *others in last] == [
+        ("2026-01-02 10:11:12+00:00", Decimal("1.50"), "007"),
+        ("2026-01-02 10:11:13+00:00", Decimal("2.25"), "1_000"),
+    ]
+
+
+def test_a_declared_decimal_is_exact_or_a_row_that_does_not_fit(project: LogProject) -> None:
+    project.columns = {"amount": "DECIMAL(38,18)", "code": "VARCHAR"}
+    exact = ["1234567890123456.78", "0.123456789012345678", "9007199254740993"]
+    project.write("d/1.csv", csv(HEAD, *(f"{at},2026-01-01,{one}," for at, one in enumerate(exact))))
+    project.take()
+    assert project.events("amount") == [Decimal(one) for one in exact]
+    project.write("d/2.csv", csv(HEAD, "9,2026-01-01,0.1234567890123456789,"))
+
+    with pytest.raises(
+        BadRow, match=r"d/2.csv row 1: amount = '0.1234567890123456789' does not fit into DECIMAL\(38,18"
+    ):
+        project.take()
+
+
+def test_a_line_that_begins_with_a_hash_is_a_row(project: LogProject) -> None:
+    project.write("d/1.csv", csv(HEAD, "1,2026-01-01,1,x", "#2,2026-01-02,2,y", "3,2026-01-03,3,#z"))
+
+    assert project.take().added == 3
+    assert project.events("event_id", "code") == [("1", "x"), ("#2", "y"), ("3", "#z")]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("2,2026-01-02,2", "line 3: it has 3 values for 4 columns"),
+        ("2,2026-01-02,2,y,", "line 3: it has 5 values for 4 columns"),
+        ('2,2026-01-02,2,"y', 'line 3: a quote (") is opened and not closed'),
+    ],
+)
+def test_a_row_that_is_none_stops_the_import_with_its_line(project: LogProject, row: str, reason: str) -> None:
+    project.write("d/1.csv", csv(HEAD, "1,2026-01-01,1,x", row, "3,2026-01-03,3,z"))
+
+    with pytest.raises(BadFile) as refused:
+        project.take()
+    assert reason in str(refused.value)
+    assert project.log().head().last == 0
+
+
+def test_the_type_that_a_column_had_in_an_expression_stays(project: LogProject) -> None:
+    project.sources[0]["select"] = {"amount": "price * 2", "note": "price"}
+    project.write("d/1.csv", csv("id,seen,price", "a,2026-01-01,1.50"))
+    project.take()
+    assert project.events("amount", "payload") == [(Decimal("3.00"), '{"note":1.50}')]
+    project.write("d/2.csv", csv("id,seen,price", "b,2026-01-02,2", "c,2026-01-03,2.255"))
+
+    with pytest.raises(BadRow, match=r"d/2.csv row 2: price = '2.255' is no DECIMAL\(18,2\)"):
+        project.take()
+    done = project.take(every=True, max_bad_rows=5)
+    assert (done.added, done.quarantined) == (1, 1)
+    assert project.events("event_id", "amount") == [("a", Decimal("3.00")), ("b", Decimal("4.00"))]
+
+
+def test_an_event_s_id_is_the_text_that_stands_there(project: LogProject) -> None:
+    project.columns = {}
+    project.write("d/1.csv", csv("id,seen", "1.10,2026-01-01", "1.1,2026-01-02"))
+
+    assert project.take().added == 2
+    assert project.events("event_id") == ["1.10", "1.1"]
+
+
+def test_files_whose_names_differ_by_case_are_refused_by_name(project: LogProject) -> None:
+    project.write("d/1.csv", csv(HEAD, "1,2026-01-01,1,x"))
+    project.write("d/2.csv", csv(HEAD.replace("code", "Code"), "2,2026-01-01,1,x"))
+
+    with pytest.raises(
+        BadFile, match=r"d/2.csv line 1: its column 'Code' is called 'code' in another file of the source"
+    ):
+        project.take()
+
+
+def test_formats_and_a_decimal_comma_are_said(project: LogProject) -> None:
+    project.sources[0]["read"] = {
+        "delim": ";", "decimal_separator": ",", "dateformat": "%d.%m.%Y", "types": {"code": "VARCHAR"},
+    }  # fmt: skip
+    project.sources[0]["select"] = {"code": "code || '!'"}
+    project.write("d/1.csv", "id;seen;amount;code\n1;31.12.2026;1,50;1.10\n2;01.01.2027;2;1.1\n")
+
+    project.take()
+    assert [(str(when), *others) for when, *others in project.events("occurred_at", "amount", "code")] == [
+        ("2026-12-31 00:00:00+00:00", Decimal("1.50"), "1.10!"),
+        ("2027-01-01 00:00:00+00:00", Decimal("2.00"), "1.1!"),
+    ]
+
+
+def test_an_option_that_nobody_knows_is_refused_by_name(project: LogProject) -> None:
+    project.sources[0]["read"] = {"sample_size": -1}
+    project.write("d/1.csv", csv(HEAD, "1,2026-01-01,1,x"))
+
+    with pytest.raises(BadReading, match=r"source 's': read: 'sample_size' is no option of a CSV file; take it out"):
+        project.take()
+
+
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "TIMESTAMPTZ"])
+def test_a_time_of_seven_decimals_is_no_time_of_six(project: LogProject, kind: str) -> None:
+    project.columns = {"at": kind}
+    project.write("d/1.csv", csv("id,seen,at", "1,2026-01-01,2026-01-01 00:00:00.1234567"))
+
+    with pytest.raises(BadRow, match=r"at = '2026-01-01 00:00:00.1234567' does not fit into TIMESTAMP"):
+        project.take()
+
+
+def test_one_import_and_many_give_the_same_log(project: LogProject) -> None:
+    rows = [f"{number},2026-01-{number + 1:02},{number}.50,{number:03}" for number in range(20)]
+    project.write("d/1.csv", csv(HEAD, *rows))
+    project.take()
+    many = LogProject(project.root / "many", columns=project.columns)
+    many.source("s", path="d/*.csv")
+    for upto in (3, 4, 11, 20):
+        many.write("d/1.csv", csv(HEAD, *rows[:upto]))
+        many.take()
+
+    wanted = ("position", "event_id", "occurred_at", "amount", "code")
+    assert many.events(*wanted) == project.events(*wanted)
