@@ -118,6 +118,18 @@ def test_formats_and_a_decimal_comma_are_said(project: LogProject) -> None:
         ("2026-12-31 00:00:00+00:00", Decimal("1.50"), "1.10!"),
         ("2027-01-01 00:00:00+00:00", Decimal("2.00"), "1.1!"),
     ]
+    project.write("d/2.csv", "id;seen;amount;code\n3;01.01.2027;1.50;x\n")
+    with pytest.raises(BadRow, match=r"d/2.csv row 1: amount = '1,50' is no DECIMAL\(18,2\)"):
+        project.take()
+
+
+def test_a_column_in_quotes_is_its_text_as_one_without_is(project: LogProject) -> None:
+    project.columns = {"price": "VARCHAR", "twice": "DECIMAL(18,2)"}
+    project.sources[0]["select"] = {"price": '"Unit Price"', "twice": '"Unit Price" * 2'}
+    project.write("d/1.csv", csv("id,seen,Unit Price", "1,2026-01-01,1.5", "2,2026-01-02,1.50"))
+
+    project.take()
+    assert project.events("price", "twice") == [("1.5", Decimal("3.00")), ("1.50", Decimal("3.00"))]
 
 
 def test_an_option_that_nobody_knows_is_refused_by_name(project: LogProject) -> None:

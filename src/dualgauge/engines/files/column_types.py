@@ -67,10 +67,8 @@ class Spelling:
         return {"DATE": self.date, "TIMESTAMP": self.timestamp}.get(kind, "")
 
     def number(self, text: str) -> str:
-        """A text with a point in its fraction; NULL where it has another one in it."""
-        if self.decimal == ".":
-            return text
-        return f"CASE WHEN NOT contains({text}, '.') THEN replace({text}, {literal(self.decimal)}, '.') END"
+        """A number's text with a point before its fraction; a text that has a point already is no number then."""
+        return text if self.decimal == "." else f"translate({text}, {literal(f'{self.decimal}.')}, '.,')"
 
     def value(self, text: str, kind: str) -> str:
         """The value of a type that a text is, which `fits` says."""

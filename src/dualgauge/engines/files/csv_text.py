@@ -155,6 +155,8 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise BadDialect(name, f"is {value!r}, which is no number of lines", "say how many lines to leave out")
         if name == "header" and not isinstance(value, bool):
             raise BadDialect(name, f"is {value!r}", "say true or false")
+        if name == "types" and not (isinstance(value, dict) and all(isinstance(one, str) for one in value.values())):
+            raise BadDialect(name, f"is {value!r}", 'say it as {code = "VARCHAR", amount = "DECIMAL(18,2)"}')
         if name == "decimal_separator" and value not in (".", ","):
             raise BadDialect(name, f"is {value!r}", "say . or ,")
     try:

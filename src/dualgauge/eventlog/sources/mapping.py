@@ -41,7 +41,7 @@ from dualgauge.eventlog.sources.source import (
     told,
     unbounded_rows,
 )
-from dualgauge.eventlog.sources.text_columns import with_texts
+from dualgauge.eventlog.sources.text_columns import column_of, with_texts
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def columns_quoted(
     names = {name.lower(): name for name in available}
 
     def quoted(expression: str, kind: str = "") -> str:
-        name = names.get(expression.strip().lower())
+        name = names.get(column_of(expression))
         return expression if name is None or expression == FILE_ORDER else _alone(settings, name, available, kind)
 
     texts = {key: quoted(getattr(settings, key), "VARCHAR") for key in ("event_id", "type", CAUSED_BY)}

@@ -135,7 +135,13 @@ def _typed(settings: SourceSettings, columns: Mapping[str, str], names: Mapping[
 
 def named_in(expressions: Iterable[str], names: Container[str]) -> set[str]:
     """The words, in small letters, of the expressions that are more than a column of `names` by itself."""
-    return words_of(one for one in expressions if one.strip().strip('"').lower() not in names)
+    return words_of(one for one in expressions if column_of(one) not in names)
+
+
+def column_of(expression: str) -> str:
+    """The column that an expression may be by itself, in small letters."""
+    text = expression.strip()
+    return (text[1:-1] if re.fullmatch('"[^"]+"', text) else text).lower()
 
 
 def words_of(expressions: Iterable[str]) -> set[str]:
