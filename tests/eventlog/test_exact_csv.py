@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dualgauge.eventlog.errors import BadFile, BadReading, BadRow
+from dualgauge.eventlog.errors import BadFile, BadMapping, BadReading, BadRow
 from support.log_project import LogProject, csv
 
 if TYPE_CHECKING:
@@ -86,6 +86,21 @@ def test_the_type_that_a_column_had_in_an_expression_stays(project: LogProject) 
     done = project.take(every=True, max_bad_rows=5)
     assert (done.added, done.quarantined) == (1, 1)
     assert project.events("event_id", "amount") == [("a", Decimal("3.00")), ("b", Decimal("4.00"))]
+
+
+def test_a_column_that_one_value_makes_text_is_told_with_what_to_say(project: LogProject) -> None:
+    project.sources[0]["select"] = {"amount": "price * 2"}
+    project.write("d/1.csv", csv("id,seen,price", "a,2026-01-01,1", "b,2026-01-02,zz", "c,2026-01-03,3"))
+    with pytest.raises(
+        BadMapping, match=r"price is text, since .* read = \{types = \{price = \"BIGINT\"\}\}, and rows"
+    ):
+        project.take(every=True, max_bad_rows=5)
+    project.sources[0]["read"] = {"types": {"price": "BIGINT"}}
+    with pytest.raises(BadRow, match=r"d/1.csv row 2: price = 'zz' is no BIGINT"):
+        project.take()
+
+    assert project.take(every=True, max_bad_rows=5).quarantined == 1
+    assert project.events("event_id", "amount") == [("a", Decimal("2.00")), ("c", Decimal("6.00"))]
 
 
 def test_an_event_s_id_is_the_text_that_stands_there(project: LogProject) -> None:

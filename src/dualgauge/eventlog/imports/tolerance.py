@@ -106,7 +106,7 @@ def _fitting(
     try:
         fitted, misfits = fit(engine, sources, columns, folder / f"fit-{uuid.uuid4().hex}", most=tolerance.most)
     except NotToldApart as untold:
-        if isinstance(untold.__cause__, BadMapping):
+        if isinstance(untold.__cause__, BadMapping) and not isinstance(fault, BadMapping):
             # Without the rows that do not fit the settings do not, either.
             raise untold.__cause__ from fault
         fitted, misfits = [], []

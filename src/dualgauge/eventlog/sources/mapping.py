@@ -41,8 +41,8 @@ from dualgauge.eventlog.sources.source import (
     told,
     unbounded_rows,
 )
-from dualgauge.eventlog.sources.text_columns import column_of, with_texts
-from dualgauge.model import literal, quote
+from dualgauge.eventlog.sources.text_columns import column_of, with_texts, words_of
+from dualgauge.model import listed, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -154,6 +154,7 @@ def _refuse_setting(
             engine.columns(queried(base, settings) if name == "query" else f"SELECT {expression} FROM ({base})")
         except EngineError as fault:
             advice = f"{fault.unknown_column(known)}{_word_of_sql(engine, fault, expression, known)}"
+            advice += _only_text(source, fault, expression, known)
             reason = f"{fault.reason.splitlines()[0].rstrip('!')}{advice}"
             what = name if name == "query" else f"{name} = {expression!r}"
             raise BadMapping(source.name, reason, known, what) from fault
@@ -213,6 +214,18 @@ def _word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Seq
     if not words:
         return ""
     return f"; {words[0]!r} is a word of SQL: where it means the column, write it in double quotes"
+
+
+def _only_text(source: Source, fault: EngineError, expression: str, known: Sequence[str]) -> str:
+    """Advice where an expression wants a type of a column of a CSV file that is text, perhaps for one value."""
+    said = words_of([expression])
+    texts = [name for name in known if name.lower() in said and name.lower() not in source.kinds]
+    if not source.texts or not texts or fault.unknown_column(known) or "VARCHAR" not in fault.reason:
+        return ""
+    return (
+        f"; {listed(texts)} {'is' if len(texts) == 1 else 'are'} text, since not all values are written in one other "
+        f'type: say which, read = {{types = {{{texts[0]} = "BIGINT"}}}}, and rows that do not fit it are named'
+    )
 
 
 def place_of(file: str, row: int) -> str:
