@@ -94,11 +94,11 @@ def test_a_width_that_means_nothing_is_no_error(said: str, shop: Path, monkeypat
 
 def test_wide_characters_and_control_characters_of_data_are_shown_and_not_obeyed(shop: Path) -> None:
     with (shop / "data" / "orders.csv").open("a", encoding="utf-8") as file:
-        file.write("\u6f22\u5b57,2026-01-09T09:00:00Z,\x1b[2J\x1b]0;owned\x07e\u0301\U0001f600\u202egpj,placed,100\n")
+        file.write("9,2026-01-09T09:00:00Z,\x1b[2J\x1b]0;owned\x07e\u0301\U0001f600\u202egpj,\u6f22\u5b57,100\n")
     call("log", "import", folder=shop)
     said = call("log", "show", "--limit", "1", folder=shop)
 
-    assert "\u6f22\u5b57/placed" in said.out
+    assert "9/\u6f22\u5b57" in said.out
     assert "\\x1b[2J\\x1b]0;owned\\x07" in said.out
     assert "\\u202egpj" in said.out
     assert not set("\x1b\x07\u202e") & set(said.out)

@@ -42,7 +42,7 @@ def shop(built: Path, disk: Disk) -> Path:
     """A built project on the small disk, with many more rows to import."""
     shutil.copytree(built, disk.folder / "shop")
     with (disk.folder / "shop" / "data" / "orders.csv").open("a", encoding="utf-8") as file:
-        file.writelines(f"x{i},2026-02-01T00:00:00Z,{i:040d},placed,{i}\n" for i in range(ROWS))
+        file.writelines(f"{100 + i},2026-02-01T00:00:00Z,{i:040d},placed,{i}\n" for i in range(ROWS))
     return disk.folder / "shop"
 
 
@@ -75,7 +75,8 @@ def test_an_import_that_finds_the_disk_full_adds_nothing(leave: int, shop: Path,
 def test_a_disk_that_is_full_while_rows_are_sorted_is_not_told_as_a_bad_row(leave: int, shop: Path, disk: Disk) -> None:
     with (shop / "data" / "orders.csv").open("a", encoding="utf-8") as file:
         file.writelines(
-            f"y{i},2026-02-01T00:00:00Z,{sha256(str(i).encode()).hexdigest()},placed,{i}\n" for i in range(9_000)
+            f"{100_000 + i},2026-02-01T00:00:00Z,{sha256(str(i).encode()).hexdigest()},placed,{i}\n"
+            for i in range(9_000)
         )
     before = digest(shop)
     said = disk.call("log", "import", folder=shop, first=disk.fill(leave))

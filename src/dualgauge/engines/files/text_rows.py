@@ -186,7 +186,7 @@ def _longer(lines: _Lines, line: str, dialect: LineDialect, fault: str) -> tuple
 def _broken(mark: str, fault: csv.Error) -> str:
     if "new-line" in str(fault):
         return "it is more than one line"
-    return f"a quote ({mark}) is {'opened and not closed' if 'end of data' in str(fault) else 'closed in a value'}"
+    return f"a quote ({mark}) {'is opened and not closed' if 'end of data' in str(fault) else 'is closed in a value'}"
 
 
 class _Lines:
