@@ -51,8 +51,6 @@ _NO_NUMBER: Final = "(?i:nan|[+-]?inf(inity)?)"
 _MOST_OF_DOUBLE: Final = 17
 _FINE: Final = r"\.[0-9]{6}[0-9]*[1-9]"
 
-TIMES: Final = ("DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME")
-
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
@@ -87,13 +85,17 @@ class Spelling:
         pattern = _PATTERNS.get(family)
         told = [f"regexp_full_match({number}, {literal(pattern)})"] if pattern else []
         if size:
-            scale = int(size.rstrip(")").rpartition(",")[2])
-            told.append(f"length(rtrim(split_part({number}, '.', 2), '0')) <= {scale:d}")
+            told.append(f"length(rtrim(split_part({number}, '.', 2), '0')) <= {_scale(size):d}")
         if kind == "DOUBLE":
             told.append(shortest(number))
         elif kind != "DECIMAL":
             told.append(f"TRY_CAST({number} AS {kind}) IS NOT NULL")
         return f"coalesce({' AND '.join(told)}, false)"
+
+
+def _scale(size: str) -> int:
+    """Digits behind the point, of what stands behind DECIMAL( in a type's name."""
+    return int(size.rstrip(")").rpartition(",")[2])
 
 
 def is_number(kind: str) -> bool:
@@ -214,7 +216,7 @@ def kept_whole(text: str, kind: str) -> str:
     number = f"trim({text})"
     written = f"regexp_full_match({number}, {literal(_NUMBER)})"
     if family in ("BIGINT", "DECIMAL"):
-        scale = int(size.rstrip(")").rpartition(",")[2]) if size else 0
+        scale = _scale(size) if size else 0
         # Nearly all are written so, and to bring a number to its one form takes ten times as long.
         plain = rf"[+-]?[0-9]+(\.[0-9]{{0,{scale:d}}}0*)?"
         last = f"TRY_CAST(split_part({normal(number)}, 'e', 2) AS BIGINT)"

@@ -11,7 +11,6 @@ What DuckDB cannot be told to read as it stands is written anew first, row by ro
 from __future__ import annotations
 
 import codecs
-import gzip
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -21,7 +20,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from dualgauge.engines.errors import BadDialect, BrokenFile, NoColumnNames
-from dualgauge.engines.files.text_rows import LONGEST_ROW, LineDialect, TextRow, opened, rows
+from dualgauge.engines.files.text_rows import LONGEST_ROW, LineDialect, TextRow, opened, opened_bytes, rows
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import listed, literal, nearest, quote
 
@@ -108,14 +107,10 @@ class CsvFile:
         )
         texts = [_null(one, nulls) for one in places]
         columns = [f"{text} AS {quote(name)}" for text, name in zip(texts, names or self.names, strict=True)]
-        columns += (
-            []
-            if names
-            else [
-                f"CAST({'NULL' if value is None else literal(value)} AS VARCHAR) AS {quote(name)}"
-                for name, value in self.partitions.items()
-            ]
-        )
+        columns += [
+            f"CAST({'NULL' if value is None else literal(value)} AS VARCHAR) AS {quote(name)}"
+            for name, value in ({} if names else self.partitions).items()
+        ]
         short = f" OR {places[-1]} IS NULL" if len(places) > 1 else ""
         whole = f"CASE WHEN {_MORE} IS NOT NULL{short} THEN error({literal(RAGGED)}) ELSE true END"
         return f"(SELECT {', '.join(columns)} FROM {read} WHERE {whole})"
@@ -310,7 +305,7 @@ def _write_plain(file: Path, dialect: LineDialect, plain: LineDialect, to: Path)
 def _written(file: Path, dialect: LineDialect) -> _Written:
     """Look at the bytes of a file, which costs a tenth of reading it."""
     seen = _Seen(dialect)
-    with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
+    with opened_bytes(file) as raw:
         while block := raw.read(_BLOCK):
             if block.endswith(b"\r"):
                 block += raw.read(1)

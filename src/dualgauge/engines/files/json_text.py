@@ -9,7 +9,6 @@ and checks that they are JSON, and msgspec parts each into its fields, whose val
 from __future__ import annotations
 
 import gc
-import gzip
 import json
 import re
 from contextlib import contextmanager
@@ -25,12 +24,14 @@ import pyarrow.parquet as pq
 
 from dualgauge.engines.errors import EngineError, OutOfMemory
 from dualgauge.engines.files.errors import BadJson
+from dualgauge.engines.files.text_rows import opened_bytes
+from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import fold, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-    from typing import IO, Self
+    from typing import Self
 
     from dualgauge.engines.duck import Engine
 
@@ -127,8 +128,7 @@ def _refused(file: Path, row: int, reason: str) -> BadJson:
 def _objects(engine: Engine, file: Path, *, tolerant: bool) -> Iterator[tuple[int, pa.Array]]:
     """The texts of a file's objects, in batches, each with the number of its first one; NULL is a line of no JSON."""
     _refuse_cut(file)
-    # A path may hold what the engine takes for a pattern.
-    name = literal(re.sub(r"([*?\[])", r"[\1]", str(file)))
+    name = literal(exact(file))
     options = ", ignore_errors = true" if tolerant else ""
     first = 1
     try:
@@ -150,7 +150,7 @@ def _objects(engine: Engine, file: Path, *, tolerant: bool) -> Iterator[tuple[in
 
 def _refuse_cut(file: Path) -> None:
     """Raise where an array is not closed: seen, behind a comma the engine takes the end of a file for its end."""
-    with _opened(file) as opened:
+    with opened_bytes(file) as opened:
         start = opened.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
         if not start.startswith(b"["):
             return
@@ -161,13 +161,9 @@ def _refuse_cut(file: Path) -> None:
         raise BadJson(file, None, "its array is not closed: the file is cut off", _WHOLE)
 
 
-def _opened(file: Path) -> IO[bytes]:
-    return gzip.open(file) if file.name.lower().endswith(".gz") else file.open("rb")  # type: ignore[return-value]
-
-
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a file that are not blank, with their numbers from 1."""
-    with _opened(file) as opened:
+    with opened_bytes(file) as opened:
         for number, line in enumerate(opened, 1):
             text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if text.strip():

@@ -18,6 +18,7 @@ from dualgauge.model import plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from io import BufferedReader
     from pathlib import Path
 
 LONGEST_ROW: Final = 1 << 24
@@ -237,3 +238,8 @@ def opened(file: Path, codec: str) -> IO[str]:
     if file.suffix.lower() == ".gz":
         return gzip.open(file, "rt", encoding=codec, errors="surrogateescape", newline="")
     return file.open("r", encoding=codec, errors="surrogateescape", newline="")
+
+
+def opened_bytes(file: Path) -> gzip.GzipFile | BufferedReader:
+    """A file's bytes, unpacked where its name says that it is packed."""
+    return gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb")

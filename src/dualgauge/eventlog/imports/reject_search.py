@@ -74,22 +74,17 @@ class RejectSearch:
         How many rows do not fit, and the first of them, each with its reason.
 
         Raises:
-            NotToldApart: a row does not fit, and which one cannot be told.
             BadMapping, EngineError: the rows cannot be looked at.
         """
-        return _look(self, again)
-
-
-def _look(look: RejectSearch, again: Source) -> tuple[int, dict[Place, str]]:
-    engine, number, columns, most = look.engine, look.number, look.columns, look.most
-    try:
-        count, found = misfits_of(engine, again, columns, raw_rows(again, number, placed=True)).find(engine, most)
-    except BadValue:
-        unread = _unread_json(look, again)
-        if not unread:
-            raise
-        return len(unread), unread
-    return count, {(one.file, one.row): one.reason for one in found}
+        base = raw_rows(again, self.number, placed=True)
+        try:
+            count, found = misfits_of(self.engine, again, self.columns, base).find(self.engine, self.most)
+        except BadValue:
+            unread = _unread_json(self, again)
+            if not unread:
+                raise
+            return len(unread), unread
+        return count, {(one.file, one.row): one.reason for one in found}
 
 
 def _unread_json(look: RejectSearch, again: Source) -> dict[Place, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dualgauge.engines.files.column_types import shortest
 from dualgauge.model import literal, plural
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ def is_shortest(text: str) -> str:
 
     So 0.1 and 1.50 are, and 0.10000000000000001, 9007199254740993, 1e400 and 1e-400 are not.
     """
-    double = f"TRY_CAST({text} AS DOUBLE)"
-    alike = f"{normal_form(text)} = {normal_form(f'CAST({double} AS VARCHAR)')}"
-    return f"coalesce(CASE WHEN isfinite({double}) THEN {alike} END, false)"
+    return f"coalesce({shortest(text)}, false)"
 
 
 def number_type(engine: Engine, base: str, name: str, *, coded: bool) -> tuple[str, str]:
@@ -67,7 +66,7 @@ def number_type(engine: Engine, base: str, name: str, *, coded: bool) -> tuple[s
         f"contains({name}, '.') AS fraction, length(split_part({name}, '.', 2)) AS behind, length({digits}) AS digits, "
         f"{power} AS place, {is_shortest(name)} AS shortest FROM ({base}) WHERE {name} IS NOT NULL"
     )
-    powers, codes, fractions, written, scale, whole, shortest = engine.row(
+    powers, codes, fractions, written, scale, whole, all_shortest = engine.row(
         "SELECT count(*) FILTER (WHERE power), count(*) FILTER (WHERE code), count(*) FILTER (WHERE fraction), "
         "max(behind), coalesce(max(greatest(-place, 0)) FILTER (WHERE digits > 0), 0), "
         f"coalesce(max(greatest(digits + place, 0)) FILTER (WHERE digits > 0), 0), bool_and(shortest) FROM ({values})"
@@ -78,7 +77,7 @@ def number_type(engine: Engine, base: str, name: str, *, coded: bool) -> tuple[s
     # 1.50 has two digits behind the point, and the next price may need both.
     exact = _decimal(whole, scale if powers or written > MOST_SCALE else written)
     amount = not powers and written <= MOST_SCALE
-    if not amount and shortest and (powers or written):
+    if not amount and all_shortest and (powers or written):
         return "DOUBLE", f"{behind}, each the shortest text of its DOUBLE"
     if exact and _holds(engine, base, name, exact):
         return exact, f"exact, at most {behind}" if amount else f"exact: {behind}, of which a DOUBLE would round some"
