@@ -196,7 +196,8 @@ class Appender:
         Raises:
             Behind: another writer committed first; nothing was appended.
         """
-        base = self._log.look()
+        # Where other writers are at work, what is looked at before the turn is old when it comes.
+        base = self._log.head()
         fresh, positions = self._settled(group, base, known)
         if fresh:
             with self._log.turn():

@@ -100,9 +100,12 @@ class EventLog:
     @property
     def table(self) -> DeltaTable:
         """The Delta table. Raises NoLog."""
-        if self._table is None:
-            raise NoLog(self.path)
-        return self._table
+        with self._lock:
+            if self._in_doubt:
+                self.refresh()
+            if self._table is None:
+                raise NoLog(self.path)
+            return self._table
 
     @property
     def id(self) -> str | None:
@@ -167,6 +170,8 @@ class EventLog:
             DamagedLog: the commits do not say it.
         """
         with self._lock:
+            if self._in_doubt:
+                self.refresh()
             if self._files is None:
                 self._files = [] if self._table is None else files_of(self._table, self.path)
             found = self._files
@@ -338,8 +343,8 @@ class EventLog:
                 raise Behind from fault
             except OSError as fault:
                 raise refused_by_system(fault, self.path) from fault
-            # This may already see what another writer appended behind us, so the head is read again.
-            self.refresh()
+            # The next one to ask looks again, and not within the turn, for which another writer may wait.
+            self._head = self._files = None
 
     def history(self, position: Position) -> str | None:
         """The digest chain at a position: the newest commit's that ends there; None where none does."""
