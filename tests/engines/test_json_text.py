@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def read(engine: Engine, folder: Path, *contents: str | bytes, suffix: str = "js
         files[-1].write_bytes(content.encode() if isinstance(content, str) else content)
     found = read_json_texts(engine, files, folder, alike=True)
     columns = ", ".join(found.columns.values())
-    rows = engine.rows(f"SELECT {columns or 1} FROM {found.source} ORDER BY _file, _row")
+    rows = [row for one in found.sources for row in engine.rows(f"SELECT {columns or 1} FROM {one}")]
     assert len(rows) == found.rows
     return [
         {name: one for name, one in zip(found.columns, row, strict=False) if one is not None} if columns else {}
@@ -56,7 +57,9 @@ def test_each_value_of_a_random_file_is_there_letter_for_letter(tmp_path: Path, 
         )
 
     assert [{name: exactly(one) for name, one in row.items()} for row in found] == [parts(one) for one in objects]
-    assert all(one in text for row in found for one in row.values())
+    # What has no blanks between its parts stands there so.
+    written = "".join(re.findall(r'"(?:[^"\\]|\\.)*"|\S', text))
+    assert all(one in text if one.startswith('"') else one in written for row in found for one in row.values())
 
 
 def test_a_file_of_many_batches_whose_fields_come_and_go_keeps_each_row(tmp_path: Path) -> None:
@@ -67,7 +70,7 @@ def test_a_file_of_many_batches_whose_fields_come_and_go_keeps_each_row(tmp_path
         found = read(engine, tmp_path, "\n".join(objects), "\n".join(random.sample(objects, 100)))
 
     assert found[:9_000:777] == [{"id": str(at), f"f{at // 2500}": f"{at}.{at}0"} for at in range(0, 9_000, 777)]
-    assert (found[7_000], len(found)) == ({"id": "NaN", "x": '[-Infinity, {"y": 1.10}]'}, 9_100)
+    assert (found[7_000], len(found)) == ({"id": "NaN", "x": '[-Infinity,{"y":1.10}]'}, 9_100)
 
 
 def test_values_of_megabytes_and_of_thousands_of_levels_are_whole(tmp_path: Path) -> None:
@@ -114,7 +117,7 @@ def test_faulty_lines_are_given_with_their_reasons_and_the_others_are_read(tmp_p
 
     with open_engine() as engine:
         found = read_json_texts(engine, [file], tmp_path, tolerant=True)
-        rows = engine.rows(f"SELECT _row, c0 FROM {found.source} ORDER BY 1")
+        rows = engine.rows(f"SELECT _row, c0 FROM {found.sources[0]}")
 
     assert [(one.line, one.reason) for one in found.faults] == [
         (3, "no JSON: expecting value (character 6)"),

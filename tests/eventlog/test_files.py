@@ -41,14 +41,21 @@ def project(tmp_path: Path) -> LogProject:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that DuckDB was told to read events from, copies among them; filled by each import."""
     seen: list[str] = []
-    real = Engine.execute
+    objects: list[str] = []
+    real, streamed = Engine.execute, Engine.stream
 
     def execute(self: Engine, sql: str, values: Any = ()) -> None:
-        if sql.startswith("COPY") and "read_" in sql and "_due" in sql:
-            seen[:] = [part.split("'")[1] for part in sql.split("read_")[1:]]
+        if sql.startswith("COPY") and "_due" in sql and (objects or "read_" in sql):
+            seen[:] = objects or [part.split("'")[1] for part in sql.split("read_")[1:]]
+            objects.clear()
         real(self, sql, values)
 
+    def stream(self: Engine, sql: str, size: int) -> Any:
+        objects.extend(part.split("'")[1] for part in sql.split("read_json_objects")[1:])
+        return streamed(self, sql, size)
+
     monkeypatch.setattr(Engine, "execute", execute)
+    monkeypatch.setattr(Engine, "stream", stream)
     return seen
 
 
@@ -202,7 +209,7 @@ def test_a_bad_row_of_an_end_is_named_by_its_row_in_the_file(project: LogProject
     project.write("s.jsonl", jsonl(row(1), row(2)))
     project.take()
     append(project, "s.jsonl", jsonl(row(3), {"id": "e4", "seen": "2020-01-02", "x": "four"}))
-    with pytest.raises(BadRow, match=r"^source 's', s.jsonl row 4: x = '.four.' is no BIGINT; "):
+    with pytest.raises(BadRow, match=r"^source 's', s.jsonl row 4: x = 'four' is no BIGINT; "):
         project.take()
     shutil.copy(project.root / "s.jsonl", project.root / "kept.jsonl")
     (project.root / "s.jsonl").write_text(jsonl(row(1), row(2), row(3)) + "{]}\n")
@@ -210,9 +217,7 @@ def test_a_bad_row_of_an_end_is_named_by_its_row_in_the_file(project: LogProject
     with pytest.raises(BadFile) as refused:
         project.take()
 
-    assert str(refused.value).startswith("source 's', s.jsonl: ")
-    assert f'in file "{project.root / "s.jsonl"}"' in str(refused.value)
-    assert "in line 5" in str(refused.value)
+    assert str(refused.value).startswith("source 's', s.jsonl line 4: ")
     assert "_staging" not in str(refused.value)
 
 

@@ -15,6 +15,7 @@ from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any, Self
 
     from dualgauge.engines.duck import Engine
 
@@ -43,7 +44,9 @@ _PATTERNS: Final[Mapping[str, str]] = {
     "TIMESTAMPTZ": f"{_DAY}[ T]{_CLOCK}{_ZONE}",
     "TIME": f"{_CLOCK}",
 }
-_CANDIDATES: Final = ("BOOLEAN", "BIGINT", "DECIMAL", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME")
+NUMBERS: Final = ("BIGINT", "DECIMAL", "DOUBLE")
+TIMES: Final = ("DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME")
+CANDIDATES: Final = ("BOOLEAN", *NUMBERS, *TIMES)
 """The types that are tried, the narrowest first."""
 
 _NUMBER: Final = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,9})?"
@@ -60,29 +63,50 @@ class Spelling:
     timestamp: str = ""
     decimal: str = "."
 
+    @classmethod
+    def of(cls, read: Mapping[str, Any]) -> Self:
+        """As the options of a reader say."""
+        date, timestamp = read.get("dateformat", ""), read.get("timestampformat", "")
+        return cls(date, timestamp, str(read.get("decimal_separator", ".")))
+
     def format_of(self, kind: str) -> str:
         """The format of a type of times; empty where it has none."""
         return {"DATE": self.date, "TIMESTAMP": self.timestamp}.get(kind, "")
+
+    def pattern_of(self, family: str) -> str | None:
+        """How values of a type are written, its size aside; None where only the type knows."""
+        return _PATTERNS.get(family)
 
     def number(self, text: str) -> str:
         """A number's text with a point before its fraction; a text that has a point already is no number then."""
         return text if self.decimal == "." else f"translate({text}, {literal(f'{self.decimal}.')}, '.,')"
 
-    def value(self, text: str, kind: str) -> str:
-        """The value of a type that a text is, which `fits` says."""
+    def value(self, name: str, kind: str) -> str:
+        """The value of a type that the text of a column is, which `fits` says."""
+        text = quote(name)
         if form := self.format_of(kind):
             return f"CAST(strptime({text}, {literal(form)}) AS {kind})"
         return f"CAST({self.number(text) if is_number(kind) else text} AS {kind})"
 
-    def fits(self, text: str, kind: str) -> str:
-        """A condition that a text is written as a value of a type and says no more than that, never NULL for a text."""
+    def fault(self, name: str, kind: str) -> str:
+        """A text of SQL: why the text of a column is no value of a type."""
+        before, behind = literal(f"{name} = '"), literal(f"' is no {kind}")
+        return f"{before} || {quote(name)} || {behind}"
+
+    def fits(self, name: str, kind: str) -> str:
+        """
+        A condition that the text of a column is written as a value of a type and says no more than that.
+
+        It is never NULL for a text.
+        """
+        text = quote(name)
         if kind == "VARCHAR":
             return "true"
         if form := self.format_of(kind):
             return f"(try_strptime({text}, {literal(form)}) IS NOT NULL)"
         family, _, size = kind.partition("(")
         number = self.number(text) if is_number(kind) else text
-        pattern = _PATTERNS.get(family)
+        pattern = self.pattern_of(family)
         told = [f"regexp_full_match({number}, {literal(pattern)})"] if pattern else []
         if size:
             told.append(f"length(rtrim(split_part({number}, '.', 2), '0')) <= {_scale(size):d}")
@@ -130,27 +154,30 @@ def normal(number: str) -> str:
     )
 
 
-def types_of(engine: Engine, relation: str, columns: Sequence[str], spelling: Spelling) -> dict[str, str]:
+def types_of(engine: Engine, relation: str, columns: Mapping[str, Sequence[str]], spelling: Spelling) -> dict[str, str]:
     """
-    The types of columns of a relation of texts, by their names; VARCHAR where its values have no other in common.
+    The types of columns of a relation of texts, by their names; VARCHAR where the values have no other in common.
+
+    A column without a value has none.
 
     Args:
         engine: the engine.
         relation: what stands behind FROM.
-        columns: the names.
+        columns: for each name the types that it may have, the narrowest first.
         spelling: how values are written.
 
     Raises:
         EngineError: the relation cannot be read.
     """
-    left = {name: list(_CANDIDATES) for name in columns}
-    _rule_out(engine, f"(FROM {relation} LIMIT {_SAMPLE:d})", left, spelling, most=len(_CANDIDATES))
-    open_ = {name: kinds for name, kinds in left.items() if kinds}
+    left = {name: list(kinds) for name, kinds in columns.items()}
+    _rule_out(engine, f"(FROM {relation} LIMIT {_SAMPLE:d})", left, spelling, most=len(CANDIDATES))
+    open_, empty = {name: kinds for name, kinds in left.items() if kinds}, set[str]()
     while open_:
         before = {name: kinds[0] for name, kinds in open_.items()}
-        _rule_out(engine, relation, open_, spelling, most=1)
-        open_ = {name: kinds for name, kinds in open_.items() if kinds and kinds[0] != before[name]}
-    found = {name: kinds[0] if kinds else "VARCHAR" for name, kinds in left.items()}
+        empty |= _rule_out(engine, relation, open_, spelling, most=1)
+        later = {name: kinds for name, kinds in open_.items() if kinds and name not in empty}
+        open_ = {name: kinds for name, kinds in later.items() if kinds[0] != before[name]}
+    found = {name: kinds[0] if kinds else "VARCHAR" for name, kinds in left.items() if name not in empty}
     return found | _sized(engine, relation, [one for one, kind in found.items() if kind == "DECIMAL"], spelling)
 
 
@@ -166,24 +193,27 @@ def misfitting(engine: Engine, relation: str, kinds: Mapping[str, str], spelling
 
 def _misfits(name: str, kind: str, spelling: Spelling) -> str:
     # NULL is of any type: a filter leaves it out.
-    return f"count(*) FILTER ({quote(name)} IS NOT NULL AND NOT {spelling.fits(quote(name), kind)})"
+    return f"count(*) FILTER ({quote(name)} IS NOT NULL AND NOT {spelling.fits(name, kind)})"
 
 
-def _rule_out(engine: Engine, relation: str, left: Mapping[str, list[str]], spelling: Spelling, *, most: int) -> None:
-    """Take away the types, of the first `most` of each column, that a value is not written in; all where none is."""
+def _rule_out(
+    engine: Engine, relation: str, left: Mapping[str, list[str]], spelling: Spelling, *, most: int
+) -> set[str]:
+    """
+    Take away the types, of the first `most` of each column, that a value is not written in.
+
+    Gives the columns that hold no value.
+    """
     asked = [(name, kind) for name, kinds in left.items() for kind in kinds[:most]]
     if not asked:
-        return
+        return set()
     counts = [_misfits(name, kind, spelling) for name, kind in asked]
     texts = [f"count({quote(name)})" for name in left]
     row = engine.row(f"SELECT {', '.join(counts + texts)} FROM {relation}")
     for (name, kind), misfits in zip(asked, row, strict=False):
         if misfits:
             left[name].remove(kind)
-    if most == 1:
-        for name, count in zip(left, row[len(asked) :], strict=True):
-            if not count:
-                left[name].clear()
+    return {name for name, count in zip(left, row[len(asked) :], strict=True) if not count}
 
 
 def _sized(engine: Engine, relation: str, columns: Sequence[str], spelling: Spelling) -> dict[str, str]:

@@ -14,13 +14,21 @@ import codecs
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
 from dualgauge.engines.errors import BadDialect, BrokenFile, NoColumnNames
-from dualgauge.engines.files.text_rows import LONGEST_ROW, LineDialect, TextRow, opened, opened_bytes, rows
+from dualgauge.engines.files.column_types import Spelling
+from dualgauge.engines.files.text_rows import (
+    LONGEST_ROW,
+    LineDialect,
+    TextRow,
+    opened,
+    opened_bytes,
+    partitions_of,
+    rows,
+)
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import listed, literal, nearest, quote
 
@@ -51,7 +59,6 @@ _LF, _CR = b"\n\r"
 _VALUE: Final = re.compile(
     r"[+-]?([0-9]+([.,][0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|(?i:true|false)|[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]+.*)?"
 )
-_NO_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
 
 
 class _Written(Enum):
@@ -88,6 +95,7 @@ class CsvFile:
     plain: LineDialect
     written: _Written
     partitions: Mapping[str, str | None]
+    spelling: ClassVar[type[Spelling]] = Spelling
 
     def relation(self, nulls: Sequence[str] = ("",), names: Sequence[str] | None = None) -> str:
         """
@@ -255,7 +263,7 @@ def csv_file(file: Path, options: Mapping[str, Any], folder: Path, *, alike: boo
         OSError, EOFError: it cannot be read.
     """
     dialect, names = look_into(file, options, alike=alike)
-    partitions = _partitions(file, names)
+    partitions = partitions_of(file, names)
     # Seen: of one column, the engine loses an empty last line, and a value whose quote is not closed.
     told = dialect.codec == "utf-8" and not dialect.comment and dialect.columns > 1
     written = _written(file, dialect) if told else _Written.ODD
@@ -365,14 +373,3 @@ class _Seen:
 def _classes(delimiter: bytes, blanks: bytes, mark: bytes) -> tuple[bytes, ...]:
     delimiter, mark = re.escape(delimiter), re.escape(mark)
     return delimiter, blanks, mark, mark, blanks, delimiter
-
-
-def _partitions(file: Path, names: Sequence[str]) -> dict[str, str | None]:
-    """The columns that the names of a file's folders are, but for those that it has itself."""
-    found: dict[str, str | None] = {}
-    own = {name.lower() for name in names}
-    for folder in file.parts[:-1]:
-        name, equals, value = folder.partition("=")
-        if equals and name and unquote(name).lower() not in own:
-            found[unquote(name)] = None if value == _NO_PARTITION else unquote(value)
-    return found

@@ -3,7 +3,8 @@ JSON files, each value as the text that stands in the file.
 
 DuckDB's own columns take numbers through DOUBLE (0.10000000000000001 is 0.1 there), and of two fields with one name
 they hold the first. Only `read_json_objects` keeps an object's text: it finds the objects (lines, arrays, packed files)
-and checks that they are JSON, and msgspec parts each into its fields, whose values it passes on unread.
+and checks that they are JSON, and msgspec parts each into its fields, whose values it passes on unread; what goes are
+the blanks between their parts.
 """
 
 from __future__ import annotations
@@ -11,19 +12,20 @@ from __future__ import annotations
 import gc
 import json
 import re
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dualgauge.engines.errors import EngineError, OutOfMemory
 from dualgauge.engines.files.errors import BadJson
+from dualgauge.engines.files.json_types import LINES
 from dualgauge.engines.files.text_rows import opened_bytes
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import fold, literal
@@ -36,15 +38,13 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
 
 _BATCH: Final = 2_048
-_GROUP: Final = 32 * 1024 * 1024
-"""Bytes of text that become one row group of a Parquet file."""
-
 _QUOTE, _NEWLINE = ord('"'), ord("\n")
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _MALFORMED: Final = re.compile(r'Malformed JSON in file "[^"]*", at byte \d+ in \S+ \d+: ([^.]*)')
 _DECODE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _ENCODE_LINES: Final = msgspec.json.Encoder().encode_lines
 _LACKING: Final = msgspec.Raw(b"")
+_BLANKS: Final = (b" ", b"\t", b"\r", b"\n\n", b"{\n", b",\n", b"[\n", b":\n")
 
 _WHOLE: Final = "see that it is an array of objects, or one object a line, in UTF-8"
 _RENAME: Final = "rename one of the two"
@@ -63,30 +63,37 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class JsonTexts:
     """
-    JSON files as a relation of the engine.
+    JSON files as relations of the engine.
 
-    `source` is what stands behind FROM. `columns` gives for each field, in the order in which they were met, its column
-    there: a VARCHAR, the field's JSON text as it stands in the file (`null` for null), NULL where an object lacks the
-    field. `_file` is the file's place in the list, from 0, and `_row` counts the objects of each file from 1, those
-    that are faults with them.
+    `sources` are what stands behind FROM, for each file in its order. `columns` gives for each field, in the order in
+    which they were met, its column there: a VARCHAR, the field's JSON text as it stands in the file (`null` for null)
+    without the blanks between its parts, NULL where an object lacks the field. `_row` counts the objects of the file
+    from 1, those that are faults with them.
     """
 
-    source: str
+    sources: tuple[str, ...]
     columns: Mapping[str, str]
     rows: int
     faults: tuple[Fault, ...] = ()
 
 
 def read_json_texts(
-    engine: Engine, files: Sequence[Path], folder: Path, *, alike: bool = False, tolerant: bool = False
+    engine: Engine,
+    files: Sequence[Path],
+    folder: Path,
+    *,
+    form: str = "auto",
+    alike: bool = False,
+    tolerant: bool = False,
 ) -> JsonTexts:
     """
-    Read JSON files (one object a line, one behind another, or an array of objects; also .gz) into Parquet files.
+    Read JSON files (one object a line, one behind another, or an array of objects; also .gz) into Arrow files.
 
     Args:
-        engine: finds the objects, and reads `source` afterwards.
+        engine: finds the objects, and reads `sources` afterwards.
         files: read in this order.
-        folder: where the Parquet files go.
+        folder: where the Arrow files go, which must stay as long as the engine is open.
+        form: how the objects stand in a file, as the engine calls it: `newline_delimited`, `array`, or what it finds.
         alike: take names that differ by case alone for two fields; they are refused otherwise.
         tolerant: give lines that hold no object as faults, and read the others; a file that has not one object a line
             is refused all the same.
@@ -96,44 +103,56 @@ def read_json_texts(
     """
     known = _Known(alike)
     faults: list[Fault] = []
-    rows = 0
+    counts: list[int] = []
     with _without_collecting(), _Parts(folder, known.columns) as parts:
-        for at, file in enumerate(files):
+        for file in files:
             wrong: dict[int, str] = {}
-            by_line = tolerant and _has_lines(file)
-            for first, texts in _objects(engine, file, tolerant=by_line):
+            by_line = tolerant and (form == LINES or _has_lines(file))
+            counts.append(0)
+            for first, texts in _objects(engine, file, form, tolerant=by_line):
                 batch = _part(texts, known)
                 wrong |= {first + place: reason for place, reason in batch.faults.items()}
                 if wrong and not by_line:
-                    raise _refused(file, *next(iter(wrong.items())))
-                numbers = [first + place for place in range(len(texts)) if place not in batch.faults]
-                rows += len(numbers)
-                parts.add(batch.columns, numbers, at)
+                    raise _refused(file, form, *next(iter(wrong.items())))
+                numbers = np.delete(np.arange(first, first + len(texts)), list(batch.faults))
+                counts[-1] += len(numbers)
+                parts.add(batch.columns, numbers)
             faults += [
                 Fault(file, line, wrong[row] if wrong[row] != _NO_JSON else _fault_of(text) or _NO_JSON)
                 for row, (line, text) in enumerate(_lines(file) if wrong else (), 1)
                 if row in wrong
             ]
-    return JsonTexts(parts.source(), known.columns, rows, tuple(faults))
+        return JsonTexts(tuple(_sources(engine, parts.table(), counts)), known.columns, sum(counts), tuple(faults))
 
 
-def _refused(file: Path, row: int, reason: str) -> BadJson:
+def _sources(engine: Engine, table: pa.Table, counts: Sequence[int]) -> Iterator[str]:
+    """The rows of each file, of which there are so many, as a relation of the engine."""
+    name, begin = f"json_{uuid.uuid4().hex}", 0
+    for at, count in enumerate(counts):
+        engine.register(f"{name}_{at}", table.slice(begin, count))
+        begin += count
+        yield f"{name}_{at}"
+
+
+def _refused(file: Path, form: str, row: int, reason: str) -> BadJson:
     """The error of one object of a file, counted from 1."""
     numbers = (line for at, (line, _) in enumerate(_lines(file), 1) if at == row)
-    line = next(numbers, None) if _has_lines(file) else None
+    line = next(numbers, None) if form == LINES or _has_lines(file) else None
     where = "" if line is not None else f"object {row}: "
     return BadJson(file, line, f"{where}{reason}", _RENAME if "field" in reason else _WHOLE)
 
 
-def _objects(engine: Engine, file: Path, *, tolerant: bool) -> Iterator[tuple[int, pa.Array]]:
+def _objects(engine: Engine, file: Path, form: str, *, tolerant: bool) -> Iterator[tuple[int, pa.Array]]:
     """The texts of a file's objects, in batches, each with the number of its first one; NULL is a line of no JSON."""
-    _refuse_cut(file)
+    if form != LINES:
+        _refuse_cut(file)
     name = literal(exact(file))
     options = ", ignore_errors = true" if tolerant else ""
     first = 1
     try:
         for batch in engine.stream(
-            f"SELECT CAST(json AS VARCHAR) FROM read_json_objects([{name}], format = 'auto'{options})", _BATCH
+            f"SELECT CAST(json AS VARCHAR) FROM read_json_objects([{name}], format = {literal(form)}{options})",
+            _BATCH,
         ):
             yield first, batch.column(0)
             first += batch.num_rows
@@ -143,7 +162,7 @@ def _objects(engine: Engine, file: Path, *, tolerant: bool) -> Iterator[tuple[in
         page = str(fault.__cause__ or fault.reason)
         found = _MALFORMED.search(page)
         line = next((number for number, text in _lines(file) if _fault_of(text) is not None), None)
-        line = line if _has_lines(file) else None
+        line = line if form == LINES or _has_lines(file) else None
         reason = found[1].strip() if found else page.splitlines()[0].partition(": ")[2] or page
         raise BadJson(file, line, reason, _WHOLE) from fault
 
@@ -264,16 +283,21 @@ def _parted_at_once(texts: pa.Array) -> dict[str, pa.Array] | None:
 def _column(values: list[msgspec.Raw]) -> pa.Array:
     """Raw values as an array of texts, those that are lacking as NULL."""
     lines = _ENCODE_LINES(values)
+    if (b"{" in lines or b"[" in lines) and any(map(lines.__contains__, _BLANKS)):
+        lines = _ENCODE_LINES(list(map(_without_blanks, values)))
     ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE)
-    if len(ends) > len(values):
-        # A list or an object that is written on several lines.
-        return pa.array([bytes(value).decode() or None for value in values], pa.string())
     offsets = np.zeros(len(values) + 1, np.int32)
     offsets[1:] = ends - np.arange(len(values))
     there = np.diff(offsets) > 0
     mask = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
     buffers = [mask, pa.py_buffer(offsets), pa.py_buffer(lines.replace(b"\n", b""))]
     return pa.Array.from_buffers(pa.string(), len(values), buffers)
+
+
+def _without_blanks(value: msgspec.Raw) -> msgspec.Raw:
+    """A list or an object without the blanks between its parts; any other value as it is."""
+    text = bytes(value)
+    return msgspec.Raw(msgspec.json.format(text, indent=-1)) if text[:1] in (b"{", b"[") else value
 
 
 def _quotes(texts: pa.Array) -> int:
@@ -290,29 +314,29 @@ def _fields(text: str) -> dict[str, str] | str:
     if not text.startswith("{"):
         return "it is no object"
     found: dict[str, str] = {}
-    depth, last, name, begin, end = 0, "", None, -1, -1
+    depth, last, name, value = 0, "", None, ""
     for token in _TOKEN.finditer(text):
         mark = token[0]
         if mark in "}]" and last == ",":
             return f"no JSON: a comma before {mark!r}"
         if depth == 1 and mark in ",}":
             if name is not None:
-                found[name] = text[begin:end]
-            name, begin = None, -1
+                found[name] = value
+            name, value = None, ""
         elif depth == 1 and name is None:
             name = json.loads(mark)
             if name in found:
                 return f"its field {name!r} is there twice"
-        elif depth == 1 and begin < 0 and mark != ":":
-            begin = token.start()
+        elif depth > 1 or (depth and (value or mark != ":")):
+            value += mark
         depth += (mark in "{[") - (mark in "}]")
-        last, end = mark, token.end()
+        last = mark
     return found
 
 
 class _Parts:
     """
-    Parquet files in a folder, each of columns that are known when it begins.
+    Arrow files in a folder, each of columns that are known when it begins.
 
     `columns` grows meanwhile; a new file begins where a batch has a field that the last one lacks.
     """
@@ -321,8 +345,7 @@ class _Parts:
         self._folder, self._columns = folder, columns
         self._files: list[Path] = []
         self._schema = pa.schema([])
-        self._writer: pq.ParquetWriter | None = None
-        self._waiting: list[pa.RecordBatch] = []
+        self._writer: pa.RecordBatchFileWriter | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -330,34 +353,24 @@ class _Parts:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def add(self, columns: Mapping[str, pa.Array], rows: Sequence[int], file: int) -> None:
-        """Add the rows of a batch, of the numbers `rows` in a file."""
-        if self._writer is None or len(self._columns) + 2 > len(self._schema):
+    def add(self, columns: Mapping[str, pa.Array], rows: np.ndarray[Any, Any]) -> None:
+        """Add the rows of a batch, of the numbers `rows` in their file."""
+        if self._writer is None or len(self._columns) + 1 > len(self._schema):
             self._close()
-            fields = [(name, pa.string()) for name in self._columns.values()]
-            self._schema = pa.schema([("_file", pa.int32()), ("_row", pa.int64()), *fields])
-            self._files.append(self._folder / f"json-{len(self._files)}.parquet")
-            self._writer = pq.ParquetWriter(self._files[-1], self._schema, use_dictionary=False)
+            self._schema = pa.schema([("_row", pa.int64()), *((name, pa.string()) for name in self._columns.values())])
+            self._files.append(self._folder / f"json-{len(self._files)}.arrow")
+            self._writer = pa.ipc.new_file(self._files[-1], self._schema)
         texts = [columns.get(name, pa.nulls(len(rows), pa.string())) for name in self._columns]
-        arrays = [pa.array([file] * len(rows), pa.int32()), pa.array(rows, pa.int64()), *texts]
-        self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-        if sum(batch.nbytes for batch in self._waiting) > _GROUP:
-            self._write()
+        self._writer.write_batch(pa.RecordBatch.from_arrays([pa.array(rows), *texts], schema=self._schema))
 
-    def source(self) -> str:
-        """The files as a relation, once they are closed."""
-        names = ", ".join(literal(str(file)) for file in self._files)
-        if not self._files:
-            return '(SELECT 0 AS "_file", 0 AS "_row" WHERE false)'
-        return f"read_parquet([{names}], union_by_name = true)"
-
-    def _write(self) -> None:
-        if self._writer is not None and self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema))
-        self._waiting = []
+    def table(self) -> pa.Table:
+        """All rows, which stay in the files: they are read as memory is."""
+        self._close()
+        fields = [("_row", pa.int64()), *((name, pa.string()) for name in self._columns.values())]
+        tables = [pa.ipc.open_file(pa.memory_map(str(file))).read_all() for file in self._files]
+        return pa.concat_tables([pa.schema(fields).empty_table(), *tables], promote_options="default")
 
     def _close(self) -> None:
-        self._write()
         if self._writer is not None:
             self._writer.close()
         self._writer = None

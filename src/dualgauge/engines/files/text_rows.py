@@ -13,6 +13,7 @@ import gzip
 from collections import deque
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import unquote
 
 from dualgauge.model import plural
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 LONGEST_ROW: Final = 1 << 24
 """Characters of a row; a quote that is not closed by then is not closed."""
+
+_BLOCK: Final = 1 << 20
+_NO_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
 
 csv.field_size_limit(LONGEST_ROW)
 
@@ -243,3 +247,23 @@ def opened(file: Path, codec: str) -> IO[str]:
 def opened_bytes(file: Path) -> gzip.GzipFile | BufferedReader:
     """A file's bytes, unpacked where its name says that it is packed."""
     return gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb")
+
+
+def newlines(file: Path, upto: int) -> int:
+    """How many lines end in the first bytes of a file."""
+    count = 0
+    with file.open("rb") as opened:
+        while upto > 0 and (block := opened.read(min(upto, _BLOCK))):
+            count, upto = count + block.count(b"\n"), upto - len(block)
+    return count
+
+
+def partitions_of(file: Path, names: Sequence[str]) -> dict[str, str | None]:
+    """The columns that the names of a file's folders are, but for those that it has itself."""
+    found: dict[str, str | None] = {}
+    own = {name.lower() for name in names}
+    for folder in file.parts[:-1]:
+        name, equals, value = folder.partition("=")
+        if equals and name and unquote(name).lower() not in own:
+            found[unquote(name)] = None if value == _NO_PARTITION else unquote(value)
+    return found

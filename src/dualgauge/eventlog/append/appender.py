@@ -209,7 +209,7 @@ class Appender:
                     self._write(fresh, base)
             self._log.mirror()
             self._keep(fresh, base)
-        self._seen = self._log.head().last
+        self._seen = Position(base.last + len(fresh))
         return positions
 
     def _settled(
@@ -291,9 +291,10 @@ class Appender:
 
     def _keep(self, rows: Sequence[EventRow], base: Head) -> None:
         """Have the index know what was appended behind `base`."""
-        if rows and self._log.head().last == base.last + len(rows):
+        if rows:
             try:
-                self._index.add(base.last, hashes_of([row.event_id for row in rows]))
+                if self._log.head().last == base.last + len(rows):
+                    self._index.add(base.last, hashes_of([row.event_id for row in rows]))
             except (OSError, Worn):
                 # The events are in the log; the index is made again from it.
                 self._index = IdIndex(self._log)

@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import BrokenFile, EngineError
 from dualgauge.engines.files.csv_text import look_into
-from dualgauge.engines.files.text_rows import LineDialect, copy, named, plain, rows
+from dualgauge.engines.files.json_types import LINES
+from dualgauge.engines.files.text_rows import LineDialect, copy, named, newlines, plain, rows
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
-from dualgauge.eventlog.imports.reject_search import NotToldApart, Place, RejectSearch, Text
+from dualgauge.eventlog.sources.diagnose import misfits_of
 from dualgauge.eventlog.sources.source import (
     CURSOR_ORDER,
     Part,
     by_cursor,
     ending_of,
     format_of,
+    json_form,
     load,
-    options_of,
     part_reader,
     raw_rows,
-    with_options,
 )
 from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.ledger.misfit import Misfit
@@ -41,6 +41,35 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.sources.source import Source
+
+
+Place = tuple[str, int]
+"""A file as event ids call it, and the number of a row in it."""
+
+
+class NotToldApart(Exception):
+    """Which rows do not fit cannot be told. The strict way's error stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A part that is a text, its label, how it is written, and where its copy is."""
+
+    part: Part
+    label: str
+    dialect: LineDialect
+    copy: Path
+
+    def place(self, number: int) -> Place:
+        """The place of a row of the text, by its number in it."""
+        return self.label, self.part.numbers[number - 1] if self.part.numbers else number + self.part.counted
+
+    def local(self, numbers: Collection[int]) -> set[int]:
+        """The numbers in the text of rows of these numbers."""
+        if self.part.numbers:
+            return {n for n, row in enumerate(self.part.numbers, 1) if row in numbers}
+        before = self.part.counted
+        return {row - before for row in numbers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,39 +122,30 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
     """
     texts = tuple(_texts(source, folder))
     _load(engine, source, number)
-    reasons: dict[Place, str] = {}
-    # Rows that a copy begins with are taken in already: what is broken among them was set aside before.
-    before: set[Place] = set()
-    for one in texts:
-        broken = _broken(engine, one, most + 1 - len(reasons))
-        before |= {place for place in broken if one.beside(place)}
-        reasons |= {place: reason for place, reason in broken.items() if place not in before}
+    reasons = _broken(engine, texts, folder, most + 1)
     _refuse_many(source, reasons, len(reasons), most)
-    look, emptied = RejectSearch(engine, number, texts, columns, most + 1), set(reasons)
-    again, counts = _again(source, texts, emptied | before, reasons)
+    emptied = set(reasons)
+    again, counts = _again(source, texts, emptied, reasons)
     for step in itertools.count():
         again = with_texts(engine, again, columns)
         if again.nothing:
             break
         try:
-            count, found = look.at(again)
+            base = raw_rows(again, number, placed=True)
+            count, found = misfits_of(engine, again, columns, base).find(engine, most + 1)
         except (BadMapping, EngineError):
             if not step:
                 raise
             # Without them the columns have types that the expressions do not fit, so they stand in the copies.
-            again, counts = _again(source, texts, emptied | before, reasons)
+            again, counts = _again(source, texts, emptied, reasons)
             again = with_texts(engine, again, columns)
             break
-        beside = {place for place in found if any(one.beside(place) for one in texts)} - before
-        new = {
-            place: reason for place, reason in found.items() if place not in reasons and place not in before | beside
-        }
-        if not new and not beside:
+        new = {(one.file, one.row): one.reason for one in found if (one.file, one.row) not in reasons}
+        if not new:
             break
-        before |= beside
         _refuse_many(source, reasons | new, len(reasons) + max(count, len(new)), most)
         emptied, reasons = set(reasons), reasons | new
-        again, counts = _again(source, texts, set(reasons) | before, reasons)
+        again, counts = _again(source, texts, set(reasons), reasons)
     for one, part in _read(again, texts):
         if not part.nothing and engine.row(f"SELECT count(*) FROM {part_reader(again, part)}") != (counts[one.copy],):
             raise NotToldApart
@@ -150,8 +170,8 @@ def _dialect_of(source: Source, file: Path) -> LineDialect | None:
     match format_of(source, file):
         case "read_csv":
             return look_into(file, source.settings.read)[0]
-        case "read_json" if options_of(source, file).get("format", "nd") in ("newline_delimited", "nd"):
-            return None if source.settings.read.get("ignore_errors") else LineDialect()
+        case "read_json" if json_form(source, file) == LINES:
+            return LineDialect()
         case _:
             return None
 
@@ -171,26 +191,30 @@ def _load(engine: Engine, source: Source, number: int) -> None:
             load(engine, source, number)
 
 
-def _broken(engine: Engine, one: Text, most: int) -> dict[Place, str]:
-    """The rows of a text that are none of its kind; of those that are to be taken in, at most `most`."""
-    bad: set[int] = set()
-    if not one.dialect.delimiter:
-        read = {"format": "newline_delimited", "ignore_errors": True}
-        lines = with_options("read_json_objects", one.part.path, read)
-        numbered = f"SELECT row_number() OVER () AS n, json FROM {lines}"
-        wrong = "json IS NULL OR json_type(json) <> 'OBJECT'"
-        limit = most + one.part.skip
-        bad = {n for (n,) in engine.rows(f"SELECT n FROM ({numbered}) WHERE {wrong} ORDER BY n LIMIT {limit:d}")}
-    found, count = dict[Place, str](), 0
-    for row in rows(one.part.path, one.dialect):
-        fault = row.fault or ((json_fault(row.text) or "it is no JSON") if row.number in bad else "")
-        if row.number and fault:
-            place = one.place(row.number)
-            found[place] = fault
-            count += not one.beside(place)
-            if count >= most:
-                break
+def _broken(engine: Engine, texts: Sequence[Text], folder: Path, most: int) -> dict[Place, str]:
+    """The rows of texts that are none of their kind, at most `most`."""
+    bad = _no_objects(engine, [one.part.path for one in texts if not one.dialect.delimiter], folder / "json")
+    found: dict[Place, str] = {}
+    for one in texts:
+        for row in rows(one.part.path, one.dialect):
+            reason = bad.get((one.part.path, row.line), "")
+            fault = row.fault or (reason and (json_fault(row.text) or reason))
+            if row.number and fault:
+                found[one.place(row.number)] = fault
+                if len(found) >= most:
+                    return found
     return found
+
+
+def _no_objects(engine: Engine, files: Sequence[Path], folder: Path) -> dict[tuple[Path, int], str]:
+    """The lines of JSON files that hold no object, or one that names a field in two ways, with what is said of them."""
+    if not files:
+        return {}
+    from dualgauge.engines.files.json_text import read_json_texts
+
+    folder.mkdir(parents=True)
+    faults = read_json_texts(engine, files, folder, form=LINES, tolerant=True).faults
+    return {(one.file, one.line): one.reason for one in faults}
 
 
 def json_fault(text: str) -> str:
@@ -220,11 +244,11 @@ def _again(
     for part in source.reading:
         mine, of = left_out.get(source.label_of(part), []), copies.get(part.path)
         # A file without a row that fits is not read: nobody could tell what its columns hold.
-        nothing = of is not None and 0 < counts[of] - part.skip == len(mine)
+        nothing = of is not None and 0 < counts[of] == len(mine)
         parts.append(replace(part, path=of or part.path, without=mine, nothing=nothing))
     read = source.settings.read
     if texts:
-        read = {name: value for name, value in read.items() if name.lower() not in ("encoding", "compression")}
+        read = {name: value for name, value in read.items() if name != "encoding"}
     if not source.settings.path and not parts:
         parts = [Part(source.root, source.root, without=left_out.get("", []))]
     settings = source.settings.model_copy(update={"read": read})
@@ -239,14 +263,13 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     for one, part in _read(again, texts):
         if not any(label == one.label for label, _ in reasons):
             continue
-        if one.dialect.delimiter:
-            columns = {name: again.kinds.get(name.lower(), "VARCHAR") for name in named(one.part.path, one.dialect)}
-        else:
-            columns = {} if part.nothing else engine.columns(f"SELECT * FROM {part_reader(again, part)}")
+        names = named(one.part.path, one.dialect) if one.dialect.delimiter else _fields(again, part)
+        columns = {name: again.kinds.get(name.lower(), "VARCHAR") for name in names}
         read_as: dict[str, Any] = {"columns": list(map(list, columns.items())), **one.dialect.kept()}
+        before = newlines(part.file, part.start)
         for row in rows(one.part.path, one.dialect):
             if row.number and (reason := reasons.get(one.place(row.number))):
-                line = None if part.start else row.line
+                line = row.line + before
                 _, at = one.place(row.number)
                 found.append(Misfit(again.name, one.label, at, plain(reason), plain(row.text), line, read_as))
     in_text = {one.label for one in texts}
@@ -254,6 +277,11 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     if others:
         found += _typed_misfits(engine, again, others, number)
     return found
+
+
+def _fields(again: Source, part: Part) -> Sequence[str]:
+    text = (again.texts or {}).get(part.path)
+    return text.names if text else ()
 
 
 def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], number: int) -> list[Misfit]:

@@ -8,20 +8,19 @@ then: killed in between, a second retry finds the ids known, and marks.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
+from dualgauge.engines.files.json_types import LINES, is_shape
 from dualgauge.engines.files.text_rows import LineDialect
 from dualgauge.engines.scratch import scratch
 from dualgauge.eventlog.errors import BadMapping
-from dualgauge.eventlog.imports.reject_search import NotToldApart, pointer
-from dualgauge.eventlog.imports.rejects import json_fault, separate
+from dualgauge.eventlog.imports.rejects import NotToldApart, json_fault, separate
 from dualgauge.eventlog.imports.run import run_import
-from dualgauge.eventlog.sources.mapping import described, loses, row_mapping
+from dualgauge.eventlog.sources.mapping import described, row_mapping
 from dualgauge.eventlog.sources.source import Part, Source, raw_rows, told
 from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.ledger.misfit import RowState, Settled
@@ -189,18 +188,18 @@ class _Retry:
         sources: list[Source] = []
         outcomes: dict[str, Settled] = {}
         events: dict[str, str] = {}
-        alike: dict[tuple[str, ...], list[_Member]] = {}
+        texts: list[_Member] = []
         dialect = _dialect(group[0].kept.misfit.read_as, self.settings.read)
         for one in group:
             if fault := dialect.fault(one.text) if dialect else json_fault(one.text):
                 outcomes[one.kept.id] = _waits(one.kept, fault)
             else:
-                alike.setdefault(self._others(one, dialect), []).append(one)
-        for others, texts in alike.items():
-            inner = folder / uuid.uuid4().hex
-            inner.mkdir()
-            again = self._as_it_was(self._source(texts, dialect, others, inner))
-            apart = separate(self.engine, again, self.columns, 0, inner / "copies", most=len(texts))
+                texts.append(one)
+        if texts:
+            folder = folder / uuid.uuid4().hex
+            folder.mkdir()
+            again = self._as_it_was(self._source(texts, dialect, folder))
+            apart = separate(self.engine, again, self.columns, 0, folder / "copies", most=len(texts))
             reasons = {row: reason for (_, row), reason in apart.reasons.items()}
             ids = {} if apart.source.nothing else self._ids(apart.source)
             for one in texts:
@@ -215,36 +214,11 @@ class _Retry:
                 sources.append(apart.source)
         return sources, outcomes, events
 
-    def _others(self, one: _Member, dialect: LineDialect | None) -> tuple[str, ...]:
-        """
-        The columns whose types, those of the other rows of the file, would not hold what this one says.
-
-        They are read as text, as they would have been in a file whose types are guessed with this row among them.
-        DuckDB reads 2.5 as 3 where it is told that a column holds whole numbers.
-        """
-        of = one.kept.misfit.read_as
-        read = {name.lower(): value for name, value in self.settings.read.items()}
-        if of.get("format") == "values" or dialect or "columns" in read:
-            return ()
-        values = json.loads(one.text)
-        found = []
-        for name, kind in _kinds(of).items():
-            value = values.get(name)
-            if value is None or kind in ("VARCHAR", "JSON"):
-                continue
-            text = literal(value if isinstance(value, str) else json.dumps(value))
-            lost = f"TRY_CAST({text} AS {kind}) IS NULL OR coalesce({loses(text, 'VARCHAR', kind)}, false)"
-            if self.engine.row(f"SELECT {lost}") == (True,):
-                found.append(name)
-        return tuple(found)
-
-    def _source(
-        self, texts: Sequence[_Member], dialect: LineDialect | None, others: Sequence[str], folder: Path
-    ) -> Source:
+    def _source(self, texts: Sequence[_Member], dialect: LineDialect | None, folder: Path) -> Source:
         of = texts[0].kept.misfit
         # Rows of a database have no number in a place, and any that tells them apart will do.
         numbers, place = [one.number for one in texts], of.place if of.row is not None else ""
-        kinds = _kinds(of.read_as) | dict.fromkeys(others, "VARCHAR")
+        kinds = _kinds(of.read_as)
         lines = [one.text for one in texts]
         if of.read_as["format"] == "values":
             relation = f"_again_{folder.name}"
@@ -254,9 +228,7 @@ class _Retry:
         if dialect is None:
             # A JSON text may go over several lines; between its parts they are blanks.
             lines = [" ".join(one.splitlines()) for one in lines]
-            # A file of which no row could be read had no types: they are those of the text.
-            kept: dict[str, Any] = {"columns": kinds} if kinds else {}
-            read = kept | _without(self.settings.read, "compression") | {"format": "newline_delimited"}
+            read = {**self.settings.read, "format": LINES}
         else:
             read = _csv_options(of.read_as, self.settings.read)
             if "names" not in read:
@@ -265,8 +237,11 @@ class _Retry:
         file.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
         part = Part(file, file, numbers=numbers, label=place)
         settings = self.settings.model_copy(update={"read": read})
-        had = {name.lower(): kind for name, kind in kinds.items() if kind != "VARCHAR"} if dialect else {}
-        return Source(settings, self.root, (file,), (part,), again=True, kinds=had)
+        # Rows of JSON that were set aside by an older version say types of DuckDB's.
+        had = {name.lower(): kind for name, kind in kinds.items() if not kind.startswith(("STRUCT", "MAP"))}
+        had = {name: kind for name, kind in had.items() if is_shape(kind) or not kind.endswith("]")}
+        beside = dict.fromkeys(kinds, "VARCHAR")
+        return Source(settings, self.root, (file,), (part,), again=True, beside=beside, kinds=had)
 
     def _as_it_was(self, again: Source) -> Source:
         """The source with the types that a row's file had, but for columns of which a value is none: they are text."""
@@ -326,7 +301,7 @@ def _without(read: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def _table(relation: str, kinds: Mapping[str, str], texts: Sequence[str]) -> str:
     """A table of rows that are kept as JSON: each value is the text that its type is made from."""
     values = ", ".join(
-        f"CAST(json_extract_string(j, {literal(pointer(name))}) AS {kind}) AS {quote(name)}"
+        f"CAST(json_extract_string(j, {literal(_pointer(name))}) AS {kind}) AS {quote(name)}"
         for name, kind in kinds.items()
     )
     rows = ", ".join(f"({number:d}, {literal(text)})" for number, text in enumerate(texts))
@@ -355,3 +330,8 @@ def _why(fault: BadMapping | EngineError | NotToldApart) -> str:
             return f"its source's settings do not fit ({fault.reason})"
         case _:
             return "it cannot be read as one row"
+
+
+def _pointer(name: str) -> str:
+    """A name as a JSON pointer, which takes any."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")

@@ -183,7 +183,7 @@ def _read(
     Gives the sources as they were read, their cursors, and the rows that do not fit.
     """
     columns = log.settings.columns
-    copies = Copies(engine, staged.copies)
+    copies = Copies(staged.copies)
     copies.prepare(readings)
     progress("reading and sorting", 0, None)
     cut = until.isoformat() if until else None

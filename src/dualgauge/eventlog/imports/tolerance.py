@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from dualgauge.eventlog.errors import BadMapping, BadRow
 from dualgauge.eventlog.imports.errors import NotSetAside, TooManyBadRows
-from dualgauge.eventlog.imports.reject_search import NotToldApart
-from dualgauge.eventlog.imports.rejects import fit
+from dualgauge.eventlog.imports.rejects import NotToldApart, fit
 from dualgauge.eventlog.sources.text_columns import with_texts
 
 if TYPE_CHECKING:
@@ -70,8 +69,8 @@ def stage_what_fits(
         TooManyBadRows: there are too many.
     """
     try:
-        sources = [with_texts(engine, one, columns) for one in sources]
-        stage(sources)
+        read = [with_texts(engine, one, columns) for one in sources]
+        stage(read)
     except (BadRow, BadMapping) as fault:
         if tolerance is None:
             raise
@@ -79,7 +78,7 @@ def stage_what_fits(
         fitted, misfits = _fitting(engine, columns, sources, fault, folder=folder, tolerance=tolerance)
         stage(fitted)
         return fitted, misfits
-    return sources, ()
+    return read, ()
 
 
 def kept(tolerance: Tolerance | None, misfits: Sequence[Misfit]) -> int:

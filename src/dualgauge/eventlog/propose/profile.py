@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import BrokenFile, EngineError, NoColumnNames
-from dualgauge.engines.files.csv_text import first_fault, look_into
-from dualgauge.eventlog.errors import BadFile
+from dualgauge.engines.files.csv_text import CsvFile, first_fault, look_into
+from dualgauge.engines.files.json_types import Held, kinds_of, raw_of
+from dualgauge.eventlog.errors import BadFile, EmptyFile
 from dualgauge.eventlog.propose.errors import NoHeader, NothingToRead, UnreadableSource
 from dualgauge.eventlog.propose.numbers import NUMBER, WHOLE, number_type
 from dualgauge.eventlog.propose.time_formats import ISO, iso_cast, iso_time, odd_times
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 NULL_TOKENS = ("NA", "N/A", "#N/A", "NULL", "null", "None", "nan", "NaN", "\\N", "-", "?")
 """Texts that stand for "nothing" where everything else in a column is a number or a time."""
+
+_NONE = Held(0)
 
 LOOKED = "_looked"
 """The engine's table of the files' rows."""
@@ -120,11 +123,7 @@ def look(engine: Engine, source: Source) -> FileProfile:
         if tokens:
             found = _measure(engine, _reading(source, source.settings.read | {"nullstr": ["", *tokens]}))
         return found
-    if kind == "read_json":
-        fields = _fields(engine, source)
-        options = {"columns": {name: "JSON" if _nested(one) else "VARCHAR" for name, one in fields.items()}}
-        return _measure(engine, _reading(source, options), said={n for n, one in fields.items() if one == "VARCHAR"})
-    return _measure(engine, source, said=None)
+    return _measure(engine, source, said=() if kind == "read_json" else None)
 
 
 def _reading(source: Source, options: dict[str, Any]) -> Source:
@@ -161,22 +160,6 @@ def _unreadable_text(source: Source, file: Path, fault: BaseException) -> Dualga
             return UnreadableSource(label, str(fault))
 
 
-def _fields(engine: Engine, source: Source) -> dict[str, str]:
-    """All fields of JSON files, with the types that their values have."""
-    found: dict[str, str] = {}
-    for file in source.files:
-        if not file.stat().st_size:
-            raise NothingToRead(source.label(file), "it is empty")
-        try:
-            fields = engine.columns(f"SELECT * FROM {reader(_reading(source, {'sample_size': -1}), file)}")
-        except EngineError as fault:
-            raise _unreadable(source, file, fault) from fault
-        for name, kind in fields.items():
-            if found.setdefault(name, kind) != kind:
-                found[name] = "JSON" if _nested(kind) or _nested(found[name]) else "VARCHAR"
-    return found
-
-
 def _nested(kind: str) -> bool:
     return kind.endswith("]") or kind.startswith(NESTED)
 
@@ -190,12 +173,14 @@ def _measure(engine: Engine, source: Source, said: Collection[str] | None = ()) 
     try:
         source = with_texts(engine, source, {})
         engine.execute(f"CREATE OR REPLACE TEMP TABLE {quote(LOOKED)} AS {raw_rows(source, 0, placed=True)}")
+    except EmptyFile as fault:
+        raise NothingToRead(fault.file, "it is empty") from fault
     except BadFile as fault:
         (file,) = (one for one in source.files if fault.file.startswith(source.label(one)))
         raise _unreadable_text(source, file, fault.__cause__ or fault) from fault
     except EngineError as fault:
         for file, text in (source.texts or {}).items():
-            if broken := first_fault(file, text.dialect):
+            if isinstance(text, CsvFile) and (broken := first_fault(file, text.dialect)):
                 raise _unreadable_text(source, file, broken) from fault
         for file in source.files:
             try:
@@ -215,11 +200,16 @@ def profiled(engine: Engine, source: Source, label: str, said: Collection[str] |
     """
     base = f"FROM {quote(LOOKED)}"
     given = engine.columns(f"SELECT COLUMNS(lambda c: c NOT IN ('_file', '_row', '_at', '_unfit')) {base}")
+    held = kinds_of(engine, f"({base})", [name for name in given if raw_of(name) in given])
+    given = {name: "JSON" if held.get(name, _NONE) & Held.NESTED else kind for name, kind in given.items()}
+    given = {name: kind for name, kind in given.items() if name not in map(raw_of, held)}
+    # What has stood in quotes once is a text, whatever is in it.
+    said = said if said is None else {*said, *(name for name, kinds in held.items() if kinds & Held.TEXT)}
     (rows,) = engine.row(f"SELECT count(*) {base}")
     if not rows:
         raise NothingToRead(source.label(source.files[0]) if source.files else label, "it holds no row")
     # In JSON a number is one by the way it is written, and a database has types.
-    coded = bool(source.texts)
+    coded = bool(source.texts) and not held
     columns = tuple(
         _column(engine, base, name, kind, rows, said=said is None or name in said, coded=coded)
         for name, kind in given.items()

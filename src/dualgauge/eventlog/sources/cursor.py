@@ -4,8 +4,8 @@ How far a source was taken in, file by file, and what an import reads of its fil
 A cursor is `{"files": {path: {"size", "sha256", ...}}, "mapping", "until"}`. Of a file it says which bytes are in the
 log: the first `size` ones, with that digest. Beside them may stand `rows` (how many these are, where rows are
 numbered), `due` (the latest time in them, in microseconds since 1970, where files keep their order), and `again` (they
-were taken in under another mapping, and are to be read again). `types` are those of the columns of CSV files that are
-more than text. An order that is neither by time nor by file has one
+were taken in under another mapping, and are to be read again). `types` are those of the columns of CSV and JSON files
+that an expression needs. An order that is neither by time nor by file has one
 `due` for the whole source. Older logs have only a digest for a file: of all of it.
 """
 
@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from dualgauge.engines.files.json_types import LINES
 from dualgauge.eventlog.errors import BadFile, ChangedFile, NoSuchFile
 from dualgauge.eventlog.sources.fingerprints import fingerprint
-from dualgauge.eventlog.sources.source import FILE_ORDER, Part, ending_of, format_of
+from dualgauge.eventlog.sources.source import FILE_ORDER, Part, ending_of, format_of, json_form
 from dualgauge.model import canonical_json, sha256
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ _FIRST = (
     "name", "path", "python", "read", "event_id", "type", "occurred_at", "order_by", "where", "select", "query",
 )  # fmt: skip
 """Settings that are in every mapping's hash; one that came later is in it where it is set, so that no log is reread."""
-
-_PLAIN = ("none", "uncompressed", "auto", "auto_detect")
-"""Values of the reader's option `compression` that leave it to the file's name."""
 
 _BEYOND_A_ROW = re.compile(
     r"\b(OVER|JOIN|DISTINCT|QUALIFY|LIMIT|OFFSET|INTERSECT|EXCEPT|GROUP\s+BY|UNION(?!\s+ALL))\b"
@@ -182,14 +180,10 @@ def growth(source: Source, file: Path) -> Growth:
     Raises:
         UnknownFormat: its ending says nothing.
     """
-    function, read = format_of(source, file), source.settings.read
-    packed = file.suffix.lower() == ".gz" or str(read.get("compression", "none")) not in _PLAIN
-    if packed or function == "read_parquet" or ending_of(file) == ".json":
+    function = format_of(source, file)
+    if file.suffix.lower() == ".gz" or function == "read_parquet" or ending_of(file) == ".json":
         return Growth.NONE
-    by_line = read.get("format", "newline_delimited") == "newline_delimited"
-    if function == "read_json" and by_line and not read.get("ignore_errors") and read.get("sample_size", 1) != -1:
-        return Growth.LINES
-    return Growth.ROWS
+    return Growth.LINES if function == "read_json" and json_form(source, file) == LINES else Growth.ROWS
 
 
 def reading_of(source: Source, before: Mapping[str, Any] | None, until: datetime | None) -> SourceReading:

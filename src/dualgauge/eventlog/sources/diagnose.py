@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import EngineError
+from dualgauge.engines.files.json_types import JsonFile
 from dualgauge.eventlog.errors import BadFile
 from dualgauge.eventlog.sources.mapping import (
     columns_quoted,
@@ -22,7 +23,7 @@ from dualgauge.eventlog.sources.mapping import (
     place_of,
     queried,
 )
-from dualgauge.eventlog.sources.source import format_of, raw_rows, reader, told, unbounded_rows
+from dualgauge.eventlog.sources.source import raw_rows, reader, told, unbounded_rows
 from dualgauge.eventlog.sources.text_columns import ASIDE, broken_text, with_texts
 from dualgauge.model import literal, quote
 
@@ -160,13 +161,15 @@ def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: in
     source = with_texts(engine, source, columns)
     for part in source.reading:
         text = (source.texts or {}).get(part.path)
+        if isinstance(text, JsonFile):
+            continue
         try:
             engine.rows(f"SELECT count(COLUMNS(*)) FROM {text.relation() if text else reader(source, part.path)}")
         except EngineError as fault:
             if text and (broken := broken_text(source, {part.path: text})):
                 raise broken from fault
-            lines = format_of(source, part.file) != "read_parquet" and not source.settings.query
-            raise BadFile(source.name, source.label(part.file), part.told(fault), ASIDE if lines else "") from fault
+            hint = ASIDE if text and not source.settings.query else ""
+            raise BadFile(source.name, source.label(part.file), part.told(fault), hint) from fault
     try:
         base = raw_rows(source, number, placed=not source.settings.query)
         _, found = misfits_of(engine, source, columns, base).find(engine, 1)

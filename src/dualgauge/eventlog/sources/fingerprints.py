@@ -121,13 +121,3 @@ def copy_bytes(file: Path, target: Path, start: int, end: int, sha256: str) -> b
     except FileNotFoundError:
         return False
     return digest.hexdigest() == sha256
-
-
-def copy_lines(file: Path, target: Path, most: int, upto: int) -> None:
-    """Begin another file with at most `most` lines that lie in the first `upto` bytes of a file."""
-    with file.open("rb") as opened, target.open("wb") as copy:
-        for line in opened:
-            if most == 0 or upto <= 0:
-                break
-            copy.write(line[:upto])
-            most, upto = most - 1, upto - len(line)

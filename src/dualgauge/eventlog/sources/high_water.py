@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BrokenFile, EngineError
 from dualgauge.engines.files.csv_text import look_into
+from dualgauge.engines.files.json_types import field_names
 from dualgauge.eventlog.sources.cursor import Counted, Growth, by_file, own_order
 from dualgauge.eventlog.sources.mapping import events_of
 from dualgauge.eventlog.sources.ordering import is_time, order_of
-from dualgauge.eventlog.sources.source import ROWS_IN_A_FILE, format_of, reader
+from dualgauge.eventlog.sources.source import ROWS_IN_A_FILE, format_of, json_form, part_reader, reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,14 +28,14 @@ BEFORE_ALL_TIME = -62_135_596_800_000_000
 
 def with_columns_beside(engine: Engine, source: Source) -> Source:
     """
-    The source with the columns of its files that are not read.
+    The source with the columns of what is not read: of other files, and of those of which an end is read.
 
-    An expression may name a column that a new file lacks, and a column's type is what it is over all of them. The files
-    are looked into only for that: DuckDB reads the first rows of each.
+    An expression may name a column that a new file lacks. The files are looked into only for that: the first rows of
+    each.
     """
-    read = {part.file for part in source.reading}
-    others = [file for file in source.files if file not in read]
-    if not others or not read:
+    whole = {part.file for part in source.reading if not part.start}
+    others = [file for file in source.files if file not in whole]
+    if not others or not source.reading:
         return source
     try:
         return replace(source, beside=_columns(engine, source, others))
@@ -47,9 +48,12 @@ def with_columns_beside(engine: Engine, source: Source) -> Source:
 
 
 def _columns(engine: Engine, source: Source, files: Sequence[Path]) -> dict[str, str]:
-    if format_of(source, files[0]) == "read_csv":
-        # What an expression needs of them as more than text, `text_columns` finds.
-        return {name: "VARCHAR" for file in files for name in look_into(file, source.settings.read)[1]}
+    # What an expression needs of text files as more than text, `text_columns` finds.
+    match format_of(source, files[0]):
+        case "read_csv":
+            return {name: "VARCHAR" for file in files for name in look_into(file, source.settings.read)[1]}
+        case "read_json":
+            return dict.fromkeys(field_names(engine, files, json_form(source, files[0])), "VARCHAR")
     return engine.columns(" UNION ALL BY NAME ".join(f"(SELECT * FROM {reader(source, file)})" for file in files))
 
 
@@ -105,5 +109,5 @@ def _latest(engine: Engine, source: Source, columns: dict[str, str], number: int
 
 
 def _rows(engine: Engine, source: Source, part: Part) -> int:
-    (found,) = engine.row(f"SELECT count(*) FROM {reader(source, part.path)}")
-    return int(found) - part.skip + (part.before or 0)
+    (found,) = engine.row(f"SELECT count(*) FROM {part_reader(source, part)}")
+    return int(found) + (part.before or 0)

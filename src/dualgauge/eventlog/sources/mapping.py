@@ -8,13 +8,15 @@ declared ones, and two that only order the import: `_due` (the time by which sou
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
-from dualgauge.engines.files.column_types import is_number, kept_whole
+from dualgauge.engines.files.column_types import Spelling, is_number, kept_whole
+from dualgauge.engines.files.json_types import raw_of
 from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE
 from dualgauge.eventlog.errors import (
     BadFile,
@@ -23,7 +25,7 @@ from dualgauge.eventlog.errors import (
     NoSuchSource,
     WhichSource,
 )
-from dualgauge.eventlog.sources.broken import refuse_broken
+from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.databases import load_rows
 from dualgauge.eventlog.sources.ordering import due, order_of
 from dualgauge.eventlog.sources.source import (
@@ -36,7 +38,6 @@ from dualgauge.eventlog.sources.source import (
     matches,
     part_reader,
     raw_rows,
-    spelling_of,
     text_of,
     told,
     unbounded_rows,
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
 
 _FIRST_TIME, _END_OF_TIME = "TIMESTAMPTZ '0001-01-01 00:00:00Z'", "TIMESTAMPTZ '9999-12-31 00:00:00Z'"
 """Arrow, Python and Delta's statistics hold the years 1 to 9999 alone."""
+
+_AS_IT_STANDS = "JSON"
+"""The type of what goes into the payload: JSON keeps its text there."""
 
 _PLACE = (
     f"which source has: the place of a row in the order of the cursor; add {CURSOR_ORDER} to what it selects, or name "
@@ -107,7 +111,7 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
     """
     source = with_texts(engine, source, columns)
     if not source.again:
-        refuse_broken(engine, source)
+        refuse_cut(engine, source)
         if source.settings.url and source.state is None:
             load_rows(engine, source, number, sample=True)
         load(engine, source, number)
@@ -192,13 +196,19 @@ def columns_quoted(
     texts = {key: quoted(getattr(settings, key), "VARCHAR") for key in ("event_id", "type", CAUSED_BY)}
     values = {key: quoted(getattr(settings, key)) for key in ("occurred_at", "order_by")}
     kinds = {name.lower(): kind for name, kind in columns.items()}
-    select = {name: quoted(expression, kinds.get(name.lower(), "")) for name, expression in settings.select.items()}
+    select = {
+        name: quoted(expression, kinds.get(name.lower(), _AS_IT_STANDS)) for name, expression in settings.select.items()
+    }
     return settings.model_copy(update={**texts, **values, "select": select})
 
 
 def _alone(settings: SourceSettings, name: str, available: Mapping[str, str], kind: str) -> str:
     """A column that stands by itself, for a value of a declared type: its text, but for times that have a format."""
-    spelling = spelling_of(settings.read if settings.path else {})
+    spelling = Spelling.of(settings.read if settings.path else {})
+    if kind == _AS_IT_STANDS:
+        # Rows of Parquet and CSV files beside JSON have no JSON.
+        raw = f"coalesce(CAST({quote(raw_of(name))} AS JSON), to_json({quote(name)}))"
+        return raw if raw_of(name) in available else quote(name)
     if text_of(name) in available and kind and not spelling.format_of(kind):
         name = text_of(name)
     return spelling.number(quote(name)) if is_number(kind) and available[name] == "VARCHAR" else quote(name)
@@ -219,7 +229,7 @@ def _word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Seq
 def _only_text(source: Source, fault: EngineError, expression: str, known: Sequence[str]) -> str:
     """Advice where an expression wants a type of a column of a CSV file that is text, perhaps for one value."""
     said = words_of([expression])
-    texts = [name for name in known if name.lower() in said and name.lower() not in source.kinds]
+    texts = [name for name in known if name.lower() in said and source.kinds.get(name.lower(), "VARCHAR") == "VARCHAR"]
     if not source.texts or not texts or fault.unknown_column(known) or "VARCHAR" not in fault.reason:
         return ""
     return (
@@ -298,8 +308,7 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
     rest = [name for name in names if name.lower() not in own and not name.startswith("_")]
     payload = "payload" if "payload" in given else "NULL"
     if rest:
-        pairs = ", ".join(f"{literal(name)}, {quote(name)}" for name in rest)
-        payload = f"json_object({pairs})"
+        payload = _payload({name: names[name] for name in rest})
     order = order_of(settings, names)
     kind = described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"] if order else ""
     when, tie = due(source, order, kind)
@@ -316,6 +325,19 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
         f"{tie} AS _tie",
     ]  # fmt: skip
     return f"SELECT {', '.join(fields)} FROM ({mapped})"
+
+
+def _payload(kinds: Mapping[str, str]) -> str:
+    """An object of columns; what is JSON stands in it as it is, while `json_object` takes numbers through DOUBLE."""
+    if _AS_IT_STANDS not in kinds.values():
+        return f"json_object({', '.join(f'{literal(name)}, {quote(name)}' for name in kinds)})"
+    members = []
+    for name, kind in kinds.items():
+        value = quote(name) if kind == _AS_IT_STANDS else f"to_json({quote(name)})"
+        name_of = literal(f"{json.dumps(name, ensure_ascii=False)}:")
+        members.append(f"{name_of}, coalesce(CAST({value} AS VARCHAR), 'null')")
+    between = ", ',', "
+    return f"concat('{{', {between.join(members)}, '}}')"
 
 
 def _checked(name: str, fault: str, words: str, kind: str) -> str:

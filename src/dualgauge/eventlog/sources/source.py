@@ -7,15 +7,14 @@ Rows keep the order of their file, and can be numbered in it.
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.files.column_types import Spelling
 from dualgauge.engines.files.csv_text import nulls_of
+from dualgauge.engines.files.json_types import LINES, JsonFile, is_shape, raw_of
 from dualgauge.engines.parquet_files import unbounded
 from dualgauge.eventlog.errors import BadPython, UnknownFormat
 from dualgauge.model import literal, quote
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from dualgauge.engines.errors import EngineError
     from dualgauge.engines.files.csv_text import CsvFile
     from dualgauge.eventlog.settings import SourceSettings
+
+    TextFile = CsvFile | JsonFile
 
 FILE_ORDER = "file"
 """Value of `order_by` that keeps the order of the file."""
@@ -48,8 +49,7 @@ class Part:
     """
     What is read of a file: all of it, or its end; from where it lies, or from a copy.
 
-    A copy of an end has rows from the file's beginning in front, so that DuckDB finds the file's columns in it:
-    `skip` of them. `start` counts the bytes before the end, `before` the rows in them (None: nobody has counted).
+    `start` counts the bytes before an end, `before` the rows in them (None: nobody has counted).
     `floor` is the time, in microseconds since 1970, before which no row of it is due where files keep their order.
     `without` are the numbers of rows that are left out, and `nothing` says that these are all; `numbers` are those of
     its rows where they do not follow each other, `label` is its name where that is not the file's.
@@ -59,7 +59,6 @@ class Part:
     path: Path
     start: int = 0
     before: int | None = 0
-    skip: int = 0
     floor: int | None = None
     without: Collection[int] = ()
     nothing: bool = False
@@ -77,15 +76,8 @@ class Part:
         return self.path != self.file
 
     def told(self, fault: EngineError) -> str:
-        """An engine's reason in one line, with the file and its lines where it speaks of a copy."""
-        reason = told(fault)
-        if not self.copied:
-            return reason
-        shown = reason.replace(str(self.path), str(self.file))
-        if not self.start:
-            return shown
-        more = lines(self.file, self.start) - self.skip
-        return re.sub(r"\bin line (\d+)", lambda found: f"in line {int(found[1]) + more}", shown)
+        """An engine's reason in one line, with the file where it speaks of a copy."""
+        return told(fault).replace(str(self.path), str(self.file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +90,9 @@ class Source:
     a database is read on next time, once its rows are in the engine; see `databases`. `again`: it was looked at and
     loaded before, and this is what fits; `relation` is what holds the rows in SQL, where no part and no number says it.
 
-    Of CSV files, `texts` are what they are read as, by the paths of the parts (see `text_columns`); `kinds` are the
-    types of the columns that are more than text, by their names in small letters, and `unsure` those of which a value
-    may not be of its type.
+    Of CSV and JSON files, `texts` are what they are read as, by the paths of the parts (see `text_columns`); `kinds`
+    are the types of the columns that an expression needs, by their names in small letters, and `unsure` those of which
+    a value may not be of its type.
     """
 
     settings: SourceSettings
@@ -112,7 +104,7 @@ class Source:
     state: dict[str, Any] | None = None
     again: bool = False
     relation: str = ""
-    texts: Mapping[Path, CsvFile] | None = None
+    texts: Mapping[Path, TextFile] | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     unsure: Collection[str] = ()
 
@@ -203,16 +195,20 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
     bodies = [
         _numbered(_body(source, part, placed=placed), source.label_of(part), i, part)
         if numbered
-        else _unnumbered(source, part)
+        else f"SELECT * {_body(source, part)}"
         for i, part in enumerate(source.reading)
         if not part.nothing
     ]
     if source.beside:
         # Without a row: a column that only other files have is there, and of the type it has in all of them.
         kinds = {name: source.kinds.get(name.lower(), kind) for name, kind in source.beside.items()}
-        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in kinds.items())
+        nulls = ", ".join(f"{_null(kind)} AS {quote(name)}" for name, kind in kinds.items())
         bodies.append(f"SELECT {nulls} WHERE false")
     return " UNION ALL BY NAME ".join(f"({body})" for body in bodies)
+
+
+def _null(kind: str) -> str:
+    return f"from_json(NULL, {literal(kind)})" if is_shape(kind) else f"CAST(NULL AS {kind})"
 
 
 def unbounded_rows(source: Source, base: str, columns: Mapping[str, str]) -> str:
@@ -224,12 +220,8 @@ def unbounded_rows(source: Source, base: str, columns: Mapping[str, str]) -> str
 def _numbered(body: str, label: str, number: int, part: Part) -> str:
     """DuckDB keeps a file's order under `row_number() OVER ()`, because insertion order is preserved."""
     before = part.counted
-    left_out = [f"_row > {before:d}"] if part.skip else []
-    if part.without:
-        left_out.append(f"_row NOT IN ({', '.join(map(str, part.without))})")
-    skipped = f" WHERE {' AND '.join(left_out)}" if left_out else ""
-    more = before - part.skip
-    row = f"row_number() OVER () + {more:d}" if more else "row_number() OVER ()"
+    skipped = f" WHERE _row NOT IN ({', '.join(map(str, part.without))})" if part.without else ""
+    row = f"row_number() OVER () + {before:d}" if before else "row_number() OVER ()"
     if part.numbers:
         row = f"{list(part.numbers)}[{row}]"
     return (
@@ -238,18 +230,11 @@ def _numbered(body: str, label: str, number: int, part: Part) -> str:
     )
 
 
-def _unnumbered(source: Source, part: Part) -> str:
-    if not part.skip:
-        return f"SELECT * {_body(source, part)}"
-    rows = f"SELECT *, row_number() OVER () AS _row {_body(source, part)}"
-    return f"SELECT * EXCLUDE (_row) FROM ({rows}) WHERE _row > {part.skip:d}"
-
-
 def _body(source: Source, part: Part, *, placed: bool = False) -> str:
     """What a part is read from; where the reader tells a file's name, a copy has that of its file."""
     body = f"FROM {part_reader(source, part, placed=placed)}"
     told = source.settings.read.get("filename", False)
-    if not told or not part.copied:
+    if not told or not part.copied or source.texts:
         return body
     name = told if isinstance(told, str) else "filename"
     return f"FROM (SELECT * REPLACE ({literal(str(part.file))} AS {quote(name)}) {body})"
@@ -269,13 +254,13 @@ def lines(file: Path, upto: int) -> int:
 
 def part_reader(source: Source, part: Part, *, placed: bool = False) -> str:
     """
-    What reads a part, in its format. The columns of a copy of an end are found in all of it.
+    What reads a part, in its format.
 
     `placed`: a value that is not of its column's type is NULL, and told by `_unfit`; else the scan ends there.
     """
     if source.texts is not None and part.path in source.texts:
         return _typed(source, source.texts[part.path], placed=placed)
-    return reader(source, part.path, more={"sample_size": -1} if part.start else {})
+    return reader(source, part.path)
 
 
 def text_of(name: str) -> str:
@@ -283,57 +268,47 @@ def text_of(name: str) -> str:
     return f"_text {name}"
 
 
-def _typed(source: Source, file: CsvFile, *, placed: bool) -> str:
-    spelling = spelling_of(source.settings.read)
+def _typed(source: Source, file: TextFile, *, placed: bool) -> str:
+    spelling = file.spelling.of(source.settings.read)
     columns, unfit = [], []
     for name in (*file.names, *file.partitions):
-        kind, text = source.kinds.get(name.lower()), quote(name)
-        if kind is None:
+        kind, text = source.kinds.get(name.lower(), "VARCHAR"), quote(name)
+        if isinstance(file, JsonFile):
+            columns.append(quote(raw_of(name)))
+        if kind == "VARCHAR":
             columns.append(text)
             continue
-        value = spelling.value(text, kind)
+        value = spelling.value(name, kind)
         if name.lower() in source.unsure:
-            before, behind = literal(f"{name} = '"), literal(f"' is no {kind}")
-            words = f"{before} || {text} || {behind}"
-            fits = spelling.fits(text, kind)
+            words, fits = spelling.fault(name, kind), spelling.fits(name, kind)
             value = f"CASE WHEN {text} IS NULL OR {fits} THEN {value}{'' if placed else f' ELSE error({words})'} END"
             unfit.append(f"WHEN {text} IS NOT NULL AND NOT {fits} THEN {words}")
         columns += [f"{value} AS {quote(name)}", f"{text} AS {quote(text_of(name))}"]
     if placed:
         told = f"CASE {' '.join(unfit)} END" if unfit else "CAST(NULL AS VARCHAR)"
         columns.append(f"{told} AS _unfit")
-    return f"(SELECT {', '.join(columns)} FROM {file.relation(nulls_of(source.settings.read))})"
+    return f"(SELECT {', '.join(columns) or '*'} FROM {text_relation(source, file)})"
 
 
-def spelling_of(read: Mapping[str, Any]) -> Spelling:
-    """How values are written in CSV files, as a source's `read` says."""
-    return Spelling(
-        read.get("dateformat", ""), read.get("timestampformat", ""), str(read.get("decimal_separator", "."))
-    )
+def text_relation(source: Source, file: TextFile) -> str:
+    """The rows of a text file in SQL, each value the text that stands there."""
+    return file.relation() if isinstance(file, JsonFile) else file.relation(nulls_of(source.settings.read))
 
 
-def reader(source: Source, file: Path, *, more: Mapping[str, object] | None = None) -> str:
+def reader(source: Source, file: Path) -> str:
     """
-    A file as DuckDB's reader of its format, with the source's options, and more that these do not name.
+    A file as DuckDB's reader of its format, with the source's options.
 
     Raises:
         UnknownFormat: the file's ending says nothing.
     """
-    return with_options(format_of(source, file), file, {**(more or {}), **options_of(source, file)})
+    arguments = "".join(f", {name} = {_value(value)}" for name, value in source.settings.read.items())
+    return f"{format_of(source, file)}({literal(str(file))}{arguments})"
 
 
-def options_of(source: Source, file: Path) -> dict[str, Any]:
-    """The options of a file's reader: the source's, and what the file's ending says."""
-    options, ending = dict(source.settings.read), ending_of(file)
-    if format_of(source, file) == "read_json":
-        options.setdefault("format", "newline_delimited" if ending != ".json" else "auto")
-    return options
-
-
-def with_options(function: str, file: Path, options: Mapping[str, Any]) -> str:
-    """A call of one of DuckDB's functions of a file."""
-    arguments = "".join(f", {name} = {_value(value)}" for name, value in options.items())
-    return f"{function}({literal(str(file))}{arguments})"
+def json_form(source: Source, file: Path) -> str:
+    """How the objects of a JSON file stand in it: `newline_delimited`, or as its options say."""
+    return str(source.settings.read.get("format", LINES if ending_of(file) != ".json" else "auto"))
 
 
 def format_of(source: Source, file: Path) -> str:

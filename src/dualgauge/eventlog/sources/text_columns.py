@@ -1,5 +1,5 @@
 """
-CSV files as a source reads them: text to the letter, and a type where an expression needs more than text.
+CSV and JSON files as a source reads them: text to the letter, and a type where an expression needs more than text.
 
 A column that stands alone for an event's id, its type, a VARCHAR or a declared column reaches it from its text. In an
 expression it has the type that all of its values have, over every row; later values that are not of that type are rows
@@ -14,28 +14,38 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile
-from dualgauge.engines.files.column_types import misfitting, types_of
-from dualgauge.engines.files.csv_text import CsvFile, csv_file, first_fault, nulls_of
+from dualgauge.engines.files.column_types import CANDIDATES, Spelling, misfitting, types_of
+from dualgauge.engines.files.csv_text import CsvFile, csv_file, first_fault
+from dualgauge.engines.files.errors import BadJson
+from dualgauge.engines.files.json_types import (
+    JsonFile,
+    JsonSpelling,
+    check_json_options,
+    json_misfitting,
+    json_types,
+)
+from dualgauge.engines.files.text_rows import newlines, opened_bytes, partitions_of
 from dualgauge.eventlog.errors import BadFile, BadReading, EmptyFile
-from dualgauge.eventlog.sources.source import FILE_ORDER, format_of, spelling_of
+from dualgauge.eventlog.sources.source import FILE_ORDER, format_of, json_form, text_relation
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
-    from dualgauge.eventlog.sources.source import Part, Source
+    from dualgauge.eventlog.sources.source import Part, Source, TextFile
 
 ASIDE = "or set it aside with --on-bad-row quarantine"
 
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _WORD = re.compile(r'"(?:[^"]|"")*"|\w+')
+_FIRST = 1 << 20
 
 
 def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> Source:
     """
-    The source with its CSV files as they are to be read; any other one as it is.
+    The source with its CSV and JSON files as they are to be read; any other one as it is.
 
     Args:
         engine: where what must be written anew lies, for as long as it is open.
@@ -44,86 +54,129 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
 
     Raises:
         BadReading: what `read` says cannot be.
-        EmptyFile, BadFile: a file has no byte, or is no CSV, with the line at fault.
+        EmptyFile, BadFile: a file has no byte, or is none of its format, with the line at fault.
     """
     if source.texts is not None or source.relation or not source.settings.path:
         return source
-    parts = [one for one in source.reading if not one.nothing and format_of(source, one.path) == "read_csv"]
+    parts = [one for one in source.reading if not one.nothing and format_of(source, one.path) != "read_parquet"]
     if not parts:
         return replace(source, texts={})
     folder = engine.folder / f"texts-{uuid.uuid4().hex}"
-    texts = {one.path: _opened(source, one, folder / str(number)) for number, one in enumerate(parts)}
+    csv = [one for one in parts if format_of(source, one.path) == "read_csv"]
+    json = [one for one in parts if one not in csv]
+    texts = _csv_files(source, csv, folder) | _json_files(engine, source, json, folder)
     names = _names(source, parts, texts)
-    wanted = {one.lower(): one for one in _typed(source.settings, columns, names)}
+    only_json = len(json) == len([one for one in source.reading if not one.nothing])
+    wanted = {one.lower(): one for one in _typed(source.settings, columns, names, only_json=only_json)}
     said = {name.lower(): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
     kept = {name: kind for name, kind in {**source.kinds, **said}.items() if name in wanted or name in said}
-    relation, spelling = _together(source, texts), spelling_of(source.settings.read)
+    relation = f"({' UNION ALL BY NAME '.join(f'(FROM {text_relation(source, one)})' for one in texts.values())})"
     known = {names[name]: kind for name, kind in kept.items() if name in names}
+    asked = [one for name, one in wanted.items() if name not in kept]
     try:
-        found = types_of(engine, relation, [one for name, one in wanted.items() if name not in kept], spelling)
-        unsure = misfitting(engine, relation, known, spelling)
+        if json:
+            spelling = JsonSpelling.of(source.settings.read)
+            found, unsure = json_types(engine, relation, asked, spelling, beside_csv=bool(csv))
+            unsure |= json_misfitting(engine, relation, known, spelling)
+        else:
+            found = types_of(engine, relation, dict.fromkeys(asked, CANDIDATES), Spelling.of(source.settings.read))
+            unsure = misfitting(engine, relation, known, Spelling.of(source.settings.read))
     except BadValue as fault:
         raise broken_text(source, texts) or fault from fault
     kinds = {name.lower(): kind for name, kind in found.items()} | kept
-    return replace(
-        source,
-        texts=texts,
-        kinds={name: kind for name, kind in kinds.items() if kind != "VARCHAR"},
-        unsure={name.lower() for name in unsure},
-    )
+    return replace(source, texts=texts, kinds=kinds, unsure={name.lower() for name in unsure})
 
 
-def broken_text(source: Source, texts: Mapping[Path, CsvFile]) -> BadFile | None:
+def broken_text(source: Source, texts: Mapping[Path, TextFile]) -> BadFile | None:
     """The first row of the CSV files that is none, as what stops an import; None where all are."""
     for part in source.reading:
         text = texts.get(part.path)
-        if text and (broken := first_fault(text.file, text.dialect)):
+        if isinstance(text, CsvFile) and (broken := first_fault(text.file, text.dialect)):
             place = f"{source.label_of(part)} line {broken.line}"
             return BadFile(source.name, place, broken.reason, broken.hint or ASIDE)
     return None
 
 
-def _opened(source: Source, part: Part, folder: Path) -> CsvFile:
-    label = source.label_of(part)
+def _csv_files(source: Source, parts: Sequence[Part], folder: Path) -> dict[Path, TextFile]:
+    found: dict[Path, TextFile] = {}
+    for number, part in enumerate(parts):
+        label = source.label_of(part)
+        try:
+            if not part.path.stat().st_size:
+                raise EmptyFile(source.name, label)
+            found[part.path] = csv_file(part.path, source.settings.read, folder / str(number))
+        except BadDialect as fault:
+            raise BadReading(source.name, fault) from fault
+        except BrokenFile as fault:
+            raise BadFile(source.name, f"{label} line {fault.line}", fault.reason, fault.hint or ASIDE) from fault
+        except (OSError, EOFError) as fault:
+            raise BadFile(source.name, label, f"it cannot be read ({fault})") from fault
+    return found
+
+
+def _json_files(engine: Engine, source: Source, parts: Sequence[Part], folder: Path) -> dict[Path, TextFile]:
+    if not parts:
+        return {}
+    from dualgauge.engines.files.json_text import read_json_texts
+
+    by_path = {one.path: one for one in parts}
     try:
-        if not part.path.stat().st_size:
-            raise EmptyFile(source.name, label)
-        return csv_file(part.path, source.settings.read, folder)
+        check_json_options(source.settings.read)
     except BadDialect as fault:
         raise BadReading(source.name, fault) from fault
-    except BrokenFile as fault:
-        raise BadFile(source.name, f"{label} line {fault.line}", fault.reason, fault.hint or ASIDE) from fault
-    except (OSError, EOFError) as fault:
-        raise BadFile(source.name, label, f"it cannot be read ({fault})") from fault
+    for part in parts:
+        label = source.label_of(part)
+        try:
+            with opened_bytes(part.path) as opened:
+                if not opened.read(_FIRST).strip():
+                    raise EmptyFile(source.name, label)
+        except (OSError, EOFError) as fault:
+            raise BadFile(source.name, label, f"it cannot be read ({fault})") from fault
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        found = read_json_texts(engine, list(by_path), folder, form=json_form(source, parts[0].path))
+    except BadJson as fault:
+        part = by_path[fault.file]
+        by_line = fault.line is not None
+        place = f" line {fault.line + newlines(part.file, part.start)}" if fault.line is not None else ""
+        advice = ASIDE if by_line else fault.advice
+        raise BadFile(source.name, f"{source.label_of(part)}{place}", fault.reason, advice) from fault
+    if "" in found.columns:
+        raise BadFile(source.name, source.label_of(parts[0]), "it has a field whose name is empty", "give it a name")
+    texts: dict[Path, TextFile] = {}
+    for at, part in enumerate(parts):
+        constants = partitions_of(part.path, list(found.columns))
+        if told := source.settings.read.get("filename", False):
+            constants[told if isinstance(told, str) else "filename"] = str(part.file)
+        texts[part.path] = JsonFile(found, at, constants)
+    return texts
 
 
-def _names(source: Source, parts: list[Part], texts: Mapping[Path, CsvFile]) -> dict[str, str]:
+def _names(source: Source, parts: Sequence[Part], texts: Mapping[Path, TextFile]) -> dict[str, str]:
     """The names of all columns by themselves in small letters. Raises BadFile where two files spell one differently."""
     names: dict[str, str] = {}
     for part in parts:
         file = texts[part.path]
         for name in (*file.names, *file.partitions):
             if (other := names.setdefault(name.lower(), name)) != name:
-                place = f"{source.label_of(part)} line {file.dialect.skip + 1}"
+                line = f" line {file.dialect.skip + 1}" if isinstance(file, CsvFile) else ""
                 reason = f"its column {name!r} is called {other!r} in another file of the source"
-                raise BadFile(source.name, place, reason, "or say the names by `names`")
+                hint = "or say the names by `names`" if line else ""
+                raise BadFile(source.name, f"{source.label_of(part)}{line}", reason, hint)
     return names
 
 
-def _together(source: Source, texts: Mapping[Path, CsvFile]) -> str:
-    nulls = nulls_of(source.settings.read)
-    return f"({' UNION ALL BY NAME '.join(f'(FROM {one.relation(nulls)})' for one in texts.values())})"
-
-
-def _typed(settings: SourceSettings, columns: Mapping[str, str], names: Mapping[str, str]) -> Iterator[str]:
-    """The columns that something needs as more than their text."""
+def _typed(
+    settings: SourceSettings, columns: Mapping[str, str], names: Mapping[str, str], *, only_json: bool
+) -> Iterator[str]:
+    """The columns that something needs as more than their text; in the payload JSON stands as it is."""
     declared = {name.lower(): kind for name, kind in columns.items()}
-    spelling = spelling_of(settings.read)
+    spelling = Spelling.of(settings.read)
     # A time is made by the file's formats; what a row is due by has an order that its text may not have.
     said = ["" if settings.order_by == FILE_ORDER else settings.order_by, settings.occurred_at]
     for name, expression in settings.select.items():
         kind = declared.get(name.lower(), "")
-        if not kind or spelling.format_of(kind):
+        if spelling.format_of(kind) or not (kind or (only_json and column_of(expression) in names)):
             said.append(expression)
     by_format = {name for name, kind in declared.items() if spelling.format_of(kind)}
     texts = (settings.event_id, settings.type, settings.caused_by, *settings.select.values())

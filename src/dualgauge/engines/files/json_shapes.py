@@ -1,0 +1,154 @@
+"""
+Shapes of JSON values: which structs and lists hold them, and whether one holds all of a value.
+
+A shape is JSON itself: `{"id": "BIGINT", "tags": ["VARCHAR"]}` is a struct of a number and a list of texts. A leaf that
+has no type of SQL is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from dualgauge.model import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Shape = str | dict[str, "Shape"] | list["Shape"]
+
+_MOST_FIELDS: Final = 1_000
+"""An object of more names is no struct: they are keys."""
+
+_INTEGERS: Final = ("BIGINT", "UBIGINT")
+_SHOWN: Final = 80
+
+
+def merged(a: Shape, b: Shape) -> Shape:
+    """What the engine's `json_structure` would say of values of two structures, with a `NULL` for no value."""
+    if b in (a, "NULL"):
+        return a
+    if a == "NULL":
+        return b
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a | {name: merged(a.get(name, "NULL"), one) for name, one in b.items()}
+    if isinstance(a, list) and isinstance(b, list):
+        return [merged(a[0], b[0])]
+    if isinstance(a, str) and isinstance(b, str):
+        both = {a, b}
+        if both <= {*_INTEGERS, "DOUBLE"}:
+            return "DOUBLE" if "DOUBLE" in both else "BIGINT"
+    return "JSON"
+
+
+def settled(structure: Shape) -> Shape:
+    """A structure as a shape."""
+    if isinstance(structure, dict):
+        names = {fold(name) for name in structure}
+        if len(names) < len(structure) or "" in names or not 0 < len(names) <= _MOST_FIELDS:
+            return "JSON"
+        return {name: settled(one) for name, one in structure.items()}
+    if isinstance(structure, list):
+        return [settled(structure[0])]
+    return {"NULL": "JSON", "UBIGINT": "BIGINT", "HUGEINT": "BIGINT"}.get(structure, structure)
+
+
+def is_of(found: Shape, shape: Shape) -> bool:
+    """Whether values of a structure are values of a shape, their numbers' digits aside."""
+    if found == "NULL" or shape == "JSON":
+        return True
+    if isinstance(found, dict) and isinstance(shape, dict):
+        known = {fold(name): name for name in shape}
+        return all(
+            known.get(fold(name), name) == name and (name not in shape or is_of(one, shape[name]))
+            for name, one in found.items()
+        )
+    if isinstance(found, list) and isinstance(shape, list):
+        return is_of(found[0], shape[0])
+    if shape == "DOUBLE":
+        return found in (*_INTEGERS, "DOUBLE")
+    return found in _INTEGERS if shape == "BIGINT" else bool(found == shape)
+
+
+class _Digits(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
+def nested_fault(raw: str | None, shape: Shape) -> str | None:
+    """Why a JSON text is no value of a shape, as its path and a reason (`.id = "x" is no BIGINT`); None where it is."""
+    if raw is None:
+        return None
+    try:
+        value = json.loads(
+            raw, parse_int=_Digits, parse_float=_Digits, parse_constant=_Digits, object_pairs_hook=_object
+        )
+    except _Twice as fault:
+        return f": its field {fault.args[0]!r} is there twice"
+    except RecursionError:
+        return ": it has too many levels"
+    return _fault(value, shape)
+
+
+class _Twice(ValueError):
+    """An object names a field twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Twice(name)
+        found[name] = value
+    return found
+
+
+def _fault(value: object, shape: Shape) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, dict) and (isinstance(shape, dict) or shape == "JSON"):
+        return _object_fault(value, shape)
+    if isinstance(value, list) and (isinstance(shape, list) or shape == "JSON"):
+        inner = "JSON" if shape == "JSON" else shape[0]
+        faults = ((at, _fault(one, inner)) for at, one in enumerate(value))
+        return next((f"[{at}]{fault}" for at, fault in faults if fault), None)
+    if isinstance(value, _Digits):
+        return _number_fault(value, shape)
+    if shape == "JSON" or shape == {str: "VARCHAR", bool: "BOOLEAN"}.get(type(value)):
+        return None
+    shown = json.dumps(value, ensure_ascii=False)
+    return f" = {shown if len(shown) <= _SHOWN else f'{shown[:_SHOWN]}...'} is no {_called(shape)}"
+
+
+def _called(shape: Shape) -> str:
+    return shape if isinstance(shape, str) else "list" if isinstance(shape, list) else "object"
+
+
+def _object_fault(value: Mapping[str, object], shape: Shape) -> str | None:
+    fields = shape if isinstance(shape, dict) else dict.fromkeys(value, shape)
+    known = {fold(name): name for name in fields} if fields is shape else {}
+    for name, one in value.items():
+        if (other := known.get(fold(name), name)) != name:
+            return f": its field {name!r} was called {other!r} before"
+        if name in fields and (fault := _fault(one, fields[name])):
+            return f".{name}{fault}"
+    return None
+
+
+def _number_fault(digits: str, shape: Shape) -> str | None:
+    whole = re.fullmatch("-?[0-9]+", digits) is not None
+    if shape == "JSON" and whole:
+        return None
+    if shape == "BIGINT":
+        return None if whole and -(1 << 63) <= int(digits) < 1 << 63 else f" = {digits} is no BIGINT"
+    if shape not in ("DOUBLE", "JSON"):
+        return (
+            f" = {digits} is no {shape if isinstance(shape, str) else 'list' if isinstance(shape, list) else 'object'}"
+        )
+    number = float(digits)
+    if digits.lstrip("-")[:1].isdigit() and Decimal(repr(number)) != Decimal(digits):
+        return f" = {digits} would be read as {number!r}"
+    return None

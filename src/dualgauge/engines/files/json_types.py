@@ -1,0 +1,305 @@
+"""
+JSON files as columns of SQL: each field as its text, and as the type that all of its values have, over every row.
+
+A field of texts is a text, or a time where each is written as one; one of numbers has the narrowest type that keeps
+every digit. Objects and lists become structs and lists by their shape, `{"id": "BIGINT", "tags": ["VARCHAR"]}`, which
+`from_json` takes. It takes more than that: 1.5 for a BIGINT, and 0.10000000000000001 through a DOUBLE. So each value is
+held against the shape first, in Python where it has numbers of which digits might be lost.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from enum import Flag, auto
+from functools import reduce
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from dualgauge.engines.errors import BadDialect
+from dualgauge.engines.files.column_types import CANDIDATES, NUMBERS, TIMES, Spelling, misfitting, types_of
+from dualgauge.engines.files.json_shapes import is_of, merged, nested_fault, settled
+from dualgauge.engines.files.text_rows import partitions_of
+from dualgauge.engines.parquet_schema import exact
+from dualgauge.model import canonical_json, listed, literal, nearest, quote, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Self
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.engines.files.json_shapes import Shape
+    from dualgauge.engines.files.json_text import JsonTexts
+
+OPTIONS: Final = ("format", "types", "dateformat", "timestampformat", "filename")
+"""What may be said of a JSON file."""
+
+LINES: Final = "newline_delimited"
+"""The form of files with one object a line."""
+
+FORMATS: Final = ("auto", LINES, "array", "unstructured")
+
+_TYPES: Final = ("VARCHAR", "BOOLEAN", "BIGINT", "DOUBLE", "DECIMAL(p,s)", *TIMES)
+"""Those that may be said of a field."""
+
+_SAID: Final = re.compile(rf"{'|'.join(one for one in _TYPES if '(' not in one)}|DECIMAL\([0-9]+, *[0-9]+\)")
+
+_SAMPLE: Final = 20_480
+"""Objects of files that are looked into for the names of their fields."""
+
+
+class Held(Flag):
+    """Kinds of values that a field holds, beside null."""
+
+    TEXT = auto()
+    OBJECT = auto()
+    LIST = auto()
+    TRUTH = auto()
+    NUMBER = auto()
+    NESTED = OBJECT | LIST
+
+
+_NOTHING: Shape = "NULL"
+
+_LONG: Final = r"[0-9.]{16}|[0-9][eE][-+0-9]|[nN][aA][nN]|Inf"
+"""A number of which a DOUBLE may not hold all."""
+
+_STRING: Final = r'"(?:[^"\\]|\\.)*"'
+_EMPTY: Final = r"([:\[,]\s*|^\s*)\{\s*\}"
+
+
+def check_json_options(options: Mapping[str, Any]) -> None:
+    """
+    Look at what is said of JSON files.
+
+    Raises:
+        BadDialect: an option is none of `OPTIONS`, or holds what it cannot.
+    """
+    for name, value in options.items():
+        if name not in OPTIONS:
+            near = " (it is called 'types')" if name == "columns" else nearest(name, OPTIONS)
+            needless = "every line counts, and the types are found over all of them"
+            advice = f"take it out: {needless}; there are {listed(OPTIONS, len(OPTIONS))}"
+            raise BadDialect(name, f"is no option of a JSON file{near}", advice)
+        if name == "format" and value not in FORMATS:
+            raise BadDialect(name, f"is {value!r}", f"say one of {listed(FORMATS, len(FORMATS))}")
+    types = options.get("types", {})
+    wrong = (
+        [one for one in types.values() if not isinstance(one, str) or not _SAID.fullmatch(one)]
+        if isinstance(types, dict)
+        else [types]
+    )
+    if wrong:
+        raise BadDialect(
+            "types", f"has {wrong[0]!r}", f'say it as {{amount = "DECIMAL(18,2)"}}, with {listed(_TYPES, len(_TYPES))}'
+        )
+
+
+_ALLOWED: Final[Mapping[Held, Sequence[str]]] = {Held.TEXT: TIMES, Held.TRUTH: ("BOOLEAN",), Held.NUMBER: NUMBERS}
+_FIRST: Final = {'"': Held.TEXT, "{": Held.OBJECT, "[": Held.LIST, "t": Held.TRUTH, "f": Held.TRUTH}
+"""Kinds of values by their first character; all others are numbers."""
+
+
+def raw_of(name: str) -> str:
+    """The name of the column that has a field's JSON text as it stands in the file."""
+    return f"_json {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSpelling(Spelling):
+    """How values are written in JSON: a text stands in quotes, and what does not is none, unless that is `said`."""
+
+    said: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, read: Mapping[str, Any]) -> Self:
+        """As the options of a reader say."""
+        said = frozenset(name.lower() for name in read.get("types", {}))
+        return cls(read.get("dateformat", ""), read.get("timestampformat", ""), said=said)
+
+    def pattern_of(self, family: str) -> str | None:
+        """As `Spelling` has it; 1E5 is a number here."""
+        pattern = Spelling.pattern_of(self, family)
+        return r"(?i:-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?|-?inf(inity)?|nan)" if family == "DOUBLE" else pattern
+
+    def value(self, name: str, kind: str) -> str:
+        """The value of a type or a shape that a field's text is, which `fits` says."""
+        if is_shape(kind):
+            return f"from_json({quote(raw_of(name))}, {literal(kind)})"
+        return f"CAST({quote(raw_of(name))} AS JSON)" if kind == "JSON" else Spelling.value(self, name, kind)
+
+    def fits(self, name: str, kind: str) -> str:
+        """A condition that a field's text is a value of a type or a shape, and loses nothing as one."""
+        raw = quote(raw_of(name))
+        if kind == "JSON" or is_shape(kind):
+            return f"({fault_of(kind)}({raw}) IS NULL)"
+        quoted = "" if kind in TIMES else "NOT "
+        # Rows of CSV files beside them have no JSON.
+        is_one = f"coalesce({quoted}starts_with({raw}, '\"'), true)"
+        fits = Spelling.fits(self, name, kind)
+        return fits if kind == "VARCHAR" or name.lower() in self.said else f"({is_one} AND {fits})"
+
+    def fault(self, name: str, kind: str) -> str:
+        """A text of SQL: why a field's text is no value of a type or a shape."""
+        raw = quote(raw_of(name))
+        if kind == "JSON" or is_shape(kind):
+            return f"{literal(name)} || {fault_of(kind)}({raw})"
+        return f"{literal(f'{name} = ')} || {raw} || {literal(f' is no {kind}')}"
+
+
+def is_shape(kind: str) -> bool:
+    """Whether a type is the shape of objects or lists."""
+    return kind[:1] in ("{", "[")
+
+
+def fault_of(kind: str) -> str:
+    """The name in SQL of the function that says why a JSON text is no value of a shape, or of JSON; NULL if it is."""
+    return f"json_fault_{sha256(kind)[:16]}"
+
+
+def define_faults(engine: Engine, kinds: Mapping[str, str]) -> None:
+    """Give the functions of the shapes among some types their names in SQL."""
+    for kind in {kind for kind in kinds.values() if kind == "JSON" or is_shape(kind)}:
+        engine.define(fault_of(kind), _fault_in(json.loads(kind) if is_shape(kind) else kind))
+
+
+def _fault_in(shape: Shape) -> Callable[[str | None], str | None]:
+    def fault(raw: str | None) -> str | None:
+        return nested_fault(raw, shape)
+
+    return fault
+
+
+@dataclass(frozen=True, slots=True)
+class JsonFile:
+    """
+    One of the JSON files that `read_json_texts` has read.
+
+    Args:
+        texts: what was read, of all files.
+        at: the file's place among them.
+        constants: columns that are the same in every row: those of its folders' names, and its own name.
+    """
+
+    texts: JsonTexts
+    at: int
+    constants: Mapping[str, str | None]
+    spelling: ClassVar[type[JsonSpelling]] = JsonSpelling
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields, those of the other files too."""
+        return tuple(self.texts.columns)
+
+    @property
+    def partitions(self) -> Mapping[str, str | None]:
+        """The columns that are no fields, with their values."""
+        return self.constants
+
+    def relation(self) -> str:
+        """Its rows in SQL, in their order: each field as its text, and under `raw_of` as it stands in the file."""
+        columns = []
+        for name, column in self.texts.columns.items():
+            raw = f"nullif({column}, 'null')"
+            # A string without escapes is what stands between its quotes.
+            string = (
+                rf"CASE WHEN contains({column}, '\') THEN json_extract_string({column}, '$') ELSE {column}[2:-2] END"
+            )
+            columns.append(f"CASE WHEN starts_with({column}, '\"') THEN {string} ELSE {raw} END AS {quote(name)}")
+            columns.append(f"{raw} AS {quote(raw_of(name))}")
+        for name, value in self.constants.items():
+            for text, column in ((value, name), (value and _as_json(value), raw_of(name))):
+                columns.append(f"CAST({'NULL' if text is None else literal(text)} AS VARCHAR) AS {quote(column)}")
+        return f"(SELECT {', '.join(columns) or '1 AS _'} FROM {self.texts.sources[self.at]})"
+
+
+def field_names(engine: Engine, files: Sequence[Path], form: str) -> list[str]:
+    """The names of the fields in the first objects of JSON files. Raises EngineError where they cannot be read."""
+    options = f"format = {literal(form)}, ignore_errors = {str(form == LINES).lower()}"
+    objects = " UNION ALL ".join(
+        f"(SELECT json FROM read_json_objects({literal(exact(file))}, {options}) LIMIT {_SAMPLE:d})" for file in files
+    )
+    rows = engine.rows(f"SELECT DISTINCT unnest(json_keys(json)) FROM ({objects})")
+    found = sorted(name for (name,) in rows)
+    return found + list(partitions_of(files[0], found))
+
+
+def _as_json(text: str) -> str:
+    """The name of a folder as JSON."""
+    return text if re.fullmatch("-?(0|[1-9][0-9]*)", text) else json.dumps(text)
+
+
+def json_types(
+    engine: Engine, relation: str, names: Sequence[str], spelling: JsonSpelling, *, beside_csv: bool = False
+) -> tuple[dict[str, str], set[str]]:
+    """
+    The types and shapes of fields of a relation, by their names, and which of them a value may not fit.
+
+    A field of values of several kinds is a text where none is an object or a list, and JSON otherwise. One without a
+    value has no type. `beside_csv`: there are rows of CSV files in it, which have no JSON; nothing has a shape then.
+
+    Raises:
+        EngineError: the relation cannot be read.
+    """
+    held = kinds_of(engine, relation, names)
+    if beside_csv:
+        allowed = {name: _ALLOWED.get(kinds, ()) if kinds.value else CANDIDATES for name, kinds in held.items()}
+        return types_of(engine, relation, allowed, spelling), set()
+    plain = {name: _ALLOWED.get(kinds, ()) for name, kinds in held.items() if kinds.value and not kinds & Held.NESTED}
+    found = types_of(engine, relation, plain, spelling)
+    shapes = {
+        name: _shape(engine, relation, name) if kinds in (Held.OBJECT, Held.LIST) else "JSON"
+        for name, kinds in held.items()
+        if kinds & Held.NESTED
+    }
+    return found | shapes, json_misfitting(engine, relation, shapes, spelling)
+
+
+def json_misfitting(engine: Engine, relation: str, kinds: Mapping[str, str], spelling: JsonSpelling) -> set[str]:
+    """Those fields of a relation of which some value is none of its type or shape. Raises EngineError."""
+    define_faults(engine, kinds)
+    nested = {name: kind for name, kind in kinds.items() if kind == "JSON" or is_shape(kind)}
+    unsure = misfitting(engine, relation, {name: kind for name, kind in kinds.items() if name not in nested}, spelling)
+    for name, kind in nested.items():
+        raw = quote(raw_of(name))
+        loses = f"{_is_long(raw)} AND NOT {spelling.fits(name, kind)}"
+        (some,) = engine.row(f"SELECT coalesce(bool_or({loses}), false) FROM {relation}")
+        shape = json.loads(kind) if is_shape(kind) else kind
+        if some or not all(is_of(one, shape) for one in _structures(engine, relation, name)):
+            unsure.add(name)
+    return unsure
+
+
+def _is_long(raw: str) -> str:
+    bare = f"regexp_replace({raw}, {literal(_STRING)}, '\"\"', 'g')"
+    long = f"regexp_matches({bare}, {literal(_LONG)})"
+    return f"(CASE WHEN regexp_matches({raw}, {literal(_LONG)}) THEN {long} ELSE false END)"
+
+
+def kinds_of(engine: Engine, relation: str, names: Sequence[str]) -> dict[str, Held]:
+    """Which kinds of values fields of a relation hold. Raises EngineError where it cannot be read."""
+    if not names:
+        return {}
+    kinds = " ".join(f"WHEN {literal(first)} THEN {kind.value:d}" for first, kind in _FIRST.items())
+    kinds += f" ELSE {Held.NUMBER.value:d}"
+    ors = ", ".join(
+        f"coalesce(bit_or(CASE left({raw}, 1) {kinds} END) FILTER ({raw} IS NOT NULL), 0)"
+        for raw in map(quote, map(raw_of, names))
+    )
+    return dict(zip(names, map(Held, engine.row(f"SELECT {ors} FROM {relation}")), strict=True))
+
+
+def _shape(engine: Engine, relation: str, name: str) -> str:
+    found = settled(reduce(merged, _structures(engine, relation, name), _NOTHING))
+    return found if isinstance(found, str) else canonical_json(found)
+
+
+def _structures(engine: Engine, relation: str, name: str) -> list[Shape]:
+    """The structures that a field's values have."""
+    raw = quote(raw_of(name))
+    # Seen: the engine says of an empty object what it says of a list of numbers and texts, that it is JSON.
+    emptied = rf"regexp_replace({raw}, {literal(_EMPTY)}, '\1null', 'g')"
+    full = f"CASE WHEN contains({raw}, '{{') THEN {emptied} ELSE {raw} END"
+    rows = engine.rows(f"SELECT DISTINCT json_structure({full}) FROM {relation} WHERE {raw} IS NOT NULL")
+    return [json.loads(structure) for (structure,) in rows]
