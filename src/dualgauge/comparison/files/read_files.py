@@ -110,7 +110,7 @@ def read_json(engine: Engine, files: Sequence[Path], label: str, folder: Path) -
     if "" in found.columns:
         raise UnreadableLocation(label, "it has a field whose name is empty", "give the field a name")
     columns = ", ".join(f"nullif({column}, 'null') AS {column}" for column in found.columns.values())
-    source = f"({' UNION ALL '.join(f'SELECT {columns} FROM {one}' for one in found.sources)})"
+    source = f"(SELECT {columns} FROM {found.source})"
     return FileSide(source, json_readings(engine, source, found.columns))
 
 

@@ -14,12 +14,11 @@ import codecs
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from dualgauge.engines.errors import BadDialect, BrokenFile, NoColumnNames
-from dualgauge.engines.files.column_types import Spelling
 from dualgauge.engines.files.text_rows import (
     LONGEST_ROW,
     LineDialect,
@@ -95,7 +94,11 @@ class CsvFile:
     plain: LineDialect
     written: _Written
     partitions: Mapping[str, str | None]
-    spelling: ClassVar[type[Spelling]] = Spelling
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of its own, and those that the names of its folders are."""
+        return (*self.names, *self.partitions)
 
     def relation(self, nulls: Sequence[str] = ("",), names: Sequence[str] | None = None) -> str:
         """

@@ -117,10 +117,15 @@ def _fault(value: object, shape: Shape) -> str | None:
         return next((f"[{at}]{fault}" for at, fault in faults if fault), None)
     if isinstance(value, _Digits):
         return _number_fault(value, shape)
-    if shape == "JSON" or shape == {str: "VARCHAR", bool: "BOOLEAN"}.get(type(value)):
-        return None
-    shown = json.dumps(value, ensure_ascii=False)
-    return f" = {shown if len(shown) <= _SHOWN else f'{shown[:_SHOWN]}...'} is no {_called(shape)}"
+    fits = shape == "JSON" or shape == {str: "VARCHAR", bool: "BOOLEAN"}.get(type(value))
+    return None if fits else f" = {_shown(value)} is no {_called(shape)}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (list, dict)):
+        return "[...]" if isinstance(value, list) else "{...}"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _called(shape: Shape) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
 
+_PLACE: Final = [("_part", pa.int32()), ("_row", pa.int64())]
 _BATCH: Final = 2_048
 _QUOTE, _NEWLINE = ord('"'), ord("\n")
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
@@ -63,17 +64,17 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class JsonTexts:
     """
-    JSON files as relations of the engine.
+    JSON files as a relation of the engine.
 
-    `sources` are what stands behind FROM, for each file in its order. `columns` gives for each field, in the order in
-    which they were met, its column there: a VARCHAR, the field's JSON text as it stands in the file (`null` for null)
-    without the blanks between its parts, NULL where an object lacks the field. `_row` counts the objects of the file
-    from 1, those that are faults with them.
+    `source` is what stands behind FROM. `columns` gives for each field, in the order in which they were met, its column
+    there: a VARCHAR, the field's JSON text as it stands in the file (`null` for null) without the blanks between its
+    parts, NULL where an object lacks the field. `_part` is the file's place in the list, from 0, and `_row` counts the
+    objects of each file from 1, those that are faults with them. `rows` says how many rows each file has.
     """
 
-    sources: tuple[str, ...]
+    source: str
     columns: Mapping[str, str]
-    rows: int
+    rows: tuple[int, ...]
     faults: tuple[Fault, ...] = ()
 
 
@@ -90,7 +91,7 @@ def read_json_texts(
     Read JSON files (one object a line, one behind another, or an array of objects; also .gz) into Arrow files.
 
     Args:
-        engine: finds the objects, and reads `sources` afterwards.
+        engine: finds the objects, and reads `source` afterwards.
         files: read in this order.
         folder: where the Arrow files go, which must stay as long as the engine is open.
         form: how the objects stand in a file, as the engine calls it: `newline_delimited`, `array`, or what it finds.
@@ -105,7 +106,7 @@ def read_json_texts(
     faults: list[Fault] = []
     counts: list[int] = []
     with _without_collecting(), _Parts(folder, known.columns) as parts:
-        for file in files:
+        for at, file in enumerate(files):
             wrong: dict[int, str] = {}
             by_line = tolerant and (form == LINES or _has_lines(file))
             counts.append(0)
@@ -116,22 +117,15 @@ def read_json_texts(
                     raise _refused(file, form, *next(iter(wrong.items())))
                 numbers = np.delete(np.arange(first, first + len(texts)), list(batch.faults))
                 counts[-1] += len(numbers)
-                parts.add(batch.columns, numbers)
+                parts.add(batch.columns, numbers, at)
             faults += [
                 Fault(file, line, wrong[row] if wrong[row] != _NO_JSON else _fault_of(text) or _NO_JSON)
                 for row, (line, text) in enumerate(_lines(file) if wrong else (), 1)
                 if row in wrong
             ]
-        return JsonTexts(tuple(_sources(engine, parts.table(), counts)), known.columns, sum(counts), tuple(faults))
-
-
-def _sources(engine: Engine, table: pa.Table, counts: Sequence[int]) -> Iterator[str]:
-    """The rows of each file, of which there are so many, as a relation of the engine."""
-    name, begin = f"json_{uuid.uuid4().hex}", 0
-    for at, count in enumerate(counts):
-        engine.register(f"{name}_{at}", table.slice(begin, count))
-        begin += count
-        yield f"{name}_{at}"
+        name = f"json_{uuid.uuid4().hex}"
+        engine.register(name, parts.table())
+    return JsonTexts(name, known.columns, tuple(counts), tuple(faults))
 
 
 def _refused(file: Path, form: str, row: int, reason: str) -> BadJson:
@@ -353,20 +347,21 @@ class _Parts:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def add(self, columns: Mapping[str, pa.Array], rows: np.ndarray[Any, Any]) -> None:
-        """Add the rows of a batch, of the numbers `rows` in their file."""
-        if self._writer is None or len(self._columns) + 1 > len(self._schema):
+    def add(self, columns: Mapping[str, pa.Array], rows: np.ndarray[Any, Any], part: int) -> None:
+        """Add the rows of a batch, of the numbers `rows` in a file."""
+        if self._writer is None or len(self._columns) + len(_PLACE) > len(self._schema):
             self._close()
-            self._schema = pa.schema([("_row", pa.int64()), *((name, pa.string()) for name in self._columns.values())])
+            self._schema = pa.schema([*_PLACE, *((name, pa.string()) for name in self._columns.values())])
             self._files.append(self._folder / f"json-{len(self._files)}.arrow")
             self._writer = pa.ipc.new_file(self._files[-1], self._schema)
+        place = pa.array(np.full(len(rows), part, np.int32))
         texts = [columns.get(name, pa.nulls(len(rows), pa.string())) for name in self._columns]
-        self._writer.write_batch(pa.RecordBatch.from_arrays([pa.array(rows), *texts], schema=self._schema))
+        self._writer.write_batch(pa.RecordBatch.from_arrays([place, pa.array(rows), *texts], schema=self._schema))
 
     def table(self) -> pa.Table:
         """All rows, which stay in the files: they are read as memory is."""
         self._close()
-        fields = [("_row", pa.int64()), *((name, pa.string()) for name in self._columns.values())]
+        fields = [*_PLACE, *((name, pa.string()) for name in self._columns.values())]
         tables = [pa.ipc.open_file(pa.memory_map(str(file))).read_all() for file in self._files]
         return pa.concat_tables([pa.schema(fields).empty_table(), *tables], promote_options="default")
 

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from enum import Flag, auto
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.engines.errors import BadDialect
 from dualgauge.engines.files.column_types import CANDIDATES, NUMBERS, TIMES, Spelling, misfitting, types_of
@@ -133,7 +133,8 @@ class JsonSpelling(Spelling):
         """A condition that a field's text is a value of a type or a shape, and loses nothing as one."""
         raw = quote(raw_of(name))
         if kind == "JSON" or is_shape(kind):
-            return f"({fault_of(kind)}({raw}) IS NULL)"
+            # A text of a CSV file is none.
+            return f"({raw} IS NOT NULL AND {fault_of(kind)}({raw}) IS NULL)"
         quoted = "" if kind in TIMES else "NOT "
         # Rows of CSV files beside them have no JSON.
         is_one = f"coalesce({quoted}starts_with({raw}, '\"'), true)"
@@ -144,7 +145,7 @@ class JsonSpelling(Spelling):
         """A text of SQL: why a field's text is no value of a type or a shape."""
         raw = quote(raw_of(name))
         if kind == "JSON" or is_shape(kind):
-            return f"{literal(name)} || {fault_of(kind)}({raw})"
+            return f"{literal(name)} || coalesce({fault_of(kind)}({raw}), ' is no JSON')"
         return f"{literal(f'{name} = ')} || {raw} || {literal(f' is no {kind}')}"
 
 
@@ -172,46 +173,45 @@ def _fault_in(shape: Shape) -> Callable[[str | None], str | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class JsonFile:
+class JsonFiles:
     """
-    One of the JSON files that `read_json_texts` has read.
+    JSON files that `read_json_texts` has read.
 
     Args:
-        texts: what was read, of all files.
-        at: the file's place among them.
-        constants: columns that are the same in every row: those of its folders' names, and its own name.
+        texts: what was read.
+        paths: the files, in their order.
+        constants: of each file the columns that are the same in every row: those of its folders' names, and its own.
     """
 
     texts: JsonTexts
-    at: int
-    constants: Mapping[str, str | None]
-    spelling: ClassVar[type[JsonSpelling]] = JsonSpelling
+    paths: tuple[Path, ...]
+    constants: tuple[Mapping[str, str | None], ...]
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The fields, those of the other files too."""
-        return tuple(self.texts.columns)
-
-    @property
-    def partitions(self) -> Mapping[str, str | None]:
-        """The columns that are no fields, with their values."""
-        return self.constants
+    def columns(self) -> tuple[str, ...]:
+        """The fields, and the columns that are no fields, of all files."""
+        return tuple(dict.fromkeys((*self.texts.columns, *(name for one in self.constants for name in one))))
 
     def relation(self) -> str:
-        """Its rows in SQL, in their order: each field as its text, and under `raw_of` as it stands in the file."""
-        columns = []
+        """
+        The rows in SQL, in their order: each field as its text, and under `raw_of` as it stands in the file.
+
+        `_part` is the file's place, from 0, and `_row` the row's number in it, from 1.
+        """
+        columns = ["_part", "_row"]
         for name, column in self.texts.columns.items():
             raw = f"nullif({column}, 'null')"
             # A string without escapes is what stands between its quotes.
-            string = (
-                rf"CASE WHEN contains({column}, '\') THEN json_extract_string({column}, '$') ELSE {column}[2:-2] END"
-            )
+            escaped = rf"WHEN contains({column}, '\') THEN json_extract_string({column}, '$')"
+            string = f"CASE {escaped} ELSE {column}[2:-2] END"
             columns.append(f"CASE WHEN starts_with({column}, '\"') THEN {string} ELSE {raw} END AS {quote(name)}")
             columns.append(f"{raw} AS {quote(raw_of(name))}")
-        for name, value in self.constants.items():
-            for text, column in ((value, name), (value and _as_json(value), raw_of(name))):
-                columns.append(f"CAST({'NULL' if text is None else literal(text)} AS VARCHAR) AS {quote(column)}")
-        return f"(SELECT {', '.join(columns) or '1 AS _'} FROM {self.texts.sources[self.at]})"
+        for name in self.columns[len(self.texts.columns) :]:
+            values = [one.get(name) for one in self.constants]
+            for texts, column in ((values, name), ([one and _as_json(one) for one in values], raw_of(name))):
+                listed_ = ", ".join("NULL" if one is None else literal(one) for one in texts)
+                columns.append(f"CAST([{listed_}] AS VARCHAR[])[_part + 1] AS {quote(column)}")
+        return f"(SELECT {', '.join(columns)} FROM {self.texts.source})"
 
 
 def field_names(engine: Engine, files: Sequence[Path], form: str) -> list[str]:
@@ -263,7 +263,9 @@ def json_misfitting(engine: Engine, relation: str, kinds: Mapping[str, str], spe
     unsure = misfitting(engine, relation, {name: kind for name, kind in kinds.items() if name not in nested}, spelling)
     for name, kind in nested.items():
         raw = quote(raw_of(name))
-        loses = f"{_is_long(raw)} AND NOT {spelling.fits(name, kind)}"
+        loses = (
+            f"({_is_long(raw)} AND NOT {spelling.fits(name, kind)}) OR ({raw} IS NULL AND {quote(name)} IS NOT NULL)"
+        )
         (some,) = engine.row(f"SELECT coalesce(bool_or({loses}), false) FROM {relation}")
         shape = json.loads(kind) if is_shape(kind) else kind
         if some or not all(is_of(one, shape) for one in _structures(engine, relation, name)):

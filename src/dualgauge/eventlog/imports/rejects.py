@@ -20,17 +20,8 @@ from dualgauge.engines.files.text_rows import LineDialect, copy, named, newlines
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
 from dualgauge.eventlog.sources.diagnose import misfits_of
-from dualgauge.eventlog.sources.source import (
-    CURSOR_ORDER,
-    Part,
-    by_cursor,
-    ending_of,
-    format_of,
-    json_form,
-    load,
-    part_reader,
-    raw_rows,
-)
+from dualgauge.eventlog.sources.readers import json_form, raw_rows
+from dualgauge.eventlog.sources.source import CURSOR_ORDER, Part, by_cursor, ending_of, format_of, load
 from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.ledger.misfit import Misfit
 from dualgauge.model import literal, quote
@@ -146,8 +137,13 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
         _refuse_many(source, reasons | new, len(reasons) + max(count, len(new)), most)
         emptied, reasons = set(reasons), reasons | new
         again, counts = _again(source, texts, set(reasons), reasons)
+    rows_of = dict(zip(again.objects.paths, again.objects.texts.rows, strict=True)) if again.objects else {}
     for one, part in _read(again, texts):
-        if not part.nothing and engine.row(f"SELECT count(*) FROM {part_reader(again, part)}") != (counts[one.copy],):
+        if part.nothing:
+            continue
+        file = (again.texts or {}).get(part.path)
+        read = engine.row(f"SELECT count(*) FROM {file.relation()}")[0] if file else rows_of[part.path]
+        if read != counts[one.copy]:
             raise NotToldApart
     return Apart(again, texts, reasons)
 
@@ -252,7 +248,7 @@ def _again(
     if not source.settings.path and not parts:
         parts = [Part(source.root, source.root, without=left_out.get("", []))]
     settings = source.settings.model_copy(update={"read": read})
-    again = replace(source, settings=settings, parts=tuple(parts), again=True, texts=None)
+    again = replace(source, settings=settings, parts=tuple(parts), again=True, texts=None, objects=None)
     return again, counts
 
 
@@ -263,7 +259,13 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     for one, part in _read(again, texts):
         if not any(label == one.label for label, _ in reasons):
             continue
-        names = named(one.part.path, one.dialect) if one.dialect.delimiter else _fields(again, part)
+        names = (
+            named(one.part.path, one.dialect)
+            if one.dialect.delimiter
+            else again.objects.columns
+            if again.objects
+            else ()
+        )
         columns = {name: again.kinds.get(name.lower(), "VARCHAR") for name in names}
         read_as: dict[str, Any] = {"columns": list(map(list, columns.items())), **one.dialect.kept()}
         before = newlines(part.file, part.start)
@@ -277,11 +279,6 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     if others:
         found += _typed_misfits(engine, again, others, number)
     return found
-
-
-def _fields(again: Source, part: Part) -> Sequence[str]:
-    text = (again.texts or {}).get(part.path)
-    return text.names if text else ()
 
 
 def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], number: int) -> list[Misfit]:

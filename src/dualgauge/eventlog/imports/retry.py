@@ -21,7 +21,8 @@ from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.rejects import NotToldApart, json_fault, separate
 from dualgauge.eventlog.imports.run import run_import
 from dualgauge.eventlog.sources.mapping import described, row_mapping
-from dualgauge.eventlog.sources.source import Part, Source, raw_rows, told
+from dualgauge.eventlog.sources.readers import raw_rows
+from dualgauge.eventlog.sources.source import Part, Source, told
 from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.ledger.misfit import RowState, Settled
 from dualgauge.model import Position, Progress, canonical_json, literal, nearest, quote, silent

@@ -327,7 +327,7 @@ class Choice:
 
     def _as_texts(self, settings: SourceSettings) -> list[str]:
         """The columns of CSV files that stand in an expression which means their text."""
-        if not self._found.source.texts:
+        if not self._found.source.texts and not self._found.source.objects:
             return []
         names = {one.name.lower(): one for one in self._found.columns}
         time = named_in([settings.occurred_at], names)

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import BrokenFile, EngineError, NoColumnNames
-from dualgauge.engines.files.csv_text import CsvFile, first_fault, look_into
+from dualgauge.engines.files.csv_text import first_fault, look_into
 from dualgauge.engines.files.json_types import Held, kinds_of, raw_of
 from dualgauge.eventlog.errors import BadFile, EmptyFile
 from dualgauge.eventlog.propose.errors import NoHeader, NothingToRead, UnreadableSource
 from dualgauge.eventlog.propose.numbers import NUMBER, WHOLE, number_type
 from dualgauge.eventlog.propose.time_formats import ISO, iso_cast, iso_time, odd_times
-from dualgauge.eventlog.sources.source import Source, raw_rows, reader, told
+from dualgauge.eventlog.sources.readers import raw_rows, reader
+from dualgauge.eventlog.sources.source import Source, told
 from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.model import literal, quote
 
@@ -180,7 +181,7 @@ def _measure(engine: Engine, source: Source, said: Collection[str] | None = ()) 
         raise _unreadable_text(source, file, fault.__cause__ or fault) from fault
     except EngineError as fault:
         for file, text in (source.texts or {}).items():
-            if isinstance(text, CsvFile) and (broken := first_fault(file, text.dialect)):
+            if broken := first_fault(file, text.dialect):
                 raise _unreadable_text(source, file, broken) from fault
         for file in source.files:
             try:
@@ -209,7 +210,7 @@ def profiled(engine: Engine, source: Source, label: str, said: Collection[str] |
     if not rows:
         raise NothingToRead(source.label(source.files[0]) if source.files else label, "it holds no row")
     # In JSON a number is one by the way it is written, and a database has types.
-    coded = bool(source.texts) and not held
+    coded = bool(source.texts)
     columns = tuple(
         _column(engine, base, name, kind, rows, said=said is None or name in said, coded=coded)
         for name, kind in given.items()

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.engines.files.json_types import LINES
 from dualgauge.eventlog.errors import BadFile, ChangedFile, NoSuchFile
 from dualgauge.eventlog.sources.fingerprints import fingerprint
-from dualgauge.eventlog.sources.source import FILE_ORDER, Part, ending_of, format_of, json_form
+from dualgauge.eventlog.sources.readers import json_form
+from dualgauge.eventlog.sources.source import FILE_ORDER, Part, ending_of, format_of
 from dualgauge.model import canonical_json, sha256
 
 if TYPE_CHECKING:

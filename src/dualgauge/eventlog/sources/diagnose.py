@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.engines.files.json_types import JsonFile
 from dualgauge.eventlog.errors import BadFile
 from dualgauge.eventlog.sources.mapping import (
     columns_quoted,
@@ -23,7 +22,8 @@ from dualgauge.eventlog.sources.mapping import (
     place_of,
     queried,
 )
-from dualgauge.eventlog.sources.source import raw_rows, reader, told, unbounded_rows
+from dualgauge.eventlog.sources.readers import raw_rows, reader, unbounded_rows
+from dualgauge.eventlog.sources.source import told
 from dualgauge.eventlog.sources.text_columns import ASIDE, broken_text, with_texts
 from dualgauge.model import literal, quote
 
@@ -161,12 +161,12 @@ def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: in
     source = with_texts(engine, source, columns)
     for part in source.reading:
         text = (source.texts or {}).get(part.path)
-        if isinstance(text, JsonFile):
+        if source.objects and part.path in source.objects.paths:
             continue
         try:
             engine.rows(f"SELECT count(COLUMNS(*)) FROM {text.relation() if text else reader(source, part.path)}")
         except EngineError as fault:
-            if text and (broken := broken_text(source, {part.path: text})):
+            if text and (broken := broken_text(source)):
                 raise broken from fault
             hint = ASIDE if text and not source.settings.query else ""
             raise BadFile(source.name, source.label(part.file), part.told(fault), hint) from fault

@@ -12,7 +12,8 @@ from dualgauge.engines.files.json_types import field_names
 from dualgauge.eventlog.sources.cursor import Counted, Growth, by_file, own_order
 from dualgauge.eventlog.sources.mapping import events_of
 from dualgauge.eventlog.sources.ordering import is_time, order_of
-from dualgauge.eventlog.sources.source import ROWS_IN_A_FILE, format_of, json_form, part_reader, reader
+from dualgauge.eventlog.sources.readers import json_form, reader
+from dualgauge.eventlog.sources.source import ROWS_IN_A_FILE, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,7 +76,7 @@ def measured(
     were cut off by time: they are read again.
     """
     rows = {
-        one.label: _rows(engine, source, part)
+        one.label: _rows(source, part)
         for one, part in zip(reading.files, source.reading if source.settings.path else (), strict=True)
         if source.numbered and one.growth is Growth.LINES
     }
@@ -108,6 +109,6 @@ def _latest(engine: Engine, source: Source, columns: dict[str, str], number: int
     return {}, latest
 
 
-def _rows(engine: Engine, source: Source, part: Part) -> int:
-    (found,) = engine.row(f"SELECT count(*) FROM {part_reader(source, part)}")
-    return int(found) + (part.before or 0)
+def _rows(source: Source, part: Part) -> int:
+    objects = source.objects
+    return (objects.texts.rows[objects.paths.index(part.path)] if objects else 0) + (part.before or 0)

@@ -28,19 +28,17 @@ from dualgauge.eventlog.errors import (
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.databases import load_rows
 from dualgauge.eventlog.sources.ordering import due, order_of
+from dualgauge.eventlog.sources.readers import raw_rows, reader, text_of, unbounded_rows
 from dualgauge.eventlog.sources.source import (
     CURSOR_ORDER,
     FILE_ORDER,
     Source,
     by_cursor,
+    format_of,
     keywords,
     load,
     matches,
-    part_reader,
-    raw_rows,
-    text_of,
     told,
-    unbounded_rows,
 )
 from dualgauge.eventlog.sources.text_columns import column_of, with_texts, words_of
 from dualgauge.model import listed, literal, quote
@@ -230,7 +228,12 @@ def _only_text(source: Source, fault: EngineError, expression: str, known: Seque
     """Advice where an expression wants a type of a column of a CSV file that is text, perhaps for one value."""
     said = words_of([expression])
     texts = [name for name in known if name.lower() in said and source.kinds.get(name.lower(), "VARCHAR") == "VARCHAR"]
-    if not source.texts or not texts or fault.unknown_column(known) or "VARCHAR" not in fault.reason:
+    if (
+        not (source.texts or source.objects)
+        or not texts
+        or fault.unknown_column(known)
+        or "VARCHAR" not in fault.reason
+    ):
         return ""
     return (
         f"; {listed(texts)} {'is' if len(texts) == 1 else 'are'} text, since not all values are written in one other "
@@ -372,8 +375,10 @@ def _available(engine: Engine, source: Source, base: str) -> dict[str, str]:
         return described(engine, source, base, ())
     except BadMapping as fault:
         for part in source.reading:
+            if format_of(source, part.path) != "read_parquet":
+                continue
             try:
-                engine.columns(f"SELECT * FROM {part_reader(source, part)}")
+                engine.columns(f"SELECT * FROM {reader(source, part.path)}")
             except BadValue as why:
                 raise BadFile(source.name, source.label(part.file), part.told(why)) from why
             except EngineError:

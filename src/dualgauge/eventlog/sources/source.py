@@ -13,11 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.files.csv_text import nulls_of
-from dualgauge.engines.files.json_types import LINES, JsonFile, is_shape, raw_of
-from dualgauge.engines.parquet_files import unbounded
 from dualgauge.eventlog.errors import BadPython, UnknownFormat
-from dualgauge.model import literal, quote
+from dualgauge.model import quote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,9 +22,8 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.engines.errors import EngineError
     from dualgauge.engines.files.csv_text import CsvFile
+    from dualgauge.engines.files.json_types import JsonFiles
     from dualgauge.eventlog.settings import SourceSettings
-
-    TextFile = CsvFile | JsonFile
 
 FILE_ORDER = "file"
 """Value of `order_by` that keeps the order of the file."""
@@ -90,9 +86,9 @@ class Source:
     a database is read on next time, once its rows are in the engine; see `databases`. `again`: it was looked at and
     loaded before, and this is what fits; `relation` is what holds the rows in SQL, where no part and no number says it.
 
-    Of CSV and JSON files, `texts` are what they are read as, by the paths of the parts (see `text_columns`); `kinds`
-    are the types of the columns that an expression needs, by their names in small letters, and `unsure` those of which
-    a value may not be of its type.
+    What CSV and JSON files are read as are `texts`, by the paths of the parts, and `objects` (see `text_columns`): both
+    are None before that was found out. `kinds` are the types of the columns that an expression needs, by their names in
+    small letters, and `unsure` those of which a value may not be of its type.
     """
 
     settings: SourceSettings
@@ -104,7 +100,8 @@ class Source:
     state: dict[str, Any] | None = None
     again: bool = False
     relation: str = ""
-    texts: Mapping[Path, TextFile] | None = None
+    texts: Mapping[Path, CsvFile] | None = None
+    objects: JsonFiles | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     unsure: Collection[str] = ()
 
@@ -178,68 +175,6 @@ def relation_of(number: int) -> str:
     return f"_source_{number}"
 
 
-def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
-    """The raw rows; `placed`, or where their place may be asked for, with `_file`, `_row` (from 1) and `_at`."""
-    settings = source.settings
-    if settings.url and not source.again:
-        # A row is found again by its cursor, not by its number in what was read.
-        place = f"{literal(f'{settings.cursor} ')} || CAST({quote(settings.cursor)} AS VARCHAR) AS _file"
-        at = CURSOR_ORDER if by_cursor(settings) else "0"
-        return f"(SELECT *{f', {place}, 0 AS _row, {at} AS _at' if placed else ''} FROM {quote(relation_of(number))})"
-    # Only where it is asked for: numbering costs a pass over the file in one thread.
-    numbered = placed or source.numbered or source.again
-    if not settings.path or source.relation:
-        (whole,) = source.parts or (Part(Path(), Path()),)
-        body = f"FROM {quote(source.relation or relation_of(number))}"
-        return f"({_numbered(body, whole.label, 0, whole) if numbered else f'SELECT * {body}'})"
-    bodies = [
-        _numbered(_body(source, part, placed=placed), source.label_of(part), i, part)
-        if numbered
-        else f"SELECT * {_body(source, part)}"
-        for i, part in enumerate(source.reading)
-        if not part.nothing
-    ]
-    if source.beside:
-        # Without a row: a column that only other files have is there, and of the type it has in all of them.
-        kinds = {name: source.kinds.get(name.lower(), kind) for name, kind in source.beside.items()}
-        nulls = ", ".join(f"{_null(kind)} AS {quote(name)}" for name, kind in kinds.items())
-        bodies.append(f"SELECT {nulls} WHERE false")
-    return " UNION ALL BY NAME ".join(f"({body})" for body in bodies)
-
-
-def _null(kind: str) -> str:
-    return f"from_json(NULL, {literal(kind)})" if is_shape(kind) else f"CAST(NULL AS {kind})"
-
-
-def unbounded_rows(source: Source, base: str, columns: Mapping[str, str]) -> str:
-    """Raw rows that have such columns, whatever the bounds of columns say in the files that they are in."""
-    parquet = any(ending_of(file) == ".parquet" for file in source.files)
-    return unbounded(f"({base})", columns) if parquet else base
-
-
-def _numbered(body: str, label: str, number: int, part: Part) -> str:
-    """DuckDB keeps a file's order under `row_number() OVER ()`, because insertion order is preserved."""
-    before = part.counted
-    skipped = f" WHERE _row NOT IN ({', '.join(map(str, part.without))})" if part.without else ""
-    row = f"row_number() OVER () + {before:d}" if before else "row_number() OVER ()"
-    if part.numbers:
-        row = f"{list(part.numbers)}[{row}]"
-    return (
-        f"SELECT *, {number * ROWS_IN_A_FILE:d} + _row AS _at "
-        f"FROM (SELECT *, {literal(label)} AS _file, {row} AS _row {body}){skipped}"
-    )
-
-
-def _body(source: Source, part: Part, *, placed: bool = False) -> str:
-    """What a part is read from; where the reader tells a file's name, a copy has that of its file."""
-    body = f"FROM {part_reader(source, part, placed=placed)}"
-    told = source.settings.read.get("filename", False)
-    if not told or not part.copied or source.texts:
-        return body
-    name = told if isinstance(told, str) else "filename"
-    return f"FROM (SELECT * REPLACE ({literal(str(part.file))} AS {quote(name)}) {body})"
-
-
 def lines(file: Path, upto: int) -> int:
     """How many lines the first `upto` bytes of a JSONL file have, those without a value left out: its rows."""
     count, left = 0, upto
@@ -250,65 +185,6 @@ def lines(file: Path, upto: int) -> int:
             count += bool(line[:left].strip())
             left -= len(line)
     return count
-
-
-def part_reader(source: Source, part: Part, *, placed: bool = False) -> str:
-    """
-    What reads a part, in its format.
-
-    `placed`: a value that is not of its column's type is NULL, and told by `_unfit`; else the scan ends there.
-    """
-    if source.texts is not None and part.path in source.texts:
-        return _typed(source, source.texts[part.path], placed=placed)
-    return reader(source, part.path)
-
-
-def text_of(name: str) -> str:
-    """The name of a column that has the text of another one, which has a type."""
-    return f"_text {name}"
-
-
-def _typed(source: Source, file: TextFile, *, placed: bool) -> str:
-    spelling = file.spelling.of(source.settings.read)
-    columns, unfit = [], []
-    for name in (*file.names, *file.partitions):
-        kind, text = source.kinds.get(name.lower(), "VARCHAR"), quote(name)
-        if isinstance(file, JsonFile):
-            columns.append(quote(raw_of(name)))
-        if kind == "VARCHAR":
-            columns.append(text)
-            continue
-        value = spelling.value(name, kind)
-        if name.lower() in source.unsure:
-            words, fits = spelling.fault(name, kind), spelling.fits(name, kind)
-            value = f"CASE WHEN {text} IS NULL OR {fits} THEN {value}{'' if placed else f' ELSE error({words})'} END"
-            unfit.append(f"WHEN {text} IS NOT NULL AND NOT {fits} THEN {words}")
-        columns += [f"{value} AS {quote(name)}", f"{text} AS {quote(text_of(name))}"]
-    if placed:
-        told = f"CASE {' '.join(unfit)} END" if unfit else "CAST(NULL AS VARCHAR)"
-        columns.append(f"{told} AS _unfit")
-    return f"(SELECT {', '.join(columns) or '*'} FROM {text_relation(source, file)})"
-
-
-def text_relation(source: Source, file: TextFile) -> str:
-    """The rows of a text file in SQL, each value the text that stands there."""
-    return file.relation() if isinstance(file, JsonFile) else file.relation(nulls_of(source.settings.read))
-
-
-def reader(source: Source, file: Path) -> str:
-    """
-    A file as DuckDB's reader of its format, with the source's options.
-
-    Raises:
-        UnknownFormat: the file's ending says nothing.
-    """
-    arguments = "".join(f", {name} = {_value(value)}" for name, value in source.settings.read.items())
-    return f"{format_of(source, file)}({literal(str(file))}{arguments})"
-
-
-def json_form(source: Source, file: Path) -> str:
-    """How the objects of a JSON file stand in it: `newline_delimited`, or as its options say."""
-    return str(source.settings.read.get("format", LINES if ending_of(file) != ".json" else "auto"))
 
 
 def format_of(source: Source, file: Path) -> str:
@@ -328,21 +204,6 @@ def ending_of(file: Path) -> str:
     """What a file's name says of its format: `.csv`, without `.gz`."""
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
     return suffixes[-1] if suffixes else ""
-
-
-def _value(value: object) -> str:
-    """A setting of the reader as SQL."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return repr(value)
-        case list():
-            return "[" + ", ".join(_value(one) for one in value) + "]"
-        case dict():
-            return "{" + ", ".join(f"{literal(str(key))}: {_value(one)}" for key, one in value.items()) + "}"
-        case _:
-            return literal(str(value))
 
 
 def _python_object(source: Source) -> object:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile
 from dualgauge.engines.files.column_types import CANDIDATES, Spelling, misfitting, types_of
-from dualgauge.engines.files.csv_text import CsvFile, csv_file, first_fault
+from dualgauge.engines.files.csv_text import csv_file, first_fault
 from dualgauge.engines.files.errors import BadJson
 from dualgauge.engines.files.json_types import (
-    JsonFile,
+    JsonFiles,
     JsonSpelling,
     check_json_options,
     json_misfitting,
@@ -26,15 +26,17 @@ from dualgauge.engines.files.json_types import (
 )
 from dualgauge.engines.files.text_rows import newlines, opened_bytes, partitions_of
 from dualgauge.eventlog.errors import BadFile, BadReading, EmptyFile
-from dualgauge.eventlog.sources.source import FILE_ORDER, format_of, json_form, text_relation
+from dualgauge.eventlog.sources.readers import json_form, spelling_of, text_rows
+from dualgauge.eventlog.sources.source import FILE_ORDER, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.engines.files.csv_text import CsvFile
     from dualgauge.eventlog.settings import SourceSettings
-    from dualgauge.eventlog.sources.source import Part, Source, TextFile
+    from dualgauge.eventlog.sources.source import Part, Source
 
 ASIDE = "or set it aside with --on-bad-row quarantine"
 
@@ -64,41 +66,41 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     folder = engine.folder / f"texts-{uuid.uuid4().hex}"
     csv = [one for one in parts if format_of(source, one.path) == "read_csv"]
     json = [one for one in parts if one not in csv]
-    texts = _csv_files(source, csv, folder) | _json_files(engine, source, json, folder)
-    names = _names(source, parts, texts)
+    source = replace(source, texts=_csv_files(source, csv, folder), objects=_json_files(engine, source, json, folder))
+    names = _names(source)
     only_json = len(json) == len([one for one in source.reading if not one.nothing])
     wanted = {one.lower(): one for one in _typed(source.settings, columns, names, only_json=only_json)}
     said = {name.lower(): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
     kept = {name: kind for name, kind in {**source.kinds, **said}.items() if name in wanted or name in said}
-    relation = f"({' UNION ALL BY NAME '.join(f'(FROM {text_relation(source, one)})' for one in texts.values())})"
+    relation = text_rows(source)
     known = {names[name]: kind for name, kind in kept.items() if name in names}
     asked = [one for name, one in wanted.items() if name not in kept]
+    spelling = spelling_of(source)
     try:
-        if json:
-            spelling = JsonSpelling.of(source.settings.read)
+        if isinstance(spelling, JsonSpelling):
             found, unsure = json_types(engine, relation, asked, spelling, beside_csv=bool(csv))
             unsure |= json_misfitting(engine, relation, known, spelling)
         else:
-            found = types_of(engine, relation, dict.fromkeys(asked, CANDIDATES), Spelling.of(source.settings.read))
-            unsure = misfitting(engine, relation, known, Spelling.of(source.settings.read))
+            found = types_of(engine, relation, dict.fromkeys(asked, CANDIDATES), spelling)
+            unsure = misfitting(engine, relation, known, spelling)
     except BadValue as fault:
-        raise broken_text(source, texts) or fault from fault
+        raise broken_text(source) or fault from fault
     kinds = {name.lower(): kind for name, kind in found.items()} | kept
-    return replace(source, texts=texts, kinds=kinds, unsure={name.lower() for name in unsure})
+    return replace(source, kinds=kinds, unsure={name.lower() for name in unsure})
 
 
-def broken_text(source: Source, texts: Mapping[Path, TextFile]) -> BadFile | None:
+def broken_text(source: Source) -> BadFile | None:
     """The first row of the CSV files that is none, as what stops an import; None where all are."""
     for part in source.reading:
-        text = texts.get(part.path)
-        if isinstance(text, CsvFile) and (broken := first_fault(text.file, text.dialect)):
+        text = (source.texts or {}).get(part.path)
+        if text and (broken := first_fault(text.file, text.dialect)):
             place = f"{source.label_of(part)} line {broken.line}"
             return BadFile(source.name, place, broken.reason, broken.hint or ASIDE)
     return None
 
 
-def _csv_files(source: Source, parts: Sequence[Part], folder: Path) -> dict[Path, TextFile]:
-    found: dict[Path, TextFile] = {}
+def _csv_files(source: Source, parts: Sequence[Part], folder: Path) -> dict[Path, CsvFile]:
+    found: dict[Path, CsvFile] = {}
     for number, part in enumerate(parts):
         label = source.label_of(part)
         try:
@@ -114,9 +116,9 @@ def _csv_files(source: Source, parts: Sequence[Part], folder: Path) -> dict[Path
     return found
 
 
-def _json_files(engine: Engine, source: Source, parts: Sequence[Part], folder: Path) -> dict[Path, TextFile]:
+def _json_files(engine: Engine, source: Source, parts: Sequence[Part], folder: Path) -> JsonFiles | None:
     if not parts:
-        return {}
+        return None
     from dualgauge.engines.files.json_text import read_json_texts
 
     by_path = {one.path: one for one in parts}
@@ -143,26 +145,24 @@ def _json_files(engine: Engine, source: Source, parts: Sequence[Part], folder: P
         raise BadFile(source.name, f"{source.label_of(part)}{place}", fault.reason, advice) from fault
     if "" in found.columns:
         raise BadFile(source.name, source.label_of(parts[0]), "it has a field whose name is empty", "give it a name")
-    texts: dict[Path, TextFile] = {}
-    for at, part in enumerate(parts):
-        constants = partitions_of(part.path, list(found.columns))
-        if told := source.settings.read.get("filename", False):
-            constants[told if isinstance(told, str) else "filename"] = str(part.file)
-        texts[part.path] = JsonFile(found, at, constants)
-    return texts
-
-
-def _names(source: Source, parts: Sequence[Part], texts: Mapping[Path, TextFile]) -> dict[str, str]:
-    """The names of all columns by themselves in small letters. Raises BadFile where two files spell one differently."""
-    names: dict[str, str] = {}
+    constants = []
     for part in parts:
-        file = texts[part.path]
-        for name in (*file.names, *file.partitions):
-            if (other := names.setdefault(name.lower(), name)) != name:
-                line = f" line {file.dialect.skip + 1}" if isinstance(file, CsvFile) else ""
+        constants.append(partitions_of(part.path, list(found.columns)))
+        if told := source.settings.read.get("filename", False):
+            constants[-1][told if isinstance(told, str) else "filename"] = str(part.file)
+    return JsonFiles(found, tuple(by_path), tuple(constants))
+
+
+def _names(source: Source) -> dict[str, str]:
+    """The names of all columns by themselves in small letters. Raises BadFile where two files spell one differently."""
+    names: dict[str, str] = {name.lower(): name for name in (source.objects.columns if source.objects else ())}
+    for part in source.reading:
+        file = (source.texts or {}).get(part.path)
+        for name in file.columns if file else ():
+            if file and (other := names.setdefault(name.lower(), name)) != name:
+                place = f"{source.label_of(part)} line {file.dialect.skip + 1}"
                 reason = f"its column {name!r} is called {other!r} in another file of the source"
-                hint = "or say the names by `names`" if line else ""
-                raise BadFile(source.name, f"{source.label_of(part)}{line}", reason, hint)
+                raise BadFile(source.name, place, reason, "or say the names by `names`")
     return names
 
 
@@ -194,7 +194,7 @@ def named_in(expressions: Iterable[str], names: Container[str]) -> set[str]:
 def column_of(expression: str) -> str:
     """The column that an expression may be by itself, in small letters."""
     text = expression.strip()
-    return (text[1:-1] if re.fullmatch('"[^"]+"', text) else text).lower()
+    return (text[1:-1].replace('""', '"') if re.fullmatch('"([^"]|"")+"', text) else text).lower()
 
 
 def words_of(expressions: Iterable[str]) -> set[str]:

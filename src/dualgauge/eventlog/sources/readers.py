@@ -1,0 +1,204 @@
+"""The raw rows of a source in SQL: its files, each in its order, with the types that its expressions need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dualgauge.engines.files.column_types import Spelling
+from dualgauge.engines.files.csv_text import nulls_of
+from dualgauge.engines.files.json_types import LINES, JsonSpelling, is_shape, raw_of
+from dualgauge.engines.parquet_files import unbounded
+from dualgauge.eventlog.sources.source import (
+    CURSOR_ORDER,
+    ROWS_IN_A_FILE,
+    Part,
+    by_cursor,
+    ending_of,
+    format_of,
+    relation_of,
+)
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dualgauge.engines.files.json_types import JsonFiles
+    from dualgauge.eventlog.sources.source import Source
+
+_PLACE = ("_file", "_row", "_at")
+
+
+def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
+    """
+    The raw rows; `placed`, or where their place may be asked for, with `_file`, `_row` (from 1) and `_at`.
+
+    `placed`, a text that is no value of its column's type is NULL, and told by `_unfit`; else the scan ends there.
+    """
+    settings = source.settings
+    if settings.url and not source.again:
+        # A row is found again by its cursor, not by its number in what was read.
+        place = f"{literal(f'{settings.cursor} ')} || CAST({quote(settings.cursor)} AS VARCHAR) AS _file"
+        order = CURSOR_ORDER if by_cursor(settings) else "0"
+        return (
+            f"(SELECT *{f', {place}, 0 AS _row, {order} AS _at' if placed else ''} FROM {quote(relation_of(number))})"
+        )
+    # Only where it is asked for: numbering costs a pass over the file in one thread.
+    numbered = placed or source.numbered or source.again
+    if not settings.path or source.relation:
+        (whole,) = source.parts or (Part(Path(), Path()),)
+        body = f"FROM {quote(source.relation or relation_of(number))}"
+        return f"({_numbered(body, whole.label, 0, whole) if numbered else f'SELECT * {body}'})"
+    bodies = list(_text_rows(source, numbered=numbered, placed=placed))
+    for at, part in enumerate(source.reading):
+        if not part.nothing and format_of(source, part.path) == "read_parquet":
+            body = _parquet(source, part)
+            bodies.append(_numbered(body, source.label_of(part), at, part) if numbered else f"SELECT * {body}")
+    if source.beside:
+        # Without a row: a column that only other files have is there, and of the type it has in all of them.
+        kinds = {name: source.kinds.get(name.lower(), kind) for name, kind in source.beside.items()}
+        nulls = ", ".join(f"{_null(kind)} AS {quote(name)}" for name, kind in kinds.items())
+        bodies.append(f"SELECT {nulls} WHERE false")
+    return _together(bodies)
+
+
+def _together(bodies: Sequence[str]) -> str:
+    return " UNION ALL BY NAME ".join(f"({body})" for body in bodies)
+
+
+def _null(kind: str) -> str:
+    return f"from_json(NULL, {literal(kind)})" if is_shape(kind) else f"CAST(NULL AS {kind})"
+
+
+def unbounded_rows(source: Source, base: str, columns: Mapping[str, str]) -> str:
+    """Raw rows that have such columns, whatever the bounds of columns say in the files that they are in."""
+    parquet = any(ending_of(file) == ".parquet" for file in source.files)
+    return unbounded(f"({base})", columns) if parquet else base
+
+
+def text_rows(source: Source) -> str:
+    """The rows of all CSV and JSON files as what stands behind FROM: each value the text that stands there."""
+    nulls = nulls_of(source.settings.read)
+    bodies = [f"FROM {one.relation(nulls)}" for one in (source.texts or {}).values()]
+    return f"({_together(bodies + ([f'FROM {source.objects.relation()}'] if source.objects else []))})"
+
+
+def _text_rows(source: Source, *, numbered: bool, placed: bool) -> Iterator[str]:
+    """The same in their order, with their places, each column in its type: said once, and not for each file."""
+    texts, objects, nulls = source.texts or {}, source.objects, nulls_of(source.settings.read)
+    bodies = []
+    for at, part in enumerate(source.reading):
+        if part.path in texts:
+            body = f"FROM {texts[part.path].relation(nulls)}"
+            bodies.append(_numbered(body, source.label_of(part), at, part) if numbered else f"SELECT * {body}")
+    if objects is not None:
+        bodies.append(_objects(source, objects) if numbered else f"FROM {objects.relation()}")
+    if bodies:
+        names = dict.fromkeys(
+            name for one in (*texts.values(), *([objects] if objects else ())) for name in one.columns
+        )
+        columns = list(_typed(source, list(names), placed=placed)) + (list(_PLACE) if numbered else [])
+        yield f"SELECT {', '.join(columns)} FROM ({_together(bodies)})"
+
+
+def _objects(source: Source, objects: JsonFiles) -> str:
+    """The rows of the JSON files with their places."""
+    parts = [(at, one) for at, one in enumerate(source.reading) if one.path in objects.paths]
+    parts.sort(key=lambda one: objects.paths.index(one[1].path))
+    labels = ", ".join(literal(source.label_of(one)) for _, one in parts)
+    row = f"_row + {[one.counted for _, one in parts]}[_part + 1]" if any(one.start for _, one in parts) else "_row"
+    if any(one.numbers for _, one in parts):
+        row = f"{[list(one.numbers) for _, one in parts]}[_part + 1][_row]"
+    left_out = [
+        f"(_file = {literal(source.label_of(one))} AND _row IN ({', '.join(map(str, one.without))}))"
+        for _, one in parts
+        if one.without
+    ]
+    where = f" WHERE NOT ({' OR '.join(left_out)})" if left_out else ""
+    at = f"{[at for at, _ in parts]}[_part + 1] * {ROWS_IN_A_FILE:d} + _row AS _at"
+    inner = f"SELECT * REPLACE ({row} AS _row), [{labels}][_part + 1] AS _file FROM {objects.relation()}"
+    return f"SELECT *, {at} FROM ({inner}){where}"
+
+
+def _numbered(body: str, label: str, number: int, part: Part) -> str:
+    """DuckDB keeps a file's order under `row_number() OVER ()`, because insertion order is preserved."""
+    before = part.counted
+    skipped = f" WHERE _row NOT IN ({', '.join(map(str, part.without))})" if part.without else ""
+    row = f"row_number() OVER () + {before:d}" if before else "row_number() OVER ()"
+    if part.numbers:
+        row = f"{list(part.numbers)}[{row}]"
+    return (
+        f"SELECT *, {number * ROWS_IN_A_FILE:d} + _row AS _at "
+        f"FROM (SELECT *, {literal(label)} AS _file, {row} AS _row {body}){skipped}"
+    )
+
+
+def _parquet(source: Source, part: Part) -> str:
+    """What a part is read from; where the reader tells a file's name, a copy has that of its file."""
+    body = f"FROM {reader(source, part.path)}"
+    told = source.settings.read.get("filename", False)
+    if not told or not part.copied:
+        return body
+    name = told if isinstance(told, str) else "filename"
+    return f"FROM (SELECT * REPLACE ({literal(str(part.file))} AS {quote(name)}) {body})"
+
+
+def text_of(name: str) -> str:
+    """The name of a column that has the text of another one, which has a type."""
+    return f"_text {name}"
+
+
+def spelling_of(source: Source) -> Spelling:
+    """How values are written in the text files of a source."""
+    return (JsonSpelling if source.objects is not None else Spelling).of(source.settings.read)
+
+
+def _typed(source: Source, names: Sequence[str], *, placed: bool) -> Iterator[str]:
+    spelling, unfit = spelling_of(source), []
+    for name in names:
+        kind, text = source.kinds.get(name.lower(), "VARCHAR"), quote(name)
+        if source.objects is not None:
+            yield quote(raw_of(name))
+        if kind == "VARCHAR":
+            yield text
+            continue
+        value = spelling.value(name, kind)
+        if name.lower() in source.unsure:
+            words, fits = spelling.fault(name, kind), spelling.fits(name, kind)
+            value = f"CASE WHEN {text} IS NULL OR {fits} THEN {value}{'' if placed else f' ELSE error({words})'} END"
+            unfit.append(f"WHEN {text} IS NOT NULL AND NOT {fits} THEN {words}")
+        yield f"{value} AS {quote(name)}"
+        yield f"{text} AS {quote(text_of(name))}"
+    if placed:
+        yield f"{f'CASE {chr(32).join(unfit)} END' if unfit else 'CAST(NULL AS VARCHAR)'} AS _unfit"
+
+
+def reader(source: Source, file: Path) -> str:
+    """
+    A file as DuckDB's reader of its format, with the source's options.
+
+    Raises:
+        UnknownFormat: the file's ending says nothing.
+    """
+    arguments = "".join(f", {name} = {_value(value)}" for name, value in source.settings.read.items())
+    return f"{format_of(source, file)}({literal(str(file))}{arguments})"
+
+
+def json_form(source: Source, file: Path) -> str:
+    """How the objects of a JSON file stand in it: `newline_delimited`, or as its options say."""
+    return str(source.settings.read.get("format", LINES if ending_of(file) != ".json" else "auto"))
+
+
+def _value(value: object) -> str:
+    """A setting of the reader as SQL."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case list():
+            return "[" + ", ".join(_value(one) for one in value) + "]"
+        case dict():
+            return "{" + ", ".join(f"{literal(str(key))}: {_value(one)}" for key, one in value.items()) + "}"
+        case _:
+            return literal(str(value))
