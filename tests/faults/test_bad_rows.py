@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import signal
 import sqlite3
 import tempfile
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent
+from dualgauge.eventlog.imports import retry as retrying
 from dualgauge.eventlog.imports.errors import NotSetAside, TooManyBadRows
 from dualgauge.ledger.errors import NotWaiting, UnknownRow, WhichRow
 from dualgauge.ledger.misfit import QuarantinedRow, RowState
@@ -368,9 +370,43 @@ def test_as_many_broken_lines_are_allowed_as_other_rows(project: LogProject) -> 
     assert take(project, max_bad_rows=6).quarantined == 6
 
 
-def test_the_rows_of_a_query_cannot_be_set_aside(project: LogProject) -> None:
+TWO = (
+    "SELECT id || '/' || what AS event_id, what AS type, seen AS occurred_at, CAST(x AS BIGINT) AS x FROM source, "
+    "(VALUES ('opened'), ('closed')) AS _(what) WHERE id <> 'none'"
+)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_rows_of_a_query_are_set_aside_and_retried(project: LogProject, ending: str) -> None:
     project.sources.clear()
-    project.source("s", path="s.csv", query="SELECT id AS event_id, 't' AS type, seen AS occurred_at FROM source")
+    project.source("s", path=f"s.{ending}", query=TWO, read={"types": {"seen": "VARCHAR", "x": "VARCHAR"}})
+    rows = ["a,2020-01-01,1", "b,soon,2", "c,2020-01-03,three", "none,2020-01-03,3", "d,2020-01-04,4", "e,2020-01-05,z"]
+    names = HEAD.split(",")
+    lines = [json.dumps(dict(zip(names, row.split(","), strict=True))) for row in rows]
+    project.write(f"s.{ending}", csv(HEAD, *rows) if ending == "csv" else "\n".join(lines))
+
+    done = take(project)
+
+    assert (done.added, done.quarantined) == (4, 3)
+    assert project.events("event_id", "x") == [("a/closed", 1), ("a/opened", 1), ("d/closed", 4), ("d/opened", 4)]
+    found = {one.misfit.row: one.misfit.reason.partition(" (")[0] for one in kept(project)}
+    assert found == {2: "occurred_at = 'soon' is no TIMESTAMPTZ", 3: "its query fails", 6: "its query fails"}
+    assert [one.misfit.raw for one in kept(project)] == [(rows if ending == "csv" else lines)[at] for at in (1, 2, 5)]
+    mended = ["b,2020-01-02,2", "none,2020-01-03,3", "e,2020-01-05,z"]
+    texts = mended if ending == "csv" else [json.dumps(dict(zip(names, one.split(","), strict=True))) for one in mended]
+    states = []
+    for one, text in zip(kept(project), texts, strict=True):
+        (tried,) = project.open().quarantine.retry([one.id], text=text).rows
+        states.append((tried.state, tried.position))
+    assert states == [(RowState.TAKEN, 5), (RowState.SKIPPED, None), (RowState.WAITING, None)]
+    assert project.events("event_id")[4:] == ["b/closed", "b/opened"]
+    project.verify()
+
+
+def test_rows_of_a_query_that_makes_events_of_several_cannot_be_set_aside(project: LogProject) -> None:
+    project.sources.clear()
+    query = "SELECT id AS event_id, 't' AS type, max(seen) AS occurred_at FROM source GROUP BY id"
+    project.source("s", path="s.csv", query=query)
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,soon,2"))
 
     with pytest.raises(NotSetAside) as refused:
@@ -378,7 +414,7 @@ def test_the_rows_of_a_query_cannot_be_set_aside(project: LogProject) -> None:
 
     assert str(refused.value) == (
         "source 's': occurred_at = 'soon' is no TIMESTAMPTZ; nothing was imported: --on-bad-row quarantine cannot set "
-        "it aside, because the rows of a source's query have no place of their own; mend the data"
+        "it aside, because its source's query makes an event of several rows; mend the data"
     )
 
 
@@ -733,3 +769,31 @@ def test_every_line_of_json_is_an_event_or_set_aside_and_mended_all_are_events(r
         mended(project, good)
         assert sorted(project.events("x")) == [0, *good]
         assert {(name, x) for name, x in project.events("event_id", "x") if x} == {(f"s.jsonl#{n}", n) for n in good}
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_rows_of_many_files_are_retried_in_few_passes(
+    project: LogProject, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.columns = {"x": "BIGINT"}
+    project.sources[0] |= {"path": f"d/*.{ending}", "event_id": "id"}
+    for at in range(120):
+        row = {"id": f"e{at}", "seen": "2020-01-01", "x": f"0.{at}"}
+        text = jsonl(row) if ending == "jsonl" else csv(HEAD, ",".join(row.values()))
+        project.write(f"d/{at:03d}.{ending}", text)
+    assert (take(project).added, len(kept(project))) == (1, 119)
+    passes: list[int] = []
+    real = retrying.separate
+
+    def counted(*given: Any, **named: Any) -> Any:
+        passes.append(len(given[1].files))
+        return real(*given, **named)
+
+    monkeypatch.setattr(retrying, "separate", counted)
+    project.columns = {"x": "BIGINT", "y": "DECIMAL(9,3)"}
+    project.sources[0]["select"] = {"x": "NULL", "y": "x"}
+    done = project.open().quarantine.retry()
+
+    assert (done.added, done.waiting, passes) == (119, 0, [50, 50, 19])
+    assert len({one.position for one in done.rows}) == 119
+    assert {str(y) for y in project.events("y")[1:]} == {f"{float(f'0.{at}'):.3f}" for at in range(1, 120)}

@@ -19,7 +19,8 @@ from dualgauge.engines.files.json_types import LINES
 from dualgauge.engines.files.text_rows import LineDialect, copy, named, newlines, plain, rows
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
-from dualgauge.eventlog.sources.diagnose import misfits_of
+from dualgauge.eventlog.imports.query_rejects import QueryRows, makes_own_events
+from dualgauge.eventlog.sources.diagnose import Found, misfits_of
 from dualgauge.eventlog.sources.readers import json_form, raw_rows
 from dualgauge.eventlog.sources.source import CURSOR_ORDER, Part, by_cursor, ending_of, format_of, load
 from dualgauge.eventlog.sources.text_columns import with_texts
@@ -91,7 +92,7 @@ def fit(
     """
     fitted, misfits = [], list[Misfit]()
     for number, source in enumerate(sources):
-        if source.settings.query:
+        if not makes_own_events(source):
             fitted.append(with_texts(engine, source, columns))
             continue
         try:
@@ -105,7 +106,7 @@ def fit(
 
 def separate(engine: Engine, source: Source, columns: dict[str, str], number: int, folder: Path, *, most: int) -> Apart:
     """
-    Tell the rows of one source that fit from those that do not. It has no query, and may be read again already.
+    Tell the rows of one source that fit from those that do not. Each makes its own events; some may be read again.
 
     Raises:
         NotToldApart, TooManyBadRows: as `fit`.
@@ -122,8 +123,7 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
         if again.nothing:
             break
         try:
-            base = raw_rows(again, number, placed=True)
-            count, found = misfits_of(engine, again, columns, base).find(engine, most + 1)
+            count, found = _misfitting(engine, again, columns, number, most + 1)
         except (BadMapping, EngineError):
             if not step:
                 raise
@@ -146,6 +146,16 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
         if read != counts[one.copy]:
             raise NotToldApart
     return Apart(again, texts, reasons)
+
+
+def _misfitting(
+    engine: Engine, again: Source, columns: dict[str, str], number: int, most: int
+) -> tuple[int, list[Found]]:
+    """How many rows do not fit, and the first of them; of a query, as many as are told."""
+    if again.settings.query:
+        rows = QueryRows(engine, again, columns, number).misfits(most)
+        return len(rows), rows
+    return misfits_of(engine, again, columns, raw_rows(again, number, placed=True)).find(engine, most)
 
 
 def _texts(source: Source, folder: Path) -> list[Text]:

@@ -1,8 +1,9 @@
 """
 Retry: rows of the quarantine are read again, with the settings as they are now, and those that fit are appended.
 
-A row's text is written into a file of its own kind and read like that file: with the types that its columns had, under
-its label and number, so that it becomes the event that it would have been. Events are appended first and rows marked
+A row's text is read like the file that it came from, which may be gone by now: with the types that its columns had,
+under its label and number, so that it becomes the event that it would have been. All rows that were read alike are read
+in one pass. Events are appended first and rows marked
 then: killed in between, a second retry finds the ids known, and marks.
 """
 
@@ -18,7 +19,8 @@ from dualgauge.engines.files.json_types import LINES, is_shape
 from dualgauge.engines.files.text_rows import LineDialect
 from dualgauge.engines.scratch import scratch
 from dualgauge.eventlog.errors import BadMapping
-from dualgauge.eventlog.imports.rejects import NotToldApart, json_fault, separate
+from dualgauge.eventlog.imports.query_rejects import QueryRows
+from dualgauge.eventlog.imports.rejects import NotToldApart, Place, json_fault, separate
 from dualgauge.eventlog.imports.run import run_import
 from dualgauge.eventlog.sources.mapping import described, row_mapping
 from dualgauge.eventlog.sources.readers import raw_rows
@@ -42,7 +44,11 @@ if TYPE_CHECKING:
 _OF_A_FILE = ("comment", "compression", "encoding", "header", "sample_size", "skip")
 """Options that say something of the file, and nothing of a row."""
 
+_TOGETHER = 50
+"""Files whose rows are read in one pass: to plan it takes longer than each by itself beyond that."""
+
 LEFT_OUT = "the source's where leaves it out"
+LEFT_OUT_BY_QUERY = "the source's query makes no event of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +169,11 @@ def retry(
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A row, the text that is read for it, and its number; one of its own where the row has none in its place."""
+    """A row, the text that is read for it, and its place; one of its own where the row has none in its file."""
 
     kept: QuarantinedRow
     text: str
-    number: int
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,74 +207,80 @@ class _Retry:
             folder.mkdir()
             again = self._as_it_was(self._source(texts, dialect, folder))
             apart = separate(self.engine, again, self.columns, 0, folder / "copies", most=len(texts))
-            reasons = {row: reason for (_, row), reason in apart.reasons.items()}
             ids = {} if apart.source.nothing else self._ids(apart.source)
             for one in texts:
-                if one.number in reasons:
-                    outcomes[one.kept.id] = _waits(one.kept, reasons[one.number])
-                elif one.number in ids:
-                    events[one.kept.id] = ids[one.number]
+                if reason := apart.reasons.get(one.place):
+                    outcomes[one.kept.id] = _waits(one.kept, reason)
+                elif one.place in ids:
+                    events[one.kept.id] = ids[one.place]
                 else:
-                    reason = f"{one.kept.misfit.reason} ({LEFT_OUT})"
+                    why = LEFT_OUT_BY_QUERY if self.settings.query else LEFT_OUT
+                    reason = f"{one.kept.misfit.reason} ({why})"
                     outcomes[one.kept.id] = Settled(one.kept.id, RowState.SKIPPED, reason)
             if ids:
                 sources.append(apart.source)
         return sources, outcomes, events
 
     def _source(self, texts: Sequence[_Member], dialect: LineDialect | None, folder: Path) -> Source:
-        of = texts[0].kept.misfit
-        # Rows of a database have no number in a place, and any that tells them apart will do.
-        numbers, place = [one.number for one in texts], of.place if of.row is not None else ""
-        kinds = _kinds(of.read_as)
-        lines = [one.text for one in texts]
-        if of.read_as["format"] == "values":
+        of = texts[0].kept.misfit.read_as
+        kinds = _kinds(of)
+        places: dict[str, list[_Member]] = {}
+        for one in texts:
+            places.setdefault(one.place[0], []).append(one)
+        if of["format"] == "values":
+            ((label, members),) = places.items()
             relation = f"_again_{folder.name}"
-            self.engine.execute(_table(relation, kinds, lines))
-            part = Part(self.root, self.root, numbers=numbers, label=place)
+            self.engine.execute(_table(relation, kinds, [one.text for one in members]))
+            part = Part(self.root, self.root, numbers=[row for _, row in (one.place for one in members)], label=label)
             return Source(self.settings, self.root, (), (part,), again=True, relation=relation)
-        if dialect is None:
+        read = {**self.settings.read, "format": LINES} if dialect is None else _csv_options(of, self.settings.read)
+        header = [dialect.written(list(kinds))] if dialect and "names" not in read else []
+        parts = []
+        for number, (label, members) in enumerate(places.items()):
             # A JSON text may go over several lines; between its parts they are blanks.
-            lines = [" ".join(one.splitlines()) for one in lines]
-            read = {**self.settings.read, "format": LINES}
-        else:
-            read = _csv_options(of.read_as, self.settings.read)
-            if "names" not in read:
-                lines.insert(0, dialect.written(list(kinds)))
-        file = folder / ("rows.jsonl" if dialect is None else "rows.csv")
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
-        part = Part(file, file, numbers=numbers, label=place)
+            lines = [one.text if dialect else " ".join(one.text.splitlines()) for one in members]
+            file = folder / f"{number}.{'csv' if dialect else 'jsonl'}"
+            file.write_text("\n".join([*header, *lines]) + "\n", encoding="utf-8", newline="")
+            parts.append(Part(file, file, numbers=[row for _, row in (one.place for one in members)], label=label))
         settings = self.settings.model_copy(update={"read": read})
         # Rows of JSON that were set aside by an older version say types of DuckDB's.
         had = {name.lower(): kind for name, kind in kinds.items() if not kind.startswith(("STRUCT", "MAP"))}
         had = {name: kind for name, kind in had.items() if is_shape(kind) or not kind.endswith("]")}
-        beside = dict.fromkeys(kinds, "VARCHAR")
-        return Source(settings, self.root, (file,), (part,), again=True, beside=beside, kinds=had)
+        files, beside = tuple(one.file for one in parts), dict.fromkeys(kinds, "VARCHAR")
+        return Source(settings, self.root, files, tuple(parts), again=True, beside=beside, kinds=had)
 
     def _as_it_was(self, again: Source) -> Source:
         """The source with the types that a row's file had, but for columns of which a value is none: they are text."""
         unsure = with_texts(self.engine, again, self.columns).unsure if again.kinds else ()
         return replace(again, kinds={name: kind for name, kind in again.kinds.items() if name not in unsure})
 
-    def _ids(self, fitted: Source) -> dict[int, str]:
+    def _ids(self, fitted: Source) -> dict[Place, str]:
+        if fitted.settings.query:
+            return QueryRows(self.engine, fitted, self.columns, 0).ids()
         base = raw_rows(fitted, 0, placed=True)
         available = described(self.engine, fitted, base, ())
         mapped = row_mapping(base, fitted.settings, self.columns, available, placed=True)
-        return dict(self.engine.rows(f"SELECT _row, event_id FROM ({mapped})"))
+        rows = self.engine.rows(f"SELECT _file, _row, event_id FROM ({mapped})")
+        return {(file, row): event_id for file, row, event_id in rows}
 
 
 def _grouped(chosen: Sequence[QuarantinedRow], text: str | None) -> list[list[_Member]]:
-    """Rows that can be read together: of one place, read alike, no number twice."""
-    groups: dict[tuple[str, str, str, int], list[_Member]] = {}
+    """Rows that can be read together: read alike, no place twice; rows that are values are of one file, too."""
+    groups: dict[tuple[object, ...], list[_Member]] = {}
+    files: dict[tuple[str, str], dict[str, int]] = {}
     times: Counter[tuple[str, str, int | None]] = Counter()
     for one in chosen:
         of = one.misfit
+        alike = (of.source, canonical_json(of.read_as))
+        label = of.place if of.row is not None else ""
+        known = files.setdefault(alike, {})
+        together = 1 if of.read_as.get("format") == "values" else _TOGETHER
         where = (of.source, of.place, of.row)
-        place = of.place if of.row is not None else ""
-        key = (of.source, place, canonical_json(of.read_as), times[where] if of.row is not None else 0)
+        key = (*alike, known.setdefault(label, len(known)) // together, times[where] if of.row is not None else 0)
         times[where] += 1
         group = groups.setdefault(key, [])
         number = len(group) + 1 if of.row is None else of.row
-        group.append(_Member(one, of.raw if text is None else text, number))
+        group.append(_Member(one, of.raw if text is None else text, (label, number)))
     return list(groups.values())
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dualgauge.eventlog.errors import BadMapping, BadRow
 from dualgauge.eventlog.imports.errors import NotSetAside, TooManyBadRows
+from dualgauge.eventlog.imports.query_rejects import makes_own_events
 from dualgauge.eventlog.imports.rejects import NotToldApart, fit
 from dualgauge.eventlog.sources.text_columns import with_texts
 
@@ -122,6 +123,6 @@ def _fitting(
     if isinstance(fault, BadMapping) or not tolerance.new:
         raise fault
     whose = next((one for one in sources if one.name == fault.source), None)
-    has_query = whose is not None and bool(whose.settings.query)
-    why = "the rows of a source's query have no place of their own" if has_query else "which row it is cannot be told"
+    several = whose is not None and not makes_own_events(whose)
+    why = "its source's query makes an event of several rows" if several else "which row it is cannot be told"
     raise NotSetAside(fault, why) from fault
