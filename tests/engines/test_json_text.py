@@ -29,8 +29,8 @@ def read(engine: Engine, folder: Path, *contents: str | bytes, suffix: str = "js
         files[-1].write_bytes(content.encode() if isinstance(content, str) else content)
     found = read_json_texts(engine, files, folder, alike=True)
     columns = ", ".join(found.columns.values())
-    rows = [row for one in found.sources for row in engine.rows(f"SELECT {columns or 1} FROM {one}")]
-    assert len(rows) == found.rows
+    rows = engine.rows(f"SELECT {columns or 1} FROM {found.source}")
+    assert len(rows) == sum(found.rows)
     return [
         {name: one for name, one in zip(found.columns, row, strict=False) if one is not None} if columns else {}
         for row in rows
@@ -117,7 +117,7 @@ def test_faulty_lines_are_given_with_their_reasons_and_the_others_are_read(tmp_p
 
     with open_engine() as engine:
         found = read_json_texts(engine, [file], tmp_path, tolerant=True)
-        rows = engine.rows(f"SELECT _row, c0 FROM {found.sources[0]}")
+        rows = engine.rows(f"SELECT _row, c0 FROM {found.source}")
 
     assert [(one.line, one.reason) for one in found.faults] == [
         (3, "no JSON: expecting value (character 6)"),
