@@ -127,4 +127,4 @@ def test_faulty_lines_are_given_with_their_reasons_and_the_others_are_read(tmp_p
         (5_006, "its fields 'a' and 'A' differ by case alone"),
         (5_007, "a text is not UTF-8"),
     ]
-    assert (rows[:3], len(rows), found.rows) == ([(1, "0"), (2, "1"), (7, "2")], 5_000, 5_000)
+    assert (rows[:3], len(rows), found.rows) == ([(1, "0"), (2, "1"), (7, "2")], 5_000, (5_000,))

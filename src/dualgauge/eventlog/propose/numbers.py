@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.engines.files.column_types import shortest
+from dualgauge.engines.files.column_types import normal, shortest
 from dualgauge.model import literal, plural
 
 if TYPE_CHECKING:
@@ -31,25 +31,6 @@ NUMBER: Final = rf"{_DIGITS}([eE][+-]?[0-9]{{1,5}})?"
 """How a program writes a number; an exponent of more digits is none of any type."""
 
 
-def normal_form(text: str) -> str:
-    """
-    A number's text, as SQL of a text that matches NUMBER, in the one form of its value: `-125e-2` of `-1.250`.
-
-    Its digits have no zero at either end; zero is `0e0`, of either sign.
-    """
-    sign, digits, power = (f"({part})" for part in _parts(text))
-    return f"CASE WHEN {digits} = '' THEN '0e0' ELSE {sign} || {digits} || 'e' || CAST({power} AS VARCHAR) END"
-
-
-def is_shortest(text: str) -> str:
-    """
-    A condition: a text that matches NUMBER is the number that its DOUBLE is written as, which is the shortest one.
-
-    So 0.1 and 1.50 are, and 0.10000000000000001, 9007199254740993, 1e400 and 1e-400 are not.
-    """
-    return f"coalesce({shortest(text)}, false)"
-
-
 def number_type(engine: Engine, base: str, name: str, *, coded: bool) -> tuple[str, str]:
     """
     The type that holds every number of a column exactly, and why; VARCHAR where none does.
@@ -60,11 +41,12 @@ def number_type(engine: Engine, base: str, name: str, *, coded: bool) -> tuple[s
         name: the column, quoted; each of its values matches NUMBER.
         coded: whether `1E5` may be a code, as in CSV; in JSON it is a number by the way it is written.
     """
-    _, digits, power = _parts(name)
+    digits = "CASE WHEN form = '0' THEN 0 ELSE length(ltrim(split_part(form, 'e', 1), '-')) END"
     values = (
         f"SELECT contains(lower({name}), 'e') AS power, regexp_full_match({name}, {literal(_CODE)}) AS code, "
-        f"contains({name}, '.') AS fraction, length(split_part({name}, '.', 2)) AS behind, length({digits}) AS digits, "
-        f"{power} AS place, {is_shortest(name)} AS shortest FROM ({base}) WHERE {name} IS NOT NULL"
+        f"contains({name}, '.') AS fraction, length(split_part({name}, '.', 2)) AS behind, {digits} AS digits, "
+        f"TRY_CAST(split_part(form, 'e', 2) AS BIGINT) AS place, coalesce({shortest(name)}, false) AS shortest "
+        f"FROM (SELECT {name}, {normal(name)} AS form FROM ({base}) WHERE {name} IS NOT NULL)"
     )
     powers, codes, fractions, written, scale, whole, all_shortest = engine.row(
         "SELECT count(*) FILTER (WHERE power), count(*) FILTER (WHERE code), count(*) FILTER (WHERE fraction), "
@@ -86,9 +68,9 @@ def number_type(engine: Engine, base: str, name: str, *, coded: bool) -> tuple[s
 
 def _holds(engine: Engine, base: str, name: str, kind: str) -> bool:
     """Whether every number of a column is the same as a DECIMAL: a long exponent may be past what the engine reads."""
-    back = normal_form(f"CAST(TRY_CAST({name} AS {kind}) AS VARCHAR)")
+    back = normal(f"CAST(TRY_CAST({name} AS {kind}) AS VARCHAR)")
     (same,) = engine.row(
-        f"SELECT bool_and(coalesce({back} = {normal_form(name)}, false)) FROM ({base}) WHERE {name} IS NOT NULL"
+        f"SELECT bool_and(coalesce({back} = {normal(name)}, false)) FROM ({base}) WHERE {name} IS NOT NULL"
     )
     return bool(same)
 
@@ -97,15 +79,3 @@ def _decimal(whole: int, scale: int) -> str:
     """A DECIMAL for so many digits before and behind the point; empty where none is wide enough."""
     digits = whole + scale
     return "" if digits > _WIDEST else f"DECIMAL({_ROOM[1] if digits <= _ROOM[0] else _WIDEST},{scale})"
-
-
-def _parts(text: str) -> tuple[str, str, str]:
-    """SQL for a number's sign, its digits without zeros at either end, and the power of ten of the last of them."""
-    mantissa = f"split_part(lower({text}), 'e', 1)"
-    behind = f"split_part({mantissa}, '.', 2)"
-    digits = f"replace(ltrim({mantissa}, '-'), '.', '')"
-    power = (
-        f"coalesce(TRY_CAST(nullif(split_part(lower({text}), 'e', 2), '') AS BIGINT), 0) - length({behind}) "
-        f"+ length({digits}) - length(rtrim({digits}, '0'))"
-    )
-    return f"CASE WHEN starts_with({text}, '-') THEN '-' ELSE '' END", f"trim({digits}, '0')", power
