@@ -142,7 +142,7 @@ def test_a_value_of_ten_megabytes_is_whole(engine: Engine, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("all_varchar", True, "is no option of a CSV file; take it out: every value is read as text"),
+        ("all_varchar", False, "is no option of a CSV file; take it out: every value is read as text"),
         ("sep", ";", "is no option of a CSV file (it is called 'delim')"),
         ("delim", "||", "is '||', which is no single character"),
         ("skip", -1, "is -1, which is no number of lines"),

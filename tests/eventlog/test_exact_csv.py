@@ -176,3 +176,11 @@ def test_one_import_and_many_give_the_same_log(project: LogProject) -> None:
 
     wanted = ("position", "event_id", "occurred_at", "amount", "code")
     assert many.events(*wanted) == project.events(*wanted)
+
+
+def test_settings_that_log_add_wrote_once_mean_that_every_column_is_text(project: LogProject) -> None:
+    project.sources[0] |= {"read": {"all_varchar": True}, "select": {"code": "code || amount"}}
+    project.write("d/1.csv", csv(HEAD, "1,2026-01-01,1.50,7", "2,2026-01-02,2,8"))
+    project.take()
+
+    assert project.events("amount", "code") == [(Decimal("1.50"), "71.50"), (Decimal(2), "82")]

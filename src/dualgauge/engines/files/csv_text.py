@@ -41,6 +41,9 @@ OPTIONS: Final = (
 )  # fmt: skip
 """What may be said of a CSV file."""
 
+ALL_TEXT: Final = "all_varchar"
+"""The engine's word for it, which `log add` wrote once: every column is text, in expressions too."""
+
 _SAME: Final = {"sep": "delim", "delimiter": "delim", "null": "nullstr", "column_names": "names", "dtypes": "types"}
 """Names that the engine has for the same."""
 
@@ -147,29 +150,34 @@ def check_options(options: Mapping[str, Any]) -> None:
         BadDialect: an option is none of `OPTIONS`, or holds what it cannot.
     """
     for name, value in options.items():
-        if name not in OPTIONS:
-            near = f" (it is called {_SAME[name]!r})" if name in _SAME else nearest(name, OPTIONS)
-            # What nobody needs to say any more: every value is text, and every row counts.
-            needless = "" if name in _SAME else ": every value is read as text, and its type found over all rows"
-            advice = f"take it out{needless}; there are {listed(OPTIONS, len(OPTIONS))}"
-            raise BadDialect(name, f"is no option of a CSV file{near}", advice)
-        if name == "delim" and (not isinstance(value, str) or len(value) != 1 or value in '"\r\n'):
-            raise BadDialect(name, f"is {value!r}, which is no single character", "say one such as ; or \\t")
-        if name in ("quote", "escape", "comment") and (not isinstance(value, str) or len(value) > 1):
-            raise BadDialect(name, f"is {value!r}, which is no single character", "say one, or nothing for none")
-        if name == "skip" and (not isinstance(value, int) or value < 0):
-            raise BadDialect(name, f"is {value!r}, which is no number of lines", "say how many lines to leave out")
-        if name == "header" and not isinstance(value, bool):
-            raise BadDialect(name, f"is {value!r}", "say true or false")
-        if name == "types" and not (isinstance(value, dict) and all(isinstance(one, str) for one in value.values())):
-            raise BadDialect(name, f"is {value!r}", 'say it as {code = "VARCHAR", amount = "DECIMAL(18,2)"}')
-        if name == "decimal_separator" and value not in (".", ","):
-            raise BadDialect(name, f"is {value!r}", "say . or ,")
+        if name != ALL_TEXT or value is not True:
+            _check_option(name, value)
     try:
         codecs.lookup(str(options.get("encoding", "utf-8")))
     except LookupError:
         known = 'one such as "utf-8", "latin-1", "cp1252" or "utf-16"'
         raise BadDialect("encoding", f"{options['encoding']!r} is known to nobody here", f"say {known}") from None
+
+
+def _check_option(name: str, value: object) -> None:
+    if name not in OPTIONS:
+        near = f" (it is called {_SAME[name]!r})" if name in _SAME else nearest(name, OPTIONS)
+        # What nobody needs to say any more: every value is text, and every row counts.
+        needless = "" if name in _SAME else ": every value is read as text, and its type found over all rows"
+        advice = f"take it out{needless}; there are {listed(OPTIONS, len(OPTIONS))}"
+        raise BadDialect(name, f"is no option of a CSV file{near}", advice)
+    if name == "delim" and (not isinstance(value, str) or len(value) != 1 or value in '"\r\n'):
+        raise BadDialect(name, f"is {value!r}, which is no single character", "say one such as ; or \\t")
+    if name in ("quote", "escape", "comment") and (not isinstance(value, str) or len(value) > 1):
+        raise BadDialect(name, f"is {value!r}, which is no single character", "say one, or nothing for none")
+    if name == "skip" and (not isinstance(value, int) or value < 0):
+        raise BadDialect(name, f"is {value!r}, which is no number of lines", "say how many lines to leave out")
+    if name == "header" and not isinstance(value, bool):
+        raise BadDialect(name, f"is {value!r}", "say true or false")
+    if name == "types" and not (isinstance(value, dict) and all(isinstance(one, str) for one in value.values())):
+        raise BadDialect(name, f"is {value!r}", 'say it as {code = "VARCHAR", amount = "DECIMAL(18,2)"}')
+    if name == "decimal_separator" and value not in (".", ","):
+        raise BadDialect(name, f"is {value!r}", "say . or ,")
 
 
 def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) -> tuple[LineDialect, tuple[str, ...]]:

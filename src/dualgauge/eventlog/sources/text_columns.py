@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile
 from dualgauge.engines.files.column_types import CANDIDATES, Spelling, misfitting, types_of
-from dualgauge.engines.files.csv_text import csv_file, first_fault
+from dualgauge.engines.files.csv_text import ALL_TEXT, csv_file, first_fault
 from dualgauge.engines.files.errors import BadJson
 from dualgauge.engines.files.json_types import (
     JsonFiles,
@@ -181,6 +181,8 @@ def _typed(
     by_format = {name for name, kind in declared.items() if spelling.format_of(kind)}
     texts = (settings.event_id, settings.type, settings.caused_by, *settings.select.values())
     words = words_of([*said, settings.where, settings.query]) | named_in(texts, names) | by_format
+    if settings.read.get(ALL_TEXT):
+        return
     # A star means every column, here or there.
     every = "*" in " ".join([settings.where, settings.query, *said])
     yield from (one for name, one in names.items() if every or name in words)
