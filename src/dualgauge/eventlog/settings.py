@@ -71,6 +71,10 @@ def is_address(path: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path) is not None
 
 
+_OWN = ("position", "event_id", "type", "occurred_at", "recorded_at")
+"""Columns of every event that `select` cannot give: the source's own keys do, or the log."""
+
+
 class LogSettings(Section):
     """Where the log is, and the fields that have a column of their own."""
 
@@ -224,6 +228,9 @@ class SourceSettings(Section):
     def _named_once(self) -> Self:
         if self.caused_by and CAUSED_BY in {name.lower() for name in self.select}:
             message = f"source {self.name!r}: {CAUSED_BY} stands in select too; keep one"
+            raise ValueError(message)
+        if taken := [name for name in self.select if name.lower() in _OWN or name.startswith("_")]:
+            message = f"source {self.name!r}: {listed(taken)} in select: the log has columns of its own of such names"
             raise ValueError(message)
         for option in self.read:
             if not _NAME.fullmatch(option):

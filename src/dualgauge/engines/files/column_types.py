@@ -103,7 +103,9 @@ class Spelling:
         if kind == "VARCHAR":
             return "true"
         if form := self.format_of(kind):
-            return f"(try_strptime({text}, {literal(form)}) IS NOT NULL)"
+            # Seen: %Y takes 26 for the year 26.
+            years = " >= 1000" if "%Y" in form else " IS NOT NULL"
+            return f"coalesce(year(try_strptime({text}, {literal(form)})){years}, false)"
         family, _, size = kind.partition("(")
         number = self.number(text) if is_number(kind) else text
         pattern = self.pattern_of(family)
@@ -178,6 +180,10 @@ def types_of(engine: Engine, relation: str, columns: Mapping[str, Sequence[str]]
         later = {name: kinds for name, kinds in open_.items() if kinds and name not in empty}
         open_ = {name: kinds for name, kinds in later.items() if kinds[0] != before[name]}
     found = {name: kinds[0] if kinds else "VARCHAR" for name, kinds in left.items() if name not in empty}
+    for name in [one for one, kind in found.items() if kind == "DOUBLE"]:
+        # Nan is a name, too, where no value has a digit.
+        (numbers,) = engine.row(f"SELECT bool_or(regexp_matches({quote(name)}, '[0-9]')) FROM {relation}")
+        found[name] = "DOUBLE" if numbers else "VARCHAR"
     return found | _sized(engine, relation, [one for one, kind in found.items() if kind == "DECIMAL"], spelling)
 
 

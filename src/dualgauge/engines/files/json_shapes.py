@@ -46,10 +46,11 @@ def merged(a: Shape, b: Shape) -> Shape:
 def settled(structure: Shape) -> Shape:
     """A structure as a shape."""
     if isinstance(structure, dict):
-        names = {fold(name) for name in structure}
-        if len(names) < len(structure) or "" in names or not 0 < len(names) <= _MOST_FIELDS:
+        # Of names that differ by case alone one stays, and a value that has another is none of the shape.
+        names = {fold(name): name for name in sorted(structure, reverse=True)}
+        if "" in names or not 0 < len(names) <= _MOST_FIELDS:
             return "JSON"
-        return {name: settled(one) for name, one in structure.items()}
+        return {name: settled(structure[name]) for name in names.values()}
     if isinstance(structure, list):
         return [settled(structure[0])]
     return {"NULL": "JSON", "UBIGINT": "BIGINT", "HUGEINT": "BIGINT"}.get(structure, structure)
@@ -113,7 +114,8 @@ def _fault(value: object, shape: Shape) -> str | None:
         return _object_fault(value, shape)
     if isinstance(value, list) and (isinstance(shape, list) or shape == "JSON"):
         inner = "JSON" if shape == "JSON" else shape[0]
-        faults = ((at, _fault(one, inner)) for at, one in enumerate(value))
+        # Counted as SQL does.
+        faults = ((at, _fault(one, inner)) for at, one in enumerate(value, 1))
         return next((f"[{at}]{fault}" for at, fault in faults if fault), None)
     if isinstance(value, _Digits):
         return _number_fault(value, shape)

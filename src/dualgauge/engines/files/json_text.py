@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import json
 import re
+import shutil
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+
 _MALFORMED: Final = re.compile(r'Malformed JSON in file "[^"]*", at byte \d+ in \S+ \d+: ([^.]*)')
 _DECODE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _ENCODE_LINES: Final = msgspec.json.Encoder().encode_lines
+_MARK: Final = b"\xef\xbb\xbf"
 _LACKING: Final = msgspec.Raw(b"")
 _BLANKS: Final = (b" ", b"\t", b"\r", b"\n\n", b"{\n", b",\n", b"[\n", b":\n")
 
@@ -83,7 +85,7 @@ def read_json_texts(
     files: Sequence[Path],
     folder: Path,
     *,
-    form: str = "auto",
+    forms: Mapping[Path, str] | None = None,
     alike: bool = False,
     tolerant: bool = False,
 ) -> JsonTexts:
@@ -94,7 +96,7 @@ def read_json_texts(
         engine: finds the objects, and reads `source` afterwards.
         files: read in this order.
         folder: where the Arrow files go, which must stay as long as the engine is open.
-        form: how the objects stand in a file, as the engine calls it: `newline_delimited`, `array`, or what it finds.
+        forms: how the objects stand in a file, as the engine calls it (`newline_delimited`); else as it finds.
         alike: take names that differ by case alone for two fields; they are refused otherwise.
         tolerant: give lines that hold no object as faults, and read the others; a file that has not one object a line
             is refused all the same.
@@ -108,9 +110,10 @@ def read_json_texts(
     with _without_collecting(), _Parts(folder, known.columns) as parts:
         for at, file in enumerate(files):
             wrong: dict[int, str] = {}
+            form = (forms or {}).get(file, "auto")
             by_line = tolerant and (form == LINES or _has_lines(file))
             counts.append(0)
-            for first, texts in _objects(engine, file, form, tolerant=by_line):
+            for first, texts in _objects(engine, file, folder / f"unmarked-{at}.json", form, tolerant=by_line):
                 batch = _part(texts, known)
                 wrong |= {first + place: reason for place, reason in batch.faults.items()}
                 if wrong and not by_line:
@@ -136,11 +139,13 @@ def _refused(file: Path, form: str, row: int, reason: str) -> BadJson:
     return BadJson(file, line, f"{where}{reason}", _RENAME if "field" in reason else _WHOLE)
 
 
-def _objects(engine: Engine, file: Path, form: str, *, tolerant: bool) -> Iterator[tuple[int, pa.Array]]:
+def _objects(
+    engine: Engine, file: Path, unmarked: Path, form: str, *, tolerant: bool
+) -> Iterator[tuple[int, pa.Array]]:
     """The texts of a file's objects, in batches, each with the number of its first one; NULL is a line of no JSON."""
     if form != LINES:
         _refuse_cut(file)
-    name = literal(exact(file))
+    name = literal(exact(_without_mark(file, unmarked)))
     options = ", ignore_errors = true" if tolerant else ""
     first = 1
     try:
@@ -161,10 +166,20 @@ def _objects(engine: Engine, file: Path, form: str, *, tolerant: bool) -> Iterat
         raise BadJson(file, line, reason, _WHOLE) from fault
 
 
+def _without_mark(file: Path, to: Path) -> Path:
+    """The file, or a copy of it without the mark of UTF-8, which the engine takes for a part of an array."""
+    with opened_bytes(file) as opened:
+        if opened.read(len(_MARK)) != _MARK:
+            return file
+        with to.open("wb") as out:
+            shutil.copyfileobj(opened, out)
+    return to
+
+
 def _refuse_cut(file: Path) -> None:
     """Raise where an array is not closed: seen, behind a comma the engine takes the end of a file for its end."""
     with opened_bytes(file) as opened:
-        start = opened.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+        start = opened.read(4096).removeprefix(_MARK).lstrip()
         if not start.startswith(b"["):
             return
         end = start
@@ -178,7 +193,7 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a file that are not blank, with their numbers from 1."""
     with opened_bytes(file) as opened:
         for number, line in enumerate(opened, 1):
-            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            text = line.removeprefix(_MARK) if number == 1 else line
             if text.strip():
                 yield number, text
 

@@ -214,15 +214,16 @@ class JsonFiles:
         return f"(SELECT {', '.join(columns)} FROM {self.texts.source})"
 
 
-def field_names(engine: Engine, files: Sequence[Path], form: str) -> list[str]:
+def field_names(engine: Engine, forms: Mapping[Path, str]) -> list[str]:
     """The names of the fields in the first objects of JSON files. Raises EngineError where they cannot be read."""
-    options = f"format = {literal(form)}, ignore_errors = {str(form == LINES).lower()}"
     objects = " UNION ALL ".join(
-        f"(SELECT json FROM read_json_objects({literal(exact(file))}, {options}) LIMIT {_SAMPLE:d})" for file in files
+        f"(SELECT json FROM read_json_objects({literal(exact(file))}, format = {literal(form)}, "
+        f"ignore_errors = {str(form == LINES).lower()}) LIMIT {_SAMPLE:d})"
+        for file, form in forms.items()
     )
     rows = engine.rows(f"SELECT DISTINCT unnest(json_keys(json)) FROM ({objects})")
     found = sorted(name for (name,) in rows)
-    return found + list(partitions_of(files[0], found))
+    return found + list(partitions_of(next(iter(forms)), found))
 
 
 def _as_json(text: str) -> str:

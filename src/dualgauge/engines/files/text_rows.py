@@ -129,7 +129,8 @@ def rows(file: Path, dialect: LineDialect) -> Iterator[TextRow]:
         OSError, EOFError: the file cannot be read to its end.
     """
     number = -1 if dialect.header else 0
-    with opened(file, dialect.codec) as text:
+    # In JSON a carriage return is a blank.
+    with opened(file, dialect.codec, "" if dialect.delimiter else "\n") as text:
         lines = _Lines(text)
         for _ in range(dialect.skip):
             yield TextRow(None, lines.number + 1, lines.take() or "", "")
@@ -237,11 +238,11 @@ def plain(text: str) -> str:
     return said.replace("\x00", "\\x00")
 
 
-def opened(file: Path, codec: str) -> IO[str]:
+def opened(file: Path, codec: str, newline: str = "") -> IO[str]:
     """A text file, also a compressed one; what is no UTF-8 comes as lone surrogates, line ends as they are."""
     if file.suffix.lower() == ".gz":
-        return gzip.open(file, "rt", encoding=codec, errors="surrogateescape", newline="")
-    return file.open("r", encoding=codec, errors="surrogateescape", newline="")
+        return gzip.open(file, "rt", encoding=codec, errors="surrogateescape", newline=newline)
+    return file.open("r", encoding=codec, errors="surrogateescape", newline=newline)
 
 
 def opened_bytes(file: Path) -> gzip.GzipFile | BufferedReader:

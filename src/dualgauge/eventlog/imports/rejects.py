@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import BrokenFile, EngineError
 from dualgauge.engines.files.csv_text import look_into
-from dualgauge.engines.files.json_types import LINES
+from dualgauge.engines.files.json_types import LINES, raw_of
 from dualgauge.engines.files.text_rows import LineDialect, copy, named, newlines, plain, rows
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.engines.files.json_types import JsonFiles
     from dualgauge.eventlog.sources.source import Source
 
 
@@ -219,7 +220,7 @@ def _no_objects(engine: Engine, files: Sequence[Path], folder: Path) -> dict[tup
     from dualgauge.engines.files.json_text import read_json_texts
 
     folder.mkdir(parents=True)
-    faults = read_json_texts(engine, files, folder, form=LINES, tolerant=True).faults
+    faults = read_json_texts(engine, files, folder, forms=dict.fromkeys(files, LINES), tolerant=True).faults
     return {(one.file, one.line): one.reason for one in faults}
 
 
@@ -269,15 +270,9 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     for one, part in _read(again, texts):
         if not any(label == one.label for label, _ in reasons):
             continue
-        names = (
-            named(one.part.path, one.dialect)
-            if one.dialect.delimiter
-            else again.objects.columns
-            if again.objects
-            else ()
-        )
-        columns = {name: again.kinds.get(name.lower(), "VARCHAR") for name in names}
-        read_as: dict[str, Any] = {"columns": list(map(list, columns.items())), **one.dialect.kept()}
+        fields = again.objects.columns if again.objects else ()
+        names = named(one.part.path, one.dialect) if one.dialect.delimiter else fields
+        read_as = _read_as(again, names, one.dialect)
         before = newlines(part.file, part.start)
         for row in rows(one.part.path, one.dialect):
             if row.number and (reason := reasons.get(one.place(row.number))):
@@ -287,8 +282,41 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     in_text = {one.label for one in texts}
     others = {place: reason for place, reason in reasons.items() if place[0] not in in_text}
     if others:
-        found += _typed_misfits(engine, again, others, number)
+        objects = again.objects
+        found += (
+            _object_misfits(engine, again, objects, others, number)
+            if objects
+            else _typed_misfits(engine, again, others, number)
+        )
     return found
+
+
+def _read_as(again: Source, names: Sequence[str], dialect: LineDialect) -> dict[str, Any]:
+    """How a row's text is to be read again: like its file, with the types that its columns had."""
+    columns = [[name, again.kinds.get(name.lower(), "VARCHAR")] for name in names]
+    return {"columns": columns, **dialect.kept()}
+
+
+def _object_misfits(
+    engine: Engine, again: Source, objects: JsonFiles, reasons: Mapping[Place, str], number: int
+) -> list[Misfit]:
+    """The same where rows are the objects of an array: their text is the object, the blanks between its parts aside."""
+    parts = tuple(replace(part, without=()) for part in again.reading)
+    base = raw_rows(replace(again, parts=parts), number, placed=True)
+    members = ", ".join(
+        f"{literal(f'{json.dumps(name, ensure_ascii=False)}:')} || {quote(raw_of(name))}"
+        for name in objects.texts.columns
+    )
+    wanted = ", ".join(f"({literal(label)}, {row:d})" for label, row in reasons)
+    read_as = _read_as(again, objects.columns, LineDialect())
+    rows_of = engine.rows(
+        f"SELECT _file, _row, '{{' || concat_ws(', ', {members}) || '}}' FROM ({base}) "
+        f"WHERE (_file, _row) IN ({wanted}) ORDER BY _at"
+    )
+    return [
+        Misfit(again.name, file, row, plain(reasons[file, row]), plain(text), None, read_as)
+        for file, row, text in rows_of
+    ]
 
 
 def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], number: int) -> list[Misfit]:

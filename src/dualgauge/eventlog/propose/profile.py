@@ -329,7 +329,7 @@ def _typed(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn:
         (finer,) = engine.row(f"SELECT count(*) FILTER (WHERE epoch_ns({name}) % 1000 <> 0) FROM ({base})")
         if finer:
             why = f"declared as {kind}, of which the log keeps microseconds; the column keeps its text"
-            return replace(column, type="VARCHAR", why=why, time=f"CAST({name} AS TIMESTAMP)", cut=True)
+            return replace(column, type="VARCHAR", why=why, time=f"make_timestamp(epoch_ns({name}) // 1000)", cut=True)
     made = _TYPED.get(kind, "VARCHAR")
     if kind.startswith("TIMESTAMP"):
         made = "TIMESTAMPTZ" if kind.endswith("TIME ZONE") else "TIMESTAMP"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.sources.source import Source
 
+_FINER = "is finer than a microsecond, which the log keeps: left(time, 26) || 'Z' cuts a text"
 _NEEDED = ("event_id", "type", "occurred_at", "_order")
 
 
@@ -217,6 +218,8 @@ def _checks(
         checks.append(_Check(f"({there} AND {none})", f"{shown} = {{}} is no {kind}", name, value=True))
         lossy, words = loses(column, given[name.lower()], kind), f"does not fit into {kind} without loss"
         if name == "occurred_at":
+            if lossy != "false":
+                checks.append(_Check(f"({there} AND {lossy})", f"{shown} = {{}} {_FINER}", name, value=True))
             lossy, words = outside(column, kind), "is not in the years 1 to 9999"
         if lossy != "false":
             checks.append(_Check(f"({there} AND {lossy})", f"{shown} = {{}} {words}", name, value=True))

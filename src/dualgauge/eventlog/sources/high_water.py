@@ -50,12 +50,14 @@ def with_columns_beside(engine: Engine, source: Source) -> Source:
 
 def _columns(engine: Engine, source: Source, files: Sequence[Path]) -> dict[str, str]:
     # What an expression needs of text files as more than text, `text_columns` finds.
-    match format_of(source, files[0]):
-        case "read_csv":
-            return {name: "VARCHAR" for file in files for name in look_into(file, source.settings.read)[1]}
-        case "read_json":
-            return dict.fromkeys(field_names(engine, files, json_form(source, files[0])), "VARCHAR")
-    return engine.columns(" UNION ALL BY NAME ".join(f"(SELECT * FROM {reader(source, file)})" for file in files))
+    csv = [one for one in files if format_of(source, one) == "read_csv"]
+    json = {one: json_form(source, one) for one in files if format_of(source, one) == "read_json"}
+    parquet = [reader(source, one) for one in files if one not in csv and one not in json]
+    found = {name: "VARCHAR" for one in csv for name in look_into(one, source.settings.read)[1]}
+    found |= dict.fromkeys(field_names(engine, json) if json else (), "VARCHAR")
+    if parquet:
+        found |= engine.columns(" UNION ALL BY NAME ".join(f"(SELECT * FROM {one})" for one in parquet))
+    return found
 
 
 def _opens(engine: Engine, source: Source, file: Path) -> bool:

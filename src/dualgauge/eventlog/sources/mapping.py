@@ -207,6 +207,9 @@ def _alone(settings: SourceSettings, name: str, available: Mapping[str, str], ki
         # Rows of Parquet and CSV files beside JSON have no JSON.
         raw = f"coalesce(CAST({quote(raw_of(name))} AS JSON), to_json({quote(name)}))"
         return raw if raw_of(name) in available else quote(name)
+    if kind.startswith("DECIMAL") and available[name] in ("DOUBLE", "FLOAT") and text_of(name) not in available:
+        # The shortest text of a DOUBLE is what it says, and its digits fit or do not.
+        return f"CAST({quote(name)} AS VARCHAR)"
     if text_of(name) in available and kind and not spelling.format_of(kind):
         name = text_of(name)
     return spelling.number(quote(name)) if is_number(kind) and available[name] == "VARCHAR" else quote(name)
@@ -310,12 +313,17 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
     own = {*lowered(columns), *ENVELOPE}
     rest = [name for name in names if name.lower() not in own and not name.startswith("_")]
     payload = "payload" if "payload" in given else "NULL"
+    if rest and "payload" in given:
+        reason = f"it gives payload, and {listed(rest)} beside it, which would stand in the payload: declare them"
+        raise BadMapping(source.name, reason, tuple(names))
     if rest:
         payload = _payload({name: names[name] for name in rest})
     order = order_of(settings, names)
     kind = described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"] if order else ""
     when, tie = due(source, order, kind)
     untimely = f"occurred_at IS NULL OR {outside('occurred_at', 'TIMESTAMPTZ')}"
+    if (finer := loses("occurred_at", given["occurred_at"], "TIMESTAMPTZ")) != "false":
+        untimely += f" OR {finer}"
     if order:
         untimely += f" OR ({order}) IS NULL"
     fields = [
@@ -332,15 +340,24 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
 
 def _payload(kinds: Mapping[str, str]) -> str:
     """An object of columns; what is JSON stands in it as it is, while `json_object` takes numbers through DOUBLE."""
+    values = {name: _json_of(quote(name), kind) for name, kind in kinds.items()}
     if _AS_IT_STANDS not in kinds.values():
-        return f"json_object({', '.join(f'{literal(name)}, {quote(name)}' for name in kinds)})"
+        return f"json_object({', '.join(f'{literal(name)}, {value}' for name, value in values.items())})"
     members = []
     for name, kind in kinds.items():
-        value = quote(name) if kind == _AS_IT_STANDS else f"to_json({quote(name)})"
+        value = quote(name) if kind == _AS_IT_STANDS else f"to_json({values[name]})"
         name_of = literal(f"{json.dumps(name, ensure_ascii=False)}:")
         members.append(f"{name_of}, coalesce(CAST({value} AS VARCHAR), 'null')")
     between = ", ',', "
     return f"concat('{{', {between.join(members)}, '}}')"
+
+
+def _json_of(column: str, kind: str) -> str:
+    """A column for an object of JSON, which has no number for nan and the infinite ones."""
+    if kind not in ("DOUBLE", "FLOAT"):
+        return column
+    text = f"to_json(CAST({column} AS VARCHAR))"
+    return f"CASE WHEN {column} IS NULL OR isfinite({column}) THEN to_json({column}) ELSE {text} END"
 
 
 def _checked(name: str, fault: str, words: str, kind: str) -> str:
@@ -360,10 +377,12 @@ def loses(column: str, given: str, kind: str) -> str:
     exact = kind == "BIGINT" or (kind.startswith("DECIMAL") and given.startswith("DECIMAL"))
     if exact and given.startswith(("DECIMAL", "DOUBLE", "FLOAT")) and given.replace(" ", "") != kind:
         return f"{column} <> TRY_CAST({column} AS {kind})"
+    if kind == "BOOLEAN" and (is_number(given) or given == "FLOAT"):
+        return f"{column} NOT IN (0, 1)"
     if kind == "DATE" and given.startswith("TIMESTAMP"):
         return f"{column} <> CAST(CAST({column} AS DATE) AS {given})"
     if kind in ("TIMESTAMP", "TIMESTAMPTZ") and given == "TIMESTAMP_NS":
-        return f"{column} <> CAST(CAST({column} AS TIMESTAMP) AS TIMESTAMP_NS)"
+        return f"epoch_ns({column}) % 1000 <> 0"
     if given == "VARCHAR":
         return f"NOT coalesce({kept_whole(column, kind)}, true)"
     return "false"

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 ASIDE = "or set it aside with --on-bad-row quarantine"
 
+_RESPELT = ("DECIMAL", "DOUBLE", "DATE", "TIME", "BOOLEAN")
+"""Types of which the engine writes a value in another way than it stands in the file: 1.10 where others have 1.255."""
+
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _WORD = re.compile(r'"(?:[^"]|"")*"|\w+')
 _FIRST = 1 << 20
@@ -71,6 +74,7 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     only_json = len(json) == len([one for one in source.reading if not one.nothing])
     wanted = {one.lower(): one for one in _typed(source.settings, columns, names, only_json=only_json)}
     said = {name.lower(): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
+    said = _by_format(source.settings, columns, names) | said
     kept = {name: kind for name, kind in {**source.kinds, **said}.items() if name in wanted or name in said}
     relation = text_rows(source)
     known = {names[name]: kind for name, kind in kept.items() if name in names}
@@ -86,6 +90,9 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     except BadValue as fault:
         raise broken_text(source) or fault from fault
     kinds = {name.lower(): kind for name, kind in found.items()} | kept
+    for name in _named_alone(source.settings, names) - said.keys() - source.kinds.keys():
+        if kinds.get(name, "").startswith(_RESPELT):
+            kinds[name] = "VARCHAR"
     return replace(source, kinds=kinds, unsure={name.lower() for name in unsure})
 
 
@@ -126,23 +133,20 @@ def _json_files(engine: Engine, source: Source, parts: Sequence[Part], folder: P
         check_json_options(source.settings.read)
     except BadDialect as fault:
         raise BadReading(source.name, fault) from fault
-    for part in parts:
-        label = source.label_of(part)
-        try:
-            with opened_bytes(part.path) as opened:
-                if not opened.read(_FIRST).strip():
-                    raise EmptyFile(source.name, label)
-        except (OSError, EOFError) as fault:
-            raise BadFile(source.name, label, f"it cannot be read ({fault})") from fault
+    _refuse_empty(source, parts)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        found = read_json_texts(engine, list(by_path), folder, form=json_form(source, parts[0].path))
+        found = read_json_texts(
+            engine, list(by_path), folder, forms={path: json_form(source, path) for path in by_path}
+        )
     except BadJson as fault:
         part = by_path[fault.file]
         by_line = fault.line is not None
         place = f" line {fault.line + newlines(part.file, part.start)}" if fault.line is not None else ""
         advice = ASIDE if by_line else fault.advice
         raise BadFile(source.name, f"{source.label_of(part)}{place}", fault.reason, advice) from fault
+    if not sum(found.rows):
+        raise EmptyFile(source.name, source.label_of(parts[0]))
     if "" in found.columns:
         raise BadFile(source.name, source.label_of(parts[0]), "it has a field whose name is empty", "give it a name")
     constants = []
@@ -153,9 +157,24 @@ def _json_files(engine: Engine, source: Source, parts: Sequence[Part], folder: P
     return JsonFiles(found, tuple(by_path), tuple(constants))
 
 
+def _refuse_empty(source: Source, parts: Sequence[Part]) -> None:
+    for part in parts:
+        label = source.label_of(part)
+        try:
+            with opened_bytes(part.path) as opened:
+                if not opened.read(_FIRST).strip():
+                    raise EmptyFile(source.name, label)
+        except (OSError, EOFError) as fault:
+            raise BadFile(source.name, label, f"it cannot be read ({fault})") from fault
+
+
 def _names(source: Source) -> dict[str, str]:
     """The names of all columns by themselves in small letters. Raises BadFile where two files spell one differently."""
-    names: dict[str, str] = {name.lower(): name for name in (source.objects.columns if source.objects else ())}
+    names: dict[str, str] = {name.lower(): name for name in source.beside}
+    for name in source.objects.columns if source.objects else ():
+        if (other := names.setdefault(name.lower(), name)) != name:
+            reason = f"its field {name!r} is called {other!r} in another file of the source"
+            raise BadFile(source.name, source.settings.path, reason)
     for part in source.reading:
         file = (source.texts or {}).get(part.path)
         for name in file.columns if file else ():
@@ -164,6 +183,25 @@ def _names(source: Source) -> dict[str, str]:
                 reason = f"its column {name!r} is called {other!r} in another file of the source"
                 raise BadFile(source.name, place, reason, "or say the names by `names`")
     return names
+
+
+def _named_alone(settings: SourceSettings, names: Mapping[str, str]) -> set[str]:
+    """The columns that expressions of an event's identity name, and no other: there they mean their text."""
+    identity = (settings.event_id, settings.type, settings.caused_by)
+    others = [settings.occurred_at, settings.order_by, settings.where, settings.query, *settings.select.values()]
+    every = "*" in settings.where + settings.query
+    return set() if every else words_of(identity) & names.keys() - words_of(others)
+
+
+def _by_format(settings: SourceSettings, columns: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """The columns that stand alone for a declared time whose format is said, with its type: every value is one."""
+    spelling, found = Spelling.of(settings.read), {}
+    select = {name.lower(): expression for name, expression in settings.select.items()}
+    for name, kind in columns.items():
+        column = column_of(select.get(name.lower(), name))
+        if spelling.format_of(kind) and column in names:
+            found[column] = kind
+    return found
 
 
 def _typed(

@@ -1,0 +1,226 @@
+"""Values that the engine would fold, round or swap on their way into the log, in files of every kind."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dualgauge.errors import DualgaugeError
+from dualgauge.eventlog.errors import BadFile, BadMapping, BadRow, CutColumn, EmptyFile
+from dualgauge.ledger.misfit import RowState
+from support.log_project import LogProject, csv, jsonl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> LogProject:
+    found = LogProject(tmp_path)
+    found.source("s", path="d/*")
+    (tmp_path / "d").mkdir()
+    return found
+
+
+def parquet(project: LogProject, name: str, **columns: Any) -> None:
+    rows = len(next(iter(columns.values())))
+    times = pa.array([1_767_225_600_000_000 + at for at in range(rows)], pa.timestamp("us", "UTC"))
+    ids = columns.pop("id", [f"{name}-{at}" for at in range(rows)])
+    pq.write_table(pa.table({"id": ids, "seen": columns.pop("seen", times), **columns}), project.root / "d" / name)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (pa.array([9007199254740993]), pa.array([1.5])),
+        (pa.array([Decimal("1.123456789")], pa.decimal128(38, 9)), pa.array([Decimal("1.5")], pa.decimal128(38, 1))),
+        (pa.array([2**64 - 1], pa.uint64()), pa.array([-1.5])),
+    ],
+)
+def test_a_value_that_the_type_of_all_files_does_not_hold_is_refused(
+    project: LogProject, one: pa.Array, two: pa.Array
+) -> None:
+    project.sources[0]["select"] = {"x": "x"}
+    parquet(project, "a.parquet", x=one)
+    parquet(project, "b.parquet", x=two)
+
+    with pytest.raises(CutColumn, match=r"d/a.parquet: its column 'x' holds values that .* does not hold"):
+        project.take()
+
+
+def test_values_that_the_type_of_all_files_holds_are_taken(project: LogProject) -> None:
+    project.columns = {"x": "DECIMAL(18,1)"}
+    parquet(project, "a.parquet", x=pa.array([7, None]), more=pa.array([1, 2]))
+    parquet(project, "b.parquet", x=pa.array([1.5, float("nan")]))
+    with pytest.raises(BadRow, match=r"x = 'nan' is no DECIMAL"):
+        project.take()
+    project.take(max_bad_rows=1)
+
+    assert project.events("x") == [Decimal(7), Decimal("1.5"), None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "said"),
+    [
+        ("DECIMAL(18,1)", pa.array([1.25]), "amount = '1.25' does not fit into DECIMAL(18,1) without loss"),
+        ("DECIMAL(18,2)", pa.array([1.005]), "amount = '1.005' does not fit into DECIMAL(18,2) without loss"),
+        ("BOOLEAN", pa.array([2]), "amount = '2' does not fit into BOOLEAN without loss"),
+    ],
+)
+def test_a_number_of_parquet_fits_its_column_whole_or_not(
+    project: LogProject, kind: str, values: pa.Array, said: str
+) -> None:
+    project.columns = {"amount": kind}
+    parquet(project, "a.parquet", amount=values)
+
+    with pytest.raises(BadRow) as refused:
+        project.take()
+
+    assert said in str(refused.value)
+
+
+def test_a_double_is_the_decimal_of_its_shortest_text(project: LogProject) -> None:
+    project.columns = {"amount": "DECIMAL(38,4)"}
+    parquet(project, "a.parquet", amount=pa.array([0.1, 1234567890123.25, 1e22]))
+    project.take()
+
+    assert project.events("amount") == [Decimal("0.1"), Decimal("1234567890123.25"), Decimal("1e22")]
+
+
+def test_a_time_finer_than_a_microsecond_is_a_row_that_does_not_fit(project: LogProject) -> None:
+    times = pa.array([1_767_225_599_999_999_600, 1_767_225_600_000_001_000], pa.timestamp("ns", "UTC"))
+    parquet(project, "a.parquet", seen=times)
+    project.write("d/b.jsonl", '{"id": "e", "seen": "2026-01-01T00:00:01.1234567Z"}\n')
+    with pytest.raises(BadRow, match="is finer than a microsecond, which the log keeps"):
+        project.take()
+    done = project.take(max_bad_rows=2)
+
+    assert (done.added, done.quarantined) == (1, 2)
+    project.sources[0]["occurred_at"] = "left(seen, 26) || 'Z'"
+    project.sources[0]["path"] = "d/*.jsonl"
+    assert project.open().quarantine.retry().added == 1
+
+
+def test_columns_of_parquet_that_differ_by_case_are_refused(project: LogProject) -> None:
+    parquet(project, "a.parquet", x=pa.array([1]), X=pa.array([2]))
+
+    with pytest.raises(CutColumn, match=r"its column 'X' holds what 'x' holds too: the two names differ by case alone"):
+        project.take()
+
+
+def test_an_object_of_an_array_is_kept_as_it_is_and_mended_as_a_line_is(project: LogProject) -> None:
+    project.columns = {"amount": "DECIMAL(18,2)", "r": "BIGINT"}
+    project.sources[0] |= {"event_id": None, "select": {"r": "x * 2", "y": "y"}}
+    bad = {"seen": "soon", "x": 1, "amount": 1.01, "y": {"v": [1.5, None]}}
+    good = {"seen": "2026-01-01T00:00:00Z", "x": 2, "amount": 2.02, "y": True}
+    project.sources[0] = {key: one for key, one in project.sources[0].items() if one is not None}
+    project.write("d/a.json", json.dumps([bad, good], indent=1))
+    assert (project.take(max_bad_rows=1).added, project.events("r")) == (1, [4])
+    (kept,) = project.open().quarantine.list()
+    assert json.loads(kept.misfit.raw) == bad
+
+    (tried,) = project.open().quarantine.retry([kept.id], text=json.dumps({**bad, "seen": good["seen"]})).rows
+
+    assert tried.state is RowState.TAKEN
+    assert project.events("event_id", "amount", "r", "payload")[1] == (
+        "d/a.json#1", Decimal("1.01"), 2, '{"y":{"v":[1.5,null]}}',
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_format_that_is_said_holds_for_every_value(project: LogProject, ending: str) -> None:
+    project.columns = {"day": "DATE"}
+    project.sources[0]["read"] = {"dateformat": "%d/%m/%Y"}
+    days = ["01/02/2026", "31/12/2026", "bad", "2026-02-01", "01/02/26"]
+    rows = [{"id": f"e{at}", "seen": "2026-01-01", "day": day} for at, day in enumerate(days)]
+    text = jsonl(*rows) if ending == "jsonl" else csv("id,seen,day", *(",".join(one.values()) for one in rows))
+    project.write(f"d/a.{ending}", text)
+
+    done = project.take(max_bad_rows=3)
+
+    assert (done.added, done.quarantined) == (2, 3)
+    assert [str(one) for one in project.events("day")] == ["2026-02-01", "2026-12-31"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_an_id_is_made_of_texts(project: LogProject, ending: str) -> None:
+    project.sources[0]["event_id"] = "'v/' || id"
+    ids = ["1.1", "1.10", "1.255"]
+    lines = [f'{{"id": {one}, "seen": "2026-01-01"}}\n' for one in ids]
+    text = "".join(lines) if ending == "jsonl" else csv("id,seen", *(f"{one},2026-01-01" for one in ids))
+    project.write(f"d/a.{ending}", text)
+    project.take()
+
+    assert project.events("event_id") == [f"v/{one}" for one in ids]
+
+
+@pytest.mark.parametrize("name", ["position", "recorded_at", "event_id", "type", "Occurred_At", "_x"])
+def test_a_name_that_the_log_has_itself_is_refused_in_select(project: LogProject, name: str) -> None:
+    project.write("d/a.jsonl", '{"id": "e", "seen": "2026-01-01", "x": 1}\n')
+    project.sources[0]["select"] = {name: "x"}
+
+    with pytest.raises(DualgaugeError, match=f"{name} in select: the log has columns of its own of such names"):
+        project.take()
+
+
+def test_a_payload_and_what_would_stand_in_it_are_refused(project: LogProject) -> None:
+    project.write("d/a.jsonl", '{"id": "e", "seen": "2026-01-01", "payload": {"a": 1.50}, "x": 1}\n')
+    project.sources[0]["select"] = {"payload": "payload", "x": "x"}
+    with pytest.raises(BadMapping, match=r"it gives payload, and x beside it"):
+        project.take()
+    project.sources[0]["select"] = {"payload": "payload"}
+    project.take()
+
+    assert project.events("payload") == ['{"a":1.50}']
+
+
+def test_nested_names_that_differ_by_case_are_rows_that_do_not_fit(project: LogProject) -> None:
+    project.columns = {"r": "BIGINT"}
+    project.sources[0]["select"] = {"r": "p.userid"}
+    rows = [{"id": f"e{at}", "seen": "2026-01-01", "p": {name: at}} for at, name in enumerate(("userid", "userId"))]
+    project.write("d/a.jsonl", jsonl(*rows))
+
+    done = project.take(max_bad_rows=1)
+
+    assert (done.added, done.quarantined) == (1, 1)
+    assert project.events("r") in ([0], [1])
+
+
+def test_a_name_that_another_file_has_in_another_case_is_refused(project: LogProject) -> None:
+    project.write("d/a.jsonl", '{"id": "a", "seen": "2026-01-01", "x": 1}\n')
+    project.take()
+    project.write("d/b.jsonl", '{"id": "b", "seen": "2026-01-01", "X": 2}\n')
+
+    with pytest.raises(BadFile, match=r"its field 'X' is called 'x' in another file of the source"):
+        project.take()
+
+
+def test_blanks_marks_and_names_that_look_like_something_else(project: LogProject) -> None:
+    project.sources[0]["select"] = {"who": "who"}
+    project.write("d/1.jsonl", '{"id": "a",\r"seen": "2026-01-01",\r"who": "Nan"}\n{"id": 1\r"seen"}\n')
+    (project.root / "d/2.json").write_bytes(b'\xef\xbb\xbf[{"id": "b", "seen": "2026-01-02", "who": "NaN"}]')
+    project.write("d/3.csv", csv("id,seen,who", "c,2026-01-03,Nan", "d,2026-01-04,NaN"))
+    done = project.take(max_bad_rows=1)
+
+    assert (done.added, done.quarantined) == (4, 1)
+    assert [json.loads(one)["who"] for one in project.events("payload")] == ["Nan", "NaN", "Nan", "NaN"]
+
+
+def test_numbers_that_json_has_not_are_texts_in_a_payload(project: LogProject) -> None:
+    project.sources[0]["select"] = {"x": "x"}
+    project.write("d/3.csv", csv("id,seen,x", "a,2026-01-03,nan", "b,2026-01-04,1.5"))
+    project.take()
+
+    assert project.events("payload") == ['{"x":"nan"}', '{"x":1.5}']
+
+
+def test_a_file_without_an_object_is_empty(project: LogProject) -> None:
+    project.write("d/1.json", "[]")
+
+    with pytest.raises(EmptyFile, match=r"d/1.json is empty"):
+        project.take()
