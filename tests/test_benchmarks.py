@@ -83,6 +83,21 @@ def test_the_diff_benchmark_gives_every_figure_and_fails_where_its_bar_is_missed
     assert done.returncode == int(not said["figures"]["default"]["met"])
 
 
+def test_the_benchmark_of_text_files_gives_every_figure_and_fails_where_a_bar_is_missed(tmp_path: Path) -> None:
+    kept = tmp_path / "figures.json"
+
+    done = run("text.py", "--rows", "2000", "--rounds", "1", "--before", str(FOLDER.parent), "--json", str(kept))
+
+    assert done.stderr == ""
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said == json.loads(kept.read_text(encoding="utf-8"))
+    kinds = {"csv", "jsonl", "escapes"}
+    barred = {f"{one}, before" for one in (*kinds, "diff")}
+    assert set(said["figures"]) == kinds | barred | {f"peak {one}" for one in kinds}
+    assert {name for name, one in said["figures"].items() if one["met"] is not None} == barred
+    assert done.returncode == int(any(one["met"] is False for one in said["figures"].values()))
+
+
 def test_the_floors_can_be_measured_alone() -> None:
     done = run("floors.py", "--events", "2000", "--keys", "200", "--repeats", "1")
 
