@@ -55,8 +55,8 @@ class Bench:
     def wrong(self, pair: Pair, plan: DiffPlan | None = None) -> list[str]:
         """What the diff of a pair says otherwise than the oracle; nothing where it is right."""
         answer = judge(pair.v1, pair.v2, pair.key)
-        queries = [self.give(name, table, pair.route) for name, table in (("one", pair.v1), ("two", pair.v2))]
         try:
+            queries = [self.give(name, table, pair.route) for name, table in (("one", pair.v1), ("two", pair.v2))]
             found = self.by(plan, *queries, pair.key)
         except Exception as fault:  # noqa: BLE001  (whatever stops a diff is a finding, and the next seed is tried)
             return [] if _refused_by_name(pair, fault) else [f"stopped: {type(fault).__name__}: {fault}"]

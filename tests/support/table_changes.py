@@ -91,7 +91,8 @@ def unlike(chance: random.Random, table: Table, keys: int, route: str) -> Table:
 
 def lose_field(chance: random.Random, table: Table, keys: int, route: str) -> Table:
     """A struct without its last field, or with the field under another name."""
-    structs = [at for at in range(keys, len(table.columns)) if table.columns[at].kind.family == "struct"]
+    kinds = [(at, table.columns[at].kind) for at in range(keys, len(table.columns))]
+    structs = [at for at, kind in kinds if kind.family == "struct" and len(kind.parts) > 1]
     if not structs:
         return flip(chance, table, keys, route)
     at = chance.choice(structs)
