@@ -26,8 +26,7 @@ import pyarrow as pa
 
 from dualgauge.engines.errors import EngineError, OutOfMemory
 from dualgauge.engines.files.errors import BadJson
-from dualgauge.engines.files.json_types import LINES
-from dualgauge.engines.files.text_rows import opened_bytes
+from dualgauge.engines.files.text_rows import LINES, opened_bytes
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import fold, literal
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dualgauge.engines.errors import BadDialect
 from dualgauge.engines.files.column_types import CANDIDATES, NUMBERS, TIMES, Spelling, misfitting, types_of
 from dualgauge.engines.files.json_shapes import is_of, merged, nested_fault, settled
-from dualgauge.engines.files.text_rows import partitions_of
+from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import canonical_json, listed, literal, nearest, quote, sha256
 
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 OPTIONS: Final = ("format", "types", "dateformat", "timestampformat", "filename")
 """What may be said of a JSON file."""
-
-LINES: Final = "newline_delimited"
-"""The form of files with one object a line."""
 
 FORMATS: Final = ("auto", LINES, "array", "unstructured")
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
+LINES: Final = "newline_delimited"
+"""What the engine calls JSON files with one object a line."""
+
 LONGEST_ROW: Final = 1 << 24
 """Characters of a row; a quote that is not closed by then is not closed."""
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import BrokenFile, EngineError
 from dualgauge.engines.files.csv_text import look_into
-from dualgauge.engines.files.json_types import LINES, raw_of
-from dualgauge.engines.files.text_rows import LineDialect, copy, named, newlines, plain, rows
+from dualgauge.engines.files.json_types import raw_of
+from dualgauge.engines.files.text_rows import LINES, LineDialect, copy, named, newlines, plain, rows
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
 from dualgauge.eventlog.imports.query_rejects import QueryRows, makes_own_events

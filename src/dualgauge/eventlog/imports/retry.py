@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.engines.files.json_types import LINES, is_shape
-from dualgauge.engines.files.text_rows import LineDialect
+from dualgauge.engines.files.json_types import is_shape
+from dualgauge.engines.files.text_rows import LINES, LineDialect
 from dualgauge.engines.scratch import scratch
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.query_rejects import QueryRows
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from dualgauge.ledger.misfit import QuarantinedRow
     from dualgauge.ledger.quarantine import Quarantine
 
-_OF_A_FILE = ("comment", "compression", "encoding", "header", "sample_size", "skip")
+_OF_A_FILE = ("comment", "encoding", "header", "skip")
 """Options that say something of the file, and nothing of a row."""
 
 _TOGETHER = 50

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.files.json_types import LINES
+from dualgauge.engines.files.text_rows import LINES
 from dualgauge.eventlog.errors import BadFile, ChangedFile, NoSuchFile
 from dualgauge.eventlog.sources.fingerprints import fingerprint
 from dualgauge.eventlog.sources.readers import json_form

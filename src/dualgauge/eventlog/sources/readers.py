@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.files.column_types import Spelling
 from dualgauge.engines.files.csv_text import nulls_of
-from dualgauge.engines.files.json_types import LINES, JsonSpelling, is_shape, raw_of
+from dualgauge.engines.files.json_types import JsonSpelling, is_shape, raw_of
+from dualgauge.engines.files.text_rows import LINES
 from dualgauge.engines.parquet_files import unbounded
 from dualgauge.eventlog.sources.source import (
     CURSOR_ORDER,
