@@ -133,7 +133,7 @@ def test_in_an_expression_objects_and_lists_are_structs_and_lists(project: LogPr
         ('{"id": 12345678901234567890}', "p.id = 12345678901234567890 is no BIGINT"),
         ('{"id": 1.5}', "p.id = 1.5 is no BIGINT"),
         ('{"id": "5"}', 'p.id = "5" is no BIGINT'),
-        ('{"tags": [1]}', "p.tags[0] = 1 is no VARCHAR"),
+        ('{"tags": [1]}', "p.tags[1] = 1 is no VARCHAR"),
         ('{"tags": "a"}', 'p.tags = "a" is no list'),
         ('{"ID": 5}', "p: its field 'ID' was called 'id' before"),
         ("[1]", "p = [...] is no object"),
