@@ -9,7 +9,7 @@ is the shortest one of its DOUBLE, so that nothing is said that was not there, a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dualgauge.model import literal, quote
 
@@ -173,18 +173,26 @@ def types_of(engine: Engine, relation: str, columns: Mapping[str, Sequence[str]]
     """
     left = {name: list(kinds) for name, kinds in columns.items()}
     _rule_out(engine, f"(FROM {relation} LIMIT {_SAMPLE:d})", left, spelling, most=len(CANDIDATES))
-    open_, empty = {name: kinds for name, kinds in left.items() if kinds}, set[str]()
-    while open_:
+    found = {name: "VARCHAR" for name, kinds in left.items() if not kinds}
+    while open_ := {name: kinds for name, kinds in left.items() if name not in found}:
         before = {name: kinds[0] for name, kinds in open_.items()}
-        empty |= _rule_out(engine, relation, open_, spelling, most=1)
-        later = {name: kinds for name, kinds in open_.items() if kinds and name not in empty}
-        open_ = {name: kinds for name, kinds in later.items() if kinds[0] != before[name]}
-    found = {name: kinds[0] if kinds else "VARCHAR" for name, kinds in left.items() if name not in empty}
-    for name in [one for one, kind in found.items() if kind == "DOUBLE"]:
+        for name, held in _rule_out(engine, relation, open_, spelling, most=1).items():
+            if not held.values or not left[name]:
+                found[name] = "VARCHAR" if held.values else ""
+            elif left[name][0] == before[name]:
+                found[name] = _sized(before[name], held)
+    return {name: found[name] for name in columns if found[name]}
+
+
+def _sized(kind: str, held: _Held) -> str:
+    """A type that all values of a column are written in, with as many digits as they have."""
+    if kind == "DOUBLE":
         # Nan is a name, too, where no value has a digit.
-        (numbers,) = engine.row(f"SELECT bool_or(regexp_matches({quote(name)}, '[0-9]')) FROM {relation}")
-        found[name] = "DOUBLE" if numbers else "VARCHAR"
-    return found | _sized(engine, relation, [one for one, kind in found.items() if kind == "DECIMAL"], spelling)
+        return "DOUBLE" if held.digits else "VARCHAR"
+    if kind != "DECIMAL":
+        return kind
+    width = _WIDE if held.whole + held.scale <= _ROOM else _WIDEST
+    return f"DECIMAL({width},{held.scale})" if held.whole + held.scale <= _WIDEST else "VARCHAR"
 
 
 def misfitting(engine: Engine, relation: str, kinds: Mapping[str, str], spelling: Spelling) -> set[str]:
@@ -202,43 +210,40 @@ def _misfits(name: str, kind: str, spelling: Spelling) -> str:
     return f"count(*) FILTER ({quote(name)} IS NOT NULL AND NOT {spelling.fits(name, kind)})"
 
 
+class _Held(NamedTuple):
+    """What a column holds: how many values; of numbers the most digits before and behind the point, whether any."""
+
+    values: int
+    whole: int
+    scale: int
+    digits: int
+
+
 def _rule_out(
     engine: Engine, relation: str, left: Mapping[str, list[str]], spelling: Spelling, *, most: int
-) -> set[str]:
-    """
-    Take away the types, of the first `most` of each column, that a value is not written in.
-
-    Gives the columns that hold no value.
-    """
+) -> dict[str, _Held]:
+    """Take away the types, of the first `most` of each column, that a value is not written in; gives what it holds."""
     asked = [(name, kind) for name, kinds in left.items() for kind in kinds[:most]]
     if not asked:
-        return set()
+        return {}
     counts = [_misfits(name, kind, spelling) for name, kind in asked]
-    texts = [f"count({quote(name)})" for name in left]
-    row = engine.row(f"SELECT {', '.join(counts + texts)} FROM {relation}")
+    held = [one for name, kinds in left.items() for one in _asked_of(name, kinds[0] if kinds else "", spelling)]
+    row = engine.row(f"SELECT {', '.join(counts + held)} FROM {relation}")
     for (name, kind), misfits in zip(asked, row, strict=False):
         if misfits:
             left[name].remove(kind)
-    return {name for name, count in zip(left, row[len(asked) :], strict=True) if not count}
+    values = iter(row[len(asked) :])
+    return {name: _Held(*(next(values) or 0 for _ in _Held._fields)) for name in left}
 
 
-def _sized(engine: Engine, relation: str, columns: Sequence[str], spelling: Spelling) -> dict[str, str]:
-    """The DECIMALs that hold all digits of these columns; VARCHAR where none does."""
-    if not columns:
-        return {}
-    sizes = []
-    for name in columns:
-        number = spelling.number(quote(name))
-        sizes += [
-            f"max(length(ltrim(split_part({number}, '.', 1), '-')))", f"max(length(split_part({number}, '.', 2)))"
-        ]  # fmt: skip
-    row = engine.row(f"SELECT {', '.join(sizes)} FROM {relation}")
-    found = {}
-    for at, name in enumerate(columns):
-        whole, scale = int(row[2 * at]), int(row[2 * at + 1])
-        width = _WIDE if whole + scale <= _ROOM else _WIDEST
-        found[name] = f"DECIMAL({width},{scale})" if whole + scale <= _WIDEST else "VARCHAR"
-    return found
+def _asked_of(name: str, kind: str, spelling: Spelling) -> tuple[str, str, str, str]:
+    """The aggregates that give what a column holds, as far as a type of it needs them."""
+    column, count = quote(name), f"count({quote(name)})"
+    if kind == "DECIMAL":
+        number = spelling.number(column)
+        whole = f"max(length(ltrim(split_part({number}, '.', 1), '-')))"
+        return count, whole, f"max(length(split_part({number}, '.', 2)))", "NULL"
+    return count, "NULL", "NULL", f"bool_or(regexp_matches({column}, '[0-9]'))" if kind == "DOUBLE" else "NULL"
 
 
 def kept_whole(text: str, kind: str) -> str:
