@@ -419,7 +419,8 @@ def test_a_parquet_file_says_its_types_itself(root: Path) -> None:
     found = proposed(root, "f.parquet")
 
     assert found["types"] == {
-        "seq": "BIGINT", "big": "VARCHAR", "price": "DECIMAL(12,3)", "ratio": "DOUBLE", "code": "VARCHAR",
+        "seq": "BIGINT", "big": "VARCHAR", "at": "VARCHAR", "price": "DECIMAL(12,3)", "ratio": "DOUBLE",
+        "code": "VARCHAR",
     }  # fmt: skip
     assert "sums depend on their order; declare a DECIMAL where the digits are exact" in str(found["columns"])
     assert "read" not in found["source"]

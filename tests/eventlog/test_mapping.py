@@ -310,9 +310,9 @@ BAD_ROWS = {
     "no number": ("b,2020-01-02,two", "x = 'two' is no BIGINT"),
     "a fraction": ("b,2020-01-02,2.5", "x = '2.5' does not fit into BIGINT without loss"),
     # The file before had days, and that is what the column has been since.
-    "no time at all": ("b,yesterday,2", "seen = 'yesterday' is no DATE"),
-    "endless": ("b,infinity,2", "seen = 'infinity' is no DATE"),
-    "before our time": ("b,0044-03-15 (BC),2", "seen = '0044-03-15 (BC)' is no DATE"),
+    "no time at all": ("b,yesterday,2", "occurred_at = 'yesterday' is no TIMESTAMPTZ"),
+    "endless": ("b,infinity,2", "occurred_at = 'infinity' is not in the years 1 to 9999"),
+    "before our time": ("b,0044-03-15 (BC),2", "occurred_at = '0044-03-15 (BC)' is not in the years 1 to 9999"),
 }
 
 

@@ -224,3 +224,72 @@ def test_a_file_without_an_object_is_empty(project: LogProject) -> None:
 
     with pytest.raises(EmptyFile, match=r"d/1.json is empty"):
         project.take()
+
+
+@pytest.mark.parametrize("kind", ["DATE", "TIMESTAMP", "TIMESTAMPTZ"])
+@pytest.mark.parametrize("text", ["infinity", "-infinity", "10000-01-01", "0044-03-15 (BC)"])
+def test_a_time_of_no_year_that_the_log_holds_does_not_fit(project: LogProject, kind: str, text: str) -> None:
+    project.columns = {"t": kind}
+    project.write("d/a.csv", csv("id,seen,t", "a,2026-01-01,2026-01-01", f"b,2026-01-01,{text}"))
+
+    done = project.take(max_bad_rows=1)
+
+    assert (done.added, done.quarantined, len(project.events("t"))) == (1, 1, 1)
+
+
+def test_an_offset_that_a_time_without_a_zone_would_lose_does_not_fit(project: LogProject) -> None:
+    project.columns = {"t": "TIMESTAMP", "d": "DATE", "z": "TIMESTAMPTZ"}
+    times = ["2026-01-01T00:00:00+02:00", "2026-01-01T00:00:00Z", "2026-01-01 00:00:00+00", "2026-01-01T00:00:00-05"]
+    rows = [{"id": f"e{at}", "seen": "2026-01-01", "t": one, "z": one} for at, one in enumerate(times)]
+    rows.append({"id": "d", "seen": "2026-01-01", "d": times[-1]})
+    project.write("d/a.jsonl", jsonl(*rows))
+
+    done = project.take(max_bad_rows=3)
+
+    assert (done.added, done.quarantined) == (2, 3)
+    assert [str(one) for one in project.events("t")] == ["2026-01-01 00:00:00"] * 2
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_one_odd_time_switches_no_format_off(project: LogProject, ending: str) -> None:
+    project.sources[0]["read"] = {"timestampformat": "%Y-%d-%m %H:%M:%S"}
+    times = ["2026-03-04 00:00:00", "2026-05-04 00:00:00", "2026-04-13 00:00:00", "soon"]
+    rows = [{"id": f"e{at}", "seen": one} for at, one in enumerate(times)]
+    text = jsonl(*rows) if ending == "jsonl" else csv("id,seen", *(",".join(one.values()) for one in rows))
+    project.write(f"d/a.{ending}", text)
+
+    assert project.take(max_bad_rows=2).quarantined == 2
+    assert [f"{one:%Y-%m-%d}" for one in project.events("occurred_at")] == ["2026-04-03", "2026-04-05"]
+
+
+def test_times_of_several_forms_are_times_in_one_import_and_in_many(project: LogProject) -> None:
+    times = ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00", "2026-01-03", "2026-01-04T02:00:00+02:00"]
+    for at, one in enumerate(times):
+        project.write(f"d/{at}.jsonl", json.dumps({"id": f"e{at}", "seen": one}) + "\n")
+        project.take()
+
+    assert [f"{one:%Y-%m-%d %H:%M}" for one in project.events("occurred_at")] == [
+        f"2026-01-0{day} 00:00" for day in (1, 2, 3, 4)
+    ]
+
+
+def test_an_id_of_objects_is_made_of_their_text(project: LogProject) -> None:
+    project.sources[0]["event_id"] = "'v/' || o || '-' || id"
+    rows = [{"id": 1, "o": {"a": "x"}}, {"id": 7, "o": {"a": "x", "b": 1}}, {"id": 7, "o": {"a": "x", "b": 2}}]
+    for at, one in enumerate(rows):
+        project.write(f"d/{at}.jsonl", json.dumps({**one, "seen": "2026-01-01"}) + "\n")
+        project.take()
+
+    assert project.events("event_id") == ['v/{"a":"x"}-1', 'v/{"a":"x","b":1}-7', 'v/{"a":"x","b":2}-7']
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "[1, NaN]", '{"x": Infinity}'])
+def test_what_is_no_value_of_json_is_set_aside(project: LogProject, value: str) -> None:
+    project.sources[0]["select"] = {"x": "x"}
+    project.write(
+        "d/a.jsonl", f'{{"id": 1, "seen": "2026-01-01", "x": {value}}}\n{{"id": 2, "seen": "2026-01-01", "x": 1}}\n'
+    )
+    with pytest.raises(BadFile, match="line 1: no JSON"):
+        project.take()
+
+    assert (project.take(max_bad_rows=1).quarantined, project.events("payload")) == (1, ['{"x":1}'])

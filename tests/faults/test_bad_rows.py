@@ -289,7 +289,8 @@ def test_rows_that_were_set_aside_stop_no_later_import_and_others_do(project: Lo
     project.open().quarantine.skip(source="s")
     project.write("s.csv", csv(HEAD, *rows, "d,2020-01-04,4", "e,2020-01-05,5", "f,later,6"))
     with pytest.raises(
-        BadRow, match=r"^source 's', s.csv row 6: seen = 'later' is no DATE; nothing was imported: mend the row"
+        BadRow,
+        match=r"^source 's', s.csv row 6: occurred_at = 'later' is no TIMESTAMPTZ; nothing was imported: mend the row",
     ):
         project.take()
     assert (take(project).quarantined, project.events("event_id")) == (1, ["s.csv#1", "s.csv#4", "s.csv#5"])
@@ -324,7 +325,7 @@ def test_of_a_file_of_json_that_grows_only_what_is_new_is_set_aside(project: Log
     assert (take(project).added, project.events("event_id")[-1]) == (1, "s.jsonl#6")
     assert why(project) == {
         "s.jsonl row 4 (line 5)": "it is no JSON (Expecting ',' delimiter at character 9)",
-        "s.jsonl row 5 (line 6)": 'seen = "soon" is no DATE',
+        "s.jsonl row 5 (line 6)": "occurred_at = 'soon' is no TIMESTAMPTZ",
     }
     (_, five) = kept(project)
     project.open().quarantine.retry([five.short], text='{"id": "b", "seen": "2020-01-02", "x": 4}')

@@ -52,6 +52,9 @@ CANDIDATES: Final = ("BOOLEAN", *NUMBERS, *TIMES)
 _NUMBER: Final = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,9})?"
 _NO_NUMBER: Final = "(?i:nan|[+-]?inf(inity)?)"
 _MOST_OF_DOUBLE: Final = 17
+_OFFSET: Final = r":[0-9]{2}(\.[0-9]+)? ?[+-](0[1-9]|1[0-9]|00:?0[1-9]|00:?[1-9])[0-9:]*$"
+"""An offset from UTC that is not nought, which a time without a zone would lose."""
+
 _FINE: Final = r"\.[0-9]{6}[0-9]*[1-9]"
 
 
@@ -272,8 +275,10 @@ def kept_whole(text: str, kind: str) -> str:
         none = f"regexp_full_match({number}, {literal(_NO_NUMBER)})"
         short = f"regexp_full_match({text}, {literal(plain)})"
         return f"(CASE WHEN {short} THEN true WHEN {written} THEN {digits} AND {there} ELSE {none} END)"
+    no_offset = f"NOT regexp_matches({text}, {literal(_OFFSET)})"
     if family == "DATE":
-        return f"TRY_CAST({text} AS TIMESTAMP) = CAST(TRY_CAST({text} AS DATE) AS TIMESTAMP)"
+        return f"({no_offset} AND TRY_CAST({text} AS TIMESTAMP) = CAST(TRY_CAST({text} AS DATE) AS TIMESTAMP))"
     if family in ("TIMESTAMP", "TIMESTAMPTZ"):
-        return f"NOT regexp_matches({text}, {literal(_FINE)})"
+        whole = f"NOT regexp_matches({text}, {literal(_FINE)})"
+        return whole if family == "TIMESTAMPTZ" else f"({no_offset} AND {whole})"
     return "true"

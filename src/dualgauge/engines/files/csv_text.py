@@ -176,6 +176,8 @@ def _check_option(name: str, value: object) -> None:
         raise BadDialect(name, f"is {value!r}", "say true or false")
     if name == "types" and not (isinstance(value, dict) and all(isinstance(one, str) for one in value.values())):
         raise BadDialect(name, f"is {value!r}", 'say it as {code = "VARCHAR", amount = "DECIMAL(18,2)"}')
+    if name == "timestampformat" and "%n" in str(value):
+        raise BadDialect(name, f"is {value!r}, with nanoseconds", "say %f: the log keeps microseconds")
     if name == "decimal_separator" and value not in (".", ","):
         raise BadDialect(name, f"is {value!r}", "say . or ,")
 

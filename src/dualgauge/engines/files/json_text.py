@@ -252,7 +252,7 @@ def _part(texts: pa.Array, known: _Known) -> _Batch:
     faults: dict[int, str] = {}
     rows: list[dict[str, str]] = []
     for at, text in enumerate(texts.to_pylist()):
-        row = _fields(text) if text is not None else _NO_JSON
+        row = _fields(text, known.alike) if text is not None else _NO_JSON
         if not isinstance(row, str) and (reason := known.refused(row)) is not None:
             row = reason
         if isinstance(row, str):
@@ -317,14 +317,16 @@ def _quotes(texts: pa.Array) -> int:
     return int(np.count_nonzero(np.frombuffer(letters, np.uint8)[ends[0] : ends[-1]] == _QUOTE))
 
 
-def _fields(text: str) -> dict[str, str] | str:
-    """The fields of one object, token by token, or why it is refused."""
+def _fields(text: str, lenient: bool) -> dict[str, str] | str:  # noqa: FBT001
+    """The fields of one object, token by token, or why it is refused; `lenient`: NaN is a number."""
     if not text.startswith("{"):
         return "it is no object"
     found: dict[str, str] = {}
     depth, last, name, value = 0, "", None, ""
     for token in _TOKEN.finditer(text):
         mark = token[0]
+        if not lenient and mark.lstrip("-").lower() in ("nan", "inf", "infinity"):
+            return f"no JSON: {mark} is no value of it"
         if mark in "}]" and last == ",":
             return f"no JSON: a comma before {mark!r}"
         if depth == 1 and mark in ",}":

@@ -79,6 +79,8 @@ def check_json_options(options: Mapping[str, Any]) -> None:
             needless = "every line counts, and the types are found over all of them"
             advice = f"take it out: {needless}; there are {listed(OPTIONS, len(OPTIONS))}"
             raise BadDialect(name, f"is no option of a JSON file{near}", advice)
+        if name == "timestampformat" and "%n" in str(value):
+            raise BadDialect(name, f"is {value!r}, with nanoseconds", "say %f: the log keeps microseconds")
         if name == "format" and value not in FORMATS:
             raise BadDialect(name, f"is {value!r}", f"say one of {listed(FORMATS, len(FORMATS))}")
     types = options.get("types", {})

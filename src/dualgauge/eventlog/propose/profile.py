@@ -325,11 +325,13 @@ def _typed(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn:
         return replace(column, type=wide, why=f"declared as {kind}{'' if fits else ', past what a BIGINT holds'}")
     if kind.startswith("DECIMAL"):
         return replace(column, type=kind.replace(" ", ""), why=f"declared as {kind}")
-    if kind == "TIMESTAMP_NS":
-        (finer,) = engine.row(f"SELECT count(*) FILTER (WHERE epoch_ns({name}) % 1000 <> 0) FROM ({base})")
+    if kind in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):
+        since = f"epoch_ns(CAST({name} AS TIMESTAMP_NS))"
+        (finer,) = engine.row(f"SELECT count(*) FILTER (WHERE {since} % 1000 <> 0) FROM ({base})")
         if finer:
             why = f"declared as {kind}, of which the log keeps microseconds; the column keeps its text"
-            return replace(column, type="VARCHAR", why=why, time=f"make_timestamp(epoch_ns({name}) // 1000)", cut=True)
+            make = "make_timestamp" if kind == "TIMESTAMP_NS" else "make_timestamptz"
+            return replace(column, type="VARCHAR", why=why, time=f"{make}({since} // 1000)", cut=True)
     made = _TYPED.get(kind, "VARCHAR")
     if kind.startswith("TIMESTAMP"):
         made = "TIMESTAMPTZ" if kind.endswith("TIME ZONE") else "TIMESTAMP"

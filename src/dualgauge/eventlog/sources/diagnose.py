@@ -15,6 +15,7 @@ from dualgauge.eventlog.errors import BadFile
 from dualgauge.eventlog.sources.mapping import (
     columns_quoted,
     described,
+    finer_than_kept,
     loses,
     lowered,
     mapping,
@@ -218,8 +219,8 @@ def _checks(
         checks.append(_Check(f"({there} AND {none})", f"{shown} = {{}} is no {kind}", name, value=True))
         lossy, words = loses(column, given[name.lower()], kind), f"does not fit into {kind} without loss"
         if name == "occurred_at":
-            if lossy != "false":
-                checks.append(_Check(f"({there} AND {lossy})", f"{shown} = {{}} {_FINER}", name, value=True))
+            if (finer := finer_than_kept(column, given[name.lower()])) != "false":
+                checks.append(_Check(f"({there} AND {finer})", f"{shown} = {{}} {_FINER}", name, value=True))
             lossy, words = outside(column, kind), "is not in the years 1 to 9999"
         if lossy != "false":
             checks.append(_Check(f"({there} AND {lossy})", f"{shown} = {{}} {words}", name, value=True))

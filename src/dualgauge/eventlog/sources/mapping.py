@@ -192,7 +192,12 @@ def columns_quoted(
         return expression if name is None or expression == FILE_ORDER else _alone(settings, name, available, kind)
 
     texts = {key: quoted(getattr(settings, key), "VARCHAR") for key in ("event_id", "type", CAUSED_BY)}
-    values = {key: quoted(getattr(settings, key)) for key in ("occurred_at", "order_by")}
+    # A time is a time in whichever form, unless one is said.
+    formats = Spelling.of(settings.read if settings.path else {})
+    values = {
+        "occurred_at": quoted(settings.occurred_at, "" if formats.date or formats.timestamp else "TIMESTAMPTZ"),
+        "order_by": quoted(settings.order_by),
+    }
     kinds = {name.lower(): kind for name, kind in columns.items()}
     select = {
         name: quoted(expression, kinds.get(name.lower(), _AS_IT_STANDS)) for name, expression in settings.select.items()
@@ -322,7 +327,7 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
     kind = described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"] if order else ""
     when, tie = due(source, order, kind)
     untimely = f"occurred_at IS NULL OR {outside('occurred_at', 'TIMESTAMPTZ')}"
-    if (finer := loses("occurred_at", given["occurred_at"], "TIMESTAMPTZ")) != "false":
+    if (finer := _loses("occurred_at", given["occurred_at"], "TIMESTAMPTZ")) != "false":
         untimely += f" OR {finer}"
     if order:
         untimely += f" OR ({order}) IS NULL"
@@ -373,7 +378,21 @@ def outside(column: str, kind: str) -> str:
 
 
 def loses(column: str, given: str, kind: str) -> str:
-    """A condition: an exact number would be rounded. A DOUBLE has no exact digits, so it may become a DECIMAL."""
+    """A condition: a value would be another one in its column, which holds times of the years 1 to 9999."""
+    lossy = _loses(column, given, kind)
+    if kind not in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
+        return lossy
+    beyond = f"coalesce({outside(column, kind)}, false)"
+    return beyond if lossy == "false" else f"({lossy} OR {beyond})"
+
+
+def finer_than_kept(column: str, given: str) -> str:
+    """A condition: a time says more than the microseconds that the log keeps."""
+    return _loses(column, given, "TIMESTAMPTZ")
+
+
+def _loses(column: str, given: str, kind: str) -> str:
+    """The same of the value itself. A DOUBLE has no exact digits, so it may become a DECIMAL."""
     exact = kind == "BIGINT" or (kind.startswith("DECIMAL") and given.startswith("DECIMAL"))
     if exact and given.startswith(("DECIMAL", "DOUBLE", "FLOAT")) and given.replace(" ", "") != kind:
         return f"{column} <> TRY_CAST({column} AS {kind})"
@@ -381,8 +400,8 @@ def loses(column: str, given: str, kind: str) -> str:
         return f"{column} NOT IN (0, 1)"
     if kind == "DATE" and given.startswith("TIMESTAMP"):
         return f"{column} <> CAST(CAST({column} AS DATE) AS {given})"
-    if kind in ("TIMESTAMP", "TIMESTAMPTZ") and given == "TIMESTAMP_NS":
-        return f"epoch_ns({column}) % 1000 <> 0"
+    if kind in ("TIMESTAMP", "TIMESTAMPTZ") and given in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):
+        return f"epoch_ns(CAST({column} AS TIMESTAMP_NS)) % 1000 <> 0"
     if given == "VARCHAR":
         return f"NOT coalesce({kept_whole(column, kind)}, true)"
     return "false"

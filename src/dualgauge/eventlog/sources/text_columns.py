@@ -28,6 +28,7 @@ from dualgauge.engines.files.text_rows import newlines, opened_bytes, partitions
 from dualgauge.eventlog.errors import BadFile, BadReading, EmptyFile
 from dualgauge.eventlog.sources.readers import json_form, spelling_of, text_rows
 from dualgauge.eventlog.sources.source import FILE_ORDER, format_of
+from dualgauge.model import quote
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -42,6 +43,8 @@ ASIDE = "or set it aside with --on-bad-row quarantine"
 
 _RESPELT = ("DECIMAL", "DOUBLE", "DATE", "TIME", "BOOLEAN")
 """Types of which the engine writes a value in another way than it stands in the file: 1.10 where others have 1.255."""
+
+_NESTED = ("{", "[", "JSON")
 
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _WORD = re.compile(r'"(?:[^"]|"")*"|\w+')
@@ -76,11 +79,13 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     said = {name.lower(): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
     said = _by_format(source.settings, columns, names) | said
     kept = {name: kind for name, kind in {**source.kinds, **said}.items() if name in wanted or name in said}
-    relation = text_rows(source)
-    known = {names[name]: kind for name, kind in kept.items() if name in names}
-    asked = [one for name, one in wanted.items() if name not in kept]
-    spelling = spelling_of(source)
+    relation, spelling = text_rows(source), spelling_of(source)
+    time = column_of(source.settings.occurred_at)
     try:
+        if time in wanted and time not in kept and (spelling.date or spelling.timestamp):
+            kept[time] = _time_kind(engine, relation, names[time], spelling)
+        known = {names[name]: kind for name, kind in kept.items() if name in names}
+        asked = [one for name, one in wanted.items() if name not in kept]
         if isinstance(spelling, JsonSpelling):
             found, unsure = json_types(engine, relation, asked, spelling, beside_csv=bool(csv))
             unsure |= json_misfitting(engine, relation, known, spelling)
@@ -90,9 +95,7 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     except BadValue as fault:
         raise broken_text(source) or fault from fault
     kinds = {name.lower(): kind for name, kind in found.items()} | kept
-    for name in _named_alone(source.settings, names) - said.keys() - source.kinds.keys():
-        if kinds.get(name, "").startswith(_RESPELT):
-            kinds[name] = "VARCHAR"
+    kinds |= dict.fromkeys(_texts_of_ids(source.settings, names, kinds) - said.keys() - source.kinds.keys(), "VARCHAR")
     return replace(source, kinds=kinds, unsure={name.lower() for name in unsure})
 
 
@@ -185,12 +188,21 @@ def _names(source: Source) -> dict[str, str]:
     return names
 
 
-def _named_alone(settings: SourceSettings, names: Mapping[str, str]) -> set[str]:
-    """The columns that expressions of an event's identity name, and no other: there they mean their text."""
+def _texts_of_ids(settings: SourceSettings, names: Mapping[str, str], kinds: Mapping[str, str]) -> set[str]:
+    """The columns whose text is meant: those that expressions of an event's identity name, and no other one does."""
     identity = (settings.event_id, settings.type, settings.caused_by)
     others = [settings.occurred_at, settings.order_by, settings.where, settings.query, *settings.select.values()]
     every = "*" in settings.where + settings.query
-    return set() if every else words_of(identity) & names.keys() - words_of(others)
+    if every:
+        return set()
+    # What is asked for a field of its own is no text.
+    inside = {one.lower() for one in re.findall(r'(\w+)"?\s*[.\[]', " ".join(identity))}
+    alone = words_of(identity) & names.keys() - words_of(others)
+    return {
+        one
+        for one in alone
+        if kinds.get(one, "").startswith(_RESPELT) or (one not in inside and kinds.get(one, "").startswith(_NESTED))
+    }
 
 
 def _by_format(settings: SourceSettings, columns: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
@@ -204,6 +216,14 @@ def _by_format(settings: SourceSettings, columns: Mapping[str, str], names: Mapp
     return found
 
 
+def _time_kind(engine: Engine, relation: str, name: str, spelling: Spelling) -> str:
+    """The type of a column of times where formats are said: the one that most of its values are written in, if any."""
+    kinds = [kind for kind in ("TIMESTAMP", "DATE") if spelling.format_of(kind)]
+    asked = [f"count(*) FILTER ({quote(name)} IS NOT NULL AND {spelling.fits(name, kind)})" for kind in kinds]
+    counts = dict(zip(engine.row(f"SELECT {', '.join(asked)} FROM {relation}"), kinds, strict=True))
+    return counts[max(counts)] if max(counts) else "VARCHAR"
+
+
 def _typed(
     settings: SourceSettings, columns: Mapping[str, str], names: Mapping[str, str], *, only_json: bool
 ) -> Iterator[str]:
@@ -211,7 +231,9 @@ def _typed(
     declared = {name.lower(): kind for name, kind in columns.items()}
     spelling = Spelling.of(settings.read)
     # A time is made by the file's formats; what a row is due by has an order that its text may not have.
-    said = ["" if settings.order_by == FILE_ORDER else settings.order_by, settings.occurred_at]
+    said = ["" if settings.order_by == FILE_ORDER else settings.order_by]
+    if spelling.date or spelling.timestamp or column_of(settings.occurred_at) not in names:
+        said.append(settings.occurred_at)
     for name, expression in settings.select.items():
         kind = declared.get(name.lower(), "")
         if spelling.format_of(kind) or not (kind or (only_json and column_of(expression) in names)):
