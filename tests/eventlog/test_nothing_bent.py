@@ -67,8 +67,6 @@ def test_values_that_the_type_of_all_files_holds_are_taken(project: LogProject) 
 @pytest.mark.parametrize(
     ("kind", "values", "said"),
     [
-        ("DECIMAL(18,1)", pa.array([1.25]), "amount = '1.25' does not fit into DECIMAL(18,1) without loss"),
-        ("DECIMAL(18,2)", pa.array([1.005]), "amount = '1.005' does not fit into DECIMAL(18,2) without loss"),
         ("BOOLEAN", pa.array([2]), "amount = '2' does not fit into BOOLEAN without loss"),
     ],
 )
@@ -82,14 +80,6 @@ def test_a_number_of_parquet_fits_its_column_whole_or_not(
         project.take()
 
     assert said in str(refused.value)
-
-
-def test_a_double_is_the_decimal_of_its_shortest_text(project: LogProject) -> None:
-    project.columns = {"amount": "DECIMAL(38,4)"}
-    parquet(project, "a.parquet", amount=pa.array([0.1, 1234567890123.25, 1e22]))
-    project.take()
-
-    assert project.events("amount") == [Decimal("0.1"), Decimal("1234567890123.25"), Decimal("1e22")]
 
 
 def test_a_time_finer_than_a_microsecond_is_a_row_that_does_not_fit(project: LogProject) -> None:

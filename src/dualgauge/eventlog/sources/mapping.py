@@ -212,9 +212,6 @@ def _alone(settings: SourceSettings, name: str, available: Mapping[str, str], ki
         # Rows of Parquet and CSV files beside JSON have no JSON.
         raw = f"coalesce(CAST({quote(raw_of(name))} AS JSON), to_json({quote(name)}))"
         return raw if raw_of(name) in available else quote(name)
-    if kind.startswith("DECIMAL") and available[name] in ("DOUBLE", "FLOAT") and text_of(name) not in available:
-        # The shortest text of a DOUBLE is what it says, and its digits fit or do not.
-        return f"CAST({quote(name)} AS VARCHAR)"
     if text_of(name) in available and kind and not spelling.format_of(kind):
         name = text_of(name)
     return spelling.number(quote(name)) if is_number(kind) and available[name] == "VARCHAR" else quote(name)
@@ -382,7 +379,10 @@ def loses(column: str, given: str, kind: str) -> str:
     lossy = _loses(column, given, kind)
     if kind not in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
         return lossy
-    beyond = f"coalesce({outside(column, kind)}, false)"
+    time = f"TRY_CAST({column} AS {kind})"
+    # The year of an endless time is NULL.
+    until = f"coalesce(year({time}) <= 9999, false)"
+    beyond = f"({time} IS NOT NULL AND ({time} < {_FIRST_TIME} OR NOT {until}))"
     return beyond if lossy == "false" else f"({lossy} OR {beyond})"
 
 
