@@ -8,15 +8,13 @@ answer is none. Exits with 1 where a bar is missed.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from _child import run
 from _figures import Figure, middle, publish, releases
 from _pair import CHANGED, COLUMNS, EXTRA, MISSING, write_pair
 
@@ -24,25 +22,13 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 ROWS: Final = 5_000_000
 LIBRARIES: Final = ("duckdb", "pyarrow")
 
-USED: Final = """
-import json, pathlib, resource
-def used():
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    return spent.ru_utime + spent.ru_stime
-def told(found, before):
-    # What getrusage() tells of the peak is its parent's, where that held more.
-    status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
-    peak = int(status["VmHWM"].split()[0]) / 1024
-    print(json.dumps({"found": sorted(found), "cpu": used() - before, "peak": peak}))
-"""
-
 DUALGAUGE: Final = """
 import dualgauge
 from dualgauge import Comparator
 dualgauge.compare
 before = used()
 got = dualgauge.compare(V1, V2, Comparator(key="id"), memory_limit=MEMORY, **OPTIONS)
-told([got.changed, got.only_in_v1, got.only_in_v2], before)
+told(sorted([got.changed, got.only_in_v1, got.only_in_v2]), before)
 """
 
 FULL_JOIN: Final = """
@@ -56,14 +42,14 @@ rows = con.execute(f'''SELECT coalesce(a.id, b.id),
     CASE WHEN b.id IS NULL THEN 'missing' WHEN a.id IS NULL THEN 'extra' ELSE 'changed' END
     FROM '{V1}' a FULL JOIN '{V2}' b ON a.id = b.id WHERE a.id IS NULL OR b.id IS NULL OR {differs}''').fetchall()
 kinds = [kind for _, kind in rows]
-told([kinds.count(kind) for kind in ("changed", "missing", "extra")], before)
+told(sorted(kinds.count(kind) for kind in ("changed", "missing", "extra")), before)
 """
 
 DATACOMPY: Final = """
 import datacompy, polars
 before = used()
 got = datacompy.PolarsCompare(polars.read_parquet(V1), polars.read_parquet(V2), join_columns=["id"])
-told([len(got.all_mismatch()), len(got.df1_unq_rows), len(got.df2_unq_rows)], before)
+told(sorted([len(got.all_mismatch()), len(got.df1_unq_rows), len(got.df2_unq_rows)]), before)
 """
 
 
@@ -84,15 +70,8 @@ class Way:
             RuntimeError: it failed, or found what was not planted.
         """
         options = {} if self.plan is None else {"plan": self.plan}
-        given = f"V1, V2, MEMORY = {str(v1)!r}, {str(v2)!r}, {memory!r}\nCOLUMNS, OPTIONS = {COLUMNS!r}, {options!r}\n"
-        done = subprocess.run(  # noqa: S603  (our own scripts)
-            [self.python, "-c", USED + given + self.script],
-            env={**os.environ, "PYTHONPATH": str(self.source)},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise RuntimeError(done.stderr)
-        said = json.loads(done.stdout.splitlines()[-1])
+        names = {"V1": str(v1), "V2": str(v2), "MEMORY": memory, "COLUMNS": COLUMNS, "OPTIONS": options}
+        said = run(self.script, self.source, names, python=self.python)
         planted = [0, 0, 0] if v1 == v2 else sorted((CHANGED, MISSING, EXTRA))
         if said["found"] != planted:
             message = f"{said['found']} were found and {planted} planted"

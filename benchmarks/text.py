@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
+from _child import run
 from _figures import Figure, middle, publish, releases
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -43,17 +42,6 @@ event_id = "id"
 type = "type"
 occurred_at = "at"
 select = {{total = "amount * q"}}
-"""
-
-USED: Final = """
-import json, pathlib, resource
-def used():
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    return spent.ru_utime + spent.ru_stime
-def told(found, before):
-    status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
-    peak = int(status["VmHWM"].split()[0]) / 1024
-    print(json.dumps({"found": found, "cpu": used() - before, "peak": peak}))
 """
 
 IMPORT: Final = """
@@ -98,22 +86,9 @@ def write(folder: Path, rows: int) -> dict[str, Path]:
     return files
 
 
-def run(script: str, source: Path, rows: int, **names: object) -> dict[str, float]:
-    """
-    Run a script in a new process; seconds of the processor, and megabytes at the peak.
-
-    Raises:
-        RuntimeError: it failed, or found other rows.
-    """
-    given = "".join(f"{name} = {value!r}\n" for name, value in names.items())
-    done = subprocess.run(  # noqa: S603  (our own scripts)
-        [sys.executable, "-c", USED + given + script],
-        env={**os.environ, "PYTHONPATH": str(source)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    said = json.loads(done.stdout.splitlines()[-1])
+def used(script: str, source: Path, rows: int, **names: object) -> dict[str, float]:
+    """What a script took. Raises RuntimeError where it found other rows."""
+    said = run(script, source, names)
     if said["found"] != rows:
         message = f"{said['found']} rows were found, and {rows} written"
         raise RuntimeError(message)
@@ -130,7 +105,7 @@ def measure(folder: Path, rows: int, rounds: int, before: Path | None) -> dict[s
         one: dict[str, float] = {}
         for kind in KINDS:
             reader = "read_csv" if kind == "csv" else "read_json"
-            floor = run(
+            floor = used(
                 READ,
                 ROOT / "src",
                 rows,
@@ -142,10 +117,10 @@ def measure(folder: Path, rows: int, rounds: int, before: Path | None) -> dict[s
                 project = folder / f"{kind}{turn}{name.strip(', ')}"
                 project.mkdir()
                 (project / "pyproject.toml").write_text(SETTINGS.format(file=files[kind]))
-                said = run(IMPORT, source, rows, FOLDER=str(project))
+                said = used(IMPORT, source, rows, FOLDER=str(project))
                 one |= {f"{kind}{name}": said["cpu"], f"{kind}{name}, peak": said["peak"]}
         for name, source in sources.items():
-            one[f"diff{name}"] = run(DIFF, source, rows, FILE=str(files["csv"]))["cpu"]
+            one[f"diff{name}"] = used(DIFF, source, rows, FILE=str(files["csv"]))["cpu"]
         kept.append(one)
     return {name: middle(kept, name) for name in kept[0]}
 
