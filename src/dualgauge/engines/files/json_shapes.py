@@ -152,9 +152,7 @@ def _number_fault(digits: str, shape: Shape) -> str | None:
     if shape == "BIGINT":
         return None if whole and -(1 << 63) <= int(digits) < 1 << 63 else f" = {digits} is no BIGINT"
     if shape not in ("DOUBLE", "JSON"):
-        return (
-            f" = {digits} is no {shape if isinstance(shape, str) else 'list' if isinstance(shape, list) else 'object'}"
-        )
+        return f" = {digits} is no {_called(shape)}"
     number = float(digits)
     if digits.lstrip("-")[:1].isdigit() and Decimal(repr(number)) != Decimal(digits):
         return f" = {digits} would be read as {number!r}"

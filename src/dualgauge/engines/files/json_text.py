@@ -252,7 +252,7 @@ def _part(texts: pa.Array, known: _Known) -> _Batch:
     faults: dict[int, str] = {}
     rows: list[dict[str, str]] = []
     for at, text in enumerate(texts.to_pylist()):
-        row = _fields(text, known.alike) if text is not None else _NO_JSON
+        row = _fields(text, lenient=known.alike) if text is not None else _NO_JSON
         if not isinstance(row, str) and (reason := known.refused(row)) is not None:
             row = reason
         if isinstance(row, str):
@@ -317,7 +317,7 @@ def _quotes(texts: pa.Array) -> int:
     return int(np.count_nonzero(np.frombuffer(letters, np.uint8)[ends[0] : ends[-1]] == _QUOTE))
 
 
-def _fields(text: str, lenient: bool) -> dict[str, str] | str:  # noqa: FBT001
+def _fields(text: str, *, lenient: bool) -> dict[str, str] | str:
     """The fields of one object, token by token, or why it is refused; `lenient`: NaN is a number."""
     if not text.startswith("{"):
         return "it is no object"

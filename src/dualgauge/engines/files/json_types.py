@@ -187,6 +187,11 @@ class JsonFiles:
     constants: tuple[Mapping[str, str | None], ...]
 
     @property
+    def rows(self) -> dict[Path, int]:
+        """How many rows each file has."""
+        return dict(zip(self.paths, self.texts.rows, strict=True))
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The fields, and the columns that are no fields, of all files."""
         return tuple(dict.fromkeys((*self.texts.columns, *(name for one in self.constants for name in one))))

@@ -55,8 +55,7 @@ class QueryRows:
     def ids(self) -> dict[tuple[str, int], str]:
         """The id of the first event that each row makes, by the row's file and number; one of none is left out."""
         found = {}
-        for place in range(1, self._count + 1):
-            file, row = self._engine.row(f"SELECT _file, _row FROM {_ROWS} WHERE _place = {place:d}")
+        for place, file, row in self._engine.rows(f"SELECT _place, _file, _row FROM {_ROWS} ORDER BY _place"):
             events = queried(self._rows(place, place), self._source.settings)
             (event_id,) = self._engine.row(f"SELECT min(CAST(event_id AS VARCHAR)) FROM ({events})")
             if event_id is not None:

@@ -138,7 +138,7 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
         _refuse_many(source, reasons | new, len(reasons) + max(count, len(new)), most)
         emptied, reasons = set(reasons), reasons | new
         again, counts = _again(source, texts, set(reasons), reasons)
-    rows_of = dict(zip(again.objects.paths, again.objects.texts.rows, strict=True)) if again.objects else {}
+    rows_of = again.objects.rows if again.objects else {}
     for one, part in _read(again, texts):
         if part.nothing:
             continue

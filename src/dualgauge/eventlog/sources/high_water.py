@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.sources.cursor import SourceReading
-    from dualgauge.eventlog.sources.source import Part, Source
+    from dualgauge.eventlog.sources.source import Source
 
 BEFORE_ALL_TIME = -62_135_596_800_000_000
 """Year 1 in microseconds since 1970: the latest time of a file without an event."""
@@ -50,9 +50,10 @@ def with_columns_beside(engine: Engine, source: Source) -> Source:
 
 def _columns(engine: Engine, source: Source, files: Sequence[Path]) -> dict[str, str]:
     # What an expression needs of text files as more than text, `text_columns` finds.
-    csv = [one for one in files if format_of(source, one) == "read_csv"]
-    json = {one: json_form(source, one) for one in files if format_of(source, one) == "read_json"}
-    parquet = [reader(source, one) for one in files if one not in csv and one not in json]
+    kinds = [(format_of(source, one), one) for one in files]
+    csv = [one for kind, one in kinds if kind == "read_csv"]
+    json = {one: json_form(source, one) for kind, one in kinds if kind == "read_json"}
+    parquet = [reader(source, one) for kind, one in kinds if kind == "read_parquet"]
     found = {name: "VARCHAR" for one in csv for name in look_into(one, source.settings.read)[1]}
     found |= dict.fromkeys(field_names(engine, json) if json else (), "VARCHAR")
     if parquet:
@@ -77,8 +78,9 @@ def measured(
     `source` was read by `select` on this engine before, as the relation of this number. Nothing is kept of rows that
     were cut off by time: they are read again.
     """
+    counts = source.objects.rows if source.objects else {}
     rows = {
-        one.label: _rows(source, part)
+        one.label: counts.get(part.path, 0) + (part.before or 0)
         for one, part in zip(reading.files, source.reading if source.settings.path else (), strict=True)
         if source.numbered and one.growth is Growth.LINES
     }
@@ -109,8 +111,3 @@ def _latest(engine: Engine, source: Source, columns: dict[str, str], number: int
         return {}, None
     (latest,) = engine.row(f"SELECT {time} FROM ({mapped})")
     return {}, latest
-
-
-def _rows(source: Source, part: Part) -> int:
-    objects = source.objects
-    return (objects.texts.rows[objects.paths.index(part.path)] if objects else 0) + (part.before or 0)

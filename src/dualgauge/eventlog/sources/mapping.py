@@ -324,7 +324,7 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
     kind = described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"] if order else ""
     when, tie = due(source, order, kind)
     untimely = f"occurred_at IS NULL OR {outside('occurred_at', 'TIMESTAMPTZ')}"
-    if (finer := _loses("occurred_at", given["occurred_at"], "TIMESTAMPTZ")) != "false":
+    if (finer := finer_than_kept("occurred_at", given["occurred_at"])) != "false":
         untimely += f" OR {finer}"
     if order:
         untimely += f" OR ({order}) IS NULL"

@@ -104,8 +104,9 @@ def _text_rows(source: Source, *, numbered: bool, placed: bool) -> Iterator[str]
 
 def _objects(source: Source, objects: JsonFiles) -> str:
     """The rows of the JSON files with their places."""
-    parts = [(at, one) for at, one in enumerate(source.reading) if one.path in objects.paths]
-    parts.sort(key=lambda one: objects.paths.index(one[1].path))
+    # In their order, which is that of `paths`, and there may be thousands.
+    paths = frozenset(objects.paths)
+    parts = [(at, one) for at, one in enumerate(source.reading) if one.path in paths]
     labels = ", ".join(literal(source.label_of(one)) for _, one in parts)
     row = f"_row + {[one.counted for _, one in parts]}[_part + 1]" if any(one.start for _, one in parts) else "_row"
     if any(one.numbers for _, one in parts):

@@ -66,15 +66,15 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     """
     if source.texts is not None or source.relation or not source.settings.path:
         return source
-    parts = [one for one in source.reading if not one.nothing and format_of(source, one.path) != "read_parquet"]
-    if not parts:
+    reading = [(format_of(source, one.path), one) for one in source.reading if not one.nothing]
+    csv = [one for kind, one in reading if kind == "read_csv"]
+    json = [one for kind, one in reading if kind == "read_json"]
+    if not csv and not json:
         return replace(source, texts={})
     folder = engine.folder / f"texts-{uuid.uuid4().hex}"
-    csv = [one for one in parts if format_of(source, one.path) == "read_csv"]
-    json = [one for one in parts if one not in csv]
     source = replace(source, texts=_csv_files(source, csv, folder), objects=_json_files(engine, source, json, folder))
     names = _names(source)
-    only_json = len(json) == len([one for one in source.reading if not one.nothing])
+    only_json = len(json) == len(reading)
     wanted = {one.lower(): one for one in _typed(source.settings, columns, names, only_json=only_json)}
     said = {name.lower(): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
     said = _by_format(source.settings, columns, names) | said
@@ -144,10 +144,10 @@ def _json_files(engine: Engine, source: Source, parts: Sequence[Part], folder: P
         )
     except BadJson as fault:
         part = by_path[fault.file]
-        by_line = fault.line is not None
-        place = f" line {fault.line + newlines(part.file, part.start)}" if fault.line is not None else ""
-        advice = ASIDE if by_line else fault.advice
-        raise BadFile(source.name, f"{source.label_of(part)}{place}", fault.reason, advice) from fault
+        place, advice = source.label_of(part), fault.advice
+        if fault.line is not None:
+            place, advice = f"{place} line {fault.line + newlines(part.file, part.start)}", ASIDE
+        raise BadFile(source.name, place, fault.reason, advice) from fault
     if not sum(found.rows):
         raise EmptyFile(source.name, source.label_of(parts[0]))
     if "" in found.columns:

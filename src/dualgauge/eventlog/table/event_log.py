@@ -101,8 +101,7 @@ class EventLog:
     def table(self) -> DeltaTable:
         """The Delta table. Raises NoLog."""
         with self._lock:
-            if self._in_doubt:
-                self.refresh()
+            self._settle()
             if self._table is None:
                 raise NoLog(self.path)
             return self._table
@@ -122,8 +121,7 @@ class EventLog:
     def head(self) -> Head:
         """Where the log stood when it was opened, or last refreshed."""
         with self._lock:
-            if self._in_doubt:
-                self.refresh()
+            self._settle()
             if self._head is None:
                 self._head = self._read_head()
             return self._head
@@ -153,6 +151,11 @@ class EventLog:
                 found.setdefault(name, file.first)
         return {name: found[name] for name in self.settings.columns if name in found}
 
+    def _settle(self) -> None:
+        """Look again behind a commit of which nobody knows yet what became of it."""
+        if self._in_doubt:
+            self.refresh()
+
     def refresh(self) -> Head:
         """Look at the table again."""
         with self._lock:
@@ -170,8 +173,7 @@ class EventLog:
             DamagedLog: the commits do not say it.
         """
         with self._lock:
-            if self._in_doubt:
-                self.refresh()
+            self._settle()
             if self._files is None:
                 self._files = [] if self._table is None else files_of(self._table, self.path)
             found = self._files
