@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dualgauge.eventlog.errors import BadFile, BadReading, BadRow
+from dualgauge.eventlog.errors import BadFile, BadMapping, BadReading, BadRow
 from support.log_project import LogProject, jsonl
 
 if TYPE_CHECKING:
@@ -255,3 +255,17 @@ def test_files_of_several_kinds_are_one_source(project: LogProject) -> None:
     assert project.events("amount", "code", "payload") == [
         (Decimal("1.50"), "007", '{"more":5}'), (Decimal("2.50"), "008", '{"more":6}'),
     ]  # fmt: skip
+
+
+def test_a_field_that_no_row_has_yet_is_null_once_its_type_is_said(project: LogProject) -> None:
+    project.sources[0]["select"] = {"coupon": "upper(coupon)"}
+    project.write("d/1.jsonl", jsonl({"id": "a", "seen": "2026-01-01"}))
+    with pytest.raises(BadMapping, match=r'no row has yet say the type, read = {types = {coupon = "VARCHAR"}}'):
+        project.take()
+
+    project.sources[0]["read"] = {"types": {"coupon": "VARCHAR"}}
+    project.take()
+    project.write("d/2.jsonl", jsonl({"id": "b", "seen": "2026-01-02", "coupon": "x"}))
+    project.take()
+
+    assert project.events("payload") == ['{"coupon":null}', '{"coupon":"X"}']

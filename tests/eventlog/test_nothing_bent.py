@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,14 @@ def parquet(project: LogProject, name: str, **columns: Any) -> None:
         (pa.array([9007199254740993]), pa.array([1.5])),
         (pa.array([Decimal("1.123456789")], pa.decimal128(38, 9)), pa.array([Decimal("1.5")], pa.decimal128(38, 1))),
         (pa.array([2**64 - 1], pa.uint64()), pa.array([-1.5])),
+        (pa.array([True]), pa.array([1])),
+        (pa.array([5]), pa.array(["five"])),
+        (pa.array([{"n": 5}]), pa.array([5])),
+        (pa.array(["{'n': 5}"]), pa.array([{"n": 5}])),
+        (pa.array([time(10)]), pa.array([date(2026, 1, 1)])),
+        (pa.array([{"n": True}]), pa.array([{"n": 1}])),
+        (pa.array([{"n": 9007199254740993}]), pa.array([{"n": 1.5}])),
+        (pa.array([[Decimal("1.25")]], pa.list_(pa.decimal128(38, 2))), pa.array([[1.5]])),
     ],
 )
 def test_a_value_that_the_type_of_all_files_does_not_hold_is_refused(
@@ -49,7 +58,33 @@ def test_a_value_that_the_type_of_all_files_does_not_hold_is_refused(
     parquet(project, "a.parquet", x=one)
     parquet(project, "b.parquet", x=two)
 
-    with pytest.raises(CutColumn, match=r"d/a.parquet: its column 'x' holds values that .* does not hold"):
+    with pytest.raises(CutColumn, match=r"d/[ab].parquet: its column 'x' holds values that .* does not hold"):
+        project.take()
+
+
+@pytest.mark.parametrize("imports", [1, 2])
+def test_a_column_that_another_file_spells_otherwise_is_refused(project: LogProject, imports: int) -> None:
+    project.sources[0]["select"] = {"x": "x"}
+    parquet(project, "a.parquet", x=[1])
+    if imports == 2:
+        project.take()
+    parquet(project, "b.parquet", X=[2])
+
+    with pytest.raises(CutColumn, match=r"d/b.parquet: its column 'X' holds what is called 'x' in another file"):
+        project.take()
+
+
+def test_nested_values_of_several_files_keep_their_fields(project: LogProject) -> None:
+    project.sources[0]["select"] = {"x": "x"}
+    parquet(project, "a.parquet", x=pa.array([{"n": 1}], pa.struct([("n", pa.int32())])))
+    parquet(project, "b.parquet", x=[{"n": 2**40, "m": "y"}])
+    project.take()
+
+    assert project.events("payload") == ['{"x":{"n":1,"m":null}}', '{"x":{"n":1099511627776,"m":"y"}}']
+
+    parquet(project, "c.parquet", x=[{"N": 3}])
+    project.open().log.forget("s")
+    with pytest.raises(CutColumn, match=r"does not hold"):
         project.take()
 
 
@@ -67,6 +102,15 @@ def test_values_that_the_type_of_all_files_holds_are_taken(project: LogProject) 
 @pytest.mark.parametrize(
     ("kind", "values", "said"),
     [
+        (
+            "DECIMAL(9,2)",
+            pa.array([1.005]),
+            "amount = '1.005' does not fit into DECIMAL(9,2) without loss: round(amount, 2)",
+        ),
+        ("DECIMAL(9,2)", pa.array([0.1 + 0.2]), "amount = '0.30000000000000004' does not fit"),
+        ("DECIMAL(9,2)", pa.array([1e8]), "amount = '100000000.0' is no DECIMAL(9,2)"),
+        ("DECIMAL(9,2)", pa.array([float("inf")]), "amount = 'inf' is no DECIMAL(9,2)"),
+        ("DECIMAL(9,2)", pa.array([1.005], pa.float32()), "amount = '1.005' does not fit into"),
         ("BOOLEAN", pa.array([2]), "amount = '2' does not fit into BOOLEAN without loss"),
     ],
 )
@@ -138,15 +182,50 @@ def test_a_format_that_is_said_holds_for_every_value(project: LogProject, ending
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
-def test_an_id_is_made_of_texts(project: LogProject, ending: str) -> None:
-    project.sources[0]["event_id"] = "'v/' || id"
-    ids = ["1.1", "1.10", "1.255"]
-    lines = [f'{{"id": {one}, "seen": "2026-01-01"}}\n' for one in ids]
-    text = "".join(lines) if ending == "jsonl" else csv("id,seen", *(f"{one},2026-01-01" for one in ids))
-    project.write(f"d/a.{ending}", text)
+@pytest.mark.parametrize(
+    "made", ["'v/' || num", "concat('v/', \"num\")", "'v/' || CAST(num AS VARCHAR)", "'v/' || num::text"]
+)
+@pytest.mark.parametrize(
+    "other", [{}, {"where": "num > 0"}, {"select": {"twice": "num * 2"}}, {"type": "CASE WHEN num > 0 THEN 't' END"}]
+)
+def test_an_id_is_made_of_texts(project: LogProject, ending: str, made: str, other: dict[str, Any]) -> None:
+    project.sources[0] |= {"event_id": made, **other}
+    ids = ["3.5", "1.1", "1.10", "1.255"]
+    for at, one in enumerate(ids):
+        text = f'{{"num": {one}, "seen": "2026-01-0{at + 1}"}}\n'
+        project.write(f"d/{at}.{ending}", text if ending == "jsonl" else csv("num,seen", f"{one},2026-01-0{at + 1}"))
     project.take()
 
     assert project.events("event_id") == [f"v/{one}" for one in ids]
+    project.write(
+        f"d/4.{ending}", '{"num": 9, "seen": "2026-02-01"}\n' if ending == "jsonl" else csv("num,seen", "9,2026-02-01")
+    )
+    assert project.take().added == 1
+    assert project.events("event_id")[-1] == "v/9"
+
+
+@pytest.mark.parametrize("texts", ["csv", "jsonl"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_rows_of_parquet_beside_texts_lose_no_value(project: LogProject, texts: str, *, at_once: bool) -> None:
+    project.columns = {"amount": "DECIMAL(9,2)"}
+    project.sources[0] |= {"event_id": "'x' || amount", "where": "amount > 0"}
+    written = csv("amount,seen", "1.10,2026-01-01") if texts == "csv" else '{"amount": 1.10, "seen": "2026-01-01"}\n'
+    project.write(f"d/a.{texts}", written)
+    if not at_once:
+        project.take()
+    parquet(project, "b.parquet", amount=pa.array([Decimal("2.5"), Decimal(-1)], pa.decimal128(9, 2)))
+    project.take()
+
+    assert project.events("event_id", "amount") == [("x1.10", Decimal("1.10")), ("x2.50", Decimal("2.5"))]
+
+
+def test_a_double_beside_exact_texts_is_refused(project: LogProject) -> None:
+    project.sources[0]["where"] = "amount > 0"
+    project.write("d/a.csv", csv("id,seen,amount", "a,2026-01-01,9007199254740993"))
+    parquet(project, "b.parquet", amount=[1.5])
+
+    with pytest.raises(CutColumn, match=r"'amount' holds values of DOUBLE beside values of BIGINT in the text files"):
+        project.take()
 
 
 @pytest.mark.parametrize("name", ["position", "recorded_at", "event_id", "type", "Occurred_At", "_x"])
@@ -186,8 +265,14 @@ def test_a_name_that_another_file_has_in_another_case_is_refused(project: LogPro
     project.take()
     project.write("d/b.jsonl", '{"id": "b", "seen": "2026-01-01", "X": 2}\n')
 
-    with pytest.raises(BadFile, match=r"its field 'X' is called 'x' in another file of the source"):
+    with pytest.raises(BadFile, match=r"d/b.jsonl line 1: its fields 'x' and 'X' differ by case alone"):
         project.take()
+
+    done = project.take(max_bad_rows=1)
+    assert (done.added, done.quarantined) == (0, 1)
+
+    project.write("d/c.jsonl", '{"id": "c", "seen": "2026-01-01", "x": 3}\n')
+    assert project.take().added == 1
 
 
 def test_blanks_marks_and_names_that_look_like_something_else(project: LogProject) -> None:
@@ -283,3 +368,92 @@ def test_what_is_no_value_of_json_is_set_aside(project: LogProject, value: str) 
         project.take()
 
     assert (project.take(max_bad_rows=1).quarantined, project.events("payload")) == (1, ['{"x":1}'])
+
+
+def hive(project: LogProject, *folders: str, **columns: Any) -> None:
+    project.sources[0]["path"] = "d/**/*"
+    for folder in folders:
+        (project.root / "d" / folder).mkdir(parents=True)
+        parquet(project, f"{folder}/{len(list((project.root / 'd').glob('**/*')))}.parquet", **columns)
+
+
+def test_the_names_of_folders_are_codes_or_numbers_over_all_of_them(project: LogProject) -> None:
+    project.sources[0]["select"] = {"zip": "zip", "year": "year", "day": "day"}
+    hive(project, "zip=007/year=2026/day=2026-01-02", "zip=12/year=2027/day=2026-01-03", x=[1])
+    project.take()
+
+    assert project.events("payload") == [
+        '{"zip":"007","year":2026,"day":"2026-01-02"}',
+        '{"zip":"12","year":2027,"day":"2026-01-03"}',
+    ]
+
+
+def test_a_folder_takes_no_columns_place(project: LogProject) -> None:
+    project.sources[0]["select"] = {"year": "year"}
+    hive(project, "YEAR=2026", year=[2025])
+
+    with pytest.raises(BadFile, match=r"the name of its folder, YEAR=..., would take the place of its column 'year'"):
+        project.take()
+
+    project.sources[0]["read"] = {"hive_partitioning": False}
+    project.take()
+    assert project.events("payload") == ['{"year":2025}']
+
+
+def test_a_row_of_json_has_its_own_field_or_its_folders(project: LogProject) -> None:
+    project.sources[0] |= {"select": {"year": "year", "next": "year + 1"}, "path": "d/**/*"}
+    rows = [{"id": 1, "seen": "2026-01-01", "year": 2025}, {"id": 2, "seen": "2026-01-02"}]
+    project.write("d/year=2026/a.jsonl", jsonl(*rows, {"id": 3, "seen": "2026-01-03", "year": None}))
+    project.write("d/b.jsonl", jsonl({"id": 4, "seen": "2026-01-04"}))
+    project.take()
+
+    assert project.events("payload") == [
+        '{"year":2025,"next":2026}', '{"year":2026,"next":2027}', '{"year":null,"next":null}',
+        '{"year":null,"next":null}',
+    ]  # fmt: skip
+
+
+def test_the_folder_that_a_project_lies_in_says_nothing_of_its_log(tmp_path: Path) -> None:
+    project = LogProject(tmp_path / "position=7" / "event_id=x" / "json=1" / "id=5")
+    project.columns = {"x": "BIGINT"}
+    project.source("s", path="e.jsonl")
+    project.write("e.jsonl", jsonl({"id": "a", "seen": "2026-01-01", "x": 1}))
+    project.take()
+
+    assert project.events("position", "event_id", "x") == [(1, "a", 1)]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("form", "texts", "fits"),
+    [
+        ("%Y-%d-%m %H:%M", ["2026-02-01 10:00", "2026-01-02T11:00:00+01:00", "2026-01-02 10:00:00"], 2),
+        ("%d/%m/%Y %H:%M %z", ["02/01/2026 12:00 +0200", "02/01/2026 10:00", "2026-01-02T10:00:00Z"], 1),
+    ],
+)
+def test_an_instant_is_read_by_the_format_that_is_said(
+    project: LogProject, ending: str, form: str, texts: list[str], fits: int
+) -> None:
+    project.columns = {"at": "TIMESTAMPTZ"}
+    project.sources[0]["read"] = {"timestampformat": form}
+    project.sources[0]["occurred_at"] = "TIMESTAMPTZ '2026-01-02 00:00:00Z'"
+    rows = [{"id": f"e{at}", "at": text} for at, text in enumerate(texts)]
+    project.write(
+        f"d/a.{ending}",
+        jsonl(*rows) if ending == "jsonl" else csv("id,at", *(f"{one['id']},{one['at']}" for one in rows)),
+    )
+
+    done = project.take(max_bad_rows=3)
+
+    assert (done.added, done.quarantined) == (fits, len(texts) - fits)
+    assert {at.isoformat() for at in project.events("at")} == {"2026-01-02T10:00:00+00:00"}
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
+def test_a_double_is_the_decimal_that_its_shortest_text_is(project: LogProject, kind: pa.DataType) -> None:
+    project.columns = {"amount": "DECIMAL(18,5)"}
+    texts = ["0.1", "19.99", "-7.005", "1e-05", "123.5", "0.0", "1.1"]
+    parquet(project, "a.parquet", amount=pa.array([float(one) for one in texts], kind))
+    project.take()
+
+    assert project.events("amount") == [Decimal(one) for one in texts]

@@ -31,8 +31,13 @@ class EngineError(DualgaugeError):
 
     def unknown_column(self, known: Iterable[str]) -> str:
         """` (did you mean 'x'?)` where the statement names a column that is not there and `known` has one like it."""
+        return nearest(self.unknown_name, known) if self.unknown_name else ""
+
+    @property
+    def unknown_name(self) -> str:
+        """The column that the statement names and that is not there; empty where that is not what is wrong."""
         match = _UNKNOWN.search(self.reason)
-        return nearest(match["name"], known) if match else ""
+        return match["name"] if match else ""
 
 
 class BadStatement(EngineError):

@@ -74,7 +74,8 @@ def written(value: str, kind: str) -> str:
 def scan(files: Sequence[Path | str]) -> str:
     """What stands after FROM for Parquet files, united by name; over it stands `reading` of their columns."""
     names = ", ".join(literal(str(file)) for file in files)
-    return f"read_parquet([{names}], union_by_name = true)"
+    # Else the name of any folder on the way, such as id=5, is each row's id.
+    return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false)"
 
 
 def _unbounded(value: str, kind: str) -> str:

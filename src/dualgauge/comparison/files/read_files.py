@@ -14,6 +14,7 @@ from dualgauge.comparison.files.value_types import ANY, FileSide, Reading, json_
 from dualgauge.engines.errors import BadValue, BrokenFile, EngineError, NoColumnNames, OutOfMemory
 from dualgauge.engines.files.csv_text import csv_file, first_fault, look_into
 from dualgauge.engines.files.errors import BadJson
+from dualgauge.engines.parquet_files import scan
 from dualgauge.model import literal
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def read_csv(
             raise UnreadableLocation(
                 str(file) if len(files) > 1 else label, reason, f"{read}: correct the line, or write it anew"
             )
-        parts.append(f"SELECT * FROM read_parquet({literal(str(kept))})")
+        parts.append(f"SELECT * FROM {scan([kept])}")
     source = f"({' UNION ALL BY NAME '.join(parts)})"
     return FileSide(source, tuple(Reading(name, None, column, ANY, column) for name, column in own.items()))
 

@@ -8,6 +8,7 @@ is the shortest one of its DOUBLE, so that nothing is said that was not there, a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -74,11 +75,21 @@ class Spelling:
 
     def format_of(self, kind: str) -> str:
         """The format of a type of times; empty where it has none."""
-        return {"DATE": self.date, "TIMESTAMP": self.timestamp}.get(kind, "")
+        without_zone = "" if self.zoned else self.timestamp
+        return {"DATE": self.date, "TIMESTAMP": without_zone, "TIMESTAMPTZ": self.timestamp}.get(kind, "")
+
+    @property
+    def zoned(self) -> bool:
+        """Whether the format of instants has their zone."""
+        return re.search(r"%[zZ]", self.timestamp) is not None
 
     def pattern_of(self, family: str) -> str | None:
         """How values of a type are written, its size aside; None where only the type knows."""
         return _PATTERNS.get(family)
+
+    def _or_iso(self, kind: str) -> bool:
+        """Whether an instant may stand in ISO 8601 beside a format: one with its zone is none of a format without."""
+        return kind == "TIMESTAMPTZ" and not self.zoned
 
     def number(self, text: str) -> str:
         """A number's text with a point before its fraction; a text that has a point already is no number then."""
@@ -88,7 +99,12 @@ class Spelling:
         """The value of a type that the text of a column is, which `fits` says."""
         text = quote(name)
         if form := self.format_of(kind):
-            return f"CAST(strptime({text}, {literal(form)}) AS {kind})"
+            value = f"CAST(strptime({text}, {literal(form)}) AS {kind})"
+            return (
+                f"CASE WHEN {_instant(text)} THEN CAST({text} AS {kind}) ELSE {value} END"
+                if self._or_iso(kind)
+                else value
+            )
         return f"CAST({self.number(text) if is_number(kind) else text} AS {kind})"
 
     def fault(self, name: str, kind: str) -> str:
@@ -108,7 +124,8 @@ class Spelling:
         if form := self.format_of(kind):
             # Seen: %Y takes 26 for the year 26.
             years = " >= 1000" if "%Y" in form else " IS NOT NULL"
-            return f"coalesce(year(try_strptime({text}, {literal(form)})){years}, false)"
+            fits = f"coalesce(year(try_strptime({text}, {literal(form)})){years}, false)"
+            return f"({fits} OR {_instant(text)})" if self._or_iso(kind) else fits
         family, _, size = kind.partition("(")
         number = self.number(text) if is_number(kind) else text
         pattern = self.pattern_of(family)
@@ -120,6 +137,11 @@ class Spelling:
         elif kind != "DECIMAL":
             told.append(f"TRY_CAST({number} AS {kind}) IS NOT NULL")
         return f"coalesce({' AND '.join(told)}, false)"
+
+
+def _instant(text: str) -> str:
+    pattern = literal(_PATTERNS["TIMESTAMPTZ"])
+    return f"coalesce(regexp_full_match({text}, {pattern}) AND TRY_CAST({text} AS TIMESTAMPTZ) IS NOT NULL, false)"
 
 
 def _scale(size: str) -> int:

@@ -31,7 +31,7 @@ from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import fold, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -86,6 +86,7 @@ def read_json_texts(
     *,
     forms: Mapping[Path, str] | None = None,
     alike: bool = False,
+    spelled: Collection[str] = (),
     tolerant: bool = False,
 ) -> JsonTexts:
     """
@@ -97,13 +98,14 @@ def read_json_texts(
         folder: where the Arrow files go, which must stay as long as the engine is open.
         forms: how the objects stand in a file, as the engine calls it (`newline_delimited`); else as it finds.
         alike: take names that differ by case alone for two fields; they are refused otherwise.
+        spelled: names that fields have elsewhere, of which another spelling is refused too.
         tolerant: give lines that hold no object as faults, and read the others; a file that has not one object a line
             is refused all the same.
 
     Raises:
         BadJson: a file holds something else, is cut off, or one of its objects names a field twice.
     """
-    known = _Known(alike)
+    known = _Known(alike, spelled={fold(name): name for name in spelled})
     faults: list[Fault] = []
     counts: list[int] = []
     with _without_collecting(), _Parts(folder, known.columns) as parts:
@@ -145,7 +147,7 @@ def _objects(
     if form != LINES:
         _refuse_cut(file)
     name = literal(exact(_without_mark(file, unmarked)))
-    options = ", ignore_errors = true" if tolerant else ""
+    options = f", hive_partitioning = false{', ignore_errors = true' if tolerant else ''}"
     first = 1
     try:
         for batch in engine.stream(

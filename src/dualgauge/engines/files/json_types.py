@@ -21,7 +21,7 @@ from dualgauge.engines.files.column_types import CANDIDATES, NUMBERS, TIMES, Spe
 from dualgauge.engines.files.json_shapes import is_of, merged, nested_fault, settled
 from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_schema import exact
-from dualgauge.model import canonical_json, listed, literal, nearest, quote, sha256
+from dualgauge.model import canonical_json, fold, listed, literal, nearest, quote, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -179,7 +179,7 @@ class JsonFiles:
     Args:
         texts: what was read.
         paths: the files, in their order.
-        constants: of each file the columns that are the same in every row: those of its folders' names, and its own.
+        constants: of each file the values that its rows without such a field have: of its folders' names, and its own.
     """
 
     texts: JsonTexts
@@ -194,7 +194,9 @@ class JsonFiles:
     @property
     def columns(self) -> tuple[str, ...]:
         """The fields, and the columns that are no fields, of all files."""
-        return tuple(dict.fromkeys((*self.texts.columns, *(name for one in self.constants for name in one))))
+        names = {name.lower(): name for one in self.constants for name in one}
+        own = {name.lower() for name in self.texts.columns}
+        return (*self.texts.columns, *(name for folded, name in names.items() if folded not in own))
 
     def relation(self) -> str:
         """
@@ -208,25 +210,46 @@ class JsonFiles:
             # A string without escapes is what stands between its quotes.
             escaped = rf"WHEN contains({column}, '\') THEN json_extract_string({column}, '$')"
             string = f"CASE {escaped} ELSE {column}[2:-2] END"
-            columns.append(f"CASE WHEN starts_with({column}, '\"') THEN {string} ELSE {raw} END AS {quote(name)}")
-            columns.append(f"{raw} AS {quote(raw_of(name))}")
+            text = f"CASE WHEN starts_with({column}, '\"') THEN {string} ELSE {raw} END"
+            if constant := self._constant(name):
+                text, raw = (
+                    f"CASE WHEN {column} IS NULL THEN {one} ELSE {own} END"
+                    for one, own in zip(constant, (text, raw), strict=True)
+                )
+            columns += [f"{text} AS {quote(name)}", f"{raw} AS {quote(raw_of(name))}"]
         for name in self.columns[len(self.texts.columns) :]:
-            values = [one.get(name) for one in self.constants]
-            for texts, column in ((values, name), ([one and _as_json(one) for one in values], raw_of(name))):
-                listed_ = ", ".join("NULL" if one is None else literal(one) for one in texts)
-                columns.append(f"CAST([{listed_}] AS VARCHAR[])[_part + 1] AS {quote(column)}")
+            text, raw = self._constant(name) or ("CAST(NULL AS VARCHAR)", "CAST(NULL AS VARCHAR)")
+            columns += [f"{text} AS {quote(name)}", f"{raw} AS {quote(raw_of(name))}"]
         return f"(SELECT {', '.join(columns)} FROM {self.texts.source})"
+
+    def _constant(self, name: str) -> tuple[str, str] | None:
+        """The value of a column that is constant in a file, as text and as JSON; None where no file has one."""
+        values = [{key.lower(): text for key, text in one.items()}.get(name.lower()) for one in self.constants]
+        if all(one is None for one in values):
+            return None
+        texts, raws = (
+            f"CAST([{', '.join('NULL' if one is None else literal(one) for one in each)}] AS VARCHAR[])[_part + 1]"
+            for each in (values, [one and _as_json(one) for one in values])
+        )
+        return texts, raws
 
 
 def field_names(engine: Engine, forms: Mapping[Path, str]) -> list[str]:
-    """The names of the fields in the first objects of JSON files. Raises EngineError where they cannot be read."""
+    """
+    The names of the fields in the first objects of JSON files, of two that differ by case the more frequent one, or the
+    first.
+
+    Raises:
+        EngineError: they cannot be read.
+    """
     objects = " UNION ALL ".join(
         f"(SELECT json FROM read_json_objects({literal(exact(file))}, format = {literal(form)}, "
-        f"ignore_errors = {str(form == LINES).lower()}) LIMIT {_SAMPLE:d})"
+        f"hive_partitioning = false, ignore_errors = {str(form == LINES).lower()}) LIMIT {_SAMPLE:d})"
         for file, form in forms.items()
     )
-    rows = engine.rows(f"SELECT DISTINCT unnest(json_keys(json)) FROM ({objects})")
-    found = sorted(name for (name,) in rows)
+    keys = f"SELECT unnest(json_keys(json)) AS name, row_number() OVER () AS place FROM ({objects})"
+    rows = engine.rows(f"SELECT name FROM ({keys}) GROUP BY name ORDER BY count(*), min(place) DESC")
+    found = sorted({fold(name): name for (name,) in rows}.values())
     return found + list(partitions_of(next(iter(forms)), found))
 
 

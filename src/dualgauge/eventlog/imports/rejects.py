@@ -115,7 +115,7 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
     """
     texts = tuple(_texts(source, folder))
     _load(engine, source, number)
-    reasons = _broken(engine, texts, folder, most + 1)
+    reasons = _broken(engine, source, texts, folder, most + 1)
     _refuse_many(source, reasons, len(reasons), most)
     emptied = set(reasons)
     again, counts = _again(source, texts, emptied, reasons)
@@ -198,9 +198,10 @@ def _load(engine: Engine, source: Source, number: int) -> None:
             load(engine, source, number)
 
 
-def _broken(engine: Engine, texts: Sequence[Text], folder: Path, most: int) -> dict[Place, str]:
+def _broken(engine: Engine, source: Source, texts: Sequence[Text], folder: Path, most: int) -> dict[Place, str]:
     """The rows of texts that are none of their kind, at most `most`."""
-    bad = _no_objects(engine, [one.part.path for one in texts if not one.dialect.delimiter], folder / "json")
+    files = [one.part.path for one in texts if not one.dialect.delimiter]
+    bad = _no_objects(engine, files, folder / "json", source.beside)
     found: dict[Place, str] = {}
     for one in texts:
         for row in rows(one.part.path, one.dialect):
@@ -213,14 +214,17 @@ def _broken(engine: Engine, texts: Sequence[Text], folder: Path, most: int) -> d
     return found
 
 
-def _no_objects(engine: Engine, files: Sequence[Path], folder: Path) -> dict[tuple[Path, int], str]:
+def _no_objects(
+    engine: Engine, files: Sequence[Path], folder: Path, spelled: Collection[str]
+) -> dict[tuple[Path, int], str]:
     """The lines of JSON files that hold no object, or one that names a field in two ways, with what is said of them."""
     if not files:
         return {}
     from dualgauge.engines.files.json_text import read_json_texts
 
     folder.mkdir(parents=True)
-    faults = read_json_texts(engine, files, folder, forms=dict.fromkeys(files, LINES), tolerant=True).faults
+    forms = dict.fromkeys(files, LINES)
+    faults = read_json_texts(engine, files, folder, forms=forms, spelled=spelled, tolerant=True).faults
     return {(one.file, one.line): one.reason for one in faults}
 
 

@@ -259,7 +259,7 @@ class _Retry:
             return QueryRows(self.engine, fitted, self.columns, 0).ids()
         base = raw_rows(fitted, 0, placed=True)
         available = described(self.engine, fitted, base, ())
-        mapped = row_mapping(base, fitted.settings, self.columns, available, placed=True)
+        mapped = row_mapping(base, fitted.expressions, self.columns, available, placed=True)
         rows = self.engine.rows(f"SELECT _file, _row, event_id FROM ({mapped})")
         return {(file, row): event_id for file, row, event_id in rows}
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualgauge.engines.errors import BadStatement, EngineError
+from dualgauge.engines.errors import EngineError
+from dualgauge.engines.files.json_types import is_shape
+from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.engines.parquet_schema import INT96, cut, holds_nanoseconds, schema_columns, schemas
-from dualgauge.eventlog.errors import CutColumn
+from dualgauge.engines.type_trees import is_nested, stays
+from dualgauge.eventlog.errors import BadFile, CutColumn
 from dualgauge.eventlog.sources.readers import reader
 from dualgauge.eventlog.sources.source import format_of
 from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dualgauge.engines.duck import Engine, Row
     from dualgauge.eventlog.sources.source import Part, Source
@@ -24,7 +27,9 @@ def refuse_cut(engine: Engine, source: Source) -> None:
 
     Raises:
         CutColumn: one has a DECIMAL of more than 38 digits, times of INT96 finer than a microsecond, two columns whose
-            names differ by case alone, or values that the type does not hold which the column has with other files.
+            names differ by case alone, or values that the type does not hold which the column has with other files; or
+            a name is spelt otherwise in another file.
+        BadFile: a folder is called as a column is.
     """
     parts = {part.path: part for part in source.reading if format_of(source, part.path) == "read_parquet"}
     try:
@@ -32,9 +37,11 @@ def refuse_cut(engine: Engine, source: Source) -> None:
     except EngineError:
         # Damaged: DuckDB says how.
         return
+    others = {fold(name): name for name in source.beside}
     for path, part in parts.items():
         columns = schema_columns(trees[str(path)])
-        _refuse_alike(source, source.label(part.file), columns)
+        _refuse_alike(source, source.label(part.file), columns, others)
+        _refuse_folder(source, part, {fold(column[0][0]): column[0][0] for column in columns})
         for column in columns:
             name, what = column[0][0], cut(column)
             if what == INT96:
@@ -44,36 +51,57 @@ def refuse_cut(engine: Engine, source: Source) -> None:
             elif what:
                 what = f"{what}, which would lose digits as a DOUBLE"
                 raise CutColumn(source.name, source.label(part.file), name, what, "with at most 38 digits")
-    if len({tuple(map(tuple, tree[1:])) for tree in trees.values()}) > 1:
+    if source.kinds or len({tuple(map(tuple, tree[1:])) for tree in trees.values()}) > 1:
         _refuse_bent(engine, source, list(parts.values()))
 
 
-def _refuse_alike(source: Source, label: str, columns: Sequence[Sequence[Row]]) -> None:
-    """Raise where the engine would fold two names into one, or give one of them another."""
+def _refuse_alike(source: Source, label: str, columns: Sequence[Sequence[Row]], others: dict[str, str]) -> None:
+    """Raise where the engine would fold two names into one, of this file or of `others`, which gets this file's."""
     known: dict[str, str] = {}
     for column in columns:
         name = column[0][0]
         if (other := known.setdefault(fold(name), name)) != name:
             what = f"what {other!r} holds too: the two names differ by case alone"
             raise CutColumn(source.name, label, name, what, "under another name")
+        if (other := others.setdefault(fold(name), name)) != name:
+            what = f"what is called {other!r} in another file of the source"
+            raise CutColumn(source.name, label, name, what, f"as {other!r}")
+
+
+def _refuse_folder(source: Source, part: Part, names: Mapping[str, str]) -> None:
+    """Raise where the name of a folder would take the place of a column's values."""
+    for folder in partitions_of(part.path, ()) if source.settings.read.get("hive_partitioning", True) else ():
+        if name := names.get(fold(folder)):
+            raise BadFile(
+                source.name, source.label(part.file),
+                f"the name of its folder, {folder}=..., would take the place of its column {name!r}",
+                "say `hive_partitioning = false` in its `read`, and the column is read",
+            )  # fmt: skip
 
 
 def _refuse_bent(engine: Engine, source: Source, parts: Sequence[Part]) -> None:
     """Raise where a value of a file is another one in the type that its column has over all files."""
     readers = {part: reader(source, part.path) for part in parts}
-    together = engine.columns(" UNION ALL BY NAME ".join(f"(SELECT * FROM {one})" for one in readers.values()))
-    kinds = {name.lower(): kind for name, kind in together.items()}
+    # The types that columns of the source's text files have in its expressions.
+    typed = {
+        name: kind for name, kind in source.kinds.items() if kind not in ("JSON", "VARCHAR") and not is_shape(kind)
+    }
+    others = [f"(SELECT {', '.join(f'CAST(NULL AS {kind}) AS {quote(name)}' for name, kind in typed.items())})"]
+    bodies = [f"(SELECT * FROM {one})" for one in readers.values()] + (others if typed else [])
+    together = engine.columns(" UNION ALL BY NAME ".join(bodies))
+    kinds = {fold(name): kind for name, kind in together.items()}
     for part, read in readers.items():
         for name, kind in engine.columns(f"SELECT * FROM {read}").items():
-            common, column = kinds.get(name.lower(), kind), quote(name)
+            common = kinds[fold(name)]
+            if common == "DOUBLE" and typed.get(fold(name), common) != common:
+                other = f"values of {typed[fold(name)]} in the text files"
+                what = f"values of {kind} beside {other}, of which some would be others in one type"
+                raise CutColumn(source.name, source.label(part.file), name, what, f"as {typed[fold(name)]} there too")
             if common == kind:
                 continue
+            column = quote(name)
             back = f"TRY_CAST(TRY_CAST({column} AS {common}) AS {kind})"
-            try:
-                (bent,) = engine.row(f"SELECT count(*) FROM {read} WHERE {back} IS DISTINCT FROM {column}")
-            except BadStatement:
-                # What is nested has fields that the other files' values lack.
-                continue
-            if bent:
+            asked = f"SELECT count(*) FROM {read} WHERE {back} IS DISTINCT FROM {column}"
+            if not stays(kind, common) or (not is_nested(kind) and engine.row(asked) != (0,)):
                 what = f"values that {common} does not hold, which it is beside the source's other files"
                 raise CutColumn(source.name, source.label(part.file), name, what, f"as {common} there too")

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.eventlog.errors import BadFile
+from dualgauge.eventlog.sources.losses import by_text, finer_than_kept, loses, outside
 from dualgauge.eventlog.sources.mapping import (
     columns_quoted,
     described,
-    finer_than_kept,
-    loses,
     lowered,
     mapping,
-    outside,
     place_of,
     queried,
 )
@@ -130,7 +128,7 @@ def misfits_of(engine: Engine, source: Source, columns: Mapping[str, str], base:
     """
     available = described(engine, source, base, ())
     base = unbounded_rows(source, base, available)
-    settings = columns_quoted(source.settings, available, columns)
+    settings = columns_quoted(source.expressions, available, columns)
     if settings.query:
         # What a query gives has no place in a file, and where it fails it fails as a whole.
         values = f"SELECT *, '' AS _file, 0 AS _row, 0 AS _at FROM ({queried(base, settings)})"
@@ -215,9 +213,12 @@ def _checks(
         kinds["_order"] = "TIMESTAMPTZ"
     for name, kind in kinds.items():
         column, shown = quote(name), "order_by" if name == "_order" else name
-        there, none = f"{column} IS NOT NULL", f"TRY_CAST({column} AS {kind}) IS NULL"
+        value = by_text(column, given[name.lower()], kind)
+        there, none = f"{column} IS NOT NULL", f"TRY_CAST({value} AS {kind}) IS NULL"
         checks.append(_Check(f"({there} AND {none})", f"{shown} = {{}} is no {kind}", name, value=True))
         lossy, words = loses(column, given[name.lower()], kind), f"does not fit into {kind} without loss"
+        if value != column:
+            words += f": round({name}, {kind[:-1].rpartition(',')[2].strip()}) gives the nearest"
         if name == "occurred_at":
             if (finer := finer_than_kept(column, given[name.lower()])) != "false":
                 checks.append(_Check(f"({there} AND {finer})", f"{shown} = {{}} {_FINER}", name, value=True))

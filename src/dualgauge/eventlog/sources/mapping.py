@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
-from dualgauge.engines.files.column_types import Spelling, is_number, kept_whole
+from dualgauge.engines.files.column_types import Spelling, is_number
 from dualgauge.engines.files.json_types import raw_of
 from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE
 from dualgauge.eventlog.errors import (
@@ -27,6 +27,7 @@ from dualgauge.eventlog.errors import (
 )
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.databases import load_rows
+from dualgauge.eventlog.sources.losses import by_text, finer_than_kept, loses, outside
 from dualgauge.eventlog.sources.ordering import due, order_of
 from dualgauge.eventlog.sources.readers import raw_rows, reader, text_of, unbounded_rows
 from dualgauge.eventlog.sources.source import (
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
-
-_FIRST_TIME, _END_OF_TIME = "TIMESTAMPTZ '0001-01-01 00:00:00Z'", "TIMESTAMPTZ '9999-12-31 00:00:00Z'"
-"""Arrow, Python and Delta's statistics hold the years 1 to 9999 alone."""
 
 _AS_IT_STANDS = "JSON"
 """The type of what goes into the payload: JSON keeps its text there."""
@@ -126,7 +124,7 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
 def events_of(engine: Engine, source: Source, columns: dict[str, str], number: int) -> tuple[str, dict[str, str]]:
     """A loaded source's events as its settings give them, and their columns with types. Raises BadMapping, BadFile."""
     base = raw_rows(source, number)
-    settings = source.settings
+    settings = source.expressions
     available = _available(engine, source, base)
     base = unbounded_rows(source, base, available)
     mapped = queried(base, settings) if settings.query else row_mapping(base, settings, columns, available)
@@ -156,7 +154,7 @@ def _refuse_setting(
             engine.columns(queried(base, settings) if name == "query" else f"SELECT {expression} FROM ({base})")
         except EngineError as fault:
             advice = f"{fault.unknown_column(known)}{_word_of_sql(engine, fault, expression, known)}"
-            advice += _only_text(source, fault, expression, known)
+            advice += _only_text(source, fault, expression, known) or _in_no_row(source, fault, known)
             reason = f"{fault.reason.splitlines()[0].rstrip('!')}{advice}"
             what = name if name == "query" else f"{name} = {expression!r}"
             raise BadMapping(source.name, reason, known, what) from fault
@@ -170,7 +168,7 @@ def places(engine: Engine, source: Source, columns: dict[str, str], number: int,
     try:
         available = described(engine, source, base, ())
         base = unbounded_rows(source, base, available)
-        mapped = row_mapping(base, source.settings, columns, available, placed=True)
+        mapped = row_mapping(base, source.expressions, columns, available, placed=True)
         rows = engine.rows(f"SELECT _file, _row FROM ({mapped}) WHERE event_id = ? ORDER BY _file, _row", [event_id])
     except (BadMapping, EngineError):
         return []
@@ -244,6 +242,14 @@ def _only_text(source: Source, fault: EngineError, expression: str, known: Seque
         f"; {listed(texts)} {'is' if len(texts) == 1 else 'are'} text, since not all values are written in one other "
         f'type: say which, read = {{types = {{{texts[0]} = "BIGINT"}}}}, and rows that do not fit it are named'
     )
+
+
+def _in_no_row(source: Source, fault: EngineError, known: Sequence[str]) -> str:
+    """Advice where an expression wants a field that no row of a JSON file has."""
+    name = fault.unknown_name
+    if not name or source.objects is None or fault.unknown_column(known):
+        return ""
+    return f'; of a field that no row has yet say the type, read = {{types = {{{name} = "VARCHAR"}}}}'
 
 
 def place_of(file: str, row: int) -> str:
@@ -332,7 +338,7 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
         *(_checked(name, f"{name} IS NULL", f"a row without {name}", ENVELOPE[name]) for name in ("event_id", "type")),
         _checked("occurred_at", untimely, "a row without occurred_at (years 1 to 9999) or order_by", "TIMESTAMPTZ"),
         f"CAST({payload} AS VARCHAR) AS payload",
-        *(_checked(name, loses(quote(name), given[name.lower()], kind), f"{name} does not fit into {kind}", kind)
+        *(_declared(name, given[name.lower()], kind)
           if name.lower() in given else f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items()),
         f"{when} AS _due",
         f"{tie} AS _tie",
@@ -362,49 +368,18 @@ def _json_of(column: str, kind: str) -> str:
     return f"CASE WHEN {column} IS NULL OR isfinite({column}) THEN to_json({column}) ELSE {text} END"
 
 
-def _checked(name: str, fault: str, words: str, kind: str) -> str:
+def _declared(name: str, given: str, kind: str) -> str:
     column = quote(name)
-    if fault == "false":
-        return f"CAST({column} AS {kind}) AS {column}"
-    return f"CASE WHEN {fault} THEN error({literal(words)}) ELSE CAST({column} AS {kind}) END AS {column}"
+    words = f"{name} does not fit into {kind}"
+    return _checked(name, loses(column, given, kind), words, kind, by_text(column, given, kind))
 
 
-def outside(column: str, kind: str) -> str:
-    """A condition: the time is none that everything which reads the log can hold."""
-    return f"TRY_CAST({column} AS {kind}) NOT BETWEEN {_FIRST_TIME} AND {_END_OF_TIME}"
-
-
-def loses(column: str, given: str, kind: str) -> str:
-    """A condition: a value would be another one in its column, which holds times of the years 1 to 9999."""
-    lossy = _loses(column, given, kind)
-    if kind not in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
-        return lossy
-    time = f"TRY_CAST({column} AS {kind})"
-    # The year of an endless time is NULL.
-    until = f"coalesce(year({time}) <= 9999, false)"
-    beyond = f"({time} IS NOT NULL AND ({time} < {_FIRST_TIME} OR NOT {until}))"
-    return beyond if lossy == "false" else f"({lossy} OR {beyond})"
-
-
-def finer_than_kept(column: str, given: str) -> str:
-    """A condition: a time says more than the microseconds that the log keeps."""
-    return _loses(column, given, "TIMESTAMPTZ")
-
-
-def _loses(column: str, given: str, kind: str) -> str:
-    """The same of the value itself. A DOUBLE has no exact digits, so it may become a DECIMAL."""
-    exact = kind == "BIGINT" or (kind.startswith("DECIMAL") and given.startswith("DECIMAL"))
-    if exact and given.startswith(("DECIMAL", "DOUBLE", "FLOAT")) and given.replace(" ", "") != kind:
-        return f"{column} <> TRY_CAST({column} AS {kind})"
-    if kind == "BOOLEAN" and (is_number(given) or given == "FLOAT"):
-        return f"{column} NOT IN (0, 1)"
-    if kind == "DATE" and given.startswith("TIMESTAMP"):
-        return f"{column} <> CAST(CAST({column} AS DATE) AS {given})"
-    if kind in ("TIMESTAMP", "TIMESTAMPTZ") and given in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):
-        return f"epoch_ns(CAST({column} AS TIMESTAMP_NS)) % 1000 <> 0"
-    if given == "VARCHAR":
-        return f"NOT coalesce({kept_whole(column, kind)}, true)"
-    return "false"
+def _checked(name: str, fault: str, words: str, kind: str, value: str = "") -> str:
+    column = quote(name)
+    cast = f"CAST({value or column} AS {kind})"
+    return (
+        f"{cast if fault == 'false' else f'CASE WHEN {fault} THEN error({literal(words)}) ELSE {cast} END'} AS {column}"
+    )
 
 
 def _available(engine: Engine, source: Source, base: str) -> dict[str, str]:

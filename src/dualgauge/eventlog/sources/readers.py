@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from datetime import date
+from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.files.column_types import Spelling
 from dualgauge.engines.files.csv_text import nulls_of
 from dualgauge.engines.files.json_types import JsonSpelling, is_shape, raw_of
-from dualgauge.engines.files.text_rows import LINES
+from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_files import unbounded
 from dualgauge.eventlog.sources.source import (
     CURSOR_ORDER,
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.sources.source import Source
 
 _PLACE = ("_file", "_row", "_at")
+_WHOLE: Final = re.compile("0|-?[1-9][0-9]{0,17}")
 
 
 def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
@@ -51,16 +57,37 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
         body = f"FROM {quote(source.relation or relation_of(number))}"
         return f"({_numbered(body, whole.label, 0, whole) if numbered else f'SELECT * {body}'})"
     bodies = list(_text_rows(source, numbered=numbered, placed=placed))
+    of_texts = len(bodies)
     for at, part in enumerate(source.reading):
         if not part.nothing and format_of(source, part.path) == "read_parquet":
             body = _parquet(source, part)
             bodies.append(_numbered(body, source.label_of(part), at, part) if numbered else f"SELECT * {body}")
+    also_parquet = of_texts and len(bodies) > of_texts
     if source.beside:
         # Without a row: a column that only other files have is there, and of the type it has in all of them.
         kinds = {name: source.kinds.get(name.lower(), kind) for name, kind in source.beside.items()}
+        kinds |= {text_of(name): "VARCHAR" for name in source.beside if name.lower() in source.texted}
         nulls = ", ".join(f"{_null(kind)} AS {quote(name)}" for name, kind in kinds.items())
         bodies.append(f"SELECT {nulls} WHERE false")
-    return _together(bodies)
+    return _with_texts_of_all(source, _together(bodies)) if also_parquet else _together(bodies)
+
+
+def _with_texts_of_all(source: Source, rows: str) -> str:
+    """Rows of text files beside those of Parquet, which have no text: that of their values stands for it."""
+    texts = []
+    for name in _text_columns(source):
+        kind = source.kinds.get(name.lower(), "VARCHAR")
+        if kind != "VARCHAR" or name.lower() in source.texted:
+            value = f"to_json({quote(name)})" if kind == "JSON" or is_shape(kind) else quote(name)
+            text = quote(text_of(name))
+            texts.append(f"coalesce({text}, CAST({value} AS VARCHAR)) AS {text}")
+    return f"SELECT * REPLACE ({', '.join(texts)}) FROM ({rows})" if texts else rows
+
+
+def _text_columns(source: Source) -> list[str]:
+    """The columns that the text files have."""
+    found = (*(source.texts or {}).values(), *([source.objects] if source.objects else ()))
+    return list(dict.fromkeys(name for one in found for name in one.columns))
 
 
 def _together(bodies: Sequence[str]) -> str:
@@ -95,10 +122,7 @@ def _text_rows(source: Source, *, numbered: bool, placed: bool) -> Iterator[str]
     if objects is not None:
         bodies.append(_objects(source, objects) if numbered else f"FROM {objects.relation()}")
     if bodies:
-        names = dict.fromkeys(
-            name for one in (*texts.values(), *([objects] if objects else ())) for name in one.columns
-        )
-        columns = list(_typed(source, list(names), placed=placed)) + (list(_PLACE) if numbered else [])
+        columns = list(_typed(source, _text_columns(source), placed=placed)) + (list(_PLACE) if numbered else [])
         yield f"SELECT {', '.join(columns)} FROM ({_together(bodies)})"
 
 
@@ -163,6 +187,8 @@ def _typed(source: Source, names: Sequence[str], *, placed: bool) -> Iterator[st
             yield quote(raw_of(name))
         if kind == "VARCHAR":
             yield text
+            if name.lower() in source.texted:
+                yield f"{text} AS {quote(text_of(name))}"
             continue
         value = spelling.value(name, kind)
         if name.lower() in source.unsure:
@@ -182,8 +208,32 @@ def reader(source: Source, file: Path) -> str:
     Raises:
         UnknownFormat: the file's ending says nothing.
     """
-    arguments = "".join(f", {name} = {_value(value)}" for name, value in source.settings.read.items())
-    return f"{format_of(source, file)}({literal(str(file))}{arguments})"
+    function, options = format_of(source, file), dict(source.settings.read)
+    if function == "read_parquet" and not options.keys() & {"hive_partitioning", "hive_types"}:
+        kinds = folder_types(source.files)
+        options["hive_types"] = {name: kinds[name] for name in partitions_of(file, ()) if name in kinds}
+        options["hive_partitioning"] = bool(options["hive_types"])
+        if not options["hive_types"]:
+            del options["hive_types"]
+    arguments = "".join(f", {name} = {_value(value)}" for name, value in options.items())
+    return f"{function}({literal(str(file))}{arguments})"
+
+
+@cache
+def folder_types(files: tuple[Path, ...]) -> dict[str, str]:
+    """The types of the columns that the names of folders are, such that no file's says anything else: 007 is a text."""
+    found: dict[str, str] = {}
+    for name, text in chain.from_iterable(partitions_of(file, ()).items() for file in files if "=" in str(file)):
+        if text is not None:
+            kind = "BIGINT" if _WHOLE.fullmatch(text) else "DATE" if _is_day(text) else "VARCHAR"
+            found[name] = kind if found.get(name, kind) == kind else "VARCHAR"
+    return found
+
+
+def _is_day(text: str) -> bool:
+    with suppress(ValueError):
+        return date.fromisoformat(text).isoformat() == text
+    return False
 
 
 def json_form(source: Source, file: Path) -> str:

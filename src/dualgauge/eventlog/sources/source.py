@@ -88,7 +88,8 @@ class Source:
 
     What CSV and JSON files are read as are `texts`, by the paths of the parts, and `objects` (see `text_columns`): both
     are None before that was found out. `kinds` are the types of the columns that an expression needs, by their names in
-    small letters, and `unsure` those of which a value may not be of its type.
+    small letters, and `unsure` those of which a value may not be of its type. `ids` are the expressions of an event's
+    identity that name texts of columns, which are `texted`, by their names in small letters.
     """
 
     settings: SourceSettings
@@ -104,11 +105,18 @@ class Source:
     objects: JsonFiles | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     unsure: Collection[str] = ()
+    ids: Mapping[str, str] = field(default_factory=dict)
+    texted: Collection[str] = ()
 
     @property
     def name(self) -> str:
         """The name in the settings."""
         return self.settings.name
+
+    @property
+    def expressions(self) -> SourceSettings:
+        """The settings, with expressions that name the texts of columns where they make a text of one."""
+        return self.settings.model_copy(update=dict(self.ids)) if self.ids else self.settings
 
     @property
     def reading(self) -> tuple[Part, ...]:

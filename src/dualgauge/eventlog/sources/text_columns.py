@@ -25,7 +25,9 @@ from dualgauge.engines.files.json_types import (
     json_types,
 )
 from dualgauge.engines.files.text_rows import newlines, opened_bytes, partitions_of
+from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import BadFile, BadReading, EmptyFile
+from dualgauge.eventlog.sources.id_texts import with_texts_for
 from dualgauge.eventlog.sources.readers import json_form, spelling_of, text_rows
 from dualgauge.eventlog.sources.source import FILE_ORDER, format_of
 from dualgauge.model import quote
@@ -40,11 +42,6 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.sources.source import Part, Source
 
 ASIDE = "or set it aside with --on-bad-row quarantine"
-
-_RESPELT = ("DECIMAL", "DOUBLE", "DATE", "TIME", "BOOLEAN")
-"""Types of which the engine writes a value in another way than it stands in the file: 1.10 where others have 1.255."""
-
-_NESTED = ("{", "[", "JSON")
 
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _WORD = re.compile(r'"(?:[^"]|"")*"|\w+')
@@ -74,8 +71,9 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     folder = engine.folder / f"texts-{uuid.uuid4().hex}"
     source = replace(source, texts=_csv_files(source, csv, folder), objects=_json_files(engine, source, json, folder))
     names = _names(source)
+    source = _with_ids(engine, source, names)
     only_json = len(json) == len(reading)
-    wanted = {one.lower(): one for one in _typed(source.settings, columns, names, only_json=only_json)}
+    wanted = {one.lower(): one for one in _typed(source.expressions, columns, names, only_json=only_json)}
     said = {name.lower(): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
     said = _by_format(source.settings, columns, names) | said
     kept = {name: kind for name, kind in {**source.kinds, **said}.items() if name in wanted or name in said}
@@ -95,8 +93,19 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     except BadValue as fault:
         raise broken_text(source) or fault from fault
     kinds = {name.lower(): kind for name, kind in found.items()} | kept
-    kinds |= dict.fromkeys(_texts_of_ids(source.settings, names, kinds) - said.keys() - source.kinds.keys(), "VARCHAR")
     return replace(source, kinds=kinds, unsure={name.lower() for name in unsure})
+
+
+def _with_ids(engine: Engine, source: Source, names: Mapping[str, str]) -> Source:
+    ids: dict[str, str] = {}
+    texted: frozenset[str] = frozenset()
+    for key in ("event_id", "type", CAUSED_BY):
+        expression = getattr(source.settings, key)
+        if expression and column_of(expression) not in names:
+            changed, found = with_texts_for(engine, expression, names)
+            if found:
+                ids[key], texted = changed, texted | found
+    return replace(source, ids=ids, texted=texted)
 
 
 def broken_text(source: Source) -> BadFile | None:
@@ -140,8 +149,9 @@ def _json_files(engine: Engine, source: Source, parts: Sequence[Part], folder: P
     folder.mkdir(parents=True, exist_ok=True)
     try:
         found = read_json_texts(
-            engine, list(by_path), folder, forms={path: json_form(source, path) for path in by_path}
-        )
+            engine, list(by_path), folder, spelled=source.beside,
+            forms={path: json_form(source, path) for path in by_path},
+        )  # fmt: skip
     except BadJson as fault:
         part = by_path[fault.file]
         place, advice = source.label_of(part), fault.advice
@@ -154,7 +164,8 @@ def _json_files(engine: Engine, source: Source, parts: Sequence[Part], folder: P
         raise BadFile(source.name, source.label_of(parts[0]), "it has a field whose name is empty", "give it a name")
     constants = []
     for part in parts:
-        constants.append(partitions_of(part.path, list(found.columns)))
+        # A field whose type is said may be in no row yet.
+        constants.append(dict.fromkeys(source.settings.read.get("types", ())) | partitions_of(part.path, ()))
         if told := source.settings.read.get("filename", False):
             constants[-1][told if isinstance(told, str) else "filename"] = str(part.file)
     return JsonFiles(found, tuple(by_path), tuple(constants))
@@ -188,23 +199,6 @@ def _names(source: Source) -> dict[str, str]:
     return names
 
 
-def _texts_of_ids(settings: SourceSettings, names: Mapping[str, str], kinds: Mapping[str, str]) -> set[str]:
-    """The columns whose text is meant: those that expressions of an event's identity name, and no other one does."""
-    identity = (settings.event_id, settings.type, settings.caused_by)
-    others = [settings.occurred_at, settings.order_by, settings.where, settings.query, *settings.select.values()]
-    every = "*" in settings.where + settings.query
-    if every:
-        return set()
-    # What is asked for a field of its own is no text.
-    inside = {one.lower() for one in re.findall(r'(\w+)"?\s*[.\[]', " ".join(identity))}
-    alone = words_of(identity) & names.keys() - words_of(others)
-    return {
-        one
-        for one in alone
-        if kinds.get(one, "").startswith(_RESPELT) or (one not in inside and kinds.get(one, "").startswith(_NESTED))
-    }
-
-
 def _by_format(settings: SourceSettings, columns: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
     """The columns that stand alone for a declared time whose format is said, with its type: every value is one."""
     spelling, found = Spelling.of(settings.read), {}
@@ -218,7 +212,7 @@ def _by_format(settings: SourceSettings, columns: Mapping[str, str], names: Mapp
 
 def _time_kind(engine: Engine, relation: str, name: str, spelling: Spelling) -> str:
     """The type of a column of times where formats are said: the one that most of its values are written in, if any."""
-    kinds = [kind for kind in ("TIMESTAMP", "DATE") if spelling.format_of(kind)]
+    kinds = [kind for kind in ("TIMESTAMPTZ", "TIMESTAMP", "DATE") if spelling.format_of(kind)]
     asked = [f"count(*) FILTER ({quote(name)} IS NOT NULL AND {spelling.fits(name, kind)})" for kind in kinds]
     counts = dict(zip(engine.row(f"SELECT {', '.join(asked)} FROM {relation}"), kinds, strict=True))
     return counts[max(counts)] if max(counts) else "VARCHAR"
