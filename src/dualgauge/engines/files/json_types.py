@@ -236,8 +236,9 @@ class JsonFiles:
 
 def field_names(engine: Engine, forms: Mapping[Path, str]) -> list[str]:
     """
-    The names of the fields in the first objects of JSON files, of two that differ by case the more frequent one, or the
-    first.
+    The names of the fields in the first objects of JSON files.
+
+    Of two that differ by case it is the more frequent one, or the first.
 
     Raises:
         EngineError: they cannot be read.
