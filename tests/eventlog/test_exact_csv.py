@@ -134,7 +134,7 @@ def test_formats_and_a_decimal_comma_are_said(project: LogProject) -> None:
         ("2027-01-01 00:00:00+00:00", Decimal("2.00"), "1.1!"),
     ]
     project.write("d/2.csv", "id;seen;amount;code\n3;01.01.2027;1.50;x\n")
-    with pytest.raises(BadRow, match=r"d/2.csv row 1: amount = '1,50' is no DECIMAL\(18,2\)"):
+    with pytest.raises(BadRow, match=r"d/2.csv row 1: amount = '1.50' is no DECIMAL\(18,2\)"):
         project.take()
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualgauge.views.lexer import KEYWORDS, bare, split, tokens
+from dualgauge.engines.lexer import KEYWORDS, bare, split, tokens
 
 NAMES = st.sampled_from(["carrier", "Carrier", "e", "events", "x1", "größe", "_a$b"])
 PIECES = st.one_of(

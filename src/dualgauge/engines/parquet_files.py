@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def written(value: str, kind: str) -> str:
 
 def scan(files: Sequence[Path | str]) -> str:
     """What stands after FROM for Parquet files, united by name; over it stands `reading` of their columns."""
-    names = ", ".join(literal(str(file)) for file in files)
+    names = ", ".join(literal(exact(file)) for file in files)
     # Else the name of any folder on the way, such as id=5, is each row's id.
     return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false)"
 

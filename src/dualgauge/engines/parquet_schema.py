@@ -74,7 +74,7 @@ def cut(tree: Sequence[Row]) -> str:
     return ""
 
 
-def exact(file: Path) -> str:
+def exact(file: Path | str) -> str:
     """A path that the engine does not take for a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(file))
 

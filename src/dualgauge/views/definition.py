@@ -14,6 +14,7 @@ import sqlglot
 from sqlglot import expressions as exp
 
 from dualgauge.engines.errors import EngineError
+from dualgauge.engines.lexer import bare, plain, tokens
 from dualgauge.model import Side, fold, quote
 from dualgauge.views.errors import (
     AdoptsOnV2,
@@ -30,7 +31,6 @@ from dualgauge.views.errors import (
     ViewError,
 )
 from dualgauge.views.header import Header, adoption, definition_hash, parse
-from dualgauge.views.lexer import bare, plain, tokens
 from dualgauge.views.relations import relations
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dualgauge.engines.lexer import split, tokens
 from dualgauge.model import sha256, unquoted
 from dualgauge.stores.adopted.adoption import Adoption
 from dualgauge.views.errors import NoKey, UnknownHeader, ViewError
-from dualgauge.views.lexer import split, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

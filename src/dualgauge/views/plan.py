@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from sqlglot import expressions as exp
 
 from dualgauge.engines.errors import EngineError
+from dualgauge.engines.lexer import bare, tokens
 from dualgauge.model import POSITION, fold, quote
 from dualgauge.views.definition import EVENTS
 from dualgauge.views.latest import KEEPING, latest
-from dualgauge.views.lexer import bare, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dualgauge.engines.lexer import Token, tokens
 from dualgauge.model import fold
 from dualgauge.views.definition import CHANGING
-from dualgauge.views.lexer import Token, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

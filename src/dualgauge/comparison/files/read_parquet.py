@@ -117,7 +117,7 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
             continue
         found[key] = part = _Part([file], {})
         # The engine calls the second of two names that differ in case otherwise.
-        kinds = engine.columns(f"SELECT * FROM {scan([exact(file)])}")
+        kinds = engine.columns(f"SELECT * FROM {scan([file])}")
         columns = schema_columns(rows)
         names = [tree[0][0] for tree in columns]
         if (double := twice(names)) is not None:
@@ -133,7 +133,7 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
                     raise UnreadableLocation(str(file), reason, "rename one of the two")
                 part.cut[name] = spans.get(name, what)
     for part in found.values():
-        part.source = f"({parquet([exact(file) for file in part.files], part.fields)})"
+        part.source = f"({parquet(part.files, part.fields)})"
     return list(found.values())
 
 
@@ -187,7 +187,7 @@ def _uncut(engine: Engine, part: _Part, folder: Path) -> list[_Part]:
         kept = folder / f"{at}.parquet"
         kinds = write_exact(file, by_hand, kept)
         # Row beside row: both are read in the order in which they were written.
-        rest = f"(SELECT {every} FROM ({parquet([exact(file)], without)})) _a POSITIONAL JOIN " if without else ""
+        rest = f"(SELECT {every} FROM ({parquet([file], without)})) _a POSITIONAL JOIN " if without else ""
         source = f"(SELECT * FROM {rest}(SELECT {', '.join(map(quote, by_hand))} FROM {scan([kept])}) _b)"
         one = _Part([file], {**fields, **kinds}, source, names=part.names)
         one.texts = {name for name, own in part.names.items() if own in by_hand and own in wide_decimals(part.cut)}

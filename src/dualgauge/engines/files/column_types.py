@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dualgauge.model import literal, quote
+from dualgauge.engines.errors import BadDialect
+from dualgauge.model import listed, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,11 +51,18 @@ TIMES: Final = ("DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME")
 CANDIDATES: Final = ("BOOLEAN", *NUMBERS, *TIMES)
 """The types that are tried, the narrowest first."""
 
+_SAID: Final = ("VARCHAR", "BOOLEAN", "BIGINT", "DOUBLE", *TIMES, "DECIMAL(p,s)")
+"""The types that may be said of a column."""
+_SIZES: Final = re.compile(r"DECIMAL\(([0-9]{1,2}), *([0-9]{1,2})\)")
+
 _NUMBER: Final = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,9})?"
 _NO_NUMBER: Final = "(?i:nan|[+-]?inf(inity)?)"
 _MOST_OF_DOUBLE: Final = 17
 _OFFSET: Final = r":[0-9]{2}(\.[0-9]+)? ?[+-](0[1-9]|1[0-9]|00:?0[1-9]|00:?[1-9])[0-9:]*$"
 """An offset from UTC that is not nought, which a time without a zone would lose."""
+
+_ZONE_NAME: Final = r":[0-9]{2}(\.[0-9]+)? ?[A-Za-z]"
+_UTC: Final = "(?i:.*[0-9] ?(z|utc))"
 
 _FINE: Final = r"\.[0-9]{6}[0-9]*[1-9]"
 
@@ -142,6 +150,22 @@ class Spelling:
 def _instant(text: str) -> str:
     pattern = literal(_PATTERNS["TIMESTAMPTZ"])
     return f"coalesce(regexp_full_match({text}, {pattern}) AND TRY_CAST({text} AS TIMESTAMPTZ) IS NOT NULL, false)"
+
+
+def check_types(options: Mapping[str, Any]) -> None:
+    """Look at the types that are said of columns, by an option's name. Raises BadDialect where one is none."""
+    types = options.get("types", {})
+    wrong = [one for one in types.values() if not _is_said(one)] if isinstance(types, dict) else [types]
+    if wrong:
+        kinds = listed(_SAID, len(_SAID))
+        raise BadDialect("types", f"has {wrong[0]!r}", f'say it as {{amount = "DECIMAL(18,2)"}}, with {kinds}')
+
+
+def _is_said(kind: object) -> bool:
+    if not isinstance(kind, str) or kind in _SAID[:-1]:
+        return kind in _SAID[:-1]
+    sizes = _SIZES.fullmatch(kind)
+    return sizes is not None and int(sizes[2]) <= int(sizes[1]) <= _WIDEST and int(sizes[1]) > 0
 
 
 def _scale(size: str) -> int:
@@ -297,7 +321,9 @@ def kept_whole(text: str, kind: str) -> str:
         none = f"regexp_full_match({number}, {literal(_NO_NUMBER)})"
         short = f"regexp_full_match({text}, {literal(plain)})"
         return f"(CASE WHEN {short} THEN true WHEN {written} THEN {digits} AND {there} ELSE {none} END)"
-    no_offset = f"NOT regexp_matches({text}, {literal(_OFFSET)})"
+    # Seen: the engine drops a zone that has a name.
+    named = f"regexp_matches({text}, {literal(_ZONE_NAME)}) AND NOT regexp_full_match({text}, {literal(_UTC)})"
+    no_offset = f"NOT regexp_matches({text}, {literal(_OFFSET)}) AND NOT ({named})"
     if family == "DATE":
         return f"({no_offset} AND TRY_CAST({text} AS TIMESTAMP) = CAST(TRY_CAST({text} AS DATE) AS TIMESTAMP))"
     if family in ("TIMESTAMP", "TIMESTAMPTZ"):

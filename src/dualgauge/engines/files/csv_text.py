@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dualgauge.engines.errors import BadDialect, BrokenFile, NoColumnNames
+from dualgauge.engines.files.column_types import check_types
 from dualgauge.engines.files.text_rows import (
     LONGEST_ROW,
     LineDialect,
@@ -29,7 +30,7 @@ from dualgauge.engines.files.text_rows import (
     rows,
 )
 from dualgauge.engines.parquet_schema import exact
-from dualgauge.model import listed, literal, nearest, quote
+from dualgauge.model import fold, listed, literal, nearest, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -152,6 +153,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if name != ALL_TEXT or value is not True:
             _check_option(name, value)
+    check_types(options)
     try:
         codecs.lookup(str(options.get("encoding", "utf-8")))
     except LookupError:
@@ -233,11 +235,11 @@ def _is_tsv(file: Path) -> bool:
 def _refuse_alike(file: Path, line: int, names: Sequence[str], *, alike: bool) -> None:
     known: dict[str, str] = {}
     for name in names:
-        if (other := known.get(name if alike else name.lower())) is not None:
+        if (other := known.get(name if alike else fold(name))) is not None:
             how = f"{name!r} twice" if other == name else f"{other!r} and {name!r}, which differ by case alone"
             advice = "give each column a name of its own, or say them all by `names`"
             raise BrokenFile(file, line, f"it names the column {how}", advice)
-        known[name if alike else name.lower()] = name
+        known[name if alike else fold(name)] = name
 
 
 def _first_line(file: Path, dialect: LineDialect) -> tuple[int, str, int]:

@@ -17,7 +17,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.engines.errors import BadDialect
-from dualgauge.engines.files.column_types import CANDIDATES, NUMBERS, TIMES, Spelling, misfitting, types_of
+from dualgauge.engines.files.column_types import CANDIDATES, NUMBERS, TIMES, Spelling, check_types, misfitting, types_of
 from dualgauge.engines.files.json_shapes import is_of, merged, nested_fault, settled
 from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_schema import exact
@@ -36,11 +36,6 @@ OPTIONS: Final = ("format", "types", "dateformat", "timestampformat", "filename"
 """What may be said of a JSON file."""
 
 FORMATS: Final = ("auto", LINES, "array", "unstructured")
-
-_TYPES: Final = ("VARCHAR", "BOOLEAN", "BIGINT", "DOUBLE", "DECIMAL(p,s)", *TIMES)
-"""Those that may be said of a field."""
-
-_SAID: Final = re.compile(rf"{'|'.join(one for one in _TYPES if '(' not in one)}|DECIMAL\([0-9]+, *[0-9]+\)")
 
 _SAMPLE: Final = 20_480
 """Objects of files that are looked into for the names of their fields."""
@@ -83,16 +78,7 @@ def check_json_options(options: Mapping[str, Any]) -> None:
             raise BadDialect(name, f"is {value!r}, with nanoseconds", "say %f: the log keeps microseconds")
         if name == "format" and value not in FORMATS:
             raise BadDialect(name, f"is {value!r}", f"say one of {listed(FORMATS, len(FORMATS))}")
-    types = options.get("types", {})
-    wrong = (
-        [one for one in types.values() if not isinstance(one, str) or not _SAID.fullmatch(one)]
-        if isinstance(types, dict)
-        else [types]
-    )
-    if wrong:
-        raise BadDialect(
-            "types", f"has {wrong[0]!r}", f'say it as {{amount = "DECIMAL(18,2)"}}, with {listed(_TYPES, len(_TYPES))}'
-        )
+    check_types(options)
 
 
 _ALLOWED: Final[Mapping[Held, Sequence[str]]] = {Held.TEXT: TIMES, Held.TRUTH: ("BOOLEAN",), Held.NUMBER: NUMBERS}
@@ -114,7 +100,7 @@ class JsonSpelling(Spelling):
     @classmethod
     def of(cls, read: Mapping[str, Any]) -> Self:
         """As the options of a reader say."""
-        said = frozenset(name.lower() for name in read.get("types", {}))
+        said = frozenset(fold(name) for name in read.get("types", {}))
         return cls(read.get("dateformat", ""), read.get("timestampformat", ""), said=said)
 
     def pattern_of(self, family: str) -> str | None:
@@ -138,7 +124,7 @@ class JsonSpelling(Spelling):
         # Rows of CSV files beside them have no JSON.
         is_one = f"coalesce({quoted}starts_with({raw}, '\"'), true)"
         fits = Spelling.fits(self, name, kind)
-        return fits if kind == "VARCHAR" or name.lower() in self.said else f"({is_one} AND {fits})"
+        return fits if kind == "VARCHAR" or fold(name) in self.said else f"({is_one} AND {fits})"
 
     def fault(self, name: str, kind: str) -> str:
         """A text of SQL: why a field's text is no value of a type or a shape."""
@@ -194,8 +180,8 @@ class JsonFiles:
     @property
     def columns(self) -> tuple[str, ...]:
         """The fields, and the columns that are no fields, of all files."""
-        names = {name.lower(): name for one in self.constants for name in one}
-        own = {name.lower() for name in self.texts.columns}
+        names = {fold(name): name for one in self.constants for name in one}
+        own = {fold(name) for name in self.texts.columns}
         return (*self.texts.columns, *(name for folded, name in names.items() if folded not in own))
 
     def relation(self) -> str:
@@ -224,12 +210,12 @@ class JsonFiles:
 
     def _constant(self, name: str) -> tuple[str, str] | None:
         """The value of a column that is constant in a file, as text and as JSON; None where no file has one."""
-        values = [{key.lower(): text for key, text in one.items()}.get(name.lower()) for one in self.constants]
+        values = [{fold(key): text for key, text in one.items()}.get(fold(name)) for one in self.constants]
         if all(one is None for one in values):
             return None
         texts, raws = (
             f"CAST([{', '.join('NULL' if one is None else literal(one) for one in each)}] AS VARCHAR[])[_part + 1]"
-            for each in (values, [one and _as_json(one) for one in values])
+            for each in (values, [None if one is None else _as_json(one) for one in values])
         )
         return texts, raws
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
-from dualgauge.model import plural
+from dualgauge.model import fold, plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -265,9 +265,9 @@ def newlines(file: Path, upto: int) -> int:
 def partitions_of(file: Path, names: Sequence[str]) -> dict[str, str | None]:
     """The columns that the names of a file's folders are, but for those that it has itself."""
     found: dict[str, str | None] = {}
-    own = {name.lower() for name in names}
+    own = set(map(fold, names))
     for folder in file.parts[:-1]:
         name, equals, value = folder.partition("=")
-        if equals and name and unquote(name).lower() not in own:
+        if equals and name and fold(unquote(name)) not in own:
             found[unquote(name)] = None if value == _NO_PARTITION else unquote(value)
     return found

@@ -4,7 +4,7 @@ Imports: rows of one source or several become events, in one order, each exactly
 The rows that are due are sorted into a staged file first. Where the log is empty and no id repeats, that file
 is committed as it is; else the rows whose ids are known are left out of a second one. A killed import leaves
 staged files behind, which the next one removes, and nothing else. What is read of a source's files, and how it is said
-that they were, stands in `cursors`.
+that they were, stands in `sources/cursor.py`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.engines.parquet_schema import INT96, cut, holds_nanoseconds, schema_columns, schemas
 from dualgauge.engines.type_trees import is_nested, stays
 from dualgauge.eventlog.errors import BadFile, CutColumn
-from dualgauge.eventlog.sources.readers import reader
+from dualgauge.eventlog.sources.readers import reader, refuse_places
 from dualgauge.eventlog.sources.source import format_of
 from dualgauge.model import fold, quote
 
@@ -41,6 +41,7 @@ def refuse_cut(engine: Engine, source: Source) -> None:
     for path, part in parts.items():
         columns = schema_columns(trees[str(path)])
         _refuse_alike(source, source.label(part.file), columns, others)
+        refuse_places(source, source.label(part.file), [column[0][0] for column in columns])
         _refuse_folder(source, part, {fold(column[0][0]): column[0][0] for column in columns})
         for column in columns:
             name, what = column[0][0], cut(column)

@@ -17,11 +17,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.files.text_rows import LINES
+from dualgauge.engines.lexer import pieces, unquoted
 from dualgauge.eventlog.errors import BadFile, ChangedFile, NoSuchFile
 from dualgauge.eventlog.sources.fingerprints import fingerprint
 from dualgauge.eventlog.sources.readers import json_form
 from dualgauge.eventlog.sources.source import FILE_ORDER, Part, ending_of, format_of
-from dualgauge.model import canonical_json, sha256
+from dualgauge.model import canonical_json, fold, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,13 +41,14 @@ _FIRST = (
 _BEYOND_A_ROW = re.compile(
     r"\b(OVER|JOIN|DISTINCT|QUALIFY|LIMIT|OFFSET|INTERSECT|EXCEPT|GROUP\s+BY|UNION(?!\s+ALL))\b"
     r"|\(\s*(SELECT|WITH|FROM)\b"
-    r"|\b(count|sum|avg|min|max|first|last|any_value|list|\w+_agg|arg_\w+|bool_\w+|median|mode|quantile\w*|stddev\w*"
-    r"|var_\w+|variance)\s*\(",
+    r"|\b(count|sum|avg|min|max|first|last|any_value|list|\w+_agg|arg_\w+|(min|max)_by|bool_\w+|bit_(and|or|xor)|median|mode"
+    r"|quantile\w*|stddev\w*|var_\w+|variance|product|group_concat|listagg|histogram\w*|approx_\w+|corr|covar_\w+|regr_\w+"
+    r"|kurtosis\w*|skewness|entropy|mad|fsum|kahan_sum|sumkahan|favg|geomean|geometric_mean|count_star|countif|count_if)\s*\("
+    r"|\b(USING\s+SAMPLE|TABLESAMPLE|PIVOT|UNPIVOT)\b",
     re.IGNORECASE,
 )
 _SOURCE = re.compile(r"\bsource\b", re.IGNORECASE)
 _BRANCH = re.compile(r"\bUNION\s+ALL\b", re.IGNORECASE)
-_TEXT = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*")
 
 
 class Growth(Enum):
@@ -166,12 +168,18 @@ def beyond_a_row(settings: SourceSettings) -> bool:
 
     Then some of the rows give other events than all of them. In doubt it is so: the files are then read whole.
     """
-    query = _TEXT.sub(" ", settings.query)
+    query = _code(settings.query)
     if len(_SOURCE.findall(query)) > 1 + len(_BRANCH.findall(query)):
         return True
     said = [settings.event_id, settings.type, settings.occurred_at, settings.where, settings.query]
     said += [settings.order_by, settings.caused_by, *settings.select.values()]
-    return any(_BEYOND_A_ROW.search(_TEXT.sub(" ", one)) for one in said)
+    return any(_BEYOND_A_ROW.search(_code(one)) for one in said)
+
+
+def _code(text: str) -> str:
+    """The words and signs of SQL; of names in quotes that of the rows alone."""
+    names = (unquoted(one) for one in pieces(text) if one[:1] != '"' or fold(unquoted(one)) == "source")
+    return " ".join(names)
 
 
 def growth(source: Source, file: Path) -> Growth:

@@ -8,9 +8,11 @@ made is NULL, and one that holds a NULL is not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import EngineError
+from dualgauge.engines.files.column_types import Spelling
 from dualgauge.eventlog.errors import BadFile
 from dualgauge.eventlog.sources.losses import by_text, finer_than_kept, loses, outside
 from dualgauge.eventlog.sources.mapping import (
@@ -24,7 +26,7 @@ from dualgauge.eventlog.sources.mapping import (
 from dualgauge.eventlog.sources.readers import raw_rows, reader, unbounded_rows
 from dualgauge.eventlog.sources.source import told
 from dualgauge.eventlog.sources.text_columns import ASIDE, broken_text, with_texts
-from dualgauge.model import literal, quote
+from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +57,8 @@ class _Check:
     """
     One way not to fit: a condition over the columns, and what is said of a row that meets it.
 
-    `expression` is what fails; empty where none does. `value` says that the column's value is told.
+    `expression` is what fails; empty where none does. `value` says that the column's value is told, by the expression
+    `shown` where that is not the column.
     """
 
     condition: str
@@ -63,6 +66,7 @@ class _Check:
     column: str
     expression: str = ""
     value: bool = False
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +141,15 @@ def misfits_of(engine: Engine, source: Source, columns: Mapping[str, str], base:
         expressions = mapping(settings, dict(columns), available)
         values = _tried(base, expressions, settings.where, unfit="_unfit" in available)
     names = described(engine, source, values, ())
-    checks = _checks(names, columns, expressions, settings.where if expressions else "")
+    where = settings.where if expressions else ""
+    checks = _checks(names, columns, expressions, where, Spelling.of(settings.read if settings.path else {}))
     if "_unfit" in names:
         checks = (_Check("_unfit IS NOT NULL", "{}", "_unfit", value=True), *checks)
     cases = " ".join(f"WHEN {one.condition} THEN {number}" for number, one in enumerate(checks))
     told_of = " ".join(
-        f"WHEN {number} THEN CAST({quote(one.column)} AS VARCHAR)" for number, one in enumerate(checks) if one.value
+        f"WHEN {number} THEN CAST({one.shown or quote(one.column)} AS VARCHAR)"
+        for number, one in enumerate(checks)
+        if one.value
     )
     checked = f"SELECT *, CASE {cases} END AS _check FROM ({values})"
     query = f"SELECT _file, _row, _at, _check, CASE _check {told_of} END AS _value FROM ({checked})"
@@ -159,9 +166,10 @@ def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: in
         BadFile: a file cannot be read to its end.
     """
     source = with_texts(engine, source, columns)
+    objects = frozenset(source.objects.paths if source.objects else ())
     for part in source.reading:
         text = (source.texts or {}).get(part.path)
-        if source.objects and part.path in source.objects.paths:
+        if part.path in objects:
             continue
         try:
             engine.rows(f"SELECT count(COLUMNS(*)) FROM {text.relation() if text else reader(source, part.path)}")
@@ -195,7 +203,11 @@ def _tried(base: str, expressions: Mapping[str, str], where: str, *, unfit: bool
 
 
 def _checks(
-    names: Mapping[str, str], columns: Mapping[str, str], expressions: Mapping[str, str], where: str
+    names: Mapping[str, str],
+    columns: Mapping[str, str],
+    expressions: Mapping[str, str],
+    where: str,
+    spelling: Spelling,
 ) -> tuple[_Check, ...]:
     checks = [_Check("_failed_where", "its where fails", "", where)] if where else []
     given = lowered(dict(names))
@@ -208,21 +220,24 @@ def _checks(
         for name, expression in expressions.items()
         if name not in _NEEDED
     ]
-    kinds = {"occurred_at": "TIMESTAMPTZ"} | {name: kind for name, kind in columns.items() if name.lower() in given}
+    kinds = {"occurred_at": "TIMESTAMPTZ"} | {name: kind for name, kind in columns.items() if fold(name) in given}
     if given.get("_order") == "VARCHAR":
         kinds["_order"] = "TIMESTAMPTZ"
     for name, kind in kinds.items():
-        column, shown = quote(name), "order_by" if name == "_order" else name
-        value = by_text(column, given[name.lower()], kind)
-        there, none = f"{column} IS NOT NULL", f"TRY_CAST({value} AS {kind}) IS NULL"
-        checks.append(_Check(f"({there} AND {none})", f"{shown} = {{}} is no {kind}", name, value=True))
-        lossy, words = loses(column, given[name.lower()], kind), f"does not fit into {kind} without loss"
-        if value != column:
+        column, called = quote(name), "order_by" if name == "_order" else name
+        # A comma before a fraction was made a point on the way, and is told as it stands in the file.
+        swapped = spelling.decimal != "." and expressions.get(name, "").startswith("translate(")
+        tell = partial(_Check, column=name, value=True, shown=spelling.number(column) if swapped else "")
+        value = by_text(column, given[fold(name)], kind)
+        there, none = f"({value}) IS NOT NULL", f"TRY_CAST({value} AS {kind}) IS NULL"
+        checks.append(tell(f"({there} AND {none})", f"{called} = {{}} is no {kind}"))
+        lossy, words = loses(column, given[fold(name)], kind), f"does not fit into {kind} without loss"
+        if value != column and kind.startswith("DECIMAL"):
             words += f": round({name}, {kind[:-1].rpartition(',')[2].strip()}) gives the nearest"
         if name == "occurred_at":
-            if (finer := finer_than_kept(column, given[name.lower()])) != "false":
-                checks.append(_Check(f"({there} AND {finer})", f"{shown} = {{}} {_FINER}", name, value=True))
+            if (finer := finer_than_kept(column, given[fold(name)])) != "false":
+                checks.append(tell(f"({there} AND {finer})", f"{called} = {{}} {_FINER}"))
             lossy, words = outside(column, kind), "is not in the years 1 to 9999"
         if lossy != "false":
-            checks.append(_Check(f"({there} AND {lossy})", f"{shown} = {{}} {words}", name, value=True))
+            checks.append(tell(f"({there} AND {lossy})", f"{called} = {{}} {words}"))
     return tuple(checks)

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.eventlog.sources.readers import text_of
-from dualgauge.model import quote
+from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _JOINING: Final = ("||", "concat", "concat_ws")
 _TEXT: Final = re.compile("varchar|text|string", re.IGNORECASE)
+_OF_LISTS: Final = re.compile("list_|array_|len$|unnest$")
+"""Functions of which what is joined by `||` in them is a list."""
+
 _BEFORE: Final = "SELECT "
 
 
@@ -40,9 +43,9 @@ def with_texts_for(engine: Engine, expression: str, names: Mapping[str, str]) ->
     places = [] if parsed["error"] else list(_columns(parsed["statements"]))
     for place in sorted(places, key=lambda one: int(one["query_location"]), reverse=True):
         (name, *inside), start = place["column_names"], place["query_location"]
-        if not inside and name.lower() in names:
-            found.add(name.lower())
-            text = quote(text_of(names[name.lower()])).encode()
+        if not inside and fold(name) in names:
+            found.add(fold(name))
+            text = quote(text_of(names[fold(name)])).encode()
             # The engine counts bytes.
             written = written[:start] + text + written[start + place["query_location_length"] :]
     return written.decode().removeprefix(_BEFORE), frozenset(found)
@@ -54,9 +57,13 @@ def _columns(node: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  (a tree of
         for one in node:
             yield from _columns(one)
     elif isinstance(node, dict) and node.get("class") not in ("LAMBDA", "SUBQUERY"):
-        children = []
+        children: list[dict[str, Any]] = []
+        if node.get("class") == "FUNCTION" and _OF_LISTS.match(node["function_name"].lower()):
+            return
         if node.get("class") == "FUNCTION" and node["function_name"].lower() in _JOINING:
             children = [one["expression"] for one in node["arguments"]]
+            if any(one.get("function_name") == "list_value" for one in children):
+                return
         elif node.get("class") == "CAST" and _TEXT.fullmatch(node["type_expr"].get("type_name", "")):
             children = [node["child"]]
         yield from (one for one in children if one["class"] == "COLUMN_REF")

@@ -8,6 +8,8 @@ _FIRST_TIME, _END_OF_TIME = "TIMESTAMPTZ '0001-01-01 00:00:00Z'", "TIMESTAMPTZ '
 """Arrow, Python and Delta's statistics hold the years 1 to 9999 alone."""
 
 _FLOATS = ("DOUBLE", "FLOAT")
+_WIDE = ("BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT", "DECIMAL")
+"""Types of numbers that may have more digits than a DOUBLE."""
 
 
 def outside(column: str, kind: str) -> str:
@@ -33,8 +35,13 @@ def finer_than_kept(column: str, given: str) -> str:
 
 
 def by_text(column: str, given: str, kind: str) -> str:
-    """A value of the type `given` as what its column's type is cast from: a DOUBLE's digits are those of its text."""
-    return f"CAST({column} AS VARCHAR)" if given in _FLOATS and kind.startswith("DECIMAL") else column
+    """A value of the type `given` as what its column's type is cast from: its text, where the engine would round it."""
+    text = f"CAST({column} AS VARCHAR)"
+    if given == "JSON" and kind != "VARCHAR":
+        return f"CASE WHEN starts_with({text}, '\"') THEN {column} ->> '$' ELSE nullif({text}, 'null') END"
+    floats = given in _FLOATS and kind.startswith("DECIMAL")
+    wide = kind == "DOUBLE" and given.partition("(")[0] in _WIDE
+    return text if floats or wide or given.startswith("ENUM") else column
 
 
 def _loses(column: str, given: str, kind: str) -> str:

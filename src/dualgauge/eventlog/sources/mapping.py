@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
 from dualgauge.engines.files.column_types import Spelling, is_number
 from dualgauge.engines.files.json_types import raw_of
+from dualgauge.engines.lexer import pieces
 from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE
 from dualgauge.eventlog.errors import (
     BadFile,
@@ -42,13 +43,16 @@ from dualgauge.eventlog.sources.source import (
     told,
 )
 from dualgauge.eventlog.sources.text_columns import column_of, with_texts, words_of
-from dualgauge.model import listed, literal, quote
+from dualgauge.model import fold, listed, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
+
+_AS_TEXTS = "json_without_nan"
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)')
 
 _AS_IT_STANDS = "JSON"
 """The type of what goes into the payload: JSON keeps its text there."""
@@ -183,7 +187,7 @@ def columns_quoted(
 
     So a column may be called `at`, `order` or `Unit Price`, without its user knowing the words of SQL.
     """
-    names = {name.lower(): name for name in available}
+    names = {fold(name): name for name in available}
 
     def quoted(expression: str, kind: str = "") -> str:
         name = names.get(column_of(expression))
@@ -196,9 +200,9 @@ def columns_quoted(
         "occurred_at": quoted(settings.occurred_at, "" if formats.date or formats.timestamp else "TIMESTAMPTZ"),
         "order_by": quoted(settings.order_by),
     }
-    kinds = {name.lower(): kind for name, kind in columns.items()}
+    kinds = {fold(name): kind for name, kind in columns.items()}
     select = {
-        name: quoted(expression, kinds.get(name.lower(), _AS_IT_STANDS)) for name, expression in settings.select.items()
+        name: quoted(expression, kinds.get(fold(name), _AS_IT_STANDS)) for name, expression in settings.select.items()
     }
     return settings.model_copy(update={**texts, **values, "select": select})
 
@@ -219,8 +223,7 @@ def _word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Seq
     """Advice for a syntax error where a column has the name of a word that SQL takes for its own."""
     if "syntax error" not in fault.reason:
         return ""
-    outside = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", " ", expression)
-    said = {word.lower() for word in re.findall(r"\w+", outside)} & {name.lower() for name in known}
+    said = set(map(fold, pieces(expression))) & set(map(fold, known))
     words = sorted(said & keywords(engine))
     if not words:
         return ""
@@ -230,7 +233,7 @@ def _word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Seq
 def _only_text(source: Source, fault: EngineError, expression: str, known: Sequence[str]) -> str:
     """Advice where an expression wants a type of a column of a CSV file that is text, perhaps for one value."""
     said = words_of([expression])
-    texts = [name for name in known if name.lower() in said and source.kinds.get(name.lower(), "VARCHAR") == "VARCHAR"]
+    texts = [name for name in known if fold(name) in said and source.kinds.get(fold(name), "VARCHAR") == "VARCHAR"]
     if (
         not (source.texts or source.objects)
         or not texts
@@ -259,7 +262,7 @@ def place_of(file: str, row: int) -> str:
 
 def lowered(names: dict[str, str]) -> dict[str, str]:
     """Column names in small letters, with their types."""
-    return {name.lower(): kind for name, kind in names.items()}
+    return {fold(name): kind for name, kind in names.items()}
 
 
 def _with_files(settings: SourceSettings, root: Path) -> Source:
@@ -299,13 +302,13 @@ def mapping(settings: SourceSettings, columns: dict[str, str], available: dict[s
     """The expression of each column of an event, of settings whose columns are in quotes; `_order` that of the time."""
     event_id = settings.event_id or f"{'_file' if settings.path else literal(settings.name)} || '#' || _row"
     select = settings.select | ({CAUSED_BY: settings.caused_by} if settings.caused_by else {})
-    by_name = {name.lower(): name for name in available}
+    by_name = {fold(name): name for name in available}
     wanted = by_name.keys() - lowered(select).keys()
     chosen = {
         "event_id": f"CAST({event_id} AS VARCHAR)",
         "type": settings.type, "occurred_at": settings.occurred_at,
-        **{name: _alone(settings, by_name[name.lower()], available, kind) for name, kind in columns.items()
-           if name.lower() in wanted}, **select,
+        **{name: _alone(settings, by_name[fold(name)], available, kind) for name, kind in columns.items()
+           if fold(name) in wanted}, **select,
     }  # fmt: skip
     if by_cursor(settings):
         # A row that waited in the quarantine has lost its place, and keeps that among those that are retried.
@@ -319,12 +322,14 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
     settings = source.settings
     given = lowered(names)
     own = {*lowered(columns), *ENVELOPE}
-    rest = [name for name in names if name.lower() not in own and not name.startswith("_")]
+    rest = [name for name in names if fold(name) not in own and not name.startswith("_")]
     payload = "payload" if "payload" in given else "NULL"
     if rest and "payload" in given:
         reason = f"it gives payload, and {listed(rest)} beside it, which would stand in the payload: declare them"
         raise BadMapping(source.name, reason, tuple(names))
     if rest:
+        if any(_holds_floats(names[name]) for name in rest):
+            engine.define(_AS_TEXTS, _in_quotes)
         payload = _payload({name: names[name] for name in rest})
     order = order_of(settings, names)
     kind = described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"] if order else ""
@@ -338,8 +343,8 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
         *(_checked(name, f"{name} IS NULL", f"a row without {name}", ENVELOPE[name]) for name in ("event_id", "type")),
         _checked("occurred_at", untimely, "a row without occurred_at (years 1 to 9999) or order_by", "TIMESTAMPTZ"),
         f"CAST({payload} AS VARCHAR) AS payload",
-        *(_declared(name, given[name.lower()], kind)
-          if name.lower() in given else f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items()),
+        *(_declared(name, given[fold(name)], kind)
+          if fold(name) in given else f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items()),
         f"{when} AS _due",
         f"{tie} AS _tie",
     ]  # fmt: skip
@@ -363,9 +368,22 @@ def _payload(kinds: Mapping[str, str]) -> str:
 def _json_of(column: str, kind: str) -> str:
     """A column for an object of JSON, which has no number for nan and the infinite ones."""
     if kind not in ("DOUBLE", "FLOAT"):
-        return column
+        written = f"CAST(to_json({column}) AS VARCHAR)"
+        other = f"CAST({_AS_TEXTS}({written}) AS JSON)"
+        endless = f"regexp_matches({written}, 'NaN|Infinity')"
+        return f"CASE WHEN {endless} THEN {other} ELSE to_json({column}) END" if _holds_floats(kind) else column
     text = f"to_json(CAST({column} AS VARCHAR))"
     return f"CASE WHEN {column} IS NULL OR isfinite({column}) THEN to_json({column}) ELSE {text} END"
+
+
+def _holds_floats(kind: str) -> bool:
+    return re.search(r"\b(DOUBLE|FLOAT)\b", kind) is not None
+
+
+def _in_quotes(written: str | None) -> str | None:
+    """JSON in which what is no number of it stands in quotes, as it does by itself."""
+    words = {"NaN": '"nan"', "Infinity": '"inf"', "-Infinity": '"-inf"'}
+    return _TOKEN.sub(lambda found: words.get(found[0], found[0]), written) if written else written
 
 
 def _declared(name: str, given: str, kind: str) -> str:

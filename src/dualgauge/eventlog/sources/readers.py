@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from contextlib import suppress
-from datetime import date
-from functools import cache
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dualgauge.engines.files.column_types import Spelling
+from dualgauge.engines.files.csv_text import OPTIONS as CSV_OPTIONS
 from dualgauge.engines.files.csv_text import nulls_of
+from dualgauge.engines.files.json_types import OPTIONS as JSON_OPTIONS
 from dualgauge.engines.files.json_types import JsonSpelling, is_shape, raw_of
 from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_files import unbounded
+from dualgauge.engines.parquet_schema import exact
+from dualgauge.eventlog.errors import BadFile
 from dualgauge.eventlog.sources.source import (
     CURSOR_ORDER,
     ROWS_IN_A_FILE,
@@ -24,16 +23,15 @@ from dualgauge.eventlog.sources.source import (
     format_of,
     relation_of,
 )
-from dualgauge.model import literal, quote
+from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dualgauge.engines.files.json_types import JsonFiles
     from dualgauge.eventlog.sources.source import Source
 
 _PLACE = ("_file", "_row", "_at")
-_WHOLE: Final = re.compile("0|-?[1-9][0-9]{0,17}")
 
 
 def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
@@ -65,8 +63,8 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
     also_parquet = of_texts and len(bodies) > of_texts
     if source.beside:
         # Without a row: a column that only other files have is there, and of the type it has in all of them.
-        kinds = {name: source.kinds.get(name.lower(), kind) for name, kind in source.beside.items()}
-        kinds |= {text_of(name): "VARCHAR" for name in source.beside if name.lower() in source.texted}
+        kinds = {name: source.kinds.get(fold(name), kind) for name, kind in source.beside.items()}
+        kinds |= {text_of(name): "VARCHAR" for name in source.beside if fold(name) in source.texted}
         nulls = ", ".join(f"{_null(kind)} AS {quote(name)}" for name, kind in kinds.items())
         bodies.append(f"SELECT {nulls} WHERE false")
     return _with_texts_of_all(source, _together(bodies)) if also_parquet else _together(bodies)
@@ -76,8 +74,8 @@ def _with_texts_of_all(source: Source, rows: str) -> str:
     """Rows of text files beside those of Parquet, which have no text: that of their values stands for it."""
     texts = []
     for name in _text_columns(source):
-        kind = source.kinds.get(name.lower(), "VARCHAR")
-        if kind != "VARCHAR" or name.lower() in source.texted:
+        kind = source.kinds.get(fold(name), "VARCHAR")
+        if kind != "VARCHAR" or fold(name) in source.texted:
             value = f"to_json({quote(name)})" if kind == "JSON" or is_shape(kind) else quote(name)
             text = quote(text_of(name))
             texts.append(f"coalesce({text}, CAST({value} AS VARCHAR)) AS {text}")
@@ -169,6 +167,14 @@ def _parquet(source: Source, part: Part) -> str:
     return f"FROM (SELECT * REPLACE ({literal(str(part.file))} AS {quote(name)}) {body})"
 
 
+def refuse_places(source: Source, where: str, names: Iterable[str]) -> None:
+    """Raise where a column is called as the place of a row is here."""
+    for name in names:
+        if fold(name) in (*_PLACE, "_part", "_unfit"):
+            reason = f"its column {name!r} has the name of something that an import keeps of every row"
+            raise BadFile(source.name, where, reason, "write it under another name")
+
+
 def text_of(name: str) -> str:
     """The name of a column that has the text of another one, which has a type."""
     return f"_text {name}"
@@ -182,16 +188,16 @@ def spelling_of(source: Source) -> Spelling:
 def _typed(source: Source, names: Sequence[str], *, placed: bool) -> Iterator[str]:
     spelling, unfit = spelling_of(source), []
     for name in names:
-        kind, text = source.kinds.get(name.lower(), "VARCHAR"), quote(name)
+        kind, text = source.kinds.get(fold(name), "VARCHAR"), quote(name)
         if source.objects is not None:
             yield quote(raw_of(name))
         if kind == "VARCHAR":
             yield text
-            if name.lower() in source.texted:
+            if fold(name) in source.texted:
                 yield f"{text} AS {quote(text_of(name))}"
             continue
         value = spelling.value(name, kind)
-        if name.lower() in source.unsure:
+        if fold(name) in source.unsure:
             words, fits = spelling.fault(name, kind), spelling.fits(name, kind)
             value = f"CASE WHEN {text} IS NULL OR {fits} THEN {value}{'' if placed else f' ELSE error({words})'} END"
             unfit.append(f"WHEN {text} IS NOT NULL AND NOT {fits} THEN {words}")
@@ -209,31 +215,17 @@ def reader(source: Source, file: Path) -> str:
         UnknownFormat: the file's ending says nothing.
     """
     function, options = format_of(source, file), dict(source.settings.read)
+    if any(ending_of(one) != ".parquet" for one in source.files):
+        # What is said of the text files beside it.
+        options = {
+            name: value for name, value in options.items() if name not in {*CSV_OPTIONS, *JSON_OPTIONS} - {"filename"}
+        }
     if function == "read_parquet" and not options.keys() & {"hive_partitioning", "hive_types"}:
-        kinds = folder_types(source.files)
-        options["hive_types"] = {name: kinds[name] for name in partitions_of(file, ()) if name in kinds}
-        options["hive_partitioning"] = bool(options["hive_types"])
-        if not options["hive_types"]:
-            del options["hive_types"]
+        kinds = source.folders if "=" in str(file.parent) else {}
+        types = {name: kinds[name] for name in partitions_of(file, ()) if name in kinds}
+        options |= {"hive_types": types, "hive_partitioning": True} if types else {"hive_partitioning": False}
     arguments = "".join(f", {name} = {_value(value)}" for name, value in options.items())
-    return f"{function}({literal(str(file))}{arguments})"
-
-
-@cache
-def folder_types(files: tuple[Path, ...]) -> dict[str, str]:
-    """The types of the columns that the names of folders are, such that no file's says anything else: 007 is a text."""
-    found: dict[str, str] = {}
-    for name, text in chain.from_iterable(partitions_of(file, ()).items() for file in files if "=" in str(file)):
-        if text is not None:
-            kind = "BIGINT" if _WHOLE.fullmatch(text) else "DATE" if _is_day(text) else "VARCHAR"
-            found[name] = kind if found.get(name, kind) == kind else "VARCHAR"
-    return found
-
-
-def _is_day(text: str) -> bool:
-    with suppress(ValueError):
-        return date.fromisoformat(text).isoformat() == text
-    return False
+    return f"{function}({literal(exact(file))}{arguments})"
 
 
 def json_form(source: Source, file: Path) -> str:

@@ -7,17 +7,21 @@ Rows keep the order of their file, and can be numbered in it.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.eventlog.errors import BadPython, UnknownFormat
 from dualgauge.model import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
     from dualgauge.engines.errors import EngineError
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 FILE_ORDER = "file"
 """Value of `order_by` that keeps the order of the file."""
+
+_WHOLE = re.compile("0|-?[1-9][0-9]{0,17}")
 
 _READERS = {
     ".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet",
@@ -89,7 +95,8 @@ class Source:
     What CSV and JSON files are read as are `texts`, by the paths of the parts, and `objects` (see `text_columns`): both
     are None before that was found out. `kinds` are the types of the columns that an expression needs, by their names in
     small letters, and `unsure` those of which a value may not be of its type. `ids` are the expressions of an event's
-    identity that name texts of columns, which are `texted`, by their names in small letters.
+    identity that name texts of columns, which are `texted`, by their names in small letters. `folders` are the types of
+    the columns that the names of folders are.
     """
 
     settings: SourceSettings
@@ -107,6 +114,10 @@ class Source:
     unsure: Collection[str] = ()
     ids: Mapping[str, str] = field(default_factory=dict)
     texted: Collection[str] = ()
+    folders: Mapping[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folders", _folder_types(self.files))
 
     @property
     def name(self) -> str:
@@ -146,6 +157,23 @@ class Source:
     def label_of(self, part: Part) -> str:
         """The name of what a part is of."""
         return part.label or self.label(part.file)
+
+
+def _folder_types(files: Iterable[Path]) -> dict[str, str]:
+    """The types of the columns that the names of folders are, such that no file's says anything else: 007 is a text."""
+    found: dict[str, str] = {}
+    folders = {file.parent: file for file in files if "=" in str(file.parent)}
+    for name, text in chain.from_iterable(partitions_of(file, ()).items() for file in folders.values()):
+        if text is not None:
+            kind = "BIGINT" if _WHOLE.fullmatch(text) else "DATE" if _is_day(text) else "VARCHAR"
+            found[name] = kind if found.get(name, kind) == kind else "VARCHAR"
+    return found
+
+
+def _is_day(text: str) -> bool:
+    with suppress(ValueError):
+        return date.fromisoformat(text).isoformat() == text
+    return False
 
 
 def by_cursor(settings: SourceSettings) -> bool:

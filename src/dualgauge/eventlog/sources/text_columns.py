@@ -25,12 +25,13 @@ from dualgauge.engines.files.json_types import (
     json_types,
 )
 from dualgauge.engines.files.text_rows import newlines, opened_bytes, partitions_of
+from dualgauge.engines.lexer import pieces, unquoted
 from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import BadFile, BadReading, EmptyFile
 from dualgauge.eventlog.sources.id_texts import with_texts_for
-from dualgauge.eventlog.sources.readers import json_form, spelling_of, text_rows
+from dualgauge.eventlog.sources.readers import json_form, refuse_places, spelling_of, text_rows
 from dualgauge.eventlog.sources.source import FILE_ORDER, format_of
-from dualgauge.model import quote
+from dualgauge.model import fold, listed, nearest, quote
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
 ASIDE = "or set it aside with --on-bad-row quarantine"
 
-_LITERAL = re.compile(r"'(?:[^']|'')*'")
-_WORD = re.compile(r'"(?:[^"]|"")*"|\w+')
 _FIRST = 1 << 20
 
 
@@ -71,10 +70,12 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     folder = engine.folder / f"texts-{uuid.uuid4().hex}"
     source = replace(source, texts=_csv_files(source, csv, folder), objects=_json_files(engine, source, json, folder))
     names = _names(source)
+    refuse_places(source, source.settings.path, names.values())
+    _refuse_unknown(source, names)
     source = _with_ids(engine, source, names)
     only_json = len(json) == len(reading)
-    wanted = {one.lower(): one for one in _typed(source.expressions, columns, names, only_json=only_json)}
-    said = {name.lower(): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
+    wanted = {fold(one): one for one in _typed(source.expressions, columns, names, only_json=only_json)}
+    said = {fold(name): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
     said = _by_format(source.settings, columns, names) | said
     kept = {name: kind for name, kind in {**source.kinds, **said}.items() if name in wanted or name in said}
     relation, spelling = text_rows(source), spelling_of(source)
@@ -92,8 +93,17 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
             unsure = misfitting(engine, relation, known, spelling)
     except BadValue as fault:
         raise broken_text(source) or fault from fault
-    kinds = {name.lower(): kind for name, kind in found.items()} | kept
-    return replace(source, kinds=kinds, unsure={name.lower() for name in unsure})
+    kinds = {fold(name): kind for name, kind in found.items()} | kept
+    return replace(source, kinds=kinds, unsure={fold(name) for name in unsure})
+
+
+def _refuse_unknown(source: Source, names: Mapping[str, str]) -> None:
+    """Raise where a type is said of a column that no CSV file has; a field of JSON may come."""
+    unknown = [one for one in source.settings.read.get("types", {}) if fold(one) not in names]
+    if unknown and source.objects is None:
+        what = f"names {unknown[0]!r}, which no file has{nearest(unknown[0], names.values())}"
+        columns = f"the columns are {listed(list(names.values()), len(names))}"
+        raise BadReading(source.name, BadDialect("types", what, f"mend the name, or take it out: {columns}"))
 
 
 def _with_ids(engine: Engine, source: Source, names: Mapping[str, str]) -> Source:
@@ -184,15 +194,15 @@ def _refuse_empty(source: Source, parts: Sequence[Part]) -> None:
 
 def _names(source: Source) -> dict[str, str]:
     """The names of all columns by themselves in small letters. Raises BadFile where two files spell one differently."""
-    names: dict[str, str] = {name.lower(): name for name in source.beside}
+    names: dict[str, str] = {fold(name): name for name in source.beside}
     for name in source.objects.columns if source.objects else ():
-        if (other := names.setdefault(name.lower(), name)) != name:
+        if (other := names.setdefault(fold(name), name)) != name:
             reason = f"its field {name!r} is called {other!r} in another file of the source"
             raise BadFile(source.name, source.settings.path, reason)
     for part in source.reading:
         file = (source.texts or {}).get(part.path)
         for name in file.columns if file else ():
-            if file and (other := names.setdefault(name.lower(), name)) != name:
+            if file and (other := names.setdefault(fold(name), name)) != name:
                 place = f"{source.label_of(part)} line {file.dialect.skip + 1}"
                 reason = f"its column {name!r} is called {other!r} in another file of the source"
                 raise BadFile(source.name, place, reason, "or say the names by `names`")
@@ -202,9 +212,9 @@ def _names(source: Source) -> dict[str, str]:
 def _by_format(settings: SourceSettings, columns: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
     """The columns that stand alone for a declared time whose format is said, with its type: every value is one."""
     spelling, found = Spelling.of(settings.read), {}
-    select = {name.lower(): expression for name, expression in settings.select.items()}
+    select = {fold(name): expression for name, expression in settings.select.items()}
     for name, kind in columns.items():
-        column = column_of(select.get(name.lower(), name))
+        column = column_of(select.get(fold(name), name))
         if spelling.format_of(kind) and column in names:
             found[column] = kind
     return found
@@ -222,14 +232,14 @@ def _typed(
     settings: SourceSettings, columns: Mapping[str, str], names: Mapping[str, str], *, only_json: bool
 ) -> Iterator[str]:
     """The columns that something needs as more than their text; in the payload JSON stands as it is."""
-    declared = {name.lower(): kind for name, kind in columns.items()}
+    declared = {fold(name): kind for name, kind in columns.items()}
     spelling = Spelling.of(settings.read)
     # A time is made by the file's formats; what a row is due by has an order that its text may not have.
     said = ["" if settings.order_by == FILE_ORDER else settings.order_by]
     if spelling.date or spelling.timestamp or column_of(settings.occurred_at) not in names:
         said.append(settings.occurred_at)
     for name, expression in settings.select.items():
-        kind = declared.get(name.lower(), "")
+        kind = declared.get(fold(name), "")
         if spelling.format_of(kind) or not (kind or (only_json and column_of(expression) in names)):
             said.append(expression)
     by_format = {name for name, kind in declared.items() if spelling.format_of(kind)}
@@ -248,12 +258,11 @@ def named_in(expressions: Iterable[str], names: Container[str]) -> set[str]:
 
 
 def column_of(expression: str) -> str:
-    """The column that an expression may be by itself, in small letters."""
+    """The column that an expression may be by itself, folded."""
     text = expression.strip()
-    return (text[1:-1].replace('""', '"') if re.fullmatch('"([^"]|"")+"', text) else text).lower()
+    return fold(unquoted(text) if re.fullmatch('"([^"]|"")+"', text) else text)
 
 
 def words_of(expressions: Iterable[str]) -> set[str]:
-    """The words and quoted names of expressions, in small letters; what is a text in them says nothing."""
-    text = " ".join(_LITERAL.sub(" ", one) for one in expressions)
-    return {one.strip('"').replace('""', '"').lower() for one in _WORD.findall(text)}
+    """The words and quoted names of expressions, folded; what is a text or a comment in them says nothing."""
+    return {fold(unquoted(one)) for text in expressions for one in pieces(text)}

@@ -1,5 +1,5 @@
 """
-Tokens of a view's text, by rules of our own.
+Tokens of SQL, by rules of our own.
 
 The definition hash is taken from them, and a hash must not change because a library was upgraded: so this small
 lexer stands on its own, and what it gives for a text never changes within scheme 1. Comments and blanks
@@ -41,6 +41,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+_WORD = re.compile(r'"(?:[^"]|"")*"|\w+')
 
 _UNRESERVED = frozenset(
     """
@@ -98,6 +100,19 @@ def _folds(found: list[Token], place: int) -> bool:
     field = after[:1] == [":"] and after[1:] != [":"]
     alias = word in _UNRESERVED and place > 0 and found[place - 1].text.lower() == "as"
     return not field and not alias
+
+
+def pieces(text: str) -> list[str]:
+    """The tokens of an SQL text but for those that are texts; of one that breaks off, what stands there."""
+    try:
+        return [one.text for one in tokens(text) if "'" not in one.text[:2] and one.text[:1] != "$"]
+    except ValueError:
+        return _WORD.findall(text)
+
+
+def unquoted(name: str) -> str:
+    """A name without the quotes around it; a word as it is."""
+    return name[1:-1].replace('""', '"') if name[:1] == '"' else name
 
 
 def bare(text: str) -> str:
