@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dualgauge.eventlog.errors import BadFile, BadReading
+from dualgauge.eventlog.errors import BadFile, BadReading, CutColumn
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.cursor import beyond_a_row
 from support.log_project import LogProject, csv, jsonl
@@ -237,3 +237,158 @@ def test_what_is_said_of_csv_does_not_trouble_parquet_beside_it(project: LogProj
     project.take()
 
     assert project.events("event_id") == ["a", "b"]
+
+
+def test_a_file_that_comes_later_has_its_own_types(project: LogProject) -> None:
+    project.columns = {"n": "BIGINT"}
+    project.sources[0] |= {"event_id": "p", "select": {"n": "p"}}
+    parquet(project, "a.parquet", p=[1.0])
+    project.take()
+    parquet(project, "b.parquet", p=[9007199254740993, 9007199254740992])
+    project.take()
+
+    assert project.events("event_id", "n") == [
+        ("1.0", 1), ("9007199254740992", 9007199254740992), ("9007199254740993", 9007199254740993),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize(
+    ("columns", "texts"),
+    [
+        (
+            (pa.array([Decimal("1.10")], pa.decimal128(5, 2)), pa.array([Decimal("1.100")], pa.decimal128(6, 3))),
+            ["1.10", "1.100"],
+        ),
+        ((pa.array([date(2026, 1, 1)]), pa.array([0], pa.timestamp("us"))), ["2026-01-01", "1970-01-01 00:00:00"]),
+        ((pa.array([5]), pa.array([1.5])), ["5", "1.5"]),
+    ],
+)  # fmt: skip
+def test_a_value_of_parquet_is_what_it_is_in_its_own_file(
+    project: LogProject, columns: tuple[pa.Array, pa.Array], texts: list[str], *, at_once: bool
+) -> None:
+    project.columns = {"t": "VARCHAR"}
+    project.sources[0] |= {"event_id": "'x' || p", "select": {"t": "p", "p": "p"}}
+    for name, column in zip("ab", columns, strict=True):
+        parquet(project, f"{name}.parquet", p=column)
+        if not at_once:
+            project.take()
+    project.take()
+
+    found = project.events("event_id", "t", "payload")
+    assert {one[:2] for one in found} == {(f"x{text}", text) for text in texts}
+    # What a number ends with is not said in JSON.
+    payloads = {one[1]: json.loads(one[2], parse_float=str, parse_int=str)["p"] for one in found}
+    assert payloads == {text: "1.1" if text.startswith("1.1") else text for text in texts}
+    project.open().log.forget("s")
+    assert project.take().added == 0
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_code_of_csv_is_one_beside_json(project: LogProject, *, at_once: bool) -> None:
+    project.sources[0] |= {"event_id": "p || ''", "select": {"p": "p"}, "where": "p <> '7'"}
+    project.write(
+        "d/a.csv", csv("seen,p", *(f"2026-01-0{at},{one}" for at, one in enumerate(("007", "1E5", "nan"), 1)))
+    )
+    if not at_once:
+        project.take()
+    project.write("d/b.jsonl", jsonl({"seen": "2026-01-05", "p": 9}))
+    project.take()
+
+    assert project.events("event_id", "payload") == [
+        ("007", '{"p":"007"}'), ("1E5", '{"p":"1E5"}'), ("nan", '{"p":"nan"}'), ("9", '{"p":9}'),
+    ]  # fmt: skip
+
+
+def test_a_csv_file_may_lack_a_column_that_others_have(project: LogProject) -> None:
+    project.sources[0] |= {"select": {"p": "upper(p)"}, "where": "p IS NULL OR p <> 'z'"}
+    project.write("d/0.csv", csv("id,seen,p", f"a,{SEEN},x"))
+    project.write("d/1.csv", csv("id,seen", f"b,{SEEN}"))
+    project.take()
+    project.write("d/1.csv", csv("id,seen", f"b,{SEEN}", f"c,{SEEN}"))
+    project.write("d/2.csv", csv("id,seen", f"d,{SEEN}"))
+    project.take()
+
+    assert dict(project.events("event_id", "payload")) == {"a": '{"p":"X"}', **dict.fromkeys("bcd", '{"p":null}')}
+
+
+@pytest.mark.parametrize("lacking", ["csv", "jsonl"])
+def test_a_file_of_another_kind_may_lack_a_column(project: LogProject, lacking: str) -> None:
+    project.sources[0]["select"] = {"p": "p", "q": "upper(p)"}
+    rows = {"csv": {"id": "a", "seen": SEEN, "p": "x"}, "jsonl": {"id": "b", "seen": SEEN, "p": "x"}}
+    del rows[lacking]["p"]
+    project.write("d/a.csv", csv(",".join(rows["csv"]), ",".join(rows["csv"].values())))
+    project.write("d/b.jsonl", jsonl(rows["jsonl"]))
+    project.take()
+
+    missing = "a" if lacking == "csv" else "b"
+    assert dict(project.events("event_id", "payload")) == {
+        one: '{"p":null,"q":null}' if one == missing else '{"p":"x","q":"X"}' for one in "ab"
+    }
+
+
+def test_a_decimal_without_a_whole_digit_is_a_number_of_json(project: LogProject) -> None:
+    project.sources[0]["select"] = {"p": "p", "q": "q"}
+    wide = pa.decimal128(19, 19)
+    half = Decimal("0.5")
+    parquet(project, "a.parquet", p=pa.array([half, -half], wide), q=pa.array([[half, None], [-half]], pa.list_(wide)))
+    project.take()
+
+    found = [json.loads(one, parse_float=Decimal) for one in project.events("payload")]
+    assert found == [{"p": half, "q": [half, None]}, {"p": -half, "q": [-half]}]
+
+
+def test_fields_of_a_struct_that_differ_by_case_are_refused(project: LogProject) -> None:
+    struct = pa.struct([("n", pa.list_(pa.struct([("a", pa.int64()), ("A", pa.int64())])))])
+    parquet(project, "a.parquet", p=pa.array([{"n": [(1, 2)]}], struct))
+
+    with pytest.raises(CutColumn, match="its column 'p' holds fields 'a' and 'A', of which the engine would call one"):
+        project.take()
+
+
+def test_the_row_that_spells_a_nested_name_otherwise_is_set_aside(project: LogProject) -> None:
+    project.sources[0]["select"] = {"n": "p.a"}
+    project.write(
+        "d/a.jsonl", jsonl(*({"id": name, "seen": SEEN, "p": {key: 1}} for name, key in zip("xyz", "aaA", strict=True)))
+    )
+
+    assert project.take(max_bad_rows=1).quarantined == 1
+    assert project.events("event_id") == ["x", "y"]
+
+
+def test_nanoseconds_with_a_zone_become_a_time_without_one(project: LogProject) -> None:
+    project.columns = {"t": "TIMESTAMP", "z": "TIMESTAMPTZ"}
+    times = pa.array([1_767_225_600_000_001_000, 1_767_225_600_000_000_001], pa.timestamp("ns", "UTC"))
+    parquet(project, "a.parquet", t=times, z=times)
+
+    assert project.take(max_bad_rows=1).quarantined == 1
+    assert [(str(t), str(z)) for t, z in project.events("t", "z")] == [
+        ("2026-01-01 00:00:00.000001", "2026-01-01 00:00:00.000001+00:00")
+    ]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_a_folder_with_two_signs_of_equality_is_no_column(project: LogProject, ending: str) -> None:
+    project.sources[0]["path"] = "d/**/*"
+    (project.root / "d" / "k=a=b").mkdir()
+    row = {"id": "a", "seen": SEEN}
+    if ending == "parquet":
+        parquet(project, "k=a=b/a.parquet", id=["a"])
+    else:
+        project.write(
+            f"d/k=a=b/a.{ending}", jsonl(row) if ending == "jsonl" else csv(",".join(row), ",".join(row.values()))
+        )
+
+    assert project.take().added == 1
+
+
+@pytest.mark.parametrize(("one", "other"), [("Ä", "ä"), ("ß", "ẞ")])
+def test_files_whose_columns_differ_in_letters_beyond_a_to_z_keep_both(
+    project: LogProject, one: str, other: str
+) -> None:
+    project.sources[0]["select"] = {"x": f'"{one}"', "y": f'"{other}"'}
+    parquet(project, "a.parquet", **{one: [1]})
+    parquet(project, "b.parquet", **{other: [2]})
+    project.take()
+
+    assert [json.loads(payload) for payload in project.events("payload")] == [{"x": 1, "y": None}, {"x": None, "y": 2}]

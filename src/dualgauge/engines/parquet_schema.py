@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.model import literal
+from dualgauge.model import fold, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,6 +62,16 @@ def _end(rows: Sequence[Row], at: int) -> int:
     for _ in range(rows[at][2] or 0):
         end = _end(rows, end)
     return end
+
+
+def twice_inside(tree: Sequence[Row]) -> tuple[str, str] | None:
+    """Two fields of one struct in a column whose names differ by case alone, or not at all."""
+    known: dict[str, str] = {}
+    fields = schema_columns(tree)
+    for (name, *_), *_ in fields:
+        if (other := known.setdefault(fold(name), name)) is not name:
+            return other, name
+    return next(filter(None, map(twice_inside, fields)), None)
 
 
 def cut(tree: Sequence[Row]) -> str:

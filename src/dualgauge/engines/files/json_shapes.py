@@ -46,11 +46,11 @@ def merged(a: Shape, b: Shape) -> Shape:
 def settled(structure: Shape) -> Shape:
     """A structure as a shape."""
     if isinstance(structure, dict):
-        # Of names that differ by case alone one stays, and a value that has another is none of the shape.
-        names = {fold(name): name for name in sorted(structure, reverse=True)}
+        # Of names that differ by case alone the first stays, and a value that has another is none of the shape.
+        names = {fold(name): name for name in reversed(structure)}
         if "" in names or not 0 < len(names) <= _MOST_FIELDS:
             return "JSON"
-        return {name: settled(structure[name]) for name in names.values()}
+        return {name: settled(structure[name]) for name in sorted(names.values())}
     if isinstance(structure, list):
         return [settled(structure[0])]
     return {"NULL": "JSON", "UBIGINT": "BIGINT", "HUGEINT": "BIGINT"}.get(structure, structure)

@@ -106,7 +106,7 @@ class JsonSpelling(Spelling):
     def pattern_of(self, family: str) -> str | None:
         """As `Spelling` has it; 1E5 is a number here."""
         pattern = Spelling.pattern_of(self, family)
-        return r"(?i:-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?|-?inf(inity)?|nan)" if family == "DOUBLE" else pattern
+        return r"(?i:-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-]?[0-9]+)?|-?inf(inity)?|nan)" if family == "DOUBLE" else pattern
 
     def value(self, name: str, kind: str) -> str:
         """The value of a type or a shape that a field's text is, which `fits` says."""
@@ -124,6 +124,9 @@ class JsonSpelling(Spelling):
         # Rows of CSV files beside them have no JSON.
         is_one = f"coalesce({quoted}starts_with({raw}, '\"'), true)"
         fits = Spelling.fits(self, name, kind)
+        if kind == "DOUBLE":
+            by_csv = Spelling.fits(Spelling(self.date, self.timestamp, self.decimal), name, kind)
+            fits = f"CASE WHEN {raw} IS NULL THEN {by_csv} ELSE {fits} END"
         return fits if kind == "VARCHAR" or fold(name) in self.said else f"({is_one} AND {fits})"
 
     def fault(self, name: str, kind: str) -> str:
@@ -313,10 +316,13 @@ def _shape(engine: Engine, relation: str, name: str) -> str:
 
 
 def _structures(engine: Engine, relation: str, name: str) -> list[Shape]:
-    """The structures that a field's values have."""
+    """The structures that a field's values have, in the order in which they come first."""
     raw = quote(raw_of(name))
     # Seen: the engine says of an empty object what it says of a list of numbers and texts, that it is JSON.
     emptied = rf"regexp_replace({raw}, {literal(_EMPTY)}, '\1null', 'g')"
     full = f"CASE WHEN contains({raw}, '{{') THEN {emptied} ELSE {raw} END"
-    rows = engine.rows(f"SELECT DISTINCT json_structure({full}) FROM {relation} WHERE {raw} IS NOT NULL")
+    rows = engine.rows(
+        f"SELECT json_structure({full}) AS found FROM {relation} WHERE {raw} IS NOT NULL "
+        "GROUP BY found ORDER BY min((_part, _row))"
+    )
     return [json.loads(structure) for (structure,) in rows]

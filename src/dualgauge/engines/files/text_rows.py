@@ -268,6 +268,7 @@ def partitions_of(file: Path, names: Sequence[str]) -> dict[str, str | None]:
     own = set(map(fold, names))
     for folder in file.parts[:-1]:
         name, equals, value = folder.partition("=")
-        if equals and name and fold(unquote(name)) not in own:
+        # A sign of equality in a value is written otherwise there.
+        if equals and name and "=" not in value and fold(unquote(name)) not in own:
             found[unquote(name)] = None if value == _NO_PARTITION else unquote(value)
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.files.json_types import is_shape
 from dualgauge.engines.files.text_rows import partitions_of
-from dualgauge.engines.parquet_schema import INT96, cut, holds_nanoseconds, schema_columns, schemas
+from dualgauge.engines.parquet_schema import INT96, cut, holds_nanoseconds, schema_columns, schemas, twice_inside
 from dualgauge.engines.type_trees import is_nested, stays
 from dualgauge.eventlog.errors import BadFile, CutColumn
 from dualgauge.eventlog.sources.readers import reader, refuse_places
@@ -41,6 +41,10 @@ def refuse_cut(engine: Engine, source: Source) -> None:
     for path, part in parts.items():
         columns = schema_columns(trees[str(path)])
         _refuse_alike(source, source.label(part.file), columns, others)
+        for column in columns:
+            if names := twice_inside(column):
+                what = f"fields {names[0]!r} and {names[1]!r}, of which the engine would call one otherwise"
+                raise CutColumn(source.name, source.label(part.file), column[0][0], what, "under other names")
         refuse_places(source, source.label(part.file), [column[0][0] for column in columns])
         _refuse_folder(source, part, {fold(column[0][0]): column[0][0] for column in columns})
         for column in columns:

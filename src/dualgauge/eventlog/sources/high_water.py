@@ -13,7 +13,7 @@ from dualgauge.eventlog.sources.cursor import Counted, Growth, by_file, own_orde
 from dualgauge.eventlog.sources.mapping import events_of
 from dualgauge.eventlog.sources.ordering import is_time, order_of
 from dualgauge.eventlog.sources.readers import json_form, reader
-from dualgauge.eventlog.sources.source import ROWS_IN_A_FILE, format_of
+from dualgauge.eventlog.sources.source import ANY_TYPE, ROWS_IN_A_FILE, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,12 +39,13 @@ def with_columns_beside(engine: Engine, source: Source) -> Source:
     if not others or not source.reading:
         return source
     try:
-        return replace(source, beside=_columns(engine, source, others))
+        return replace(source, beside=_columns(engine, source, others) | _of_any_type(engine, source))
     except (EngineError, BrokenFile, OSError):
         # One has a torn line, say, or grows just now: then those that can be looked into.
         readable = [file for file in others if _opens(engine, source, file)]
     with suppress(EngineError, BrokenFile, OSError):
-        return replace(source, beside=_columns(engine, source, readable)) if readable else source
+        beside = _columns(engine, source, readable) | _of_any_type(engine, source)
+        return replace(source, beside=beside) if readable else source
     return source
 
 
@@ -59,6 +60,16 @@ def _columns(engine: Engine, source: Source, files: Sequence[Path]) -> dict[str,
     if parquet:
         found |= engine.columns(" UNION ALL BY NAME ".join(f"(SELECT * FROM {one})" for one in parquet))
     return found
+
+
+def _of_any_type(engine: Engine, source: Source) -> dict[str, str]:
+    """Columns of the Parquet files that are read: their types are not those of other files, which may be narrower."""
+    bodies = [
+        f"(SELECT * FROM {reader(source, part.path)})"
+        for part in source.reading
+        if not part.nothing and format_of(source, part.path) == "read_parquet"
+    ]
+    return dict.fromkeys(engine.columns(" UNION ALL BY NAME ".join(bodies)), ANY_TYPE) if bodies else {}
 
 
 def _opens(engine: Engine, source: Source, file: Path) -> bool:

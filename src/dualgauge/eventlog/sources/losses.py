@@ -39,6 +39,8 @@ def by_text(column: str, given: str, kind: str) -> str:
     text = f"CAST({column} AS VARCHAR)"
     if given == "JSON" and kind != "VARCHAR":
         return f"CASE WHEN starts_with({text}, '\"') THEN {column} ->> '$' ELSE nullif({text}, 'null') END"
+    if given == "TIMESTAMPTZ_NS" and kind == "TIMESTAMP":
+        return f"CAST({column} AS TIMESTAMPTZ)"
     floats = given in _FLOATS and kind.startswith("DECIMAL")
     wide = kind == "DOUBLE" and given.partition("(")[0] in _WIDE
     return text if floats or wide or given.startswith("ENUM") else column
@@ -47,7 +49,7 @@ def by_text(column: str, given: str, kind: str) -> str:
 def _loses(column: str, given: str, kind: str) -> str:
     """The same of the value itself."""
     text = by_text(column, given, kind)
-    if given == "VARCHAR" or text != column:
+    if given == "VARCHAR" or (text != column and given != "TIMESTAMPTZ_NS"):
         return f"NOT coalesce({kept_whole(text, kind)}, true)"
     exact = kind == "BIGINT" or (kind.startswith("DECIMAL") and given.startswith("DECIMAL"))
     if exact and given.startswith(("DECIMAL", *_FLOATS)) and given.replace(" ", "") != kind:

@@ -9,7 +9,6 @@ declared ones, and two that only order the import: `_due` (the time by which sou
 from __future__ import annotations
 
 import json
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ from dualgauge.eventlog.errors import (
 )
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.databases import load_rows
+from dualgauge.eventlog.sources.json_values import define_json, json_of
 from dualgauge.eventlog.sources.losses import by_text, finer_than_kept, loses, outside
 from dualgauge.eventlog.sources.ordering import due, order_of
 from dualgauge.eventlog.sources.readers import raw_rows, reader, text_of, unbounded_rows
@@ -50,9 +50,6 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
-
-_AS_TEXTS = "json_without_nan"
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)')
 
 _AS_IT_STANDS = "JSON"
 """The type of what goes into the payload: JSON keeps its text there."""
@@ -127,6 +124,7 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
 
 def events_of(engine: Engine, source: Source, columns: dict[str, str], number: int) -> tuple[str, dict[str, str]]:
     """A loaded source's events as its settings give them, and their columns with types. Raises BadMapping, BadFile."""
+    define_json(engine)
     base = raw_rows(source, number)
     settings = source.expressions
     available = _available(engine, source, base)
@@ -212,7 +210,7 @@ def _alone(settings: SourceSettings, name: str, available: Mapping[str, str], ki
     spelling = Spelling.of(settings.read if settings.path else {})
     if kind == _AS_IT_STANDS:
         # Rows of Parquet and CSV files beside JSON have no JSON.
-        raw = f"coalesce(CAST({quote(raw_of(name))} AS JSON), to_json({quote(name)}))"
+        raw = f"coalesce(CAST({quote(raw_of(name))} AS JSON), to_json({json_of(quote(name), available[name])}))"
         return raw if raw_of(name) in available else quote(name)
     if text_of(name) in available and kind and not spelling.format_of(kind):
         name = text_of(name)
@@ -328,8 +326,6 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
         reason = f"it gives payload, and {listed(rest)} beside it, which would stand in the payload: declare them"
         raise BadMapping(source.name, reason, tuple(names))
     if rest:
-        if any(_holds_floats(names[name]) for name in rest):
-            engine.define(_AS_TEXTS, _in_quotes)
         payload = _payload({name: names[name] for name in rest})
     order = order_of(settings, names)
     kind = described(engine, source, f"SELECT {order} AS _order FROM ({mapped})", ())["_order"] if order else ""
@@ -353,7 +349,7 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
 
 def _payload(kinds: Mapping[str, str]) -> str:
     """An object of columns; what is JSON stands in it as it is, while `json_object` takes numbers through DOUBLE."""
-    values = {name: _json_of(quote(name), kind) for name, kind in kinds.items()}
+    values = {name: json_of(quote(name), kind) for name, kind in kinds.items()}
     if _AS_IT_STANDS not in kinds.values():
         return f"json_object({', '.join(f'{literal(name)}, {value}' for name, value in values.items())})"
     members = []
@@ -363,27 +359,6 @@ def _payload(kinds: Mapping[str, str]) -> str:
         members.append(f"{name_of}, coalesce(CAST({value} AS VARCHAR), 'null')")
     between = ", ',', "
     return f"concat('{{', {between.join(members)}, '}}')"
-
-
-def _json_of(column: str, kind: str) -> str:
-    """A column for an object of JSON, which has no number for nan and the infinite ones."""
-    if kind not in ("DOUBLE", "FLOAT"):
-        written = f"CAST(to_json({column}) AS VARCHAR)"
-        other = f"CAST({_AS_TEXTS}({written}) AS JSON)"
-        endless = f"regexp_matches({written}, 'NaN|Infinity')"
-        return f"CASE WHEN {endless} THEN {other} ELSE to_json({column}) END" if _holds_floats(kind) else column
-    text = f"to_json(CAST({column} AS VARCHAR))"
-    return f"CASE WHEN {column} IS NULL OR isfinite({column}) THEN to_json({column}) ELSE {text} END"
-
-
-def _holds_floats(kind: str) -> bool:
-    return re.search(r"\b(DOUBLE|FLOAT)\b", kind) is not None
-
-
-def _in_quotes(written: str | None) -> str | None:
-    """JSON in which what is no number of it stands in quotes, as it does by itself."""
-    words = {"NaN": '"nan"', "Infinity": '"inf"', "-Infinity": '"-inf"'}
-    return _TOKEN.sub(lambda found: words.get(found[0], found[0]), written) if written else written
 
 
 def _declared(name: str, given: str, kind: str) -> str:

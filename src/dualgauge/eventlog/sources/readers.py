@@ -14,6 +14,7 @@ from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_files import unbounded
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.eventlog.errors import BadFile
+from dualgauge.eventlog.sources.json_values import json_of
 from dualgauge.eventlog.sources.source import (
     CURSOR_ORDER,
     ROWS_IN_A_FILE,
@@ -73,7 +74,7 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
 def _with_texts_of_all(source: Source, rows: str) -> str:
     """Rows of text files beside those of Parquet, which have no text: that of their values stands for it."""
     texts = []
-    for name in _text_columns(source):
+    for name in text_columns(source):
         kind = source.kinds.get(fold(name), "VARCHAR")
         if kind != "VARCHAR" or fold(name) in source.texted:
             value = f"to_json({quote(name)})" if kind == "JSON" or is_shape(kind) else quote(name)
@@ -82,7 +83,7 @@ def _with_texts_of_all(source: Source, rows: str) -> str:
     return f"SELECT * REPLACE ({', '.join(texts)}) FROM ({rows})" if texts else rows
 
 
-def _text_columns(source: Source) -> list[str]:
+def text_columns(source: Source) -> list[str]:
     """The columns that the text files have."""
     found = (*(source.texts or {}).values(), *([source.objects] if source.objects else ()))
     return list(dict.fromkeys(name for one in found for name in one.columns))
@@ -120,7 +121,7 @@ def _text_rows(source: Source, *, numbered: bool, placed: bool) -> Iterator[str]
     if objects is not None:
         bodies.append(_objects(source, objects) if numbered else f"FROM {objects.relation()}")
     if bodies:
-        columns = list(_typed(source, _text_columns(source), placed=placed)) + (list(_PLACE) if numbered else [])
+        columns = list(_typed(source, text_columns(source), placed=placed)) + (list(_PLACE) if numbered else [])
         yield f"SELECT {', '.join(columns)} FROM ({_together(bodies)})"
 
 
@@ -160,6 +161,11 @@ def _numbered(body: str, label: str, number: int, part: Part) -> str:
 def _parquet(source: Source, part: Part) -> str:
     """What a part is read from; where the reader tells a file's name, a copy has that of its file."""
     body = f"FROM {reader(source, part.path)}"
+    if mixed := source.mixed.get(part.path):
+        # What stands alone is what it is in its own file.
+        own = [f"to_json({json_of(quote(name), kind)}) AS {quote(raw_of(name))}" for name, kind in mixed.items()]
+        own += [f"CAST({quote(name)} AS VARCHAR) AS {quote(text_of(name))}" for name in mixed]
+        body = f"FROM (SELECT *, {', '.join(own)} {body})"
     told = source.settings.read.get("filename", False)
     if not told or not part.copied:
         return body

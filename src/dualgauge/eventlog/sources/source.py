@@ -46,6 +46,10 @@ ROWS_IN_A_FILE = 1 << 40
 """More than any file has: the place among all files is the file's number times this, plus the row."""
 
 
+ANY_TYPE = '"NULL"'
+"""The type of NULL alone, which any other one takes the place of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """
@@ -96,7 +100,8 @@ class Source:
     are None before that was found out. `kinds` are the types of the columns that an expression needs, by their names in
     small letters, and `unsure` those of which a value may not be of its type. `ids` are the expressions of an event's
     identity that name texts of columns, which are `texted`, by their names in small letters. `folders` are the types of
-    the columns that the names of folders are.
+    the columns that the names of folders are; `mixed` are, of each Parquet file, those
+    that others have in another type, with their types.
     """
 
     settings: SourceSettings
@@ -114,6 +119,7 @@ class Source:
     unsure: Collection[str] = ()
     ids: Mapping[str, str] = field(default_factory=dict)
     texted: Collection[str] = ()
+    mixed: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
     folders: Mapping[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile
+from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile, EngineError
 from dualgauge.engines.files.column_types import CANDIDATES, Spelling, misfitting, types_of
 from dualgauge.engines.files.csv_text import ALL_TEXT, csv_file, first_fault
 from dualgauge.engines.files.errors import BadJson
@@ -26,10 +27,11 @@ from dualgauge.engines.files.json_types import (
 )
 from dualgauge.engines.files.text_rows import newlines, opened_bytes, partitions_of
 from dualgauge.engines.lexer import pieces, unquoted
+from dualgauge.engines.parquet_schema import schema_columns, schemas
 from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import BadFile, BadReading, EmptyFile
 from dualgauge.eventlog.sources.id_texts import with_texts_for
-from dualgauge.eventlog.sources.readers import json_form, refuse_places, spelling_of, text_rows
+from dualgauge.eventlog.sources.readers import json_form, reader, refuse_places, spelling_of, text_columns, text_rows
 from dualgauge.eventlog.sources.source import FILE_ORDER, format_of
 from dualgauge.model import fold, listed, nearest, quote
 
@@ -63,12 +65,16 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     if source.texts is not None or source.relation or not source.settings.path:
         return source
     reading = [(format_of(source, one.path), one) for one in source.reading if not one.nothing]
+    parquet = [one.path for kind, one in reading if kind == "read_parquet"]
+    source = replace(source, mixed=_mixed(engine, source, parquet)) if len(parquet) > 1 else source
     csv = [one for kind, one in reading if kind == "read_csv"]
     json = [one for kind, one in reading if kind == "read_json"]
     if not csv and not json:
-        return replace(source, texts={})
+        return _with_ids(engine, replace(source, texts={}), {})
     folder = engine.folder / f"texts-{uuid.uuid4().hex}"
-    source = replace(source, texts=_csv_files(source, csv, folder), objects=_json_files(engine, source, json, folder))
+    texts = _csv_files(source, csv, folder)
+    also = [*source.settings.read.get("types", ()), *(name for one in texts.values() for name in one.columns)]
+    source = replace(source, texts=texts, objects=_json_files(engine, source, json, folder, also))
     names = _names(source)
     refuse_places(source, source.settings.path, names.values())
     _refuse_unknown(source, names)
@@ -79,12 +85,13 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     said = _by_format(source.settings, columns, names) | said
     kept = {name: kind for name, kind in {**source.kinds, **said}.items() if name in wanted or name in said}
     relation, spelling = text_rows(source), spelling_of(source)
+    there = set(map(fold, text_columns(source)))
     time = column_of(source.settings.occurred_at)
     try:
-        if time in wanted and time not in kept and (spelling.date or spelling.timestamp):
+        if time in wanted and time in there and time not in kept and (spelling.date or spelling.timestamp):
             kept[time] = _time_kind(engine, relation, names[time], spelling)
-        known = {names[name]: kind for name, kind in kept.items() if name in names}
-        asked = [one for name, one in wanted.items() if name not in kept]
+        known = {names[name]: kind for name, kind in kept.items() if name in there}
+        asked = [one for name, one in wanted.items() if name not in kept and name in there]
         if isinstance(spelling, JsonSpelling):
             found, unsure = json_types(engine, relation, asked, spelling, beside_csv=bool(csv))
             unsure |= json_misfitting(engine, relation, known, spelling)
@@ -106,9 +113,29 @@ def _refuse_unknown(source: Source, names: Mapping[str, str]) -> None:
         raise BadReading(source.name, BadDialect("types", what, f"mend the name, or take it out: {columns}"))
 
 
+def _mixed(engine: Engine, source: Source, files: Sequence[Path]) -> dict[Path, dict[str, str]]:
+    """
+    The columns, with their types, of each Parquet file that others have in another type.
+
+    There are none where a file cannot be read.
+    """
+    shapes: dict[str, set[object]] = {}
+    try:
+        trees = schemas(engine, files)
+    except EngineError:
+        return {}
+    columns = {file: schema_columns(trees[str(file)]) for file in files}
+    for column in chain.from_iterable(columns.values()):
+        shapes.setdefault(fold(column[0][0]), set()).add(tuple(map(tuple, column)))
+    found = {file: [one[0][0] for one in own if len(shapes[fold(one[0][0])]) > 1] for file, own in columns.items()}
+    types = {file: engine.columns(f"SELECT * FROM {reader(source, file)}") for file, own in found.items() if own}
+    return {file: {name: kinds[name] for name in found[file]} for file, kinds in types.items()}
+
+
 def _with_ids(engine: Engine, source: Source, names: Mapping[str, str]) -> Source:
     ids: dict[str, str] = {}
     texted: frozenset[str] = frozenset()
+    names = {fold(name): name for one in source.mixed.values() for name in one} | dict(names)
     for key in ("event_id", "type", CAUSED_BY):
         expression = getattr(source.settings, key)
         if expression and column_of(expression) not in names:
@@ -145,7 +172,10 @@ def _csv_files(source: Source, parts: Sequence[Part], folder: Path) -> dict[Path
     return found
 
 
-def _json_files(engine: Engine, source: Source, parts: Sequence[Part], folder: Path) -> JsonFiles | None:
+def _json_files(
+    engine: Engine, source: Source, parts: Sequence[Part], folder: Path, also: Iterable[str]
+) -> JsonFiles | None:
+    """`also` are fields that may be in no row yet, or that only other files have."""
     if not parts:
         return None
     from dualgauge.engines.files.json_text import read_json_texts
@@ -174,8 +204,7 @@ def _json_files(engine: Engine, source: Source, parts: Sequence[Part], folder: P
         raise BadFile(source.name, source.label_of(parts[0]), "it has a field whose name is empty", "give it a name")
     constants = []
     for part in parts:
-        # A field whose type is said may be in no row yet.
-        constants.append(dict.fromkeys(source.settings.read.get("types", ())) | partitions_of(part.path, ()))
+        constants.append(dict.fromkeys(also) | partitions_of(part.path, ()))
         if told := source.settings.read.get("filename", False):
             constants[-1][told if isinstance(told, str) else "filename"] = str(part.file)
     return JsonFiles(found, tuple(by_path), tuple(constants))

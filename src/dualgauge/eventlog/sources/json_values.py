@@ -1,0 +1,39 @@
+"""Values as JSON for a payload, also those of which the engine writes what is no JSON."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dualgauge.engines.duck import Engine
+
+_MENDED = "json_mended"
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)|(?<![0-9])\.')
+
+
+def define_json(engine: Engine) -> None:
+    """Give what `json_of` calls its name in SQL."""
+    engine.define(_MENDED, _mended)
+
+
+def json_of(column: str, kind: str) -> str:
+    """A column for an object of JSON, which has no number for nan and the infinite ones."""
+    if kind not in ("DOUBLE", "FLOAT"):
+        written = f"CAST(to_json({column}) AS VARCHAR)"
+        other = f"CAST({_MENDED}({written}) AS JSON)"
+        wrong = f"regexp_matches({written}, '(^|[^0-9])\\.[0-9]|NaN|Infinity')"
+        return f"CASE WHEN {wrong} THEN {other} ELSE to_json({column}) END" if _miswritten(kind) else column
+    text = f"to_json(CAST({column} AS VARCHAR))"
+    return f"CASE WHEN {column} IS NULL OR isfinite({column}) THEN to_json({column}) ELSE {text} END"
+
+
+def _miswritten(kind: str) -> bool:
+    """Whether the engine writes what is no JSON for values of a type: NaN, or .5 for a DECIMAL of no whole digit."""
+    return re.search(r"\b(DOUBLE|FLOAT)\b|DECIMAL\((\d+),\2\)", kind) is not None
+
+
+def _mended(written: str | None) -> str | None:
+    """JSON in which what is no number stands in quotes, as it does by itself, and a point has a nought before it."""
+    words = {"NaN": '"nan"', "Infinity": '"inf"', "-Infinity": '"-inf"', ".": "0."}
+    return _TOKEN.sub(lambda found: words.get(found[0], found[0]), written) if written else written
