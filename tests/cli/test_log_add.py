@@ -476,7 +476,7 @@ def mkdir(folder: Path) -> Path:
             "f.csv",
             b"time,x\n2026-01-01,1\n2026-01-02,caf\xe9\n",
             4,
-            "f.csv cannot be read: line 3: it is not UTF-8; write it as UTF-8 (iconv -f latin1 -t utf-8 f.csv), or",
+            "f.csv cannot be read: line 3: it is not UTF-8; write it as UTF-8 (iconv -f cp1252 -t utf-8 f.csv), or",
         ),
         (
             "f.csv",
@@ -724,3 +724,9 @@ def test_a_text_that_would_lose_something_stops_the_import(
 
     assert isinstance(fault.value, DualgaugeError)
     assert f"s.csv row {len(good) + 1}: value = '{bad}' does not fit into {kind} without loss" in str(fault.value)
+
+
+def test_a_column_that_has_a_legal_name_keeps_it(root: Path) -> None:
+    put(root, "a.csv", "id,time,Stück,stuck\n1,2026-01-01T00:00:00Z,5,7\n2,2026-01-02T00:00:00Z,6,8\n")
+
+    assert [(one["stuck"], one["stuck_2"]) for one in taken(root, "a.csv")] == [(7, 5), (8, 6)]

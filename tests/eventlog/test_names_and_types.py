@@ -392,3 +392,25 @@ def test_files_whose_columns_differ_in_letters_beyond_a_to_z_keep_both(
     project.take()
 
     assert [json.loads(payload) for payload in project.events("payload")] == [{"x": 1, "y": None}, {"x": None, "y": 2}]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_a_column_that_comes_later_and_that_nobody_names_is_told_once(project: LogProject, ending: str) -> None:
+    project.columns = {"declared": "VARCHAR"}
+    project.sources[0]["select"] = {"v": "v"}
+
+    def put(name: str, **row: str) -> None:
+        given = {"id": name, "seen": SEEN, **row}
+        if ending == "parquet":
+            parquet(project, f"{name}.parquet", **{key: [one] for key, one in given.items()})
+        else:
+            text = jsonl(given) if ending == "jsonl" else csv(",".join(given), ",".join(given.values()))
+            project.write(f"d/{name}.{ending}", text)
+
+    put("a", v="1", left_out="x")
+    assert project.take().unnamed == {}
+    put("b", v="1", coupon="SAVE10", declared="x")
+    assert project.take(dry_run=True).unnamed == {"s": ["coupon"]}
+    assert project.take().unnamed == {"s": ["coupon"]}
+    put("c", v="1", coupon="SAVE10")
+    assert project.take().unnamed == {}

@@ -99,7 +99,7 @@ class BadFile(BadRow):
         self.file = file
         wrong_text = "unicode" in reason.lower() or "utf-8" in reason.lower()
         if wrong_text and not hint:
-            hint = 'save it as UTF-8, or say what it is written in: read = {encoding = "latin-1"} or "utf-16"'
+            hint = 'save it as UTF-8, or say what it is written in: read = {encoding = "cp1252"} or "utf-16"'
         super().__init__(source, file, reason, f"mend the file{f'; {hint}' if hint else ''}")
 
 

@@ -12,7 +12,7 @@ from dualgauge.cli.terminal import completion
 from dualgauge.cli.terminal.options import HERE, Debug, DryRun, Format, FormatOption, MemoryLimit, ProjectDir
 from dualgauge.cli.terminal.output import answering
 from dualgauge.cli.terminal.times import instant
-from dualgauge.model import NextStep, plural
+from dualgauge.model import NextStep, listed, plural
 
 
 class OnBadRow(StrEnum):
@@ -90,6 +90,11 @@ def log_import(
                 wait = "would wait" if dry_run else "waits" if done.quarantined == 1 else "wait"
                 where = "the quarantine" if dry_run else "the quarantine: `dualgauge quarantine list`"
                 screen.print(f"{plural(done.quarantined, 'row')} {do} not fit and {wait} in {where}")
+            for name, columns in done.unnamed.items():
+                new, they = plural(len(columns), "new column"), "it is" if len(columns) == 1 else "they are"
+                screen.print(
+                    f"{name}: its files have {new} that no setting names, so {they} in no event: {listed(columns)}"
+                )
             for file in done.torn:
                 screen.print(f"{file}: its last line is not whole yet, and is left for the next import")
             if not dry_run:
@@ -99,6 +104,7 @@ def log_import(
             {
                 "added": done.added, "known": done.known, "first": done.first, "last": done.last,
                 "sources": list(done.sources), "until": done.until, "torn": list(done.torn),
+                "unnamed": {name: list(columns) for name, columns in done.unnamed.items()},
                 "dry_run": dry_run, "quarantined": done.quarantined,
             },
             text,

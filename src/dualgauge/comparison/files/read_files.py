@@ -157,7 +157,7 @@ def dialect_of(file: Path, kind: str, delimiter: str = "") -> CsvDialect:
     return CsvDialect(dialect.delimiter, names)
 
 
-_TO_UTF_8: Final = "convert it, for example with: iconv -f LATIN1 -t UTF-8"
+_TO_UTF_8: Final = "convert it, for example with: iconv -f CP1252 -t UTF-8"
 _WHOLE: Final = "see that it is a whole CSV file, and that you may read it"
 
 

@@ -307,7 +307,7 @@ def _at_fault(file: Path, row: TextRow) -> BrokenFile:
 
 def _encoding(text: str) -> str:
     """What may help where a text is no UTF-8."""
-    name = "utf-16" if text.startswith(("\udcff\udcfe", "\udcfe\udcff")) else "latin-1"
+    name = "utf-16" if text.startswith(("\udcff\udcfe", "\udcfe\udcff")) else "cp1252"
     return f'save it as UTF-8, or say what it is written in: read = {{encoding = "{name}"}}'
 
 

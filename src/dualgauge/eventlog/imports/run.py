@@ -10,7 +10,7 @@ that they were, stands in `sources/cursor.py`.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from dualgauge.eventlog.sources.databases import moved, read_on, with_due
 from dualgauge.eventlog.sources.diagnose import diagnose
 from dualgauge.eventlog.sources.high_water import measured, with_columns_beside
 from dualgauge.eventlog.sources.mapping import places, select
+from dualgauge.eventlog.sources.new_columns import file_columns, unnamed
 from dualgauge.eventlog.sources.source import by_cursor, told
 from dualgauge.eventlog.table.duplicates import AT_ONCE
 from dualgauge.eventlog.table.event_log import Behind, EventLog
@@ -61,7 +62,8 @@ class Imported:
     What an import did. Positions are those it gave; `first` is 0 where it added nothing.
 
     `quarantined` are the rows that do not fit and wait; in a dry run, those that do not fit.
-    `torn` names files whose last line is not whole yet: it is left for the next import.
+    `torn` names files whose last line is not whole yet: it is left for the next import. `unnamed` are the columns, by
+    their source, that its files have since the last import and that are in no event, since no setting names them.
     """
 
     added: int
@@ -72,6 +74,7 @@ class Imported:
     until: datetime | None
     torn: tuple[str, ...] = ()
     quarantined: int = 0
+    unnamed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ def run_import(
             read, cursors, misfits = _read(
                 engine, log, unread, staged, now=now, until=until, tolerance=tolerance, progress=progress
             )
+            answer = replace(answer, unnamed=_unnamed(log, unread, read, cursors))
             progress("looking for known ids", 0, None)
             try:
                 fresh = _fresh(engine, log, staged.merged)
@@ -211,6 +215,9 @@ def _read(
                 cursors[source.name] = (
                     with_due(loaded[number][1], source, due) if number in loaded else one.cursor(counted, due)
                 )
+                if source.settings.path:
+                    had = (one.before or {}).get("columns", ())
+                    cursors[source.name]["columns"] = list(dict.fromkeys([*had, *file_columns(engine, source)]))
                 if source.kinds:
                     cursors[source.name]["types"] = dict(source.kinds)
         except DualgaugeError:
@@ -223,6 +230,17 @@ def _read(
     if CAUSED_BY in columns:
         put_in_order(engine, staged.merged, staged.part)
     return sources, cursors, misfits
+
+
+def _unnamed(
+    log: EventLog, readings: Sequence[SourceReading], sources: Sequence[Source], cursors: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    found = {
+        source.name: unnamed(source, cursors[source.name].get("columns", ()), reading.before, log.settings.columns)
+        for reading, source in zip(readings, sources, strict=True)
+        if source.name in cursors
+    }
+    return {name: columns for name, columns in found.items() if columns}
 
 
 def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: ChangedEvent) -> ChangedEvent:

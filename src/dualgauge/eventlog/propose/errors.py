@@ -58,7 +58,7 @@ class UnreadableSource(DataError):
     def __init__(self, file: str, reason: str, *, encoding: str = "") -> None:
         self.file, self.reason = file, reason
         advice = (
-            f"write it as UTF-8 (iconv -f {encoding.replace('latin-1', 'latin1')} -t utf-8 {file}), or write its "
+            f"write it as UTF-8 (iconv -f {encoding} -t utf-8 {file}), or write its "
             f'[[tool.dualgauge.sources]] table by hand, with read = {{encoding = "{encoding}"}}'
             if encoding
             else "mend the file and run the command again"

@@ -351,13 +351,14 @@ class Choice:
     ) -> tuple[tuple[ProposedColumn, ...], dict[str, str], tuple[str, ...]]:
         known = {name.lower(): name for name in declared}
         used, columns, selected, left_out = {*ENVELOPE}, [], {}, []
+        legal = {one.name.lower() for one in self._found.columns if one.filled and NAME.fullmatch(one.name)}
         for one in self._found.columns:
             if one.name in taken:
                 continue
             if not one.filled:
                 left_out.append(f"{one.name}: holds no value")
                 continue
-            name = self._log_name(one.name, used)
+            name = self._log_name(one.name, used, legal)
             used.add(name.lower())
             if one.nested:
                 selected[name] = self._named(one)
@@ -380,7 +381,8 @@ class Choice:
             )
         return tuple(columns), selected, tuple(left_out)
 
-    def _log_name(self, name: str, used: set[str]) -> str:
+    def _log_name(self, name: str, used: set[str], legal: set[str]) -> str:
+        """A name that no column has yet, nor one of the file's own that is `legal` as it is."""
         if NAME.fullmatch(name) and name.lower() not in used:
             return name
         base = slug(name)
@@ -388,7 +390,7 @@ class Choice:
             base = f"{slug(self._settings.name)}_{base}".rstrip("_")
         made = base
         for number in itertools.count(2):
-            if made.lower() not in used:
+            if made.lower() not in used | legal:
                 break
             made = f"{base}_{number}"
         return made

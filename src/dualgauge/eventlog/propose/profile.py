@@ -154,7 +154,7 @@ def _unreadable_text(source: Source, file: Path, fault: BaseException) -> Dualga
         case NoColumnNames():
             return NoHeader(label, fault.first) if fault.first else NothingToRead(label, "it is empty")
         case BrokenFile():
-            encoding = "utf-16" if "utf-16" in fault.hint else "latin-1" if "UTF-8" in fault.reason else ""
+            encoding = "utf-16" if "utf-16" in fault.hint else "cp1252" if "UTF-8" in fault.reason else ""
             reason = "it is UTF-16" if encoding == "utf-16" else f"line {fault.line:,}: {fault.reason}"
             return UnreadableSource(label, reason, encoding=encoding)
         case _:
@@ -221,7 +221,7 @@ def profiled(engine: Engine, source: Source, label: str, said: Collection[str] |
 def _unreadable(source: Source, file: Path, fault: EngineError) -> UnreadableSource:
     """What is wrong with a file of JSON or Parquet."""
     whole = str(fault.__cause__ or fault.reason)
-    encoding = "latin-1" if "utf-8" in whole.lower() else ""
+    encoding = "cp1252" if "utf-8" in whole.lower() else ""
     return UnreadableSource(source.label(file), "it is not UTF-8" if encoding else told(fault), encoding=encoding)
 
 
