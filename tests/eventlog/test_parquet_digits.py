@@ -139,3 +139,18 @@ def test_times_of_int96_in_microseconds_are_read_also_far_from_today(tmp_path: P
     project = project_of(tmp_path, column, "TIMESTAMP", use_deprecated_int96_timestamps=True)
     project.take()
     assert project.events("n") == column.to_pylist()
+
+
+@pytest.mark.parametrize(("day", "fits"), [(dt.date(1582, 10, 14), False), (dt.date(1582, 10, 15), True)])
+def test_days_of_the_old_calendar_that_spark_wrote_are_refused(tmp_path: Path, day: dt.date, *, fits: bool) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*.parquet")
+    table = pa.table({"id": ["a"], "seen": ["2026-01-01"], "day": [day]})
+    (tmp_path / "d").mkdir()
+    pq.write_table(table.replace_schema_metadata({"org.apache.spark.legacyDateTime": ""}), tmp_path / "d" / "a.parquet")
+
+    if fits:
+        assert project.take().added == 1
+    else:
+        with pytest.raises(CutColumn, match="its column 'day' holds days before 1582-10-15 of the calendar"):
+            project.take()

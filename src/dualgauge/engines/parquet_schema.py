@@ -84,6 +84,15 @@ def cut(tree: Sequence[Row]) -> str:
     return ""
 
 
+def of_old_calendar(engine: Engine, files: Sequence[Path]) -> list[str]:
+    """Those files whose days before 1582-10-15 are of the calendar of that time. Raises EngineError."""
+    names = ", ".join(literal(exact(file)) for file in files)
+    key = "decode(key) IN ('org.apache.spark.legacyDateTime', 'org.apache.spark.legacyINT96')"
+    return [
+        name for (name,) in engine.rows(f"SELECT DISTINCT file_name FROM parquet_kv_metadata([{names}]) WHERE {key}")
+    ]
+
+
 def exact(file: Path | str) -> str:
     """A path that the engine does not take for a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(file))

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.files.json_types import is_shape
 from dualgauge.engines.files.text_rows import partitions_of
-from dualgauge.engines.parquet_schema import INT96, cut, holds_nanoseconds, schema_columns, schemas, twice_inside
+from dualgauge.engines.parquet_schema import (
+    INT96,
+    cut,
+    holds_nanoseconds,
+    of_old_calendar,
+    schema_columns,
+    schemas,
+    twice_inside,
+)
 from dualgauge.engines.type_trees import is_nested, stays
 from dualgauge.eventlog.errors import BadFile, CutColumn
 from dualgauge.eventlog.sources.readers import reader, refuse_places
@@ -56,6 +65,7 @@ def refuse_cut(engine: Engine, source: Source) -> None:
             elif what:
                 what = f"{what}, which would lose digits as a DOUBLE"
                 raise CutColumn(source.name, source.label(part.file), name, what, "with at most 38 digits")
+    _refuse_julian(engine, source, parts)
     if source.kinds or len({tuple(map(tuple, tree[1:])) for tree in trees.values()}) > 1:
         _refuse_bent(engine, source, list(parts.values()))
 
@@ -82,6 +92,21 @@ def _refuse_folder(source: Source, part: Part, names: Mapping[str, str]) -> None
                 f"the name of its folder, {folder}=..., would take the place of its column {name!r}",
                 "say `hive_partitioning = false` in its `read`, and the column is read",
             )  # fmt: skip
+
+
+def _refuse_julian(engine: Engine, source: Source, parts: Mapping[Path, Part]) -> None:
+    """Raise where Spark wrote days of the calendar before 1582, which the engine takes for those of today's."""
+    for path in map(Path, of_old_calendar(engine, list(parts))):
+        read = reader(source, path)
+        kinds = engine.columns(f"SELECT * FROM {read}")
+        days = [name for name, kind in kinds.items() if kind == "DATE" or kind.startswith("TIMESTAMP")]
+        old = [f"coalesce(bool_or({quote(name)} < DATE '1582-10-15'), false)" for name in days]
+        for name, found in zip(days, engine.row(f"SELECT {', '.join(old)} FROM {read}") if old else (), strict=True):
+            if found:
+                what = (
+                    "days before 1582-10-15 of the calendar that was used then, as Spark writes them in its mode LEGACY"
+                )
+                raise CutColumn(source.name, source.label(parts[path].file), name, what, "in the mode CORRECTED")
 
 
 def _refuse_bent(engine: Engine, source: Source, parts: Sequence[Part]) -> None:
