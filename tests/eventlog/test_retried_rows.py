@@ -7,16 +7,43 @@ from dataclasses import replace
 from pathlib import Path, PosixPath
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.cursor import FileReading, Growth, SourceReading, Taken, source_of
 from dualgauge.eventlog.sources.fingerprints import Fingerprint
 from dualgauge.eventlog.sources.source import Source
+from support.log_project import LogProject, csv, jsonl
 
 if TYPE_CHECKING:
     pass
 
 DAY = "2026-01-01"
 MENDED = "coalesce(TRY_CAST(seen AS TIMESTAMP), TIMESTAMP '2026-01-05')"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> LogProject:
+    found = LogProject(tmp_path)
+    found.source("s", path="d/**/*", select={"x": "x"})
+    (tmp_path / "d").mkdir()
+    return found
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_later_file_lies_beside_the_folder_of_an_earlier_one(project: LogProject, ending: str) -> None:
+    project.sources[0]["select"] = {"year": "year", "next": "year + 1"}
+    write(project, f"a.{ending}", [{"id": "0", "seen": DAY}])
+    write(project, f"year=2026/a.{ending}", [{"id": "a", "seen": DAY}])
+    project.take()
+    write(project, f"b.{ending}", [{"id": "b", "seen": "2026-01-02"}])
+
+    assert project.take().added == 1
+    assert project.events("payload") == [
+        '{"year":null,"next":null}', '{"year":2026,"next":2027}', '{"year":null,"next":null}'
+    ]  # fmt: skip
 
 
 class Root(PosixPath):
@@ -55,3 +82,15 @@ def test_a_part_is_due_behind_the_files_before_it_which_are_looked_at_once() -> 
 
 def _due(chance: random.Random) -> int | None:
     return chance.choice([None, chance.randrange(99)])
+
+
+def write(project: LogProject, name: str, rows: list[dict[str, Any]]) -> None:
+    """A file of rows, in the format that its ending says."""
+    file = project.root / "d" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    elif file.suffix == ".jsonl":
+        file.write_text(jsonl(*rows))
+    else:
+        file.write_text(csv(",".join(rows[0]), *(",".join(map(str, one.values())) for one in rows)))

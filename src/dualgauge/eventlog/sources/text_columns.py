@@ -78,12 +78,14 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     said = _by_format(source.settings, columns, names) | said
     kept = {name: kind for name, kind in {**source.kinds, **said}.items() if name in wanted or name in said}
     relation, spelling = text_rows(source), spelling_of(source)
+    # Those of files that are not read have no value whose type could be found.
+    there = _names(replace(source, beside={}))
     time = column_of(source.settings.occurred_at)
     try:
         if time in wanted and time not in kept and (spelling.date or spelling.timestamp):
             kept[time] = _time_kind(engine, relation, names[time], spelling)
-        known = {names[name]: kind for name, kind in kept.items() if name in names}
-        asked = [one for name, one in wanted.items() if name not in kept]
+        known = {names[name]: kind for name, kind in kept.items() if name in there}
+        asked = [one for name, one in wanted.items() if name in there and name not in kept]
         if isinstance(spelling, JsonSpelling):
             found, unsure = json_types(engine, relation, asked, spelling, beside_csv=bool(csv))
             unsure |= json_misfitting(engine, relation, known, spelling)
