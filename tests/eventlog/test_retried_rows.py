@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from dualgauge.eventlog.settings import SourceSettings
+from dualgauge.eventlog.sources import source as sources
 from dualgauge.eventlog.sources.cursor import FileReading, Growth, SourceReading, Taken, source_of
 from dualgauge.eventlog.sources.fingerprints import Fingerprint
 from dualgauge.eventlog.sources.source import Source
+from dualgauge.ledger.misfit import RowState
 from support.log_project import LogProject, csv, jsonl
 
 if TYPE_CHECKING:
@@ -32,6 +34,12 @@ def project(tmp_path: Path) -> LogProject:
     return found
 
 
+def set_aside(project: LogProject) -> int:
+    """How many rows are in the quarantine behind an import of what fits."""
+    project.take(max_bad_rows=1000)
+    return len(project.open().quarantine.list(state=RowState.WAITING))
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_a_later_file_lies_beside_the_folder_of_an_earlier_one(project: LogProject, ending: str) -> None:
     project.sources[0]["select"] = {"year": "year", "next": "year + 1"}
@@ -44,6 +52,28 @@ def test_a_later_file_lies_beside_the_folder_of_an_earlier_one(project: LogProje
     assert project.events("payload") == [
         '{"year":null,"next":null}', '{"year":2026,"next":2027}', '{"year":null,"next":null}'
     ]  # fmt: skip
+
+
+def test_the_part_before_a_tail_is_counted_a_few_times_however_many_rows_follow(
+    project: LogProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = [{"id": f"a{at}", "seen": DAY, "x": at} for at in range(10)]
+    project.write("d/a.jsonl", jsonl(*first))
+    project.take()
+    tail = [{"id": f"b{at}", "seen": DAY, "x": at} for at in range(200)]
+    project.write("d/a.jsonl", jsonl(*first, *tail, {"id": "c", "seen": "soon"}))
+    calls: list[int] = []
+    real = sources.lines
+
+    def counted(file: Path, upto: int) -> int:
+        calls.append(upto)
+        return real(file, upto)
+
+    monkeypatch.setattr(sources, "lines", counted)
+
+    assert set_aside(project) == 1
+    assert len(calls) < 20
+    assert project.open().quarantine.list()[0].misfit.where == "d/a.jsonl row 211 (line 211)"
 
 
 class Root(PosixPath):

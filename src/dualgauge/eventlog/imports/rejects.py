@@ -46,23 +46,23 @@ class NotToldApart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A part that is a text, its label, how it is written, and where its copy is."""
+    """A part that is a text, its label, how it is written, where its copy is, and how many rows lie before it."""
 
     part: Part
     label: str
     dialect: LineDialect
     copy: Path
+    before: int
 
     def place(self, number: int) -> Place:
         """The place of a row of the text, by its number in it."""
-        return self.label, self.part.numbers[number - 1] if self.part.numbers else number + self.part.counted
+        return self.label, self.part.numbers[number - 1] if self.part.numbers else number + self.before
 
     def local(self, numbers: Collection[int]) -> set[int]:
         """The numbers in the text of rows of these numbers."""
         if self.part.numbers:
             return {n for n, row in enumerate(self.part.numbers, 1) if row in numbers}
-        before = self.part.counted
-        return {row - before for row in numbers}
+        return {row - self.before for row in numbers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,8 @@ def _texts(source: Source, folder: Path) -> list[Text]:
             inner.mkdir(parents=True)
             name = part.file.name.removesuffix(".gz").removesuffix(".GZ")
             label = source.label_of(part)
-            found.append(Text(part, label, dialect, inner / (name if ending_of(part.file) in name else "rows")))
+            target = inner / (name if ending_of(part.file) in name else "rows")
+            found.append(Text(part, label, dialect, target, part.counted))
     return found
 
 
