@@ -237,8 +237,7 @@ class _Retry:
         header = [dialect.written(list(kinds))] if dialect and "names" not in read else []
         parts = []
         for number, (label, members) in enumerate(places.items()):
-            # A JSON text may go over several lines; between its parts they are blanks.
-            lines = [one.text if dialect else " ".join(one.text.splitlines()) for one in members]
+            lines = [one.text if dialect else _in_a_line(one.text) for one in members]
             file = folder / f"{number}.{'csv' if dialect else 'jsonl'}"
             file.write_text("\n".join([*header, *lines]) + "\n", encoding="utf-8", newline="")
             parts.append(Part(file, file, numbers=[row for _, row in (one.place for one in members)], label=label))
@@ -291,6 +290,11 @@ def _dialect(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> LineDialect
     options = _csv_options(read_as, read)
     columns = len(options.get("names") or _kinds(read_as))
     return LineDialect(options["delim"], options["quote"], options["escape"], columns=columns)
+
+
+def _in_a_line(text: str) -> str:
+    """A JSON text in one line: between its parts a line's end is a blank, and in a string of it none can stand."""
+    return text.replace("\r", " ").replace("\n", " ")
 
 
 def _kinds(read_as: Mapping[str, Any]) -> dict[str, str]:
