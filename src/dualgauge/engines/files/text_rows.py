@@ -227,14 +227,6 @@ def copy(file: Path, dialect: LineDialect, to: Path, left_out: Collection[int]) 
     return count
 
 
-def named(file: Path, dialect: LineDialect) -> list[str]:
-    """The names in a file's header; those that DuckDB gives where it has none; nothing for JSON."""
-    if not dialect.delimiter:
-        return []
-    header = next((row.text for row in rows(file, dialect) if row.number == 0), None)
-    return [f"column{n}" for n in range(dialect.columns)] if header is None else dialect.values(header)
-
-
 def plain(text: str) -> str:
     """A text as a database can keep it: what is no UTF-8, and the character 0, as escapes."""
     said = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -256,6 +248,9 @@ def opened_bytes(file: Path) -> gzip.GzipFile | BufferedReader:
 def newlines(file: Path, upto: int) -> int:
     """How many lines end in the first bytes of a file."""
     count = 0
+    # A row of the quarantine outlives its file.
+    if not upto:
+        return count
     with file.open("rb") as opened:
         while upto > 0 and (block := opened.read(min(upto, _BLOCK))):
             count, upto = count + block.count(b"\n"), upto - len(block)

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.engines.errors import BrokenFile, EngineError
 from dualgauge.engines.files.csv_text import look_into
 from dualgauge.engines.files.json_types import raw_of
-from dualgauge.engines.files.text_rows import LINES, LineDialect, copy, named, newlines, plain, rows
+from dualgauge.engines.files.text_rows import LINES, LineDialect, copy, newlines, partitions_of, plain, rows
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
 from dualgauge.eventlog.imports.query_rejects import QueryRows, makes_own_events
+from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.diagnose import Found, misfits_of
 from dualgauge.eventlog.sources.readers import json_form, raw_rows
 from dualgauge.eventlog.sources.source import CURSOR_ORDER, Part, by_cursor, ending_of, format_of, load
 from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.ledger.misfit import Misfit
-from dualgauge.model import literal, quote
+from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -46,23 +47,28 @@ class NotToldApart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A part that is a text, its label, how it is written, and where its copy is."""
+    """
+    A part that is a text, its label, how it is written, and where its copy is.
+
+    `names` are those of the columns of CSV, `before` counts the file's rows that lie before the part.
+    """
 
     part: Part
     label: str
     dialect: LineDialect
+    names: tuple[str, ...]
     copy: Path
+    before: int
 
     def place(self, number: int) -> Place:
         """The place of a row of the text, by its number in it."""
-        return self.label, self.part.numbers[number - 1] if self.part.numbers else number + self.part.counted
+        return self.label, self.part.numbers[number - 1] if self.part.numbers else number + self.before
 
     def local(self, numbers: Collection[int]) -> set[int]:
         """The numbers in the text of rows of these numbers."""
         if self.part.numbers:
             return {n for n, row in enumerate(self.part.numbers, 1) if row in numbers}
-        before = self.part.counted
-        return {row - before for row in numbers}
+        return {row - self.before for row in numbers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,9 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
     _refuse_many(source, reasons, len(reasons), most)
     emptied = set(reasons)
     again, counts = _again(source, texts, emptied, reasons)
+    if source.again and source.kinds:
+        source = _as_it_was(engine, source, again, columns)
+        again = replace(again, kinds=source.kinds)
     for step in itertools.count():
         again = with_texts(engine, again, columns)
         if again.nothing:
@@ -149,6 +158,12 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
     return Apart(again, texts, reasons)
 
 
+def _as_it_was(engine: Engine, source: Source, again: Source, columns: dict[str, str]) -> Source:
+    """The source with the types that its rows' file had, but for columns of which a value is none: they are text."""
+    unsure = with_texts(engine, again, columns).unsure
+    return replace(source, kinds={name: kind for name, kind in source.kinds.items() if name not in unsure})
+
+
 def _misfitting(
     engine: Engine, again: Source, columns: dict[str, str], number: int, most: int
 ) -> tuple[int, list[Found]]:
@@ -162,23 +177,25 @@ def _misfitting(
 def _texts(source: Source, folder: Path) -> list[Text]:
     found = []
     for number, part in enumerate(source.reading if not source.relation else ()):
-        if dialect := _dialect_of(source, part.path):
-            # The folders whose names DuckDB reads as columns (`year=2026/`) stand over the copy too.
-            inner = folder.joinpath(str(number), *(name for name in part.path.parts[:-1] if "=" in name))
-            inner.mkdir(parents=True)
+        if written := _written(source, part.path):
+            inner = folder_for(part.path, folder / str(number))
             name = part.file.name.removesuffix(".gz").removesuffix(".GZ")
-            label = source.label_of(part)
-            found.append(Text(part, label, dialect, inner / (name if ending_of(part.file) in name else "rows")))
+            target = inner / (name if ending_of(part.file) in name else "rows")
+            found.append(Text(part, source.label_of(part), *written, target, part.counted))
     return found
 
 
-def _dialect_of(source: Source, file: Path) -> LineDialect | None:
-    """How a text file is written; None where its rows cannot be told apart: it is Parquet, or no object a line."""
+def _written(source: Source, file: Path) -> tuple[LineDialect, tuple[str, ...]] | None:
+    """
+    How a text file is written, and the names of the columns of CSV.
+
+    None where its rows cannot be told apart: it is Parquet, or no object a line.
+    """
     match format_of(source, file):
         case "read_csv":
-            return look_into(file, source.settings.read)[0]
+            return look_into(file, source.settings.read)
         case "read_json" if json_form(source, file) == LINES:
-            return LineDialect()
+            return LineDialect(), ()
         case _:
             return None
 
@@ -271,12 +288,11 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     """The rows that do not fit, with their text, in the order of the files."""
     again, texts, reasons = apart.source, apart.texts, apart.reasons
     found: list[Misfit] = []
+    fields, columns = again.objects.columns if again.objects else (), _columns(again)
     for one, part in _read(again, texts):
         if not any(label == one.label for label, _ in reasons):
             continue
-        fields = again.objects.columns if again.objects else ()
-        names = named(one.part.path, one.dialect) if one.dialect.delimiter else fields
-        read_as = _read_as(again, names, one.dialect)
+        read_as = _read_as(again, one.names or fields, one.dialect, partitions_of(one.copy, ()), columns)
         before = newlines(part.file, part.start)
         for row in rows(one.part.path, one.dialect):
             if row.number and (reason := reasons.get(one.place(row.number))):
@@ -295,10 +311,26 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     return found
 
 
-def _read_as(again: Source, names: Sequence[str], dialect: LineDialect) -> dict[str, Any]:
-    """How a row's text is to be read again: like its file, with the types that its columns had."""
-    columns = [[name, again.kinds.get(name.lower(), "VARCHAR")] for name in names]
-    return {"columns": columns, **dialect.kept()}
+def _columns(again: Source) -> dict[str, str]:
+    """The columns of all text files of a source, and of those that are not read, with their types."""
+    names = [name for one in (again.texts or {}).values() for name in one.columns]
+    names += again.objects.columns if again.objects else ()
+    return dict.fromkeys(names, "VARCHAR") | dict(again.beside)
+
+
+def _read_as(
+    again: Source, names: Sequence[str], dialect: LineDialect, folders: Collection[str], columns: Mapping[str, str]
+) -> dict[str, Any]:
+    """
+    How a row's text is to be read again: like its file, with the types that its columns had.
+
+    `beside` are those that an expression may name though they are not in the text: of `folders`, and of other files.
+    """
+    own = {fold(name) for name in names}
+    others = dict.fromkeys(folders, "VARCHAR") | dict(columns)
+    kept = [[name, again.kinds.get(fold(name), kind)] for name, kind in others.items() if fold(name) not in own]
+    said = {"columns": [[name, again.kinds.get(fold(name), "VARCHAR")] for name in names], **dialect.kept()}
+    return said | ({"beside": kept} if kept else {})
 
 
 def _object_misfits(
@@ -312,7 +344,7 @@ def _object_misfits(
         for name in objects.texts.columns
     )
     wanted = ", ".join(f"({literal(label)}, {row:d})" for label, row in reasons)
-    read_as = _read_as(again, objects.columns, LineDialect())
+    read_as = _read_as(again, objects.columns, LineDialect(), (), _columns(again))
     rows_of = engine.rows(
         f"SELECT _file, _row, '{{' || concat_ws(', ', {members}) || '}}' FROM ({base}) "
         f"WHERE (_file, _row) IN ({wanted}) ORDER BY _at"

@@ -2,32 +2,32 @@
 Retry: rows of the quarantine are read again, with the settings as they are now, and those that fit are appended.
 
 A row's text is read like the file that it came from, which may be gone by now: with the types that its columns had,
-under its label and number, so that it becomes the event that it would have been. All rows that were read alike are read
-in one pass. Events are appended first and rows marked
-then: killed in between, a second retry finds the ids known, and marks.
+under its label and number, in folders of the same names, so that it becomes the event that it would have been. All rows
+that were read alike are read in one pass. Events are appended first and rows marked then: killed in between, a second
+retry finds the ids known, and marks.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.files.json_types import is_shape
 from dualgauge.engines.files.text_rows import LINES, LineDialect
 from dualgauge.engines.scratch import scratch
-from dualgauge.eventlog.errors import BadMapping
+from dualgauge.eventlog.errors import BadFile, BadMapping
 from dualgauge.eventlog.imports.query_rejects import QueryRows
 from dualgauge.eventlog.imports.rejects import NotToldApart, Place, json_fault, separate
 from dualgauge.eventlog.imports.run import run_import
+from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.mapping import described, row_mapping
 from dualgauge.eventlog.sources.readers import raw_rows
 from dualgauge.eventlog.sources.source import Part, Source, told
-from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.ledger.misfit import RowState, Settled
-from dualgauge.model import Position, Progress, canonical_json, literal, nearest, quote, silent
+from dualgauge.model import Position, Progress, canonical_json, fold, literal, nearest, quote, silent
 
 if TYPE_CHECKING:
     import random
@@ -137,7 +137,7 @@ def retry(
             work = _Retry(engine, known[group[0].kept.misfit.source], root, log.settings.columns)
             try:
                 fitted, found, ids = work.read(group, folder)
-            except (BadMapping, EngineError, NotToldApart) as fault:
+            except (BadFile, BadMapping, EngineError, NotToldApart) as fault:
                 if len(group) > 1:
                     # Which of them it is shows where each is read by itself.
                     groups[:0] = [[one] for one in group]
@@ -190,7 +190,7 @@ class _Retry:
         The sources of those that fit, what becomes of the others, and the event ids of the former; by the rows' ids.
 
         Raises:
-            BadMapping, EngineError, NotToldApart: the rows cannot be read together.
+            BadFile, BadMapping, EngineError, NotToldApart: the rows cannot be read together.
         """
         sources: list[Source] = []
         outcomes: dict[str, Settled] = {}
@@ -205,7 +205,7 @@ class _Retry:
         if texts:
             folder = folder / uuid.uuid4().hex
             folder.mkdir()
-            again = self._as_it_was(self._source(texts, dialect, folder))
+            again = self._source(texts, dialect, folder)
             apart = separate(self.engine, again, self.columns, 0, folder / "copies", most=len(texts))
             ids = {} if apart.source.nothing else self._ids(apart.source)
             for one in texts:
@@ -234,25 +234,23 @@ class _Retry:
             part = Part(self.root, self.root, numbers=[row for _, row in (one.place for one in members)], label=label)
             return Source(self.settings, self.root, (), (part,), again=True, relation=relation)
         read = {**self.settings.read, "format": LINES} if dialect is None else _csv_options(of, self.settings.read)
-        header = [dialect.written(list(kinds))] if dialect and "names" not in read else []
+        header = [_header(dialect)] if dialect else []
         parts = []
         for number, (label, members) in enumerate(places.items()):
-            # A JSON text may go over several lines; between its parts they are blanks.
-            lines = [one.text if dialect else " ".join(one.text.splitlines()) for one in members]
-            file = folder / f"{number}.{'csv' if dialect else 'jsonl'}"
+            lines = [one.text if dialect else _in_a_line(one.text) for one in members]
+            of_row = self.root / label
+            file = folder_for(of_row, folder / str(number)) / f"rows.{'csv' if dialect else 'jsonl'}"
             file.write_text("\n".join([*header, *lines]) + "\n", encoding="utf-8", newline="")
-            parts.append(Part(file, file, numbers=[row for _, row in (one.place for one in members)], label=label))
+            parts.append(Part(of_row, file, numbers=[row for _, row in (one.place for one in members)], label=label))
         settings = self.settings.model_copy(update={"read": read})
+        others = dict(of.get("beside", ()))
+        beside = others if dialect else dict.fromkeys(kinds, "VARCHAR") | others
         # Rows of JSON that were set aside by an older version say types of DuckDB's.
-        had = {name.lower(): kind for name, kind in kinds.items() if not kind.startswith(("STRUCT", "MAP"))}
+        known = {fold(name): kind for name, kind in (kinds | others).items()}
+        had = {name: kind for name, kind in known.items() if not kind.startswith(("STRUCT", "MAP"))}
         had = {name: kind for name, kind in had.items() if is_shape(kind) or not kind.endswith("]")}
-        files, beside = tuple(one.file for one in parts), dict.fromkeys(kinds, "VARCHAR")
+        files = tuple(one.file for one in parts)
         return Source(settings, self.root, files, tuple(parts), again=True, beside=beside, kinds=had)
-
-    def _as_it_was(self, again: Source) -> Source:
-        """The source with the types that a row's file had, but for columns of which a value is none: they are text."""
-        unsure = with_texts(self.engine, again, self.columns).unsure if again.kinds else ()
-        return replace(again, kinds={name: kind for name, kind in again.kinds.items() if name not in unsure})
 
     def _ids(self, fitted: Source) -> dict[Place, str]:
         if fitted.settings.query:
@@ -289,22 +287,34 @@ def _dialect(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> LineDialect
     if read_as.get("format") != "csv":
         return None
     options = _csv_options(read_as, read)
-    columns = len(options.get("names") or _kinds(read_as))
-    return LineDialect(options["delim"], options["quote"], options["escape"], columns=columns)
+    return LineDialect(options["delim"], options["quote"], options["escape"], columns=len(options["names"]))
+
+
+def _header(dialect: LineDialect) -> str:
+    """A line where names are due, which nobody reads: they are said, for without quotes not all can be written."""
+    mark = next(one for one in "abcd" if one not in (dialect.delimiter, dialect.quote, dialect.escape))
+    return dialect.delimiter.join([mark] * dialect.columns)
+
+
+def _in_a_line(text: str) -> str:
+    """A JSON text in one line: between its parts a line's end is a blank, and in a string of it none can stand."""
+    return text.replace("\r", " ").replace("\n", " ")
 
 
 def _kinds(read_as: Mapping[str, Any]) -> dict[str, str]:
     """The columns of a row's file, in their order, and the types that they had."""
-    return dict(read_as.get("columns", ()))
+    # An older version kept an empty name in a header as it stands there.
+    return {name or f"column{at}": kind for at, (name, kind) in enumerate(read_as.get("columns", ()))}
 
 
 def _csv_options(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any]:
     """The options that read a row's text: how its file was read, and over that what the settings say now."""
     given = _without(read, *_OF_A_FILE)
-    kept = {"delim": read_as["delimiter"], "quote": read_as["quote"], "escape": read_as["escape"]}
+    kept = {name: read_as[key] for name, key in (("delim", "delimiter"), ("quote", "quote"), ("escape", "escape"))}
+    kept["names"] = list(_kinds(read_as))
     if "quote" in given and "escape" not in given:
         kept["escape"] = given["quote"]
-    return kept | given
+    return kept | given | {"header": True}
 
 
 def _without(read: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -335,10 +345,12 @@ def _waits(one: QuarantinedRow, reason: str) -> Settled:
     return Settled(one.id, RowState.WAITING, reason)
 
 
-def _why(fault: BadMapping | EngineError | NotToldApart) -> str:
+def _why(fault: BadFile | BadMapping | EngineError | NotToldApart) -> str:
     match fault:
         case EngineError():
             return f"it cannot be read ({told(fault)})"
+        case BadFile():
+            return f"it cannot be read ({fault.reason})"
         case BadMapping():
             return f"its source's settings do not fit ({fault.reason})"
         case _:

@@ -45,13 +45,17 @@ class Copies:
         return all_are
 
     def _copy(self, reading: SourceReading, one: FileReading) -> None:
-        # A folder of its own, and under it those whose names DuckDB reads as columns (`year=2026/`).
-        folder = self._folder.joinpath(str(len(self.parts)), *(name for name in one.file.parts[:-1] if "=" in name))
-        folder.mkdir(parents=True)
-        target, start = folder / one.file.name, 0
+        target, start = folder_for(one.file, self._folder / str(len(self.parts))) / one.file.name, 0
         before: int | None = 0
         if one.tail and one.taken is not None and one.taken.size is not None:
             start, before = one.taken.size, one.taken.rows
         if not copy_bytes(one.file, target, start, one.print.size, one.print.end if start else one.print.sha256):
             raise UnsteadyFile(reading.source.name, one.label)
         self.parts[one.file] = Part(one.file, target, start, before)
+
+
+def folder_for(file: Path, folder: Path) -> Path:
+    """Make a folder for the copy of a file, under those whose names are columns of the file (`year=2026/`)."""
+    inner = folder.joinpath(*(name for name in file.parts[:-1] if "=" in name))
+    inner.mkdir(parents=True)
+    return inner

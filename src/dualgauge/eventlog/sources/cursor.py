@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.files.text_rows import LINES
@@ -285,9 +286,9 @@ def source_of(reading: SourceReading, copies: Mapping[Path, Part]) -> Source:
     """The source as it is to be read now: `copies` are the parts that do not lie in their files."""
     if reading.source.again:
         return reading.source
+    floors = _floors(reading)
     parts = tuple(
-        replace(copies.get(one.file) or Part(one.file, one.file), floor=_floor(reading, one.file))
-        for one in reading.files
+        replace(copies.get(one.file) or Part(one.file, one.file), floor=floors.get(one.file)) for one in reading.files
     )
     floor = None
     if own_order(reading.source.settings) and not reading.whole:
@@ -297,11 +298,20 @@ def source_of(reading: SourceReading, copies: Mapping[Path, Part]) -> Source:
     return replace(reading.source, parts=parts, floor=floor, kinds=reading.kinds)
 
 
-def _floor(reading: SourceReading, file: Path) -> int | None:
-    """The latest time of the rows that lie before a part in the order of files, and are not read now."""
+def _floors(reading: SourceReading) -> dict[Path, int | None]:
+    """Of each file, the latest time of the rows that lie before its part in their order, and are not read now."""
     if not by_file(reading.source.settings):
-        return None
+        return {}
     root = reading.source.root
-    dues = [one.due for label, one in reading.kept.items() if root / label < file and not one.again]
-    dues += [one.taken.due for one in reading.files if one.tail and one.taken is not None and one.file <= file]
-    return max((one for one in dues if one is not None), default=None)
+    tails = [(one.file, 0, one.taken.due) for one in reading.files if one.tail and one.taken is not None]
+    asked = [(one.file, 1, None) for one in reading.files]
+    kept = [(root / label, 2, one.due) for label, one in reading.kept.items() if not one.again]
+    floors: dict[Path, int | None] = {}
+    latest: int | None = None
+    # A file's own earlier rows lie before its part.
+    for file, step, due in sorted([*tails, *asked, *kept], key=itemgetter(0, 1)):
+        if step == 1:
+            floors[file] = latest
+        elif due is not None:
+            latest = due if latest is None else max(latest, due)
+    return floors

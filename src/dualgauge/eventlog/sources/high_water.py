@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dualgauge.engines.errors import BrokenFile, EngineError
 from dualgauge.engines.files.csv_text import look_into
 from dualgauge.engines.files.json_types import field_names
+from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.eventlog.sources.cursor import Counted, Growth, by_file, own_order
 from dualgauge.eventlog.sources.mapping import events_of
 from dualgauge.eventlog.sources.ordering import is_time, order_of
@@ -57,6 +58,8 @@ def _columns(engine: Engine, source: Source, files: Sequence[Path]) -> dict[str,
     parquet = [reader(source, one) for kind, one in kinds if kind == "read_parquet"]
     found = {name: "VARCHAR" for one in csv for name in look_into(one, source.settings.read)[1]}
     found |= dict.fromkeys(field_names(engine, json) if json else (), "VARCHAR")
+    for one in (*csv, *json):
+        found |= dict.fromkeys(partitions_of(one, list(found)), "VARCHAR")
     if parquet:
         found |= engine.columns(" UNION ALL BY NAME ".join(f"(SELECT * FROM {one})" for one in parquet))
     return found

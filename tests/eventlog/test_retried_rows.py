@@ -1,0 +1,277 @@
+"""Rows that were set aside become the events that they would have been, and what lies beside them is found quickly."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path, PosixPath
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dualgauge.eventlog.settings import SourceSettings
+from dualgauge.eventlog.sources import source as sources
+from dualgauge.eventlog.sources.cursor import FileReading, Growth, SourceReading, Taken, source_of
+from dualgauge.eventlog.sources.fingerprints import Fingerprint
+from dualgauge.eventlog.sources.source import Source
+from dualgauge.ledger.misfit import RowState
+from support.log_project import LogProject, csv, jsonl
+
+if TYPE_CHECKING:
+    from dualgauge.eventlog.imports.retry import Retried
+
+DAY = "2026-01-01"
+MENDED = "coalesce(TRY_CAST(seen AS TIMESTAMP), TIMESTAMP '2026-01-05')"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> LogProject:
+    found = LogProject(tmp_path)
+    found.source("s", path="d/**/*", select={"x": "x"})
+    (tmp_path / "d").mkdir()
+    return found
+
+
+def set_aside(project: LogProject) -> int:
+    """How many rows are in the quarantine behind an import of what fits."""
+    project.take(max_bad_rows=1000)
+    return len(project.open().quarantine.list(state=RowState.WAITING))
+
+
+def retry(project: LogProject, occurred_at: str = MENDED) -> Retried:
+    project.sources[0]["occurred_at"] = occurred_at
+    return project.open().quarantine.retry()
+
+
+def payloads(project: LogProject) -> list[Any]:
+    return [json.loads(one) for one in project.events("payload")]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085"])
+def test_a_separator_in_a_json_string_is_still_there_after_a_retry(project: LogProject, mark: str) -> None:
+    project.write("d/a.jsonl", f'{{"id": "a", "seen": "soon", "x": "a{mark}b"}}\n')
+    assert set_aside(project) == 1
+
+    assert retry(project).added == 1
+    assert payloads(project) == [{"x": f"a{mark}b"}]
+
+
+def test_a_json_text_of_several_lines_may_stand_in_the_place_of_a_row(project: LogProject) -> None:
+    project.write("d/a.jsonl", jsonl({"id": "a", "seen": "soon", "x": 1}))
+    assert set_aside(project) == 1
+    (one,) = project.open().quarantine.list()
+    text = f'{{"id": "a",\r\n "seen": "{DAY}",\n\r "x": "p  q"}}'
+
+    assert project.open().quarantine.retry([one.id], text=text).added == 1
+    assert payloads(project) == [{"x": "p  q"}]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("fits", [False, True])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_retried_row_has_the_columns_of_its_folders(
+    project: LogProject, ending: str, *, fits: bool, gone: bool
+) -> None:
+    project.sources[0] |= {"event_id": "concat(id, '-', year)", "select": {"year": "year", "next": "year + 1"}}
+    rows = [{"id": "b", "seen": "soon"}, *([{"id": "c", "seen": DAY}] if fits else [])]
+    write(project, f"year=2025/a.{ending}", [{"id": "a", "seen": DAY}])
+    write(project, f"year=2026/b.{ending}", rows)
+    assert set_aside(project) == 1
+    if gone:
+        (project.root / f"d/year=2026/b.{ending}").unlink()
+
+    done = retry(project)
+    assert [(one.state, one.reason) for one in done.rows if one.state is RowState.WAITING] == []
+    assert project.events("event_id", "payload")[-1] == ("b-2026", '{"year":2026,"next":2027}')
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_retried_row_says_the_name_of_its_file(
+    project: LogProject, tmp_path_factory: pytest.TempPathFactory, *, outside: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("other") if outside else project.root / "d"
+    project.sources[0] |= {
+        "path": f"{folder}/*" if outside else "d/*", "read": {"filename": True}, "select": {"from": "filename"}
+    }  # fmt: skip
+    (folder / "a.jsonl").write_text(jsonl({"id": "a", "seen": DAY}, {"id": "b", "seen": "soon"}))
+    assert set_aside(project) == 1
+    (folder / "a.jsonl").unlink()
+
+    assert retry(project).added == 1
+    assert payloads(project) == [{"from": str(folder / "a.jsonl")}] * 2
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize("imports", [1, 2])
+def test_a_retried_row_may_lack_a_column_that_other_files_have(project: LogProject, ending: str, imports: int) -> None:
+    project.sources[0]["select"] = {"next": "x + 1"}
+    write(project, f"a.{ending}", [{"id": "a", "seen": DAY, "x": 1}])
+    if imports == 2:
+        set_aside(project)
+    write(project, f"b.{ending}", [{"id": "b", "seen": DAY}, {"id": "c", "seen": "soon"}])
+    assert set_aside(project) == 1
+
+    assert retry(project).added == 1
+    assert sorted(project.events("event_id", "payload")) == [
+        ("a", '{"next":2}'), ("b", '{"next":null}'), ("c", '{"next":null}'),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("read", "header", "column"),
+    [
+        ({"header": True}, "id,seen,2024", '"2024"'),
+        ({"quote": ""}, "id,seen,x", "x"),
+        ({"quote": ""}, 'id,seen,"x"', '"""x"""'),
+        ({}, 'id,seen,"x, of y"', '"x, of y"'),
+        ({}, "id,seen,", "column2"),
+        ({"header": False}, None, "column2"),
+        ({"names": ["id", "seen", "n"], "header": True}, "ID,SEEN,x", "n"),
+        ({"names": ["id", "seen", "n"]}, None, "n"),
+        ({"skip": 1}, "made by hand\nid,seen,x", "x"),
+    ],
+)
+def test_a_row_of_csv_is_retried_under_the_names_that_its_file_has(
+    project: LogProject, read: dict[str, Any], header: str | None, column: str
+) -> None:
+    id_, seen = ("column0", "column1") if read == {"header": False} else ("id", "seen")
+    project.sources[0] |= {"read": read, "select": {"x": column}, "event_id": id_, "occurred_at": seen}
+    rows = [f"a,{DAY},1", "b,soon,2"]
+    project.write("d/a.csv", csv(header, *rows) if header else csv(*rows))
+    assert set_aside(project) == 1
+
+    assert retry(project, MENDED.replace("seen", seen)).added == 1
+    assert [str(one["x"]) for one in payloads(project)] == ["1", "2"]
+
+
+def test_settings_may_say_other_quotes_before_a_retry(project: LogProject) -> None:
+    project.sources[0]["select"] = {"x": '"x, of y"'}
+    project.write("d/a.csv", csv('id,seen,"x, of y"', f"a,{DAY},1", f'b,{DAY},"5 pipe'))
+    assert set_aside(project) == 1
+    project.sources[0]["read"] = {"quote": ""}
+
+    assert retry(project, "seen").added == 1
+    assert project.events("payload")[-1] == '{"x":"\\"5 pipe"}'
+
+
+@pytest.mark.parametrize("imports", [1, 2])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_field_that_is_spelled_otherwise_waits_on_and_lands_nowhere(
+    project: LogProject, imports: int, *, alone: bool
+) -> None:
+    project.write("d/a.jsonl", jsonl({"id": "a", "seen": DAY, "x": 1}))
+    if imports == 2:
+        set_aside(project)
+    others = [] if alone else [{"id": "c", "seen": DAY}, {"id": "d", "seen": "soon", "x": 4}]
+    project.write("d/b.jsonl", jsonl({"id": "b", "seen": DAY, "X": 2}, *others))
+    assert set_aside(project) == len(others[1:]) + 1
+
+    # It holds no other row back.
+    done = retry(project)
+    waiting = (RowState.WAITING, "its fields 'x' and 'X' differ by case alone")
+    assert (done.rows[0].state, done.rows[0].reason) == waiting
+    assert [one.state for one in done.rows[1:]] == [RowState.TAKEN] * len(others[1:])
+    bad = done.rows[0].kept
+    project.open().quarantine.retry([bad.id], text=bad.misfit.raw.replace("X", "x"))
+    assert project.events("event_id", "payload")[-1] == ("b", '{"x":2}')
+
+
+def test_names_that_other_files_spell_otherwise_stop_no_retry_of_other_rows(project: LogProject) -> None:
+    project.write("d/a.csv", csv("id,seen,x", f"a,{DAY},1", "b,soon,2"))
+    project.write("d/b.csv", csv("id,seen,x,more", f"c,{DAY},3,4", "d,soon,3,4"))
+    assert set_aside(project) == 2
+    project.sources[0] |= {"read": {"names": ["id", "seen", "More"]}, "select": {"id": "id"}}
+
+    assert {one.reason for one in retry(project).rows} == {
+        "it has 4 values for 3 columns",
+        "it cannot be read (its column 'More' is called 'more' in another file of the source)",
+    }
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_later_file_lies_beside_the_folder_of_an_earlier_one(project: LogProject, ending: str) -> None:
+    project.sources[0]["select"] = {"year": "year", "next": "year + 1"}
+    write(project, f"a.{ending}", [{"id": "0", "seen": DAY}])
+    write(project, f"year=2026/a.{ending}", [{"id": "a", "seen": DAY}])
+    project.take()
+    write(project, f"b.{ending}", [{"id": "b", "seen": "2026-01-02"}])
+
+    assert project.take().added == 1
+    assert project.events("payload") == [
+        '{"year":null,"next":null}', '{"year":2026,"next":2027}', '{"year":null,"next":null}'
+    ]  # fmt: skip
+
+
+def test_the_part_before_a_tail_is_counted_a_few_times_however_many_rows_follow(
+    project: LogProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = [{"id": f"a{at}", "seen": DAY, "x": at} for at in range(10)]
+    project.write("d/a.jsonl", jsonl(*first))
+    project.take()
+    tail = [{"id": f"b{at}", "seen": DAY, "x": at} for at in range(200)]
+    project.write("d/a.jsonl", jsonl(*first, *tail, {"id": "c", "seen": "soon"}))
+    calls: list[int] = []
+    real = sources.lines
+
+    def counted(file: Path, upto: int) -> int:
+        calls.append(upto)
+        return real(file, upto)
+
+    monkeypatch.setattr(sources, "lines", counted)
+
+    assert set_aside(project) == 1
+    assert len(calls) < 20
+    assert project.open().quarantine.list()[0].misfit.where == "d/a.jsonl row 211 (line 211)"
+
+
+class Root(PosixPath):
+    """A folder that counts how many paths are made in it."""
+
+    joined = 0
+
+    def __truediv__(self, name: Any) -> Path:
+        Root.joined += 1
+        return Path(str(self), name)
+
+
+def test_a_part_is_due_behind_the_files_before_it_which_are_looked_at_once() -> None:
+    chance = random.Random(5)
+    labels = [f"d/{at:04d}.jsonl" for at in range(400)]
+    kept = {one: Taken("", 1, due=_due(chance), again=chance.random() < 0.2) for one in chance.sample(labels, 200)}
+    grown, new = Taken("", 1, due=None), None
+    print_ = Fingerprint(1, "", "", "", "", more=False, torn=False, state=())
+    files = tuple(
+        FileReading(Path("/p", one), one, Growth.LINES, print_, taken, tail=taken is not None and chance.random() < 0.7)
+        for one in labels
+        if one not in kept
+        for taken in [chance.choice([new, replace(grown, due=_due(chance))])]
+    )
+    settings = SourceSettings(name="s", path="d/*", event_id="id", type="'s'", occurred_at="seen", order_by="file")
+    reading = SourceReading(Source(settings, Root("/p")), None, files, kept)
+    Root.joined = 0
+    parts = source_of(reading, {}).parts
+
+    assert Root.joined <= len(kept)
+    for part in parts or ():
+        before = [one.due for label, one in kept.items() if Path("/p", label) < part.file and not one.again]
+        before += [one.taken.due for one in files if one.tail and one.taken and one.file <= part.file]
+        assert part.floor == max((one for one in before if one is not None), default=None)
+
+
+def _due(chance: random.Random) -> int | None:
+    return chance.choice([None, chance.randrange(99)])
+
+
+def write(project: LogProject, name: str, rows: list[dict[str, Any]]) -> None:
+    """A file of rows, in the format that its ending says."""
+    file = project.root / "d" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    elif file.suffix == ".jsonl":
+        file.write_text(jsonl(*rows))
+    else:
+        file.write_text(csv(",".join(rows[0]), *(",".join(map(str, one.values())) for one in rows)))
