@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dualgauge.comparison.files.read_files import dialect_of, read_csv
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile, NoColumnNames
 from dualgauge.engines.files.csv_text import csv_file, first_fault
+from dualgauge.engines.files.text_rows import LineDialect, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,3 +168,75 @@ def test_a_first_line_of_values_may_be_said_to_be_names(engine: Engine, tmp_path
     with pytest.raises(NoColumnNames):
         read(engine, file)
     assert csv_file(file, {"header": True}, tmp_path / "anew").names == ("2019", "2020")
+
+
+@pytest.mark.parametrize(
+    ("row", "values"),
+    [
+        (r'"C:\temp \"q\"",C:\new', [r'C:\temp "q"', r"C:\new"]),
+        (r"C:\new,\\server", [r"C:\new", r"\server"]),
+        (r'"C:\new","a\"', None),
+        (r'"a\\","\\\"\n"', ["a\\", r"\"\n"]),
+        (r'"a\",b",x', ['a",b', "x"]),
+        ("a\\,b\\", ["a\\", "b\\"]),
+        ('"a\\\nb\\"\nc",\\"d', ['a\\\nb"\nc', '"d']),
+    ],
+)
+def test_a_backslash_that_escapes_goes_before_a_quote_or_another_one_alone(
+    engine: Engine, tmp_path: Path, row: str, values: list[str] | None
+) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text(f"a,b\n{row}\n")
+    if values is None:
+        with pytest.raises(BrokenFile, match="is opened and not closed"):
+            read(engine, file, {"escape": "\\"})
+    else:
+        assert read(engine, file, {"escape": "\\"}) == [values]
+
+
+def test_a_name_may_hold_a_quote_that_a_backslash_escapes(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text('"5\\" disk",b\n1,2\n')
+    assert csv_file(file, {"escape": "\\"}, tmp_path / "anew").names == ('5" disk', "b")
+    assert read(engine, file, {"escape": "\\"}) == [["1", "2"]]
+
+
+@pytest.mark.parametrize(("before", "behind"), [(", ", '"x"'), (",", ' "x"'), (',"x"', " "), (',"x" ', "")])
+def test_blanks_beside_a_quote_count_wherever_the_blocks_of_a_file_part(
+    engine: Engine, tmp_path: Path, before: str, behind: str
+) -> None:
+    file = tmp_path / "f.csv"
+    text = f"a,b\n{'x' * ((1 << 20) - 4 - len(before))}{before}{behind}\n1,2\n"
+    file.write_text(text)
+    try:
+        found: list[list[str | None]] | None = read(engine, file)
+    except BrokenFile:
+        found = None
+    assert found == expected(text, 2)
+
+
+def test_a_value_of_many_lines_takes_no_longer_a_line_than_one_of_few(tmp_path: Path) -> None:
+    file, counted = tmp_path / "f.csv", list[int]()
+
+    class Counting(LineDialect):
+        def values(self, text: str) -> list[str]:
+            counted.append(len(text))
+            return super().values(text)
+
+    file.write_text('a,b\n1,"' + 'he said ""no""\n' * 8_000 + '"\n2,x\n')
+    found = list(rows(file, Counting(",", header=True, columns=2)))
+    assert [(row.number, row.line, row.fault) for row in found] == [(0, 1, ""), (1, 2, ""), (2, 8_003, "")]
+    assert sum(counted) < 3 * file.stat().st_size
+
+
+def test_a_quote_in_the_middle_of_a_value_leaves_the_next_value_its_lines(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text('a,b\nx"y,"1\n2"\n')
+    assert read(engine, file) == [['x"y', "1\n2"]]
+
+
+def test_files_that_are_compared_keep_a_backslash_that_escapes_nothing(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text('id,path\n1,"C:\\temp \\"q\\", x"\n2,C:\\new\n')
+    found = read_csv(engine, [file], "f", tmp_path, [dialect_of(file, "csv")])
+    assert engine.rows(f"FROM {found.source}") == [("1", 'C:\\temp "q", x'), ("2", "C:\\new")]

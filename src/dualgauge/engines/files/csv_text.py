@@ -251,11 +251,12 @@ def _first_line(file: Path, dialect: LineDialect) -> tuple[int, str, int]:
             if body and not (dialect.comment and body.startswith(dialect.comment)):
                 break
             skipped += 1
-        while dialect.quote and line.count(dialect.quote) % 2 and len(line) < _START:
-            more = text.readline(_START)
-            if not more:
-                break
-            line += more
+        is_open, length = dialect.marks(line) % 2 > 0, len(line)
+        lines = [line]
+        while is_open and length < _START and (more := text.readline(_START)):
+            is_open, length = is_open ^ (dialect.marks(more) % 2 > 0), length + len(more)
+            lines.append(more)
+    line = "".join(lines)
     return skipped + 1, line.rstrip("\r\n").removeprefix("\ufeff"), skipped
 
 
@@ -297,6 +298,7 @@ def first_fault(file: Path, dialect: LineDialect) -> BrokenFile | None:
 def _at_fault(file: Path, row: TextRow) -> BrokenFile:
     hint = _encoding(row.text) if "UTF-8" in row.fault else ""
     if "a quote" in row.fault:
+        self._escape = dialect.escape.encode() if dialect.escape != dialect.quote else b""
         hint = 'if quotes are text in this file, say read = {quote = ""}'
         if "\\" in row.text:
             hint = 'where a backslash stands before quotes in values, say escape = "\\\\"'
@@ -326,6 +328,20 @@ def _write_plain(file: Path, dialect: LineDialect, plain: LineDialect, to: Path)
 def _written(file: Path, dialect: LineDialect) -> _Written:
     """Look at the bytes of a file, which costs a tenth of reading it."""
     seen = _Seen(dialect)
+    def _is_odd(self, block: bytes) -> bool:
+        """Whether what stands in a block, its quotes aside, is read otherwise."""
+        try:
+            # Seen: the engine looks at no text that it is not asked for.
+            self._text.decode(block)
+        except UnicodeDecodeError:
+            return True
+        both = block.count(b"\r\n")
+        self.windows = self.windows or both > 0
+        self._unix = self._unix or block.count(b"\n") > both
+        # Seen: outside of quotes an escape is itself to the engine, and in quotes it goes before any character.
+        escapes = self._escape and self._escape in block
+        return bool(escapes) or block.count(b"\r") > both or (self.windows and self._unix)
+
     with opened_bytes(file) as raw:
         while block := raw.read(_BLOCK):
             if block.endswith(b"\r"):
@@ -358,24 +374,18 @@ class _Seen:
 
     def take(self, block: bytes) -> bool:
         """Look at the next block; false where the engine does not read it as it stands."""
-        try:
-            # Seen: the engine looks at no text that it is not asked for.
-            self._text.decode(block)
-        except UnicodeDecodeError:
+        if self._is_odd(block):
             return False
-        both = block.count(b"\r\n")
-        self.windows = self.windows or both > 0
-        self._unix = self._unix or block.count(b"\n") > both
-        if block.count(b"\r") > both or (self.windows and self._unix):
-            return False
-        if not self._mark or (self._mark not in block and not self.inside):
-            self._left = b""
+        if not self._mark:
+            return True
+        # What the next block begins with may follow blanks that end this one.
+        whole = self._left + block
+        self._left = whole[max(len(whole.rstrip(self._blanks)) - 1, 0) :]
+        if self._mark not in whole and not self.inside:
             return True
         self.marked = True
-        if self._around.search(self._left + block):
+        if self._around.search(whole):
             return False
-        # What the next block begins with may follow blanks that end this one.
-        self._left = block[len(block.rstrip(self._blanks)) - 1 :]
         characters = np.frombuffer(block, np.uint8)
         quoted = np.bitwise_xor.accumulate(characters == self._mark[0]) ^ self.inside
         self.over = self.over or bool((quoted & ((characters == _LF) | (characters == _CR))).any())

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
@@ -18,7 +20,7 @@ from urllib.parse import unquote
 from dualgauge.model import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from io import BufferedReader
     from pathlib import Path
 
@@ -42,7 +44,7 @@ class LineDialect:
     Args:
         delimiter: between values; empty in JSONL.
         quote: around values; may be empty.
-        escape: before a quote in a value; the quote itself where it is doubled.
+        escape: before a quote or another escape, and itself before anything else; the quote where that is doubled.
         header: whether the first row names the columns.
         skip: lines before it.
         columns: how many values a row has.
@@ -73,13 +75,35 @@ class LineDialect:
         Raises:
             csv.Error: a quote is not closed, or closed in the middle of a value.
         """
-        doubled = self.escape == self.quote
+        return self.first_of([text])
+
+    def first_of(self, lines: Iterable[str]) -> list[str]:
+        """
+        The values of the row that lines begin with; no line is taken behind it.
+
+        Raises:
+            csv.Error: as `values`.
+        """
+        escape = "" if self.escape == self.quote else self.escape
         reader = csv.reader(
-            [text], delimiter=self.delimiter, quotechar=self.quote or None, doublequote=doubled,
-            escapechar=None if doubled or not self.escape else self.escape, strict=True,
+            self._doubled(lines) if escape else lines, delimiter=self.delimiter, quotechar=self.quote or None,
+            doublequote=self.escape == self.quote, escapechar=escape or None, strict=True,
             quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
         )  # fmt: skip
         return next(reader, [])
+
+    def _doubled(self, lines: Iterable[str]) -> Iterator[str]:
+        """Lines in which an escape is doubled that is itself: the reader takes one away before any character."""
+        pair = re.compile(f"{re.escape(self.escape)}([{re.escape(self.escape + self.quote)}]?)")
+        return (pair.sub(lambda found: self.escape + (found[1] or self.escape), line) for line in lines)
+
+    def marks(self, text: str) -> int:
+        """How many quotes of a text stand behind no escape."""
+        if not self.quote:
+            return 0
+        if self.escape and self.escape != self.quote:
+            text = re.sub(f"{re.escape(self.escape)}[{re.escape(self.escape + self.quote)}]", "", text)
+        return text.count(self.quote)
 
     def written(self, values: Sequence[str]) -> str:
         """Values as a row's text, each in quotes, which are doubled in it."""
@@ -170,26 +194,27 @@ def _longer(lines: _Lines, line: str, dialect: LineDialect, fault: str) -> tuple
     Where that gives no row, the line alone is the broken one, with its own fault: a quote that is not closed would take
     the rows behind it along.
     """
-    whole, more = line, list[str]()
-    while "not closed" in fault and len(whole) < LONGEST_ROW:
-        if not more or dialect.quote in more[-1]:
-            try:
-                dialect.values(whole.rstrip("\r\n"))
-            except csv.Error as reason:
-                if "not closed" not in _broken(dialect.quote, reason):
-                    break
-            else:
-                found = dialect.fault(whole.rstrip("\r\n"))
-                if found and all(not dialect.fault(one.rstrip("\r\n")) for one in more):
-                    break
-                return whole, found
-        following = lines.take()
-        if following is None:
-            break
-        more.append(following)
-        whole += following
+    if "not closed" not in fault:
+        return line, fault
+    more: list[str] = []
+    with suppress(csv.Error):
+        dialect.first_of(_going_on(lines, line, more))
+        whole = line + "".join(more)
+        found = dialect.fault(whole.rstrip("\r\n"))
+        if not found or any(dialect.fault(one.rstrip("\r\n")) for one in more):
+            return whole, found
     lines.give_back(more)
     return line, fault
+
+
+def _going_on(lines: _Lines, line: str, more: list[str]) -> Iterator[str]:
+    """A line and those behind it, which are noted, up to the length of a row."""
+    yield line
+    length = len(line)
+    while length < LONGEST_ROW and (following := lines.take()) is not None:
+        more.append(following)
+        length += len(following)
+        yield following
 
 
 def _broken(mark: str, fault: csv.Error) -> str:
