@@ -150,6 +150,17 @@ def test_a_value_of_ten_megabytes_is_whole(engine: Engine, tmp_path: Path) -> No
         ("skip", -1, "is -1, which is no number of lines"),
         ("encoding", "klingon", "'klingon' is known to nobody here"),
         ("decimal_separator", "'", "say . or ,"),
+        ("dateformat", 5, "'dateformat' is 5, which is no text; say one such as %d.%m.%Y"),
+        ("timestampformat", True, "'timestampformat' is True, which is no text"),
+        ("names", 5, "'names' is 5, which is no list of names"),
+        ("names", "abc", """'names' is 'abc', which is no list of names; say it as ["id", "amount"]"""),
+        ("skip", True, "is True, which is no number of lines"),
+        ("quote", "é", "'quote' is 'é', which is no character of ASCII"),
+        ("escape", "é", "'escape' is 'é', which is no character of ASCII"),
+        ("quote", "\n", "is '\\n', which is no single character"),
+        ("encoding", "base64", "'base64' is known to nobody here"),
+        ("encoding", "a\0b", "is known to nobody here"),
+        ("encoding", "idna", "'idna' is none that files are written in; say one such as"),
     ],
 )
 def test_what_cannot_be_said_of_a_file_is_refused_by_name(
@@ -168,6 +179,20 @@ def test_a_first_line_of_values_may_be_said_to_be_names(engine: Engine, tmp_path
     with pytest.raises(NoColumnNames):
         read(engine, file)
     assert csv_file(file, {"header": True}, tmp_path / "anew").names == ("2019", "2020")
+
+
+@pytest.mark.parametrize("option", ["quote", "escape"])
+def test_one_character_cannot_part_values_and_stand_around_them(tmp_path: Path, option: str) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text("a;b\n1;2\n")
+    with pytest.raises(BadDialect, match=f"'{option}' is ';', which is what parts the values"):
+        csv_file(file, {"delim": ";", option: ";"}, tmp_path / "anew")
+
+
+def test_what_stands_around_values_is_not_taken_for_what_parts_them(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text(";a;,;b;\n;1;,;2,3;\n")
+    assert read(engine, file, {"quote": ";"}) == [["1", "2,3"]]
 
 
 @pytest.mark.parametrize(
@@ -213,6 +238,27 @@ def test_blanks_beside_a_quote_count_wherever_the_blocks_of_a_file_part(
     except BrokenFile:
         found = None
     assert found == expected(text, 2)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "line", "reason"),
+    [
+        ("utf-16", b"a,b\n1,2\n", 1, "it is not utf-16"),
+        ("utf-16", "a,b\n1,2\n".encode("utf-16") + b"x", 3, "it is not utf-16"),
+        ("utf-16-le", ("a,b\r\n1,2\r\n" * 9_000).encode("utf-16-le") + b"\x00\xdc\n\x00" * 2, 18_001, None),
+        ("utf-32", b"a,b\n1,2\n", 1, "it is not utf-32"),
+        ("ascii", "a,b\n1,ä\n".encode(), 2, "it is not ascii"),
+        ("cp1252", b"a,b\n1,\x81\n", 2, "it is not cp1252"),
+    ],
+)
+def test_bytes_that_are_none_of_an_encoding_are_told_with_their_line(
+    engine: Engine, tmp_path: Path, encoding: str, content: bytes, line: int, reason: str | None
+) -> None:
+    file = tmp_path / "f.csv"
+    file.write_bytes(content)
+    with pytest.raises(BrokenFile) as refused:
+        read(engine, file, {"encoding": encoding, "header": True})
+    assert (refused.value.line, refused.value.reason) == (line, reason or f"it is not {encoding}")
 
 
 def test_a_value_of_many_lines_takes_no_longer_a_line_than_one_of_few(tmp_path: Path) -> None:

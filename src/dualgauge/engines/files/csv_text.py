@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dualgauge.engines.errors import BadDialect, BrokenFile, NoColumnNames
+from dualgauge.engines.errors import BrokenFile, NoColumnNames
+from dualgauge.engines.files.csv_options import check_options
 from dualgauge.engines.files.text_rows import (
     LONGEST_ROW,
     LineDialect,
@@ -29,23 +30,11 @@ from dualgauge.engines.files.text_rows import (
     rows,
 )
 from dualgauge.engines.parquet_schema import exact
-from dualgauge.model import listed, literal, nearest, quote
+from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-OPTIONS: Final = (
-    "delim", "quote", "escape", "header", "skip", "names", "nullstr", "encoding", "comment", "types", "dateformat",
-    "timestampformat", "decimal_separator",
-)  # fmt: skip
-"""What may be said of a CSV file."""
-
-ALL_TEXT: Final = "all_varchar"
-"""The engine's word for it, which `log add` wrote once: every column is text, in expressions too."""
-
-_SAME: Final = {"sep": "delim", "delimiter": "delim", "null": "nullstr", "column_names": "names", "dtypes": "types"}
-"""Names that the engine has for the same."""
 
 DELIMITERS: Final = ",;\t|"
 RAGGED: Final = "a row has too many values, or too few"
@@ -142,46 +131,6 @@ def nulls_of(options: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(map(str, said)) if isinstance(said, list) else (str(said),)
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """
-    Look at what is said of CSV files.
-
-    Raises:
-        BadDialect: an option is none of `OPTIONS`, or holds what it cannot.
-    """
-    for name, value in options.items():
-        if name != ALL_TEXT or value is not True:
-            _check_option(name, value)
-    try:
-        codecs.lookup(str(options.get("encoding", "utf-8")))
-    except LookupError:
-        known = 'one such as "utf-8", "latin-1", "cp1252" or "utf-16"'
-        raise BadDialect("encoding", f"{options['encoding']!r} is known to nobody here", f"say {known}") from None
-
-
-def _check_option(name: str, value: object) -> None:
-    if name not in OPTIONS:
-        near = f" (it is called {_SAME[name]!r})" if name in _SAME else nearest(name, OPTIONS)
-        # What nobody needs to say any more: every value is text, and every row counts.
-        needless = "" if name in _SAME else ": every value is read as text, and its type found over all rows"
-        advice = f"take it out{needless}; there are {listed(OPTIONS, len(OPTIONS))}"
-        raise BadDialect(name, f"is no option of a CSV file{near}", advice)
-    if name == "delim" and (not isinstance(value, str) or len(value) != 1 or value in '"\r\n'):
-        raise BadDialect(name, f"is {value!r}, which is no single character", "say one such as ; or \\t")
-    if name in ("quote", "escape", "comment") and (not isinstance(value, str) or len(value) > 1):
-        raise BadDialect(name, f"is {value!r}, which is no single character", "say one, or nothing for none")
-    if name == "skip" and (not isinstance(value, int) or value < 0):
-        raise BadDialect(name, f"is {value!r}, which is no number of lines", "say how many lines to leave out")
-    if name == "header" and not isinstance(value, bool):
-        raise BadDialect(name, f"is {value!r}", "say true or false")
-    if name == "types" and not (isinstance(value, dict) and all(isinstance(one, str) for one in value.values())):
-        raise BadDialect(name, f"is {value!r}", 'say it as {code = "VARCHAR", amount = "DECIMAL(18,2)"}')
-    if name == "timestampformat" and "%n" in str(value):
-        raise BadDialect(name, f"is {value!r}, with nanoseconds", "say %f: the log keeps microseconds")
-    if name == "decimal_separator" and value not in (".", ","):
-        raise BadDialect(name, f"is {value!r}", "say . or ,")
-
-
 def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) -> tuple[LineDialect, tuple[str, ...]]:
     """
     How a CSV file is written, and the names of its columns: what is said of it, and what its first line shows.
@@ -194,8 +143,9 @@ def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) ->
         OSError, EOFError: it cannot be read.
     """
     check_options(options)
-    delimiter = options.get("delim", "\t" if _is_tsv(file) else "")
     mark = options.get("quote", '"')
+    tabs = _is_tsv(file) and "\t" not in (mark, options.get("escape"))
+    delimiter = options.get("delim", "\t" if tabs else "")
     nulls = nulls_of(options)
     codec = codecs.lookup(str(options.get("encoding", "utf-8"))).name
     dialect = LineDialect(
@@ -206,7 +156,7 @@ def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) ->
     dialect = replace(dialect, skip=skipped)
     if not delimiter:
         # The line of names is parted by what parts it into most.
-        ways = [replace(dialect, delimiter=one) for one in DELIMITERS]
+        ways = [replace(dialect, delimiter=one) for one in DELIMITERS if one not in (mark, dialect.escape)]
         dialect = max(ways, key=lambda one: 0 if one.fault(first, counted=False) else len(one.values(first)))
     values = _values(dialect, first, line, file)
     if not values:
@@ -298,7 +248,6 @@ def first_fault(file: Path, dialect: LineDialect) -> BrokenFile | None:
 def _at_fault(file: Path, row: TextRow) -> BrokenFile:
     hint = _encoding(row.text) if "UTF-8" in row.fault else ""
     if "a quote" in row.fault:
-        self._escape = dialect.escape.encode() if dialect.escape != dialect.quote else b""
         hint = 'if quotes are text in this file, say read = {quote = ""}'
         if "\\" in row.text:
             hint = 'where a backslash stands before quotes in values, say escape = "\\\\"'
@@ -328,20 +277,6 @@ def _write_plain(file: Path, dialect: LineDialect, plain: LineDialect, to: Path)
 def _written(file: Path, dialect: LineDialect) -> _Written:
     """Look at the bytes of a file, which costs a tenth of reading it."""
     seen = _Seen(dialect)
-    def _is_odd(self, block: bytes) -> bool:
-        """Whether what stands in a block, its quotes aside, is read otherwise."""
-        try:
-            # Seen: the engine looks at no text that it is not asked for.
-            self._text.decode(block)
-        except UnicodeDecodeError:
-            return True
-        both = block.count(b"\r\n")
-        self.windows = self.windows or both > 0
-        self._unix = self._unix or block.count(b"\n") > both
-        # Seen: outside of quotes an escape is itself to the engine, and in quotes it goes before any character.
-        escapes = self._escape and self._escape in block
-        return bool(escapes) or block.count(b"\r") > both or (self.windows and self._unix)
-
     with opened_bytes(file) as raw:
         while block := raw.read(_BLOCK):
             if block.endswith(b"\r"):
@@ -363,6 +298,7 @@ class _Seen:
 
     def __init__(self, dialect: LineDialect) -> None:
         mark, delimiter = dialect.quote.encode(), dialect.delimiter.encode()
+        self._escape = dialect.escape.encode() if dialect.escape != dialect.quote else b""
         self._mark, self._blanks = mark, b" " if delimiter == b"\t" else b" \t"
         self._around = re.compile(
             b"(?:^|[%b\r\n])[%b]+%b|%b[%b]+(?:[%b\r\n]|$)" % _classes(delimiter, self._blanks, mark)
@@ -391,6 +327,20 @@ class _Seen:
         self.over = self.over or bool((quoted & ((characters == _LF) | (characters == _CR))).any())
         self.inside = bool(quoted[-1])
         return True
+
+    def _is_odd(self, block: bytes) -> bool:
+        """Whether what stands in a block, its quotes aside, is read otherwise."""
+        try:
+            # Seen: the engine looks at no text that it is not asked for.
+            self._text.decode(block)
+        except UnicodeDecodeError:
+            return True
+        both = block.count(b"\r\n")
+        self.windows = self.windows or both > 0
+        self._unix = self._unix or block.count(b"\n") > both
+        # Seen: outside of quotes an escape is itself to the engine, and in quotes it goes before any character.
+        escapes = self._escape and self._escape in block
+        return bool(escapes) or block.count(b"\r") > both or (self.windows and self._unix)
 
 
 def _classes(delimiter: bytes, blanks: bytes, mark: bytes) -> tuple[bytes, ...]:

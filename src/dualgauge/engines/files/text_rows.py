@@ -8,15 +8,18 @@ its number.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
+import io
 import re
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
+from dualgauge.engines.errors import BrokenFile
 from dualgauge.model import plural
 
 if TYPE_CHECKING:
@@ -121,7 +124,7 @@ class LineDialect:
         try:
             text.encode()
         except UnicodeEncodeError:
-            return "it is not UTF-8"
+            return f"it is not {'UTF-8' if self.codec == 'utf-8' else self.codec}"
         if not self.delimiter:
             return ""
         if not self.quote or self.quote not in text:
@@ -266,16 +269,51 @@ def plain(text: str) -> str:
     return said.replace("\x00", "\\x00")
 
 
-def opened(file: Path, codec: str, newline: str = "") -> IO[str]:
-    """A text file, also a compressed one; what is no UTF-8 comes as lone surrogates, line ends as they are."""
-    if file.suffix.lower() == ".gz":
-        return gzip.open(file, "rt", encoding=codec, errors="surrogateescape", newline=newline)
-    return file.open("r", encoding=codec, errors="surrogateescape", newline=newline)
+@contextmanager
+def opened(file: Path, codec: str, newline: str = "") -> Iterator[IO[str]]:
+    """
+    A text file, also a compressed one; what is no UTF-8 comes as lone surrogates, line ends as they are.
+
+    Raises:
+        BrokenFile: its bytes are none of the codec's, and those cannot come as surrogates.
+    """
+    try:
+        with opened_bytes(file) as raw, io.TextIOWrapper(raw, codec, "surrogateescape", newline) as text:
+            yield text
+    except UnicodeError as fault:
+        reason, hint = f"it is not {codec}", "say what it is written in: read = {encoding = ...}"
+        raise BrokenFile(file, _line_at_fault(file, codec), reason, hint) from fault
 
 
-def opened_bytes(file: Path) -> gzip.GzipFile | BufferedReader:
+def _line_at_fault(file: Path, codec: str) -> int:
+    """The number of the line, from 1, whose bytes a codec does not take: the last one where only its end lacks."""
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(codec)("surrogateescape"), translate=True)
+    line = 1
+    with opened_bytes(file) as raw:
+        while block := raw.read(_BLOCK):
+            state = decoder.getstate()
+            try:
+                line += decoder.decode(block).count("\n")
+            except UnicodeError:
+                decoder.setstate(state)
+                return line + _lines_before(decoder, block)
+    return line
+
+
+def _lines_before(decoder: io.IncrementalNewlineDecoder, block: bytes) -> int:
+    """How many lines of a block end before what its decoder does not take."""
+    count = 0
+    with suppress(UnicodeError):
+        for at in range(len(block)):
+            count += decoder.decode(block[at : at + 1]).count("\n")
+    return count
+
+
+@contextmanager
+def opened_bytes(file: Path) -> Iterator[gzip.GzipFile | BufferedReader]:
     """A file's bytes, unpacked where its name says that it is packed."""
-    return gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb")
+    with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
+        yield raw
 
 
 def newlines(file: Path, upto: int) -> int:

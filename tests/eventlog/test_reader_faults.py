@@ -1,0 +1,52 @@
+"""What Python's own readers stop at, in files that are imported: it is read, or told by its file, line or row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dualgauge.eventlog.errors import BadFile, BadReading
+from support.log_project import LogProject, csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> LogProject:
+    found = LogProject(tmp_path, columns={"y": "VARCHAR"})
+    found.source("s", path="d/*", select={"y": "CAST(x AS VARCHAR)"})
+    (tmp_path / "d").mkdir()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [
+        ({"dateformat": 5}, "'dateformat' is 5, which is no text"),
+        ({"timestampformat": True}, "'timestampformat' is True, which is no text"),
+        ({"names": "abc"}, "'names' is 'abc', which is no list of names"),
+        ({"delim": ";", "quote": ";"}, "'quote' is ';', which is what parts the values"),
+        ({"encoding": "base64"}, "'base64' is known to nobody here"),
+        ({"encoding": "idna"}, "'idna' is none that files are written in"),
+    ],
+)
+def test_what_cannot_be_said_of_a_source_is_told_with_the_source(
+    project: LogProject, read: dict[str, object], said: str
+) -> None:
+    project.sources[0]["read"] = read
+    project.write("d/a.csv", csv("id,seen,x", "a,2026-01-01,1"))
+
+    with pytest.raises(BadReading) as refused:
+        project.take()
+    assert said in str(refused.value)
+
+
+def test_bytes_that_are_none_of_the_encoding_are_told_with_their_line(project: LogProject) -> None:
+    project.sources[0]["read"] = {"encoding": "utf-16"}
+    text = csv("id,seen,x", "a,2026-01-01,1")
+    (project.root / "d" / "a.csv").write_bytes(text.encode("utf-16") + b"b")
+
+    with pytest.raises(BadFile, match=r"d/a\.csv line 3: it is not utf-16; .* say what it is written in"):
+        project.take()
