@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.read_files import dialect_of, read_csv
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile, NoColumnNames
@@ -286,3 +287,14 @@ def test_files_that_are_compared_keep_a_backslash_that_escapes_nothing(engine: E
     file.write_text('id,path\n1,"C:\\temp \\"q\\", x"\n2,C:\\new\n')
     found = read_csv(engine, [file], "f", tmp_path, [dialect_of(file, "csv")])
     assert engine.rows(f"FROM {found.source}") == [("1", 'C:\\temp "q", x'), ("2", "C:\\new")]
+
+
+@pytest.mark.parametrize("kept", [-9, 9_000])
+def test_a_packed_file_that_is_compared_and_cut_off_or_damaged_is_named(
+    engine: Engine, tmp_path: Path, kept: int
+) -> None:
+    file, chance = tmp_path / "f.csv.gz", random.Random(1)
+    packed = gzip.compress("".join(["a,b\n", *(f"{chance.random()},1\n" for _ in range(20_000))]).encode())
+    file.write_bytes(packed[:kept] + (b"" if kept < 0 else b"\xff" * 50 + packed[kept + 50 :]))
+    with pytest.raises(UnreadableLocation, match=r"f\.csv\.gz"):
+        read_csv(engine, [file], "f", tmp_path, [dialect_of(file, "csv")])

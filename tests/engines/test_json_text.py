@@ -128,3 +128,17 @@ def test_faulty_lines_are_given_with_their_reasons_and_the_others_are_read(tmp_p
         (5_007, "a text is not UTF-8"),
     ]
     assert (rows[:3], len(rows), found.rows) == ([(1, "0"), (2, "1"), (7, "2")], 5_000, (5_000,))
+
+
+@pytest.mark.parametrize("tolerant", [True, False])
+@pytest.mark.parametrize("shape", ["cut", "false", "damaged"])
+def test_a_packed_file_that_cannot_be_unpacked_is_named(tmp_path: Path, shape: str, tolerant: bool) -> None:
+    whole = "".join(f'{{"a":{Random(at).random()}}}\n' for at in range(20_000)).encode()
+    packed = gzip.compress(whole)
+    content = {"cut": packed[:-9], "false": whole, "damaged": packed[:9_000] + b"\xff" * 50 + packed[9_050:]}[shape]
+    file = tmp_path / "in.jsonl.gz"
+    file.write_bytes(content)
+
+    with open_engine() as engine, pytest.raises(BadJson, match="reading its bytes failed") as told:
+        read_json_texts(engine, [file], tmp_path, tolerant=tolerant)
+    assert told.value.file == file

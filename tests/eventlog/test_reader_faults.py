@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import BadFile, BadReading
 from support.log_project import LogProject, csv
 
@@ -19,6 +21,24 @@ def project(tmp_path: Path) -> LogProject:
     found.source("s", path="d/*", select={"y": "CAST(x AS VARCHAR)"})
     (tmp_path / "d").mkdir()
     return found
+
+
+def line(name: str, value: str) -> str:
+    return f'{{"id": "{name}", "seen": "2026-01-01T00:00:00Z", "x": {value}}}\n'
+
+
+@pytest.mark.parametrize("given", [{}, {"max_bad_rows": 9}])
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.jsonl.gz", line("a", "1") * 20_000), ("a.csv.gz", csv("id,seen,x", "a,2026-01-01,1"))]
+)
+def test_a_packed_file_that_is_cut_off_or_not_packed_or_damaged_is_named(
+    project: LogProject, name: str, content: str, given: dict[str, int]
+) -> None:
+    packed = gzip.compress(content.encode())
+    for data in (packed[:-5], content.encode(), packed[:30] + b"\xff" * 9 + packed[39:]):
+        (project.root / "d" / name).write_bytes(data)
+        with pytest.raises(DualgaugeError, match=f"d/{name}.*cannot be read"):
+            project.take(**given)
 
 
 @pytest.mark.parametrize(

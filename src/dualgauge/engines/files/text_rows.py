@@ -13,6 +13,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -276,6 +277,7 @@ def opened(file: Path, codec: str, newline: str = "") -> Iterator[IO[str]]:
 
     Raises:
         BrokenFile: its bytes are none of the codec's, and those cannot come as surrogates.
+        OSError, EOFError: as `opened_bytes`.
     """
     try:
         with opened_bytes(file) as raw, io.TextIOWrapper(raw, codec, "surrogateescape", newline) as text:
@@ -311,9 +313,17 @@ def _lines_before(decoder: io.IncrementalNewlineDecoder, block: bytes) -> int:
 
 @contextmanager
 def opened_bytes(file: Path) -> Iterator[gzip.GzipFile | BufferedReader]:
-    """A file's bytes, unpacked where its name says that it is packed."""
-    with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
-        yield raw
+    """
+    A file's bytes, unpacked where its name says that it is packed.
+
+    Raises:
+        OSError, EOFError: it cannot be read to its end; or it is not packed, damaged or cut off.
+    """
+    try:
+        with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
+            yield raw
+    except zlib.error as fault:
+        raise gzip.BadGzipFile(str(fault)) from fault
 
 
 def newlines(file: Path, upto: int) -> int:
