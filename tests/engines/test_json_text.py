@@ -130,6 +130,14 @@ def test_faulty_lines_are_given_with_their_reasons_and_the_others_are_read(tmp_p
     assert (rows[:3], len(rows), found.rows) == ([(1, "0"), (2, "1"), (7, "2")], 5_000, (5_000,))
 
 
+def test_lines_may_end_within_a_value_wherever_blanks_may_stand(tmp_path: Path) -> None:
+    values = ["[1\n,2]", "[1,2\n]", "[1,\n2]", "[\n1,2]", '{"n"\n:1}', '{"n":\n1}', '{\n"n":1}', '{"n":1\n}']
+    with open_engine() as engine:
+        for at, value in enumerate(values):
+            found = read(engine, tmp_path, f'[{{"id":"a","p":{value}}},{{"id":"b","p":[3]}}]', suffix=f"{at}.json")
+            assert found == [{"id": '"a"', "p": "".join(value.split())}, {"id": '"b"', "p": "[3]"}]
+
+
 @pytest.mark.parametrize("tolerant", [True, False])
 @pytest.mark.parametrize("shape", ["cut", "false", "damaged"])
 def test_a_packed_file_that_cannot_be_unpacked_is_named(tmp_path: Path, shape: str, tolerant: bool) -> None:
@@ -142,3 +150,17 @@ def test_a_packed_file_that_cannot_be_unpacked_is_named(tmp_path: Path, shape: s
     with open_engine() as engine, pytest.raises(BadJson, match="reading its bytes failed") as told:
         read_json_texts(engine, [file], tmp_path, tolerant=tolerant)
     assert told.value.file == file
+
+
+def test_an_object_that_is_refused_says_nothing_of_how_others_are_spelled(tmp_path: Path) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"a":1}\n{"X":1,"A":2}\n{"x":3}\n{"y":4,"Y":5}\n{"Y":6}\n')
+
+    with open_engine() as engine:
+        found = read_json_texts(engine, [file], tmp_path, tolerant=True)
+
+    assert [(one.line, one.reason) for one in found.faults] == [
+        (2, "its fields 'a' and 'A' differ by case alone"),
+        (4, "its fields 'y' and 'Y' differ by case alone"),
+    ]
+    assert (list(found.columns), found.rows) == (["a", "x", "Y"], (3,))

@@ -45,7 +45,7 @@ _MALFORMED: Final = re.compile(r'Malformed JSON in file "[^"]*", at byte \d+ in 
 _DECODE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _ENCODE_LINES: Final = msgspec.json.Encoder().encode_lines
 _LACKING: Final = msgspec.Raw(b"")
-_BLANKS: Final = (b" ", b"\t", b"\r", b"\n\n", b"{\n", b",\n", b"[\n", b":\n")
+_BLANKS: Final = (b" ", b"\t", b"\r")
 
 _RENAME: Final = "rename one of the two"
 _NO_JSON: Final = "it is no JSON"
@@ -174,13 +174,15 @@ class _Known:
     spelled: dict[str, str] = field(default_factory=dict)
 
     def refused(self, names: Iterable[str]) -> str | None:
-        """Note the names of one object's fields; why they are refused, or None."""
-        for name in names:
-            if name in self.columns:
-                continue
-            other = self.spelled.setdefault(fold(name), name)
+        """Note the names of one object's fields; why they are refused, or None. What is refused notes none."""
+        new = [name for name in names if name not in self.columns]
+        spelled: dict[str, str] = {}
+        for name in new:
+            other = spelled.setdefault(fold(name), self.spelled.get(fold(name), name))
             if other != name and not self.alike:
                 return f"its fields {other!r} and {name!r} differ by case alone"
+        self.spelled |= spelled
+        for name in new:
             self.columns[name] = f"c{len(self.columns)}"
         return None
 
@@ -240,7 +242,8 @@ def _parted_at_once(texts: pa.Array) -> dict[str, pa.Array] | None:
 def _column(values: list[msgspec.Raw]) -> pa.Array:
     """Raw values as an array of texts, those that are lacking as NULL."""
     lines = _ENCODE_LINES(values)
-    if (b"{" in lines or b"[" in lines) and any(map(lines.__contains__, _BLANKS)):
+    over_lines = lines.count(b"\n") > len(values)
+    if (b"{" in lines or b"[" in lines) and (over_lines or any(map(lines.__contains__, _BLANKS))):
         lines = _ENCODE_LINES(list(map(_without_blanks, values)))
     ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE)
     offsets = np.zeros(len(values) + 1, np.int32)
