@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dualgauge.errors import DualgaugeError
-from dualgauge.eventlog.errors import BadFile, BadReading
+from dualgauge.eventlog.errors import BadFile, BadReading, BadRow
+from dualgauge.ledger.misfit import RowState
 from support.log_project import LogProject, csv
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+LONG = "1" * 5_000
 
 
 @pytest.fixture
@@ -25,6 +28,61 @@ def project(tmp_path: Path) -> LogProject:
 
 def line(name: str, value: str) -> str:
     return f'{{"id": "{name}", "seen": "2026-01-01T00:00:00Z", "x": {value}}}\n'
+
+
+def deep(levels: int) -> str:
+    return "[" * levels + "0.12345678901234567" + "]" * levels
+
+
+@pytest.mark.parametrize("value", [LONG, deep(5_000), '{"a": "}]\\"", "b": ' + deep(2_000) + "}"])
+def test_a_last_line_without_its_end_is_imported_once_it_is_whole(project: LogProject, value: str) -> None:
+    project.sources[0]["select"] = {"y": "id"}
+    text = line("a", "1") + line("b", value).rstrip("\n")
+    project.write("d/a.jsonl", text[:-3])
+    assert project.take().added == 1
+    project.write("d/a.jsonl", text)
+
+    assert project.take().added == 1
+    assert project.events("y") == ["a", "b"]
+
+
+def test_a_last_line_that_ends_within_a_text_is_not_whole_whatever_the_text_holds(project: LogProject) -> None:
+    project.sources[0]["select"] = {"y": "id"}
+    project.write("d/a.jsonl", line("a", "1") + line("b", deep(2_000)).rstrip("}\n") + ', "z": "}')
+
+    assert project.take().added == 1
+
+
+@pytest.mark.parametrize("levels", [400, 1_200])
+def test_a_value_of_too_many_levels_is_a_row_that_does_not_fit(project: LogProject, levels: int) -> None:
+    project.write("d/a.jsonl", line("a", "[1]") + line("b", "{}") + line("c", deep(levels)))
+    with pytest.raises(BadRow, match=r"d/a\.jsonl row 3: x: it has too many levels"):
+        project.take()
+    done = project.take(max_bad_rows=1)
+
+    assert (done.added, done.quarantined) == (2, 1)
+    (tried,) = project.open().quarantine.retry().rows
+    assert tried.state is RowState.WAITING
+
+
+@pytest.mark.parametrize("number", [LONG, "1e99999999999999999999", "1e-99999999999999999999"])
+def test_a_number_that_nothing_holds_is_a_row_that_does_not_fit(project: LogProject, number: str) -> None:
+    project.write("d/a.jsonl", line("a", "[1]") + line("b", f"[{number}]"))
+    with pytest.raises(BadRow, match=r"d/a\.jsonl row 2: x\[1\] = 1.* would be read as "):
+        project.take()
+    done = project.take(max_bad_rows=1)
+
+    assert (done.added, done.quarantined) == (1, 1)
+
+
+def test_a_line_that_is_no_json_behind_a_long_number_is_told(project: LogProject) -> None:
+    project.sources[0]["select"] = {"y": "id"}
+    project.write("d/a.jsonl", line("a", "1") + f'{{"id": {LONG}, "seen": x}}\n')
+    done = project.take(max_bad_rows=1)
+
+    assert (done.added, done.quarantined) == (1, 1)
+    (kept,) = project.open().quarantine.list()
+    assert kept.misfit.reason == "it is no JSON (Expecting value at character 5018)"
 
 
 @pytest.mark.parametrize("given", [{}, {"max_bad_rows": 9}])
