@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dualgauge.comparison.errors import UnreadableLocation
+from dualgauge.comparison.files.read_files import dialect_of, read_csv
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile, NoColumnNames
 from dualgauge.engines.files.csv_text import csv_file, first_fault
+from dualgauge.engines.files.text_rows import LineDialect, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +151,17 @@ def test_a_value_of_ten_megabytes_is_whole(engine: Engine, tmp_path: Path) -> No
         ("skip", -1, "is -1, which is no number of lines"),
         ("encoding", "klingon", "'klingon' is known to nobody here"),
         ("decimal_separator", "'", "say . or ,"),
+        ("dateformat", 5, "'dateformat' is 5, which is no text; say one such as %d.%m.%Y"),
+        ("timestampformat", True, "'timestampformat' is True, which is no text"),
+        ("names", 5, "'names' is 5, which is no list of names"),
+        ("names", "abc", """'names' is 'abc', which is no list of names; say it as ["id", "amount"]"""),
+        ("skip", True, "is True, which is no number of lines"),
+        ("quote", "é", "'quote' is 'é', which is no character of ASCII"),
+        ("escape", "é", "'escape' is 'é', which is no character of ASCII"),
+        ("quote", "\n", "is '\\n', which is no single character"),
+        ("encoding", "base64", "'base64' is known to nobody here"),
+        ("encoding", "a\0b", "is known to nobody here"),
+        ("encoding", "idna", "'idna' is none that files are written in; say one such as"),
     ],
 )
 def test_what_cannot_be_said_of_a_file_is_refused_by_name(
@@ -166,3 +180,121 @@ def test_a_first_line_of_values_may_be_said_to_be_names(engine: Engine, tmp_path
     with pytest.raises(NoColumnNames):
         read(engine, file)
     assert csv_file(file, {"header": True}, tmp_path / "anew").names == ("2019", "2020")
+
+
+@pytest.mark.parametrize("option", ["quote", "escape"])
+def test_one_character_cannot_part_values_and_stand_around_them(tmp_path: Path, option: str) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text("a;b\n1;2\n")
+    with pytest.raises(BadDialect, match=f"'{option}' is ';', which is what parts the values"):
+        csv_file(file, {"delim": ";", option: ";"}, tmp_path / "anew")
+
+
+def test_what_stands_around_values_is_not_taken_for_what_parts_them(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text(";a;,;b;\n;1;,;2,3;\n")
+    assert read(engine, file, {"quote": ";"}) == [["1", "2,3"]]
+
+
+@pytest.mark.parametrize(
+    ("row", "values"),
+    [
+        (r'"C:\temp \"q\"",C:\new', [r'C:\temp "q"', r"C:\new"]),
+        (r"C:\new,\\server", [r"C:\new", r"\server"]),
+        (r'"C:\new","a\"', None),
+        (r'"a\\","\\\"\n"', ["a\\", r"\"\n"]),
+        (r'"a\",b",x', ['a",b', "x"]),
+        ("a\\,b\\", ["a\\", "b\\"]),
+        ('"a\\\nb\\"\nc",\\"d', ['a\\\nb"\nc', '"d']),
+    ],
+)
+def test_a_backslash_that_escapes_goes_before_a_quote_or_another_one_alone(
+    engine: Engine, tmp_path: Path, row: str, values: list[str] | None
+) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text(f"a,b\n{row}\n")
+    if values is None:
+        with pytest.raises(BrokenFile, match="is opened and not closed"):
+            read(engine, file, {"escape": "\\"})
+    else:
+        assert read(engine, file, {"escape": "\\"}) == [values]
+
+
+def test_a_name_may_hold_a_quote_that_a_backslash_escapes(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text('"5\\" disk",b\n1,2\n')
+    assert csv_file(file, {"escape": "\\"}, tmp_path / "anew").names == ('5" disk', "b")
+    assert read(engine, file, {"escape": "\\"}) == [["1", "2"]]
+
+
+@pytest.mark.parametrize(("before", "behind"), [(", ", '"x"'), (",", ' "x"'), (',"x"', " "), (',"x" ', "")])
+def test_blanks_beside_a_quote_count_wherever_the_blocks_of_a_file_part(
+    engine: Engine, tmp_path: Path, before: str, behind: str
+) -> None:
+    file = tmp_path / "f.csv"
+    text = f"a,b\n{'x' * ((1 << 20) - 4 - len(before))}{before}{behind}\n1,2\n"
+    file.write_text(text)
+    try:
+        found: list[list[str | None]] | None = read(engine, file)
+    except BrokenFile:
+        found = None
+    assert found == expected(text, 2)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "line", "reason"),
+    [
+        ("utf-16", b"a,b\n1,2\n", 1, "it is not utf-16"),
+        ("utf-16", "a,b\n1,2\n".encode("utf-16") + b"x", 3, "it is not utf-16"),
+        ("utf-16-le", ("a,b\r\n1,2\r\n" * 9_000).encode("utf-16-le") + b"\x00\xdc\n\x00" * 2, 18_001, None),
+        ("utf-32", b"a,b\n1,2\n", 1, "it is not utf-32"),
+        ("ascii", "a,b\n1,ä\n".encode(), 2, "it is not ascii"),
+        ("cp1252", b"a,b\n1,\x81\n", 2, "it is not cp1252"),
+    ],
+)
+def test_bytes_that_are_none_of_an_encoding_are_told_with_their_line(
+    engine: Engine, tmp_path: Path, encoding: str, content: bytes, line: int, reason: str | None
+) -> None:
+    file = tmp_path / "f.csv"
+    file.write_bytes(content)
+    with pytest.raises(BrokenFile) as refused:
+        read(engine, file, {"encoding": encoding, "header": True})
+    assert (refused.value.line, refused.value.reason) == (line, reason or f"it is not {encoding}")
+
+
+def test_a_value_of_many_lines_takes_no_longer_a_line_than_one_of_few(tmp_path: Path) -> None:
+    file, counted = tmp_path / "f.csv", list[int]()
+
+    class Counting(LineDialect):
+        def values(self, text: str) -> list[str]:
+            counted.append(len(text))
+            return super().values(text)
+
+    file.write_text('a,b\n1,"' + 'he said ""no""\n' * 8_000 + '"\n2,x\n')
+    found = list(rows(file, Counting(",", header=True, columns=2)))
+    assert [(row.number, row.line, row.fault) for row in found] == [(0, 1, ""), (1, 2, ""), (2, 8_003, "")]
+    assert sum(counted) < 3 * file.stat().st_size
+
+
+def test_a_quote_in_the_middle_of_a_value_leaves_the_next_value_its_lines(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text('a,b\nx"y,"1\n2"\n')
+    assert read(engine, file) == [['x"y', "1\n2"]]
+
+
+def test_files_that_are_compared_keep_a_backslash_that_escapes_nothing(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text('id,path\n1,"C:\\temp \\"q\\", x"\n2,C:\\new\n')
+    found = read_csv(engine, [file], "f", tmp_path, [dialect_of(file, "csv")])
+    assert engine.rows(f"FROM {found.source}") == [("1", 'C:\\temp "q", x'), ("2", "C:\\new")]
+
+
+@pytest.mark.parametrize("kept", [-9, 9_000])
+def test_a_packed_file_that_is_compared_and_cut_off_or_damaged_is_named(
+    engine: Engine, tmp_path: Path, kept: int
+) -> None:
+    file, chance = tmp_path / "f.csv.gz", random.Random(1)
+    packed = gzip.compress("".join(["a,b\n", *(f"{chance.random()},1\n" for _ in range(20_000))]).encode())
+    file.write_bytes(packed[:kept] + (b"" if kept < 0 else b"\xff" * 50 + packed[kept + 50 :]))
+    with pytest.raises(UnreadableLocation, match=r"f\.csv\.gz"):
+        read_csv(engine, [file], "f", tmp_path, [dialect_of(file, "csv")])

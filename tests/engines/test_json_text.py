@@ -12,6 +12,7 @@ import pytest
 
 from dualgauge.engines.duck import open_engine
 from dualgauge.engines.files.errors import BadJson
+from dualgauge.engines.files.json_shapes import nested_fault
 from dualgauge.engines.files.json_text import read_json_texts
 from support.text_files import exactly, json_object
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.engines.files.json_shapes import Shape
 
 
 def read(engine: Engine, folder: Path, *contents: str | bytes, suffix: str = "jsonl") -> list[dict[str, str]]:
@@ -97,6 +99,7 @@ def test_values_of_megabytes_and_of_thousands_of_levels_are_whole(tmp_path: Path
         ('{"a":1}\n{"a":"\\ud800"}\n', "no low surrogate in string"),
         ('[{"a":1},', "its array is not closed"),
         ('[{"a":1}', "its array is not closed"),
+        ('{"a":1}\n{"a":[' + "1" * 5_000 + "\n", "line 2: "),
     ],
 )
 def test_a_file_that_is_not_a_list_of_objects_is_refused_with_the_line(tmp_path: Path, text: str, said: str) -> None:
@@ -128,3 +131,59 @@ def test_faulty_lines_are_given_with_their_reasons_and_the_others_are_read(tmp_p
         (5_007, "a text is not UTF-8"),
     ]
     assert (rows[:3], len(rows), found.rows) == ([(1, "0"), (2, "1"), (7, "2")], 5_000, (5_000,))
+
+
+def test_lines_may_end_within_a_value_wherever_blanks_may_stand(tmp_path: Path) -> None:
+    values = ["[1\n,2]", "[1,2\n]", "[1,\n2]", "[\n1,2]", '{"n"\n:1}', '{"n":\n1}', '{\n"n":1}', '{"n":1\n}']
+    with open_engine() as engine:
+        for at, value in enumerate(values):
+            found = read(engine, tmp_path, f'[{{"id":"a","p":{value}}},{{"id":"b","p":[3]}}]', suffix=f"{at}.json")
+            assert found == [{"id": '"a"', "p": "".join(value.split())}, {"id": '"b"', "p": "[3]"}]
+
+
+@pytest.mark.parametrize("tolerant", [True, False])
+@pytest.mark.parametrize("shape", ["cut", "false", "damaged"])
+def test_a_packed_file_that_cannot_be_unpacked_is_named(tmp_path: Path, shape: str, tolerant: bool) -> None:
+    whole = "".join(f'{{"a":{Random(at).random()}}}\n' for at in range(20_000)).encode()
+    packed = gzip.compress(whole)
+    content = {"cut": packed[:-9], "false": whole, "damaged": packed[:9_000] + b"\xff" * 50 + packed[9_050:]}[shape]
+    file = tmp_path / "in.jsonl.gz"
+    file.write_bytes(content)
+
+    with open_engine() as engine, pytest.raises(BadJson, match="reading its bytes failed") as told:
+        read_json_texts(engine, [file], tmp_path, tolerant=tolerant)
+    assert told.value.file == file
+
+
+def test_an_object_that_is_refused_says_nothing_of_how_others_are_spelled(tmp_path: Path) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"a":1}\n{"X":1,"A":2}\n{"x":3}\n{"y":4,"Y":5}\n{"Y":6}\n')
+
+    with open_engine() as engine:
+        found = read_json_texts(engine, [file], tmp_path, tolerant=True)
+
+    assert [(one.line, one.reason) for one in found.faults] == [
+        (2, "its fields 'a' and 'A' differ by case alone"),
+        (4, "its fields 'y' and 'Y' differ by case alone"),
+    ]
+    assert (list(found.columns), found.rows) == (["a", "x", "Y"], (3,))
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "said"),
+    [
+        ("1" * 5_000, "BIGINT", f" = {'1' * 80}... is no BIGINT"),
+        ("[" + "1" * 5_000 + "]", ["DOUBLE"], f"[1] = {'1' * 80}... would be read as inf"),
+        ("1e99999999999999999999", "JSON", " = 1e99999999999999999999 would be read as inf"),
+        ("1e-99999999999999999999", "DOUBLE", " = 1e-99999999999999999999 would be read as 0.0"),
+        ("-0.0e99999999999999999999", "DOUBLE", None),
+        ("-9223372036854775808", "BIGINT", None),
+        ("9223372036854775808", "BIGINT", " = 9223372036854775808 is no BIGINT"),
+        ("[" * 400 + "1.5" + "]" * 400, "JSON", ": it has too many levels"),
+        ("[" * 50_000 + "1.5" + "]" * 50_000, "JSON", ": it has too many levels"),
+    ],
+)
+def test_a_value_beyond_what_python_holds_is_told_as_one_that_does_not_fit(
+    text: str, shape: Shape, said: str | None
+) -> None:
+    assert nested_fault(text, shape) == said

@@ -212,6 +212,8 @@ def _copied(
         text = csv_file(file, said, kept.with_suffix(f".{ord(str(said['escape']))}"), alike=True)
     except BrokenFile as fault:
         return fault
+    except (OSError, EOFError) as fault:
+        raise UnreadableLocation(str(file), str(fault), _WHOLE) from fault
     try:
         engine.execute(f"COPY (FROM {text.relation(names=names)}) TO {literal(str(kept))} (FORMAT parquet)")
     except BadValue as fault:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dualgauge.engines.errors import BadDialect, BrokenFile, NoColumnNames
-from dualgauge.engines.files.column_types import check_types
+from dualgauge.engines.errors import BrokenFile, NoColumnNames
+from dualgauge.engines.files.csv_options import check_options
 from dualgauge.engines.files.text_rows import (
     LONGEST_ROW,
     LineDialect,
@@ -30,23 +30,11 @@ from dualgauge.engines.files.text_rows import (
     rows,
 )
 from dualgauge.engines.parquet_schema import exact
-from dualgauge.model import fold, listed, literal, nearest, quote
+from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-OPTIONS: Final = (
-    "delim", "quote", "escape", "header", "skip", "names", "nullstr", "encoding", "comment", "types", "dateformat",
-    "timestampformat", "decimal_separator",
-)  # fmt: skip
-"""What may be said of a CSV file."""
-
-ALL_TEXT: Final = "all_varchar"
-"""The engine's word for it, which `log add` wrote once: every column is text, in expressions too."""
-
-_SAME: Final = {"sep": "delim", "delimiter": "delim", "null": "nullstr", "column_names": "names", "dtypes": "types"}
-"""Names that the engine has for the same."""
 
 DELIMITERS: Final = ",;\t|"
 RAGGED: Final = "a row has too many values, or too few"
@@ -143,47 +131,6 @@ def nulls_of(options: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(map(str, said)) if isinstance(said, list) else (str(said),)
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """
-    Look at what is said of CSV files.
-
-    Raises:
-        BadDialect: an option is none of `OPTIONS`, or holds what it cannot.
-    """
-    for name, value in options.items():
-        if name != ALL_TEXT or value is not True:
-            _check_option(name, value)
-    check_types(options)
-    try:
-        codecs.lookup(str(options.get("encoding", "utf-8")))
-    except LookupError:
-        known = 'one such as "utf-8", "latin-1", "cp1252" or "utf-16"'
-        raise BadDialect("encoding", f"{options['encoding']!r} is known to nobody here", f"say {known}") from None
-
-
-def _check_option(name: str, value: object) -> None:
-    if name not in OPTIONS:
-        near = f" (it is called {_SAME[name]!r})" if name in _SAME else nearest(name, OPTIONS)
-        # What nobody needs to say any more: every value is text, and every row counts.
-        needless = "" if name in _SAME else ": every value is read as text, and its type found over all rows"
-        advice = f"take it out{needless}; there are {listed(OPTIONS, len(OPTIONS))}"
-        raise BadDialect(name, f"is no option of a CSV file{near}", advice)
-    if name == "delim" and (not isinstance(value, str) or len(value) != 1 or value in '"\r\n'):
-        raise BadDialect(name, f"is {value!r}, which is no single character", "say one such as ; or \\t")
-    if name in ("quote", "escape", "comment") and (not isinstance(value, str) or len(value) > 1):
-        raise BadDialect(name, f"is {value!r}, which is no single character", "say one, or nothing for none")
-    if name == "skip" and (not isinstance(value, int) or value < 0):
-        raise BadDialect(name, f"is {value!r}, which is no number of lines", "say how many lines to leave out")
-    if name == "header" and not isinstance(value, bool):
-        raise BadDialect(name, f"is {value!r}", "say true or false")
-    if name == "types" and not (isinstance(value, dict) and all(isinstance(one, str) for one in value.values())):
-        raise BadDialect(name, f"is {value!r}", 'say it as {code = "VARCHAR", amount = "DECIMAL(18,2)"}')
-    if name == "timestampformat" and "%n" in str(value):
-        raise BadDialect(name, f"is {value!r}, with nanoseconds", "say %f: the log keeps microseconds")
-    if name == "decimal_separator" and value not in (".", ","):
-        raise BadDialect(name, f"is {value!r}", "say . or ,")
-
-
 def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) -> tuple[LineDialect, tuple[str, ...]]:
     """
     How a CSV file is written, and the names of its columns: what is said of it, and what its first line shows.
@@ -196,8 +143,9 @@ def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) ->
         OSError, EOFError: it cannot be read.
     """
     check_options(options)
-    delimiter = options.get("delim", "\t" if _is_tsv(file) else "")
     mark = options.get("quote", '"')
+    tabs = _is_tsv(file) and "\t" not in (mark, options.get("escape"))
+    delimiter = options.get("delim", "\t" if tabs else "")
     nulls = nulls_of(options)
     codec = codecs.lookup(str(options.get("encoding", "utf-8"))).name
     dialect = LineDialect(
@@ -208,7 +156,7 @@ def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) ->
     dialect = replace(dialect, skip=skipped)
     if not delimiter:
         # The line of names is parted by what parts it into most.
-        ways = [replace(dialect, delimiter=one) for one in DELIMITERS]
+        ways = [replace(dialect, delimiter=one) for one in DELIMITERS if one not in (mark, dialect.escape)]
         dialect = max(ways, key=lambda one: 0 if one.fault(first, counted=False) else len(one.values(first)))
     values = _values(dialect, first, line, file)
     if not values:
@@ -253,11 +201,12 @@ def _first_line(file: Path, dialect: LineDialect) -> tuple[int, str, int]:
             if body and not (dialect.comment and body.startswith(dialect.comment)):
                 break
             skipped += 1
-        while dialect.quote and line.count(dialect.quote) % 2 and len(line) < _START:
-            more = text.readline(_START)
-            if not more:
-                break
-            line += more
+        is_open, length = dialect.marks(line) % 2 > 0, len(line)
+        lines = [line]
+        while is_open and length < _START and (more := text.readline(_START)):
+            is_open, length = is_open ^ (dialect.marks(more) % 2 > 0), length + len(more)
+            lines.append(more)
+    line = "".join(lines)
     return skipped + 1, line.rstrip("\r\n").removeprefix("\ufeff"), skipped
 
 
@@ -349,6 +298,7 @@ class _Seen:
 
     def __init__(self, dialect: LineDialect) -> None:
         mark, delimiter = dialect.quote.encode(), dialect.delimiter.encode()
+        self._escape = dialect.escape.encode() if dialect.escape != dialect.quote else b""
         self._mark, self._blanks = mark, b" " if delimiter == b"\t" else b" \t"
         self._around = re.compile(
             b"(?:^|[%b\r\n])[%b]+%b|%b[%b]+(?:[%b\r\n]|$)" % _classes(delimiter, self._blanks, mark)
@@ -360,29 +310,37 @@ class _Seen:
 
     def take(self, block: bytes) -> bool:
         """Look at the next block; false where the engine does not read it as it stands."""
-        try:
-            # Seen: the engine looks at no text that it is not asked for.
-            self._text.decode(block)
-        except UnicodeDecodeError:
+        if self._is_odd(block):
             return False
-        both = block.count(b"\r\n")
-        self.windows = self.windows or both > 0
-        self._unix = self._unix or block.count(b"\n") > both
-        if block.count(b"\r") > both or (self.windows and self._unix):
-            return False
-        if not self._mark or (self._mark not in block and not self.inside):
-            self._left = b""
+        if not self._mark:
+            return True
+        # What the next block begins with may follow blanks that end this one.
+        whole = self._left + block
+        self._left = whole[max(len(whole.rstrip(self._blanks)) - 1, 0) :]
+        if self._mark not in whole and not self.inside:
             return True
         self.marked = True
-        if self._around.search(self._left + block):
+        if self._around.search(whole):
             return False
-        # What the next block begins with may follow blanks that end this one.
-        self._left = block[len(block.rstrip(self._blanks)) - 1 :]
         characters = np.frombuffer(block, np.uint8)
         quoted = np.bitwise_xor.accumulate(characters == self._mark[0]) ^ self.inside
         self.over = self.over or bool((quoted & ((characters == _LF) | (characters == _CR))).any())
         self.inside = bool(quoted[-1])
         return True
+
+    def _is_odd(self, block: bytes) -> bool:
+        """Whether what stands in a block, its quotes aside, is read otherwise."""
+        try:
+            # Seen: the engine looks at no text that it is not asked for.
+            self._text.decode(block)
+        except UnicodeDecodeError:
+            return True
+        both = block.count(b"\r\n")
+        self.windows = self.windows or both > 0
+        self._unix = self._unix or block.count(b"\n") > both
+        # Seen: outside of quotes an escape is itself to the engine, and in quotes it goes before any character.
+        escapes = self._escape and self._escape in block
+        return bool(escapes) or block.count(b"\r") > both or (self.windows and self._unix)
 
 
 def _classes(delimiter: bytes, blanks: bytes, mark: bytes) -> tuple[bytes, ...]:

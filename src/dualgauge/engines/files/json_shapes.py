@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.model import fold
@@ -24,6 +24,7 @@ _MOST_FIELDS: Final = 1_000
 
 _INTEGERS: Final = ("BIGINT", "UBIGINT")
 _SHOWN: Final = 80
+_DIGITS: Final = len(str(-(1 << 63)))
 
 
 def merged(a: Shape, b: Shape) -> Shape:
@@ -87,11 +88,11 @@ def nested_fault(raw: str | None, shape: Shape) -> str | None:
         value = json.loads(
             raw, parse_int=_Digits, parse_float=_Digits, parse_constant=_Digits, object_pairs_hook=_object
         )
+        return _fault(value, shape)
     except _Twice as fault:
         return f": its field {fault.args[0]!r} is there twice"
     except RecursionError:
         return ": it has too many levels"
-    return _fault(value, shape)
 
 
 class _Twice(ValueError):
@@ -126,7 +127,10 @@ def _fault(value: object, shape: Shape) -> str | None:
 def _shown(value: object) -> str:
     if isinstance(value, (list, dict)):
         return "[...]" if isinstance(value, list) else "{...}"
-    text = json.dumps(value, ensure_ascii=False)
+    return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
@@ -150,10 +154,21 @@ def _number_fault(digits: str, shape: Shape) -> str | None:
     if shape == "JSON" and whole:
         return None
     if shape == "BIGINT":
-        return None if whole and -(1 << 63) <= int(digits) < 1 << 63 else f" = {digits} is no BIGINT"
+        # Python makes no integer of more than 4,300 digits.
+        fits = whole and len(digits) <= _DIGITS and -(1 << 63) <= int(digits) < 1 << 63
+        return None if fits else f" = {_cut(digits)} is no BIGINT"
     if shape not in ("DOUBLE", "JSON"):
-        return f" = {digits} is no {_called(shape)}"
+        return f" = {_cut(digits)} is no {_called(shape)}"
     number = float(digits)
-    if digits.lstrip("-")[:1].isdigit() and Decimal(repr(number)) != Decimal(digits):
-        return f" = {digits} would be read as {number!r}"
+    if digits.lstrip("-")[:1].isdigit() and not _is_number(digits, number):
+        return f" = {_cut(digits)} would be read as {number!r}"
     return None
+
+
+def _is_number(digits: str, number: float) -> bool:
+    """Whether a number is the one that is written, to its last digit."""
+    try:
+        return Decimal(repr(number)) == Decimal(digits)
+    except InvalidOperation:
+        # Its exponent is more than anything holds, unless it is zero.
+        return not number and re.match("-?[0.]+([eE]|$)", digits) is not None

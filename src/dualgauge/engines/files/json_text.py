@@ -12,7 +12,6 @@ from __future__ import annotations
 import gc
 import json
 import re
-import shutil
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +25,8 @@ import pyarrow as pa
 
 from dualgauge.engines.errors import EngineError, OutOfMemory
 from dualgauge.engines.files.errors import BadJson
-from dualgauge.engines.files.text_rows import LINES, opened_bytes
+from dualgauge.engines.files.json_lines import WHOLE, fault_of, has_lines, lines_of, refuse_cut, without_mark
+from dualgauge.engines.files.text_rows import LINES
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import fold, literal
 
@@ -44,11 +44,9 @@ _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+
 _MALFORMED: Final = re.compile(r'Malformed JSON in file "[^"]*", at byte \d+ in \S+ \d+: ([^.]*)')
 _DECODE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _ENCODE_LINES: Final = msgspec.json.Encoder().encode_lines
-_MARK: Final = b"\xef\xbb\xbf"
 _LACKING: Final = msgspec.Raw(b"")
-_BLANKS: Final = (b" ", b"\t", b"\r", b"\n\n", b"{\n", b",\n", b"[\n", b":\n")
+_BLANKS: Final = (b" ", b"\t", b"\r")
 
-_WHOLE: Final = "see that it is an array of objects, or one object a line, in UTF-8"
 _RENAME: Final = "rename one of the two"
 _NO_JSON: Final = "it is no JSON"
 
@@ -112,7 +110,7 @@ def read_json_texts(
         for at, file in enumerate(files):
             wrong: dict[int, str] = {}
             form = (forms or {}).get(file, "auto")
-            by_line = tolerant and (form == LINES or _has_lines(file))
+            by_line = tolerant and (form == LINES or has_lines(file))
             counts.append(0)
             for first, texts in _objects(engine, file, folder / f"unmarked-{at}.json", form, tolerant=by_line):
                 batch = _part(texts, known)
@@ -123,8 +121,8 @@ def read_json_texts(
                 counts[-1] += len(numbers)
                 parts.add(batch.columns, numbers, at)
             faults += [
-                Fault(file, line, wrong[row] if wrong[row] != _NO_JSON else _fault_of(text) or _NO_JSON)
-                for row, (line, text) in enumerate(_lines(file) if wrong else (), 1)
+                Fault(file, line, wrong[row] if wrong[row] != _NO_JSON else fault_of(text) or _NO_JSON)
+                for row, (line, text) in enumerate(lines_of(file) if wrong else (), 1)
                 if row in wrong
             ]
         name = f"json_{uuid.uuid4().hex}"
@@ -134,10 +132,10 @@ def read_json_texts(
 
 def _refused(file: Path, form: str, row: int, reason: str) -> BadJson:
     """The error of one object of a file, counted from 1."""
-    numbers = (line for at, (line, _) in enumerate(_lines(file), 1) if at == row)
-    line = next(numbers, None) if form == LINES or _has_lines(file) else None
+    numbers = (line for at, (line, _) in enumerate(lines_of(file), 1) if at == row)
+    line = next(numbers, None) if form == LINES or has_lines(file) else None
     where = "" if line is not None else f"object {row}: "
-    return BadJson(file, line, f"{where}{reason}", _RENAME if "field" in reason else _WHOLE)
+    return BadJson(file, line, f"{where}{reason}", _RENAME if "field" in reason else WHOLE)
 
 
 def _objects(
@@ -145,8 +143,8 @@ def _objects(
 ) -> Iterator[tuple[int, pa.Array]]:
     """The texts of a file's objects, in batches, each with the number of its first one; NULL is a line of no JSON."""
     if form != LINES:
-        _refuse_cut(file)
-    name = literal(exact(_without_mark(file, unmarked)))
+        refuse_cut(file)
+    name = literal(exact(without_mark(file, unmarked)))
     options = f", hive_partitioning = false{', ignore_errors = true' if tolerant else ''}"
     first = 1
     try:
@@ -161,61 +159,10 @@ def _objects(
     except EngineError as fault:
         page = str(fault.__cause__ or fault.reason)
         found = _MALFORMED.search(page)
-        line = next((number for number, text in _lines(file) if _fault_of(text) is not None), None)
-        line = line if form == LINES or _has_lines(file) else None
+        line = next((number for number, text in lines_of(file) if fault_of(text) is not None), None)
+        line = line if form == LINES or has_lines(file) else None
         reason = found[1].strip() if found else page.splitlines()[0].partition(": ")[2] or page
-        raise BadJson(file, line, reason, _WHOLE) from fault
-
-
-def _without_mark(file: Path, to: Path) -> Path:
-    """The file, or a copy of it without the mark of UTF-8, which the engine takes for a part of an array."""
-    with opened_bytes(file) as opened:
-        if opened.read(len(_MARK)) != _MARK:
-            return file
-        with to.open("wb") as out:
-            shutil.copyfileobj(opened, out)
-    return to
-
-
-def _refuse_cut(file: Path) -> None:
-    """Raise where an array is not closed: seen, behind a comma the engine takes the end of a file for its end."""
-    with opened_bytes(file) as opened:
-        start = opened.read(4096).removeprefix(_MARK).lstrip()
-        if not start.startswith(b"["):
-            return
-        end = start
-        while chunk := opened.read(1 << 20):
-            end = chunk.rstrip()[-1:] or end
-    if not end.rstrip().endswith(b"]"):
-        raise BadJson(file, None, "its array is not closed: the file is cut off", _WHOLE)
-
-
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file that are not blank, with their numbers from 1."""
-    with opened_bytes(file) as opened:
-        for number, line in enumerate(opened, 1):
-            text = line.removeprefix(_MARK) if number == 1 else line
-            if text.strip():
-                yield number, text
-
-
-def _has_lines(file: Path) -> bool:
-    """Whether a file has one value a line: the engine, too, goes by the first."""
-    text = next((text for _, text in _lines(file)), b"")
-    return text.lstrip().startswith(b"{") and _fault_of(text) is None
-
-
-def _fault_of(line: bytes) -> str | None:
-    """What is wrong with a line that should be JSON."""
-    try:
-        json.loads(line.decode().rstrip("\r\n"))
-    except UnicodeDecodeError:
-        return "a text is not UTF-8"
-    except json.JSONDecodeError as fault:
-        return f"no JSON: {fault.msg[0].lower()}{fault.msg[1:]} (character {fault.colno})"
-    except RecursionError:
-        return None
-    return None
+        raise BadJson(file, line, reason, WHOLE) from fault
 
 
 @dataclass(slots=True)
@@ -227,13 +174,15 @@ class _Known:
     spelled: dict[str, str] = field(default_factory=dict)
 
     def refused(self, names: Iterable[str]) -> str | None:
-        """Note the names of one object's fields; why they are refused, or None."""
-        for name in names:
-            if name in self.columns:
-                continue
-            other = self.spelled.setdefault(fold(name), name)
+        """Note the names of one object's fields; why they are refused, or None. What is refused notes none."""
+        new = [name for name in names if name not in self.columns]
+        spelled: dict[str, str] = {}
+        for name in new:
+            other = spelled.setdefault(fold(name), self.spelled.get(fold(name), name))
             if other != name and not self.alike:
                 return f"its fields {other!r} and {name!r} differ by case alone"
+        self.spelled |= spelled
+        for name in new:
             self.columns[name] = f"c{len(self.columns)}"
         return None
 
@@ -293,7 +242,8 @@ def _parted_at_once(texts: pa.Array) -> dict[str, pa.Array] | None:
 def _column(values: list[msgspec.Raw]) -> pa.Array:
     """Raw values as an array of texts, those that are lacking as NULL."""
     lines = _ENCODE_LINES(values)
-    if (b"{" in lines or b"[" in lines) and any(map(lines.__contains__, _BLANKS)):
+    over_lines = lines.count(b"\n") > len(values)
+    if (b"{" in lines or b"[" in lines) and (over_lines or any(map(lines.__contains__, _BLANKS))):
         lines = _ENCODE_LINES(list(map(_without_blanks, values)))
     ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE)
     offsets = np.zeros(len(values) + 1, np.int32)

@@ -8,17 +8,23 @@ its number.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
+import io
+import re
+import zlib
 from collections import deque
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
+from dualgauge.engines.errors import BrokenFile
 from dualgauge.model import fold, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from io import BufferedReader
     from pathlib import Path
 
@@ -42,7 +48,7 @@ class LineDialect:
     Args:
         delimiter: between values; empty in JSONL.
         quote: around values; may be empty.
-        escape: before a quote in a value; the quote itself where it is doubled.
+        escape: before a quote or another escape, and itself before anything else; the quote where that is doubled.
         header: whether the first row names the columns.
         skip: lines before it.
         columns: how many values a row has.
@@ -73,13 +79,35 @@ class LineDialect:
         Raises:
             csv.Error: a quote is not closed, or closed in the middle of a value.
         """
-        doubled = self.escape == self.quote
+        return self.first_of([text])
+
+    def first_of(self, lines: Iterable[str]) -> list[str]:
+        """
+        The values of the row that lines begin with; no line is taken behind it.
+
+        Raises:
+            csv.Error: as `values`.
+        """
+        escape = "" if self.escape == self.quote else self.escape
         reader = csv.reader(
-            [text], delimiter=self.delimiter, quotechar=self.quote or None, doublequote=doubled,
-            escapechar=None if doubled or not self.escape else self.escape, strict=True,
+            self._doubled(lines) if escape else lines, delimiter=self.delimiter, quotechar=self.quote or None,
+            doublequote=self.escape == self.quote, escapechar=escape or None, strict=True,
             quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
         )  # fmt: skip
         return next(reader, [])
+
+    def _doubled(self, lines: Iterable[str]) -> Iterator[str]:
+        """Lines in which an escape is doubled that is itself: the reader takes one away before any character."""
+        pair = re.compile(f"{re.escape(self.escape)}([{re.escape(self.escape + self.quote)}]?)")
+        return (pair.sub(lambda found: self.escape + (found[1] or self.escape), line) for line in lines)
+
+    def marks(self, text: str) -> int:
+        """How many quotes of a text stand behind no escape."""
+        if not self.quote:
+            return 0
+        if self.escape and self.escape != self.quote:
+            text = re.sub(f"{re.escape(self.escape)}[{re.escape(self.escape + self.quote)}]", "", text)
+        return text.count(self.quote)
 
     def written(self, values: Sequence[str]) -> str:
         """Values as a row's text, each in quotes, which are doubled in it."""
@@ -97,7 +125,7 @@ class LineDialect:
         try:
             text.encode()
         except UnicodeEncodeError:
-            return "it is not UTF-8"
+            return f"it is not {'UTF-8' if self.codec == 'utf-8' else self.codec}"
         if not self.delimiter:
             return ""
         if not self.quote or self.quote not in text:
@@ -170,26 +198,27 @@ def _longer(lines: _Lines, line: str, dialect: LineDialect, fault: str) -> tuple
     Where that gives no row, the line alone is the broken one, with its own fault: a quote that is not closed would take
     the rows behind it along.
     """
-    whole, more = line, list[str]()
-    while "not closed" in fault and len(whole) < LONGEST_ROW:
-        if not more or dialect.quote in more[-1]:
-            try:
-                dialect.values(whole.rstrip("\r\n"))
-            except csv.Error as reason:
-                if "not closed" not in _broken(dialect.quote, reason):
-                    break
-            else:
-                found = dialect.fault(whole.rstrip("\r\n"))
-                if found and all(not dialect.fault(one.rstrip("\r\n")) for one in more):
-                    break
-                return whole, found
-        following = lines.take()
-        if following is None:
-            break
-        more.append(following)
-        whole += following
+    if "not closed" not in fault:
+        return line, fault
+    more: list[str] = []
+    with suppress(csv.Error):
+        dialect.first_of(_going_on(lines, line, more))
+        whole = line + "".join(more)
+        found = dialect.fault(whole.rstrip("\r\n"))
+        if not found or any(dialect.fault(one.rstrip("\r\n")) for one in more):
+            return whole, found
     lines.give_back(more)
     return line, fault
+
+
+def _going_on(lines: _Lines, line: str, more: list[str]) -> Iterator[str]:
+    """A line and those behind it, which are noted, up to the length of a row."""
+    yield line
+    length = len(line)
+    while length < LONGEST_ROW and (following := lines.take()) is not None:
+        more.append(following)
+        length += len(following)
+        yield following
 
 
 def _broken(mark: str, fault: csv.Error) -> str:
@@ -233,16 +262,60 @@ def plain(text: str) -> str:
     return said.replace("\x00", "\\x00")
 
 
-def opened(file: Path, codec: str, newline: str = "") -> IO[str]:
-    """A text file, also a compressed one; what is no UTF-8 comes as lone surrogates, line ends as they are."""
-    if file.suffix.lower() == ".gz":
-        return gzip.open(file, "rt", encoding=codec, errors="surrogateescape", newline=newline)
-    return file.open("r", encoding=codec, errors="surrogateescape", newline=newline)
+@contextmanager
+def opened(file: Path, codec: str, newline: str = "") -> Iterator[IO[str]]:
+    """
+    A text file, also a compressed one; what is no UTF-8 comes as lone surrogates, line ends as they are.
+
+    Raises:
+        BrokenFile: its bytes are none of the codec's, and those cannot come as surrogates.
+        OSError, EOFError: as `opened_bytes`.
+    """
+    try:
+        with opened_bytes(file) as raw, io.TextIOWrapper(raw, codec, "surrogateescape", newline) as text:
+            yield text
+    except UnicodeError as fault:
+        reason, hint = f"it is not {codec}", "say what it is written in: read = {encoding = ...}"
+        raise BrokenFile(file, _line_at_fault(file, codec), reason, hint) from fault
 
 
-def opened_bytes(file: Path) -> gzip.GzipFile | BufferedReader:
-    """A file's bytes, unpacked where its name says that it is packed."""
-    return gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb")
+def _line_at_fault(file: Path, codec: str) -> int:
+    """The number of the line, from 1, whose bytes a codec does not take: the last one where only its end lacks."""
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(codec)("surrogateescape"), translate=True)
+    line = 1
+    with opened_bytes(file) as raw:
+        while block := raw.read(_BLOCK):
+            state = decoder.getstate()
+            try:
+                line += decoder.decode(block).count("\n")
+            except UnicodeError:
+                decoder.setstate(state)
+                return line + _lines_before(decoder, block)
+    return line
+
+
+def _lines_before(decoder: io.IncrementalNewlineDecoder, block: bytes) -> int:
+    """How many lines of a block end before what its decoder does not take."""
+    count = 0
+    with suppress(UnicodeError):
+        for at in range(len(block)):
+            count += decoder.decode(block[at : at + 1]).count("\n")
+    return count
+
+
+@contextmanager
+def opened_bytes(file: Path) -> Iterator[gzip.GzipFile | BufferedReader]:
+    """
+    A file's bytes, unpacked where its name says that it is packed.
+
+    Raises:
+        OSError, EOFError: it cannot be read to its end; or it is not packed, damaged or cut off.
+    """
+    try:
+        with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
+            yield raw
+    except zlib.error as fault:
+        raise gzip.BadGzipFile(str(fault)) from fault
 
 
 def newlines(file: Path, upto: int) -> int:

@@ -248,7 +248,11 @@ def _no_objects(
 def json_fault(text: str) -> str:
     """Why a text is no JSON object, as a phrase; empty where it is one."""
     try:
-        found = json.loads(text)
+        # Python makes no integer of more than 4,300 digits.
+        found = json.loads(text, parse_int=str, parse_float=str)
+    except RecursionError:
+        # Its reader has no such bound, and tells what else may be wrong.
+        return ""
     except ValueError as fault:
         place = f" at character {fault.pos + 1}" if isinstance(fault, json.JSONDecodeError) else ""
         return f"it is no JSON ({getattr(fault, 'msg', fault)}{place})"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 1 << 20
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,18 @@ def _whole(line: bytes) -> bool:
     if not line.strip():
         return True
     try:
-        return isinstance(json.loads(line), dict)
+        # Python makes no integer of more than 4,300 digits.
+        return isinstance(json.loads(line, parse_int=str, parse_float=str), dict)
     except ValueError:
         return False
+    except RecursionError:
+        return _is_closed(_STRING.sub(b"", line).strip())
+
+
+def _is_closed(marks: bytes) -> bool:
+    """Whether an object of too many levels, without its strings, is all there: one that is cut off lacks an end."""
+    begun, ended = (sum(map(marks.count, each)) for each in ((b"{", b"["), (b"}", b"]")))
+    return marks.startswith(b"{") and begun == ended and b'"' not in marks
 
 
 def state_of(file: Path | IO[bytes]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.files.column_types import Spelling
-from dualgauge.engines.files.csv_text import OPTIONS as CSV_OPTIONS
+from dualgauge.engines.files.csv_options import OPTIONS as CSV_OPTIONS
 from dualgauge.engines.files.csv_text import nulls_of
 from dualgauge.engines.files.json_types import OPTIONS as JSON_OPTIONS
 from dualgauge.engines.files.json_types import JsonSpelling, is_shape, raw_of

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile, EngineError
 from dualgauge.engines.files.column_types import CANDIDATES, Spelling, misfitting, types_of
-from dualgauge.engines.files.csv_text import ALL_TEXT, csv_file, first_fault
+from dualgauge.engines.files.csv_options import ALL_TEXT
+from dualgauge.engines.files.csv_text import csv_file, first_fault
 from dualgauge.engines.files.errors import BadJson
 from dualgauge.engines.files.json_types import (
     JsonFiles,
