@@ -275,3 +275,18 @@ def write(project: LogProject, name: str, rows: list[dict[str, Any]]) -> None:
         file.write_text(jsonl(*rows))
     else:
         file.write_text(csv(",".join(rows[0]), *(",".join(map(str, one.values())) for one in rows)))
+
+
+@pytest.mark.parametrize("odd", [b"p\x00q", b"caf\xe9"])
+def test_what_is_kept_with_escapes_is_not_taken_for_what_the_file_said(project: LogProject, odd: bytes) -> None:
+    file = project.write("d/a.csv", "id,seen,x\n")
+    file.write_bytes(file.read_bytes() + b"a,soon," + odd + b"\nb,2026-01-01,y\n")
+    assert project.take(max_bad_rows=1).quarantined == 1
+    project.sources[0]["occurred_at"] = "coalesce(TRY_CAST(seen AS TIMESTAMPTZ), TIMESTAMPTZ '2026-01-05 00:00:00Z')"
+    quarantine = project.open().quarantine
+    (kept,) = quarantine.list()
+
+    (tried,) = quarantine.retry([kept.id]).rows
+    assert (tried.state, "give it by --with" in tried.reason) == (RowState.WAITING, True)
+
+    assert quarantine.retry([kept.id], text="a,2026-01-02,pq").added == 1

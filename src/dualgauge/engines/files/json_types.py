@@ -74,6 +74,8 @@ def check_json_options(options: Mapping[str, Any]) -> None:
             needless = "every line counts, and the types are found over all of them"
             advice = f"take it out: {needless}; there are {listed(OPTIONS, len(OPTIONS))}"
             raise BadDialect(name, f"is no option of a JSON file{near}", advice)
+        if name in ("dateformat", "timestampformat") and not isinstance(value, str):
+            raise BadDialect(name, f"is {value!r}, which is no text", "say one such as %d.%m.%Y")
         if name == "timestampformat" and "%n" in str(value):
             raise BadDialect(name, f"is {value!r}, with nanoseconds", "say %f: the log keeps microseconds")
         if name == "format" and value not in FORMATS:
@@ -322,7 +324,8 @@ def _structures(engine: Engine, relation: str, name: str) -> list[Shape]:
     emptied = rf"regexp_replace({raw}, {literal(_EMPTY)}, '\1null', 'g')"
     full = f"CASE WHEN contains({raw}, '{{') THEN {emptied} ELSE {raw} END"
     rows = engine.rows(
-        f"SELECT json_structure({full}) AS found FROM {relation} WHERE {raw} IS NOT NULL "
+        f"SELECT TRY(json_structure({full})) AS found FROM {relation} WHERE {raw} IS NOT NULL "
         "GROUP BY found ORDER BY min((_part, _row))"
     )
-    return [json.loads(structure) for (structure,) in rows]
+    # Seen: it gives none of a value of more than 128 levels.
+    return ["JSON" if structure is None else json.loads(structure) for (structure,) in rows]

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.sources.source import Source
 
 
+ESCAPED = "escaped"
+"""What is said of how a row is read where its text is kept with escapes for what no database keeps."""
+
 Place = tuple[str, int]
 """A file as event ids call it, and the number of a row in it."""
 
@@ -302,7 +305,9 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
             if row.number and (reason := reasons.get(one.place(row.number))):
                 line = row.line + before
                 _, at = one.place(row.number)
-                found.append(Misfit(again.name, one.label, at, plain(reason), plain(row.text), line, read_as))
+                text = plain(row.text)
+                marked = {**read_as, ESCAPED: True} if text != row.text else read_as
+                found.append(Misfit(again.name, one.label, at, plain(reason), text, line, marked))
     in_text = {one.label for one in texts}
     others = {place: reason for place, reason in reasons.items() if place[0] not in in_text}
     if others:

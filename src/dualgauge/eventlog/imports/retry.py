@@ -20,7 +20,7 @@ from dualgauge.engines.files.text_rows import LINES, LineDialect
 from dualgauge.engines.scratch import scratch
 from dualgauge.eventlog.errors import BadFile, BadMapping
 from dualgauge.eventlog.imports.query_rejects import QueryRows
-from dualgauge.eventlog.imports.rejects import NotToldApart, Place, json_fault, separate
+from dualgauge.eventlog.imports.rejects import ESCAPED, NotToldApart, Place, json_fault, separate
 from dualgauge.eventlog.imports.run import run_import
 from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.mapping import described, row_mapping
@@ -48,6 +48,7 @@ _TOGETHER = 50
 """Files whose rows are read in one pass: to plan it takes longer than each by itself beyond that."""
 
 LEFT_OUT = "the source's where leaves it out"
+_AS_ESCAPES = "its text is kept with escapes (\\x00) for what is no text: give it by --with"
 LEFT_OUT_BY_QUERY = "the source's query makes no event of it"
 
 
@@ -198,7 +199,10 @@ class _Retry:
         texts: list[_Member] = []
         dialect = _dialect(group[0].kept.misfit.read_as, self.settings.read)
         for one in group:
-            if fault := dialect.fault(one.text) if dialect else json_fault(one.text):
+            misfit = one.kept.misfit
+            if misfit.read_as.get(ESCAPED) and one.text == misfit.raw:
+                outcomes[one.kept.id] = _waits(one.kept, _AS_ESCAPES)
+            elif fault := dialect.fault(one.text) if dialect else json_fault(one.text):
                 outcomes[one.kept.id] = _waits(one.kept, fault)
             else:
                 texts.append(one)

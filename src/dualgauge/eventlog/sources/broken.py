@@ -41,8 +41,10 @@ def refuse_cut(engine: Engine, source: Source) -> None:
         BadFile: a folder is called as a column is.
     """
     parts = {part.path: part for part in source.reading if format_of(source, part.path) == "read_parquet"}
+    if not parts:
+        return
     try:
-        trees = schemas(engine, list(parts)) if parts else {}
+        trees = schemas(engine, list(parts))
     except EngineError:
         # Damaged: DuckDB says how.
         return
@@ -50,24 +52,28 @@ def refuse_cut(engine: Engine, source: Source) -> None:
     for path, part in parts.items():
         columns = schema_columns(trees[str(path)])
         _refuse_alike(source, source.label(part.file), columns, others)
-        for column in columns:
-            if names := twice_inside(column):
-                what = f"fields {names[0]!r} and {names[1]!r}, of which the engine would call one otherwise"
-                raise CutColumn(source.name, source.label(part.file), column[0][0], what, "under other names")
         refuse_places(source, source.label(part.file), [column[0][0] for column in columns])
         _refuse_folder(source, part, {fold(column[0][0]): column[0][0] for column in columns})
         for column in columns:
-            name, what = column[0][0], cut(column)
-            if what == INT96:
-                if holds_nanoseconds(path, name):
-                    what = "times of INT96 finer than a microsecond, which would be cut"
-                    raise CutColumn(source.name, source.label(part.file), name, what, "in microseconds")
-            elif what:
-                what = f"{what}, which would lose digits as a DOUBLE"
-                raise CutColumn(source.name, source.label(part.file), name, what, "with at most 38 digits")
+            if found := _cut(path, column):
+                raise CutColumn(source.name, source.label(part.file), column[0][0], *found)
     _refuse_julian(engine, source, parts)
     if source.kinds or len({tuple(map(tuple, tree[1:])) for tree in trees.values()}) > 1:
         _refuse_bent(engine, source, list(parts.values()))
+
+
+def _cut(path: Path, column: Sequence[Row]) -> tuple[str, str] | None:
+    """What of a column the engine would read as something else, and how it is to be written; None where nothing."""
+    if names := twice_inside(column):
+        return (
+            f"fields {names[0]!r} and {names[1]!r}, of which the engine would call one otherwise",
+            "under other names",
+        )
+    what = cut(column)
+    if what == INT96:
+        fine = holds_nanoseconds(path, column[0][0])
+        return ("times of INT96 finer than a microsecond, which would be cut", "in microseconds") if fine else None
+    return (f"{what}, which would lose digits as a DOUBLE", "with at most 38 digits") if what else None
 
 
 def _refuse_alike(source: Source, label: str, columns: Sequence[Sequence[Row]], others: dict[str, str]) -> None:

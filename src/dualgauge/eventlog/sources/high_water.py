@@ -13,8 +13,9 @@ from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.eventlog.sources.cursor import Counted, Growth, by_file, own_order
 from dualgauge.eventlog.sources.mapping import events_of
 from dualgauge.eventlog.sources.ordering import is_time, order_of
-from dualgauge.eventlog.sources.readers import json_form, reader
+from dualgauge.eventlog.sources.readers import json_form, parquet_columns, reader
 from dualgauge.eventlog.sources.source import ANY_TYPE, ROWS_IN_A_FILE, format_of
+from dualgauge.model import fold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,12 +41,12 @@ def with_columns_beside(engine: Engine, source: Source) -> Source:
     if not others or not source.reading:
         return source
     try:
-        return replace(source, beside=_columns(engine, source, others) | _of_any_type(engine, source))
+        return replace(source, beside=_in_own_types(engine, source, _columns(engine, source, others)))
     except (EngineError, BrokenFile, OSError):
         # One has a torn line, say, or grows just now: then those that can be looked into.
         readable = [file for file in others if _opens(engine, source, file)]
     with suppress(EngineError, BrokenFile, OSError):
-        beside = _columns(engine, source, readable) | _of_any_type(engine, source)
+        beside = _in_own_types(engine, source, _columns(engine, source, readable))
         return replace(source, beside=beside) if readable else source
     return source
 
@@ -65,14 +66,10 @@ def _columns(engine: Engine, source: Source, files: Sequence[Path]) -> dict[str,
     return found
 
 
-def _of_any_type(engine: Engine, source: Source) -> dict[str, str]:
-    """Columns of the Parquet files that are read: their types are not those of other files, which may be narrower."""
-    bodies = [
-        f"(SELECT * FROM {reader(source, part.path)})"
-        for part in source.reading
-        if not part.nothing and format_of(source, part.path) == "read_parquet"
-    ]
-    return dict.fromkeys(engine.columns(" UNION ALL BY NAME ".join(bodies)), ANY_TYPE) if bodies else {}
+def _in_own_types(engine: Engine, source: Source, beside: dict[str, str]) -> dict[str, str]:
+    """Columns beside, those of the Parquet files that are read without a type: what others have is not theirs."""
+    own = set(map(fold, parquet_columns(engine, source)))
+    return {name: ANY_TYPE if fold(name) in own else kind for name, kind in beside.items()}
 
 
 def _opens(engine: Engine, source: Source, file: Path) -> bool:

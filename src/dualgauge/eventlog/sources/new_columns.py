@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.lexer import pieces
-from dualgauge.eventlog.sources.readers import reader, text_columns
-from dualgauge.eventlog.sources.source import format_of
+from dualgauge.eventlog.sources.readers import parquet_columns, text_columns
 from dualgauge.eventlog.sources.text_columns import words_of
 from dualgauge.model import fold
 
@@ -19,12 +18,7 @@ if TYPE_CHECKING:
 
 def file_columns(engine: Engine, source: Source) -> list[str]:
     """The columns of the files that were read, in the order in which they were met."""
-    bodies = [
-        f"(SELECT * FROM {reader(source, part.path)})"
-        for part in source.reading
-        if not part.nothing and format_of(source, part.path) == "read_parquet"
-    ]
-    return [*text_columns(source), *(engine.columns(" UNION ALL BY NAME ".join(bodies)) if bodies else ())]
+    return [*text_columns(source), *parquet_columns(engine, source)]
 
 
 def unnamed(

@@ -29,6 +29,7 @@ from dualgauge.model import fold, literal, quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from dualgauge.engines.duck import Engine
     from dualgauge.engines.files.json_types import JsonFiles
     from dualgauge.eventlog.sources.source import Source
 
@@ -232,6 +233,16 @@ def reader(source: Source, file: Path) -> str:
         options |= {"hive_types": types, "hive_partitioning": True} if types else {"hive_partitioning": False}
     arguments = "".join(f", {name} = {_value(value)}" for name, value in options.items())
     return f"{function}({literal(exact(file))}{arguments})"
+
+
+def parquet_columns(engine: Engine, source: Source) -> dict[str, str]:
+    """The columns of the Parquet files that are read, with their types."""
+    bodies = [
+        f"(SELECT * FROM {reader(source, part.path)})"
+        for part in source.reading
+        if not part.nothing and format_of(source, part.path) == "read_parquet"
+    ]
+    return engine.columns(" UNION ALL BY NAME ".join(bodies)) if bodies else {}
 
 
 def json_form(source: Source, file: Path) -> str:
