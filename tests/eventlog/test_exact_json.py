@@ -179,7 +179,7 @@ def test_the_type_that_a_field_had_in_an_expression_stays(project: LogProject) -
         ('{"id": "e1", "seen": "2026-01-01", "id": 2}\n', "line 1: its field 'id' is there twice"),
         ('{"id": "e1", "seen": "2026-01-01"}\n\n[1]\n', "line 3: it is no object"),
         ('{"id": "e1", "seen": "2026-01-01"}\n{"id": \n', "line 2: unexpected end of data"),
-        ('{"id": "e1", "seen": "2026-01-01", "": 1}\n', ": it has a field whose name is empty"),
+        ('{"id": "e1", "seen": "2026-01-01", "": 1}\n', "line 1: it has a field whose name is empty"),
     ],
 )
 def test_a_line_that_is_no_object_of_its_own_names_stops_the_import(project: LogProject, text: str, said: str) -> None:

@@ -128,3 +128,36 @@ def test_bytes_that_are_none_of_the_encoding_are_told_with_their_line(project: L
 
     with pytest.raises(BadFile, match=r"d/a\.csv line 3: it is not utf-16; .* say what it is written in"):
         project.take()
+
+
+@pytest.mark.parametrize(
+    ("read", "row", "said"),
+    [
+        ({}, b'1,2026-01-01,"a\n7,2026-01-01,fake\nend",extra', "it has 4 values for 3 columns"),
+        ({}, b'1,2026-01-01,"a\n7,2026-01-01,\xff\nend"', "it is not UTF-8"),
+        ({"escape": "\\"}, b'1,2026-01-01,"a"b', 'a quote (") is closed in a value'),
+        ({"escape": "\\"}, b'1,2026-01-01,"a\\', 'a quote (") is opened and not closed'),
+    ],
+)  # fmt: skip
+def test_a_row_that_is_none_is_one_row_with_its_own_reason(
+    project: LogProject, read: dict[str, str], row: bytes, said: str
+) -> None:
+    project.columns = {"x": "VARCHAR"}
+    project.sources[0] |= {"read": read, "event_id": None}
+    project.sources[0] = {key: one for key, one in project.sources[0].items() if one is not None}
+    (project.root / "d" / "a.csv").write_bytes(b"id,seen,x\n" + row + b"\n2,2026-01-02,last\n")
+
+    assert project.take(max_bad_rows=5).quarantined == 1
+    (kept,) = project.open().quarantine.list()
+    assert (kept.misfit.reason, kept.misfit.row) == (said, 1)
+    assert project.events("event_id", "x") == [("d/a.csv#2", "last")]
+
+
+def test_a_field_without_a_name_is_told_with_its_line(project: LogProject) -> None:
+    project.write(
+        "d/a.jsonl", '{"id": "a", "seen": "2026-01-01", "x": "y"}\n{"id": "b", "seen": "2026-01-02", "": 1}\n'
+    )
+    with pytest.raises(BadFile, match=r"d/a.jsonl line 2: it has a field whose name is empty"):
+        project.take()
+
+    assert project.take(max_bad_rows=1).quarantined == 1

@@ -177,6 +177,8 @@ class _Known:
         """Note the names of one object's fields; why they are refused, or None. What is refused notes none."""
         new = [name for name in names if name not in self.columns]
         spelled: dict[str, str] = {}
+        if "" in new and not self.alike:
+            return "it has a field whose name is empty"
         for name in new:
             other = spelled.setdefault(fold(name), self.spelled.get(fold(name), name))
             if other != name and not self.alike:

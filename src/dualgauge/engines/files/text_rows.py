@@ -79,6 +79,10 @@ class LineDialect:
         Raises:
             csv.Error: a quote is not closed, or closed in the middle of a value.
         """
+        if self.quote in text and self.escape not in ("", self.quote) and not self._closes_at_ends(text):
+            # It says whether that is so because none closes.
+            self.first_of([text])
+            raise csv.Error
         return self.first_of([text])
 
     def first_of(self, lines: Iterable[str]) -> list[str]:
@@ -108,6 +112,13 @@ class LineDialect:
         if self.escape and self.escape != self.quote:
             text = re.sub(f"{re.escape(self.escape)}[{re.escape(self.escape + self.quote)}]", "", text)
         return text.count(self.quote)
+
+    def _closes_at_ends(self, text: str) -> bool:
+        """Whether each quote closes before a delimiter or the end, which the reader does not ask beside an escape."""
+        mark, escape, delimiter = map(re.escape, (self.quote, self.escape, self.delimiter))
+        quoted = f"{mark}(?:{escape}[{escape}{mark}]|[^{mark}{escape}]|{escape}(?![{escape}{mark}]))*{mark}"
+        value = f"(?:{quoted}|(?!{mark})[^{delimiter}]*)"
+        return re.fullmatch(f"{value}(?:{delimiter}{value})*", text, re.DOTALL) is not None
 
     def written(self, values: Sequence[str]) -> str:
         """Values as a row's text, each in quotes, which are doubled in it."""
@@ -195,18 +206,16 @@ def _longer(lines: _Lines, line: str, dialect: LineDialect, fault: str) -> tuple
     """
     A row whose quotes go on over its line's end, and its fault.
 
-    Where that gives no row, the line alone is the broken one, with its own fault: a quote that is not closed would take
-    the rows behind it along.
+    Where its quote is closed nowhere, the line alone is the broken one, with its own fault: the rows behind it would be
+    taken along.
     """
-    if "not closed" not in fault:
+    if "not closed" not in fault and dialect.marks(line) % 2 == 0:
         return line, fault
     more: list[str] = []
     with suppress(csv.Error):
         dialect.first_of(_going_on(lines, line, more))
         whole = line + "".join(more)
-        found = dialect.fault(whole.rstrip("\r\n"))
-        if not found or any(dialect.fault(one.rstrip("\r\n")) for one in more):
-            return whole, found
+        return whole, dialect.fault(whole.rstrip("\r\n"))
     lines.give_back(more)
     return line, fault
 

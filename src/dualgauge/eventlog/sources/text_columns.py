@@ -201,8 +201,6 @@ def _json_files(
         raise BadFile(source.name, place, fault.reason, advice) from fault
     if not sum(found.rows):
         raise EmptyFile(source.name, source.label_of(parts[0]))
-    if "" in found.columns:
-        raise BadFile(source.name, source.label_of(parts[0]), "it has a field whose name is empty", "give it a name")
     constants = []
     for part in parts:
         constants.append(dict.fromkeys(also) | partitions_of(part.path, ()))
