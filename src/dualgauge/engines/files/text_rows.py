@@ -79,7 +79,7 @@ class LineDialect:
         Raises:
             csv.Error: a quote is not closed, or closed in the middle of a value.
         """
-        if self.quote in text and self.escape not in ("", self.quote) and not self._closes_at_ends(text):
+        if self.quote and self.quote in text and self.escape not in ("", self.quote) and not self._closes_at_ends(text):
             # It says whether that is so because none closes.
             self.first_of([text])
             raise csv.Error
