@@ -577,7 +577,7 @@ def test_a_chart_is_text_and_boxes_in_the_colours_of_the_page() -> None:
     drawn = charts.columns_chart(comparison(lambda: f"word {next(numbers)}").columns, charts.WIDE, "orders")
 
     assert re.findall(r"<(\w+)", drawn)[0] == "svg"
-    assert set(re.findall(r"<(\w+)", drawn)) == {"svg", "title", "desc", "g", "path", "text"}
+    assert set(re.findall(r"<(\w+)", drawn)) == {"svg", "title", "desc", "g", "rect", "text"}
     assert "var(--changed)" in drawn
     assert "#" not in drawn
     assert "<title>Cells of orders by column</title>" in drawn
