@@ -19,7 +19,7 @@ from dualgauge.engines.parquet_schema import (
 )
 from dualgauge.engines.type_trees import is_nested, stays
 from dualgauge.eventlog.errors import BadFile, CutColumn
-from dualgauge.eventlog.sources.readers import reader, refuse_places
+from dualgauge.eventlog.sources.readers import reader, refuse_places, text_columns
 from dualgauge.eventlog.sources.source import format_of
 from dualgauge.model import fold, quote
 
@@ -58,7 +58,7 @@ def refuse_cut(engine: Engine, source: Source) -> None:
             if found := _cut(path, column):
                 raise CutColumn(source.name, source.label(part.file), column[0][0], *found)
     _refuse_julian(engine, source, parts)
-    if source.kinds or len({tuple(map(tuple, tree[1:])) for tree in trees.values()}) > 1:
+    if (source.kinds and text_columns(source)) or len({tuple(map(tuple, tree[1:])) for tree in trees.values()}) > 1:
         _refuse_bent(engine, source, list(parts.values()))
 
 
@@ -119,9 +119,8 @@ def _refuse_bent(engine: Engine, source: Source, parts: Sequence[Part]) -> None:
     """Raise where a value of a file is another one in the type that its column has over all files."""
     readers = {part: reader(source, part.path) for part in parts}
     # The types that columns of the source's text files have in its expressions.
-    typed = {
-        name: kind for name, kind in source.kinds.items() if kind not in ("JSON", "VARCHAR") and not is_shape(kind)
-    }
+    types = source.kinds if text_columns(source) else {}
+    typed = {name: kind for name, kind in types.items() if kind not in ("JSON", "VARCHAR") and not is_shape(kind)}
     others = [f"(SELECT {', '.join(f'CAST(NULL AS {kind}) AS {quote(name)}' for name, kind in typed.items())})"]
     bodies = [f"(SELECT * FROM {one})" for one in readers.values()] + (others if typed else [])
     together = engine.columns(" UNION ALL BY NAME ".join(bodies))
@@ -129,6 +128,8 @@ def _refuse_bent(engine: Engine, source: Source, parts: Sequence[Part]) -> None:
     for part, read in readers.items():
         for name, kind in engine.columns(f"SELECT * FROM {read}").items():
             common = kinds[fold(name)]
+            if fold(name) in source.bare:
+                continue
             if common == "DOUBLE" and typed.get(fold(name), common) != common:
                 other = f"values of {typed[fold(name)]} in the text files"
                 what = f"values of {kind} beside {other}, of which some would be others in one type"

@@ -16,6 +16,7 @@ from dualgauge.engines.parquet_schema import exact
 from dualgauge.eventlog.errors import BadFile
 from dualgauge.eventlog.sources.json_values import json_of
 from dualgauge.eventlog.sources.source import (
+    ANY_TYPE,
     CURSOR_ORDER,
     ROWS_IN_A_FILE,
     Part,
@@ -65,7 +66,10 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
     also_parquet = of_texts and len(bodies) > of_texts
     if source.beside:
         # Without a row: a column that only other files have is there, and of the type it has in all of them.
-        kinds = {name: source.kinds.get(fold(name), kind) for name, kind in source.beside.items()}
+        kinds = {
+            name: ANY_TYPE if kind == ANY_TYPE or fold(name) in source.bare else source.kinds.get(fold(name), kind)
+            for name, kind in source.beside.items()
+        }
         kinds |= {text_of(name): "VARCHAR" for name in source.beside if fold(name) in source.texted}
         nulls = ", ".join(f"{_null(kind)} AS {quote(name)}" for name, kind in kinds.items())
         bodies.append(f"SELECT {nulls} WHERE false")
@@ -166,7 +170,9 @@ def _parquet(source: Source, part: Part) -> str:
         # What stands alone is what it is in its own file.
         own = [f"to_json({json_of(quote(name), kind)}) AS {quote(raw_of(name))}" for name, kind in mixed.items()]
         own += [f"CAST({quote(name)} AS VARCHAR) AS {quote(text_of(name))}" for name in mixed]
-        body = f"FROM (SELECT *, {', '.join(own)} {body})"
+        texts = [f"CAST({quote(name)} AS VARCHAR) AS {quote(name)}" for name in mixed if fold(name) in source.bare]
+        every = f"* REPLACE ({', '.join(texts)})" if texts else "*"
+        body = f"FROM (SELECT {every}, {', '.join(own)} {body})"
     told = source.settings.read.get("filename", False)
     if not told or not part.copied:
         return body
@@ -196,8 +202,9 @@ def _typed(source: Source, names: Sequence[str], *, placed: bool) -> Iterator[st
     spelling, unfit = spelling_of(source), []
     for name in names:
         kind, text = source.kinds.get(fold(name), "VARCHAR"), quote(name)
-        if source.objects is not None:
-            yield quote(raw_of(name))
+        raw = quote(raw_of(name)) if source.objects is not None else ""
+        if raw and (kind == "VARCHAR" or fold(name) not in source.bare):
+            yield raw
         if kind == "VARCHAR":
             yield text
             if fold(name) in source.texted:
@@ -210,6 +217,10 @@ def _typed(source: Source, names: Sequence[str], *, placed: bool) -> Iterator[st
             unfit.append(f"WHEN {text} IS NOT NULL AND NOT {fits} THEN {words}")
         yield f"{value} AS {quote(name)}"
         yield f"{text} AS {quote(text_of(name))}"
+        if fold(name) in source.bare:
+            # Beside rows of Parquet it becomes a text.
+            written = f"CAST(to_json({json_of(value, kind)}) AS VARCHAR)"
+            yield f"{f'coalesce({raw}, {written})' if raw else written} AS {quote(raw_of(name))}"
     if placed:
         yield f"{f'CASE {chr(32).join(unfit)} END' if unfit else 'CAST(NULL AS VARCHAR)'} AS _unfit"
 

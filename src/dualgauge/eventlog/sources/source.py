@@ -101,7 +101,8 @@ class Source:
     small letters, and `unsure` those of which a value may not be of its type. `ids` are the expressions of an event's
     identity that name texts of columns, which are `texted`, by their names in small letters. `folders` are the types of
     the columns that the names of folders are; `mixed` are, of each Parquet file, those
-    that others have in another type, with their types.
+    that others have in another type, with their types; of them `bare` are those, folded, that no expression needs as
+    more than what stands in their own file.
     """
 
     settings: SourceSettings
@@ -120,6 +121,7 @@ class Source:
     ids: Mapping[str, str] = field(default_factory=dict)
     texted: Collection[str] = ()
     mixed: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
+    bare: Collection[str] = ()
     folders: Mapping[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -67,19 +67,20 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
         return source
     reading = [(format_of(source, one.path), one) for one in source.reading if not one.nothing]
     parquet = [one.path for kind, one in reading if kind == "read_parquet"]
-    source = replace(source, mixed=_mixed(engine, source, parquet)) if len(parquet) > 1 else source
     csv = [one for kind, one in reading if kind == "read_csv"]
     json = [one for kind, one in reading if kind == "read_json"]
     if not csv and not json:
-        return _with_ids(engine, replace(source, texts={}), {})
+        source = replace(source, texts={}, mixed=_mixed(engine, source, parquet))
+        return _with_bare(_with_ids(engine, source, {}), columns)
     folder = engine.folder / f"texts-{uuid.uuid4().hex}"
     texts = _csv_files(source, csv, folder)
     also = [*source.settings.read.get("types", ()), *(name for one in texts.values() for name in one.columns)]
     source = replace(source, texts=texts, objects=_json_files(engine, source, json, folder, also))
+    source = replace(source, mixed=_mixed(engine, source, parquet))
     names = _names(source)
     refuse_places(source, source.settings.path, names.values())
     _refuse_unknown(source, names)
-    source = _with_ids(engine, source, names)
+    source = _with_bare(_with_ids(engine, source, names), columns)
     only_json = len(json) == len(reading)
     wanted = {fold(one): one for one in _typed(source.expressions, columns, names, only_json=only_json)}
     said = {fold(name): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
@@ -116,10 +117,13 @@ def _refuse_unknown(source: Source, names: Mapping[str, str]) -> None:
 
 def _mixed(engine: Engine, source: Source, files: Sequence[Path]) -> dict[Path, dict[str, str]]:
     """
-    The columns, with their types, of each Parquet file that others have in another type.
+    The columns, with their types, of each Parquet file that others have in another type, or as text.
 
     There are none where a file cannot be read.
     """
+    texts = set(map(fold, text_columns(source)))
+    if not files[1:] and not (files and texts):
+        return {}
     shapes: dict[str, set[object]] = {}
     try:
         trees = schemas(engine, files)
@@ -128,15 +132,22 @@ def _mixed(engine: Engine, source: Source, files: Sequence[Path]) -> dict[Path, 
     columns = {file: schema_columns(trees[str(file)]) for file in files}
     for column in chain.from_iterable(columns.values()):
         shapes.setdefault(fold(column[0][0]), set()).add(tuple(map(tuple, column)))
-    found = {file: [one[0][0] for one in own if len(shapes[fold(one[0][0])]) > 1] for file, own in columns.items()}
+    several = {name for name, found in shapes.items() if len(found) > 1} | texts
+    found = {file: [one[0][0] for one in own if fold(one[0][0]) in several] for file, own in columns.items()}
     types = {file: engine.columns(f"SELECT * FROM {reader(source, file)}") for file, own in found.items() if own}
     return {file: {name: kinds[name] for name in found[file]} for file, kinds in types.items()}
 
 
+def _with_bare(source: Source, columns: Mapping[str, str]) -> Source:
+    names = {fold(name): name for one in source.mixed.values() for name in one}
+    needed = set(map(fold, _typed(source.expressions, columns, names, only_json=True)))
+    return replace(source, bare=names.keys() - needed)
+
+
 def _with_ids(engine: Engine, source: Source, names: Mapping[str, str]) -> Source:
     ids: dict[str, str] = {}
-    texted: frozenset[str] = frozenset()
-    names = {fold(name): name for one in source.mixed.values() for name in one} | dict(names)
+    mixed = {fold(name): name for one in source.mixed.values() for name in one}
+    texted, names = frozenset(mixed), mixed | dict(names)
     for key in ("event_id", "type", CAUSED_BY):
         expression = getattr(source.settings, key)
         if expression and column_of(expression) not in names:

@@ -1,0 +1,102 @@
+"""Random files of several kinds in one source: one import and many give the same events, and each file's texts."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from support.log_project import LogProject, csv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+COLUMNS = ("p", "É", "odd name")
+TEXTS = ("007", "1.10", "1E5", "-0", "9007199254740993", "0.1", "true", "2026-01-01", "a b", "é", "1e400", "nan")
+PARQUET: tuple[tuple[pa.DataType, Callable[[Random], Any], Callable[[Any], str]], ...] = (
+    (pa.int32(), lambda random: random.randrange(-9, 9), str),
+    (pa.int64(), lambda random: random.choice((2**53 + 1, -(2**63), 7)), str),
+    (pa.decimal128(9, 2), lambda random: Decimal(random.randrange(-999, 999)) / 100, lambda one: f"{one:.2f}"),
+    (pa.decimal128(38, 5), lambda random: Decimal(random.randrange(-999, 999)) / 100, lambda one: f"{one:.5f}"),
+    (pa.string(), lambda random: random.choice(TEXTS), str),
+    (pa.date32(), lambda random: date(2026, 1, random.randrange(1, 28)), str),
+    (pa.bool_(), lambda random: random.random() < 0.5, lambda one: str(one).lower()),
+    (pa.timestamp("us"), lambda random: datetime(2026, 1, random.randrange(1, 28)), str),  # noqa: DTZ001  (without a zone)
+)  # fmt: skip
+
+
+def _json(random: Random) -> str:
+    return random.choice(
+        ("7", "1.50", "1E5", "9007199254740993", "0.10000000000000001", "true", "null", '"007"', '"a \\" b"', '"1.10"')
+    )  # fmt: skip
+
+
+def file_of(random: Random, folder: Path, number: int) -> dict[str, dict[str, str | None]]:
+    """Write a file of a few rows; gives the text that each of its columns has in each row, by their ids."""
+    kind = random.choice(("csv", "jsonl", "parquet"))
+    names = random.sample(COLUMNS, k=random.randrange(1, len(COLUMNS) + 1) if number else len(COLUMNS))
+    ids = [f"{number}-{at}" for at in range(random.randrange(1, 5))]
+    file, found = folder / f"{number}.{kind}", {one: dict.fromkeys(COLUMNS) for one in ids}
+    if kind == "parquet":
+        table: dict[str, Any] = {"id": ids, "seen": ["2026-01-01T00:00:00Z"] * len(ids)}
+        for name in names:
+            made, make, text = random.choice(PARQUET)
+            values = [make(random) if random.random() < 0.8 else None for _ in ids]
+            table[name] = pa.array(values, made)
+            for one, value in zip(ids, values, strict=True):
+                found[one][name] = None if value is None else text(value)
+        pq.write_table(pa.table(table), file)
+    elif kind == "csv":
+        rows = []
+        for one in ids:
+            texts = [random.choice((*TEXTS, "")) for _ in names]
+            found[one] |= {name: text or None for name, text in zip(names, texts, strict=True)}
+            rows.append(",".join([one, "2026-01-01T00:00:00Z", *texts]))
+        file.write_text(csv(",".join(["id", "seen", *names]), *rows), encoding="utf-8")
+    else:
+        lines = []
+        for one in ids:
+            values = [_json(random) for _ in names]
+            plain = [json.loads(value) if value.startswith('"') else value for value in values]
+            found[one] |= {name: None if text == "null" else text for name, text in zip(names, plain, strict=True)}
+            fields = [
+                f"{json.dumps(name, ensure_ascii=False)}: {value}" for name, value in zip(names, values, strict=True)
+            ]
+            lines.append(f'{{"id": "{one}", "seen": "2026-01-01T00:00:00Z", {", ".join(fields)}}}\n')
+        file.write_text("".join(lines), encoding="utf-8")
+    return found
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_one_import_and_many_give_the_same_events(tmp_path: Path, seed: int) -> None:
+    random = Random(f"one and many {seed}")
+    logs = [LogProject(tmp_path / name, columns={"d": "VARCHAR", "e": "VARCHAR"}) for name in ("one", "many")]
+    for log in logs:
+        event_id = "id || '/' || coalesce(p::VARCHAR, '')"
+        log.source("s", path="d/*", event_id=event_id, select={"d": "p", "e": '"É"', "f": '"odd name"'})
+        (log.root / "d").mkdir(parents=True)
+    one, many = logs
+    told: dict[str, dict[str, str | None]] = {}
+    for number in range(random.randrange(2, 5)):
+        told |= file_of(random, many.root / "d", number)
+        (file,) = (many.root / "d").glob(f"{number}.*")
+        (one.root / "d" / file.name).write_bytes(file.read_bytes())
+        many.take()
+    one.take()
+
+    expected = {f"{name}/{texts['p'] or ''}": (texts["p"], texts["É"]) for name, texts in told.items()}
+    for log in logs:
+        assert {event_id: (d, e) for event_id, d, e in log.events("event_id", "d", "e")} == expected
+    # What nobody declares has, in CSV, the type of all values of an import.
+    csv_files = {file.stem for file in (one.root / "d").glob("*.csv")}
+    payloads = [
+        {name: kept for name, kept in log.events("event_id", "payload") if name[0] not in csv_files} for log in logs
+    ]
+    assert payloads[0] == payloads[1]
