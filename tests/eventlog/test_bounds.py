@@ -179,7 +179,7 @@ def test_an_id_that_is_joined_in_any_way_keeps_the_digits(project: LogProject, j
 
 @pytest.mark.parametrize("truth", [pa.array([True]), pa.array([{"n": True}]), pa.array([[True]])])
 def test_a_truth_of_a_file_becomes_no_text_beside_another(project: LogProject, truth: pa.Array) -> None:
-    project.sources[0]["select"] = {"x": "x"}
+    project.sources[0]["where"] = "x IS NOT NULL"
     parquet(project, "a.parquet", x=truth)
     parquet(project, "b.parquet", x=pa.array(["true"]))
 
