@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dualgauge.eventlog.errors import BadFile, BadReading, CutColumn
+from dualgauge.eventlog.errors import BadFile, BadReading, BadRow, CutColumn
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.cursor import beyond_a_row
 from support.log_project import LogProject, csv, jsonl
@@ -414,3 +414,51 @@ def test_a_column_that_comes_later_and_that_nobody_names_is_told_once(project: L
     assert project.take().unnamed == {"s": ["coupon"]}
     put("c", v="1", coupon="SAVE10")
     assert project.take().unnamed == {}
+
+
+def test_a_struct_with_a_fraction_is_retried_and_set_aside(project: LogProject) -> None:
+    project.sources[0]["select"] = {"o": "o", "d": "o.d"}
+    rows = [{"id": "a", "seen": SEEN, "o": {"d": 1.25}}, {"id": "b", "seen": "soon", "o": {"d": 1.5}}]
+    project.write("d/a.jsonl", jsonl(*rows) + '{"id": "c"\n' + jsonl({"id": "d", "seen": SEEN}))
+    done = project.take(max_bad_rows=2)
+    assert (done.added, done.quarantined) == (2, 2)
+
+    project.sources[0]["occurred_at"] = "coalesce(TRY_CAST(seen AS TIMESTAMPTZ), TIMESTAMPTZ '2026-01-02 00:00:00Z')"
+    quarantine = project.open().quarantine
+    assert quarantine.retry([one.id for one in quarantine.list()]).added == 1
+    assert project.events("payload")[-1] == '{"o":{"d":1.5},"d":1.5}'
+
+
+@pytest.mark.parametrize("made", ["q + 2", "q * 2", "(q) * 2 * q"])
+def test_a_multiplication_is_no_star(project: LogProject, made: str) -> None:
+    project.sources[0]["select"] = {"e": made, "b": "b"}
+    for at, b in enumerate((1, 1.5)):
+        project.write(f"d/{at}.jsonl", jsonl({"id": f"{at}", "seen": SEEN, "q": 2, "b": b}))
+        project.take()
+
+    assert [json.loads(one)["b"] for one in project.events("payload")] == [1, 1.5]
+
+
+def test_a_first_row_of_a_file_without_names_may_not_fit(project: LogProject) -> None:
+    project.columns = {"x": "VARCHAR"}
+    project.sources[0]["read"] = {"names": ["id", "seen", "x"]}
+    project.write("d/a.csv", f"a,{SEEN}\nb,{SEEN},y\nc,{SEEN},z,more\n")
+
+    assert (project.take(max_bad_rows=2).quarantined, project.events("event_id", "x")) == (2, [("b", "y")])
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize("where", ["a > 0", "a IS NOT NULL", "id <> 'z' AND a > 0"])
+def test_a_value_that_a_where_needs_and_that_is_none_of_its_type_is_set_aside(
+    project: LogProject, ending: str, where: str
+) -> None:
+    project.sources[0] |= {"where": where, "read": {"types": {"a": "BIGINT"}}}
+    rows = [{"id": "x", "seen": SEEN, "a": 1}, {"id": "y", "seen": SEEN, "a": "n/a"}, {"id": "z", "seen": SEEN, "a": 0}]
+    text = jsonl(*rows) if ending == "jsonl" else csv("id,seen,a", *(",".join(map(str, one.values())) for one in rows))
+    project.write(f"d/a.{ending}", text)
+    with pytest.raises(BadRow, match=rf"d/a.{ending} row 2: a = .*n/a.* is no BIGINT"):
+        project.take()
+    done = project.take(max_bad_rows=1)
+
+    assert (done.quarantined, "y" in project.events("event_id")) == (1, False)
+    assert "x" in project.events("event_id")

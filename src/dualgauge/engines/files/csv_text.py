@@ -163,7 +163,8 @@ def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) ->
         raise NoColumnNames(file, line, "it is empty, where a line of column names is due", "", "")
     if "names" in options:
         names = [str(one) for one in options["names"]]
-        if len(names) != len(values):
+        # Without a line of names the first line is a row, which may be none.
+        if dialect.header and len(names) != len(values):
             raise BrokenFile(file, line, f"it has {len(values):,} values, and {len(names):,} names are said")
     elif dialect.header:
         if "header" not in options and any(map(_VALUE.fullmatch, values)):

@@ -25,7 +25,7 @@ from dualgauge.eventlog.sources.mapping import (
 )
 from dualgauge.eventlog.sources.readers import raw_rows, reader, unbounded_rows
 from dualgauge.eventlog.sources.source import told
-from dualgauge.eventlog.sources.text_columns import ASIDE, broken_text, with_texts
+from dualgauge.eventlog.sources.text_columns import ASIDE, broken_text, with_texts, words_of
 from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ def misfits_of(engine: Engine, source: Source, columns: Mapping[str, str], base:
         expressions: dict[str, str] = {}
     else:
         expressions = mapping(settings, dict(columns), available)
-        values = _tried(base, expressions, settings.where, unfit="_unfit" in available)
+        # A where that needs what is none of its type says nothing of the row.
+        blind = bool(words_of([settings.where]) & set(source.unsure))
+        values = _tried(base, expressions, settings.where, unfit="_unfit" in available, blind=blind)
     names = described(engine, source, values, ())
     where = settings.where if expressions else ""
     checks = _checks(names, columns, expressions, where, Spelling.of(settings.read if settings.path else {}))
@@ -186,14 +188,18 @@ def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: in
     return (found[0].place, found[0].reason) if found else None
 
 
-def _tried(base: str, expressions: Mapping[str, str], where: str, *, unfit: bool) -> str:
-    """The values of an event's columns, beside each whether its expression failed; `unfit`: and what no type took."""
+def _tried(base: str, expressions: Mapping[str, str], where: str, *, unfit: bool, blind: bool) -> str:
+    """
+    The values of an event's columns, beside each whether its expression failed; `unfit`: and what no type took.
+
+    `blind`: rows of which no type took something are there whatever the where makes of them.
+    """
     tries = {name: f"TRY({{'v': {expression}}})" for name, expression in expressions.items()}
     inner = [f"{tried} AS {quote(f'_try_{name}')}" for name, tried in tries.items()]
     met = ""
     if where:
         inner.append(f"TRY({{'v': CAST(({where}) AS BOOLEAN)}}) AS _try_where")
-        met = " WHERE _try_where IS NULL OR _try_where.v"
+        met = f" WHERE _try_where IS NULL OR _try_where.v{' OR _unfit IS NOT NULL' if unfit and blind else ''}"
     outer = [f"{quote(f'_try_{name}')}.v AS {quote(name)}" for name in tries]
     outer += [f"{quote(f'_try_{name}')} IS NULL AS {quote(f'_failed_{name}')}" for name in tries]
     if where:

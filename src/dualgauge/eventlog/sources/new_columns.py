@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.lexer import pieces
 from dualgauge.eventlog.sources.readers import parquet_columns, text_columns
-from dualgauge.eventlog.sources.text_columns import words_of
+from dualgauge.eventlog.sources.text_columns import has_star, words_of
 from dualgauge.model import fold
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def unnamed(
     settings = source.settings
     said = [settings.event_id, settings.type, settings.occurred_at, settings.order_by, settings.where, settings.query]
     said += [settings.caused_by, *settings.select.values()]
-    if not before or "columns" not in before or any("*" in pieces(one) for one in said):
+    if not before or "columns" not in before or has_star(said):
         return []
     named = words_of(said) | set(map(fold, [*declared, *before["columns"]]))
     return [one for one in columns if fold(one) not in named]

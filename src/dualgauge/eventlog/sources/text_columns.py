@@ -32,6 +32,7 @@ from dualgauge.engines.parquet_schema import schema_columns, schemas
 from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import BadFile, BadReading, EmptyFile
 from dualgauge.eventlog.sources.id_texts import with_texts_for
+from dualgauge.eventlog.sources.json_values import define_json
 from dualgauge.eventlog.sources.readers import json_form, reader, refuse_places, spelling_of, text_columns, text_rows
 from dualgauge.eventlog.sources.source import FILE_ORDER, format_of
 from dualgauge.model import fold, listed, nearest, quote
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 ASIDE = "or set it aside with --on-bad-row quarantine"
 
 _FIRST = 1 << 20
+_BEFORE_A_STAR = ("", ",", "(", ".", "select", "distinct", "all", "returning")
 
 
 def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> Source:
@@ -63,6 +65,7 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
         BadReading: what `read` says cannot be.
         EmptyFile, BadFile: a file has no byte, or is none of its format, with the line at fault.
     """
+    define_json(engine)
     if source.texts is not None or source.relation or not source.settings.path:
         return source
     reading = [(format_of(source, one.path), one) for one in source.reading if not one.nothing]
@@ -286,14 +289,21 @@ def _typed(
     words = words_of([*said, settings.where, settings.query]) | named_in(texts, names) | by_format
     if settings.read.get(ALL_TEXT):
         return
-    # A star means every column, here or there.
-    every = "*" in " ".join([settings.where, settings.query, *said])
+    every = has_star([settings.where, settings.query, *said])
     yield from (one for name, one in names.items() if every or name in words)
 
 
 def named_in(expressions: Iterable[str], names: Container[str]) -> set[str]:
     """The words, in small letters, of the expressions that are more than a column of `names` by itself."""
     return words_of(one for one in expressions if column_of(one) not in names)
+
+
+def has_star(expressions: Iterable[str]) -> bool:
+    """Whether a star in one of them stands for every column, and is no sign of multiplication."""
+    for one in map(pieces, expressions):
+        if any(sign == "*" and fold(before) in _BEFORE_A_STAR for before, sign in zip(["", *one], one, strict=False)):
+            return True
+    return False
 
 
 def column_of(expression: str) -> str:
