@@ -1,4 +1,4 @@
-"""Logs that several files of tests look at, or copy before they harm them."""
+"""Logs that several files of tests look at, or copy before they harm them, and a project that they import into."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.log_project import LogProject
 from support.tamper import Log, copied, five_files, two_merged
 
 if TYPE_CHECKING:
@@ -30,3 +31,12 @@ def log(five: Path, tmp_path: Path) -> Log:
 @pytest.fixture
 def compacted(merged: Path, tmp_path: Path) -> Log:
     return copied(merged, tmp_path)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> LogProject:
+    """A project whose source reads all files of a folder."""
+    found = LogProject(tmp_path)
+    found.source("s", path="d/*")
+    (tmp_path / "d").mkdir()
+    return found

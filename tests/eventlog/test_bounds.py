@@ -5,32 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from dualgauge.eventlog.errors import BadFile, BadRow, ChangedEvent, CutColumn
-from support.log_project import LogProject, csv, jsonl
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> LogProject:
-    found = LogProject(tmp_path)
-    found.source("s", path="d/*")
-    (tmp_path / "d").mkdir()
-    return found
-
-
-def parquet(project: LogProject, name: str, **columns: Any) -> None:
-    rows = len(next(iter(columns.values())))
-    times = pa.array([1_767_225_600_000_000 + at for at in range(rows)], pa.timestamp("us", "UTC"))
-    ids = columns.pop("id", [f"{name}-{at}" for at in range(rows)])
-    pq.write_table(pa.table({"id": ids, "seen": columns.pop("seen", times), **columns}), project.root / "d" / name)
+from support.log_project import LogProject, csv, jsonl, parquet
 
 
 @pytest.mark.parametrize("fraction", ["1234560001", "000000001"])

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from dualgauge.eventlog.errors import BadFile, BadReading, BadRow, CutColumn
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.cursor import beyond_a_row
 from support.log_project import LogProject, csv, jsonl
+from support.log_project import parquet as write_parquet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,18 +22,9 @@ if TYPE_CHECKING:
 SEEN = "2026-01-01T00:00:00Z"
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> LogProject:
-    found = LogProject(tmp_path)
-    found.source("s", path="d/*")
-    (tmp_path / "d").mkdir()
-    return found
-
-
 def parquet(project: LogProject, name: str, **columns: Any) -> None:
-    rows = len(next(iter(columns.values())))
-    given = {"id": [f"{name}-{at}" for at in range(rows)], "seen": [SEEN] * rows} | columns
-    pq.write_table(pa.table(given), project.root / "d" / name)
+    """A file whose rows have one time, as a text."""
+    write_parquet(project, name, **{"seen": [SEEN] * len(next(iter(columns.values())))} | columns)
 
 
 def test_a_path_is_no_pattern(tmp_path: Path) -> None:

@@ -8,31 +8,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import BadFile, BadMapping, BadRow, CutColumn, EmptyFile
 from dualgauge.ledger.misfit import RowState
-from support.log_project import LogProject, csv, jsonl
+from support.log_project import LogProject, csv, jsonl, parquet
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> LogProject:
-    found = LogProject(tmp_path)
-    found.source("s", path="d/*")
-    (tmp_path / "d").mkdir()
-    return found
-
-
-def parquet(project: LogProject, name: str, **columns: Any) -> None:
-    rows = len(next(iter(columns.values())))
-    times = pa.array([1_767_225_600_000_000 + at for at in range(rows)], pa.timestamp("us", "UTC"))
-    ids = columns.pop("id", [f"{name}-{at}" for at in range(rows)])
-    pq.write_table(pa.table({"id": ids, "seen": columns.pop("seen", times), **columns}), project.root / "d" / name)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 import dualgauge
@@ -209,6 +210,14 @@ def _toml(value: Any) -> str:
 def csv(header: str, *rows: str) -> str:
     """A CSV file's text."""
     return "\n".join((header, *rows)) + "\n"
+
+
+def parquet(project: LogProject, name: str, **columns: Any) -> None:
+    """Write a Parquet file into `d`; what is not given are ids of the file's own, and a time for each row."""
+    rows = len(next(iter(columns.values())))
+    times = pa.array([1_767_225_600_000_000 + at for at in range(rows)], pa.timestamp("us", "UTC"))
+    ids = columns.pop("id", [f"{name}-{at}" for at in range(rows)])
+    pq.write_table(pa.table({"id": ids, "seen": columns.pop("seen", times), **columns}), project.root / "d" / name)
 
 
 def jsonl(*rows: Mapping[str, object]) -> str:
