@@ -323,7 +323,10 @@ def kept_whole(text: str, kind: str) -> str:
         return f"(CASE WHEN {short} THEN true WHEN {written} THEN {digits} AND {there} ELSE {none} END)"
     # Seen: the engine drops a zone that has a name.
     named = f"regexp_matches({text}, {literal(_ZONE_NAME)}) AND NOT regexp_full_match({text}, {literal(_UTC)})"
-    no_offset = f"NOT regexp_matches({text}, {literal(_OFFSET)}) AND NOT ({named})"
+    # Nearly all end with their clock, or with Z.
+    plain = f"regexp_full_match({text}, {literal(_PATTERNS['TIMESTAMP'] + 'Z?')})"
+    bare = f"NOT regexp_matches({text}, {literal(_OFFSET)}) AND NOT ({named})"
+    no_offset = f"(CASE WHEN {plain} THEN true ELSE {bare} END)"
     if family == "DATE":
         return f"({no_offset} AND TRY_CAST({text} AS TIMESTAMP) = CAST(TRY_CAST({text} AS DATE) AS TIMESTAMP))"
     if family in ("TIMESTAMP", "TIMESTAMPTZ"):

@@ -102,6 +102,11 @@ def _check_option(name: str, value: object) -> None:
         needless = "" if name in _SAME else ": every value is read as text, and its type found over all rows"
         advice = f"take it out{needless}; there are {listed(OPTIONS, len(OPTIONS))}"
         raise BadDialect(name, f"is no option of a CSV file{near}", advice)
+    check_value(name, value)
+
+
+def check_value(name: str, value: object) -> None:
+    """Look at what an option holds, of a CSV file or of another kind that has it too. Raises BadDialect."""
     for fits, reason, advice in _MUST_BE.get(name, ()):
         if not fits(value):
             raise BadDialect(name, f"is {value!r}{reason}", advice)

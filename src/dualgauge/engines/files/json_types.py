@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.engines.errors import BadDialect
 from dualgauge.engines.files.column_types import CANDIDATES, NUMBERS, TIMES, Spelling, check_types, misfitting, types_of
+from dualgauge.engines.files.csv_options import check_value
 from dualgauge.engines.files.json_shapes import is_of, merged, nested_fault, settled
 from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_schema import exact
@@ -74,10 +75,8 @@ def check_json_options(options: Mapping[str, Any]) -> None:
             needless = "every line counts, and the types are found over all of them"
             advice = f"take it out: {needless}; there are {listed(OPTIONS, len(OPTIONS))}"
             raise BadDialect(name, f"is no option of a JSON file{near}", advice)
-        if name in ("dateformat", "timestampformat") and not isinstance(value, str):
-            raise BadDialect(name, f"is {value!r}, which is no text", "say one such as %d.%m.%Y")
-        if name == "timestampformat" and "%n" in str(value):
-            raise BadDialect(name, f"is {value!r}, with nanoseconds", "say %f: the log keeps microseconds")
+        if name in ("dateformat", "timestampformat"):
+            check_value(name, value)
         if name == "format" and value not in FORMATS:
             raise BadDialect(name, f"is {value!r}", f"say one of {listed(FORMATS, len(FORMATS))}")
     check_types(options)

@@ -22,7 +22,7 @@ from dualgauge.eventlog.imports.errors import TooManyBadRows
 from dualgauge.eventlog.imports.query_rejects import QueryRows, makes_own_events
 from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.diagnose import Found, misfits_of
-from dualgauge.eventlog.sources.readers import json_form, raw_rows
+from dualgauge.eventlog.sources.readers import json_form, raw_rows, text_columns
 from dualgauge.eventlog.sources.source import CURSOR_ORDER, Part, by_cursor, ending_of, format_of, load
 from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.ledger.misfit import Misfit
@@ -322,9 +322,7 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
 
 def _columns(again: Source) -> dict[str, str]:
     """The columns of all text files of a source, and of those that are not read, with their types."""
-    names = [name for one in (again.texts or {}).values() for name in one.columns]
-    names += again.objects.columns if again.objects else ()
-    return dict.fromkeys(names, "VARCHAR") | dict(again.beside)
+    return dict.fromkeys(text_columns(again), "VARCHAR") | dict(again.beside)
 
 
 def _read_as(
