@@ -15,7 +15,7 @@ import re
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 from duckdb.func import FunctionNullHandling
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    import numpy as np
     import pyarrow as pa
 
 Row = tuple[Any, ...]
@@ -112,6 +113,12 @@ class Engine:
         with translated():
             return self._connection.sql(sql).to_arrow_table()
 
+    def numbers(self, sql: str) -> np.ndarray[Any, Any]:
+        """The one column of a query, of numbers; masked where it is NULL. It loads no pandas, as Arrow's arrays do."""
+        with translated():
+            (found,) = self._connection.execute(sql).fetchnumpy().values()
+        return cast("np.ndarray[Any, Any]", found)
+
     def columns(self, sql: str) -> dict[str, str]:
         """Names and DuckDB types of a query's columns, in order, without running it."""
         with translated():
@@ -128,6 +135,16 @@ class Engine:
             with translated():
                 self._connection.create_function(name, function, ["VARCHAR"], "VARCHAR", null_handling=_ALSO_NULL)
             self._defined.add(name)
+
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        """Use one thread meanwhile: where Python has the most to do, a second one makes both slower."""
+        (threads,) = self.row("SELECT current_setting('threads')")
+        self.execute("SET threads = 1")
+        try:
+            yield
+        finally:
+            self.execute(f"SET threads = {threads:d}")
 
     def register(self, name: str, relation: object) -> None:
         """Give an Arrow table, an Arrow reader or a data frame a name in SQL."""

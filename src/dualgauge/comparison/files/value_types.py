@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from dualgauge.comparison.engine.common_types import FLOATS, common_type, is_numeric, is_time
 from dualgauge.comparison.files.loose_types import escaped
 from dualgauge.comparison.files.number_text import NUMBER, PLAIN_POWER, number_text, plain_number, plain_power
+from dualgauge.engines.files.json_text import string_of
 from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
@@ -410,8 +411,7 @@ def json_readings(engine: Engine, source: str, columns: Mapping[str, str]) -> tu
 
 
 def _json_reading(name: str, column: str, held: set[str]) -> Reading:
-    # A string without escapes is what stands between its quotes.
-    string = rf"CASE WHEN contains({column}, '\') THEN json_extract_string({column}, '$') ELSE {column}[2:-2] END"
+    string = string_of(column)
     text = f"CASE WHEN left({column}, 1) = '\"' THEN {string} ELSE {column} END"
     raw = f"CAST({column} AS JSON)"
     match sorted(held - {"bare"}):

@@ -221,16 +221,23 @@ def types_of(engine: Engine, relation: str, columns: Mapping[str, Sequence[str]]
         EngineError: the relation cannot be read.
     """
     left = {name: list(kinds) for name, kinds in columns.items()}
-    _rule_out(engine, f"(FROM {relation} LIMIT {_SAMPLE:d})", left, spelling, most=len(CANDIDATES))
+    # What a few rows rule out is not asked of all.
+    _settled(engine, f"(FROM {relation} LIMIT {_SAMPLE:d})", left, spelling)
+    found = _settled(engine, relation, left, spelling)
+    return {name: found[name] for name in columns if found[name]}
+
+
+def _settled(engine: Engine, relation: str, left: dict[str, list[str]], spelling: Spelling) -> dict[str, str]:
+    """The types of columns, empty where there is no value; of `left`, what they may have, goes what a value is not."""
     found = {name: "VARCHAR" for name, kinds in left.items() if not kinds}
     while open_ := {name: kinds for name, kinds in left.items() if name not in found}:
         before = {name: kinds[0] for name, kinds in open_.items()}
-        for name, held in _rule_out(engine, relation, open_, spelling, most=1).items():
+        for name, held in _rule_out(engine, relation, open_, spelling).items():
             if not held.values or not left[name]:
                 found[name] = "VARCHAR" if held.values else ""
             elif left[name][0] == before[name]:
                 found[name] = _sized(before[name], held)
-    return {name: found[name] for name in columns if found[name]}
+    return found
 
 
 def _sized(kind: str, held: _Held) -> str:
@@ -268,15 +275,11 @@ class _Held(NamedTuple):
     digits: int
 
 
-def _rule_out(
-    engine: Engine, relation: str, left: Mapping[str, list[str]], spelling: Spelling, *, most: int
-) -> dict[str, _Held]:
-    """Take away the types, of the first `most` of each column, that a value is not written in; gives what it holds."""
-    asked = [(name, kind) for name, kinds in left.items() for kind in kinds[:most]]
-    if not asked:
-        return {}
+def _rule_out(engine: Engine, relation: str, left: Mapping[str, list[str]], spelling: Spelling) -> dict[str, _Held]:
+    """Take away the first type of each column that a value is not written in; gives what the columns hold."""
+    asked = [(name, kinds[0]) for name, kinds in left.items()]
     counts = [_misfits(name, kind, spelling) for name, kind in asked]
-    held = [one for name, kinds in left.items() for one in _asked_of(name, kinds[0] if kinds else "", spelling)]
+    held = [one for name, kinds in left.items() for one in _asked_of(name, kinds[0], spelling)]
     row = engine.row(f"SELECT {', '.join(counts + held)} FROM {relation}")
     for (name, kind), misfits in zip(asked, row, strict=False):
         if misfits:
@@ -290,8 +293,10 @@ def _asked_of(name: str, kind: str, spelling: Spelling) -> tuple[str, str, str, 
     column, count = quote(name), f"count({quote(name)})"
     if kind == "DECIMAL":
         number = spelling.number(column)
-        whole = f"max(length(ltrim(split_part({number}, '.', 1), '-')))"
-        return count, whole, f"max(length(split_part({number}, '.', 2)))", "NULL"
+        # In bytes, which takes a fifth of the time of letters: the digits of what is none are not asked for.
+        point = f"CASE WHEN contains({number}, '.') THEN instr({number}, '.') ELSE strlen({number}) + 1 END"
+        whole = f"max({point} - 1 - CAST(starts_with({number}, '-') AS INTEGER))"
+        return count, whole, f"max(greatest(strlen({number}) - ({point}), 0))", "NULL"
     return count, "NULL", "NULL", f"bool_or(regexp_matches({column}, '[0-9]'))" if kind == "DOUBLE" else "NULL"
 
 
@@ -330,6 +335,6 @@ def kept_whole(text: str, kind: str) -> str:
     if family == "DATE":
         return f"({no_offset} AND TRY_CAST({text} AS TIMESTAMP) = CAST(TRY_CAST({text} AS DATE) AS TIMESTAMP))"
     if family in ("TIMESTAMP", "TIMESTAMPTZ"):
-        whole = f"NOT regexp_matches({text}, {literal(_FINE)})"
-        return whole if family == "TIMESTAMPTZ" else f"({no_offset} AND {whole})"
+        whole = f"CASE WHEN contains({text}, '.') THEN NOT regexp_matches({text}, {literal(_FINE)}) ELSE true END"
+        return f"({whole})" if family == "TIMESTAMPTZ" else f"({no_offset} AND ({whole}))"
     return "true"

@@ -16,12 +16,12 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import astuple
 
 from dualgauge.engines.errors import EngineError, OutOfMemory
 from dualgauge.engines.files.errors import BadJson
@@ -31,7 +31,7 @@ from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import fold, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -42,7 +42,9 @@ _BATCH: Final = 2_048
 _QUOTE, _NEWLINE = ord('"'), ord("\n")
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _MALFORMED: Final = re.compile(r'Malformed JSON in file "[^"]*", at byte \d+ in \S+ \d+: ([^.]*)')
-_DECODE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_NAMES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_UNFIT: Final = (msgspec.MsgspecError, RecursionError, TypeError)
+"""What a text raises that has NaN, more levels than Python's stack, or no object, and what NULL does."""
 _ENCODE_LINES: Final = msgspec.json.Encoder().encode_lines
 _LACKING: Final = msgspec.Raw(b"")
 _BLANKS: Final = (b" ", b"\t", b"\r")
@@ -106,7 +108,7 @@ def read_json_texts(
     known = _Known(alike, spelled={fold(name): name for name in spelled})
     faults: list[Fault] = []
     counts: list[int] = []
-    with _without_collecting(), _Parts(folder, known.columns) as parts:
+    with _without_collecting(), engine.one_thread(), _Parts(folder, known.columns) as parts:
         for at, file in enumerate(files):
             wrong: dict[int, str] = {}
             form = (forms or {}).get(file, "auto")
@@ -172,6 +174,7 @@ class _Known:
     alike: bool
     columns: dict[str, str] = field(default_factory=dict)
     spelled: dict[str, str] = field(default_factory=dict)
+    _decode: Callable[[memoryview], list[Any]] | None = None
 
     def refused(self, names: Iterable[str]) -> str | None:
         """Note the names of one object's fields; why they are refused, or None. What is refused notes none."""
@@ -186,7 +189,21 @@ class _Known:
         self.spelled |= spelled
         for name in new:
             self.columns[name] = f"c{len(self.columns)}"
+            self._decode = None
         return None
+
+    def decoder(self) -> Callable[[memoryview], list[Any]] | None:
+        """What makes objects of texts, each with the raw values of its fields by their columns; None: no text fits."""
+        if self._decode is None and self.columns:
+            fields = [(column, msgspec.Raw, _LACKING) for column in self.columns.values()]
+            names = {column: name for name, column in self.columns.items()}
+            try:
+                row = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
+            except ValueError:
+                # A name that has a quote or a backslash.
+                return None
+            self._decode = msgspec.json.Decoder(row).decode_lines
+        return self._decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +216,10 @@ class _Batch:
 
 def _part(texts: pa.Array, known: _Known) -> _Batch:
     """Part objects into their fields."""
-    whole = _parted_at_once(texts)
-    if whole is not None and known.refused(whole) is None:
+    whole = _parted_at_once(texts, known)
+    if whole is None and known.refused(_names(texts)) is None:
+        whole = _parted_at_once(texts, known)
+    if whole is not None:
         return _Batch(whole, {})
     faults: dict[int, str] = {}
     rows: list[dict[str, str]] = []
@@ -216,38 +235,44 @@ def _part(texts: pa.Array, known: _Known) -> _Batch:
     return _Batch({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}, faults)
 
 
-def _parted_at_once(texts: pa.Array) -> dict[str, pa.Array] | None:
-    """
-    The fields of objects of which each names its fields once; None where that is not sure.
+def _names(texts: pa.Array) -> dict[str, None]:
+    """The names of the fields of objects, in the order in which they come; none where one of the texts is no object."""
+    try:
+        return dict.fromkeys(chain.from_iterable(map(_NAMES, texts.to_pylist())))
+    except _UNFIT:
+        return {}
 
-    Of two fields with one name a dict holds one. But then the quotes of the other one's name are missing: those of the
-    values that are held, and two for each name, are all there are.
+
+def _parted_at_once(texts: pa.Array, known: _Known) -> dict[str, pa.Array] | None:
     """
-    try:
-        rows = list(map(_DECODE, texts.to_pylist()))
-    except (msgspec.MsgspecError, RecursionError, TypeError):
-        # NaN, more levels than Python's stack has, no object, or NULL.
+    The fields of objects of which each has known fields alone, and names each once; None where that is not sure.
+
+    Of two fields with one name the decoder holds one. But then the quotes of the other one's name are missing: those of
+    the values that are held, and two for each name, are all there are.
+    """
+    decode = known.decoder()
+    if decode is None or texts.null_count:
         return None
-    names = dict.fromkeys(rows[0]) if rows else {}
     try:
-        values = {name: list(map(itemgetter(name), rows)) for name in names}
-    except KeyError:
-        values = {}
-    if len(set(map(len, rows))) > 1 or len(values) < len(names):
-        names = dict.fromkeys(chain.from_iterable(rows))
-        values = {name: [row.get(name, _LACKING) for row in rows] for name in names}
-    columns = {name: _column(one) for name, one in values.items()}
-    quotes = sum(map(_quotes, columns.values())) + 2 * sum(map(len, rows))
+        rows = decode(_letters(texts))
+    except _UNFIT:
+        return None
+    if not rows or len(rows) != len(texts):
+        return None
+    fields = zip(*map(astuple, rows), strict=True)
+    columns = {name: _column(values) for name, values in zip(known.columns, fields, strict=True)}
+    quotes = sum(_quotes(one) + 2 * (len(one) - one.null_count) for one in columns.values())
     return columns if quotes == _quotes(texts) else None
 
 
-def _column(values: list[msgspec.Raw]) -> pa.Array:
+def _column(values: Sequence[msgspec.Raw]) -> pa.Array:
     """Raw values as an array of texts, those that are lacking as NULL."""
     lines = _ENCODE_LINES(values)
-    over_lines = lines.count(b"\n") > len(values)
-    if (b"{" in lines or b"[" in lines) and (over_lines or any(map(lines.__contains__, _BLANKS))):
+    if (b"{" in lines or b"[" in lines) and any(map(lines.__contains__, _BLANKS)):
         lines = _ENCODE_LINES(list(map(_without_blanks, values)))
     ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE)
+    if len(ends) > len(values):
+        return _column(list(map(_without_blanks, values)))
     offsets = np.zeros(len(values) + 1, np.int32)
     offsets[1:] = ends - np.arange(len(values))
     there = np.diff(offsets) > 0
@@ -256,19 +281,29 @@ def _column(values: list[msgspec.Raw]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(values), buffers)
 
 
+def string_of(column: str) -> str:
+    """An expression: the string that a column's JSON text is, which stands between its quotes without an escape."""
+    escaped = rf"contains({column}, '\')"
+    bare = f"substring({column}, 2, length({column}) - 2)"
+    return f"CASE WHEN {escaped} THEN json_extract_string({column}, '$') ELSE {bare} END"
+
+
 def _without_blanks(value: msgspec.Raw) -> msgspec.Raw:
     """A list or an object without the blanks between its parts; any other value as it is."""
     text = bytes(value)
     return msgspec.Raw(msgspec.json.format(text, indent=-1)) if text[:1] in (b"{", b"[") else value
 
 
+def _letters(texts: pa.Array) -> memoryview:
+    """The letters of an array of texts, one text behind the other."""
+    offsets, letters = texts.buffers()[1:]
+    first, last = np.frombuffer(offsets, np.int32)[[texts.offset, texts.offset + len(texts)]]
+    return memoryview(letters or b"")[first:last]
+
+
 def _quotes(texts: pa.Array) -> int:
     """How many quotes an array of texts has."""
-    offsets, letters = texts.buffers()[1:]
-    if letters is None:
-        return 0
-    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return int(np.count_nonzero(np.frombuffer(letters, np.uint8)[ends[0] : ends[-1]] == _QUOTE))
+    return int(np.count_nonzero(np.frombuffer(_letters(texts), np.uint8) == _QUOTE))
 
 
 def _fields(text: str, *, lenient: bool) -> dict[str, str] | str:
@@ -324,16 +359,20 @@ class _Parts:
             self._schema = pa.schema([*_PLACE, *((name, pa.string()) for name in self._columns.values())])
             self._files.append(self._folder / f"json-{len(self._files)}.arrow")
             self._writer = pa.ipc.new_file(self._files[-1], self._schema)
-        place = pa.array(np.full(len(rows), part, np.int32))
+        place, numbers = (
+            # `pa.array` loads pandas, which takes half a second.
+            pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(one)])
+            for (_, kind), one in zip(_PLACE, (np.full(len(rows), part, np.int32), rows), strict=True)
+        )
         texts = [columns.get(name, pa.nulls(len(rows), pa.string())) for name in self._columns]
-        self._writer.write_batch(pa.RecordBatch.from_arrays([place, pa.array(rows), *texts], schema=self._schema))
+        self._writer.write_batch(pa.RecordBatch.from_arrays([place, numbers, *texts], schema=self._schema))
 
     def table(self) -> pa.Table:
         """All rows, which stay in the files: they are read as memory is."""
         self._close()
         fields = [*_PLACE, *((name, pa.string()) for name in self._columns.values())]
         tables = [pa.ipc.open_file(pa.memory_map(str(file))).read_all() for file in self._files]
-        return pa.concat_tables([pa.schema(fields).empty_table(), *tables], promote_options="default")
+        return pa.concat_tables([pa.Table.from_batches([], pa.schema(fields)), *tables], promote_options="default")
 
     def _close(self) -> None:
         if self._writer is not None:

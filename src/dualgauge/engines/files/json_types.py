@@ -20,6 +20,7 @@ from dualgauge.engines.errors import BadDialect
 from dualgauge.engines.files.column_types import CANDIDATES, NUMBERS, TIMES, Spelling, check_types, misfitting, types_of
 from dualgauge.engines.files.csv_options import check_value
 from dualgauge.engines.files.json_shapes import is_of, merged, nested_fault, settled
+from dualgauge.engines.files.json_text import string_of
 from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import canonical_json, fold, listed, literal, nearest, quote, sha256
@@ -197,10 +198,7 @@ class JsonFiles:
         columns = ["_part", "_row"]
         for name, column in self.texts.columns.items():
             raw = f"nullif({column}, 'null')"
-            # A string without escapes is what stands between its quotes.
-            escaped = rf"WHEN contains({column}, '\') THEN json_extract_string({column}, '$')"
-            string = f"CASE {escaped} ELSE {column}[2:-2] END"
-            text = f"CASE WHEN starts_with({column}, '\"') THEN {string} ELSE {raw} END"
+            text = f"CASE WHEN starts_with({column}, '\"') THEN {string_of(column)} ELSE {raw} END"
             if constant := self._constant(name):
                 text, raw = (
                     f"CASE WHEN {column} IS NULL THEN {one} ELSE {own} END"

@@ -276,11 +276,7 @@ def _hashes(log: EventLog, after: Position, upto: Position) -> np.ndarray[Any, A
     body = parquet(log.files(upto, after), {"event_id": "VARCHAR", "position": "BIGINT"})
     bounds = f"position > {after:d} AND position <= {upto:d}"
     with open_engine() as engine:
-        found = engine.arrow(
-            f"SELECT md5_number_lower(event_id) AS hash FROM ({body}) WHERE {bounds} ORDER BY position"
-        )
-    hashes: np.ndarray[Any, Any] = found["hash"].to_numpy()
-    return hashes
+        return engine.numbers(f"SELECT md5_number_lower(event_id) FROM ({body}) WHERE {bounds} ORDER BY position")
 
 
 def _opened(path: Path, first: Position, last: Position, version: int, chain: str) -> Segment:

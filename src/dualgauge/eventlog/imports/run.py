@@ -313,11 +313,8 @@ def _in_order(engine: Engine, sources: Sequence[Source], rows: str) -> bool:
     """
     if not all(one.columnar for one in sources):
         return False
-    due = engine.arrow(f"SELECT epoch_us(_due) AS due FROM ({rows}) LIMIT {AT_ONCE + 1:d}")["due"]
-    if due.null_count or len(due) > AT_ONCE:
-        return False
-    times = due.to_numpy()
-    return bool(np.all(times[1:] > times[:-1]))
+    due = engine.numbers(f"SELECT epoch_us(_due) FROM ({rows}) LIMIT {AT_ONCE + 1:d}")
+    return len(due) <= AT_ONCE and not np.ma.is_masked(due) and bool(np.all(due[1:] > due[:-1]))
 
 
 @dataclass(frozen=True, slots=True)

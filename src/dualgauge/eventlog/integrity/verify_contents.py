@@ -111,9 +111,7 @@ class Scan:
     def _hashes(self, file: EventFile, part: int, parts: int) -> np.ndarray[Any, Any]:
         """The hashes of a file's ids that fall into a part."""
         body = parquet([self.log.place.local(file.name, file.size)], {"event_id": "VARCHAR"})
-        found = self.engine.arrow(f"SELECT hash(event_id) AS hash FROM ({body}) WHERE {part_of(part, parts)}")
-        hashes: np.ndarray[Any, Any] = found["hash"].to_numpy()
-        return hashes
+        return self.engine.numbers(f"SELECT hash(event_id) FROM ({body}) WHERE {part_of(part, parts)}")
 
     def _repeated(self, files: Sequence[EventFile], hashes: np.ndarray[Any, Any]) -> None:
         """Look closer at ids of one hash: some are the same, some only look so."""
@@ -215,7 +213,7 @@ def _rows(file: EventFile) -> int:
 def _dense(engine: Engine, path: Path, first: int) -> tuple[int, int]:
     """How many rows a file has, and in how many of them the position is not the row's."""
     # DuckDB keeps the order of a file's rows.
-    there = engine.arrow(parquet([path], {"position": "BIGINT"}))["position"].to_numpy()
+    there = engine.numbers(parquet([path], {"position": "BIGINT"}))
     return len(there), int(np.count_nonzero(there != np.arange(first, first + len(there))))
 
 

@@ -341,10 +341,12 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
         f"CAST({payload} AS VARCHAR) AS payload",
         *(_declared(name, given[fold(name)], kind)
           if fold(name) in given else f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items()),
-        f"{when} AS _due",
-        f"{tie} AS _tie",
     ]  # fmt: skip
-    return f"SELECT {', '.join(fields)} FROM ({mapped})"
+    place = f"{when} AS _due, {tie} AS _tie"
+    if not order:
+        # Of the event's own time, which is not made of its text again.
+        return f"SELECT *, {place} FROM (SELECT {', '.join(fields)} FROM ({mapped}))"
+    return f"SELECT {', '.join(fields)}, {place} FROM ({mapped})"
 
 
 def _payload(kinds: Mapping[str, str]) -> str:

@@ -35,7 +35,7 @@ def due(source: Source, order: str, kind: str) -> tuple[str, str]:
     of the rows up to it occurred, so that the source can be merged with others and cut by time.
     """
     if not order:
-        return "CAST(occurred_at AS TIMESTAMPTZ)", "0"
+        return "occurred_at", "0"
     if is_time(kind):
         return f"CAST({order} AS TIMESTAMPTZ)", "0"
     # Rows of one place take the order of their ids, here as in the log.
