@@ -181,7 +181,7 @@ def alembic_environment(context: EnvironmentContext, file: Path) -> None:
         return
     workspace = _workspace(file.parent)
     with workspace.open() as handles:
-        migrations.run_plain(context, handles.builds.databases, ViewCommands(workspace).shapes())
+        handles.builds.run_alembic(context, ViewCommands(workspace).shapes())
 
 
 def _workspace(path: Path, **given: Unpack[Given]) -> Workspace:

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from dualgauge.stores.adopted.adopting import AdoptingStore
     from dualgauge.stores.external.sql_location import SqlLocation
     from dualgauge.stores.serving.checkpoints import Checkpoint
-    from dualgauge.stores.serving.port import Store
-    from dualgauge.stores.sqlite.store import SqliteStore
+    from dualgauge.stores.serving.port import BuildStore, ServedStore
     from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan import Plan
 
@@ -201,12 +200,12 @@ class Handles:
         return open_log(place, settings, ledger, patience=self._workspace.patience)
 
     @cached_property
-    def store(self) -> Store:
+    def store(self) -> ServedStore:
         """What answers reads: builds, and v1's adopted tables. Raises ViewError where a file adopts a table wrongly."""
         return self.builds if self.adopting is None else self.adopting
 
     @cached_property
-    def builds(self) -> SqliteStore:
+    def builds(self) -> BuildStore:
         """The serving store by itself: what dualgauge built, and no adopted table."""
         from dualgauge.stores.sqlite.store import open_store
 
@@ -269,15 +268,13 @@ class Handles:
 
     def sql_location(self, side: Side, name: str) -> SqlLocation:
         """Where a view of a side can be read by another library's SQL: what readers see, or the adopted table."""
-        from dualgauge.stores.external.sql_location import in_database, in_file
+        from dualgauge.stores.external.sql_location import in_database
 
-        workspace = self._workspace
+        settings, root = self._workspace.settings.store, self._workspace.project.root
         view = next(one for one in self.views if (one.side, one.name) == (side, name))
         if view.adopted:
-            return in_database(
-                workspace.settings.store.adopted_url, view.adopted, view.key, root=workspace.project.root
-            )
-        return in_file(self.builds.databases.file(side), view.name, view.key)
+            return in_database(settings.adopted_url, view.adopted, view.key, root=root)
+        return self.builds.sql_location(side, view.name, view.key)
 
     @cached_property
     def state(self) -> MigrationState:

@@ -25,7 +25,7 @@ from dualgauge.stores.serving.shapes import Shape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dualgauge.stores.serving.port import Loading, Row, Snapshot, Store
+    from dualgauge.stores.serving.port import BuildStore, Loading, Row, Snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,7 +38,7 @@ def rows(count: int, orders: int, position: int = 1) -> list[Row]:
     return [(f"c{number:03d}", orders, position) for number in range(count)]
 
 
-def build(store: Store, shape: Shape, given: Sequence[Row], target: int, text: str = "SELECT 1") -> int:
+def build(store: BuildStore, shape: Shape, given: Sequence[Row], target: int, text: str = "SELECT 1") -> int:
     """Load a build whole and serve it."""
     with store.load(shape, f"hash of {text}", text, Position(target), "chain") as loading:
         loading.append(given)
@@ -59,7 +59,7 @@ class StoreContract:
         return folder
 
     @pytest.fixture
-    def shaped(self, store: Store, folder: Path) -> Store:
+    def shaped(self, store: BuildStore, folder: Path) -> BuildStore:
         """The store with the shapes of the contract's views."""
         shapes = [TOTALS, PAIRS]
         assert store.revise(folder, shapes, "shapes") is not None
@@ -69,7 +69,7 @@ class StoreContract:
     # --- shapes ---------------------------------------------------------------------------------------------------
 
     def test_a_missing_shape_is_told_written_as_a_revision_and_then_no_longer_missing(
-        self, store: Store, folder: Path
+        self, store: BuildStore, folder: Path
     ) -> None:
         assert "CreateTable views_v1.totals__shape" in store.missing(folder, [TOTALS])
         written = store.revise(folder, [TOTALS], "first")
@@ -81,25 +81,25 @@ class StoreContract:
         assert store.upgrade(folder, [TOTALS]) == []
         assert [(one.id, one.applied) for one in store.history(folder)] == [("0001", True)]
 
-    def test_a_load_without_a_shape_is_refused(self, store: Store) -> None:
+    def test_a_load_without_a_shape_is_refused(self, store: BuildStore) -> None:
         with pytest.raises(MissingShape, match=r"v1\.totals"), store.load(TOTALS, "h", "t", Position(1), "chain"):
             pass
 
-    def test_builds_are_no_missing_shapes_and_no_shapes_too_many(self, shaped: Store, folder: Path) -> None:
+    def test_builds_are_no_missing_shapes_and_no_shapes_too_many(self, shaped: BuildStore, folder: Path) -> None:
         build(shaped, TOTALS, rows(3, 1), target=5)
         assert shaped.missing(folder, [TOTALS, PAIRS]) == []
         assert shaped.revise(folder, [TOTALS, PAIRS], "nothing") is None
 
     # --- builds ---------------------------------------------------------------------------------------------------
 
-    def test_a_side_without_builds_reads_as_empty(self, store: Store) -> None:
+    def test_a_side_without_builds_reads_as_empty(self, store: BuildStore) -> None:
         for side in Side:
             assert store.checkpoints(side) == []
             assert store.served(side) == {}
             with store.snapshot(side) as snapshot:
                 assert snapshot.served("totals") is None
 
-    def test_a_finished_build_is_served_with_its_checkpoint(self, shaped: Store) -> None:
+    def test_a_finished_build_is_served_with_its_checkpoint(self, shaped: BuildStore) -> None:
         number = build(shaped, TOTALS, rows(3, 2, position=4), target=9, text="SELECT 'x'")
         assert shaped.served(Side.V1) == {"totals": number}
         [one] = shaped.checkpoints(Side.V1)
@@ -109,14 +109,14 @@ class StoreContract:
             assert snapshot.served("totals") == one
             assert seen(snapshot, columns=("customer", "orders", "_position")) == rows(3, 2, position=4)
 
-    def test_nothing_is_served_before_the_first_build_is_finished(self, shaped: Store) -> None:
+    def test_nothing_is_served_before_the_first_build_is_finished(self, shaped: BuildStore) -> None:
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
             loading.append(rows(3, 1))
             assert shaped.served(Side.V1) == {}
             with pytest.raises(NotBuilt, match=r"view v1\.totals has no build yet; replay it first"):
                 shaped.point(Side.V1, "totals", ["c001"])
 
-    def test_numbers_of_builds_are_unique_in_a_side_and_never_given_twice(self, shaped: Store) -> None:
+    def test_numbers_of_builds_are_unique_in_a_side_and_never_given_twice(self, shaped: BuildStore) -> None:
         given = [build(shaped, shape, [], target) for target in (1, 2, 3) for shape in (TOTALS, PAIRS)]
         with shaped.load(TOTALS, "left", "t", Position(8), "chain") as left:
             given.append(left.build)
@@ -125,12 +125,12 @@ class StoreContract:
         assert given == [1, 2, 3, 4, 5, 6, 7, 8]
         assert 7 not in [one.build for one in shaped.checkpoints(Side.V1)]
 
-    def test_the_build_before_is_kept_and_older_ones_are_dropped(self, shaped: Store) -> None:
+    def test_the_build_before_is_kept_and_older_ones_are_dropped(self, shaped: BuildStore) -> None:
         numbers = [build(shaped, TOTALS, rows(2, target), target) for target in (1, 2, 3, 4)]
         assert [one.build for one in shaped.checkpoints(Side.V1)] == numbers[-2:]
         assert shaped.point(Side.V1, "totals", ["c000"]) == {"customer": "c000", "orders": 4}
 
-    def test_an_empty_log_gives_a_build_that_is_served_until_the_next_one(self, shaped: Store) -> None:
+    def test_an_empty_log_gives_a_build_that_is_served_until_the_next_one(self, shaped: BuildStore) -> None:
         build(shaped, TOTALS, [], target=0)
         with shaped.load(TOTALS, "h", "t", Position(5), "chain") as loading:
             assert shaped.point(Side.V1, "totals", ["c000"]) is None
@@ -140,7 +140,7 @@ class StoreContract:
 
     # --- loading --------------------------------------------------------------------------------------------------
 
-    def test_a_load_that_was_left_is_gone_on_with_after_its_last_rows(self, shaped: Store) -> None:
+    def test_a_load_that_was_left_is_gone_on_with_after_its_last_rows(self, shaped: BuildStore) -> None:
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
             loading.append(rows(5, 1)[:2])
             loading.append(rows(5, 1)[2:3])
@@ -154,7 +154,7 @@ class StoreContract:
 
     @pytest.mark.parametrize(("definition", "target"), [("other", 9), ("h", 10)])
     def test_a_load_of_another_definition_or_position_begins_anew(
-        self, shaped: Store, definition: str, target: int
+        self, shaped: BuildStore, definition: str, target: int
     ) -> None:
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
             loading.append(rows(5, 1))
@@ -165,7 +165,7 @@ class StoreContract:
         with shaped.snapshot(Side.V1) as snapshot:
             assert seen(snapshot) == [row[:2] for row in rows(2, 7)]
 
-    def test_two_rows_with_one_key_are_refused_and_nothing_of_them_is_kept(self, shaped: Store) -> None:
+    def test_two_rows_with_one_key_are_refused_and_nothing_of_them_is_kept(self, shaped: BuildStore) -> None:
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
             loading.append(rows(2, 1))
             with pytest.raises(BadKeys, match="two keys are one once stored"):
@@ -175,7 +175,7 @@ class StoreContract:
         assert shaped.point(Side.V1, "totals", ["new"]) is None
 
     @pytest.mark.parametrize("same", [True, False], ids=["resumed", "begun anew"])
-    def test_who_lost_a_build_to_another_process_writes_nothing_more(self, shaped: Store, same: bool) -> None:
+    def test_who_lost_a_build_to_another_process_writes_nothing_more(self, shaped: BuildStore, same: bool) -> None:
         before = build(shaped, TOTALS, rows(1, 1), target=1)
         with ExitStack() as stack:
             first: Loading = stack.enter_context(shaped.load(TOTALS, "h", "t", Position(9), "chain"))
@@ -192,7 +192,7 @@ class StoreContract:
         with shaped.snapshot(Side.V1) as snapshot:
             assert seen(snapshot) == [row[:2] for row in rows(6, 2)]
 
-    def test_a_load_begun_while_another_is_finished_is_not_dropped_by_it(self, shaped: Store) -> None:
+    def test_a_load_begun_while_another_is_finished_is_not_dropped_by_it(self, shaped: BuildStore) -> None:
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as first:
             first.append(rows(1, 1))
             first.finish()
@@ -204,7 +204,7 @@ class StoreContract:
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    def test_a_snapshot_goes_on_seeing_the_build_that_was_served_when_it_was_opened(self, shaped: Store) -> None:
+    def test_a_snapshot_goes_on_seeing_the_build_that_was_served_when_it_was_opened(self, shaped: BuildStore) -> None:
         first = build(shaped, TOTALS, rows(30, 1), target=1)
         with shaped.snapshot(Side.V1) as old:
             batches = old.batches("totals", ["customer", "orders"], 7)
@@ -219,24 +219,24 @@ class StoreContract:
         with shaped.snapshot(Side.V1) as new:
             assert seen(new) == [row[:2] for row in rows(40, 4)]
 
-    def test_a_column_that_the_build_does_not_have_is_an_error_and_not_its_name_as_a_value(self, shaped: Store) -> None:
+    def test_a_column_that_the_build_lacks_is_an_error_and_not_its_name_as_a_value(self, shaped: BuildStore) -> None:
         build(shaped, TOTALS, rows(1, 1), target=1)
         with pytest.raises(Exception, match="no such column"), shaped.snapshot(Side.V1) as snapshot:
             seen(snapshot, columns=["nonsense"])
 
-    def test_a_point_read_gives_the_public_columns_of_a_key_in_the_keys_order(self, shaped: Store) -> None:
+    def test_a_point_read_gives_the_public_columns_of_a_key_in_the_keys_order(self, shaped: BuildStore) -> None:
         build(shaped, PAIRS, [(1, "x", 10, 1), (2, "y", 10, 1)], target=1)
         assert shaped.point(Side.V1, "pairs", ["10", "y"]) == {"n": 2, "b": "y", "a": 10}
         assert shaped.point(Side.V1, "pairs", ["11", "y"]) is None
 
-    def test_an_open_reader_sees_each_new_build(self, shaped: Store) -> None:
+    def test_an_open_reader_sees_each_new_build(self, shaped: BuildStore) -> None:
         build(shaped, TOTALS, rows(2, 1), target=1)
         with shaped.reader(Side.V1) as reader:
             for target in (1, 2, 3):
                 build(shaped, TOTALS, rows(2, target), target)
                 assert reader.get("totals", ["c001"]) == {"customer": "c001", "orders": target}
 
-    def test_threads_share_a_reader_and_the_store_while_new_builds_are_served(self, shaped: Store) -> None:
+    def test_threads_share_a_reader_and_the_store_while_new_builds_are_served(self, shaped: BuildStore) -> None:
         build(shaped, TOTALS, rows(50, 1), target=1)
         over = threading.Event()
         with shaped.reader(Side.V1) as reader, ThreadPoolExecutor(5) as pool:
@@ -265,7 +265,7 @@ class StoreContract:
             assert all(1 <= one.result() <= 5 for one in readers)
             assert looker.result() >= 1
 
-    def test_a_read_behind_the_end_of_its_reader_is_refused(self, shaped: Store) -> None:
+    def test_a_read_behind_the_end_of_its_reader_is_refused(self, shaped: BuildStore) -> None:
         build(shaped, TOTALS, rows(2, 1), target=1)
         with shaped.reader(Side.V1) as reader:
             assert reader.get("totals", ["c001"]) is not None
@@ -276,7 +276,7 @@ class StoreContract:
         )
 
     def test_threads_that_write_and_apply_revisions_of_different_stores_at_once_do_not_mix_them_up(
-        self, store: Store, folder: Path, tmp_path: Path
+        self, store: BuildStore, folder: Path, tmp_path: Path
     ) -> None:
         begin = threading.Barrier(4)
         assert store.revise(folder, [TOTALS], "shapes") is not None
@@ -294,7 +294,7 @@ class StoreContract:
         assert store.missing(folder, [TOTALS]) == []
 
     def test_an_open_reader_reads_by_the_new_key_when_a_build_with_another_key_is_served(
-        self, shaped: Store, folder: Path
+        self, shaped: BuildStore, folder: Path
     ) -> None:
         build(shaped, TOTALS, rows(2, 1), target=1)
         changed = Shape(Side.V1, "totals", {"customer": "VARCHAR", "orders": "BIGINT"}, ("orders", "customer"))
@@ -330,7 +330,7 @@ class StoreContract:
         ],
     )
     def test_a_key_that_does_not_fit_is_refused_with_what_the_key_is(
-        self, shaped: Store, key: list[str], message: str
+        self, shaped: BuildStore, key: list[str], message: str
     ) -> None:
         build(shaped, PAIRS, [(1, "x", 10, 1)], target=1)
         with pytest.raises(BadKey) as caught:
@@ -339,12 +339,12 @@ class StoreContract:
         assert caught.value.exit_code == 2
 
     @pytest.mark.parametrize("name", ["nothing", "totals__shape", "it's", 'a"b'])
-    def test_a_view_that_is_not_there_is_not_built(self, shaped: Store, name: str) -> None:
+    def test_a_view_that_is_not_there_is_not_built(self, shaped: BuildStore, name: str) -> None:
         with pytest.raises(NotBuilt) as caught:
             shaped.point(Side.V1, name, ["c001"])
         assert caught.value.exit_code == 5
 
-    def test_odd_names_of_columns_are_names_like_any_other(self, store: Store, folder: Path) -> None:
+    def test_odd_names_of_columns_are_names_like_any_other(self, store: BuildStore, folder: Path) -> None:
         names = ["Order ID", 'say "hi"', "größe", "select", "100%", "a.b", "co:lon", "it's", "?"]
         shape = Shape(
             Side.V2, "odd", dict.fromkeys(names, "VARCHAR"), (names[1], names[0], names[4]),

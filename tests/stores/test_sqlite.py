@@ -23,8 +23,6 @@ from dualgauge.stores.sqlite.store import SqliteStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dualgauge.stores.serving.port import Store
-
 
 def sqlite(folder: Path, wait: float = 30.0) -> SqliteStore:
     return SqliteStore(Databases(v1=folder / "views_v1.db", v2=folder / "views_v2.db", wait=wait))
@@ -44,7 +42,7 @@ def run(script: str, *arguments: object) -> subprocess.Popen[str]:
 
 class TestSqliteStore(StoreContract):
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Store:
+    def store(self, tmp_path: Path) -> SqliteStore:
         return sqlite(tmp_path / "deep" / "er's %20 é folder")
 
 

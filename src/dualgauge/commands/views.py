@@ -71,8 +71,8 @@ class ViewCommands:
         folder = self._workspace.migrations_folder
         with self._workspace.open() as handles:
             shapes = _shapes(handles)
-            handles.store.upgrade(folder, shapes)
-            return handles.store.revise(folder, shapes, message)
+            handles.builds.upgrade(folder, shapes)
+            return handles.builds.revise(folder, shapes, message)
 
     def upgrade(self) -> Upgraded:
         """Upgrade the ledger, where there is one, and apply the revisions that the store lacks."""
@@ -81,13 +81,13 @@ class ViewCommands:
         workspace = self._workspace
         before, after = upgrade_at(workspace.ledger_url)
         with workspace.open() as handles:
-            applied = handles.store.upgrade(workspace.migrations_folder, [])
+            applied = handles.builds.upgrade(workspace.migrations_folder, [])
         return Upgraded(tuple(applied), before, after)
 
     def revisions(self) -> list[Revision]:
         """All revisions, oldest first."""
         with self._workspace.open() as handles:
-            return handles.store.history(self._workspace.migrations_folder)
+            return handles.builds.history(self._workspace.migrations_folder)
 
     def replay(
         self, names: Sequence[str] = (), *, side: Side | None = None, force: bool = False, dry_run: bool = False,
@@ -112,7 +112,7 @@ class ViewCommands:
             plans = handles.plans
             # Where the last file is gone, there may still be something to prune.
             chosen, adopted = apart(choose(plans, names, side) if plans or not prune else [])
-            log, store = handles.log, handles.store
+            log, builds = handles.log, handles.builds
             head = log.head().last
             unfiled = _unfiled(handles, side) if prune else []
             pruned = tuple(f"{at.value}.{name}" for at, name in unfiled)
@@ -122,7 +122,7 @@ class ViewCommands:
                     position=head, written=None, applied=(), views=(), adopted=adopted, nothing=True, pruned=pruned
                 )
             written, applied = shape_store(
-                store, workspace.migrations_folder, [plan.view for plan in plans if not plan.view.adopted],
+                builds, workspace.migrations_folder, [plan.view for plan in plans if not plan.view.adopted],
                 mode=workspace.settings.store.migrate, dry_run=dry_run,
             )  # fmt: skip
             if dry_run:
@@ -130,16 +130,16 @@ class ViewCommands:
             operation = uuid.uuid4().hex
             v2_chosen = any(plan.view.side is Side.V2 for plan in chosen)
             self._note(handles, operation, None, begins=v2_chosen)
-            done = replay(handles.engine, log, store, chosen, head, force=force, progress=workspace.progress)
+            done = replay(handles.engine, log, builds, chosen, head, force=force, progress=workspace.progress)
             self._retire(handles, unfiled)
-            self._note(handles, operation, look(store, handles.views), begins=v2_chosen)
+            self._note(handles, operation, look(handles.store, handles.views), begins=v2_chosen)
             return Rebuild(
                 position=head, written=written, applied=applied, views=tuple(done), adopted=adopted, pruned=pruned
             )
 
     def _retire(self, handles: Handles, unfiled: Sequence[tuple[Side, str]]) -> None:
         for side, name in unfiled:
-            handles.store.retire(side, name)
+            handles.builds.retire(side, name)
 
     def _note(self, handles: Handles, operation: str, ready: Readiness | None, *, begins: bool) -> None:
         from dualgauge.cutover.moves.switch import record_replay

@@ -57,11 +57,7 @@ def _log(notes: Notes, handles: Handles) -> None:
 
 
 def _store(notes: Notes, handles: Handles, side: Side) -> None:
-    from dualgauge.stores.sqlite.health import look
-
-    databases = handles.builds.databases
-    file = databases.file(side)
-    found = look(databases, side)
+    file, found = handles.builds.file(side), handles.builds.health(side)
     if found is None:
         notes.warn("store", f"{side.value} has no file yet", file, "dualgauge replay")
     elif found.problems:
@@ -147,8 +143,7 @@ def _builds(notes: Notes, handles: Handles) -> None:
 
 
 def _disk(notes: Notes, workspace: Workspace, handles: Handles) -> None:
-    databases = handles.builds.databases
-    files = [*handles.log.files(), databases.v1, databases.v2]
+    files = [*handles.log.files(), *map(handles.builds.file, Side)]
     used = sum(file.stat().st_size for file in files if file.is_file())
     free = shutil.disk_usage(workspace.project.root).free
     said = f"{size(free)} free; log and store take {size(used)}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
-    from dualgauge.stores.serving.port import Loading, Store
+    from dualgauge.stores.serving.port import BuildStore, Loading
     from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan import Plan
 
@@ -55,7 +55,7 @@ def shape_of(view: ViewDefinition) -> Shape:
     return Shape(side=view.side, view=view.name, columns=view.columns, key=view.key, indexes=view.header.indexes)
 
 
-def is_current(log: EventLog, store: Store, view: ViewDefinition, position: Position) -> int | None:
+def is_current(log: EventLog, store: BuildStore, view: ViewDefinition, position: Position) -> int | None:
     """The number of the served build, where it was made from this text and this log, and is at this position."""
     one = store.served_builds(view.side).get(view.name)
     # A build without a token is of an older dualgauge, and no evidence can name it.
@@ -67,7 +67,7 @@ def is_current(log: EventLog, store: Store, view: ViewDefinition, position: Posi
 def replay(
     engine: Engine,
     log: EventLog,
-    store: Store,
+    store: BuildStore,
     plans: Sequence[Plan],
     position: Position,
     *,
@@ -97,7 +97,7 @@ def replay(
 
 
 def _one(
-    engine: Engine, log: EventLog, store: Store, plan: Plan, position: Position, *, force: bool, progress: Progress
+    engine: Engine, log: EventLog, store: BuildStore, plan: Plan, position: Position, *, force: bool, progress: Progress
 ) -> Replayed:
     view = plan.view
     start = time.monotonic()
@@ -131,7 +131,7 @@ def _one(
 
 
 def _load(
-    engine: Engine, store: Store, view: ViewDefinition, loading: Loading, *, total: int, progress: Progress
+    engine: Engine, store: BuildStore, view: ViewDefinition, loading: Loading, *, total: int, progress: Progress
 ) -> None:
     """Load the answer in key order, each chunk sized so that its transaction stays short."""
     bound = ", ".join(bound_columns(view.label, dict(view.columns), store.dialect))

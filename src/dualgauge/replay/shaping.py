@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.stores.serving.migrations import Revision
-    from dualgauge.stores.serving.port import Store
+    from dualgauge.stores.serving.port import BuildStore
     from dualgauge.views.definition import ViewDefinition
 
 
 def shape_store(
-    store: Store, folder: Path, views: Sequence[ViewDefinition], *, mode: Literal["auto", "manual"], dry_run: bool
+    store: BuildStore, folder: Path, views: Sequence[ViewDefinition], *, mode: Literal["auto", "manual"], dry_run: bool
 ) -> tuple[Revision | None, tuple[Revision, ...]]:
     """
     Bring the store's shapes to the views; gives the revision that was written and those that were applied.

@@ -1,1 +1,1 @@
-"""Port: serving stores. Point reads (`points`) are kept apart from bulk work; shapes and builds are in `schema`."""
+"""Port: serving stores. Point reads (`points`) are kept apart from bulk work; the port is `serving.port`."""

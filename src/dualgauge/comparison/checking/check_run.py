@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.stores.external.sql_location import SqlLocation
     from dualgauge.stores.serving.checkpoints import Checkpoint
-    from dualgauge.stores.serving.port import Store
+    from dualgauge.stores.serving.port import ServedStore
 
     Where = Callable[[Side, str], SqlLocation]
     """Says where a side's view is, for Great Expectations to read it."""
@@ -116,7 +116,7 @@ class Keeping:
 def run_checks(
     engine: Engine,
     log: EventLog,
-    store: Store,
+    store: ServedStore,
     pairs: Sequence[Pair],
     *,
     where: Where,
@@ -162,7 +162,7 @@ def _steady(look: Callable[[], CheckRun | None], name: str) -> CheckRun:
 def _look(
     engine: Engine,
     log: EventLog,
-    store: Store,
+    store: ServedStore,
     pair: Pair,
     questions: Sequence[Question],
     *,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.stores.serving.checkpoints import Checkpoint
-    from dualgauge.stores.serving.port import Store
+    from dualgauge.stores.serving.port import ServedStore
 
 
 def bound(
@@ -51,7 +51,7 @@ def check_bound(
     return {**bound(pair, builds, basis), "checks_hash": pair.comparator.checks_hash()}
 
 
-def served(store: Store, pair: Pair) -> dict[Side, dict[str, Checkpoint]]:
+def served(store: ServedStore, pair: Pair) -> dict[Side, dict[str, Checkpoint]]:
     """
     The builds that readers get now, of the views that a pair compares.
 

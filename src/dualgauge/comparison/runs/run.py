@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.ledger import Ledger
-    from dualgauge.stores.serving.port import Store
+    from dualgauge.stores.serving.port import ServedStore
 
 MISMATCHES = "mismatches.parquet"
 RESULT = "diff.json"
@@ -91,7 +91,7 @@ def common(pair: Pair, pinned: Pinned, side: Side) -> str:
 def run_diff(
     engine: Engine,
     log: EventLog,
-    store: Store,
+    store: ServedStore,
     ledger: Ledger,
     pair: Pair,
     *,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.stores.adopted.adopting import AdoptedRows
     from dualgauge.stores.serving.checkpoints import Checkpoint
-    from dualgauge.stores.serving.port import Row, Snapshot, Store
+    from dualgauge.stores.serving.port import Row, ServedStore, Snapshot
 
 BATCH = 50_000
 
@@ -56,7 +56,7 @@ class Pinned:
 
 def pin(
     engine: Engine,
-    store: Store,
+    store: ServedStore,
     wanted: Mapping[Side, Sequence[str]],
     event_columns: Mapping[str, str],
     folder: Path,

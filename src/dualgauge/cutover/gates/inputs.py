@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from dualgauge.ledger.values import EvidenceRun
     from dualgauge.model import Position
     from dualgauge.stores.serving.checkpoints import Checkpoint
-    from dualgauge.stores.serving.port import Store
+    from dualgauge.stores.serving.port import ServedStore
     from dualgauge.views.definition import ViewDefinition
 
 
-def look(store: Store, views: Sequence[ViewDefinition]) -> Readiness:
+def look(store: ServedStore, views: Sequence[ViewDefinition]) -> Readiness:
     """
     What the store holds of the views that have a file: which are not built, and how far each side is.
 

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
     from dualgauge.stores.adopted.adoption import Adoption
     from dualgauge.stores.external.tables import Tables, TableSnapshot
-    from dualgauge.stores.serving.migrations import Revision
-    from dualgauge.stores.serving.port import Loading, PointReader, Row, Snapshot, Store
-    from dualgauge.stores.serving.shapes import Shape
+    from dualgauge.stores.serving.port import PointReader, Row, ServedStore, Snapshot
 
 
 class AdoptedRows:
@@ -54,14 +52,13 @@ class AdoptedRows:
 
 
 class AdoptingStore:
-    """See `port.Store`. `inner` has the builds; the adopted tables of v1 are in a database of the user's own."""
+    """See `port.ServedStore`. `inner` has the builds; v1's adopted tables are in a database of the user's own."""
 
-    def __init__(self, inner: Store, adoptions: Mapping[str, Adoption], url: str, root: Path) -> None:
+    def __init__(self, inner: ServedStore, adoptions: Mapping[str, Adoption], url: str, root: Path) -> None:
         self._inner = inner
         self._url = url
         self._root = root
         self.adoptions = dict(adoptions)
-        self.dialect = inner.dialect
 
     def tables(self) -> AbstractContextManager[Tables]:
         """The database of the adopted tables. Raises BadTablesUrl, NoTablesFile."""
@@ -82,36 +79,6 @@ class AdoptingStore:
         """How far each adopted table is, and nothing else of it; None where it cannot tell."""
         with self.tables() as tables, tables.snapshot() as snapshot:
             return {name: _position(snapshot, one) for name, one in self.adoptions.items()}
-
-    def revise(self, folder: Path, shapes: Sequence[Shape], message: str) -> Revision | None:
-        """Write the missing revision; see the port."""
-        return self._inner.revise(folder, shapes, message)
-
-    def upgrade(self, folder: Path, shapes: Sequence[Shape]) -> list[Revision]:
-        """Apply what is not applied; see the port."""
-        return self._inner.upgrade(folder, shapes)
-
-    def history(self, folder: Path) -> list[Revision]:
-        """All revisions, oldest first."""
-        return self._inner.history(folder)
-
-    def missing(self, folder: Path, shapes: Sequence[Shape]) -> list[str]:
-        """What the shapes in the store lack; see the port."""
-        return self._inner.missing(folder, shapes)
-
-    def checkpoints(self, side: Side) -> list[Checkpoint]:
-        """Every build of a side; an adopted table is none."""
-        return self._inner.checkpoints(side)
-
-    def load(
-        self, shape: Shape, definition_hash: str, text: str, target: Position, history: str | None
-    ) -> AbstractContextManager[Loading]:
-        """Begin or resume a build; see the port."""
-        return self._inner.load(shape, definition_hash, text, target, history)
-
-    def retire(self, side: Side, view: str) -> None:
-        """Take a build from readers; see the port."""
-        self._inner.retire(side, view)
 
     def served_builds(self, side: Side) -> dict[str, Checkpoint]:
         """What readers get of each view: builds, and v1's adopted tables as build 0; see the port."""

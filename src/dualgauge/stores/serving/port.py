@@ -6,6 +6,7 @@ What a serving store does: the port that replay, comparison and reads go through
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -14,13 +15,24 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from alembic.runtime.environment import EnvironmentContext
+
     from dualgauge.model import Position, Side
     from dualgauge.stores.adopted.adopting import AdoptedRows
+    from dualgauge.stores.external.sql_location import SqlLocation
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.migrations import Revision
     from dualgauge.stores.serving.shapes import Shape
 
 Row = tuple["Any", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`problems` is what the database's own check found, at most five lines; none is whole."""
+
+    journal_mode: str
+    problems: tuple[str, ...]
 
 
 class Loading(Protocol):
@@ -73,8 +85,27 @@ class PointReader(Protocol):
         """The row of a key; None where there is none. Raises NotBuilt, BadKey."""
 
 
-class Store(Protocol):
-    """A database that answers reads, with one schema a side."""
+class ServedStore(Protocol):
+    """A database that answers reads, with one schema a side: builds, and tables of the user's own."""
+
+    def served_builds(self, side: Side) -> dict[str, Checkpoint]:
+        """The checkpoint of each build that readers get, by view, in one transaction."""
+
+    def served(self, side: Side) -> dict[str, int]:
+        """Which build of each view readers get."""
+
+    def snapshot(self, side: Side) -> AbstractContextManager[Snapshot]:
+        """One side at one moment."""
+
+    def point(self, side: Side, view: str, key: Sequence[str]) -> dict[str, Any] | None:
+        """The row of a key through what readers see; None where there is none. Raises NotBuilt, BadKey."""
+
+    def reader(self, side: Side) -> AbstractContextManager[PointReader]:
+        """Many point reads of one side through one connection."""
+
+
+class BuildStore(ServedStore, Protocol):
+    """A serving store that dualgauge fills: shapes by revisions, and builds of the views. It has no adopted table."""
 
     @property
     def dialect(self) -> str:
@@ -92,14 +123,11 @@ class Store(Protocol):
     def missing(self, folder: Path, shapes: Sequence[Shape]) -> list[str]:
         """What the shapes in the store lack, a line each."""
 
+    def run_alembic(self, context: EnvironmentContext, shapes: Sequence[Shape]) -> None:
+        """Run Alembic's environment on the store, or print its statements: what env.py does under plain `alembic`."""
+
     def checkpoints(self, side: Side) -> list[Checkpoint]:
         """Every build of a side."""
-
-    def served_builds(self, side: Side) -> dict[str, Checkpoint]:
-        """The checkpoint of each build that readers get, by view, in one transaction."""
-
-    def served(self, side: Side) -> dict[str, int]:
-        """Which build of each view readers get."""
 
     def load(
         self, shape: Shape, definition_hash: str, text: str, target: Position, history: str | None
@@ -113,11 +141,11 @@ class Store(Protocol):
     def retire(self, side: Side, view: str) -> None:
         """Take a view from readers, and drop its builds, in one transaction. Its shape stays: a revision drops it."""
 
-    def snapshot(self, side: Side) -> AbstractContextManager[Snapshot]:
-        """One side at one moment."""
+    def file(self, side: Side) -> Path:
+        """The file that holds a side, whether it is there or not."""
 
-    def point(self, side: Side, view: str, key: Sequence[str]) -> dict[str, Any] | None:
-        """The row of a key through what readers see; None where there is none. Raises NotBuilt, BadKey."""
+    def health(self, side: Side) -> Health | None:
+        """Whether a side is whole; None where there is nothing of it yet. Nothing is written."""
 
-    def reader(self, side: Side) -> AbstractContextManager[PointReader]:
-        """Many point reads of one side through one connection."""
+    def sql_location(self, side: Side, view: str, key: tuple[str, ...]) -> SqlLocation:
+        """Where another library's SQL reads what readers see of a view."""

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import Side
+from dualgauge.stores.external.sql_location import in_file
 from dualgauge.stores.serving import builds, checkpoints
+from dualgauge.stores.serving.port import Health
 from dualgauge.stores.sqlite import bulk, points
 from dualgauge.stores.sqlite.database import Databases, reading, writing
 
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from alembic.runtime.environment import EnvironmentContext
+
     from dualgauge.model import Position
+    from dualgauge.stores.external.sql_location import SqlLocation
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.migrations import Revision
     from dualgauge.stores.serving.shapes import Shape
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class SqliteStore:
-    """See `port.Store`. Files are opened for each call, so nothing is held between them."""
+    """See `port.BuildStore`. Files are opened for each call, so nothing is held between them."""
 
     dialect = "sqlite"
 
@@ -63,6 +68,12 @@ class SqliteStore:
         with self.snapshot(side) as snapshot:
             return snapshot.builds()
 
+    def run_alembic(self, context: EnvironmentContext, shapes: Sequence[Shape]) -> None:
+        """Run Alembic's environment on both files; see the port."""
+        from dualgauge.stores.serving import migrations
+
+        migrations.run_plain(context, self.databases, shapes)
+
     def checkpoints(self, side: Side) -> list[Checkpoint]:
         """Every build of a side."""
         with self.databases.open(side) as engine, reading(engine) as connection:
@@ -85,6 +96,23 @@ class SqliteStore:
         """Take a view from readers; see the port."""
         with self.databases.open(side) as engine, writing(engine) as connection:
             builds.retire(connection, side, view)
+
+    def file(self, side: Side) -> Path:
+        """A side's file."""
+        return self.databases.file(side)
+
+    def health(self, side: Side) -> Health | None:
+        """What SQLite's quick check says of a side's file. Raises NotADatabase, StoreHeld, StoreRefused."""
+        if not self.file(side).exists():
+            return None
+        with self.databases.open(side) as engine, reading(engine) as connection:
+            mode = connection.exec_driver_sql(f"PRAGMA {side.schema}.journal_mode").scalar_one()
+            found = [row[0] for row in connection.exec_driver_sql(f"PRAGMA {side.schema}.quick_check(5)")]
+        return Health(str(mode), tuple(found) if found != ["ok"] else ())
+
+    def sql_location(self, side: Side, view: str, key: tuple[str, ...]) -> SqlLocation:
+        """The SQL view of a side's file; see the port."""
+        return in_file(self.file(side), view, key)
 
     @contextmanager
     def snapshot(self, side: Side) -> Iterator[bulk.SqliteSnapshot]:
