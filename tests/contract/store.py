@@ -21,9 +21,10 @@ from dualgauge.ledger.ledger import Ledger
 from dualgauge.model import Position, Side
 from dualgauge.stores.errors import BadKey, BadKeys, Fenced, MissingShape, NotBuilt, ReaderClosed
 from dualgauge.stores.serving.shapes import Shape
+from support.builds import stored
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dualgauge.stores.serving.port import BuildStore, Loading, Row, Snapshot
 
@@ -46,8 +47,8 @@ def build(store: BuildStore, shape: Shape, given: Sequence[Row], target: int, te
         return loading.build
 
 
-def seen(snapshot: Snapshot, view: str = "totals", columns: Sequence[str] = ("customer", "orders")) -> list[Row]:
-    return sorted(row for batch in snapshot.batches(view, columns, 7) for row in batch)
+def seen(snapshot: Snapshot, view: str = "totals", columns: Mapping[str, str] = TOTALS.columns) -> list[Row]:
+    return sorted(stored(snapshot, view, columns))
 
 
 class StoreContract:
@@ -107,7 +108,7 @@ class StoreContract:
         assert (one.definition_hash, one.text) == ("hash of SELECT 'x'", "SELECT 'x'")
         with shaped.snapshot(Side.V1) as snapshot:
             assert snapshot.served("totals") == one
-            assert seen(snapshot, columns=("customer", "orders", "_position")) == rows(3, 2, position=4)
+            assert seen(snapshot, columns={**TOTALS.columns, "_position": "BIGINT"}) == rows(3, 2, position=4)
 
     def test_nothing_is_served_before_the_first_build_is_finished(self, shaped: BuildStore) -> None:
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
@@ -207,11 +208,9 @@ class StoreContract:
     def test_a_snapshot_goes_on_seeing_the_build_that_was_served_when_it_was_opened(self, shaped: BuildStore) -> None:
         first = build(shaped, TOTALS, rows(30, 1), target=1)
         with shaped.snapshot(Side.V1) as old:
-            batches = old.batches("totals", ["customer", "orders"], 7)
-            begun = next(batches)
             for target in (2, 3, 4):
                 build(shaped, TOTALS, rows(40, target), target)
-            whole = sorted([*begun, *(row for batch in batches for row in batch)])
+            whole = seen(old)
             checkpoint: Any = old.served("totals")
             assert (checkpoint.build, checkpoint.position) == (first, 1)
             assert whole == [row[:2] for row in rows(30, 1)]
@@ -222,7 +221,7 @@ class StoreContract:
     def test_a_column_that_the_build_lacks_is_an_error_and_not_its_name_as_a_value(self, shaped: BuildStore) -> None:
         build(shaped, TOTALS, rows(1, 1), target=1)
         with pytest.raises(Exception, match="no such column"), shaped.snapshot(Side.V1) as snapshot:
-            seen(snapshot, columns=["nonsense"])
+            seen(snapshot, columns={"nonsense": "VARCHAR"})
 
     def test_a_point_read_gives_the_public_columns_of_a_key_in_the_keys_order(self, shaped: BuildStore) -> None:
         build(shaped, PAIRS, [(1, "x", 10, 1), (2, "y", 10, 1)], target=1)
@@ -358,4 +357,4 @@ class StoreContract:
             zip(names, [f"v{n}" for n in range(9)], strict=True)
         )
         with store.snapshot(Side.V2) as snapshot:
-            assert seen(snapshot, "odd", [names[2], names[5]]) == [("v2", "v5")]
+            assert seen(snapshot, "odd", {names[2]: "VARCHAR", names[5]: "VARCHAR"}) == [("v2", "v5")]

@@ -19,6 +19,7 @@ from dualgauge.eventlog.append.payload import same_payload
 from dualgauge.eventlog.errors import ChangedEvent
 from dualgauge.eventlog.integrity.verify_contents import same_events
 from dualgauge.model import Side
+from support.builds import stored
 from support.inside import store_of
 from support.log_project import LogProject, csv
 
@@ -52,8 +53,7 @@ def answers(migration: Migration) -> dict[str, list[Any]]:
     found = {}
     with store_of(migration).snapshot(Side.V1) as snapshot:
         for plan in migration.views.plan():
-            rows = [row for batch in snapshot.batches(plan.view.name, plan.view.columns, 50) for row in batch]
-            found[plan.view.name] = sorted(map(repr, rows))
+            found[plan.view.name] = sorted(map(repr, stored(snapshot, plan.view.name, plan.view.columns)))
     return found
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from contract import shop
 from dualgauge.model import Side
+from support.builds import stored
 from support.inside import store_of
 
 ROWS = 5_000
@@ -144,7 +145,7 @@ def test_a_killed_replay_leaves_readers_a_whole_answer_and_the_next_one_goes_on(
     assert [found.id for found in done.applied] == (["0002"] if moment == "in the revision" else [])
     # Nothing is there twice, nothing is missing, and the index is there.
     with store_of(migration).snapshot(Side.V1) as snapshot:
-        ids = sorted(int(row[0]) for batch in snapshot.batches("totals", ["event_id"], 1000) for row in batch)
+        ids = sorted(int(row[0]) for row in stored(snapshot, "totals", {"event_id": "VARCHAR"}))
     assert ids == list(range(1, ROWS + 1))
     alone = sqlite3.connect(file)
     assert alone.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -17,6 +17,7 @@ from dualgauge.replay.errors import CannotCompute, NoSuchView
 from dualgauge.replay.run import LARGEST_CHUNK, SMALLEST_CHUNK, TARGET_SECONDS, _next_size
 from dualgauge.stores.errors import BadKeys, NoStoreType, UnstorableValue
 from dualgauge.stores.serving.types import store_type
+from support import builds
 from support.inside import log_of, store_of
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def folder(tmp_path: Path) -> Path:
 def stored(migration: Migration, side: Side, name: str) -> dict[str, list[object]]:
     """A served build as it is stored, column by column."""
     [plan] = [one for one in migration.views.plan() if (one.view.side, one.view.name) == (side, name)]
-    names = [*plan.view.columns, "_position"]
+    columns = {**plan.view.columns, "_position": "BIGINT"}
     with store_of(migration).snapshot(side) as snapshot:
-        rows = sorted((row for batch in snapshot.batches(name, names, 50) for row in batch), key=repr)
-    return {one: [row[place] for row in rows] for place, one in enumerate(names)}
+        rows = sorted(builds.stored(snapshot, name, columns), key=repr)
+    return {one: [row[place] for row in rows] for place, one in enumerate(columns)}
 
 
 @pytest.mark.parametrize("name", VIEWS)

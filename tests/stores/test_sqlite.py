@@ -19,6 +19,7 @@ from dualgauge.stores.errors import NotADatabase, StoreHeld, StoreRefused
 from dualgauge.stores.serving.shapes import Shape
 from dualgauge.stores.sqlite.database import Databases, reading, writing
 from dualgauge.stores.sqlite.store import SqliteStore
+from support.builds import stored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,7 +169,7 @@ def test_a_damaged_database_is_told_as_such(shaped: SqliteStore) -> None:
     whole = file.read_bytes()
     file.write_bytes(whole[:4096] + b"\xa5" * (len(whole) - 4096))
     with pytest.raises(NotADatabase, match="malformed"), shaped.snapshot(Side.V1) as snapshot:
-        list(snapshot.batches("totals", ["customer"], 10))
+        stored(snapshot, "totals", {"customer": "VARCHAR"})
     with pytest.raises(NotADatabase, match="malformed"):
         shaped.point(Side.V1, "totals", ["c001"])
 
@@ -339,6 +340,7 @@ from pathlib import Path
 from dualgauge.model import Side
 from dualgauge.stores.sqlite.database import Databases
 from dualgauge.stores.sqlite.store import SqliteStore
+from support.builds import stored
 folder = Path(sys.argv[1])
 store = SqliteStore(Databases(v1=folder / "views_v1.db", v2=folder / "views_v2.db"))
 end, looks = time.monotonic() + float(sys.argv[3]), 0
@@ -346,7 +348,7 @@ while time.monotonic() < end:
     for side in Side:
         with store.snapshot(side) as snapshot:
             position = snapshot.served("totals").position
-            found = [row for batch in snapshot.batches("totals", ["orders", "_position"], 50) for row in batch]
+            found = stored(snapshot, "totals", {"orders": "BIGINT", "_position": "BIGINT"})
             assert found == [(position, position)] * 400, (side, position, len(found), set(found))
             looks += 1
 print(looks)

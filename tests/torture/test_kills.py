@@ -15,6 +15,7 @@ import pytest
 import dualgauge
 from dualgauge.engines.duck import open_engine
 from dualgauge.model import Side
+from support.builds import stored
 from support.inside import log_of, store_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def killed_at_random(root: Path, arguments: list[str], longest: float, chance: r
 
 def rows(migration: Migration) -> list[tuple[object, ...]]:
     with store_of(migration).snapshot(Side.V2) as side:
-        return [row for batch in side.batches("totals", ["k", "n", "total", "_position"], 50_000) for row in batch]
+        return stored(side, "totals", {"k": "BIGINT", "n": "BIGINT", "total": "DECIMAL(38,2)", "_position": "BIGINT"})
 
 
 def test_an_import_killed_a_hundred_times_gives_each_event_once(project: Path) -> None:

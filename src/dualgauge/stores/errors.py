@@ -77,6 +77,24 @@ class NotBuilt(ConflictError):
         )
 
 
+class BuildGone(ConflictError):
+    """A build that was taken from readers, and dropped, before all of it was read."""
+
+    def __init__(self, view: str) -> None:
+        self.view = view
+        super().__init__(
+            f"view {view}: its build was replaced while it was read; nothing was compared: run the command again"
+        )
+
+
+class ReadingEnded(DualgaugeError):
+    """A build that could not be read to its end."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path} could not be read to its end: {reason}; nothing was compared: run the command again")
+
+
 class ReaderClosed(UsageError):
     """A read behind the end of the `with` that opened the reader."""
 

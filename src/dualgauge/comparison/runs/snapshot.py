@@ -7,6 +7,7 @@ engine then sees `v1.orders` and `v2.orders` as relations with the types that th
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from dualgauge.engines.parquet_files import parquet
 from dualgauge.model import Position, Progress, Side, quote, silent
 from dualgauge.stores.errors import NotBuilt
 from dualgauge.stores.external.types import arrow_type
-from dualgauge.stores.serving.types import StoreType, store_type
+from dualgauge.stores.serving.types import restored
 from dualgauge.views.definition import output_columns
 
 if TYPE_CHECKING:
@@ -28,12 +29,9 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.stores.adopted.adopting import AdoptedRows
     from dualgauge.stores.serving.checkpoints import Checkpoint
-    from dualgauge.stores.serving.port import Row, ServedStore, Snapshot
+    from dualgauge.stores.serving.port import ServedStore
 
 BATCH = 50_000
-
-_ARROW = {"int64": pa.int64(), "float64": pa.float64(), "string": pa.string(), "binary": pa.binary()}
-_KEPT = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "binary": "BLOB"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +77,38 @@ def pin(
         UnequalPositions: what says its position is not all at one.
         AdoptedTableMissing, BadPosition, TablesUnreachable: an adopted table cannot be read.
     """
-    builds: dict[Side, dict[str, Checkpoint]] = {}
-    columns: dict[Side, dict[str, dict[str, str]]] = {}
-    for side, names in wanted.items():
-        builds[side], columns[side] = {}, {}
-        engine.execute(f"CREATE SCHEMA IF NOT EXISTS {side.value}")
-        with store.snapshot(side) as snapshot:
-            for name in names:
-                checkpoint = snapshot.served(name)
-                if checkpoint is None:
-                    raise NotBuilt(f"{side.value}.{name}")
-                builds[side][name] = checkpoint
-            _same_position(builds)
-            for name, checkpoint in builds[side].items():
-                adopted = snapshot.adopted(name)
-                if adopted is not None:
-                    columns[side][name] = dict(adopted.columns)
-                    _bring_table(engine, adopted, side, name, folder=folder, progress=progress)
-                    continue
+    builds: dict[Side, dict[str, Checkpoint]] = {side: {} for side in wanted}
+    columns: dict[Side, dict[str, Mapping[str, str]]] = {side: {} for side in wanted}
+    with ExitStack() as stack:
+        snapshots = {side: stack.enter_context(store.snapshot(side)) for side in wanted}
+        for side, name in _each(wanted):
+            checkpoint = snapshots[side].served(name)
+            if checkpoint is None:
+                raise NotBuilt(f"{side.value}.{name}")
+            builds[side][name] = checkpoint
+        _same_position(builds)
+        begun = []
+        for side, name in _each(wanted):
+            label, file = f"{side.value}.{name}", folder / f"{side.value}-{name}.parquet"
+            adopted = snapshots[side].adopted(name)
+            if adopted is not None:
+                kinds, rows = adopted.columns, _written(adopted, file)
+                typed = ", ".join(f"CAST({quote(one)} AS {kind}) AS {quote(one)}" for one, kind in kinds.items())
+                kept: Mapping[str, str] = kinds
+            else:
                 # The text that the build was made from, which a file edited since does not change.
-                kinds = output_columns(engine, checkpoint.text, Path(name), event_columns)
-                columns[side][name] = kinds
-                _bring(engine, snapshot, side, name, kinds=kinds, folder=folder, progress=progress)
+                kinds = output_columns(engine, builds[side][name].text, Path(name), event_columns)
+                rows = stack.enter_context(snapshots[side].export(name, kinds, file))
+                kept, typed = restored(label, kinds)
+            columns[side][name] = kinds
+            begun.append((side, name, rows, f"SELECT {typed} FROM ({parquet([file], kept)})"))
+        for side, name, rows, relation in begun:
+            step = f"{side.value}.{name}: reading"
+            progress(step, 0, None)
+            for count in rows:
+                progress(step, count, None)
+            engine.execute(f"CREATE SCHEMA IF NOT EXISTS {side.value}")
+            engine.execute(f"CREATE OR REPLACE VIEW {side.value}.{quote(name)} AS {relation}")
     # v2 is always built from the log, so there is one that knows.
     position = next(one.position for side in builds.values() for one in side.values() if one.position is not None)
     return Pinned(position=position, builds=builds, columns=columns)
@@ -118,58 +126,15 @@ def _same_position(builds: Mapping[Side, Mapping[str, Checkpoint]]) -> None:
         raise UnequalPositions(positions, adopted=[label for label, (_, adopted) in known.items() if adopted])
 
 
-def _bring(
-    engine: Engine,
-    snapshot: Snapshot,
-    side: Side,
-    name: str,
-    *,
-    kinds: Mapping[str, str],
-    folder: Path,
-    progress: Progress,
-) -> None:
-    rows = {column: store_type(f"{side.value}.{name}", column, kind) for column, kind in kinds.items()}
-    file = folder / f"{side.value}-{name}.parquet"
-    schema = pa.schema([(column, _ARROW[row.arrow]) for column, row in rows.items()])
-    step, read = f"{side.value}.{name}: reading", 0
-    progress(step, 0, None)
-    with pq.ParquetWriter(file, schema, compression="snappy") as writer:
-        for batch in snapshot.batches(name, list(rows), BATCH):
-            writer.write_batch(_record_batch(batch, rows, schema))
-            read += len(batch)
-            progress(step, read, None)
-    kept = {column: _KEPT[row.arrow] for column, row in rows.items()}
-    typed = ", ".join(f"{row.from_sqlite(quote(column))} AS {quote(column)}" for column, row in rows.items())
-    engine.execute(
-        f"CREATE OR REPLACE VIEW {side.value}.{quote(name)} AS SELECT {typed} FROM ({parquet([file], kept)})"
-    )
+def _each(wanted: Mapping[Side, Sequence[str]]) -> list[tuple[Side, str]]:
+    return [(side, name) for side, names in wanted.items() for name in names]
 
 
-def _bring_table(
-    engine: Engine, adopted: AdoptedRows, side: Side, name: str, *, folder: Path, progress: Progress
-) -> None:
-    """The same for a table of the user's own, whose rows come in Arrow."""
-    file = folder / f"{side.value}-{name}.parquet"
-    schema = pa.schema([(column, arrow_type(kind)) for column, kind in adopted.columns.items()])
-    step, read = f"{side.value}.{name}: reading", 0
-    progress(step, 0, None)
-    with pq.ParquetWriter(file, schema, compression="snappy") as writer:
+def _written(adopted: AdoptedRows, to: Path) -> Iterator[int]:
+    """Write a table of the user's own, whose rows come in Arrow; says after each batch how many there are."""
+    schema, written = pa.schema([(column, arrow_type(kind)) for column, kind in adopted.columns.items()]), 0
+    with pq.ParquetWriter(to, schema, compression="snappy") as writer:
         for batch in adopted.batches(BATCH):
             writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
-            read += batch.num_rows
-            progress(step, read, None)
-    typed = ", ".join(f"CAST({quote(column)} AS {kind}) AS {quote(column)}" for column, kind in adopted.columns.items())
-    engine.execute(
-        f"CREATE OR REPLACE VIEW {side.value}.{quote(name)} AS SELECT {typed} FROM ({parquet([file], adopted.columns)})"
-    )
-
-
-def _record_batch(batch: Sequence[Row], rows: Mapping[str, StoreType], schema: pa.Schema) -> pa.RecordBatch:
-    arrays = []
-    for values, row in zip(zip(*batch, strict=True), rows.values(), strict=True):
-        # SQLite's NUMERIC gives 2 for 2.00: Arrow wants one type a column.
-        plain: Iterator[object] | Sequence[object] = values
-        if row.arrow == "float64":
-            plain = [None if value is None else float(value) for value in values]
-        arrays.append(pa.array(plain, type=_ARROW[row.arrow]))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+            written += batch.num_rows
+            yield written

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from dualgauge.stores.adopted.adoption import Adoption
     from dualgauge.stores.external.tables import Tables, TableSnapshot
-    from dualgauge.stores.serving.port import PointReader, Row, ServedStore, Snapshot
+    from dualgauge.stores.serving.port import PointReader, ServedStore, Snapshot
 
 
 class AdoptedRows:
@@ -135,9 +135,9 @@ class _Snapshot:
         adoption = self._store.adoptions.get(view)
         return self._inner.served(view) if adoption is None else _checkpoint(self._tables(), adoption)
 
-    def batches(self, view: str, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
-        """Rows of the served build; see the port."""
-        return self._inner.batches(view, columns, size)
+    def export(self, view: str, columns: Mapping[str, str], to: Path) -> AbstractContextManager[Iterator[int]]:
+        """Begin to write the rows of the served build; see the port."""
+        return self._inner.export(view, columns, to)
 
     def adopted(self, view: str) -> AdoptedRows | None:
         """The adopted table behind a view; None where readers get a build."""

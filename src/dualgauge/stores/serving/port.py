@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import Any
@@ -71,8 +71,17 @@ class Snapshot(Protocol):
     def served(self, view: str) -> Checkpoint | None:
         """The build of a view that readers get; None where there is none."""
 
-    def batches(self, view: str, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
-        """Rows of the served build (public and hidden columns alike), as stored."""
+    def export(self, view: str, columns: Mapping[str, str], to: Path) -> AbstractContextManager[Iterator[int]]:
+        """
+        Begin to write rows of the served build into a Parquet file, which is whole when the iteration is at its end.
+
+        Several are written at once where they are begun before the first is waited for. `columns` are names, of public
+        and hidden columns alike, with DuckDB types: `types.restored` says how the file's are read as these. What is
+        iterated over are the numbers of rows written so far.
+
+        Raises:
+            BuildGone: readers were given another build meanwhile, and this one was dropped.
+        """
 
     def adopted(self, view: str) -> AdoptedRows | None:
         """The table of the user's own behind a view; None where readers get a build."""

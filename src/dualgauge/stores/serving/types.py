@@ -17,7 +17,7 @@ from dualgauge.model import literal, quote
 from dualgauge.stores.errors import NoStoreType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 SQLITE_DIGITS = 15
 """Significant digits of a DECIMAL that SQLite's NUMERIC holds exactly."""
@@ -28,6 +28,8 @@ _FLOATS = re.compile(r"\b(DOUBLE|FLOAT)\b")
 _STAMP = "'%Y-%m-%d %H:%M:%S.%f'"
 
 Expression = str
+
+_KEPT = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "binary": "BLOB"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,3 +254,10 @@ def bound_columns(view: str, columns: dict[str, str], dialect: str) -> list[str]
         row.to_sqlite(quote(name), name) if dialect == "sqlite" else row.to_postgresql(quote(name), name)
         for name, row in rows.items()
     ]
+
+
+def restored(view: str, columns: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """The DuckDB types of columns as SQLite keeps them, in Arrow, and what a SELECT of these makes the columns of."""
+    rows = {name: store_type(view, name, kind) for name, kind in columns.items()}
+    typed = ", ".join(f"{row.from_sqlite(quote(name))} AS {quote(name)}" for name, row in rows.items())
+    return {name: _KEPT[row.arrow] for name, row in rows.items()}, typed

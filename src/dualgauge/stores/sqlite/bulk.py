@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from dualgauge.model import Side, quote
+from dualgauge.model import Side, literal, quote
 from dualgauge.stores.errors import BadKeys
 from dualgauge.stores.serving import builds, checkpoints
+from dualgauge.stores.serving.types import store_type
 from dualgauge.stores.sqlite.database import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from dualgauge.model import Position
     from dualgauge.stores.serving.checkpoints import Checkpoint
@@ -102,9 +105,10 @@ def begin(
 class SqliteSnapshot:
     """One side inside one read transaction."""
 
-    def __init__(self, connection: sa.Connection, side: Side) -> None:
+    def __init__(self, connection: sa.Connection, side: Side, file: Path) -> None:
         self._connection = connection
         self._side = side
+        self._file = file
         served = checkpoints.served(connection, side)
         self._served = {c.view: c for c in checkpoints.checkpoints(connection, side) if served.get(c.view) == c.build}
 
@@ -119,15 +123,26 @@ class SqliteSnapshot:
     def adopted(self, view: str) -> None:
         """No view of this store is a table of the user's own."""
 
-    def batches(self, view: str, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
-        """Rows of the served build in lists of at most `size`, as stored."""
-        table = builds.build_name(view, self._served[view].build)
-        # Qualified: SQLite would take a quoted name that is no column for a text.
-        chosen = ", ".join(f"b.{quote(column)}" for column in columns)
-        raw = self._connection.connection.cursor()
-        try:
-            raw.execute(f"SELECT {chosen} FROM {quote(self._side.schema)}.{quote(table)} AS b")
-            while rows := raw.fetchmany(size):
-                yield [tuple(row) for row in rows]
-        finally:
-            raw.close()
+    @contextmanager
+    def export(self, view: str, columns: Mapping[str, str], to: Path) -> Iterator[Iterator[int]]:
+        """Begin to write the rows of the served build into a Parquet file; see the port."""
+        # Imported here: a point read loads no Arrow.
+        from dualgauge.stores.sqlite.export import Export, is_large, written_apart, written_here
+
+        served = self._served[view]
+        asked = Export(
+            label=f"{self._side.value}.{view}",
+            schema=self._side.schema,
+            file=self._file,
+            table=builds.build_name(view, served.build),
+            columns={name: store_type(view, name, kind).arrow for name, kind in columns.items()},
+            check=f"SELECT position FROM {quote(checkpoints.CHECKPOINT)} "
+            f"WHERE view = {literal(view)} AND build = {served.build:d}",
+            expected=(served.position,),
+        )
+        raw: Any = self._connection.connection.driver_connection
+        if is_large(raw, asked):
+            with written_apart(asked, to) as rows:
+                yield rows
+        else:
+            yield written_here(raw, asked, to)

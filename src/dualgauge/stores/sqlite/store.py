@@ -118,7 +118,7 @@ class SqliteStore:
     def snapshot(self, side: Side) -> Iterator[bulk.SqliteSnapshot]:
         """One side at one moment."""
         with self.databases.open(side) as engine, reading(engine) as connection:
-            yield bulk.SqliteSnapshot(connection, side)
+            yield bulk.SqliteSnapshot(connection, side, self.file(side))
 
     def point(self, side: Side, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         """The row of a key; see the port."""

@@ -1,0 +1,135 @@
+"""The rows of a build out of its SQLite file into Parquet: a few here, many in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dualgauge.model import quote
+from dualgauge.stores.errors import BuildGone, NotADatabase, ReadingEnded
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Mapping
+
+LARGE: Final = 100_000
+"""More rows than these are read in a process of their own, which takes half a second to start."""
+
+_ARROW: Final = {"int64": pa.int64(), "float64": pa.float64(), "string": pa.string(), "binary": pa.binary()}
+_DAMAGED: Final = re.compile("malformed|not a database")
+_BATCH: Final = 50_000
+_PROGRAM: Final = Path(__file__).with_name("export_process.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """
+    What is to be written: a build's table, and its columns with what they are in Arrow, by the type table.
+
+    `check` is a SELECT of one row, which is `expected` as long as the build is the one that is meant.
+    """
+
+    label: str
+    schema: str
+    file: Path
+    table: str
+    columns: Mapping[str, str]
+    check: str
+    expected: tuple[object, ...]
+
+
+def is_large(raw: sqlite3.Connection, asked: Export) -> bool:
+    """Whether a table has more rows than are read here."""
+    return raw.execute(f"SELECT 1 FROM {_name(asked)} LIMIT 1 OFFSET {LARGE:d}").fetchone() is not None
+
+
+def written_here(raw: sqlite3.Connection, asked: Export, to: Path) -> Iterator[int]:
+    """
+    Write the rows through a connection that is open; says after each batch how many there are.
+
+    Raises:
+        ReadingEnded: a value is none of its column's type, and not what a load wrote.
+    """
+    schema = pa.schema([(name, _ARROW[kind]) for name, kind in asked.columns.items()])
+    cursor, written = raw.cursor(), 0
+    try:
+        cursor.execute(_rows(asked, _name(asked)))
+        with pq.ParquetWriter(to, schema, compression="snappy") as writer:
+            while rows := cursor.fetchmany(_BATCH):
+                try:
+                    columns = list(map(pa.array, zip(*rows, strict=True), schema.types))
+                except pa.ArrowException as fault:
+                    raise ReadingEnded(asked.file, str(fault)) from fault
+                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+                written += len(rows)
+                yield written
+    finally:
+        cursor.close()
+
+
+@contextmanager
+def written_apart(asked: Export, to: Path) -> Iterator[Iterator[int]]:
+    """
+    Begin to write the rows in a process of their own, in a transaction of its own; it is ended with the `with`.
+
+    Raises:
+        BuildGone: the build was replaced before that process looked at it.
+        NotADatabase, ReadingEnded: the file cannot be read to its end.
+    """
+    told = {
+        "file": f"{asked.file.absolute().as_uri()}?mode=ro", "to": str(to), "size": _BATCH,
+        "columns": dict(asked.columns), "check": asked.check, "expected": asked.expected,
+        "rows": _rows(asked, quote(asked.table)),
+    }  # fmt: skip
+    words = to.with_suffix(".json")
+    words.write_text(json.dumps(told), encoding="utf-8")
+    with (
+        words.open("rb") as given,
+        subprocess.Popen(  # noqa: S603  (a program of ours, and its words come from a file)
+            [sys.executable, "-P", str(_PROGRAM)],
+            stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+        ) as process,
+    ):  # fmt: skip
+        try:
+            yield _told(process, asked)
+        finally:
+            process.kill()
+
+
+def _told(process: subprocess.Popen[str], asked: Export) -> Iterator[int]:
+    for line in process.stdout or ():
+        if line.strip() == "gone":
+            raise BuildGone(asked.label)
+        yield int(line)
+    _, reason = process.communicate()
+    if "no such table" in reason:
+        raise BuildGone(asked.label)
+    if process.returncode:
+        last = reason.strip().rpartition("\n")[2] or f"the process that reads it ended with {process.returncode}"
+        raise (NotADatabase if _DAMAGED.search(last) else ReadingEnded)(asked.file, last)
+
+
+def _name(asked: Export) -> str:
+    return f"{quote(asked.schema)}.{quote(asked.table)}"
+
+
+def _rows(asked: Export, table: str) -> str:
+    # Qualified: SQLite would take a quoted name that is no column for a text.
+    chosen = (
+        _real(f"b.{quote(name)}") if kind == "float64" else f"b.{quote(name)}" for name, kind in asked.columns.items()
+    )
+    return f"SELECT {', '.join(chosen)} FROM {table} AS b"
+
+
+def _real(value: str) -> str:
+    """A number as REAL: NUMERIC gives 2 for 2.00. A text there is no number, and refused as one."""
+    return f"CASE typeof({value}) WHEN 'integer' THEN CAST({value} AS REAL) ELSE {value} END"
