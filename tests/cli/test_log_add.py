@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import math
 import tomllib
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -730,3 +732,19 @@ def test_a_column_that_has_a_legal_name_keeps_it(root: Path) -> None:
     put(root, "a.csv", "id,time,Stück,stuck\n1,2026-01-01T00:00:00Z,5,7\n2,2026-01-02T00:00:00Z,6,8\n")
 
     assert [(one["stuck"], one["stuck_2"]) for one in taken(root, "a.csv")] == [(7, 5), (8, 6)]
+
+
+def test_numbers_that_json_has_not_are_shown_as_the_texts_that_stand_for_them(tmp_path: Path) -> None:
+    project = LogProject(tmp_path, columns={"x": "DOUBLE"})
+    project.source("s", path="a.parquet")
+    values = {"id": ["a", "b", "c", "d"], "seen": ["2026-01-01"] * 4, "x": [math.nan, math.inf, -math.inf, 0.1]}
+    pq.write_table(pa.table(values), tmp_path / "a.parquet")
+    project.take()
+
+    said = call("log", "show", "--from", "1", "--format", "json", folder=tmp_path)
+
+    def refused(word: str) -> None:
+        pytest.fail(f"{word} is no JSON")
+
+    shown = json.loads(said.out, parse_constant=refused)["result"]["events"]
+    assert [one["x"] for one in shown] == ["nan", "inf", "-inf", 0.1]

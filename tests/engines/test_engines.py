@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -219,3 +220,20 @@ def test_an_engine_leaves_signals_as_they_were(tmp_path: Path) -> None:
         pass
 
     assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_one_thread_is_used_for_a_while_alone() -> None:
+    with open_engine(threads=3) as engine:
+        with engine.one_thread():
+            assert engine.row("SELECT current_setting('threads')") == (1,)
+        assert engine.row("SELECT current_setting('threads')") == (3,)
+
+
+def test_numbers_come_in_the_order_of_their_query_and_masked_where_there_is_none() -> None:
+    with open_engine() as engine:
+        assert engine.numbers("SELECT hash(i) FROM range(3) t(i) ORDER BY i").dtype == np.uint64
+        assert engine.numbers("SELECT i FROM range(200000) t(i) ORDER BY i DESC").tolist() == list(
+            range(199_999, -1, -1)
+        )
+        assert engine.numbers("SELECT 1 WHERE false").tolist() == []
+        assert engine.numbers("SELECT * FROM (VALUES (1), (NULL), (3)) t(i)").tolist() == [1, None, 3]

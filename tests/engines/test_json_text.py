@@ -94,7 +94,7 @@ def test_values_of_megabytes_and_of_thousands_of_levels_are_whole(tmp_path: Path
         ('{"a":1}\n[1]\n', "line 2: it is no object"),
         ('{"a":1}\nnull\n', "line 2: it is no object"),
         ('{"a":1}\n{"a":[1,]}\n', "line 2: no JSON: a comma before ']'"),
-        ('{"a":1}\n{"a":1} x\n', "line 2: unexpected content after document"),
+        ('{"a":1}\n{"a":1} x\n', "line 2: unexpected character"),
         ('{"a":1}\n{"a":01}\n', "line 2: number with leading zero"),
         ('{"a":1}\n{"a":"\\ud800"}\n', "no low surrogate in string"),
         ('[{"a":1},', "its array is not closed"),
@@ -187,3 +187,22 @@ def test_a_value_beyond_what_python_holds_is_told_as_one_that_does_not_fit(
     text: str, shape: Shape, said: str | None
 ) -> None:
     assert nested_fault(text, shape) == said
+
+
+@pytest.mark.parametrize("lacking", range(16))
+def test_of_each_object_the_fields_that_it_has_are_there(tmp_path: Path, lacking: int) -> None:
+    text = "".join('{"a":1}\n' if at == lacking else f'{{"a":1,"b":{at}}}\n' for at in range(16))
+    with open_engine() as engine:
+        rows = read(engine, tmp_path, text)
+    assert rows == [{"a": "1"} if at == lacking else {"a": "1", "b": str(at)} for at in range(16)]
+
+
+def test_objects_without_the_newest_field_are_read_too(tmp_path: Path) -> None:
+    with open_engine() as engine:
+        rows = read(engine, tmp_path, '{"a":1}\n', '{"a":2,"b":3}\n', '{"a":4}\n')
+    assert rows == [{"a": "1"}, {"a": "2", "b": "3"}, {"a": "4"}]
+
+
+def test_a_field_that_another_object_lacks_hides_none_that_is_there_twice(tmp_path: Path) -> None:
+    with open_engine() as engine, pytest.raises(BadJson, match="line 2: its field 'a' is there twice"):
+        read(engine, tmp_path, '{"a":1,"b":1}\n{"a":1,"a":2}\n')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -161,3 +162,113 @@ def test_a_field_without_a_name_is_told_with_its_line(project: LogProject) -> No
         project.take()
 
     assert project.take(max_bad_rows=1).quarantined == 1
+
+
+@pytest.mark.parametrize("more", ["\n", "\r\n", "\n\n", "  \n", "\n \t\n"])
+@pytest.mark.parametrize("numbered", [True, False])
+def test_the_end_of_a_last_line_that_comes_by_itself_is_no_row(
+    project: LogProject, more: str, *, numbered: bool
+) -> None:
+    project.sources[0]["select"] = {"y": "x"}
+    if numbered:
+        del project.sources[0]["event_id"]
+    file = project.root / "d" / "a.jsonl"
+    file.write_text(line("a", '"1"') + line("b", '"2"').rstrip("\n"))
+    assert project.take().added == 2
+    with file.open("a") as opened:
+        opened.write(more)
+    project.write("d/b.jsonl", line("c", '"3"'))
+
+    assert project.take().added == 1
+    assert project.take().added == 0
+    with file.open("a") as opened:
+        opened.write(line("d", '"4"'))
+    assert project.take().added == 1
+    assert sorted(project.events("y")) == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+@pytest.mark.parametrize(
+    "before",
+    ['"title\nmore";;\n', 'a 5" screen;;\n\n', '"";;\n"x";"y\n', 'one\ntwo " three\nfour " five " six\n'],
+)
+def test_lines_before_the_names_are_lines_whatever_quotes_they_have(
+    project: LogProject, before: str, suffix: str
+) -> None:
+    project.sources[0]["select"] = {"y": "x"}
+    project.sources[0]["read"] = {"delim": ";", "skip": before.count("\n")}
+    text = before + "".join(
+        f"{one}\n" for one in ("id;seen;x", "a;2026-01-01;1,5", 'b;2026-01-02;"2;\n5"', "c;2026-01-03;")
+    )
+    file = project.root / "d" / f"a.{suffix}"
+    file.write_bytes(gzip.compress(text.encode()) if suffix.endswith("gz") else text.encode())
+    project.take()
+
+    assert project.events("event_id", "y") == [("a", "1,5"), ("b", "2;\n5"), ("c", None)]
+
+
+BIG = 1 << 24
+
+
+@pytest.mark.parametrize("quarantine", [True, False])
+def test_a_row_that_is_longer_than_any_may_be_is_told_and_none_is_made_of_its_lines(
+    project: LogProject, *, quarantine: bool
+) -> None:
+    inside = "start\n" + "x" * BIG + "\n9,2026-01-09,never a row\nend"
+    project.write("d/a.csv", csv("id,seen,x", f'1,2026-01-01,"{inside}"', "2,2026-01-02,b"))
+    with pytest.raises(
+        DualgaugeError, match=r'd/a.csv line 2: a quote \("\) is opened, and not closed in the 16 MiB behi'
+    ):
+        project.take(**({"max_bad_rows": 10} if quarantine else {}))
+
+
+def test_a_row_without_quotes_that_is_longer_than_any_may_be_is_told(project: LogProject) -> None:
+    project.write("d/a.csv", csv("id,seen,x", "0,2026-01-01,a", f"1,2026-01-01,{'x' * BIG}"))
+    with pytest.raises(
+        BadFile, match=r"d/a.csv line 3: its row is longer than 16 MiB; nothing was imported: mend the fil"
+    ):
+        project.take()
+
+
+def test_an_object_that_is_longer_than_any_may_be_is_told(project: LogProject) -> None:
+    project.write("d/a.jsonl", line("a", '"1"') + line("b", f'"{"x" * 3 * BIG}"'))
+    with pytest.raises(BadFile, match="an object is longer than 16 MiB, which none may be"):
+        project.take()
+
+
+def test_a_quote_that_no_other_one_follows_ends_with_its_line_in_a_large_file_too(project: LogProject) -> None:
+    rows = [f"{n},2026-01-01,{'y' * 2_000}" for n in range(BIG // 1_900)]
+    project.write("d/a.csv", csv("id,seen,x", 'z,2026-01-01,"open', *rows))
+
+    assert project.take(max_bad_rows=10).added == len(rows)
+    [one] = project.open().quarantine.list(state=RowState.WAITING)
+    assert (one.misfit.line, one.misfit.raw) == (2, 'z,2026-01-01,"open')
+
+
+def test_objects_of_a_json_file_may_go_over_lines_behind_one_that_does_not(project: LogProject) -> None:
+    project.sources[0]["select"] = {"y": "x"}
+    whole = line("a", '"1"')
+    project.write(
+        "d/a.json", whole + line("b", '"2"').replace(",", ",\n") + line("c", '"3"').rstrip() + line("d", '"4"')
+    )
+    project.take()
+
+    assert project.events("event_id", "y") == [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")]
+
+
+def test_a_line_with_a_field_twice_says_nothing_of_how_those_of_other_files_are_spelled(project: LogProject) -> None:
+    project.sources[0]["select"] = {}
+    project.write("d/1.jsonl", line("a", "1") + '{"id":"b","seen":"2026-01-01","Zz":1,"n":1,"n":2}\n')
+    project.write("d/2.jsonl", '{"id":"c","seen":"2026-01-02","zz":3}\n')
+
+    done = project.take(max_bad_rows=5)
+
+    assert (done.added, done.quarantined) == (2, 1)
+    assert project.events("event_id") == ["a", "c"]
+
+
+def test_a_row_without_a_time_is_told_also_where_a_time_bounds_the_import(project: LogProject) -> None:
+    project.sources[0]["select"] = {}
+    project.write("d/a.csv", csv("id,seen", "a,2026-01-01", "b,", "c,2026-01-09"))
+    with pytest.raises(BadRow, match=r"d/a.csv row 2: its occurred_at is NULL"):
+        project.take(until=datetime(2026, 1, 5, tzinfo=UTC))

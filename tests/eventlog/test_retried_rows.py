@@ -242,7 +242,7 @@ def test_a_part_is_due_behind_the_files_before_it_which_are_looked_at_once() -> 
     labels = [f"d/{at:04d}.jsonl" for at in range(400)]
     kept = {one: Taken("", 1, due=_due(chance), again=chance.random() < 0.2) for one in chance.sample(labels, 200)}
     grown, new = Taken("", 1, due=None), None
-    print_ = Fingerprint(1, "", "", "", "", more=False, torn=False, state=())
+    print_ = Fingerprint(1, "", "", "", "", more=False, blank=True, torn=False, state=())
     files = tuple(
         FileReading(Path("/p", one), one, Growth.LINES, print_, taken, tail=taken is not None and chance.random() < 0.7)
         for one in labels
@@ -290,3 +290,68 @@ def test_what_is_kept_with_escapes_is_not_taken_for_what_the_file_said(project: 
     assert (tried.state, "give it by --with" in tried.reason) == (RowState.WAITING, True)
 
     assert quarantine.retry([kept.id], text="a,2026-01-02,pq").added == 1
+
+
+@pytest.mark.parametrize("name", ["n", "j", "_", "x"])
+def test_rows_of_parquet_keep_their_numbers_whatever_a_column_is_called(project: LogProject, name: str) -> None:
+    project.sources[0]["select"] = {"x": f'"{name}"'}
+    del project.sources[0]["event_id"]
+    numbers = range(1, 12)
+    table = {name: [str(n) for n in numbers], "seen": ["soon" if n in (2, 10, 11) else DAY for n in numbers]}
+    pq.write_table(pa.table(table), project.root / "d" / "a.parquet")
+    assert set_aside(project) == 3
+
+    assert retry(project).added == 3
+    by_id = {one["event_id"]: json.loads(one["payload"])["x"] for one in project.events()}
+    assert by_id == {f"d/a.parquet#{n}": str(n) for n in numbers}
+
+    assert [one.state for one in project.open().quarantine.list(state=None)] == [RowState.TAKEN] * 3
+
+
+def test_of_two_rows_of_parquet_the_one_that_fits_is_taken_and_the_other_waits(project: LogProject) -> None:
+    project.sources[0]["select"] = {}
+    numbers = range(1, 12)
+    table = {"id": [f"i{n}" for n in numbers], "n": [str(n) for n in numbers]}
+    table["seen"] = ["soon" if n in (2, 10) else DAY for n in numbers]
+    pq.write_table(pa.table(table), project.root / "d" / "a.parquet")
+    assert set_aside(project) == 2
+
+    assert retry(project, "CASE WHEN n = '2' THEN '2026-01-05' ELSE seen END").added == 1
+    states = {one.misfit.row: one.state for one in project.open().quarantine.list(state=None)}
+    assert states == {2: RowState.TAKEN, 10: RowState.WAITING}
+    assert "i2" in project.events("event_id")
+
+
+def test_of_two_rows_of_a_python_object_the_one_that_fits_is_taken_and_the_other_waits(project: LogProject) -> None:
+    project.sources[0] = {key: one for key, one in project.sources[0].items() if key not in ("path", "select")}
+    project.sources[0]["python"] = "rows_again:rows"
+    project.write(
+        "rows_again.py",
+        "import pyarrow as pa\n\n\ndef rows():\n"
+        '    return pa.table({"id": ["a", "b", "c"], "seen": ["2026-01-01", "soon", "later"]})\n',
+    )
+    assert set_aside(project) == 2
+
+    found = retry(project, "CASE WHEN seen = 'soon' THEN '2026-01-05' ELSE seen END")
+
+    assert (found.added, found.waiting) == (1, 1)
+    assert project.events("event_id") == ["a", "b"]
+
+
+def test_rows_are_numbered_on_behind_an_import_that_set_all_of_its_rows_aside(project: LogProject) -> None:
+    project.sources[0]["select"] = {}
+    del project.sources[0]["event_id"]
+    bad, good = '{"seen": "soon", "a": 7}\n', f'{{"seen": "{DAY}", "a": 7}}\n'
+    file = project.root / "d" / "a.jsonl"
+    for step in (bad + bad, good + bad, bad, good):
+        with file.open("a") as opened:
+            opened.write(step)
+        project.take(max_bad_rows=10)
+    waiting = project.open().quarantine.list(state=RowState.WAITING)
+    assert sorted(one.misfit.row for one in waiting) == [1, 2, 4, 5]
+    assert project.events("event_id") == ["d/a.jsonl#3", "d/a.jsonl#6"]
+
+    retry(project)
+    assert sorted(project.events("event_id")) == [f"d/a.jsonl#{n}" for n in range(1, 7)]
+    project.open().log.forget("s")
+    assert project.take().added == 0

@@ -237,6 +237,9 @@ def _traceback(fault: BaseException) -> None:
     sys.stderr.write(redact("".join(traceback.format_exception(fault))))
 
 
+_NO_NUMBERS = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
+
+
 def _object(
     verb: str, exit_code: int, result: object, error: Mapping[str, object] | None, next_steps: Sequence[NextStep]
 ) -> None:
@@ -249,5 +252,11 @@ def _object(
     }
     # Escaped where the other end may not take every character: it is the same JSON.
     plain = not (sys.stdout.encoding or "utf-8").lower().replace("_", "-").startswith("utf")
-    sys.stdout.write(json.dumps(envelope, ensure_ascii=plain, indent=2, default=jsonable) + "\n")
+    try:
+        text = json.dumps(envelope, ensure_ascii=plain, indent=2, default=jsonable, allow_nan=False)
+    except ValueError:
+        # JSON has no such numbers; they are the texts that stand for them in a payload.
+        said = json.loads(json.dumps(envelope, default=jsonable), parse_constant=_NO_NUMBERS.get)
+        text = json.dumps(said, ensure_ascii=plain, indent=2)
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

@@ -196,7 +196,7 @@ def _first_line(file: Path, dialect: LineDialect) -> tuple[int, str, int]:
     skipped = dialect.skip
     with opened(file, dialect.codec) as text:
         for _ in range(skipped):
-            text.readline(_START)
+            text.readline()
         while line := text.readline(_START):
             body = line.rstrip("\r\n").removeprefix("\ufeff")
             if body and not (dialect.comment and body.startswith(dialect.comment)):
@@ -209,6 +209,12 @@ def _first_line(file: Path, dialect: LineDialect) -> tuple[int, str, int]:
             lines.append(more)
     line = "".join(lines)
     return skipped + 1, line.rstrip("\r\n").removeprefix("\ufeff"), skipped
+
+
+def _quoted_before(file: Path, dialect: LineDialect) -> bool:
+    """Whether a quote stands before the names: the engine counts what it goes on over as one line."""
+    with opened(file, dialect.codec) as text:
+        return bool(dialect.quote) and any(dialect.quote in text.readline() for _ in range(dialect.skip))
 
 
 def _values(dialect: LineDialect, first: str, line: int, file: Path) -> list[str]:
@@ -231,6 +237,7 @@ def csv_file(file: Path, options: Mapping[str, Any], folder: Path, *, alike: boo
     partitions = partitions_of(file, names)
     # Seen: of one column, the engine loses an empty last line, and a value whose quote is not closed.
     told = dialect.codec == "utf-8" and not dialect.comment and dialect.columns > 1
+    told = told and not _quoted_before(file, dialect)
     written = _written(file, dialect) if told else _Written.ODD
     if written is not _Written.ODD:
         lines = dialect.skip + dialect.header
@@ -243,7 +250,10 @@ def csv_file(file: Path, options: Mapping[str, Any], folder: Path, *, alike: boo
 
 def first_fault(file: Path, dialect: LineDialect) -> BrokenFile | None:
     """The first row of a file that is none of its dialect; None where all are."""
-    return next((_at_fault(file, row) for row in rows(file, dialect) if row.fault), None)
+    try:
+        return next((_at_fault(file, row) for row in rows(file, dialect) if row.fault), None)
+    except BrokenFile as fault:
+        return fault
 
 
 def _at_fault(file: Path, row: TextRow) -> BrokenFile:

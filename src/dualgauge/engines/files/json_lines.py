@@ -41,17 +41,23 @@ def without_mark(file: Path, to: Path) -> Path:
     return to
 
 
-def refuse_cut(file: Path) -> None:
-    """Raise where an array is not closed: seen, behind a comma the engine takes the end of a file for its end."""
+def is_array(file: Path) -> bool:
+    """
+    Whether a file is an array.
+
+    Raises:
+        BadJson: it is not closed. Seen: behind a comma the engine takes the end of a file for its end.
+    """
     with _opened(file) as opened:
         start = opened.read(4096).removeprefix(_MARK).lstrip()
         if not start.startswith(b"["):
-            return
+            return False
         end = start
         while chunk := opened.read(1 << 20):
             end = chunk.rstrip()[-1:] or end
     if not end.rstrip().endswith(b"]"):
-        raise BadJson(file, None, "its array is not closed: the file is cut off", WHOLE)
+        raise BadJson(file, None, "its array is not closed: the file is cut off, or has more behind it", WHOLE)
+    return True
 
 
 def lines_of(file: Path) -> Iterator[tuple[int, bytes]]:

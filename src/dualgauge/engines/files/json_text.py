@@ -25,7 +25,7 @@ from msgspec.structs import astuple
 
 from dualgauge.engines.errors import EngineError, OutOfMemory
 from dualgauge.engines.files.errors import BadJson
-from dualgauge.engines.files.json_lines import WHOLE, fault_of, has_lines, lines_of, refuse_cut, without_mark
+from dualgauge.engines.files.json_lines import WHOLE, fault_of, has_lines, is_array, lines_of, without_mark
 from dualgauge.engines.files.text_rows import LINES
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import fold, literal
@@ -144,8 +144,10 @@ def _objects(
     engine: Engine, file: Path, unmarked: Path, form: str, *, tolerant: bool
 ) -> Iterator[tuple[int, pa.Array]]:
     """The texts of a file's objects, in batches, each with the number of its first one; NULL is a line of no JSON."""
-    if form != LINES:
-        refuse_cut(file)
+    array = form != LINES and is_array(file)
+    if form == "auto" and not array and not tolerant:
+        # Seen: the engine goes by the first line, and an object over two of them is none then.
+        form = "unstructured"
     name = literal(exact(without_mark(file, unmarked)))
     options = f", hive_partitioning = false{', ignore_errors = true' if tolerant else ''}"
     first = 1
@@ -164,6 +166,8 @@ def _objects(
         line = next((number for number, text in lines_of(file) if fault_of(text) is not None), None)
         line = line if form == LINES or has_lines(file) else None
         reason = found[1].strip() if found else page.splitlines()[0].partition(": ")[2] or page
+        if "maximum_object_size" in page:
+            reason = "an object is longer than 16 MiB, which none may be"
         raise BadJson(file, line, reason, WHOLE) from fault
 
 
@@ -192,6 +196,17 @@ class _Known:
             self._decode = None
         return None
 
+    def copy(self) -> tuple[dict[str, str], dict[str, str]]:
+        """What is noted now."""
+        return dict(self.columns), dict(self.spelled)
+
+    def restore(self, had: tuple[dict[str, str], dict[str, str]]) -> None:
+        """Forget what was noted since."""
+        for of, before in zip((self.columns, self.spelled), had, strict=True):
+            of.clear()
+            of.update(before)
+        self._decode = None
+
     def decoder(self) -> Callable[[memoryview], list[Any]] | None:
         """What makes objects of texts, each with the raw values of its fields by their columns; None: no text fits."""
         if self._decode is None and self.columns:
@@ -217,8 +232,12 @@ class _Batch:
 def _part(texts: pa.Array, known: _Known) -> _Batch:
     """Part objects into their fields."""
     whole = _parted_at_once(texts, known)
-    if whole is None and known.refused(_names(texts)) is None:
-        whole = _parted_at_once(texts, known)
+    if whole is None:
+        had = known.copy()
+        whole = _parted_at_once(texts, known) if known.refused(_names(texts)) is None else None
+        if whole is None:
+            # Of an object that is refused no name is noted.
+            known.restore(had)
     if whole is not None:
         return _Batch(whole, {})
     faults: dict[int, str] = {}

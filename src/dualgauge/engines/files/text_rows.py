@@ -12,6 +12,7 @@ import codecs
 import csv
 import gzip
 import io
+import itertools
 import re
 import zlib
 from collections import deque
@@ -32,7 +33,10 @@ LINES: Final = "newline_delimited"
 """What the engine calls JSON files with one object a line."""
 
 LONGEST_ROW: Final = 1 << 24
-"""Characters of a row; a quote that is not closed by then is not closed."""
+"""Bytes that a row has not: the engine takes none that is longer."""
+
+_LONGEST: Final = f"{LONGEST_ROW >> 20} MiB"
+_SHORTER: Final = "a row may have less than that: keep such values elsewhere, or give the file as Parquet"
 
 _BLOCK: Final = 1 << 20
 _NO_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
@@ -184,6 +188,8 @@ def rows(file: Path, dialect: LineDialect) -> Iterator[TextRow]:
                 yield TextRow(None, at, body, line[len(body) :])
                 continue
             number += 1
+            if delimiter and _is_long(body):
+                raise BrokenFile(file, at, f"its row is longer than {_LONGEST}", _SHORTER)
             # Most rows are plain, and there are millions of them.
             if delimiter and body.isascii() and body.count(delimiter) == others and not (mark and mark in body):
                 yield TextRow(number, at, body, line[len(body) :])
@@ -192,6 +198,11 @@ def rows(file: Path, dialect: LineDialect) -> Iterator[TextRow]:
             if fault and delimiter and mark and mark in body:
                 line, fault = _longer(lines, line, dialect, fault)
                 body = line.rstrip("\r\n")
+                if fault and lines.long and _marked_behind(file, dialect, lines.long):
+                    # Whether its quote is closed, nobody could tell: what goes on behind it may be rows or not.
+                    reason = f"a quote ({mark}) is opened, and not closed in the {_LONGEST} behind it"
+                    hint = f'if quotes are text in this file, say read = {{quote = ""}}; {_SHORTER}'
+                    raise BrokenFile(file, at, reason, hint)
             yield TextRow(number, at, body, line[len(body) :], fault)
 
 
@@ -216,6 +227,7 @@ def _longer(lines: _Lines, line: str, dialect: LineDialect, fault: str) -> tuple
         dialect.first_of(_going_on(lines, line, more))
         whole = line + "".join(more)
         return whole, dialect.fault(whole.rstrip("\r\n"))
+    lines.long = lines.number if sum(map(len, more), len(line)) >= LONGEST_ROW else 0
     lines.give_back(more)
     return line, fault
 
@@ -230,6 +242,16 @@ def _going_on(lines: _Lines, line: str, more: list[str]) -> Iterator[str]:
         yield following
 
 
+def _is_long(text: str) -> bool:
+    return len(text) > LONGEST_ROW // 4 and len(text.encode("utf-8", "surrogateescape")) >= LONGEST_ROW
+
+
+def _marked_behind(file: Path, dialect: LineDialect, number: int) -> bool:
+    """Whether a quote stands behind a line of a file."""
+    with opened(file, dialect.codec) as text:
+        return any(dialect.quote in line for line in itertools.islice(text, number, None))
+
+
 def _broken(mark: str, fault: csv.Error) -> str:
     if "new-line" in str(fault):
         return "it is more than one line"
@@ -237,10 +259,14 @@ def _broken(mark: str, fault: csv.Error) -> str:
 
 
 class _Lines:
-    """The lines of a text with their ends; some may be given back. `number` is that of the last one taken, from 1."""
+    """
+    The lines of a text with their ends; some may be given back. `number` is that of the last one taken, from 1.
+
+    `long` is that of the last one that a quote was followed over, where this ended for its length.
+    """
 
     def __init__(self, text: IO[str]) -> None:
-        self._text, self._back, self.number = text, deque[str](), 0
+        self._text, self._back, self.number, self.long = text, deque[str](), 0, 0
 
     def take(self) -> str | None:
         line = self._back.popleft() if self._back else self._text.readline()

@@ -328,11 +328,12 @@ def _without(read: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def _table(relation: str, kinds: Mapping[str, str], texts: Sequence[str]) -> str:
     """A table of rows that are kept as JSON: each value is the text that its type is made from."""
     values = ", ".join(
-        f"CAST(json_extract_string(j, {literal(_pointer(name))}) AS {kind}) AS {quote(name)}"
+        f"CAST(json_extract_string(_.j, {literal(_pointer(name))}) AS {kind}) AS {quote(name)}"
         for name, kind in kinds.items()
     )
     rows = ", ".join(f"({number:d}, {literal(text)})" for number, text in enumerate(texts))
-    body = f"SELECT {values} FROM (VALUES {rows}) AS _(n, j) ORDER BY n"
+    # Qualified: a column of the source may be called n or j, too.
+    body = f"SELECT {values} FROM (VALUES {rows}) AS _(n, j) ORDER BY _.n"
     return f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS {body}"
 
 

@@ -29,7 +29,8 @@ class Fingerprint:
 
     `size` counts its bytes without a torn last line, and `sha256` is of those; `whole` is of every byte. `begin` is of
     the first bytes, as many as were asked for, or empty where the file has fewer; `end` is of those from there to
-    `size`. `more`: it has more bytes than were asked for. `state` is what the system says of the file.
+    `size`. `more`: it has more bytes than were asked for, and `blank`: they hold no letter, if any. `state` is what the
+    system says of the file.
     """
 
     size: int
@@ -38,6 +39,7 @@ class Fingerprint:
     begin: str
     end: str
     more: bool
+    blank: bool
     torn: bool
     state: tuple[int, ...]
 
@@ -62,8 +64,9 @@ def fingerprint(file: Path, begin: int, *, by_line: bool) -> Fingerprint:
             digest.update(chunk)
             at += len(chunk)
         begun = digest.hexdigest() if at == begin else ""
-        mark = (at, digest.copy(), end.copy())
+        mark, blank = (at, digest.copy(), end.copy()), True
         for chunk in _chunks(opened, size - at):
+            blank = blank and not chunk.strip()
             cut = chunk.rfind(b"\n") + 1 if by_line else len(chunk)
             if cut:
                 digest.update(chunk[:cut])
@@ -77,7 +80,7 @@ def fingerprint(file: Path, begin: int, *, by_line: bool) -> Fingerprint:
     counted, known, behind = mark if torn else (at, digest, end)
     return Fingerprint(
         size=counted, sha256=known.hexdigest(), whole=digest.hexdigest(), begin=begun, end=behind.hexdigest(),
-        more=at > begin, torn=torn, state=state,
+        more=at > begin, blank=blank, torn=torn, state=state,
     )  # fmt: skip
 
 

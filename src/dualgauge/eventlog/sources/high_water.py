@@ -91,7 +91,8 @@ def measured(
     """
     counts = source.objects.rows if source.objects else {}
     rows = {
-        one.label: counts.get(part.path, 0) + (part.before or 0)
+        # Of a file without a row that fits nothing was read.
+        one.label: counts.get(part.path, len(part.without) if part.nothing else 0) + (part.before or 0)
         for one, part in zip(reading.files, source.reading if source.settings.path else (), strict=True)
         if source.numbered and one.growth is Growth.LINES
     }

@@ -163,8 +163,8 @@ class Source:
         return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
 
     def label_of(self, part: Part) -> str:
-        """The name of what a part is of."""
-        return part.label or self.label(part.file)
+        """The name of what a part is of; empty where that has none."""
+        return part.label if self.relation else part.label or self.label(part.file)
 
 
 def _folder_types(files: Iterable[Path]) -> dict[str, str]:
