@@ -12,18 +12,19 @@ import hashlib
 import json
 import sqlite3
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
+import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import pyarrow as pa
 
 EVENTS = 2_000_000
 KEYS = 200_000
@@ -168,6 +169,38 @@ def measure(base: Path, count: int, keys: int, repeats: int) -> dict[str, float]
         db.close()
         con.close()
     return out
+
+
+READ = """
+import sys
+import pyarrow as pa
+from adbc_driver_sqlite import dbapi
+file, table, to = sys.argv[1:]
+with dbapi.connect(f"file:{file}?mode=ro") as connection, connection.cursor() as cursor:
+    cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": "50000"})
+    cursor.execute(f"SELECT * FROM {table}")
+    rows = cursor.fetch_record_batch()
+    with pa.OSFile(to, "wb") as out, pa.ipc.new_file(out, rows.schema) as writer:
+        for batch in rows:
+            writer.write_batch(batch)
+"""
+
+
+def read_and_join(
+    con: duckdb.DuckDBPyConnection, tables: Sequence[tuple[Path, str]], folder: Path, join: str
+) -> list[tuple[int]]:
+    """Two tables of SQLite files by Arrow's driver, in a process each and at once, and a query that joins them."""
+    files = [folder / "floor-v1.arrow", folder / "floor-v2.arrow"]
+    children = [
+        subprocess.Popen([sys.executable, "-c", READ, str(file), table, str(to)])  # noqa: S603  (our own script)
+        for (file, table), to in zip(tables, files, strict=True)
+    ]
+    if any(one.wait() for one in children):
+        message = "a table could not be read"
+        raise RuntimeError(message)
+    for name, file in zip(("v1", "v2"), files, strict=True):
+        con.register(name, pa.ipc.open_file(pa.memory_map(str(file))).read_all())
+    return con.execute(join).fetchall()
 
 
 def main() -> None:

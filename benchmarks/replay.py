@@ -12,8 +12,8 @@ replay          one view of the log into the serving store by `Migration.replay`
 replay by key   the same, and a floor that gives SQLite its rows in the order of the key. SQLite likes that so much
                 better that it is the harder floor; dualgauge loads in this order too.
 transaction     the longest transaction of all these replays that wrote rows, begin and commit included.
-diff            two views of `--rows` rows, equal but for one, by `Migration.diff`; floor: a full join of the same rows
-                in DuckDB, out of two Parquet files written beforehand.
+diff            two views of `--rows` rows, equal but for one, by `Migration.diff`; floor: Arrow's driver reads both
+                tables at once, in a process each, and DuckDB joins them.
 decide          one routing decision; floor: one hash and one comparison.
 peak memory     a process of its own that imports the whole history of the reference project (the flights of a year
                 and their weather) and replays all its views; the most memory it ever held, libraries included.
@@ -79,7 +79,7 @@ SELECT k, {amount} AS amount, occurred_at AS paid_at, event_id, position AS at F
 """
 ODD = "CASE WHEN k = 7 THEN amt + 1 ELSE amt END"
 
-JOIN = """SELECT count(*) FROM read_parquet('{v1}') a FULL JOIN read_parquet('{v2}') b ON a.k = b.k
+JOIN = """SELECT count(*) FROM v1 a FULL JOIN v2 b ON a.k = b.k
 WHERE a.k IS NULL OR b.k IS NULL OR a.amount IS DISTINCT FROM b.amount OR a.paid_at IS DISTINCT FROM b.paid_at
    OR a.event_id IS DISTINCT FROM b.event_id OR a.at IS DISTINCT FROM b.at"""
 
@@ -199,35 +199,31 @@ def diff(base: Path, count: int, rounds: int) -> Figure:
     """Time the exact diff of two stored views of `count` rows, of which one differs."""
     folder = base / "diff"
     folder.mkdir()
-    v1, v2 = folder / "v1.parquet", folder / "v2.parquet"
     con = floors.connect()
     try:
         con.sql(
             f"""SELECT i AS k, 'e-' || i AS event_id, ((i * 7919) % 100000)::DOUBLE / 100 AS amt,
             TIMESTAMPTZ '2020-01-01' + INTERVAL (i) SECOND AS ts FROM range(1, {count + 1:d}) t(i)"""
         ).to_parquet(str(folder / "events.parquet"))
-        for file, amount in ((v1, "amt"), (v2, ODD)):
-            con.sql(
-                f"SELECT k, {amount} AS amount, ts AS paid_at, event_id, k AS at FROM '{folder / 'events.parquet'}'"
-            ).to_parquet(str(file))
         views = {"views_v1/rows.sql": ROWS.format(amount="amt"), "views_v2/rows.sql": ROWS.format(amount=ODD)}
         (folder / "project").mkdir()
         migration = new_project(folder / "project", folder / "events.parquet", views)
         migration.import_()
         migration.replay()
+        tables = [(folder / "project" / ".dualgauge" / f"views_{side}.db", "rows__b1") for side in ("v1", "v2")]
         ours, theirs = [], []
         for _ in range(rounds):
             seconds, (run,) = floors.timed(migration.diff)
             assert (run.comparison.compared, run.comparison.mismatched) == (count, 1)
             assert run.comparison.verdict is Outcome.FAIL
             ours.append(seconds)
-            seconds, joined = floors.timed(lambda: con.execute(JOIN.format(v1=v1, v2=v2)).fetchone())
-            assert joined == (1,)
+            seconds, joined = floors.timed(lambda: floors.read_and_join(con, tables, folder, JOIN))
+            assert joined == [(1,)]
             theirs.append(seconds)
     finally:
         con.close()
     shutil.rmtree(folder)
-    return Figure("diff", "s", statistics.median(ours), statistics.median(theirs))
+    return Figure("diff", "s", statistics.median(ours), statistics.median(theirs), bar=2.5)
 
 
 def decisions(count: int, rounds: int) -> Figure:
