@@ -237,3 +237,15 @@ def test_numbers_come_in_the_order_of_their_query_and_masked_where_there_is_none
         )
         assert engine.numbers("SELECT 1 WHERE false").tolist() == []
         assert engine.numbers("SELECT * FROM (VALUES (1), (NULL), (3)) t(i)").tolist() == [1, None, 3]
+
+
+def test_a_name_stands_again_for_what_it_stood_for_before(engine: Engine) -> None:
+    with engine.bound("events", "SELECT 1 AS x"):
+        with engine.bound("events", "SELECT 2 AS x"):
+            assert engine.rows("SELECT x FROM events") == [(2,)]
+        assert engine.rows("SELECT x FROM events") == [(1,)]
+        with pytest.raises(BadStatement), engine.bound("events", "SELECT nonsense"):
+            pass
+        assert engine.rows("SELECT x FROM events") == [(1,)]
+    with pytest.raises(BadStatement, match="events"):
+        engine.rows("SELECT x FROM events")

@@ -303,3 +303,11 @@ def test_a_sum_that_depends_on_the_order_of_addition_is_warned_of(engine: Engine
 def test_a_sum_of_whole_numbers_is_not_warned_of(engine: Engine, select: str) -> None:
     warned = planned(engine, f"-- key: k\n\n{select}").warnings
     assert [one for one in warned if "fare" not in one] == []
+
+
+def test_events_are_what_they_were_when_a_view_was_planned(engine: Engine) -> None:
+    columns = {"position": "BIGINT"}
+    with engine.bound("events", "SELECT 7 AS position"):
+        found = from_text(engine, "-- key: position\nSELECT position FROM events", "v", Side.V1, Path("v.sql"), columns)
+        plan(engine, found, columns)
+        assert engine.rows("SELECT position FROM events") == [(7,)]

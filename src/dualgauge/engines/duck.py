@@ -30,7 +30,7 @@ from dualgauge.engines.errors import (
     OutOfMemory,
 )
 from dualgauge.engines.scratch import scratch
-from dualgauge.model import literal
+from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,6 +69,7 @@ class Engine:
         self.folder = folder
         """Where what is needed while the engine is open may be written."""
         self._defined: set[str] = set()
+        self._bound: dict[str, list[str]] = {}
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> None:
         """Run a statement for its effect."""
@@ -135,6 +136,19 @@ class Engine:
             with translated():
                 self._connection.create_function(name, function, ["VARCHAR"], "VARCHAR", null_handling=_ALSO_NULL)
             self._defined.add(name)
+
+    @contextmanager
+    def bound(self, name: str, select: str) -> Iterator[None]:
+        """Let a name stand for what a SELECT gives; where it stood for something else, it does again afterwards."""
+        before = self._bound.setdefault(name, [])
+        self.execute(f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS {select}")
+        before.append(select)
+        try:
+            yield
+        finally:
+            before.pop()
+            again = f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS {before[-1]}" if before else ""
+            self.execute(again or f"DROP VIEW {quote(name)}")
 
     @contextmanager
     def one_thread(self) -> Iterator[None]:

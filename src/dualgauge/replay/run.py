@@ -92,8 +92,8 @@ def replay(
         UnstorableValue: a value does not fit its stored type.
         Fenced: another replay took a build over.
     """
-    engine.execute(f"CREATE OR REPLACE TEMP VIEW {EVENTS} AS {log.relation(position)}")
-    return [_one(engine, log, store, one, position, force=force, progress=progress) for one in plans]
+    with engine.bound(EVENTS, log.relation(position)):
+        return [_one(engine, log, store, one, position, force=force, progress=progress) for one in plans]
 
 
 def _one(

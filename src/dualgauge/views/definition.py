@@ -35,6 +35,7 @@ from dualgauge.views.relations import relations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
@@ -218,15 +219,20 @@ def _check_columns(columns: Mapping[str, str], file: Path) -> None:
 
 
 def output_columns(engine: Engine, text: str, file: Path, event_columns: Mapping[str, str]) -> dict[str, str]:
-    """Names and types of what a view's text gives, planned over an empty `events`."""
-    empty = ", ".join(f"CAST(NULL AS {kind}) AS {quote(column)}" for column, kind in event_columns.items())
-    engine.execute(f"CREATE OR REPLACE TEMP VIEW {EVENTS} AS SELECT {empty} WHERE false")
+    """Names and types of what a view's text gives."""
     try:
-        found = engine.rows(f"DESCRIBE {bare(text)}")
+        with no_events(engine, event_columns):
+            found = engine.rows(f"DESCRIBE {bare(text)}")
     except EngineError as fault:
         raise BadSelect(file, _told(fault, event_columns), list(event_columns), fault.line) from fault
     _apart([column for column, *_ in found], file, "give each column a name of its own with AS")
     return {column: kind for column, kind, *_ in found}
+
+
+def no_events(engine: Engine, event_columns: Mapping[str, str]) -> AbstractContextManager[None]:
+    """Bind `events` to none, of such columns, so that a view can be planned."""
+    empty = ", ".join(f"CAST(NULL AS {kind}) AS {quote(column)}" for column, kind in event_columns.items())
+    return engine.bound(EVENTS, f"SELECT {empty} WHERE false")
 
 
 def _apart(columns: Iterable[str], file: Path, advice: str) -> None:
@@ -244,7 +250,8 @@ def _affected_by_binds(engine: Engine, header: Header, file: Path, event_columns
     if not header.affected_by:
         return
     try:
-        engine.columns(f"SELECT {', '.join(f'({expression})' for expression in header.affected_by)} FROM {EVENTS}")
+        with no_events(engine, event_columns):
+            engine.columns(f"SELECT {', '.join(f'({expression})' for expression in header.affected_by)} FROM {EVENTS}")
     except EngineError as fault:
         raise BadSelect(file, f"`-- affected_by:` {_told(fault, event_columns)}", list(event_columns)) from fault
 

@@ -15,7 +15,7 @@ from sqlglot import expressions as exp
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.lexer import bare, tokens
 from dualgauge.model import POSITION, fold, quote
-from dualgauge.views.definition import EVENTS
+from dualgauge.views.definition import EVENTS, no_events
 from dualgauge.views.latest import KEEPING, latest
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Plan:
 
 
 def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str]) -> Plan:
-    """Derive a view's plan. The engine must know an (empty) `events`, as `define` leaves it."""
+    """Derive a view's plan. The engine's `events` stay what they are."""
     if view.tree is None:
         return Plan(
             view=view,
@@ -79,16 +79,16 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
             warnings=(),
         )
     tree, main = _main(view)
-    position_sql = _with_position(engine, view, tree, main) if tree is not None and main is not None else None
-    return Plan(
-        view=view,
-        strategy="replay",
-        why="every build is a full replay to the new head",
-        position_sql=position_sql,
-        tracing=_tracing(view, tree, main),
-        warnings=_warnings(view.tree, event_columns),
-        latest=latest(engine, bare(view.text), tuple(view.columns)),
-    )
+    with no_events(engine, event_columns):
+        return Plan(
+            view=view,
+            strategy="replay",
+            why="every build is a full replay to the new head",
+            position_sql=_with_position(engine, view, tree, main) if tree is not None and main is not None else None,
+            tracing=_tracing(view, tree, main),
+            warnings=_warnings(view.tree, event_columns),
+            latest=latest(engine, bare(view.text), tuple(view.columns)),
+        )
 
 
 def tracing(view: ViewDefinition) -> Tracing | None:
