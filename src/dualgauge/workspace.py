@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.port import BuildStore, ServedStore
     from dualgauge.views.definition import ViewDefinition
-    from dualgauge.views.plan import Plan
+    from dualgauge.views.plan.plan import Plan
 
 
 def acting() -> str:
@@ -247,7 +247,7 @@ class Handles:
     @cached_property
     def plans(self) -> Sequence[Plan]:
         """How each view of both sides is kept. Raises ViewError."""
-        from dualgauge.views.plan import plan
+        from dualgauge.views.plan.plan import plan
 
         columns = self._workspace.settings.log.all_columns
         return [plan(self.engine, view, columns) for view in self.views]

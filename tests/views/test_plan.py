@@ -13,7 +13,7 @@ from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.eventlog.columns import ENVELOPE
 from dualgauge.model import POSITION, Side, literal, quote
 from dualgauge.views.definition import from_text
-from dualgauge.views.plan import Plan, plan
+from dualgauge.views.plan.plan import Plan, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dualgauge.replay.run import Replayed
     from dualgauge.stores.serving.migrations import Revision
     from dualgauge.stores.serving.shapes import Shape
-    from dualgauge.views.plan import Plan
+    from dualgauge.views.plan.plan import Plan
     from dualgauge.workspace import Handles, Workspace
 
 

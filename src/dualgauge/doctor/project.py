@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dualgauge.doctor.values import Notes
     from dualgauge.engines.duck import Engine
-    from dualgauge.views.plan import Plan
+    from dualgauge.views.plan.plan import Plan
     from dualgauge.workspace import Handles, Workspace
 
 

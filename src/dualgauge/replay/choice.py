@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dualgauge.model import Side
-    from dualgauge.views.plan import Plan
+    from dualgauge.views.plan.plan import Plan
 
 
 def apart(plans: Sequence[Plan]) -> tuple[list[Plan], tuple[str, ...]]:

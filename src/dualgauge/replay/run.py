@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.stores.serving.port import BuildStore, Loading
     from dualgauge.views.definition import ViewDefinition
-    from dualgauge.views.plan import Plan
+    from dualgauge.views.plan.plan import Plan
 
 ANSWER = "_answer"
 

@@ -10,7 +10,7 @@ from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, Pr
 from dualgauge.cli.terminal.output import answering
 
 if TYPE_CHECKING:
-    from dualgauge.views.plan import Plan
+    from dualgauge.views.plan.plan import Plan
 
 UNKNOWN = "unknown; a difference counts when it is still there after the settle time of `dualgauge diff`"
 

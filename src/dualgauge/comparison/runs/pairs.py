@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dualgauge.comparison.content.comparator import Comparator
 from dualgauge.comparison.errors import BadComparator, BadRelation, NoSuchComparator, NothingToCompare, NoViewToCompare
 from dualgauge.model import Side, listed, quote
-from dualgauge.views.plan import Tracing, tracing
+from dualgauge.views.plan.tracing import Tracing, tracing
 from dualgauge.views.relations import relations
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from dualgauge.comparison.values import Mismatch
     from dualgauge.engines.duck import Engine
-    from dualgauge.views.plan import Tracing
+    from dualgauge.views.plan.tracing import Tracing
 
 MOST_EVENTS = 8
 """How many events a sampled mismatch shows: the latest ones; all are counted."""

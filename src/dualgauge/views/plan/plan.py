@@ -1,0 +1,111 @@
+"""A view's plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlglot import expressions as exp
+
+from dualgauge.engines.lexer import bare
+from dualgauge.model import POSITION
+from dualgauge.views.definition import no_events
+from dualgauge.views.latest import latest
+from dualgauge.views.plan.analysis import main_of
+from dualgauge.views.plan.position import with_position
+from dualgauge.views.plan.tracing import tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.views.definition import ViewDefinition
+    from dualgauge.views.latest import Latest
+    from dualgauge.views.plan.tracing import Tracing
+
+_ROUNDED = (exp.Sum, exp.Avg)
+_FLOATS = {"DOUBLE", "FLOAT"}
+
+
+class Strategy(StrEnum):
+    """How a view is kept."""
+
+    REPLAY = "replay"
+    """Each build is a full replay to the new head."""
+
+    ADOPTED = "adopted"
+    """A table of the user's own: nothing is built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    What is known of a view before it is built.
+
+    `position_sql` gives `_position` exactly, or is None where only the head bounds it. `tracing` is
+    None where the plan cannot tell which events touch a key. `latest` are the values that the view takes from the last
+    or the first event of a group.
+    """
+
+    view: ViewDefinition
+    strategy: Strategy
+    why: str
+    position_sql: str | None
+    tracing: Tracing | None
+    warnings: tuple[str, ...]
+    latest: tuple[Latest, ...] = ()
+
+    def select(self, head: int) -> str:
+        """The view's SELECT with `_position` as its last column."""
+        if self.position_sql is not None:
+            return self.position_sql
+        return f"SELECT *, {head:d} AS {POSITION} FROM ({bare(self.view.text)}\n)"
+
+
+def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str]) -> Plan:
+    """Derive a view's plan. The engine's `events` stay what they are."""
+    if view.tree is None:
+        return Plan(
+            view=view,
+            strategy=Strategy.ADOPTED,
+            why=f"code of your own keeps the table {view.adopted}, which is only read",
+            position_sql=None,
+            tracing=None,
+            warnings=(),
+        )
+    tree, main = main_of(view)
+    with no_events(engine, event_columns):
+        return Plan(
+            view=view,
+            strategy=Strategy.REPLAY,
+            why="every build is a full replay to the new head",
+            position_sql=with_position(engine, view, tree, main) if tree is not None and main is not None else None,
+            tracing=tracing(view),
+            warnings=_warnings(view.tree, event_columns),
+            latest=latest(engine, bare(view.text), tuple(view.columns)),
+        )
+
+
+def _warnings(tree: exp.Expr, event_columns: Mapping[str, str]) -> tuple[str, ...]:
+    doubles = {name.casefold() for name, kind in event_columns.items() if kind in _FLOATS}
+    found = []
+    for node in tree.find_all(*_ROUNDED):
+        over = {column.name for column in node.find_all(exp.Column) if column.name.casefold() in doubles}
+        over |= {part.sql("duckdb") for part in node.find_all(exp.Div, exp.Cast) if _gives_double(part)}
+        if over:
+            # A FILTER stands between an aggregate and its name.
+            named = node.find_ancestor(exp.Alias, exp.Select)
+            name = named.alias if isinstance(named, exp.Alias) else node.sql("duckdb")
+            found.append(
+                f"{name}: adds DOUBLE values ({', '.join(sorted(over))}), whose sum depends on the order "
+                "of addition; declare the column as DECIMAL, or compare it with a tolerant rule"
+            )
+    return tuple(dict.fromkeys(found))
+
+
+def _gives_double(node: exp.Expr) -> bool:
+    """Whether an expression is DOUBLE whatever goes in: a cast to it, or a division (DuckDB's `/`)."""
+    if isinstance(node, exp.Cast):
+        return str(node.to.sql("duckdb")).upper() in _FLOATS | {"REAL"}
+    return isinstance(node, exp.Div)
