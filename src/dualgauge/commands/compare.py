@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dualgauge.comparison.checking.check_run import CheckRun
+    from dualgauge.comparison.runs.recording import Keeping
     from dualgauge.comparison.runs.run import DiffRun
-    from dualgauge.workspace import Workspace
+    from dualgauge.workspace import Handles, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +37,32 @@ class CompareCommands:
         wanted = DiffPlan.named(plan)
         workspace = self._workspace
         with workspace.open() as handles:
+            keeping = self._keeping(handles)
             return [
                 run_diff(
-                    handles.engine, handles.log, handles.store, handles.ledger, pair,
-                    root=workspace.project.root,
-                    reports=workspace.reports,
-                    basis=handles.basis,
-                    clock=workspace.clock, samples=samples, plan=wanted, progress=workspace.progress, settle=settle,
+                    handles.engine, handles.log, handles.store, pair,
+                    keeping=keeping, samples=samples, plan=wanted, progress=workspace.progress, settle=settle,
                     sleep=workspace.sleep, chance=workspace.chance,
-                    migration=workspace.settings.migration, who=workspace.who,
                 )
                 for pair in handles.pairs(names)
             ]  # fmt: skip
 
     def check(self, names: Sequence[str] = ()) -> list[CheckRun]:
         """Ask the checks of all comparators or some, at one position; each run that has checks is kept as evidence."""
-        from dualgauge.comparison.checking.check_run import Keeping, run_checks
+        from dualgauge.comparison.checking.check_run import run_checks
 
         workspace = self._workspace
         with workspace.open() as handles:
-            keeping = Keeping(
-                handles.ledger, workspace.project.root, workspace.reports, handles.basis,
-                migration=workspace.settings.migration, who=workspace.who, clock=workspace.clock,
-            )  # fmt: skip
             return run_checks(
                 handles.engine, handles.log, handles.store, handles.pairs(names),
-                where=handles.sql_location, keeping=keeping, progress=workspace.progress,
+                where=handles.sql_location, keeping=self._keeping(handles), progress=workspace.progress,
             )  # fmt: skip
+
+    def _keeping(self, handles: Handles) -> Keeping:
+        from dualgauge.comparison.runs.recording import Keeping
+
+        workspace = self._workspace
+        return Keeping(
+            handles.ledger, workspace.project.root, workspace.reports, handles.basis,
+            migration=workspace.settings.migration, who=workspace.who, clock=workspace.clock,
+        )  # fmt: skip

@@ -7,10 +7,6 @@ again. The result is kept as evidence; a comparator without checks only has its 
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import shutil
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -20,13 +16,12 @@ from dualgauge.comparison.content.checks import placed, single
 from dualgauge.comparison.engine.profile import between
 from dualgauge.comparison.errors import BuildsMoved
 from dualgauge.comparison.runs.binding import check_bound, served
+from dualgauge.comparison.runs.recording import Keeping, recording
 from dualgauge.comparison.runs.run import common
-from dualgauge.comparison.runs.run_files import file_hashes
 from dualgauge.comparison.runs.snapshot import pin
 from dualgauge.engines.scratch import scratch
-from dualgauge.errors import DualgaugeError
-from dualgauge.ledger.values import EvidenceKind, evidence_key
-from dualgauge.model import Clock, Outcome, Position, Progress, Side, plural, silent
+from dualgauge.ledger.values import EvidenceKind
+from dualgauge.model import Outcome, Position, Progress, Side, plural, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +34,6 @@ if TYPE_CHECKING:
     from dualgauge.comparison.values import Drift
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
-    from dualgauge.ledger.ledger import Ledger
     from dualgauge.stores.external.sql_location import SqlLocation
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.port import ServedStore
@@ -98,19 +92,6 @@ class Question:
     place: SqlLocation
     check: Check
     expectation: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Keeping:
-    """Where and as whose evidence runs are kept."""
-
-    ledger: Ledger
-    root: Path
-    reports: Path
-    basis: Mapping[str, object]
-    migration: str
-    who: str
-    clock: Clock
 
 
 def run_checks(
@@ -182,43 +163,27 @@ def _look(
             None, pair.name, pinned.position, None, (), None, None, None, seconds=seconds, results=(), drifts=drifts
         )
     about = check_bound(pair, pinned.builds, keeping.basis)
-    run_id = f"{started:%Y%m%dT%H%M%SZ}-{pair.name}-check-{secrets.token_hex(3)}"
-    folder = keeping.reports / run_id
-    folder.mkdir(parents=True)
-    shown = os.path.relpath(folder, keeping.root)
-    keeping.ledger.start_evidence(
-        run_id, kind=EvidenceKind.CHECK, name=pair.name, bound=about, started_at=started,
-        position=pinned.position, folder=shown,
-    )  # fmt: skip
-    try:
+    with recording(keeping, EvidenceKind.CHECK, pair.name, about, position=pinned.position, started=started) as record:
         results = _ask(pair.name, questions, progress)
-        moved = _state(served(store, pair)) != _state(pinned.builds)
-    except DualgaugeError as fault:
-        _could_not_look(keeping, run_id, folder, str(fault))
-        raise
-    if moved:
-        _could_not_look(keeping, run_id, folder, "the builds changed while they were checked")
-        return None
-    verdict, why = judged(results)
-    finished = keeping.clock()
-    run = CheckRun(
-        run_id=run_id,
-        name=pair.name,
-        position=pinned.position,
-        verdict=verdict,
-        why=why,
-        evidence_key=evidence_key(about),
-        folder=folder,
-        shown_folder=shown,
-        seconds=(finished - started).total_seconds(),
-        results=results,
-        drifts=drifts,
-    )
-    (folder / RESULT).write_text(json.dumps(run.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    keeping.ledger.finish_evidence(
-        run_id, verdict=verdict, finished_at=finished, migration=keeping.migration, who=keeping.who,
-        summary={**_summary(results), "why": list(why), "files": file_hashes(folder)},
-    )  # fmt: skip
+        if _state(served(store, pair)) != _state(pinned.builds):
+            record.could_not_look("the builds changed while they were checked")
+            return None
+        verdict, why = judged(results)
+        finished = keeping.clock()
+        run = CheckRun(
+            run_id=record.run_id,
+            name=pair.name,
+            position=pinned.position,
+            verdict=verdict,
+            why=why,
+            evidence_key=record.evidence_key,
+            folder=record.folder,
+            shown_folder=record.shown,
+            seconds=(finished - started).total_seconds(),
+            results=results,
+            drifts=drifts,
+        )
+        record.finish(RESULT, run.to_json(), verdict, {**_summary(results), "why": list(why)}, at=finished)
     return run
 
 
@@ -229,15 +194,6 @@ def _ask(name: str, questions: Sequence[Question], progress: Progress) -> tuple[
             progress(f"{name}: {one.label} {one.check.name}", at, len(questions))
             found.append(work.judge(one.label, one.place, one.check, one.expectation))
     return tuple(found)
-
-
-def _could_not_look(keeping: Keeping, run_id: str, folder: Path, reason: str) -> None:
-    """End a run that is evidence of nothing; only a killed one stays `running`."""
-    shutil.rmtree(folder)
-    keeping.ledger.finish_evidence(
-        run_id, verdict=Outcome.INCONCLUSIVE, finished_at=keeping.clock(), summary={"error": reason},
-        migration=keeping.migration, who=keeping.who,
-    )  # fmt: skip
 
 
 def _state(builds: Mapping[Side, Mapping[str, Checkpoint]]) -> dict[tuple[Side, str], tuple[object, ...]]:

@@ -7,10 +7,6 @@ position. A run that was killed stays `running` in the ledger and is evidence of
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import shutil
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,27 +16,27 @@ from dualgauge.comparison.engine.diff import compare_relations
 from dualgauge.comparison.errors import ChangedMeanwhile
 from dualgauge.comparison.runs.binding import bound
 from dualgauge.comparison.runs.in_flight import SETTLE_SECONDS, noted, still
-from dualgauge.comparison.runs.run_files import file_hashes
+from dualgauge.comparison.runs.recording import recording
 from dualgauge.comparison.runs.snapshot import pin
 from dualgauge.comparison.runs.trace import trace
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.scratch import scratch
-from dualgauge.errors import DualgaugeError, UsageError
-from dualgauge.ledger.values import EvidenceKind, evidence_key
-from dualgauge.model import Clock, Outcome, Position, Progress, Side, fold, quote, silent
+from dualgauge.errors import UsageError
+from dualgauge.ledger.values import EvidenceKind
+from dualgauge.model import Outcome, Position, Progress, Side, fold, quote, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from random import Random
 
     from dualgauge.comparison.engine.candidates import DiffPlan
     from dualgauge.comparison.runs.pairs import Pair
+    from dualgauge.comparison.runs.recording import Keeping
     from dualgauge.comparison.runs.snapshot import Pinned
     from dualgauge.comparison.values import Comparison
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
-    from dualgauge.ledger.ledger import Ledger
     from dualgauge.stores.serving.port import ServedStore
 
 MISMATCHES = "mismatches.parquet"
@@ -92,15 +88,9 @@ def run_diff(
     engine: Engine,
     log: EventLog,
     store: ServedStore,
-    ledger: Ledger,
     pair: Pair,
     *,
-    root: Path,
-    reports: Path,
-    basis: Mapping[str, object],
-    clock: Clock,
-    migration: str,
-    who: str,
+    keeping: Keeping,
     samples: int = 10,
     plan: DiffPlan | None = None,
     settle: float = SETTLE_SECONDS,
@@ -109,7 +99,7 @@ def run_diff(
     progress: Progress = silent,
 ) -> DiffRun:
     """
-    Compare one pair at one position and keep the result as evidence, sealed in the journal of `migration`.
+    Compare one pair at one position and keep the result as evidence.
 
     Where v1 cannot tell its position and differs, both sides are looked at again after `settle` seconds, and what
     changed between is left out; 0: one look must do.
@@ -119,82 +109,79 @@ def run_diff(
         ChangedMeanwhile: the second look is of something else; the run then ends inconclusive.
         and what `compare_relations` raises; the run then ends inconclusive, with the error as its summary.
     """
-    started = clock()
+    started = keeping.clock()
     with scratch("diff") as pins:
         pinned = pin(engine, store, pair.views, log.settings.all_columns, pins, progress=progress)
-        about = bound(pair, pinned.builds, basis)
-        run_id = f"{started:%Y%m%dT%H%M%SZ}-{pair.name}-{secrets.token_hex(3)}"
-        folder = reports / run_id
-        folder.mkdir(parents=True)
+        about = bound(pair, pinned.builds, keeping.basis)
         v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
-        ledger.start_evidence(
-            run_id, kind=EvidenceKind.DIFF, name=pair.name, bound=about, started_at=started,
-            position=pinned.position, folder=os.path.relpath(folder, root),
-        )  # fmt: skip
-        try:
+        with recording(
+            keeping, EvidenceKind.DIFF, pair.name, about, position=pinned.position, started=started
+        ) as record:
             compare = partial(
                 compare_relations, engine, comparator=pair.comparator,
-                today=started.date(), samples=samples, plan=plan, keep=folder / MISMATCHES,
+                today=started.date(), samples=samples, plan=plan, keep=record.folder / MISMATCHES,
                 context=not pair.plain, chance=chance,
                 progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
             )  # fmt: skip
-            comparison = compare(v1, v2, stable=pair.plain)
-            if comparison.mismatched and pinned.moving and settle > 0:
+            try:
+                comparison = compare(v1, v2, stable=pair.plain)
+                if comparison.mismatched and pinned.moving and settle > 0:
 
-                def again() -> None:
-                    progress(f"{pair.name}: waiting {settle:g} s for v1 to settle", 0, None)
-                    sleep(settle)
-                    # Files of their own: an engine may remember what it read of a file.
-                    (second_pins := pins / "again").mkdir()
-                    second = pin(engine, store, pair.views, log.settings.all_columns, second_pins, progress=progress)
-                    if (second.position, second.columns) != (pinned.position, pinned.columns) or (
-                        bound(pair, second.builds, basis) != about
-                    ):
-                        raise ChangedMeanwhile(pair.name)
+                    def again() -> None:
+                        progress(f"{pair.name}: waiting {settle:g} s for v1 to settle", 0, None)
+                        sleep(settle)
+                        # Files of their own: an engine may remember what it read of a file.
+                        (second_pins := pins / "again").mkdir()
+                        second = pin(
+                            engine, store, pair.views, log.settings.all_columns, second_pins, progress=progress
+                        )
+                        if (second.position, second.columns) != (pinned.position, pinned.columns) or (
+                            bound(pair, second.builds, keeping.basis) != about
+                        ):
+                            raise ChangedMeanwhile(pair.name)
 
-                with still(engine, v1, v2, pair.comparator, exact=pair.plain, again=again) as looks:
-                    comparison = noted(compare(looks.v1, looks.v2, stable=True), looks.in_flight, settle)
-        except DualgaugeError as fault:
-            # It could not look, which is not a run that was cut off: only a killed one stays `running`.
-            shutil.rmtree(folder)
-            ledger.finish_evidence(
-                run_id, verdict=Outcome.INCONCLUSIVE, finished_at=clock(), summary={"error": str(fault)},
-                migration=migration, who=who,
-            )  # fmt: skip
-            if isinstance(fault, UsageError):
+                    with still(engine, v1, v2, pair.comparator, exact=pair.plain, again=again) as looks:
+                        comparison = noted(compare(looks.v1, looks.v2, stable=True), looks.in_flight, settle)
+            except UsageError as fault:
                 # Most are of the comparator's texts, which do not know the name of the variable that holds them.
                 fault.within(f"comparator {pair.name!r}")
-            raise
-    untraced = "" if pair.tracings else "which events touch a key is not known; give the comparator an affected_by"
-    if comparison.mismatches and pair.tracings:
-        progress(f"{pair.name}: looking for the events", 0, None)
-        if pinned.position > log.head().last:
-            # Imported and replayed since this command opened the log.
-            log.refresh()
-        events = log.relation(pinned.position)
-        try:
-            comparison = replace(comparison, mismatches=trace(engine, events, pair.tracings, comparison.mismatches))
-        except EngineError as fault:
-            # The expressions are the user's: a diff that found something must not be lost for want of a trace.
-            untraced = f"affected_by cannot be computed: {fault.reason.splitlines()[0]}"
-    finished = clock()
-    run = DiffRun(
-        run_id=run_id,
-        name=pair.name,
-        position=pinned.position,
-        comparison=comparison,
-        evidence_key=evidence_key(about),
-        folder=folder,
-        shown_folder=os.path.relpath(folder, root),
-        seconds=(finished - started).total_seconds(),
-        untraced=untraced,
-    )
-    (folder / RESULT).write_text(json.dumps(run.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    ledger.finish_evidence(
-        run_id, verdict=comparison.verdict, finished_at=finished,
-        summary={**_summary(comparison), "files": file_hashes(folder)}, migration=migration, who=who,
-    )  # fmt: skip
+                raise
+            if comparison.mismatches and pair.tracings:
+                progress(f"{pair.name}: looking for the events", 0, None)
+            comparison, untraced = _traced(engine, log, pair, pinned.position, comparison)
+            finished = keeping.clock()
+            run = DiffRun(
+                run_id=record.run_id,
+                name=pair.name,
+                position=pinned.position,
+                comparison=comparison,
+                evidence_key=record.evidence_key,
+                folder=record.folder,
+                shown_folder=record.shown,
+                seconds=(finished - started).total_seconds(),
+                untraced=untraced,
+            )
+            record.finish(RESULT, run.to_json(), comparison.verdict, _summary(comparison), at=finished)
     return run
+
+
+def _traced(
+    engine: Engine, log: EventLog, pair: Pair, position: Position, comparison: Comparison
+) -> tuple[Comparison, str]:
+    """The comparison with the events of its samples, or why they are not known."""
+    if not pair.tracings:
+        return comparison, "which events touch a key is not known; give the comparator an affected_by"
+    if not comparison.mismatches:
+        return comparison, ""
+    if position > log.head().last:
+        # Imported and replayed since this command opened the log.
+        log.refresh()
+    try:
+        found = trace(engine, log.relation(position), pair.tracings, comparison.mismatches)
+    except EngineError as fault:
+        # The expressions are the user's: a diff that found something must not be lost for want of a trace.
+        return comparison, f"affected_by cannot be computed: {fault.reason.splitlines()[0]}"
+    return replace(comparison, mismatches=found), ""
 
 
 def _summary(comparison: Comparison) -> dict[str, object]:
