@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dualgauge.eventlog.errors import BadFile
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources import source as sources
 from dualgauge.eventlog.sources.cursor import FileReading, Growth, SourceReading, Taken, source_of
@@ -355,3 +356,39 @@ def test_rows_are_numbered_on_behind_an_import_that_set_all_of_its_rows_aside(pr
     assert sorted(project.events("event_id")) == [f"d/a.jsonl#{n}" for n in range(1, 7)]
     project.open().log.forget("s")
     assert project.take().added == 0
+
+
+def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
+    if file.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    else:
+        file.write_text(json.dumps(rows))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "json"])
+def test_a_row_that_was_set_aside_is_known_again_whatever_columns_other_files_bring(
+    project: LogProject, suffix: str
+) -> None:
+    project.sources[0]["select"] = {}
+    write_rows(project.root / "d" / f"2.{suffix}", [{"id": "a", "seen": "soon", "x": "1"}])
+    assert set_aside(project) == 1
+    others = [{"more": "m", "x": "2", "id": "b", "seen": DAY}]
+    write_rows(project.root / "d" / f"1.{suffix}", others)
+    assert set_aside(project) == 1
+
+    project.open().log.forget("s")
+    assert set_aside(project) == 1
+    [one] = project.open().quarantine.list(state=None)
+    project.open().quarantine.skip([one.id], reason="left out for good")
+    project.open().log.forget("s")
+    assert project.take().added == 0
+
+
+def test_a_column_that_is_called_as_a_place_is_refused_by_name_also_where_rows_may_be_set_aside(
+    project: LogProject,
+) -> None:
+    project.sources[0]["select"] = {}
+    table = {"id": ["a", "b"], "seen": [DAY, "soon"], "_file": ["x", None]}
+    pq.write_table(pa.table(table), project.root / "d" / "a.parquet")
+    with pytest.raises(BadFile, match="its column '_file' has the name of something that an import keeps of every row"):
+        project.take(max_bad_rows=5)

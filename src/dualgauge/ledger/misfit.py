@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -57,13 +58,30 @@ class Misfit:
     @property
     def id(self) -> str:
         """SHA-256 of what identifies it, in hex. The reason does not: settings change it."""
-        return sha256(canonical_json({"source": self.source, "place": self.place, "row": self.row, "raw": self.raw}))
+        raw = self.raw if self._is_line else _values_of(self.raw)
+        return sha256(canonical_json({"source": self.source, "place": self.place, "row": self.row, "raw": raw}))
+
+    @property
+    def _is_line(self) -> bool:
+        """Whether its text stands so in a file; else it was made of values, of all columns that the files have."""
+        return self.read_as.get("format") != "values" and (self.line is not None or "columns" not in self.read_as)
 
     @property
     def where(self) -> str:
         """Its place for a sentence: `data/a.csv row 7 (line 8)`."""
         row = "" if self.row is None else f"row {self.row}"
         return " ".join(one for one in (self.place, row, "" if self.line is None else f"(line {self.line})") if one)
+
+
+def _values_of(raw: str) -> str:
+    """The values that a JSON text has, whatever order they stand in: what is NULL may be a column of another file."""
+    try:
+        said = json.loads(raw, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        return raw
+    if not isinstance(said, dict):
+        return raw
+    return canonical_json({name: one for name, one in said.items() if one is not None})
 
 
 @dataclass(frozen=True, slots=True)

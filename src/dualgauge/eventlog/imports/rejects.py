@@ -20,6 +20,7 @@ from dualgauge.engines.files.text_rows import LINES, LineDialect, copy, newlines
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
 from dualgauge.eventlog.imports.query_rejects import QueryRows, makes_own_events
+from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.diagnose import Found, misfits_of
 from dualgauge.eventlog.sources.readers import json_form, raw_rows, text_columns
@@ -99,12 +100,15 @@ def fit(
     Raises:
         NotToldApart: which rows do not fit cannot be told.
         TooManyBadRows: there are more than `most`.
+        CutColumn, BadFile: a file cannot be read as it stands, whatever its rows hold.
     """
     fitted, misfits = [], list[Misfit]()
     for number, source in enumerate(sources):
         if not makes_own_events(source):
             fitted.append(with_texts(engine, source, columns))
             continue
+        if not source.relation:
+            refuse_cut(engine, source)
         try:
             apart = separate(engine, source, columns, number, folder / str(number), most=most - len(misfits))
             misfits += _misfits(engine, apart, number)
