@@ -184,3 +184,12 @@ def test_settings_that_log_add_wrote_once_mean_that_every_column_is_text(project
     project.take()
 
     assert project.events("amount", "code") == [(Decimal("1.50"), "71.50"), (Decimal(2), "82")]
+
+
+def test_a_file_of_which_only_the_skipped_line_is_there_has_no_rows_yet(project: LogProject) -> None:
+    project.sources[0]["read"] = {"skip": 1, "header": False, "names": ["id", "seen"]}
+    project.write("d/a.csv", "title\n")
+    project.write("d/b.csv", "title\nb,2026-01-01\n")
+    assert project.take().added == 1
+    project.write("d/a.csv", "title\na,2026-01-02\n")
+    assert project.take().added == 1

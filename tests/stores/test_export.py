@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
@@ -150,14 +152,15 @@ def test_a_build_that_was_replaced_twice_before_it_was_looked_at_is_told(
             list(written)
 
 
-def test_a_build_whose_checkpoint_moved_is_told(
-    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", ["position = 2", "token = 'of another build'", "view = 'another'"])
+def test_a_build_whose_checkpoint_is_another_is_told(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     monkeypatch.setattr(export, "LARGE", 0)
     build(store, TOTALS, rows(9, 1), target=1)
     with store.snapshot(Side.V1) as snapshot:
         other = sqlite3.connect(store.databases.v1)
-        other.execute("UPDATE _dualgauge_checkpoint SET position = 2")
+        other.execute(f"UPDATE _dualgauge_checkpoint SET {change}")
         other.commit()
         other.close()
         with snapshot.export("totals", TOTALS.columns, tmp_path / "x.parquet") as written, pytest.raises(BuildGone):
@@ -222,15 +225,19 @@ def test_who_leaves_early_leaves_no_process(store: SqliteStore, tmp_path: Path) 
     assert readers() == []
 
 
-def test_a_damaged_file_is_told_as_such(store: SqliteStore, tmp_path: Path) -> None:
-    build(store, TOTALS, [(f"c{number:07d}", number, 1) for number in range(export.LARGE * 2)], target=1)
-    file = store.databases.v1
+def damage(file: Path) -> None:
+    """Write over the middle of a SQLite file."""
     raw = sqlite3.connect(file)
     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     raw.close()
     with file.open("r+b") as opened:
         opened.seek(file.stat().st_size // 2)
         opened.write(b"\xa5" * 200_000)
+
+
+def test_a_damaged_file_is_told_as_such(store: SqliteStore, tmp_path: Path) -> None:
+    build(store, TOTALS, [(f"c{number:07d}", number, 1) for number in range(export.LARGE * 2)], target=1)
+    damage(store.databases.v1)
     with pytest.raises(NotADatabase, match="malformed"):
         exported(store, TOTALS, tmp_path / "x.parquet")
 
@@ -247,3 +254,60 @@ def test_what_is_no_number_in_a_column_of_numbers_is_never_taken_for_one(
     other.close()
     with pytest.raises(ReadingEnded, match=r"views_v1.db could not be read to its end"):
         exported(store, ODD, tmp_path / "x.parquet")
+
+
+IGNORING = """
+import signal, sys
+from pathlib import Path
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+from dualgauge.errors import DualgaugeError
+from dualgauge.model import Side
+from dualgauge.stores.sqlite.database import Databases
+from dualgauge.stores.sqlite.store import SqliteStore
+v1, v2, to = map(Path, sys.argv[1:])
+try:
+    with SqliteStore(Databases(v1=v1, v2=v2)).snapshot(Side.V1) as snapshot:
+        with snapshot.export("totals", {"customer": "VARCHAR", "_position": "BIGINT"}, to) as written:
+            print(list(written)[-1:])
+except DualgaugeError as fault:
+    print(type(fault).__name__)
+"""
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_rows_are_never_lost_where_nobody_hears_of_the_end_of_a_process(
+    store: SqliteStore, tmp_path: Path, *, damaged: bool
+) -> None:
+    count = export.LARGE * 2
+    build(store, TOTALS, [(f"c{number:07d}", number, 1) for number in range(count)], target=1)
+    if damaged:
+        damage(store.databases.v1)
+    done = subprocess.run(
+        [sys.executable, "-c", IGNORING, *map(str, (store.databases.v1, store.databases.v2, tmp_path / "x.parquet"))],
+        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert done.stdout.strip() == ("NotADatabase" if damaged else f"[{count}]")
+
+
+@pytest.mark.parametrize("end", ["print('done', flush=True)", "", "sys.exit(3)", "raise ValueError('no more')"])
+def test_what_libraries_say_in_the_process_that_reads_is_no_row_of_it_and_holds_nothing_up(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\nsys.stderr.write('warning\\n' * 100_000)\nprint('hello', flush=True)\n"
+        f"print('rows', 7, flush=True)\n{end}\n"
+    )
+    monkeypatch.setattr(export, "_PROGRAM", program)
+    monkeypatch.setattr(export, "LARGE", 0)
+    build(store, TOTALS, rows(9, 1), target=1)
+    with (
+        store.snapshot(Side.V1) as snapshot,
+        snapshot.export("totals", TOTALS.columns, tmp_path / "x.parquet") as written,
+    ):
+        assert next(written) == 7
+        if "done" in end:
+            assert list(written) == []
+        else:
+            with pytest.raises(ReadingEnded):
+                list(written)

@@ -159,7 +159,8 @@ def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) ->
         ways = [replace(dialect, delimiter=one) for one in DELIMITERS if one not in (mark, dialect.escape)]
         dialect = max(ways, key=lambda one: 0 if one.fault(first, counted=False) else len(one.values(first)))
     values = _values(dialect, first, line, file)
-    if not values:
+    # Without a row yet, and without a line of names, what is said is all there is.
+    if not values and not ("names" in options and not dialect.header):
         raise NoColumnNames(file, line, "it is empty, where a line of column names is due", "", "")
     if "names" in options:
         names = [str(one) for one in options["names"]]

@@ -130,15 +130,16 @@ class SqliteSnapshot:
         from dualgauge.stores.sqlite.export import Export, is_large, written_apart, written_here
 
         served = self._served[view]
+        token = "NULL" if served.token is None else "token"
         asked = Export(
             label=f"{self._side.value}.{view}",
             schema=self._side.schema,
             file=self._file,
             table=builds.build_name(view, served.build),
             columns={name: store_type(view, name, kind).arrow for name, kind in columns.items()},
-            check=f"SELECT position FROM {quote(checkpoints.CHECKPOINT)} "
+            check=f"SELECT position, {token} FROM {quote(checkpoints.CHECKPOINT)} "
             f"WHERE view = {literal(view)} AND build = {served.build:d}",
-            expected=(served.position,),
+            expected=(served.position, served.token),
         )
         raw: Any = self._connection.connection.driver_connection
         if is_large(raw, asked):

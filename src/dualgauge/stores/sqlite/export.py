@@ -88,34 +88,42 @@ def written_apart(asked: Export, to: Path) -> Iterator[Iterator[int]]:
     told = {
         "file": f"{asked.file.absolute().as_uri()}?mode=ro", "to": str(to), "size": _BATCH,
         "columns": dict(asked.columns), "check": asked.check, "expected": asked.expected,
-        "rows": _rows(asked, quote(asked.table)),
+        "rows": _rows(asked, quote(asked.table)), "path": [one for one in sys.path if one],
     }  # fmt: skip
-    words = to.with_suffix(".json")
+    words, said = to.with_suffix(".json"), to.with_suffix(".said")
     words.write_text(json.dumps(told), encoding="utf-8")
     with (
         words.open("rb") as given,
+        # A pipe that nobody reads meanwhile would hold it up.
+        said.open("wb") as wrong,
         subprocess.Popen(  # noqa: S603  (a program of ours, and its words come from a file)
-            [sys.executable, "-P", str(_PROGRAM)],
-            stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+            # What is said of Python in the environment is not meant for it.
+            [sys.executable, "-I", str(_PROGRAM)],
+            stdin=given, stdout=subprocess.PIPE, stderr=wrong, text=True, encoding="utf-8", errors="replace",
         ) as process,
     ):  # fmt: skip
         try:
-            yield _told(process, asked)
+            yield _told(process, asked, said)
         finally:
             process.kill()
 
 
-def _told(process: subprocess.Popen[str], asked: Export) -> Iterator[int]:
+def _told(process: subprocess.Popen[str], asked: Export, said: Path) -> Iterator[int]:
     for line in process.stdout or ():
-        if line.strip() == "gone":
-            raise BuildGone(asked.label)
-        yield int(line)
-    _, reason = process.communicate()
+        match line.split():
+            case ["rows", count]:
+                yield int(count)
+            case ["done"]:
+                return
+            case ["gone"]:
+                raise BuildGone(asked.label)
+    # Its exit code says nothing where somebody else waits for this process's children.
+    process.wait()
+    reason = said.read_text(encoding="utf-8", errors="replace").strip()
     if "no such table" in reason:
         raise BuildGone(asked.label)
-    if process.returncode:
-        last = reason.strip().rpartition("\n")[2] or f"the process that reads it ended with {process.returncode}"
-        raise (NotADatabase if _DAMAGED.search(last) else ReadingEnded)(asked.file, last)
+    last = reason.rpartition("\n")[2] or f"the process that reads it ended with {process.returncode}"
+    raise (NotADatabase if _DAMAGED.search(last) else ReadingEnded)(asked.file, last)
 
 
 def _name(asked: Export) -> str:

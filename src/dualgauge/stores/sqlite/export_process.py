@@ -12,32 +12,43 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from adbc_driver_sqlite import dbapi
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import pyarrow as pa
+    from adbc_driver_sqlite import dbapi
+
 
 def main() -> int:
-    """Do what stands as JSON in the input; each line of the output says how many rows are written, or is `gone`."""
+    """
+    Do what stands as JSON in the input.
+
+    Each line of the output that begins with `rows` says how many are written, one is `gone` where there are none such
+    any more, and the last one is `done`: a file that is cut off has an end like a whole one.
+    """
     asked = json.load(sys.stdin)
+    # Libraries are where the asking process has them.
+    sys.path += [one for one in asked["path"] if one not in sys.path]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from adbc_driver_sqlite import dbapi
+
     with dbapi.connect(asked["file"]) as connection, connection.cursor() as cursor:
         cursor.execute("PRAGMA busy_timeout = 30000")
         # The first statement begins the transaction in which the rows are read too.
         cursor.execute(asked["check"])
         if cursor.fetchall() != [tuple(asked["expected"])]:
-            sys.stdout.write("gone\n")
+            print("gone", flush=True)  # noqa: T201  (another process reads it)
             return 1
         written = 0
-        schema = pa.schema([(name, _TYPES[kind]) for name, kind in asked["columns"].items()])
+        types = {"int64": pa.int64(), "float64": pa.float64(), "string": pa.string(), "binary": pa.binary()}
+        schema = pa.schema([(name, types[kind]) for name, kind in asked["columns"].items()])
         with pq.ParquetWriter(asked["to"], schema, compression="snappy") as writer:
             for batch in _batches(cursor, asked, schema):
                 writer.write_batch(batch)
                 written += batch.num_rows
-                sys.stdout.write(f"{written}\n")
-                sys.stdout.flush()
+                print("rows", written, flush=True)  # noqa: T201
+    print("done", flush=True)  # noqa: T201
     return 0
 
 
@@ -50,7 +61,7 @@ def _batches(cursor: dbapi.Cursor, asked: Mapping[str, Any], schema: pa.Schema) 
         if batch.schema.types != schema.types:
             message = f"columns of {listed(batch.schema.types)}, and not of {listed(schema.types)}"
             raise TypeError(message)
-        yield pa.RecordBatch.from_arrays(batch.slice(0 if at else 1).columns, schema=schema)
+        yield batch.slice(0 if at else 1).rename_columns(schema.names)
 
 
 def listed(types: list[pa.DataType]) -> str:
@@ -58,7 +69,6 @@ def listed(types: list[pa.DataType]) -> str:
     return ", ".join(map(str, types))
 
 
-_TYPES = {"int64": pa.int64(), "float64": pa.float64(), "string": pa.string(), "binary": pa.binary()}
 _FIRST = {"int64": "0", "float64": "0.0", "string": "''", "binary": "x''"}
 
 if __name__ == "__main__":
