@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dualgauge.errors import DualgaugeError
-from dualgauge.eventlog.errors import BadFile, BadReading, BadRow
+from dualgauge.eventlog.errors import BadFile, BadReading, BadRow, ChangedFile
 from dualgauge.ledger.misfit import RowState
 from support.log_project import LogProject, csv
 
@@ -272,3 +272,46 @@ def test_a_row_without_a_time_is_told_also_where_a_time_bounds_the_import(projec
     project.write("d/a.csv", csv("id,seen", "a,2026-01-01", "b,", "c,2026-01-09"))
     with pytest.raises(BadRow, match=r"d/a.csv row 2: its occurred_at is NULL"):
         project.take(until=datetime(2026, 1, 5, tzinfo=UTC))
+
+
+OPEN = ["a,2026-01-01,x", 'b,2026-01-01,"open', "c,2026-01-01,y"]
+
+
+def grow(project: LogProject, *rows: str) -> None:
+    with (project.root / "d" / "a.csv").open("a") as opened:
+        opened.writelines(f"{row}\n" for row in rows)
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_quote_that_is_closed_by_rows_that_come_later_takes_none_of_those_that_were_taken_in(
+    project: LogProject, *, numbered: bool
+) -> None:
+    if numbered:
+        del project.sources[0]["event_id"]
+    project.write("d/a.csv", csv("id,seen,x", *OPEN))
+    assert project.take(max_bad_rows=5).added == 2
+    before = project.events()
+    grow(project, 'd,2026-01-01,5"', "e,2026-01-01,z")
+
+    for given in ({}, {"max_bad_rows": 5}):
+        with pytest.raises(ChangedFile, match=r"d/a.csv was taken in, and its row of line 3 goes on over line 5 now"):
+            project.take(**given)
+    assert project.events() == before
+
+
+def test_a_file_with_a_quote_that_is_closed_nowhere_goes_on_growing(project: LogProject) -> None:
+    project.write("d/a.csv", csv("id,seen,x", *OPEN))
+    assert project.take(max_bad_rows=5).added == 2
+    grow(project, "d,2026-01-01,z")
+    assert project.take(max_bad_rows=5).added == 1
+    grow(project, 'e,2026-01-01,"a ""b"" c"', 'f,2026-01-01,"two\nlines"')
+    assert project.take(max_bad_rows=5).added == 2
+    assert project.events("event_id") == ["a", "c", "d", "e", "f"]
+    assert len(project.open().quarantine.list(state=None)) == 1
+
+
+def test_a_row_whose_lines_were_whole_goes_on_over_nothing(project: LogProject) -> None:
+    project.write("d/a.csv", csv("id,seen,x", 'a,2026-01-01,"two\nlines"', 'b,2026-01-01,5"'))
+    assert project.take(max_bad_rows=5).added == 2
+    grow(project, 'c,2026-01-01,"two\nlines"')
+    assert project.take().added == 1

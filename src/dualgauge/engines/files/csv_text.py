@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dualgauge.engines.errors import BrokenFile, NoColumnNames
+from dualgauge.engines.errors import BadDialect, BrokenFile, NoColumnNames
 from dualgauge.engines.files.csv_options import check_options
 from dualgauge.engines.files.text_rows import (
     LONGEST_ROW,
     LineDialect,
     TextRow,
+    newlines,
     opened,
     opened_bytes,
     partitions_of,
@@ -255,6 +256,34 @@ def first_fault(file: Path, dialect: LineDialect) -> BrokenFile | None:
         return next((_at_fault(file, row) for row in rows(file, dialect) if row.fault), None)
     except BrokenFile as fault:
         return fault
+
+
+def row_over(file: Path, options: Mapping[str, Any], size: int) -> tuple[int, int] | None:
+    """
+    The first and the last line of a row that begins in the first bytes of a file and goes on behind their last line.
+
+    None where there is none, or nobody can tell.
+    """
+    try:
+        dialect, _ = look_into(file, options)
+        if not dialect.quote or _even(file, dialect, size):
+            return None
+        lines = newlines(file, size)
+        ends = ((row.line, row.line + row.text.count("\n")) for row in rows(file, dialect) if not row.fault)
+        return next(((first, last) for first, last in ends if first <= lines < last), None)
+    except (BadDialect, BrokenFile, OSError, EOFError):
+        return None
+
+
+def _even(file: Path, dialect: LineDialect, size: int) -> bool:
+    """Whether each quote in the first bytes of a file is closed there, as far as their number says."""
+    if dialect.codec != "utf-8" or dialect.escape != dialect.quote:
+        return False
+    count, mark = 0, dialect.quote.encode()
+    with file.open("rb") as raw:
+        while size > 0 and (block := raw.read(min(_BLOCK, size))):
+            count, size = count + block.count(mark), size - len(block)
+    return count % 2 == 0
 
 
 def _at_fault(file: Path, row: TextRow) -> BrokenFile:

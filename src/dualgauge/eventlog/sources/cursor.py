@@ -17,6 +17,7 @@ from enum import Enum
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from dualgauge.engines.files.csv_text import row_over
 from dualgauge.engines.files.text_rows import LINES
 from dualgauge.engines.lexer import pieces, unquoted
 from dualgauge.eventlog.errors import BadFile, ChangedFile, NoSuchFile
@@ -260,9 +261,17 @@ def _look(source: Source, file: Path, taken: Mapping[str, Taken]) -> FileReading
             reason = f"is another one now: its first {begin:,} bytes have changed"
         elif found.more and kind is Growth.NONE:
             reason = f"is longer now than the {begin:,} bytes it had, which a file of its kind cannot be"
+        elif found.more and begin and (over := _row_over(source, file, begin)):
+            first, last = over
+            reason = f"its row of line {first} goes on over line {last} now: what stood between was taken in by itself"
         if reason:
             raise ChangedFile(source.name, label, reason, may_grow=kind is not Growth.NONE)
     return FileReading(file, label, kind, found, known, tail=False)
+
+
+def _row_over(source: Source, file: Path, size: int) -> tuple[int, int] | None:
+    """The lines of a CSV row that goes on over the end that the file had: a quote there was closed nowhere then."""
+    return row_over(file, source.settings.read, size) if format_of(source, file) == "read_csv" else None
 
 
 def _has_more(one: FileReading) -> bool:
