@@ -325,7 +325,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_paragraph(open_folder: P
     assert there(open_folder) == []
 
 
-def test_a_disk_that_is_full_leaves_nothing_half_made(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_leaves_nothing_half_made_and_the_next_run_goes_on(tmp_path: Path) -> None:
     """The settings are the largest file, so smaller ones are made before the disk is full."""
     (tmp_path / SETTINGS).write_text('[project]\nname = "shop"\n')
     before = held(tmp_path)
@@ -339,9 +339,17 @@ def test_a_disk_that_is_full_leaves_nothing_half_made(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
     assert "cannot be laid out: File too large" in str(failed.value)
-    assert "what this run had made is removed again" in str(failed.value)
-    assert held(tmp_path) == before
-    assert there(tmp_path) == [SETTINGS]
+    assert "nothing is half made" in str(failed.value)
+    assert {path: text for path, text in held(tmp_path).items() if path in before} == before
+    whole = tmp_path / "beside" / "whole"
+    whole.mkdir(parents=True)
+    (whole / SETTINGS).write_text('[project]\nname = "shop"\n')
+    lay_out(whole, name="shop")
+    finished = held(whole)
+    shutil.rmtree(whole.parent)
+    assert held(tmp_path).items() <= {**finished, **before}.items()
+    lay_out(tmp_path, name="shop")
+    assert held(tmp_path) == finished
 
 
 def test_a_project_killed_at_any_moment_is_completed_by_the_next_run(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 A project laid out in a folder, beside whatever is there already.
 
 Nothing that is there is overwritten. All that will be added is made in a folder of its own first, `.dualgauge-init-*`,
-and then moved to its place piece by piece, the settings last: a run that was killed leaves pieces that the next one
-takes for its own, and one that fails takes its pieces away again.
+and then moved to its place piece by piece, the settings last: a run that fails or is killed leaves whole pieces, which
+the next one takes for its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import shutil
 import tempfile
 import tomllib
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -49,13 +48,13 @@ class NotLaidOut(UsageError):
 
 
 class LayingOutFailed(DualgaugeError):
-    """The operating system refused in the middle; what was made is removed again."""
+    """The operating system refused in the middle; what was made is whole, and the next run goes on."""
 
     def __init__(self, folder: Path, fault: OSError) -> None:
         self.folder = folder
         place = f" ({fault.filename})" if fault.filename else ""
         super().__init__(
-            f"{folder} cannot be laid out: {fault.strerror or fault}{place}; what this run had made is removed again: "
+            f"{folder} cannot be laid out: {fault.strerror or fault}{place}; nothing is half made: "
             "see that the folder can be written and that the disk has room, and run the command again"
         )
 
@@ -116,7 +115,7 @@ def lay_out(folder: Path, *, name: str | None = None, dry_run: bool = False) -> 
     Raises:
         NotLaidOut: a file is in the way, or pyproject.toml is broken; nothing was changed.
         OtherName: there is a project with a migration of another name.
-        LayingOutFailed: the operating system refused; what this run had made is removed again.
+        LayingOutFailed: the operating system refused; the next run goes on from there.
     """
     folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
@@ -310,59 +309,26 @@ def _appended(before: bytes, text: str, *, blank: bool = False) -> bytes:
 
 
 def _done(plan: _Plan) -> None:
-    made: list[Path] = []
-    try:
-        for one in reversed([plan.folder, *plan.folder.parents]):
-            if not one.exists():
-                one.mkdir()
-                made.append(one)
-        for left in plan.folder.glob(f"{STAGING}*"):
-            shutil.rmtree(left)
-        if plan.folders or plan.files or plan.changed:
-            _put(plan, made)
-    except BaseException:
-        # The newest first: a folder is empty when its turn comes. What somebody else put there meanwhile stays.
-        for one in reversed(made):
-            with suppress(OSError):
-                one.rmdir() if one.is_dir() else one.unlink()
-        raise
-
-
-def _put(plan: _Plan, made: list[Path]) -> None:
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    for left in plan.folder.glob(f"{STAGING}*"):
+        shutil.rmtree(left)
+    if not (plan.folders or plan.files or plan.changed):
+        return
     with tempfile.TemporaryDirectory(prefix=STAGING, dir=plan.folder) as staging:
         everything = {**plan.files, **{path: after for path, (_, after) in plan.changed.items()}}
         staged = {path: Path(staging, str(number)) for number, path in enumerate(everything)}
         for path, file in staged.items():
             file.write_bytes(everything[path])
         for path in plan.folders:
-            _make(plan.folder, Path(path), made)
+            (plan.folder / path).mkdir(parents=True, exist_ok=True)
+        # The settings are the very last, and make the project one.
         for path in plan.files:
             if path != SETTINGS:
                 _move(staged[path], plan.folder / path)
-                made.append(plan.folder / path)
-        _grow(plan, staged)
-
-
-def _make(root: Path, path: Path, made: list[Path]) -> None:
-    for one in reversed([path, *path.parents]):
-        if not (root / one).exists():
-            (root / one).mkdir()
-            made.append(root / one)
-
-
-def _grow(plan: _Plan, staged: dict[str, Path]) -> None:
-    """Replace the files that grow, each in one step; the settings are the very last, and make the project one."""
-    done: list[str] = []
-    try:
         for path in sorted(plan.changed, key=SETTINGS.__eq__):
             _replace((plan.folder / path).resolve(), staged[path], plan.changed[path][0])
-            done.append(path)
         if SETTINGS in plan.files:
             _move(staged[SETTINGS], plan.folder / SETTINGS)
-    except BaseException:
-        for path in done:
-            (plan.folder / path).write_bytes(plan.changed[path][0])
-        raise
 
 
 def _replace(target: Path, staged: Path, before: bytes) -> None:
