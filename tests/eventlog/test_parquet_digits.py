@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import json
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -154,3 +156,25 @@ def test_days_of_the_old_calendar_that_spark_wrote_are_refused(tmp_path: Path, d
     else:
         with pytest.raises(CutColumn, match="its column 'day' holds days before 1582-10-15 of the calendar"):
             project.take()
+
+
+@pytest.mark.parametrize("digits", [1, 5, 17, 18, 19, 37, 38])
+def test_a_decimal_without_a_whole_digit_keeps_all_of_its_digits(tmp_path: Path, digits: int) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="a.parquet", select={"x": "x", "l": "l", "st": "st", "y": "y", "d": "d"})
+    values = [Decimal(f"{one}E-{digits}") for one in (10**digits - 1, 1, -(10**digits - 1), 0)]
+    kind = pa.decimal128(digits, digits)
+    table = {
+        "id": pa.array(["a", "b", "c", "d"]), "seen": pa.array(["2026-01-01"] * 4), "x": pa.array(values, kind),
+        "l": pa.array([[one] for one in values], pa.list_(kind)), "d": pa.array([0.1, math.nan, 1e23, 2.0]),
+        "st": pa.array([{"a": one} for one in values], pa.struct([("a", kind)])), "y": pa.array([1, 2, 3, 2**63 - 1]),
+    }  # fmt: skip
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    project.take()
+
+    found = [json.loads(one, parse_float=Decimal) for one in project.events("payload")]
+    assert [Decimal(one["x"]) for one in found] == values
+    assert [Decimal(one["l"][0]) for one in found] == values
+    assert [Decimal(one["st"]["a"]) for one in found] == values
+    assert [one["y"] for one in found] == [1, 2, 3, 2**63 - 1]
+    assert [str(one["d"]) for one in found] == ["0.1", "nan", "1E+23", "2.0"]

@@ -29,8 +29,8 @@ class Fingerprint:
 
     `size` counts its bytes without a torn last line, and `sha256` is of those; `whole` is of every byte. `begin` is of
     the first bytes, as many as were asked for, or empty where the file has fewer; `end` is of those from there to
-    `size`. `more`: it has more bytes than were asked for, and `blank`: they hold no letter, if any. `state` is what the
-    system says of the file.
+    `size`. `more`: it has more bytes than were asked for, and `blank`: those up to `size` hold no letter, if any.
+    `state` is what the system says of the file.
     """
 
     size: int
@@ -66,9 +66,9 @@ def fingerprint(file: Path, begin: int, *, by_line: bool) -> Fingerprint:
         begun = digest.hexdigest() if at == begin else ""
         mark, blank = (at, digest.copy(), end.copy()), True
         for chunk in _chunks(opened, size - at):
-            blank = blank and not chunk.strip()
             cut = chunk.rfind(b"\n") + 1 if by_line else len(chunk)
             if cut:
+                blank = blank and not (rest.strip() or chunk[:cut].strip())
                 digest.update(chunk[:cut])
                 end.update(chunk[:cut])
                 mark, rest = (at + cut, digest.copy(), end.copy()), bytearray()
@@ -77,6 +77,7 @@ def fingerprint(file: Path, begin: int, *, by_line: bool) -> Fingerprint:
             rest += chunk[cut:]
             at += len(chunk)
     torn = not _whole(bytes(rest))
+    blank = blank and (torn or not rest.strip())
     counted, known, behind = mark if torn else (at, digest, end)
     return Fingerprint(
         size=counted, sha256=known.hexdigest(), whole=digest.hexdigest(), begin=begun, end=behind.hexdigest(),

@@ -13,22 +13,27 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)|(?<![0-9])\.')
 
 
 def define_json(engine: Engine) -> None:
-    """Give what `json_of` calls its name in SQL."""
+    """Give what `as_json` calls its name in SQL."""
     engine.define(_MENDED, _mended)
 
 
-def json_of(column: str, kind: str) -> str:
-    """A column for an object of JSON, which has no number for nan and the infinite ones."""
-    if kind not in ("DOUBLE", "FLOAT"):
-        written = f"CAST(to_json({column}) AS VARCHAR)"
-        other = f"CAST({_MENDED}({written}) AS JSON)"
-        wrong = f"regexp_matches({written}, '(^|[^0-9])\\.[0-9]|NaN|Infinity')"
-        return f"CASE WHEN {wrong} THEN {other} ELSE to_json({column}) END" if _miswritten(kind) else column
-    text = f"to_json(CAST({column} AS VARCHAR))"
-    return f"CASE WHEN {column} IS NULL OR isfinite({column}) THEN to_json({column}) ELSE {text} END"
+def as_json(column: str, kind: str) -> str:
+    """
+    A column as JSON, digit for digit; nan and the infinite numbers, which JSON has not, as texts.
+
+    It is not to be given to `to_json` or `json_object`: they take the numbers of what is JSON already through DOUBLE.
+    """
+    if kind in ("DOUBLE", "FLOAT"):
+        text = f"to_json(CAST({column} AS VARCHAR))"
+        return f"CASE WHEN {column} IS NULL OR isfinite({column}) THEN to_json({column}) ELSE {text} END"
+    if not miswritten(kind):
+        return f"to_json({column})"
+    written = f"CAST(to_json({column}) AS VARCHAR)"
+    wrong = f"regexp_matches({written}, '(^|[^0-9])\\.[0-9]|NaN|Infinity')"
+    return f"CASE WHEN {wrong} THEN CAST({_MENDED}({written}) AS JSON) ELSE to_json({column}) END"
 
 
-def _miswritten(kind: str) -> bool:
+def miswritten(kind: str) -> bool:
     """Whether the engine writes what is no JSON for values of a type: NaN, or .5 for a DECIMAL of no whole digit."""
     return re.search(r"\b(DOUBLE|FLOAT)\b|DECIMAL\((\d+),\2\)", kind) is not None
 

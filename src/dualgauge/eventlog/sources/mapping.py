@@ -27,7 +27,7 @@ from dualgauge.eventlog.errors import (
 )
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.databases import load_rows
-from dualgauge.eventlog.sources.json_values import define_json, json_of
+from dualgauge.eventlog.sources.json_values import as_json, define_json, miswritten
 from dualgauge.eventlog.sources.losses import by_text, finer_than_kept, loses, outside
 from dualgauge.eventlog.sources.ordering import due, order_of
 from dualgauge.eventlog.sources.readers import raw_rows, reader, text_of, unbounded_rows
@@ -210,7 +210,7 @@ def _alone(settings: SourceSettings, name: str, available: Mapping[str, str], ki
     spelling = Spelling.of(settings.read if settings.path else {})
     if kind == _AS_IT_STANDS:
         # Rows of Parquet and CSV files beside JSON have no JSON.
-        raw = f"coalesce(CAST({quote(raw_of(name))} AS JSON), to_json({json_of(quote(name), available[name])}))"
+        raw = f"coalesce(CAST({quote(raw_of(name))} AS JSON), {as_json(quote(name), available[name])})"
         return raw if raw_of(name) in available else quote(name)
     if text_of(name) in available and kind and not spelling.format_of(kind):
         name = text_of(name)
@@ -351,12 +351,11 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
 
 def _payload(kinds: Mapping[str, str]) -> str:
     """An object of columns; what is JSON stands in it as it is, while `json_object` takes numbers through DOUBLE."""
-    values = {name: json_of(quote(name), kind) for name, kind in kinds.items()}
-    if _AS_IT_STANDS not in kinds.values():
-        return f"json_object({', '.join(f'{literal(name)}, {value}' for name, value in values.items())})"
+    if not any(kind == _AS_IT_STANDS or miswritten(kind) for kind in kinds.values()):
+        return f"json_object({', '.join(f'{literal(name)}, {quote(name)}' for name in kinds)})"
     members = []
     for name, kind in kinds.items():
-        value = quote(name) if kind == _AS_IT_STANDS else f"to_json({values[name]})"
+        value = quote(name) if kind == _AS_IT_STANDS else as_json(quote(name), kind)
         name_of = literal(f"{json.dumps(name, ensure_ascii=False)}:")
         members.append(f"{name_of}, coalesce(CAST({value} AS VARCHAR), 'null')")
     between = ", ',', "

@@ -14,7 +14,7 @@ from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_files import unbounded
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.eventlog.errors import BadFile
-from dualgauge.eventlog.sources.json_values import json_of
+from dualgauge.eventlog.sources.json_values import as_json
 from dualgauge.eventlog.sources.source import (
     ANY_TYPE,
     CURSOR_ORDER,
@@ -168,7 +168,7 @@ def _parquet(source: Source, part: Part) -> str:
     body = f"FROM {reader(source, part.path)}"
     if mixed := source.mixed.get(part.path):
         # What stands alone is what it is in its own file.
-        own = [f"to_json({json_of(quote(name), kind)}) AS {quote(raw_of(name))}" for name, kind in mixed.items()]
+        own = [f"{as_json(quote(name), kind)} AS {quote(raw_of(name))}" for name, kind in mixed.items()]
         own += [f"CAST({quote(name)} AS VARCHAR) AS {quote(text_of(name))}" for name in mixed]
         texts = [f"CAST({quote(name)} AS VARCHAR) AS {quote(name)}" for name in mixed if fold(name) in source.bare]
         every = f"* REPLACE ({', '.join(texts)})" if texts else "*"
@@ -219,7 +219,7 @@ def _typed(source: Source, names: Sequence[str], *, placed: bool) -> Iterator[st
         yield f"{text} AS {quote(text_of(name))}"
         if fold(name) in source.bare:
             # Beside rows of Parquet it becomes a text.
-            written = f"CAST(to_json({json_of(value, kind)}) AS VARCHAR)"
+            written = f"CAST({as_json(value, kind)} AS VARCHAR)"
             yield f"{f'coalesce({raw}, {written})' if raw else written} AS {quote(raw_of(name))}"
     if placed:
         yield f"{f'CASE {chr(32).join(unfit)} END' if unfit else 'CAST(NULL AS VARCHAR)'} AS _unfit"
