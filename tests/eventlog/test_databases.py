@@ -540,3 +540,21 @@ def test_a_source_is_proposed_beside_a_database(project: LogProject) -> None:
     assert call("log", "import", "--all", folder=project.root).out.startswith("added 4 events")
     shown = call("log", "show", "--head", folder=project.root).out
     assert "source orders: all of it" in shown
+
+
+def test_a_row_of_a_query_that_names_its_order_is_taken_in_by_a_retry(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as database:
+        database.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, o TEXT, am TEXT)")
+        given = [(1, "2026-01-01", "1.5"), (2, "2026-01-02", "lots"), (3, "2026-01-03", "2.5")]
+        database.executemany("INSERT INTO t VALUES (?, ?, ?)", given)
+        database.commit()
+    project = LogProject(tmp_path, columns={"am": "DECIMAL(18,3)"})
+    query = "SELECT _order, 'd/' || k AS event_id, 't' AS type, o AS occurred_at, am FROM source"
+    project.source("s", url="sqlite:///shop.db", table="t", cursor="k", query=query)
+    assert project.take(max_bad_rows=5).added == 2
+    [one] = project.open().quarantine.list()
+
+    done = project.open().quarantine.retry([one.id], text='{"k":"2","o":"2026-01-02","am":"9.125"}')
+
+    assert (done.added, done.waiting) == (1, 0)
+    assert sorted(project.events("event_id")) == ["d/1", "d/2", "d/3"]

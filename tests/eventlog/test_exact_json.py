@@ -269,3 +269,13 @@ def test_a_field_that_no_row_has_yet_is_null_once_its_type_is_said(project: LogP
     project.take()
 
     assert project.events("payload") == ['{"coupon":null}', '{"coupon":"X"}']
+
+
+def test_a_field_that_no_object_of_a_later_file_has_is_null_in_the_shape_it_had(project: LogProject) -> None:
+    project.columns = {"n": "BIGINT", "city": "VARCHAR"}
+    project.sources[0]["select"] = {"n": "items[1].n", "city": "addr.city"}
+    project.write("d/1.jsonl", '{"id":"a","seen":"2026-01-01","items":[{"n":1}],"addr":{"city":"x"}}\n')
+    assert project.take().added == 1
+    project.write("d/2.jsonl", '{"id":"b","seen":"2026-01-02"}\n')
+    assert project.take().added == 1
+    assert project.events("n", "city") == [(1, "x"), (None, None)]

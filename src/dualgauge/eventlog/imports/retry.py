@@ -25,7 +25,7 @@ from dualgauge.eventlog.imports.run import run_import
 from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.mapping import described, row_mapping
 from dualgauge.eventlog.sources.readers import raw_rows
-from dualgauge.eventlog.sources.source import Part, Source, told
+from dualgauge.eventlog.sources.source import CURSOR_ORDER, Part, Source, by_cursor, told
 from dualgauge.ledger.misfit import RowState, Settled
 from dualgauge.model import Position, Progress, canonical_json, fold, literal, nearest, quote, silent
 
@@ -234,7 +234,9 @@ class _Retry:
         if of["format"] == "values":
             ((label, members),) = places.items()
             relation = f"_again_{folder.name}"
-            self.engine.execute(_table(relation, kinds, [one.text for one in members]))
+            self.engine.execute(
+                _table(relation, kinds, [one.text for one in members], ordered=by_cursor(self.settings))
+            )
             part = Part(self.root, self.root, numbers=[row for _, row in (one.place for one in members)], label=label)
             return Source(self.settings, self.root, (), (part,), again=True, relation=relation)
         read = {**self.settings.read, "format": LINES} if dialect is None else _csv_options(of, self.settings.read)
@@ -325,15 +327,20 @@ def _without(read: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in read.items() if name.lower() not in names}
 
 
-def _table(relation: str, kinds: Mapping[str, str], texts: Sequence[str]) -> str:
-    """A table of rows that are kept as JSON: each value is the text that its type is made from."""
+def _table(relation: str, kinds: Mapping[str, str], texts: Sequence[str], *, ordered: bool) -> str:
+    """
+    A table of rows that are kept as JSON: each value is the text that its type is made from.
+
+    `ordered`: they have a place in the order of a cursor, which a query may name.
+    """
     values = ", ".join(
         f"CAST(json_extract_string(_.j, {literal(_pointer(name))}) AS {kind}) AS {quote(name)}"
         for name, kind in kinds.items()
     )
     rows = ", ".join(f"({number:d}, {literal(text)})" for number, text in enumerate(texts))
     # Qualified: a column of the source may be called n or j, too.
-    body = f"SELECT {values} FROM (VALUES {rows}) AS _(n, j) ORDER BY _.n"
+    place = f", _.n AS {CURSOR_ORDER}" if ordered else ""
+    body = f"SELECT {values}{place} FROM (VALUES {rows}) AS _(n, j) ORDER BY _.n"
     return f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS {body}"
 
 

@@ -99,7 +99,8 @@ def _together(bodies: Sequence[str]) -> str:
 
 
 def _null(kind: str) -> str:
-    return f"from_json(NULL, {literal(kind)})" if is_shape(kind) else f"CAST(NULL AS {kind})"
+    # Seen: of NULL itself `from_json` is a NULL of no type.
+    return f"from_json('null', {literal(kind)})" if is_shape(kind) else f"CAST(NULL AS {kind})"
 
 
 def unbounded_rows(source: Source, base: str, columns: Mapping[str, str]) -> str:
