@@ -42,20 +42,23 @@ class Keeping:
     clock: Clock
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recording:
-    """A run that has begun. `shown` is its folder's path from the project's root."""
+    """A run that has begun. `shown` is its folder's path from the project's root; `ended`: it has found something."""
 
     keeping: Keeping
     run_id: str
     folder: Path
     shown: str
     evidence_key: str
+    ended: bool = False
 
     def finish(
         self, file: str, found: Mapping[str, object], verdict: Outcome, summary: Mapping[str, object], *, at: datetime
     ) -> None:
         """Keep what was found as a file of the run's folder, and end the run."""
+        # A ledger that does not keep it leaves the run as one that was cut off.
+        self.ended = True
         text = json.dumps(found, indent=2, ensure_ascii=False)
         (self.folder / file).write_text(f"{text}\n", encoding="utf-8")
         self._end(verdict, {**summary, "files": file_hashes(self.folder)}, at)
@@ -98,5 +101,6 @@ def recording(
     try:
         yield run
     except DualgaugeError as fault:
-        run.could_not_look(str(fault))
+        if not run.ended:
+            run.could_not_look(str(fault))
         raise

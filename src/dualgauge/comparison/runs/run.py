@@ -8,6 +8,7 @@ position. A run that was killed stays `running` in the ledger and is evidence of
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -114,38 +115,30 @@ def run_diff(
         pinned = pin(engine, store, pair.views, log.settings.all_columns, pins, progress=progress)
         about = bound(pair, pinned.builds, keeping.basis)
         v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
-        with recording(
-            keeping, EvidenceKind.DIFF, pair.name, about, position=pinned.position, started=started
-        ) as record:
+        begun = recording(keeping, EvidenceKind.DIFF, pair.name, about, position=pinned.position, started=started)
+        with _naming(pair), begun as record:
             compare = partial(
                 compare_relations, engine, comparator=pair.comparator,
                 today=started.date(), samples=samples, plan=plan, keep=record.folder / MISMATCHES,
                 context=not pair.plain, chance=chance,
                 progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
             )  # fmt: skip
-            try:
-                comparison = compare(v1, v2, stable=pair.plain)
-                if comparison.mismatched and pinned.moving and settle > 0:
+            comparison = compare(v1, v2, stable=pair.plain)
+            if comparison.mismatched and pinned.moving and settle > 0:
 
-                    def again() -> None:
-                        progress(f"{pair.name}: waiting {settle:g} s for v1 to settle", 0, None)
-                        sleep(settle)
-                        # Files of their own: an engine may remember what it read of a file.
-                        (second_pins := pins / "again").mkdir()
-                        second = pin(
-                            engine, store, pair.views, log.settings.all_columns, second_pins, progress=progress
-                        )
-                        if (second.position, second.columns) != (pinned.position, pinned.columns) or (
-                            bound(pair, second.builds, keeping.basis) != about
-                        ):
-                            raise ChangedMeanwhile(pair.name)
+                def again() -> None:
+                    progress(f"{pair.name}: waiting {settle:g} s for v1 to settle", 0, None)
+                    sleep(settle)
+                    # Files of their own: an engine may remember what it read of a file.
+                    (second_pins := pins / "again").mkdir()
+                    second = pin(engine, store, pair.views, log.settings.all_columns, second_pins, progress=progress)
+                    if (second.position, second.columns) != (pinned.position, pinned.columns) or (
+                        bound(pair, second.builds, keeping.basis) != about
+                    ):
+                        raise ChangedMeanwhile(pair.name)
 
-                    with still(engine, v1, v2, pair.comparator, exact=pair.plain, again=again) as looks:
-                        comparison = noted(compare(looks.v1, looks.v2, stable=True), looks.in_flight, settle)
-            except UsageError as fault:
-                # Most are of the comparator's texts, which do not know the name of the variable that holds them.
-                fault.within(f"comparator {pair.name!r}")
-                raise
+                with still(engine, v1, v2, pair.comparator, exact=pair.plain, again=again) as looks:
+                    comparison = noted(compare(looks.v1, looks.v2, stable=True), looks.in_flight, settle)
             if comparison.mismatches and pair.tracings:
                 progress(f"{pair.name}: looking for the events", 0, None)
             comparison, untraced = _traced(engine, log, pair, pinned.position, comparison)
@@ -163,6 +156,16 @@ def run_diff(
             )
             record.finish(RESULT, run.to_json(), comparison.verdict, _summary(comparison), at=finished)
     return run
+
+
+@contextmanager
+def _naming(pair: Pair) -> Iterator[None]:
+    """Most errors are of the comparator's texts, which do not know the name of the variable that holds them."""
+    try:
+        yield
+    except UsageError as fault:
+        fault.within(f"comparator {pair.name!r}")
+        raise
 
 
 def _traced(
