@@ -27,7 +27,7 @@ from dualgauge.ledger.values import EvidenceKind
 from dualgauge.model import Outcome, Position, Progress, Side, fold, quote, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from random import Random
 
