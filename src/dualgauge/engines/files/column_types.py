@@ -335,6 +335,6 @@ def kept_whole(text: str, kind: str) -> str:
     if family == "DATE":
         return f"({no_offset} AND TRY_CAST({text} AS TIMESTAMP) = CAST(TRY_CAST({text} AS DATE) AS TIMESTAMP))"
     if family in ("TIMESTAMP", "TIMESTAMPTZ"):
-        whole = f"CASE WHEN contains({text}, '.') THEN NOT regexp_matches({text}, {literal(_FINE)}) ELSE true END"
-        return f"({whole})" if family == "TIMESTAMPTZ" else f"({no_offset} AND ({whole}))"
+        whole = f"(CASE WHEN contains({text}, '.') THEN NOT regexp_matches({text}, {literal(_FINE)}) ELSE true END)"
+        return whole if family == "TIMESTAMPTZ" else f"({no_offset} AND {whole})"
     return "true"

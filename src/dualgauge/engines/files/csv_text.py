@@ -215,8 +215,10 @@ def _first_line(file: Path, dialect: LineDialect) -> tuple[int, str, int]:
 
 def _quoted_before(file: Path, dialect: LineDialect) -> bool:
     """Whether a quote stands before the names: the engine counts what it goes on over as one line."""
+    if not dialect.quote or not dialect.skip:
+        return False
     with opened(file, dialect.codec) as text:
-        return bool(dialect.quote) and any(dialect.quote in text.readline() for _ in range(dialect.skip))
+        return any(dialect.quote in text.readline() for _ in range(dialect.skip))
 
 
 def _values(dialect: LineDialect, first: str, line: int, file: Path) -> list[str]:
