@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dualgauge.engines.duck import open_engine
 from dualgauge.engines.errors import NoScratch
-from dualgauge.engines.scratch import clean, scratch
+from dualgauge.engines.scratch import LOCK, clean, scratch
 from support.shop import ROOT, build, call
 
 if TYPE_CHECKING:
@@ -73,6 +74,20 @@ def test_a_folder_whose_number_was_given_to_nobody_but_whose_lock_is_held_is_lef
         folder.rename(foreign)
         assert clean(tmp_path) == []
         foreign.rename(folder)
+
+
+def test_starts_that_remove_the_same_folders_at_the_same_time_do_not_stop_each_other(tmp_path: Path) -> None:
+    for number in range(1_500):
+        left = tmp_path / f"dualgauge-engine-999999999-{number:016x}"
+        left.mkdir()
+        (left / LOCK).touch()
+    with ThreadPoolExecutor(8) as starts:
+        removed = [start.result() for start in [starts.submit(clean, tmp_path) for _ in range(8)]]
+
+    assert list(tmp_path.iterdir()) == []
+    assert {path.name for one in removed for path in one} == {
+        f"dualgauge-engine-999999999-{number:016x}" for number in range(1_500)
+    }
 
 
 def test_what_has_another_name_is_nobodys_business(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def _held(path: Path) -> bool:
         held = os.open(path / LOCK, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         # Made and not locked yet, or half removed: an old one is nobody's.
-        return not path.exists() or time.time() - path.stat().st_mtime < _AN_HOUR
+        return time.time() - _changed_at(path) < _AN_HOUR
     except OSError:
         return True
     try:
@@ -103,6 +103,14 @@ def _held(path: Path) -> bool:
     finally:
         os.close(held)
     return False
+
+
+def _changed_at(path: Path) -> float:
+    """When the folder was changed; now, if another start has removed it since it was listed."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def _told(fault: OSError) -> str:
