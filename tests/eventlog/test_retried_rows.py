@@ -392,3 +392,61 @@ def test_a_column_that_is_called_as_a_place_is_refused_by_name_also_where_rows_m
     pq.write_table(pa.table(table), project.root / "d" / "a.parquet")
     with pytest.raises(BadFile, match="its column '_file' has the name of something that an import keeps of every row"):
         project.take(max_bad_rows=5)
+
+
+def later(project: LogProject, ending: str, select: str, first: list[str], then: list[str]) -> None:
+    """Rows of JSON, or of CSV with a column `x`, in two files that were taken in one after the other."""
+    project.sources[0] |= {"path": f"d/*.{ending}", "select": {"t": select}, "occurred_at": "seen"}
+    for name, values in (("a", first), ("b", then)):
+        rows = [(f"{name}{at}", value) for at, value in enumerate(values)]
+        text = (
+            csv("id,seen,x", *(f"{key},{DAY},{value}" for key, value in rows))
+            if ending == "csv"
+            else "".join(f'{{"id": "{key}", "seen": "{DAY}", "x": {value}}}\n' for key, value in rows)
+        )
+        project.write(f"d/{name}.{ending}", text)
+        set_aside(project)
+
+
+OF_OTHER_TYPES = [
+    ("csv", "'c/' || x", ["1", "2"], ["many", "7"], "x = 'many' is no BIGINT"),
+    ("csv", "'c/' || x", ["1.5", "2.5"], ["many", "7"], "x = 'many' is no DECIMAL(18,1)"),
+    ("jsonl", "'c/' || x", ["1", "2"], ['"many"', "7"], "x = 'many' is no BIGINT"),
+    ("jsonl", "'c/' || x.n", ['{"n": 1.5, "z": 1}'], ['{"n": 7, "z": "k"}', '{"n": 7}'], "x.z = 'k' is no BIGINT"),
+    ("jsonl", "'c/' || x[1]", ["[1.5]"], ['["k"]', "[7]"], "x[1] = 'k' is no DOUBLE"),
+]
+
+
+@pytest.mark.parametrize(("ending", "select", "first", "then", "reason"), OF_OTHER_TYPES)
+def test_a_row_that_is_not_of_its_columns_type_waits_until_the_settings_are_others(
+    project: LogProject, ending: str, select: str, first: list[str], then: list[str], reason: str
+) -> None:
+    """However it is asked for: the same import without quarantine refuses the row by the same words."""
+    later(project, ending, select, first, then)
+    before = payloads(project)
+    done = project.open().quarantine.retry()
+
+    assert [(one.state, one.reason.replace('"', "'")) for one in done.rows] == [(RowState.WAITING, reason)]
+    assert payloads(project) == before
+
+
+@pytest.mark.parametrize(("ending", "select", "first", "then", "reason"), OF_OTHER_TYPES)
+def test_what_a_row_becomes_rests_on_no_other_row_of_its_retry(
+    project: LogProject, tmp_path: Path, ending: str, select: str, first: list[str], then: list[str], reason: str
+) -> None:
+    """One of the rows is none of its column's type, and the settings were mended: each has its own types."""
+    found = []
+    for folder, together in (("one", True), ("many", False)):
+        project.root = tmp_path / folder
+        project.write("d/0", "").unlink()
+        project.sources[0]["type"] = "CASE WHEN id > 'b' THEN CAST(CAST(id AS BIGINT) AS VARCHAR) ELSE 's' END"
+        later(project, ending, select, first, then)
+        waiting = [one.id for one in project.open().quarantine.list(state=RowState.WAITING)]
+        assert len(waiting) == len(then)
+        project.sources[0]["type"] = "'s'"
+        for ids in [waiting] if together else [[one] for one in reversed(waiting)]:
+            project.open().quarantine.retry(ids)
+        found.append(sorted(zip(project.events("event_id"), map(str, payloads(project)), strict=True)))
+
+    assert found[0] == found[1]
+    assert len(found[0]) == len(first) + len(then)

@@ -11,19 +11,21 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BrokenFile, EngineError
 from dualgauge.engines.files.csv_text import look_into
-from dualgauge.engines.files.json_types import raw_of
+from dualgauge.engines.files.json_types import kinds_by_row, raw_of
 from dualgauge.engines.files.text_rows import LINES, LineDialect, copy, newlines, partitions_of, plain, rows
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
 from dualgauge.eventlog.imports.query_rejects import QueryRows, makes_own_events
+from dualgauge.eventlog.imports.read_as import ESCAPED, MAPPING, columns_of, read_as_of
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.copies import folder_for
+from dualgauge.eventlog.sources.cursor import mapping_of
 from dualgauge.eventlog.sources.diagnose import Found, misfits_of
-from dualgauge.eventlog.sources.readers import json_form, raw_rows, text_columns
+from dualgauge.eventlog.sources.readers import json_form, raw_rows, spelling_of, text_columns
 from dualgauge.eventlog.sources.source import CURSOR_ORDER, Part, by_cursor, ending_of, format_of, load
 from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.ledger.misfit import Misfit
@@ -37,9 +39,6 @@ if TYPE_CHECKING:
     from dualgauge.engines.files.json_types import JsonFiles
     from dualgauge.eventlog.sources.source import Source
 
-
-ESCAPED = "escaped"
-"""What is said of how a row is read where its text is kept with escapes for what no database keeps."""
 
 Place = tuple[str, int]
 """A file as event ids call it, and the number of a row in it."""
@@ -111,7 +110,8 @@ def fit(
             refuse_cut(engine, source)
         try:
             apart = separate(engine, source, columns, number, folder / str(number), most=most - len(misfits))
-            misfits += _misfits(engine, apart, number)
+            mapping = {MAPPING: mapping_of(source.settings)}
+            misfits += [replace(one, read_as={**one.read_as, **mapping}) for one in _misfits(engine, apart, number)]
         except (BadMapping, BrokenFile, EngineError, OSError, EOFError) as fault:
             raise NotToldApart from fault
         fitted.append(apart.source)
@@ -132,9 +132,6 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
     _refuse_many(source, reasons, len(reasons), most)
     emptied = set(reasons)
     again, counts = _again(source, texts, emptied, reasons)
-    if source.again and source.kinds:
-        source = _as_it_was(engine, source, again, columns)
-        again = replace(again, kinds=source.kinds)
     for step in itertools.count():
         again = with_texts(engine, again, columns)
         if again.nothing:
@@ -165,10 +162,28 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
     return Apart(again, texts, reasons)
 
 
-def _as_it_was(engine: Engine, source: Source, again: Source, columns: dict[str, str]) -> Source:
-    """The source with the types that its rows' file had, but for columns of which a value is none: they are text."""
-    unsure = with_texts(engine, again, columns).unsure
-    return replace(source, kinds={name: kind for name, kind in source.kinds.items() if name not in unsure})
+def kinds_anew(engine: Engine, source: Source, columns: Mapping[str, str], folder: Path) -> dict[Place, dict[str, str]]:
+    """
+    The types of a text source's columns for each of its rows, by the `kinds` that its file had and by the row's values.
+
+    Rows that are broken have none.
+
+    Raises:
+        BadMapping, EngineError, OSError, EOFError: the source cannot be read.
+    """
+    texts = tuple(_texts(source, folder))
+    broken = _broken(engine, source, texts, folder, sum(len(part.numbers) for part in source.reading))
+    again = with_texts(engine, replace(_again(source, texts, broken, broken)[0], kinds={}), columns)
+    if again.nothing:
+        return {}
+    said = set(map(fold, source.settings.read.get("types", ())))
+    kinds = {name: source.kinds.get(fold(name), "VARCHAR") for name in text_columns(again) if fold(name) not in said}
+    beside = dict.fromkeys(again.beside, "VARCHAR")
+    rows_of = raw_rows(replace(again, kinds={}, beside=beside), 0, placed=True)
+    return {
+        place: {fold(name): kind for name, kind in found.items()}
+        for place, found in kinds_by_row(engine, f"({rows_of})", kinds, spelling_of(again)).items()
+    }
 
 
 def _misfitting(
@@ -299,11 +314,11 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     """The rows that do not fit, with their text, in the order of the files."""
     again, texts, reasons = apart.source, apart.texts, apart.reasons
     found: list[Misfit] = []
-    fields, columns = again.objects.columns if again.objects else (), _columns(again)
+    fields, columns = again.objects.columns if again.objects else (), columns_of(again)
     for one, part in _read(again, texts):
         if not any(label == one.label for label, _ in reasons):
             continue
-        read_as = _read_as(again, one.names or fields, one.dialect, partitions_of(one.copy, ()), columns)
+        read_as = read_as_of(again, one.names or fields, one.dialect, partitions_of(one.copy, ()), columns)
         before = newlines(part.file, part.start)
         for row in rows(one.part.path, one.dialect):
             if row.number and (reason := reasons.get(one.place(row.number))):
@@ -324,26 +339,6 @@ def _misfits(engine: Engine, apart: Apart, number: int) -> list[Misfit]:
     return found
 
 
-def _columns(again: Source) -> dict[str, str]:
-    """The columns of all text files of a source, and of those that are not read, with their types."""
-    return dict.fromkeys(text_columns(again), "VARCHAR") | dict(again.beside)
-
-
-def _read_as(
-    again: Source, names: Sequence[str], dialect: LineDialect, folders: Collection[str], columns: Mapping[str, str]
-) -> dict[str, Any]:
-    """
-    How a row's text is to be read again: like its file, with the types that its columns had.
-
-    `beside` are those that an expression may name though they are not in the text: of `folders`, and of other files.
-    """
-    own = {fold(name) for name in names}
-    others = dict.fromkeys(folders, "VARCHAR") | dict(columns)
-    kept = [[name, again.kinds.get(fold(name), kind)] for name, kind in others.items() if fold(name) not in own]
-    said = {"columns": [[name, again.kinds.get(fold(name), "VARCHAR")] for name in names], **dialect.kept()}
-    return said | ({"beside": kept} if kept else {})
-
-
 def _object_misfits(
     engine: Engine, again: Source, objects: JsonFiles, reasons: Mapping[Place, str], number: int
 ) -> list[Misfit]:
@@ -355,7 +350,7 @@ def _object_misfits(
         for name in objects.texts.columns
     )
     wanted = ", ".join(f"({literal(label)}, {row:d})" for label, row in reasons)
-    read_as = _read_as(again, objects.columns, LineDialect(), (), _columns(again))
+    read_as = read_as_of(again, objects.columns, LineDialect(), (), columns_of(again))
     rows_of = engine.rows(
         f"SELECT _file, _row, '{{' || concat_ws(', ', {members}) || '}}' FROM ({base}) "
         f"WHERE (_file, _row) IN ({wanted}) ORDER BY _at"

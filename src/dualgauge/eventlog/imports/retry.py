@@ -15,19 +15,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.engines.files.json_types import is_shape
 from dualgauge.engines.files.text_rows import LINES, LineDialect
 from dualgauge.engines.scratch import scratch
 from dualgauge.eventlog.errors import BadFile, BadMapping
 from dualgauge.eventlog.imports.query_rejects import QueryRows
-from dualgauge.eventlog.imports.rejects import ESCAPED, NotToldApart, Place, json_fault, separate
+from dualgauge.eventlog.imports.read_as import (
+    ESCAPED,
+    MAPPING,
+    csv_options,
+    dialect_of,
+    kept_kinds,
+    kinds_of,
+    table_of_values,
+)
+from dualgauge.eventlog.imports.rejects import NotToldApart, Place, json_fault, kinds_anew, separate
 from dualgauge.eventlog.imports.run import run_import
 from dualgauge.eventlog.sources.copies import folder_for
+from dualgauge.eventlog.sources.cursor import mapping_of
 from dualgauge.eventlog.sources.mapping import described, row_mapping
 from dualgauge.eventlog.sources.readers import raw_rows
-from dualgauge.eventlog.sources.source import CURSOR_ORDER, Part, Source, by_cursor, told
+from dualgauge.eventlog.sources.source import Part, Source, by_cursor, told
 from dualgauge.ledger.misfit import RowState, Settled
-from dualgauge.model import Position, Progress, canonical_json, fold, literal, nearest, quote, silent
+from dualgauge.model import Position, Progress, canonical_json, literal, nearest, silent
 
 if TYPE_CHECKING:
     import random
@@ -40,9 +49,6 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.misfit import QuarantinedRow
     from dualgauge.ledger.quarantine import Quarantine
-
-_OF_A_FILE = ("comment", "encoding", "header", "skip")
-"""Options that say something of the file, and nothing of a row."""
 
 _TOGETHER = 50
 """Files whose rows are read in one pass: to plan it takes longer than each by itself beyond that."""
@@ -197,7 +203,7 @@ class _Retry:
         outcomes: dict[str, Settled] = {}
         events: dict[str, str] = {}
         texts: list[_Member] = []
-        dialect = _dialect(group[0].kept.misfit.read_as, self.settings.read)
+        dialect = dialect_of(group[0].kept.misfit.read_as, self.settings.read)
         for one in group:
             misfit = one.kept.misfit
             if misfit.read_as.get(ESCAPED) and one.text == misfit.raw:
@@ -206,13 +212,12 @@ class _Retry:
                 outcomes[one.kept.id] = _waits(one.kept, fault)
             else:
                 texts.append(one)
-        if texts:
-            folder = folder / uuid.uuid4().hex
-            folder.mkdir()
-            again = self._source(texts, dialect, folder)
-            apart = separate(self.engine, again, self.columns, 0, folder / "copies", most=len(texts))
+        of = group[0].kept.misfit.read_as
+        for kinds, members in self._by_kinds(texts, dialect, of, folder):
+            again = self._source(members, dialect, _new(folder), kinds)
+            apart = separate(self.engine, again, self.columns, 0, _new(folder), most=len(members))
             ids = {} if apart.source.nothing else self._ids(apart.source)
-            for one in texts:
+            for one in members:
                 if reason := apart.reasons.get(one.place):
                     outcomes[one.kept.id] = _waits(one.kept, reason)
                 elif one.place in ids:
@@ -225,9 +230,32 @@ class _Retry:
                 sources.append(apart.source)
         return sources, outcomes, events
 
-    def _source(self, texts: Sequence[_Member], dialect: LineDialect | None, folder: Path) -> Source:
+    def _by_kinds(
+        self, texts: Sequence[_Member], dialect: LineDialect | None, of: Mapping[str, Any], folder: Path
+    ) -> list[tuple[dict[str, str], list[_Member]]]:
+        """
+        The rows by the types that their columns have: those that were kept, as an import keeps them with its cursor.
+
+        An import under other settings finds the types anew over all rows, these among them. So where the settings were
+        mended, a column has another one for a row whose value is none of its type.
+        """
+        kept = kept_kinds(of)
+        if not texts or of["format"] == "values" or of.get(MAPPING) == mapping_of(self.settings):
+            return [(kept, list(texts))] if texts else []
+        again = self._source(texts, dialect, _new(folder), kept)
+        found = kinds_anew(self.engine, again, self.columns, _new(folder))
+        groups: dict[str, tuple[dict[str, str], list[_Member]]] = {}
+        for one in texts:
+            kinds = kept | found.get(one.place, {})
+            groups.setdefault(canonical_json(kinds), (kinds, []))[1].append(one)
+        return list(groups.values())
+
+    def _source(
+        self, texts: Sequence[_Member], dialect: LineDialect | None, folder: Path, had: Mapping[str, str]
+    ) -> Source:
+        """What is read for the rows; `had` are the types that their columns have."""
         of = texts[0].kept.misfit.read_as
-        kinds = _kinds(of)
+        kinds = kinds_of(of)
         places: dict[str, list[_Member]] = {}
         for one in texts:
             places.setdefault(one.place[0], []).append(one)
@@ -235,11 +263,11 @@ class _Retry:
             ((label, members),) = places.items()
             relation = f"_again_{folder.name}"
             self.engine.execute(
-                _table(relation, kinds, [one.text for one in members], ordered=by_cursor(self.settings))
+                table_of_values(relation, kinds, [one.text for one in members], ordered=by_cursor(self.settings))
             )
             part = Part(self.root, self.root, numbers=[row for _, row in (one.place for one in members)], label=label)
             return Source(self.settings, self.root, (), (part,), again=True, relation=relation)
-        read = {**self.settings.read, "format": LINES} if dialect is None else _csv_options(of, self.settings.read)
+        read = {**self.settings.read, "format": LINES} if dialect is None else csv_options(of, self.settings.read)
         header = [_header(dialect)] if dialect else []
         parts = []
         for number, (label, members) in enumerate(places.items()):
@@ -251,10 +279,6 @@ class _Retry:
         settings = self.settings.model_copy(update={"read": read})
         others = dict(of.get("beside", ()))
         beside = others if dialect else dict.fromkeys(kinds, "VARCHAR") | others
-        # Rows of JSON that were set aside by an older version say types of DuckDB's.
-        known = {fold(name): kind for name, kind in (kinds | others).items()}
-        had = {name: kind for name, kind in known.items() if not kind.startswith(("STRUCT", "MAP"))}
-        had = {name: kind for name, kind in had.items() if is_shape(kind) or not kind.endswith("]")}
         files = tuple(one.file for one in parts)
         return Source(settings, self.root, files, tuple(parts), again=True, beside=beside, kinds=had)
 
@@ -288,14 +312,6 @@ def _grouped(chosen: Sequence[QuarantinedRow], text: str | None) -> list[list[_M
     return list(groups.values())
 
 
-def _dialect(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> LineDialect | None:
-    """How a row's text is written, if it is one of CSV."""
-    if read_as.get("format") != "csv":
-        return None
-    options = _csv_options(read_as, read)
-    return LineDialect(options["delim"], options["quote"], options["escape"], columns=len(options["names"]))
-
-
 def _header(dialect: LineDialect) -> str:
     """A line where names are due, which nobody reads: they are said, for without quotes not all can be written."""
     mark = next(one for one in "abcd" if one not in (dialect.delimiter, dialect.quote, dialect.escape))
@@ -307,41 +323,11 @@ def _in_a_line(text: str) -> str:
     return text.replace("\r", " ").replace("\n", " ")
 
 
-def _kinds(read_as: Mapping[str, Any]) -> dict[str, str]:
-    """The columns of a row's file, in their order, and the types that they had."""
-    # An older version kept an empty name in a header as it stands there.
-    return {name or f"column{at}": kind for at, (name, kind) in enumerate(read_as.get("columns", ()))}
-
-
-def _csv_options(read_as: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that read a row's text: how its file was read, and over that what the settings say now."""
-    given = _without(read, *_OF_A_FILE)
-    kept = {name: read_as[key] for name, key in (("delim", "delimiter"), ("quote", "quote"), ("escape", "escape"))}
-    kept["names"] = list(_kinds(read_as))
-    if "quote" in given and "escape" not in given:
-        kept["escape"] = given["quote"]
-    return kept | given | {"header": True}
-
-
-def _without(read: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in read.items() if name.lower() not in names}
-
-
-def _table(relation: str, kinds: Mapping[str, str], texts: Sequence[str], *, ordered: bool) -> str:
-    """
-    A table of rows that are kept as JSON: each value is the text that its type is made from.
-
-    `ordered`: they have a place in the order of a cursor, which a query may name.
-    """
-    values = ", ".join(
-        f"CAST(json_extract_string(_.j, {literal(_pointer(name))}) AS {kind}) AS {quote(name)}"
-        for name, kind in kinds.items()
-    )
-    rows = ", ".join(f"({number:d}, {literal(text)})" for number, text in enumerate(texts))
-    # Qualified: a column of the source may be called n or j, too.
-    place = f", _.n AS {CURSOR_ORDER}" if ordered else ""
-    body = f"SELECT {values}{place} FROM (VALUES {rows}) AS _(n, j) ORDER BY _.n"
-    return f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS {body}"
+def _new(folder: Path) -> Path:
+    """An empty folder in another one."""
+    found = folder / uuid.uuid4().hex
+    found.mkdir()
+    return found
 
 
 def _positions(engine: Engine, log: EventLog, ids: Sequence[str]) -> dict[str, Position]:
@@ -367,8 +353,3 @@ def _why(fault: BadFile | BadMapping | EngineError | NotToldApart) -> str:
             return f"its source's settings do not fit ({fault.reason})"
         case _:
             return "it cannot be read as one row"
-
-
-def _pointer(name: str) -> str:
-    """A name as a JSON pointer, which takes any."""
-    return "/" + name.replace("~", "~0").replace("/", "~1")
