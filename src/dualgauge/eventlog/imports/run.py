@@ -19,6 +19,7 @@ import numpy as np
 from dualgauge.engines.errors import BadStatement, BadValue
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
+from dualgauge.eventlog.append.id_index import IdIndex
 from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
 from dualgauge.eventlog.imports.causal_order import put_in_order
@@ -145,7 +146,7 @@ def run_import(
             answer = replace(answer, unnamed=_unnamed(log, unread, read, cursors))
             progress("looking for known ids", 0, None)
             try:
-                fresh = _fresh(engine, log, staged.merged)
+                fresh = _fresh(engine, log, staged.merged, None if dry_run else IdIndex(log))
                 total = fresh.added + fresh.known
                 head = log.head()
                 if dry_run:
