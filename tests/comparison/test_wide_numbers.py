@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -44,7 +45,6 @@ def numbers(kind: str, add: int = 0) -> str:
     [
         ("UHUGEINT", "holds a number beyond 64 bits"),
         ("HUGEINT", "holds a number beyond 64 bits"),
-        ("DECIMAL(38,0)", "holds a DECIMAL(38,0) of more than 15 significant digits"),
     ],
 )
 def test_a_build_refuses_a_number_that_the_store_would_bend(project: Path, kind: str, reason: str) -> None:
@@ -86,3 +86,31 @@ def test_the_keys_of_a_run_are_kept_to_the_last_digit(project: Path, kind: str) 
     assert call("diff", "wide", folder=project).exit_code == 4
     (file,) = project.glob("reports/**/mismatches.parquet")
     assert [int(one) for one in pq.read_table(file)["id"].to_pylist()] == [key]
+
+
+@pytest.mark.parametrize(
+    ("kind", "digits"), [("DECIMAL(38,0)", ""), ("DECIMAL(38,7)", ".0000003"), ("DECIMAL(38,37)", "")]
+)
+def test_long_decimals_are_found_by_their_keys_and_their_last_digit_is_a_difference(
+    project: Path, kind: str, keys: list[str]
+) -> None:
+    """As numbers for as long as SQLite holds all of their digits, and as text then."""
+    for side, add in (("v1", ""), ("v2", "1")):
+        rows = " UNION ALL ".join(
+            f"SELECT '{key}'::{kind} AS id, '{at}2345678901234567{add}'::DECIMAL(38,0) AS n "
+            "FROM events WHERE position = 1"
+            for at, key in enumerate(keys, 1)
+        )
+        view(project, side, f"SELECT * FROM ({rows})")
+    (project / "comparators" / "wide.py").write_text(COMPARATOR)
+    assert call("replay", folder=project).exit_code == 0
+    said = call("plan", folder=project).out
+    assert "on SQLite a value of id or n with more than 15 digits is a text" in " ".join(said.split())
+    for at, key in enumerate(keys, 1):
+        for written in (key, f"{key}{'0' if '.' in key else '.0'}"):
+            row = call("read", "wide", "--format", "json", "--", written, folder=project).json["result"]
+            assert row["row"]["n"] == f"{at}2345678901234567"
+    assert call("diff", "wide", folder=project).exit_code == 4
+    (file,) = project.glob("reports/**/mismatches.parquet")
+    found = pq.read_table(file)
+    assert sorted(map(Decimal, map(str, found["id"].to_pylist()))) == sorted(map(Decimal, keys))

@@ -21,12 +21,14 @@ from dualgauge.ledger.ledger import Ledger
 from dualgauge.model import Position, Side
 from dualgauge.stores.errors import BadKey, BadKeys, Fenced, MissingShape, NotBuilt, ReaderClosed
 from dualgauge.stores.serving.shapes import Shape
-from support.builds import stored
+from support.builds import batch, stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dualgauge.stores.serving.port import BuildStore, Loading, Row, Snapshot
+    from dualgauge.stores.serving.port import BuildStore, Loading, Snapshot
+
+    Row = tuple[Any, ...]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +44,7 @@ def rows(count: int, orders: int, position: int = 1) -> list[Row]:
 def build(store: BuildStore, shape: Shape, given: Sequence[Row], target: int, text: str = "SELECT 1") -> int:
     """Load a build whole and serve it."""
     with store.load(shape, f"hash of {text}", text, Position(target), "chain") as loading:
-        loading.append(given)
+        loading.append(batch(given))
         loading.finish()
         return loading.build
 
@@ -112,7 +114,7 @@ class StoreContract:
 
     def test_nothing_is_served_before_the_first_build_is_finished(self, shaped: BuildStore) -> None:
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
-            loading.append(rows(3, 1))
+            loading.append(batch(rows(3, 1)))
             assert shaped.served(Side.V1) == {}
             with pytest.raises(NotBuilt, match=r"view v1\.totals has no build yet; replay it first"):
                 shaped.point(Side.V1, "totals", ["c001"])
@@ -135,7 +137,7 @@ class StoreContract:
         build(shaped, TOTALS, [], target=0)
         with shaped.load(TOTALS, "h", "t", Position(5), "chain") as loading:
             assert shaped.point(Side.V1, "totals", ["c000"]) is None
-            loading.append(rows(1, 1))
+            loading.append(batch(rows(1, 1)))
             loading.finish()
         assert shaped.point(Side.V1, "totals", ["c000"]) == {"customer": "c000", "orders": 1}
 
@@ -143,12 +145,12 @@ class StoreContract:
 
     def test_a_load_that_was_left_is_gone_on_with_after_its_last_rows(self, shaped: BuildStore) -> None:
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
-            loading.append(rows(5, 1)[:2])
-            loading.append(rows(5, 1)[2:3])
+            loading.append(batch(rows(5, 1)[:2]))
+            loading.append(batch(rows(5, 1)[2:3]))
             first = loading.build
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
             assert (loading.build, loading.rows) == (first, 3)
-            loading.append(rows(5, 1)[3:])
+            loading.append(batch(rows(5, 1)[3:]))
             assert loading.finish() is None
         with shaped.snapshot(Side.V1) as snapshot:
             assert seen(snapshot) == [row[:2] for row in rows(5, 1)]
@@ -158,19 +160,19 @@ class StoreContract:
         self, shaped: BuildStore, definition: str, target: int
     ) -> None:
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
-            loading.append(rows(5, 1))
+            loading.append(batch(rows(5, 1)))
         with shaped.load(TOTALS, definition, "t", Position(target), "chain") as loading:
             assert loading.rows == 0
-            loading.append(rows(2, 7))
+            loading.append(batch(rows(2, 7)))
             loading.finish()
         with shaped.snapshot(Side.V1) as snapshot:
             assert seen(snapshot) == [row[:2] for row in rows(2, 7)]
 
     def test_two_rows_with_one_key_are_refused_and_nothing_of_them_is_kept(self, shaped: BuildStore) -> None:
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
-            loading.append(rows(2, 1))
+            loading.append(batch(rows(2, 1)))
             with pytest.raises(BadKeys, match="two keys are one once stored"):
-                loading.append([("new", 1, 1), ("c000", 1, 1)])
+                loading.append(batch([("new", 1, 1), ("c000", 1, 1)]))
             assert loading.rows == 2
             loading.finish()
         assert shaped.point(Side.V1, "totals", ["new"]) is None
@@ -180,25 +182,25 @@ class StoreContract:
         before = build(shaped, TOTALS, rows(1, 1), target=1)
         with ExitStack() as stack:
             first: Loading = stack.enter_context(shaped.load(TOTALS, "h", "t", Position(9), "chain"))
-            first.append(rows(6, 2)[:3])
+            first.append(batch(rows(6, 2)[:3]))
             second = stack.enter_context(shaped.load(TOTALS, "h" if same else "other", "t", Position(9), "chain"))
             assert second.rows == (3 if same else 0)
-            for move in (lambda: first.append(rows(6, 2)[3:]), first.finish):
+            for move in (lambda: first.append(batch(rows(6, 2)[3:])), first.finish):
                 with pytest.raises(Fenced, match="was taken over by another process") as caught:
                     move()
                 assert caught.value.exit_code == 5
             assert shaped.served(Side.V1) == {"totals": before}
-            second.append(rows(6, 2)[second.rows :])
+            second.append(batch(rows(6, 2)[second.rows :]))
             assert second.finish() == before
         with shaped.snapshot(Side.V1) as snapshot:
             assert seen(snapshot) == [row[:2] for row in rows(6, 2)]
 
     def test_a_load_begun_while_another_is_finished_is_not_dropped_by_it(self, shaped: BuildStore) -> None:
         with shaped.load(TOTALS, "h", "t", Position(9), "chain") as first:
-            first.append(rows(1, 1))
+            first.append(batch(rows(1, 1)))
             first.finish()
             with shaped.load(TOTALS, "h", "t", Position(10), "chain") as second:
-                second.append(rows(2, 2))
+                second.append(batch(rows(2, 2)))
                 build(shaped, PAIRS, [], 9)
                 second.finish()
         assert shaped.point(Side.V1, "totals", ["c001"]) == {"customer": "c001", "orders": 2}

@@ -67,7 +67,7 @@ def test_a_build_is_what_the_views_select_gives_on_the_same_events(folder: Path,
     with open_engine(threads=2) as engine:
         engine.execute(f"CREATE TEMP VIEW events AS {log_of(migration).relation(log_of(migration).head().last)}")
         kinds = plan.view.columns
-        rows = {column: store_type("v", column, kind) for column, kind in kinds.items()}
+        rows = {column: store_type("v", column, kind).sqlite for column, kind in kinds.items()}
         found = stored(migration, Side.V2, name)
         floats = {column for column, row in rows.items() if row.arrow == "float64"}
         plain = {
@@ -75,7 +75,7 @@ def test_a_build_is_what_the_views_select_gives_on_the_same_events(folder: Path,
             for column, values in found.items()
         }
         engine.register("found", pa.table(plain))
-        back = ", ".join(f"{row.from_sqlite(quote(column))} AS {quote(column)}" for column, row in rows.items())
+        back = ", ".join(f"{row.back(quote(column))} AS {quote(column)}" for column, row in rows.items())
         answer = plan.view.text.rstrip()
         for one, other in ((answer, f"SELECT {back} FROM found"), (f"SELECT {back} FROM found", answer)):
             assert engine.rows(f"SELECT count(*) FROM (({one}\n) EXCEPT ALL ({other}\n))") == [(0,)]
@@ -136,10 +136,6 @@ def test_keys_that_are_one_only_in_the_store_are_refused(folder: Path) -> None:
     ("expression", "reason"),
     [
         ("CASE WHEN position = 200 THEN 'nan'::DOUBLE ELSE weight END", "column 'bad one' is NaN"),
-        (
-            "CAST(amount AS DECIMAL(38,2)) + 12345678901234.00",
-            "column 'bad one' holds a DECIMAL(38,2) of more than 15 significant",
-        ),
         ("sum(position * 9000000000000000000::HUGEINT) OVER ()", "column 'bad one' holds a number beyond 64 bits"),
         ("'infinity'::DATE", "column 'bad one' holds a time outside the years 1 to 9999"),
     ],

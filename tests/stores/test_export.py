@@ -92,7 +92,7 @@ def test_every_value_of_every_type_comes_back_in_both_ways(
 
         both_ways(store, ODD, tmp_path, monkeypatch)
 
-        kept, typed = restored("v1.odd", ODD.columns)
+        kept, typed = restored("v1.odd", ODD.columns, "sqlite")
         file = parquet([tmp_path / "apart.parquet"], kept)
         bound = ", ".join(bound_columns("v1.odd", dict(ODD.columns), "sqlite"))
         # What came back is bound as what went in.
@@ -101,7 +101,7 @@ def test_every_value_of_every_type_comes_back_in_both_ways(
 
 def numbers(store: SqliteStore, texts: list[str | None]) -> str:
     """A build with so many rows, of which one column of decimals has values; its name."""
-    name = next(one for one, kind in COLUMNS.items() if kind == "DECIMAL(18,3)")
+    name = next(one for one, kind in COLUMNS.items() if kind == "DECIMAL(12,3)")
     given = [(n, *(text if one == name else None for one in COLUMNS), 1) for n, text in enumerate(texts)]
     build(store, ODD, given, target=1)
     return name

@@ -14,6 +14,7 @@ from dualgauge.stores.errors import Fenced
 from dualgauge.stores.sqlite import bulk
 from dualgauge.stores.sqlite.database import Databases
 from dualgauge.stores.sqlite.store import SqliteStore
+from support.builds import batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ def test_who_loses_a_build_between_its_indexes_and_its_readers_serves_nothing(
     real = bulk.writing
     with ExitStack() as stack:
         first = stack.enter_context(shaped.load(TOTALS, "h", "t", Position(9), "chain"))
-        first.append(rows(6, 2))
+        first.append(batch(rows(6, 2)))
 
         @contextmanager
         def writing(engine: sa.Engine) -> Iterator[Any]:
@@ -53,12 +54,12 @@ def test_who_loses_a_build_between_its_indexes_and_its_readers_serves_nothing(
 
 def test_a_load_that_an_older_version_began_is_begun_anew_so_that_its_build_has_a_token(shaped: SqliteStore) -> None:
     with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
-        loading.append(rows(3, 1))
+        loading.append(batch(rows(3, 1)))
     with closing(sqlite3.connect(shaped.databases.v1)) as hand, hand:
         hand.execute("UPDATE _dualgauge_checkpoint SET token = NULL")
     with shaped.load(TOTALS, "h", "t", Position(9), "chain") as loading:
         assert loading.rows == 0
-        loading.append(rows(6, 2))
+        loading.append(batch(rows(6, 2)))
         loading.finish()
 
     assert shaped.served_builds(Side.V1)["totals"].identified

@@ -316,6 +316,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from contract.store import TOTALS, rows, Shape, Side
+from support.builds import batch
 from dualgauge.model import Position
 from dualgauge.stores.sqlite.database import Databases
 from dualgauge.stores.sqlite.store import SqliteStore
@@ -329,7 +330,7 @@ while time.monotonic() < end:
     given = rows(400, target, target)
     with store.load(shape, "h", "t", Position(target), "chain") as loading:
         for start in range(0, 400, 100):
-            loading.append(given[start:start + 100])
+            loading.append(batch(given[start:start + 100]))
         loading.finish()
 print(target)
 """

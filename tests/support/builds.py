@@ -1,4 +1,4 @@
-"""What a store keeps of a build."""
+"""What a store is given for a build, and what it keeps of it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dualgauge.stores.serving.port import Snapshot
+
+
+def batch(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
+    """Rows as a load takes them."""
+    columns = [pa.array(values) for values in zip(*rows, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, names=[str(number) for number in range(len(columns))])
 
 
 def stored(snapshot: Snapshot, view: str, columns: Mapping[str, str]) -> list[tuple[Any, ...]]:

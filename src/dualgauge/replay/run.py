@@ -12,23 +12,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadValue, CannotRead
-from dualgauge.model import POSITION, Position, Progress, Side, listed, plural, quote, silent
-from dualgauge.replay.errors import CannotCompute
-from dualgauge.stores.errors import BadKeys, UnstorableValue
+from dualgauge.model import Position, Progress, Side, silent
+from dualgauge.replay.answer import answered
+from dualgauge.stores.errors import UnstorableValue
 from dualgauge.stores.serving.shapes import Shape
-from dualgauge.stores.serving.types import bound_columns
 from dualgauge.views.definition import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pyarrow as pa
+
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
+    from dualgauge.replay.answer import Answer
     from dualgauge.stores.serving.port import BuildStore, Loading
     from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan.plan import Plan
-
-ANSWER = "_answer"
 
 FIRST_CHUNK = 10_000
 TARGET_SECONDS = 0.05
@@ -105,52 +105,38 @@ def _one(
     if current is not None:
         return Replayed(view.name, view.side, current, position, rows=0, resumed_at=0, skipped=True, seconds=0.0)
     progress(f"{view.label}: computing", 0, None)
-    try:
-        engine.execute(f"CREATE OR REPLACE TEMP TABLE {ANSWER} AS {plan.select(position)}")
-    except CannotRead:
-        raise
-    except BadValue as fault:
-        raise CannotCompute(view.label, fault.reason.splitlines()[0]) from fault
-    try:
-        _check_keys(engine, view)
-        total = engine.row(f"SELECT count(*) FROM {ANSWER}")[0]
-        with store.load(shape_of(view), view.hash, view.text, position, log.history(position)) as loading:
-            resumed_at = loading.rows
-            _load(engine, store, view, loading, total=total, progress=progress)
-            loading.finish()
-            return Replayed(
-                view.name, view.side, loading.build, position,
-                rows=total, resumed_at=resumed_at, skipped=False, seconds=time.monotonic() - start,
-            )  # fmt: skip
-    except CannotRead:
-        raise
-    except BadValue as fault:
-        raise UnstorableValue(view.label, fault.reason.split(": ", 1)[-1]) from fault
-    finally:
-        engine.execute(f"DROP TABLE IF EXISTS {ANSWER}")
+    with answered(engine, plan, position) as answer:
+        answer.check_keys()
+        try:
+            with store.load(shape_of(view), view.hash, view.text, position, log.history(position)) as loading:
+                resumed_at = loading.rows
+                _load(answer, store.dialect, loading, progress=progress)
+                loading.finish()
+                return Replayed(
+                    view.name, view.side, loading.build, position,
+                    rows=answer.rows, resumed_at=resumed_at, skipped=False, seconds=time.monotonic() - start,
+                )  # fmt: skip
+        except CannotRead:
+            raise
+        except BadValue as fault:
+            raise UnstorableValue(view.label, fault.reason.split(": ", 1)[-1]) from fault
 
 
-def _load(
-    engine: Engine, store: BuildStore, view: ViewDefinition, loading: Loading, *, total: int, progress: Progress
-) -> None:
+def _load(answer: Answer, dialect: str, loading: Loading, *, progress: Progress) -> None:
     """Load the answer in key order, each chunk sized so that its transaction stays short."""
-    bound = ", ".join(bound_columns(view.label, dict(view.columns), store.dialect))
-    key = ", ".join(quote(column) for column in view.key)
-    query = f"SELECT {bound}, {quote(POSITION)} FROM {ANSWER} ORDER BY {key} OFFSET {loading.rows:d}"
-    size, pending = FIRST_CHUNK, []
-    progress(f"{view.label}: loading", loading.rows, total)
-    for batch in engine.batches(query):
-        pending += batch
-        while len(pending) >= size:
-            chunk, pending = pending[:size], pending[size:]
+    label, size = answer.view.label, FIRST_CHUNK
+    progress(f"{label}: loading", loading.rows, answer.rows)
+    for batch in answer.batches(dialect, LARGEST_CHUNK, skip=loading.rows):
+        at = 0
+        while at < batch.num_rows:
+            chunk = batch.slice(at, size)
+            at += chunk.num_rows
             size = _next_size(size, _timed(loading, chunk))
-            progress(f"{view.label}: loading", loading.rows, total)
-    if pending:
-        loading.append(pending)
-    progress(f"{view.label}: loading", loading.rows, total)
+            progress(f"{label}: loading", loading.rows, answer.rows)
+    progress(f"{label}: loading", loading.rows, answer.rows)
 
 
-def _timed(loading: Loading, chunk: Sequence[tuple[object, ...]]) -> float:
+def _timed(loading: Loading, chunk: pa.RecordBatch) -> float:
     start = time.monotonic()
     loading.append(chunk)
     return time.monotonic() - start
@@ -160,36 +146,3 @@ def _next_size(size: int, seconds: float) -> int:
     wanted = int(size * TARGET_SECONDS / max(seconds, 0.001))
     # At most doubled: one quick chunk says little.
     return max(SMALLEST_CHUNK, min(LARGEST_CHUNK, wanted, size * 2))
-
-
-def _check_keys(engine: Engine, view: ViewDefinition) -> None:
-    key = ", ".join(quote(column) for column in view.key)
-    nulls = " OR ".join(f"{quote(column)} IS NULL" for column in view.key)
-    sample = ", ".join(f"CAST({quote(column)} AS VARCHAR)" for column in view.key)
-    found = engine.rows(f"SELECT {sample}, count(*) OVER () FROM {ANSWER} WHERE {nulls} LIMIT 1")
-    if found:
-        *values, count = found[0]
-        raise BadKeys(
-            view.label,
-            view.key,
-            f"{plural(count, 'row')} {'has' if count == 1 else 'have'} a NULL",
-            _sample(view, values),
-        )
-    found = engine.rows(
-        f"SELECT {sample}, count(*) OVER () FROM (SELECT {key} FROM {ANSWER} GROUP BY {key} HAVING count(*) > 1) "
-        f"ORDER BY {key} LIMIT 1"
-    )
-    if found:
-        *values, count = found[0]
-        raise BadKeys(
-            view.label,
-            view.key,
-            f"{plural(count, 'key')} {'is' if count == 1 else 'are'} there more than once",
-            _sample(view, values),
-        )
-
-
-def _sample(view: ViewDefinition, values: Sequence[object]) -> str:
-    return listed(
-        f"{column} = {'NULL' if value is None else value}" for column, value in zip(view.key, values, strict=True)
-    )

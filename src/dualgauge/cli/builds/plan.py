@@ -20,8 +20,8 @@ def plan(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: De
     Show what was found in the view files, and how each view is kept current.
 
     Says for each view its key, its columns, how it is kept and why, whether each row knows the last event that
-    changed it, whether a difference can be traced back to events, whether its latest values may be NULL, and what is
-    worth a warning.
+    changed it, whether a difference can be traced back to events, whether its latest values may be NULL, which
+    numbers SQLite keeps as text, and what is worth a warning.
     """
     with answering("plan", project, form, debug=debug) as answer:
         plans = answer.migration.views.plan()
@@ -35,6 +35,9 @@ def plan(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: De
                 screen.print(f"  kept by: {one.strategy}; {one.why}", soft_wrap=True)
                 columns = ", ".join(f"{name} {kind}" for name, kind in view.columns.items())
                 screen.print(f"  columns: {columns}", soft_wrap=True)
+                if long := one.long_decimals:
+                    kept = "with more than 15 digits is a text, and sorts as one"
+                    screen.print(f"  long numbers: on SQLite a value of {' or '.join(long)} {kept}", soft_wrap=True)
                 for taken in one.latest:
                     screen.print(f"  {'latest' if taken.last else 'earliest'}: {taken.shown}", soft_wrap=True)
                 if view.adopted:
@@ -63,7 +66,7 @@ def plan(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: De
                         "columns": dict(one.view.columns),
                         "definition_hash": one.view.hash, "strategy": one.strategy, "why": one.why,
                         "adopted": one.view.adopted, "row_position": _row_position(one),
-                        "traceable": one.tracing is not None,
+                        "traceable": one.tracing is not None, "long_decimals": list(one.long_decimals),
                         "latest": [
                             {"column": taken.column or None, "sql": taken.sql, "value": taken.value,
                              "event": "last" if taken.last else "first", "nulls": "skip" if taken.skips else "keep"}

@@ -12,6 +12,7 @@ import datetime as dt
 import functools
 import gc
 import io
+import json
 import logging
 import os
 import warnings
@@ -23,7 +24,8 @@ from dualgauge.comparison.content.checks import DERIVED, own
 from dualgauge.comparison.errors import BadArguments, NoSuchExpectation
 from dualgauge.comparison.values import safe
 from dualgauge.errors import redact
-from dualgauge.model import nearest
+from dualgauge.model import fold, nearest
+from dualgauge.stores.serving.types import texts_of_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +35,20 @@ if TYPE_CHECKING:
 
 SAMPLES: Final = 20
 """How many unexpected rows are kept of a check."""
+
+_LONG: Final = (
+    "SQLite compares text above every number, and keeps values of {} with more than 15 digits as text: have the view "
+    "round them to fewer digits, or check them in the view itself"
+)
+_AS_TEXT_TOO: Final = frozenset({
+    "ExpectColumnToExist", "ExpectColumnValuesToBeNull", "ExpectColumnValuesToNotBeNull",
+    "ExpectColumnValuesToBeUnique", "ExpectCompoundColumnsToBeUnique", "ExpectTableColumnsToMatchOrderedList",
+    "ExpectTableColumnsToMatchSet",
+})  # fmt: skip
+"""Expectations that tell the same of a number and of the text that is the number."""
+
+_QUOTES: Final = dict.fromkeys(map(ord, '"\\'))
+"""Left out where a name is looked for."""
 
 _LOGGER: Final = "great_expectations"
 _SENDS: Final = "GX_ANALYTICS_ENABLED"
@@ -72,6 +88,7 @@ class Expecting:
         self._context = context
         self._batches: dict[tuple[str, str | None, str], Any] = {}
         self._sources: dict[str, Any] = {}
+        self._texts: dict[SqlLocation, tuple[str, ...]] = {}
 
     def judge(self, label: str, place: SqlLocation, check: Check, expectation: Any) -> CheckResult:  # noqa: ANN401
         """
@@ -87,6 +104,8 @@ class Expecting:
         if place.key:
             wanted["unexpected_index_column_names"] = list(place.key)
         try:
+            if long := self._long(place, expectation):
+                return _could_not(label, check, _LONG.format(" and ".join(long)))
             with _hushed():
                 found = self._batch(place).validate(expectation, result_format=wanted).to_json_dict()
         except Exception as fault:  # noqa: BLE001  (whatever it is: this check could not tell)
@@ -94,6 +113,19 @@ class Expecting:
         if words := _raised(found.get("exception_info")):
             return _could_not(label, check, _words(words))
         return _result(label, check, bool(found["success"]), found.get("result") or {})
+
+    def _long(self, place: SqlLocation, expectation: Any) -> list[str]:  # noqa: ANN401
+        """The columns that an expectation is about and of which SQLite keeps values as text that are numbers."""
+        if place.kind != "sqlite":
+            return []
+        if place not in self._texts:
+            with _hushed(), self._source(place).get_engine().connect() as connection:
+                self._texts[place] = texts_of_numbers(connection, place.table)
+        said = expectation.to_json_dict() if hasattr(expectation, "to_json_dict") else expectation.dict()
+        plain = type(expectation).__name__ in _AS_TEXT_TOO and not said.get("row_condition")
+        # Quotes are doubled in SQL, and escaped in JSON.
+        words = fold(json.dumps(said, default=str, ensure_ascii=False)).translate(_QUOTES)
+        return [] if plain else [one for one in self._texts[place] if fold(one).translate(_QUOTES) in words]
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -106,16 +138,19 @@ class Expecting:
     def _batch(self, place: SqlLocation) -> Any:  # noqa: ANN401
         at = (place.url, place.schema, place.table)
         if at not in self._batches:
-            if place.url not in self._sources:
-                add = {"sqlite": "add_sqlite", "postgresql": "add_postgres"}.get(place.kind, "add_sql")
-                name = f"database {len(self._sources)}"
-                self._sources[place.url] = getattr(self._context.data_sources, add)(name, connection_string=place.url)
             # Its quotes make the name be taken as it is: GX quotes no name by itself.
-            asset = self._sources[place.url].add_table_asset(
+            asset = self._source(place).add_table_asset(
                 f"table {len(self._batches)}", table_name=f'"{place.table}"', schema_name=place.schema
             )
             self._batches[at] = asset.add_batch_definition_whole_table("all").get_batch()
         return self._batches[at]
+
+    def _source(self, place: SqlLocation) -> Any:  # noqa: ANN401
+        if place.url not in self._sources:
+            add = {"sqlite": "add_sqlite", "postgresql": "add_postgres"}.get(place.kind, "add_sql")
+            name = f"database {len(self._sources)}"
+            self._sources[place.url] = getattr(self._context.data_sources, add)(name, connection_string=place.url)
+        return self._sources[place.url]
 
 
 @contextlib.contextmanager

@@ -20,7 +20,6 @@ from dualgauge.engines.parquet_files import parquet
 from dualgauge.model import Position, Progress, Side, quote, silent
 from dualgauge.stores.errors import NotBuilt
 from dualgauge.stores.external.types import arrow_type
-from dualgauge.stores.serving.types import restored
 from dualgauge.views.definition import output_columns
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def pin(
         _same_position(builds)
         begun = []
         for side, name in _each(wanted):
-            label, file = f"{side.value}.{name}", folder / f"{side.value}-{name}.parquet"
+            file = folder / f"{side.value}-{name}.parquet"
             adopted = snapshots[side].adopted(name)
             if adopted is not None:
                 kinds, rows = adopted.columns, _written(adopted, file)
@@ -99,7 +98,7 @@ def pin(
                 # The text that the build was made from, which a file edited since does not change.
                 kinds = output_columns(engine, builds[side][name].text, Path(name), event_columns)
                 rows = stack.enter_context(snapshots[side].export(name, kinds, file))
-                kept, typed = restored(label, kinds)
+                kept, typed = snapshots[side].exported(name, kinds)
             columns[side][name] = kinds
             begun.append((side, name, rows, f"SELECT {typed} FROM ({parquet([file], kept)})"))
         for side, name, rows, relation in begun:

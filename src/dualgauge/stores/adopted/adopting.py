@@ -139,6 +139,10 @@ class _Snapshot:
         """Begin to write the rows of the served build; see the port."""
         return self._inner.export(view, columns, to)
 
+    def exported(self, view: str, columns: Mapping[str, str]) -> tuple[dict[str, str], str]:
+        """How what `export` wrote is read."""
+        return self._inner.exported(view, columns)
+
     def adopted(self, view: str) -> AdoptedRows | None:
         """The adopted table behind a view; None where readers get a build."""
         adoption = self._store.adoptions.get(view)

@@ -7,7 +7,7 @@ Readers see the SQL view `NAME`, which holds the public columns of the build tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
@@ -16,6 +16,7 @@ from dualgauge.model import POSITION, Side, quote
 from dualgauge.stores.errors import MissingShape
 from dualgauge.stores.serving import checkpoints
 from dualgauge.stores.serving.shapes import SUFFIX
+from dualgauge.stores.serving.types import LongDecimal, as_kept, kept_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,10 @@ def clone(connection: sa.Connection, side: Side, view: str, build: int) -> sa.Ta
     table = sa.Table(
         name,
         sa.MetaData(),
-        *(sa.Column(c.name, c.type, nullable=c.nullable, autoincrement=False) for c in shape.columns),
+        *(
+            sa.Column(c.name, kept_as(c.type, connection.dialect.name), nullable=c.nullable, autoincrement=False)
+            for c in shape.columns
+        ),
         sa.Column(POSITION, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         schema=side.schema,
         # One tree instead of two: rows lie in key order, and a point read is one look-up. A single integer
@@ -64,8 +68,23 @@ def create_indexes(connection: sa.Connection, table: sa.Table) -> None:
 def insert_statement(table: sa.Table) -> str:
     """The INSERT that a load binds its rows to, in the order of the table's columns."""
     columns = ", ".join(quote(c.name) for c in table.columns)
-    marks = ", ".join("?" for _ in table.columns)
+    marks = ", ".join(mark_of(c.type, at) for at, c in enumerate(table.columns, 1))
     return f"INSERT INTO {quote(str(table.schema))}.{quote(table.name)} ({columns}) VALUES ({marks})"
+
+
+def mark_of(kind: sa.types.TypeEngine[Any], at: int) -> str:
+    """What the value that is bound in a place becomes in a column of a SQLite build."""
+    return as_kept(f"?{at:d}") if isinstance(kind, LongDecimal) else f"?{at:d}"
+
+
+def is_as(connection: sa.Connection, table: sa.Table) -> bool:
+    """Whether a build's table has the columns that a load of this version writes."""
+    found = sa.Table(table.name, sa.MetaData(), autoload_with=connection, schema=table.schema)
+    return [_column(c) for c in found.columns] == [_column(c) for c in table.columns]
+
+
+def _column(column: sa.Column[Any]) -> tuple[str, type[Any]]:
+    return column.name, LongDecimal if isinstance(column.type, LongDecimal) else object
 
 
 def serve(connection: sa.Connection, side: Side, table: sa.Table, view: str, build: int) -> int | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    import pyarrow as pa
     from alembic.runtime.environment import EnvironmentContext
 
     from dualgauge.model import Position, Side
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.migrations import Revision
     from dualgauge.stores.serving.shapes import Shape
-
-Row = tuple["Any", ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +45,11 @@ class Loading(Protocol):
     def rows(self) -> int:
         """Rows loaded so far, in key order; more than 0 at the start where a killed load is resumed."""
 
-    def append(self, rows: Sequence[Row]) -> None:
+    def append(self, batch: pa.RecordBatch) -> None:
         """
         Load more rows, with the progress, in one transaction.
+
+        The batch has the columns of the shape as `types.bound_columns` makes them, in its order, and `_position`.
 
         Raises:
             Fenced: another process took the build over; nothing was written.
@@ -76,12 +77,15 @@ class Snapshot(Protocol):
         Begin to write rows of the served build into a Parquet file, which is whole when the iteration is at its end.
 
         Several are written at once where they are begun before the first is waited for. `columns` are names, of public
-        and hidden columns alike, with DuckDB types: `types.restored` says how the file's are read as these. What is
-        iterated over are the numbers of rows written so far.
+        and hidden columns alike, with DuckDB types; `exported` says how the file is read. What is iterated over are the
+        numbers of rows written so far.
 
         Raises:
             BuildGone: readers were given another build meanwhile, and this one was dropped.
         """
+
+    def exported(self, view: str, columns: Mapping[str, str]) -> tuple[dict[str, str], str]:
+        """How what `export` wrote is read: the file's columns with their DuckDB types, and what to SELECT of them."""
 
     def adopted(self, view: str) -> AdoptedRows | None:
         """The table of the user's own behind a view; None where readers get a build."""

@@ -1,17 +1,19 @@
 """
 The one table of types: DuckDB type -> Alembic type -> what SQLite and PostgreSQL hold -> back.
 
-Each row says how a DuckDB expression becomes what is bound into the store, refusing what would not come back
-as it was, and how a stored value becomes the DuckDB type again. A test walks every row both ways.
+Each row says for each database how a DuckDB expression becomes what is bound into the store, refusing what would not
+come back as it was, how a stored value leaves it, and becomes the DuckDB type again. A test walks every row both ways.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.base import ischema_names
+from sqlalchemy.ext.compiler import compiles
 
 from dualgauge.model import literal, quote
 from dualgauge.stores.errors import NoStoreType
@@ -19,33 +21,78 @@ from dualgauge.stores.errors import NoStoreType
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-SQLITE_DIGITS = 15
-"""Significant digits of a DECIMAL that SQLite's NUMERIC holds exactly."""
+SQLITE_DIGITS: Final = 15
+"""Significant digits of a decimal number that SQLite holds exactly as a number."""
 
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _FIELD_NAME = re.compile(r'("(?:[^"]|"")*"|\S+)\s+')
 _FLOATS = re.compile(r"\b(DOUBLE|FLOAT)\b")
 _STAMP = "'%Y-%m-%d %H:%M:%S.%f'"
+_SHOWN = "'YYYY-MM-DD HH24:MI:SS.US'"
 
 Expression = str
 
 _KEPT = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "binary": "BLOB"}
 
+_WRITTEN: Final = "DECIMAL_BLOB"
+"""What stands in a SQLite table for `LongDecimal`: a type with BLOB in it leaves text and numbers as they are."""
+
+
+class LongDecimal(sa.Numeric[Any]):
+    """A column of a SQLite build: decimals of up to 15 significant digits are numbers, longer ones exact text."""
+
+    cache_ok = True
+
+
+@compiles(LongDecimal, "sqlite")
+def _written(kind: LongDecimal, _compiler: object, **_: object) -> str:
+    return f"{_WRITTEN}({kind.precision}, {kind.scale})"
+
+
+ischema_names[_WRITTEN] = LongDecimal
+"""So that a build's table is reflected as what it is."""
+
+
+def kept_as(kind: sa.types.TypeEngine[Any], dialect: str) -> sa.types.TypeEngine[Any]:
+    """The type of a build's column, whose shape says `kind`."""
+    if dialect != "sqlite" or not isinstance(kind, sa.Numeric) or isinstance(kind, sa.Float):
+        return kind
+    return LongDecimal(kind.precision, kind.scale) if (kind.precision or 0) > SQLITE_DIGITS else kind
+
+
+def as_kept(mark: str) -> str:
+    """What a `LongDecimal` holds for a text with its digits, which a numbered mark is bound to."""
+    # What is a NULL is none of more digits, and stays one.
+    digits = f"length(trim(replace(replace({mark}, '-', ''), '.', ''), '0'))"
+    return f"CASE WHEN {digits} > {SQLITE_DIGITS:d} THEN {mark} ELSE CAST({mark} AS NUMERIC) END"
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """
+    How one database keeps a type.
+
+    `bound` turns a DuckDB expression of a column of some name into what is bound. `leaves` is SQL of that database: how
+    a stored value is selected. Read into Arrow as `arrow`, `back` turns it into the DuckDB type.
+    """
+
+    bound: Callable[[Expression, str], Expression]
+    leaves: Callable[[Expression], Expression]
+    arrow: str
+    back: Callable[[Expression], Expression]
+
 
 @dataclass(frozen=True, slots=True)
 class StoreType:
-    """
-    One row of the table.
-
-    `alembic` is the column's type in a shape. `to_sqlite` and `to_postgresql` turn a DuckDB expression into what is
-    bound; `from_sqlite` turns the stored column, read into Arrow as `arrow`, back into the DuckDB type.
-    """
+    """One row of the table. `alembic` is the column's type in a shape."""
 
     alembic: sa.types.TypeEngine[Any]
-    arrow: str
-    to_sqlite: Callable[[Expression, str], Expression]
-    from_sqlite: Callable[[Expression], Expression]
-    to_postgresql: Callable[[Expression, str], Expression]
+    sqlite: Codec
+    postgresql: Codec
+
+    def of(self, dialect: str) -> Codec:
+        """The codec of a database."""
+        return self.sqlite if dialect == "sqlite" else self.postgresql
 
 
 def store_type(view: str, column: str, kind: str) -> StoreType:
@@ -125,8 +172,17 @@ def _back(kind: str) -> Callable[[Expression], Expression]:
     return lambda expression: f"CAST({expression} AS {kind})"
 
 
+def _as_text(expression: str, _column: str = "") -> str:
+    return f"CAST({expression} AS VARCHAR)"
+
+
+def _text_of(expression: str) -> str:
+    return f"CAST({expression} AS text)"
+
+
 def _integer(kind: str) -> StoreType:
-    return StoreType(sa.BigInteger().with_variant(sa.Integer(), "sqlite"), "int64", _same, _back(kind), _same)
+    codec = Codec(_same, _same, "int64", _back(kind))
+    return StoreType(sa.BigInteger().with_variant(sa.Integer(), "sqlite"), codec, codec)
 
 
 def _wide_integer(kind: str) -> StoreType:
@@ -139,54 +195,68 @@ def _wide_integer(kind: str) -> StoreType:
             "holds a number beyond 64 bits; cast it to DOUBLE or VARCHAR",
         )
 
-    return StoreType(sa.BigInteger().with_variant(sa.Integer(), "sqlite"), "int64", checked, _back(kind), checked)
+    codec = Codec(checked, _same, "int64", _back(kind))
+    return StoreType(sa.BigInteger().with_variant(sa.Integer(), "sqlite"), codec, codec)
 
 
 def _double(kind: str) -> StoreType:
-    def sqlite(expression: str, column: str) -> str:
+    def value(expression: str, _column: str = "") -> str:
         # Adding 0.0 turns -0.0 into 0.0: the two are equal, and must not differ in the store.
-        value = f"CAST({expression} AS DOUBLE) + 0.0"
-        return _refuse(
-            f"isnan({expression})", value, column, "is NaN, which SQLite would keep as NULL; use nullif or a CASE"
-        )
+        return f"CAST({expression} AS DOUBLE) + 0.0"
 
-    return StoreType(sa.Double(), "float64", sqlite, _back(kind), lambda e, _c: f"CAST({e} AS DOUBLE) + 0.0")
+    def checked(expression: str, column: str) -> str:
+        reason = "is NaN, which SQLite would keep as NULL; use nullif or a CASE"
+        return _refuse(f"isnan({expression})", value(expression), column, reason)
+
+    return StoreType(
+        sa.Double(), Codec(checked, _real, "float64", _back(kind)), Codec(value, _same, "float64", _back(kind))
+    )
+
+
+def _real(value: str) -> str:
+    """A number as REAL: NUMERIC gives 2 for 2.00. A text there is no number, and refused as one."""
+    return f"CASE typeof({value}) WHEN 'integer' THEN CAST({value} AS REAL) ELSE {value} END"
+
+
+def _digits(value: str) -> str:
+    """The digits of a number, or a text as it is: of a REAL as many as a decimal has that it was made of."""
+    real = f"printf('%!.{SQLITE_DIGITS:d}g', {value})"
+    return f"CASE typeof({value}) WHEN 'real' THEN {real} ELSE {_text_of(value)} END"
+
+
+def _plain(text: str) -> str:
+    """The digits of a number without an exponent, which the engine takes into no DECIMAL of many places."""
+    sign, digits = f"CASE WHEN {text} LIKE '-%' THEN '-' ELSE '' END", f"regexp_replace({text}, 'e.*|[-.]', '', 'g')"
+    power = f"CAST(split_part({text}, 'e', 2) AS INTEGER)"
+    large = f"{digits} || repeat('0', {power} + 1 - length({digits}))"
+    small = f"'0.' || repeat('0', -1 - {power}) || {digits}"
+    return (
+        f"CASE WHEN contains({text}, 'e') THEN {sign} || CASE WHEN {power} > 0 THEN {large} ELSE {small} END "
+        f"ELSE {text} END"
+    )
 
 
 def _decimal(kind: str, precision: int, scale: int) -> StoreType:
-    def sqlite(expression: str, column: str) -> str:
-        text = f"CAST({expression} AS VARCHAR)"
-        if precision <= SQLITE_DIGITS:
-            return text
-        # |x| * 10^scale must stay below 10^15; the bound is written as a DECIMAL, never as a DOUBLE.
-        digits = SQLITE_DIGITS - scale
-        bound = "1" + "0" * digits if digits >= 0 else "0." + "0" * (-digits - 1) + "1"
-        return _refuse(
-            f"abs({expression}) >= {bound}", text, column,
-            f"holds a {kind} of more than {SQLITE_DIGITS} significant digits, which SQLite would round; "
-            "serve from PostgreSQL, or cast it to VARCHAR",
-        )  # fmt: skip
-
-    def postgresql(expression: str, _column: str) -> str:
-        return f"CAST({expression} AS VARCHAR)"
-
-    return StoreType(sa.Numeric(precision, scale), "float64", sqlite, _back(kind), postgresql)
+    sqlite = Codec(_as_text, _real, "float64", _back(kind))
+    if precision > SQLITE_DIGITS:
+        sqlite = Codec(_as_text, _digits, "string", lambda text: f"CAST({_plain(text)} AS {kind})")
+    return StoreType(sa.Numeric(precision, scale), sqlite, Codec(_as_text, _text_of, "string", _back(kind)))
 
 
 def _text(kind: str, alembic: sa.types.TypeEngine[Any]) -> StoreType:
-    def text(expression: str, _column: str) -> str:
-        return f"CAST({expression} AS VARCHAR)"
-
-    def postgresql(expression: str, column: str) -> str:
-        value = text(expression, column)
+    def checked(expression: str, column: str) -> str:
+        value = _as_text(expression)
         return _refuse(
             f"contains({value}, chr(0))", value, column, "holds a NUL character, which PostgreSQL cannot; use replace"
         )
 
-    return StoreType(alembic, "string", text, _back(kind), postgresql)
+    sqlite = Codec(_as_text, _same, "string", _back(kind))
+    return StoreType(alembic, sqlite, Codec(checked, _text_of, "string", _back(kind)))
 
 
-def _time(kind: str, alembic: sa.types.TypeEngine[Any], text: str, back: str, zone: str = "") -> StoreType:
+def _time(kind: str, alembic: sa.types.TypeEngine[Any], text: str, shown: str, zone: str = "") -> StoreType:
+    """`text` writes it in DuckDB; `shown` is how PostgreSQL writes the same, whatever the session's settings are."""
+
     def checked(expression: str, column: str) -> str:
         value = text.format(expression)
         if kind == "TIME":
@@ -203,7 +273,11 @@ def _time(kind: str, alembic: sa.types.TypeEngine[Any], text: str, back: str, zo
         # Without its zone, the text would be read in the zone of the server's session.
         return f"{checked(expression, column)} || '{zone}'" if zone else checked(expression, column)
 
-    return StoreType(alembic, "string", checked, back.format, postgresql)
+    return StoreType(
+        alembic,
+        Codec(checked, _same, "string", _back(kind)),
+        Codec(postgresql, shown.format, "string", _back(kind)),
+    )
 
 
 def _json(kind: str) -> StoreType:
@@ -215,12 +289,22 @@ def _json(kind: str) -> StoreType:
         beyond = f"regexp_matches({bare}, 'NaN|Infinity')"
         return _refuse(beyond, value, column, "holds NaN or an infinity inside, which JSON cannot; use a CASE")
 
+    def back(expression: str) -> str:
+        return f"CAST(CAST({expression} AS JSON) AS {kind})"
+
+    return _of_json(text, back)
+
+
+def _of_json(bound: Callable[[Expression, str], Expression], back: Callable[[Expression], Expression]) -> StoreType:
     alembic = sa.Text().with_variant(sa.JSON(), "postgresql")
-    return StoreType(alembic, "string", text, lambda e: f"CAST(CAST({e} AS JSON) AS {kind})", text)
+    return StoreType(alembic, Codec(bound, _same, "string", back), Codec(bound, _text_of, "string", back))
 
 
 _PLAIN: dict[str, StoreType] = {
-    "BOOLEAN": StoreType(sa.Boolean(), "int64", _same, _back("BOOLEAN"), _same),
+    "BOOLEAN": StoreType(
+        sa.Boolean(), Codec(_same, _same, "int64", _back("BOOLEAN")),
+        Codec(_same, "CAST({} AS integer)".format, "int64", _back("BOOLEAN")),
+    ),
     **{kind: _integer(kind) for kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")},
     **{kind: _integer(kind) for kind in ("UTINYINT", "USMALLINT", "UINTEGER")},
     **{kind: _wide_integer(kind) for kind in ("UBIGINT", "HUGEINT", "UHUGEINT")},
@@ -228,36 +312,48 @@ _PLAIN: dict[str, StoreType] = {
     "DOUBLE": _double("DOUBLE"),
     "VARCHAR": _text("VARCHAR", sa.Text()),
     "UUID": _text("UUID", sa.Uuid().with_variant(sa.Text(), "sqlite")),
-    "JSON": StoreType(
-        sa.Text().with_variant(sa.JSON(), "postgresql"), "string",
-        lambda e, _c: f"CAST(json({e}) AS VARCHAR)", _back("JSON"), lambda e, _c: f"CAST(json({e}) AS VARCHAR)",
+    "JSON": _of_json(lambda e, _c: f"CAST(json({e}) AS VARCHAR)", _back("JSON")),
+    "BLOB": StoreType(
+        sa.LargeBinary(), Codec(_same, _same, "binary", _back("BLOB")), Codec(_same, _same, "binary", _back("BLOB"))
     ),
-    "BLOB": StoreType(sa.LargeBinary(), "binary", _same, _back("BLOB"), _same),
-    "DATE": _time("DATE", sa.Date(), "CAST({} AS VARCHAR)", "CAST({} AS DATE)"),
-    "TIME": _time("TIME", sa.Time(), "strftime(DATE '2000-01-01' + {}, '%H:%M:%S.%f')", "CAST({} AS TIME)"),
+    "DATE": _time("DATE", sa.Date(), "CAST({} AS VARCHAR)", "to_char({}, 'YYYY-MM-DD')"),
+    "TIME": _time(
+        "TIME", sa.Time(), "strftime(DATE '2000-01-01' + {}, '%H:%M:%S.%f')", "to_char({}, 'HH24:MI:SS.US')"
+    ),
     **{
-        kind: _time(kind, sa.DateTime(), f"strftime({{}}, {_STAMP})", f"CAST({{}} AS {kind})")
+        kind: _time(kind, sa.DateTime(), f"strftime({{}}, {_STAMP})", f"to_char({{}}, {_SHOWN})")
         for kind in ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS")
     },
     # The engine's session zone is UTC, so strftime writes UTC and a text without zone is read as UTC.
     "TIMESTAMP WITH TIME ZONE": _time(
-        "TIMESTAMP WITH TIME ZONE", sa.DateTime(timezone=True), f"strftime({{}}, {_STAMP})", "CAST({} AS TIMESTAMPTZ)",
-        zone="+00",
+        "TIMESTAMP WITH TIME ZONE", sa.DateTime(timezone=True), f"strftime({{}}, {_STAMP})",
+        f"to_char({{}} AT TIME ZONE 'UTC', {_SHOWN})", zone="+00",
     ),
 }  # fmt: skip
 
 
-def bound_columns(view: str, columns: dict[str, str], dialect: str) -> list[str]:
+def bound_columns(view: str, columns: Mapping[str, str], dialect: str) -> list[str]:
     """For each column, the DuckDB expression of what is bound into the store."""
-    rows = {name: store_type(view, name, kind) for name, kind in columns.items()}
-    return [
-        row.to_sqlite(quote(name), name) if dialect == "sqlite" else row.to_postgresql(quote(name), name)
-        for name, row in rows.items()
-    ]
+    return [store_type(view, name, kind).of(dialect).bound(quote(name), name) for name, kind in columns.items()]
 
 
-def restored(view: str, columns: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """The DuckDB types of columns as SQLite keeps them, in Arrow, and what a SELECT of these makes the columns of."""
-    rows = {name: store_type(view, name, kind) for name, kind in columns.items()}
-    typed = ", ".join(f"{row.from_sqlite(quote(name))} AS {quote(name)}" for name, row in rows.items())
-    return {name: _KEPT[row.arrow] for name, row in rows.items()}, typed
+def restored(view: str, columns: Mapping[str, str], dialect: str) -> tuple[dict[str, str], str]:
+    """The DuckDB types of columns as they leave a store, in Arrow, and what a SELECT of these makes the columns of."""
+    codecs = {name: store_type(view, name, kind).of(dialect) for name, kind in columns.items()}
+    typed = ", ".join(f"{one.back(quote(name))} AS {quote(name)}" for name, one in codecs.items())
+    return {name: _KEPT[one.arrow] for name, one in codecs.items()}, typed
+
+
+def long_decimals(columns: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns of which SQLite keeps values of more than 15 significant digits as text."""
+    wide = {name: _DECIMAL.fullmatch(kind) for name, kind in columns.items()}
+    return tuple(name for name, match in wide.items() if match and int(match[1]) > SQLITE_DIGITS)
+
+
+def texts_of_numbers(connection: sa.Connection, table: str) -> tuple[str, ...]:
+    """The `LongDecimal` columns of a table or a view of SQLite of which a value is a text."""
+    declared = f"SELECT name FROM pragma_table_info({literal(table)}) WHERE type LIKE '{_WRITTEN}%'"
+    names = connection.exec_driver_sql(declared).scalars().all()
+    some = (f"EXISTS (SELECT 1 FROM {quote(table)} AS t WHERE typeof(t.{quote(name)}) = 'text')" for name in names)
+    found = connection.exec_driver_sql(f"SELECT {', '.join(some)}").one() if names else ()
+    return tuple(name for name, text in zip(names, found, strict=True) if text)

@@ -10,16 +10,17 @@ import sqlalchemy as sa
 from dualgauge.model import Side, literal, quote
 from dualgauge.stores.errors import BadKeys
 from dualgauge.stores.serving import builds, checkpoints
-from dualgauge.stores.serving.types import store_type
+from dualgauge.stores.serving.types import restored, store_type
 from dualgauge.stores.sqlite.database import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    import pyarrow as pa
 
     from dualgauge.model import Position
     from dualgauge.stores.serving.checkpoints import Checkpoint
-    from dualgauge.stores.serving.port import Row
     from dualgauge.stores.serving.shapes import Shape
 
 
@@ -38,16 +39,17 @@ class SqliteLoading:
         self.epoch = epoch
         self.rows = rows
 
-    def append(self, rows: Sequence[Row]) -> None:
+    def append(self, batch: pa.RecordBatch) -> None:
         """Load more rows in one transaction; see the port."""
-        if not rows:
+        if not batch.num_rows:
             return
+        rows = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
         side, view = self._shape.side, self._shape.view
         with writing(self._engine) as connection:
             # The fencing token first: whoever lost the build must not write one row more.
             checkpoints.assert_epoch(connection, side, view, self.build, self.epoch)
             try:
-                connection.exec_driver_sql(self._statement, list(rows))
+                connection.exec_driver_sql(self._statement, rows)
             except sa.exc.IntegrityError as fault:
                 # Apart in the engine, one in the store: JSON keys that differ in blanks only.
                 raise BadKeys(
@@ -89,9 +91,9 @@ def begin(
         if load is not None:
             begun = [c for c in checkpoints.checkpoints(connection, side) if (c.view, c.build) == (view, load.build)]
             same = [c for c in begun if (c.definition_hash, c.history) == (definition_hash, history) and c.token]
-            if same and load.target == target:
+            table = builds.clone(connection, side, view, load.build)
+            if same and load.target == target and builds.is_as(connection, table):
                 epoch = checkpoints.take_over(connection, side, view, load.build)
-                table = builds.clone(connection, side, view, load.build)
                 return SqliteLoading(engine, shape, table, build=load.build, epoch=epoch, target=target, rows=load.rows)
             builds.drop(connection, side, view, [load.build])
         new = checkpoints.add_build(
@@ -123,6 +125,10 @@ class SqliteSnapshot:
     def adopted(self, view: str) -> None:
         """No view of this store is a table of the user's own."""
 
+    def exported(self, view: str, columns: Mapping[str, str]) -> tuple[dict[str, str], str]:
+        """How what `export` wrote is read; see the port."""
+        return restored(f"{self._side.value}.{view}", columns, "sqlite")
+
     @contextmanager
     def export(self, view: str, columns: Mapping[str, str], to: Path) -> Iterator[Iterator[int]]:
         """Begin to write the rows of the served build into a Parquet file; see the port."""
@@ -136,7 +142,7 @@ class SqliteSnapshot:
             schema=self._side.schema,
             file=self._file,
             table=builds.build_name(view, served.build),
-            columns={name: store_type(view, name, kind).arrow for name, kind in columns.items()},
+            columns={name: store_type(view, name, kind).sqlite for name, kind in columns.items()},
             check=f"SELECT position, {token} FROM {quote(checkpoints.CHECKPOINT)} "
             f"WHERE view = {literal(view)} AND build = {served.build:d}",
             expected=(served.position, served.token),

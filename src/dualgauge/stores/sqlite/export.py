@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping
 
+    from dualgauge.stores.serving.types import Codec
+
 LARGE: Final = 100_000
 """More rows than these are read in a process of their own, which takes half a second to start."""
 
@@ -33,7 +35,7 @@ _PROGRAM: Final = Path(__file__).with_name("export_process.py")
 @dataclass(frozen=True, slots=True)
 class Export:
     """
-    What is to be written: a build's table, and its columns with what they are in Arrow, by the type table.
+    What is to be written: a build's table, and its columns with how they leave it, by the type table.
 
     `check` is a SELECT of one row, which is `expected` as long as the build is the one that is meant.
     """
@@ -42,7 +44,7 @@ class Export:
     schema: str
     file: Path
     table: str
-    columns: Mapping[str, str]
+    columns: Mapping[str, Codec]
     check: str
     expected: tuple[object, ...]
 
@@ -59,7 +61,7 @@ def written_here(raw: sqlite3.Connection, asked: Export, to: Path) -> Iterator[i
     Raises:
         ReadingEnded: a value is none of its column's type, and not what a load wrote.
     """
-    schema = pa.schema([(name, _ARROW[kind]) for name, kind in asked.columns.items()])
+    schema = pa.schema([(name, _ARROW[one.arrow]) for name, one in asked.columns.items()])
     cursor, written = raw.cursor(), 0
     try:
         cursor.execute(_rows(asked, _name(asked)))
@@ -87,8 +89,9 @@ def written_apart(asked: Export, to: Path) -> Iterator[Iterator[int]]:
     """
     told = {
         "file": f"{asked.file.absolute().as_uri()}?mode=ro", "to": str(to), "size": _BATCH,
-        "columns": dict(asked.columns), "check": asked.check, "expected": asked.expected,
-        "rows": _rows(asked, quote(asked.table)), "path": [one for one in sys.path if one],
+        "columns": {name: one.arrow for name, one in asked.columns.items()},
+        "check": asked.check, "expected": asked.expected, "rows": _rows(asked, quote(asked.table)),
+        "path": [one for one in sys.path if one],
     }  # fmt: skip
     words, said = to.with_suffix(".json"), to.with_suffix(".said")
     words.write_text(json.dumps(told), encoding="utf-8")
@@ -132,12 +135,5 @@ def _name(asked: Export) -> str:
 
 def _rows(asked: Export, table: str) -> str:
     # Qualified: SQLite would take a quoted name that is no column for a text.
-    chosen = (
-        _real(f"b.{quote(name)}") if kind == "float64" else f"b.{quote(name)}" for name, kind in asked.columns.items()
-    )
+    chosen = (one.leaves(f"b.{quote(name)}") for name, one in asked.columns.items())
     return f"SELECT {', '.join(chosen)} FROM {table} AS b"
-
-
-def _real(value: str) -> str:
-    """A number as REAL: NUMERIC gives 2 for 2.00. A text there is no number, and refused as one."""
-    return f"CASE typeof({value}) WHEN 'integer' THEN CAST({value} AS REAL) ELSE {value} END"

@@ -17,7 +17,7 @@ from dualgauge.sqlite_files import over_forks
 from dualgauge.stores.errors import BadKey, NotBuilt, ReaderClosed, ReaderForked
 from dualgauge.stores.point_keys import check_key
 from dualgauge.stores.serving import checkpoints
-from dualgauge.stores.serving.builds import build_name
+from dualgauge.stores.serving.builds import build_name, mark_of
 from dualgauge.stores.sqlite.database import opened
 from dualgauge.stores.uuids import UUID_GLOB, uuid_text
 
@@ -188,7 +188,9 @@ class Reader:
                 return self._lookup(view)
             key = tuple(table.primary_key.columns)
             # Qualified: SQLite would take a quoted name that is no column for a text.
-            where = " AND ".join(f"v.{quote(column.name)} = ?" for column in key)
+            where = " AND ".join(
+                f"v.{quote(column.name)} = {mark_of(column.type, at)}" for at, column in enumerate(key, 1)
+            )
             statement = f"SELECT * FROM {quote(self._side.schema)}.{quote(view)} AS v WHERE {where}"
             self._lookups[view] = _Lookup(version, key, statement)
         return self._lookups[view]
@@ -211,8 +213,11 @@ def _value(  # noqa: PLR0911  (one row a type reads best)
                 return _number(text)
             case sa.Double() | sa.Float():
                 return float(text)
-            case sa.Numeric():
-                return str(Decimal(text))
+            case sa.Numeric(scale=scale):
+                # A longer one than the column's values is none of them.
+                number = Decimal(text)
+                exact = f"{number:.{scale or 0:d}f}"
+                return exact if Decimal(exact) == number else str(number)
             case sa.Date():
                 return dt.date.fromisoformat(text).isoformat()
             case sa.DateTime():

@@ -10,6 +10,7 @@ from sqlglot import expressions as exp
 
 from dualgauge.engines.lexer import bare
 from dualgauge.model import POSITION
+from dualgauge.stores.serving.types import long_decimals
 from dualgauge.views.definition import no_events
 from dualgauge.views.latest import latest
 from dualgauge.views.plan.analysis import main_of
@@ -61,6 +62,11 @@ class Plan:
         if self.position_sql is not None:
             return self.position_sql
         return f"SELECT *, {head:d} AS {POSITION} FROM ({bare(self.view.text)}\n)"
+
+    @property
+    def long_decimals(self) -> tuple[str, ...]:
+        """The columns of which SQLite keeps long values as text. An adopted table's are as its owner keeps them."""
+        return () if self.view.adopted else long_decimals(self.view.columns)
 
 
 def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str]) -> Plan:

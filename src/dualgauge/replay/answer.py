@@ -1,0 +1,101 @@
+"""A view's answer at a position: computed once in the engine, checked, and given in batches as a store takes it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.engines.errors import BadValue, CannotRead
+from dualgauge.model import POSITION, listed, plural, quote
+from dualgauge.replay.errors import CannotCompute
+from dualgauge.stores.errors import BadKeys
+from dualgauge.stores.serving.types import bound_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.model import Position
+    from dualgauge.views.definition import ViewDefinition
+    from dualgauge.views.plan.plan import Plan
+
+_ANSWER: Final = "_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer of a view, for as long as its `answered` is open. `rows` is their number."""
+
+    engine: Engine
+    view: ViewDefinition
+    rows: int
+
+    def check_keys(self) -> None:
+        """
+        Look for keys that no table can have.
+
+        Raises:
+            BadKeys: a key is NULL or repeats.
+        """
+        key = ", ".join(quote(column) for column in self.view.key)
+        nulls = " OR ".join(f"{quote(column)} IS NULL" for column in self.view.key)
+        sample = ", ".join(f"CAST({quote(column)} AS VARCHAR)" for column in self.view.key)
+        found = self.engine.rows(f"SELECT {sample}, count(*) OVER () FROM {_ANSWER} WHERE {nulls} LIMIT 1")
+        if found:
+            *values, count = found[0]
+            raise self._bad(f"{plural(count, 'row')} {'has' if count == 1 else 'have'} a NULL", values)
+        found = self.engine.rows(
+            f"SELECT {sample}, count(*) OVER () FROM (SELECT {key} FROM {_ANSWER} GROUP BY {key} HAVING count(*) > 1) "
+            f"ORDER BY {key} LIMIT 1"
+        )
+        if found:
+            *values, count = found[0]
+            raise self._bad(f"{plural(count, 'key')} {'is' if count == 1 else 'are'} there more than once", values)
+
+    def batches(self, dialect: str, size: int, *, skip: int) -> Iterator[pa.RecordBatch]:
+        """
+        The rows in the order of their keys, as a store of a dialect takes them, `_position` last.
+
+        Args:
+            dialect: `sqlite` or `postgresql`.
+            size: rows in a batch, at most.
+            skip: rows that are left out at the beginning.
+
+        Raises:
+            BadValue: a value does not fit its stored type.
+        """
+        bound = zip(bound_columns(self.view.label, self.view.columns, dialect), self.view.columns, strict=True)
+        columns = ", ".join(f"{value} AS {quote(name)}" for value, name in bound)
+        key = ", ".join(quote(column) for column in self.view.key)
+        order = f"(SELECT * FROM {_ANSWER} ORDER BY {key} OFFSET {skip:d})"
+        yield from self.engine.stream(f"SELECT {columns}, {quote(POSITION)} FROM {order}", size)
+
+    def _bad(self, fault: str, values: Sequence[object]) -> BadKeys:
+        sample = (
+            f"{column} = {'NULL' if value is None else value}"
+            for column, value in zip(self.view.key, values, strict=True)
+        )
+        return BadKeys(self.view.label, self.view.key, fault, listed(sample))
+
+
+@contextmanager
+def answered(engine: Engine, plan: Plan, position: Position) -> Iterator[Answer]:
+    """
+    Compute a view over `events` as the engine has them; what was computed is dropped at the end.
+
+    Raises:
+        CannotCompute: its SELECT fails on an event.
+    """
+    try:
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE {_ANSWER} AS {plan.select(position)}")
+    except CannotRead:
+        raise
+    except BadValue as fault:
+        raise CannotCompute(plan.view.label, fault.reason.splitlines()[0]) from fault
+    try:
+        yield Answer(engine, plan.view, engine.row(f"SELECT count(*) FROM {_ANSWER}")[0])
+    finally:
+        engine.execute(f"DROP TABLE IF EXISTS {_ANSWER}")
