@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import signal
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dualgauge import Event
 from dualgauge.engines.duck import open_engine
+from dualgauge.eventlog.append.id_index import FOLDER
 from dualgauge.eventlog.errors import ChangedEvent
+from dualgauge.eventlog.imports import fresh
 from support.log_project import LogProject, csv, jsonl, run_child
 
 if TYPE_CHECKING:
@@ -28,6 +32,16 @@ def project(tmp_path: Path) -> LogProject:
     found = LogProject(tmp_path, columns={"x": "BIGINT"})
     found.source("s", path="s.csv")
     return found
+
+
+@pytest.fixture(params=[fresh._LONG, 0], ids=["joined", "by the index"])
+def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many times as long as the rows the log is where their ids are looked up: here never, or always."""
+    monkeypatch.setattr(fresh, "_LONG", request.param)
+    return int(request.param)
+
+
+BOTH_WAYS = pytest.mark.usefixtures("long")
 
 
 def counts(done: Imported) -> tuple[int, int, int, int]:
@@ -141,6 +155,7 @@ def test_an_id_with_another_content_in_one_import_is_refused_and_both_are_named(
     assert project.unnamed() == []
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize(
     ("row", "differs"), [("b,2020-01-03,2", "occurred_at"), ("b,2020-01-02,", "x"), ("b,2020-01-02,7", "x")]
 )
@@ -162,6 +177,7 @@ def test_an_id_with_another_content_than_in_the_log_is_refused(project: LogProje
     assert project.commits() == before
 
 
+@BOTH_WAYS
 def test_an_id_of_another_source_with_another_type_is_refused(project: LogProject) -> None:
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1"))
     project.source("other", path="s.csv")
@@ -171,6 +187,7 @@ def test_an_id_of_another_source_with_another_type_is_refused(project: LogProjec
         project.take("other")
 
 
+@BOTH_WAYS
 def test_a_changed_payload_is_refused(project: LogProject) -> None:
     project.sources[0]["select"] = {"more": "x + 1"}
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1"))
@@ -503,6 +520,8 @@ import dualgauge
 from dualgauge.eventlog.imports import run
 run.ROWS_PER_COMMIT = 75
 migration = dualgauge.open(sys.argv[1])
+from dualgauge.eventlog.imports import fresh
+fresh._LONG = int(sys.argv[3])
 from dualgauge.eventlog.table import event_log  # loaded before the start, so that both run at once
 from dualgauge.ledger import ledger
 print("ready", flush=True)
@@ -512,8 +531,8 @@ print(done.added, done.known, done.last)
 """
 
 
-def race(project: LogProject, *sources: str) -> list[tuple[int, int, int]]:
-    children = [run_child(RACER, project.root, source) for source in sources]
+def race(project: LogProject, long: int, *sources: str) -> list[tuple[int, int, int]]:
+    children = [run_child(RACER, project.root, source, long) for source in sources]
     for child in children:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
@@ -528,9 +547,9 @@ def race(project: LogProject, *sources: str) -> list[tuple[int, int, int]]:
     return [tuple(int(word) for word in out.split()) for out, _ in answers]  # type: ignore[misc]
 
 
-def test_two_processes_that_import_different_sources_at_once_number_densely(tmp_path: Path) -> None:
+def test_two_processes_that_import_different_sources_at_once_number_densely(tmp_path: Path, long: int) -> None:
     project = two_sources(tmp_path)
-    (one, two) = race(project, "one", "two")
+    (one, two) = race(project, long, "one", "two")
 
     assert (one[:2], two[:2]) == ((150, 0), (100, 0))
     assert project.verify() == 250
@@ -538,18 +557,60 @@ def test_two_processes_that_import_different_sources_at_once_number_densely(tmp_
     assert [i for i in ids if i[0] == "a"] == sorted((i for i in ids if i[0] == "a"), key=lambda i: int(i[1:]))
     assert [i for i in ids if i[0] == "b"] == [f"b{i}" for i in range(100)]
     assert project.log().head().cursors.keys() == {"one", "two"}
-    assert project.unnamed() == []
+    assert [one for one in project.unnamed() if not one.endswith(".ids")] == []
     assert sum(row.rows for row in project.mirror()) == 250
 
 
-def test_two_processes_that_import_the_same_source_at_once_take_each_event_once(tmp_path: Path) -> None:
+def test_two_processes_that_import_the_same_source_at_once_take_each_event_once(tmp_path: Path, long: int) -> None:
     project = two_sources(tmp_path)
-    (one, two) = race(project, "one", "one")
+    (one, two) = race(project, long, "one", "one")
 
     assert one[0] + two[0] == 150
     assert project.verify() == 150
     assert sorted(project.events("event_id")) == sorted(f"a{i}" for i in range(150))
-    assert project.unnamed() == []
+    assert [one for one in project.unnamed() if not one.endswith(".ids")] == []
+
+
+# A few rows into a long log.
+
+
+def test_few_rows_are_looked_up_in_the_index_that_appends_use_and_that_is_made_anew(
+    project: LogProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("s.csv", csv(HEAD, *(f"a{i},2020-01-01,{i}" for i in range(1_200))))
+    project.take()
+    assert not (project.folder / FOLDER).exists()
+    with project.open().appender() as log:
+        log.append([Event("e", "s", datetime(2020, 1, 1, tzinfo=UTC), {"x": 7})])
+    monkeypatch.setattr(fresh, "_LONG", 1)
+    project.write("more.csv", csv(HEAD, "e,2020-01-01,7", "a7,2020-01-01,7", "f,2020-01-01,8", "f,2020-01-01,8"))
+    project.source("more", path="more.csv", type="'s'")
+
+    assert counts(project.take("more")) == (1, 3, 1_202, 1_202)
+
+    for worn in (b"", b"\0" * 8):
+        segments = list((project.folder / FOLDER).iterdir())
+        for one in segments:
+            one.write_bytes(one.read_bytes()[:-8] + worn)
+        project.write(
+            "more.csv", (project.root / "more.csv").read_text() + f"g{len(worn)},2020-01-01,9\na8,2020-01-01,8\n"
+        )
+        assert counts(project.take("more"))[0] == 1
+    (project.folder / FOLDER).rename(project.folder / "_gone")
+    (project.folder / FOLDER).write_text("no folder")
+    project.write("more.csv", (project.root / "more.csv").read_text() + "h,2020-01-01,9\na9,2020-01-01,9\n")
+    assert counts(project.take("more"))[0] == 1
+    assert project.verify() == 1_205
+
+
+def test_a_dry_run_of_few_rows_makes_no_index(project: LogProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fresh, "_LONG", 0)
+    project.write("s.csv", csv(HEAD, "a,2020-01-01,1"))
+    project.take()
+    project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-01,1"))
+
+    assert project.take(dry_run=True).added == 1
+    assert not (project.folder / FOLDER).exists()
 
 
 # Any batches.
@@ -564,7 +625,8 @@ def row_of(event: tuple[int, int, int]) -> dict[str, object]:
     return {"id": f"e{number}", "seen": f"2020-01-{1 + number % 4:02d}", "x": number + 100 * changed}
 
 
-@settings(max_examples=12)
+@BOTH_WAYS
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.tuples(st.booleans(), st.lists(EVENT, max_size=8)), min_size=1, max_size=3))
 def test_whatever_is_imported_one_after_another_the_log_is_what_a_dict_would_hold(
     batches: list[tuple[bool, list[tuple[int, int, int]]]],
