@@ -557,7 +557,7 @@ def test_two_processes_that_import_different_sources_at_once_number_densely(tmp_
     assert [i for i in ids if i[0] == "a"] == sorted((i for i in ids if i[0] == "a"), key=lambda i: int(i[1:]))
     assert [i for i in ids if i[0] == "b"] == [f"b{i}" for i in range(100)]
     assert project.log().head().cursors.keys() == {"one", "two"}
-    assert [one for one in project.unnamed() if not one.endswith(".ids")] == []
+    assert project.unnamed() == []
     assert sum(row.rows for row in project.mirror()) == 250
 
 
@@ -568,7 +568,7 @@ def test_two_processes_that_import_the_same_source_at_once_take_each_event_once(
     assert one[0] + two[0] == 150
     assert project.verify() == 150
     assert sorted(project.events("event_id")) == sorted(f"a{i}" for i in range(150))
-    assert [one for one in project.unnamed() if not one.endswith(".ids")] == []
+    assert project.unnamed() == []
 
 
 # A few rows into a long log.

@@ -12,6 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dualgauge.eventlog.errors import BadFile
+from dualgauge.eventlog.sources import text_columns
+from dualgauge.ledger.misfit import RowState
 from support.log_project import LogProject, csv
 
 if TYPE_CHECKING:
@@ -75,8 +78,10 @@ def file_of(random: Random, folder: Path, number: int) -> dict[str, dict[str, st
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_one_import_and_many_give_the_same_events(tmp_path: Path, seed: int) -> None:
+def test_one_import_and_many_give_the_same_events(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(f"one and many {seed}")
+    # So many CSV files are read by a query each, or gathered in one table.
+    monkeypatch.setattr(text_columns, "_MANY", 1 + seed % 3)
     logs = [LogProject(tmp_path / name, columns={"d": "VARCHAR", "e": "VARCHAR"}) for name in ("one", "many")]
     for log in logs:
         event_id = "id || '/' || coalesce(p::VARCHAR, '')"
@@ -100,3 +105,35 @@ def test_one_import_and_many_give_the_same_events(tmp_path: Path, seed: int) -> 
         {name: kept for name, kept in log.events("event_id", "payload") if name[0] not in csv_files} for log in logs
     ]
     assert payloads[0] == payloads[1]
+
+
+def test_hundreds_of_csv_files_are_one_import_row_by_row_and_their_rejected_rows_are_told(tmp_path: Path) -> None:
+    project = LogProject(tmp_path, columns={"x": "BIGINT"})
+    project.source("s", path="d/*.csv", event_id=None, order_by="file", select={"y": "y", "z": "'n' || x"})
+    expected: list[tuple[str, int | None, str | None]] = []
+    rejected = []
+    for number in range(250):
+        names = ["seen", "x"] if number % 7 == 5 else ["y", "x", "seen"] if number % 2 else ["seen", "x", "y"]
+        rows = []
+        for at in range(number % 4 + 1):
+            value = "many" if (number, at) == (133, 1) else "" if (number + at) % 5 == 0 else str(number * at)
+            row = {"seen": "2026-01-01", "x": value, "y": f'"{number}\n{at}"'}
+            torn = (number, at) == (201, 0)
+            rows.append(",".join([*(row[name] for name in names), *(["one more"] if torn else [])]))
+            if torn or value == "many":
+                rejected.append((f"d/{number:03d}.csv", at + 1))
+            else:
+                y = f"{number}\n{at}" if "y" in names else None
+                expected.append((f"d/{number:03d}.csv#{at + 1}", int(value) if value else None, y))
+        project.write(f"d/{number:03d}.csv", csv(",".join(names), *rows))
+
+    with pytest.raises(BadFile, match=r"d/201.csv line 2: it has 3 values for 2 columns"):
+        project.take()
+    done = project.take(max_bad_rows=5)
+
+    assert (done.added, done.quarantined) == (len(expected), 2)
+    found = [(name, x, json.loads(kept)) for name, x, kept in project.events("event_id", "x", "payload")]
+    assert [(name, x, kept["y"]) for name, x, kept in found] == expected
+    assert [kept["z"] for _, _, kept in found] == [None if x is None else f"n{x}" for _, x, _ in expected]
+    waiting = project.open().quarantine.list(state=RowState.WAITING)
+    assert sorted((one.misfit.place, one.misfit.row) for one in waiting) == rejected

@@ -177,10 +177,10 @@ class LogProject:
         return links, active, last
 
     def unnamed(self) -> list[str]:
-        """Files of the log's folder that no commit names, staged ones too; the writers' locks stay, and are none."""
+        """Files of the log's folder that no commit names, staged ones too; locks, ids and notes stay, and are none."""
         named = {name for one in self.commits() for name in one["files"]}
         files = [file for file in self.folder.rglob("*") if file.is_file()]
-        files = [file for file in files if not {"_delta_log", "_turn"} & set(file.parts)]
+        files = [file for file in files if not {"_delta_log", "_turn", "_ids", "_seen.json"} & set(file.parts)]
         return sorted(file.name for file in files if file.name not in named)
 
 

@@ -318,51 +318,15 @@ def _structures(engine: Engine, relation: str, name: str) -> list[Shape]:
     """The structures that a field's values have, in the order in which they come first."""
     raw = quote(raw_of(name))
     rows = engine.rows(
-        f"SELECT {_structure(raw)} AS found FROM {relation} WHERE {raw} IS NOT NULL "
+        f"SELECT {structure_of(raw)} AS found FROM {relation} WHERE {raw} IS NOT NULL "
         "GROUP BY found ORDER BY min((_part, _row))"
     )
     return [json.loads(structure) for (structure,) in rows]
 
 
-def _structure(raw: str) -> str:
+def structure_of(raw: str) -> str:
     """The structure of a JSON text in SQL, which is JSON."""
     # Seen: the engine says of an empty object what it says of a list of numbers and texts, that it is JSON.
     emptied = rf"regexp_replace({raw}, {literal(_EMPTY)}, '\1null', 'g')"
     # Seen: it gives no structure of a value of more than 128 levels.
     return f"coalesce(TRY(json_structure(CASE WHEN contains({raw}, '{{') THEN {emptied} ELSE {raw} END)), '\"JSON\"')"
-
-
-def kinds_by_row(
-    engine: Engine, relation: str, kinds: Mapping[str, str], spelling: Spelling
-) -> dict[tuple[str, int], dict[str, str]]:
-    """
-    The types and shapes of columns for each row of a relation, where `kinds` are those that other rows gave them.
-
-    A row whose values are all of these has these. A column of which its value is none has the type that it would have
-    over those rows and this one: no other row of the relation matters. By the rows' `_file` and `_row`.
-
-    Raises:
-        EngineError: the relation cannot be read.
-    """
-    define_faults(engine, kinds)
-    asked = ["_file", "_row"]
-    for name, kind in kinds.items():
-        raw, own = quote(raw_of(name)), literal('"VARCHAR"')
-        if isinstance(spelling, JsonSpelling):
-            own = f"CASE WHEN left({raw}, 1) IN ('{{', '[') THEN {_structure(raw)} ELSE {own} END"
-        fits = f"coalesce({spelling.fits(name, kind)}, false)"
-        asked.append(f"CASE WHEN {quote(name)} IS NOT NULL AND NOT {fits} THEN {own} END")
-    found = {}
-    for file, row, *structures in engine.rows(f"SELECT {', '.join(asked)} FROM {relation}"):
-        pairs = zip(kinds.items(), structures, strict=True)
-        found[file, row] = {name: kind if own is None else _beside(kind, own) for (name, kind), own in pairs}
-    return found
-
-
-def _beside(kind: str, structure: str) -> str:
-    """The type of a column that has values of a type or a shape, and one that is none and has a structure."""
-    own = json.loads(structure)
-    if isinstance(own, str) and own != "JSON" and not is_shape(kind):
-        return "VARCHAR"
-    found = settled(merged(json.loads(kind) if is_shape(kind) else kind, own))
-    return found if isinstance(found, str) else canonical_json(found)

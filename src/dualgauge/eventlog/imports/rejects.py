@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BrokenFile, EngineError
 from dualgauge.engines.files.csv_text import look_into
-from dualgauge.engines.files.json_types import kinds_by_row, raw_of
+from dualgauge.engines.files.json_types import raw_of
 from dualgauge.engines.files.text_rows import LINES, LineDialect, copy, newlines, partitions_of, plain, rows
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
 from dualgauge.eventlog.imports.query_rejects import QueryRows, makes_own_events
 from dualgauge.eventlog.imports.read_as import ESCAPED, MAPPING, columns_of, read_as_of
+from dualgauge.eventlog.imports.row_types import kinds_by_row
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.cursor import mapping_of
@@ -306,7 +307,7 @@ def _again(
     if not source.settings.path and not parts:
         parts = [Part(source.root, source.root, without=left_out.get("", []))]
     settings = source.settings.model_copy(update={"read": read})
-    again = replace(source, settings=settings, parts=tuple(parts), again=True, texts=None, objects=None)
+    again = replace(source, settings=settings, parts=tuple(parts), again=True, texts=None, gathered="", objects=None)
     return again, counts
 
 

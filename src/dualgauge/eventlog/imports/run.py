@@ -32,6 +32,7 @@ from dualgauge.eventlog.sources.diagnose import diagnose
 from dualgauge.eventlog.sources.high_water import measured, with_columns_beside
 from dualgauge.eventlog.sources.mapping import places, select
 from dualgauge.eventlog.sources.new_columns import file_columns, unnamed
+from dualgauge.eventlog.sources.seen_files import SeenFiles
 from dualgauge.eventlog.sources.source import by_cursor, told
 from dualgauge.eventlog.table.duplicates import AT_ONCE
 from dualgauge.eventlog.table.event_log import Behind, EventLog
@@ -129,7 +130,10 @@ def run_import(
     total = 0
     for _ in attempts(sleep, chance):
         head = log.refresh()
-        readings = [reading_of(one, head.cursors.get(one.name), until) for one in sources]
+        seen = SeenFiles(log.place.work)
+        readings = [reading_of(one, head.cursors.get(one.name), until, seen) for one in sources]
+        if not dry_run:
+            seen.save()
         before = {one.source.name: one.before for one in readings if not one.source.again}
         answer = Imported(
             added=sum(one.rows for one in done), known=0, first=done[0].first if done else Position(0),
@@ -199,7 +203,7 @@ def _read(
     }
     while True:
         sources = [
-            loaded[i][0] if i in loaded else with_columns_beside(engine, source_of(one, copies.parts))
+            loaded[i][0] if i in loaded else with_columns_beside(engine, source_of(one, copies.parts), one.before)
             for i, one in enumerate(readings)
         ]
         try:

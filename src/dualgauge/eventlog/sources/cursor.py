@@ -15,13 +15,14 @@ import re
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.files.csv_text import row_over
 from dualgauge.engines.files.text_rows import LINES
 from dualgauge.engines.lexer import pieces, unquoted
 from dualgauge.eventlog.errors import BadFile, ChangedFile, NoSuchFile
-from dualgauge.eventlog.sources.fingerprints import fingerprint
+from dualgauge.eventlog.sources.fingerprints import fingerprint, state_of
 from dualgauge.eventlog.sources.readers import json_form
 from dualgauge.eventlog.sources.source import FILE_ORDER, Part, ending_of, format_of
 from dualgauge.model import canonical_json, fold, sha256
@@ -29,10 +30,10 @@ from dualgauge.model import canonical_json, fold, sha256
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from dualgauge.eventlog.settings import SourceSettings
     from dualgauge.eventlog.sources.fingerprints import Fingerprint
+    from dualgauge.eventlog.sources.seen_files import SeenFiles
     from dualgauge.eventlog.sources.source import Source
 
 _FIRST = (
@@ -197,7 +198,9 @@ def growth(source: Source, file: Path) -> Growth:
     return Growth.LINES if function == "read_json" and json_form(source, file) == LINES else Growth.ROWS
 
 
-def reading_of(source: Source, before: Mapping[str, Any] | None, until: datetime | None) -> SourceReading:
+def reading_of(
+    source: Source, before: Mapping[str, Any] | None, until: datetime | None, seen: SeenFiles
+) -> SourceReading:
     """
     What is to be read of a source, by its cursor and its files as they are now.
 
@@ -205,6 +208,7 @@ def reading_of(source: Source, before: Mapping[str, Any] | None, until: datetime
         source: the source with the files that it has now.
         before: its cursor; None where nothing was taken in.
         until: rows that are due later are left out.
+        seen: which files were found as they were taken in, and have not changed since.
 
     Raises:
         ChangedFile: a file that was taken in is another one now.
@@ -219,16 +223,20 @@ def reading_of(source: Source, before: Mapping[str, Any] | None, until: datetime
     taken = {label: Taken.of(one) for label, one in said.get("files", {}).items()}
     if not source.files and not taken:
         raise NoSuchFile(source.name, settings.path)
-    found = [one for file in source.files if (one := _look(source, file, taken)) is not None]
-    torn = tuple(one.label for one in found if one.print.torn)
     alike = said.get("mapping") == mapping_of(settings)
     held = alike and said.get("until") is None
-    unread = [one for one in found if _has_more(one) or (one.taken is not None and one.taken.again)]
-    if not unread and (held or (alike and said.get("until") == cut)):
-        return SourceReading(source, before, torn=torn)
     lacking = by_file(settings) and any(one.due is None for one in taken.values())
     lacking = lacking or (own_order(settings) and "due" not in said)
     whole = not held or beyond_a_row(settings) or lacking
+    looked = [_look(source, file, taken, seen) for file in source.files]
+    found = [one for one in looked if isinstance(one, FileReading)]
+    torn = tuple(one.label for one in found if one.print.torn)
+    unread = [one for one in found if _has_more(one) or (one.taken is not None and one.taken.again)]
+    if not unread and (held or (alike and said.get("until") == cut)):
+        return SourceReading(source, before, torn=torn)
+    if whole:
+        again = [_look(source, one, taken, None) if isinstance(one, Path) else one for one in looked]
+        found = [one for one in again if isinstance(one, FileReading)]
     files = tuple(
         replace(one, tail=not whole and _by_tail(source, one))
         for one in (found if whole else unread)
@@ -244,29 +252,46 @@ def reading_of(source: Source, before: Mapping[str, Any] | None, until: datetime
     return SourceReading(source, before, files, kept, torn, cut, whole, said.get("types", {}) if alike else {})
 
 
-def _look(source: Source, file: Path, taken: Mapping[str, Taken]) -> FileReading | None:
-    """A file as it is now; None where it was taken away just now. Raises ChangedFile."""
-    label, kind = source.label(file), growth(source, file)
+def _look(source: Source, file: Path, taken: Mapping[str, Taken], seen: SeenFiles | None) -> FileReading | Path | None:
+    """
+    A file as it is now; itself where it is as it was taken in, and need not be read to see that; None where it is gone.
+
+    Raises:
+        ChangedFile: it was taken in, and is another one now.
+    """
+    label = source.label(file)
     known = taken.get(label)
-    begin = (known.size if known else None) or 0
     try:
+        if seen and known and known.size and not known.again:
+            state = state_of(file)
+            if seen.same(source.name, label, state, known.sha256):
+                return file
+        kind = growth(source, file)
+        begin = (known.size if known else None) or 0
         found = fingerprint(file, begin, by_line=kind is Growth.LINES)
     except FileNotFoundError:
         return None
     if known is not None and known.size is not None:
-        reason = ""
-        if not found.begin:
-            reason = f"is shorter now than the {begin:,} bytes it had"
-        elif found.begin != known.sha256:
-            reason = f"is another one now: its first {begin:,} bytes have changed"
-        elif found.more and kind is Growth.NONE:
-            reason = f"is longer now than the {begin:,} bytes it had, which a file of its kind cannot be"
-        elif found.more and begin and (over := _row_over(source, file, begin)):
-            first, last = over
-            reason = f"its row of line {first} goes on over line {last} now: what stood between was taken in by itself"
-        if reason:
+        if reason := _changed(source, file, kind, found, known):
             raise ChangedFile(source.name, label, reason, may_grow=kind is not Growth.NONE)
+        if seen and not known.again and not found.torn and found.state[0] == begin:
+            seen.note(source.name, label, found.state, known.sha256)
     return FileReading(file, label, kind, found, known, tail=False)
+
+
+def _changed(source: Source, file: Path, kind: Growth, found: Fingerprint, known: Taken) -> str:
+    """What became of a file that was taken in, and may not be; empty where it is as it was, or has grown as it may."""
+    size = known.size or 0
+    if not found.begin:
+        return f"is shorter now than the {size:,} bytes it had"
+    if found.begin != known.sha256:
+        return f"is another one now: its first {size:,} bytes have changed"
+    if found.more and kind is Growth.NONE:
+        return f"is longer now than the {size:,} bytes it had, which a file of its kind cannot be"
+    if found.more and size and (over := _row_over(source, file, size)):
+        first, last = over
+        return f"its row of line {first} goes on over line {last} now: what stood between was taken in by itself"
+    return ""
 
 
 def _row_over(source: Source, file: Path, size: int) -> tuple[int, int] | None:

@@ -113,7 +113,7 @@ def _is_closed(marks: bytes) -> bool:
 def state_of(file: Path | IO[bytes]) -> tuple[int, ...]:
     """What changes when a file is written: its size in bytes, times, and which file it is."""
     said = os.fstat(file.fileno()) if not isinstance(file, os.PathLike) else os.stat(file)  # noqa: PTH116
-    return said.st_size, said.st_mtime_ns, said.st_ino, said.st_dev
+    return said.st_size, said.st_mtime_ns, said.st_ctime_ns, said.st_ino, said.st_dev
 
 
 def moved(file: Path, state: tuple[int, ...]) -> bool:

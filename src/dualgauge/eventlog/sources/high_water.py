@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import BrokenFile, EngineError
 from dualgauge.engines.files.csv_text import look_into
 from dualgauge.engines.files.json_types import field_names
 from dualgauge.engines.files.text_rows import partitions_of
-from dualgauge.eventlog.sources.cursor import Counted, Growth, by_file, own_order
+from dualgauge.eventlog.sources.cursor import Counted, Growth, by_file, mapping_of, own_order
 from dualgauge.eventlog.sources.mapping import events_of
 from dualgauge.eventlog.sources.ordering import is_time, order_of
 from dualgauge.eventlog.sources.readers import json_form, parquet_columns, reader
@@ -29,17 +29,19 @@ BEFORE_ALL_TIME = -62_135_596_800_000_000
 """Year 1 in microseconds since 1970: the latest time of a file without an event."""
 
 
-def with_columns_beside(engine: Engine, source: Source) -> Source:
+def with_columns_beside(engine: Engine, source: Source, before: Mapping[str, Any] | None) -> Source:
     """
     The source with the columns of what is not read: of other files, and of those of which an end is read.
 
-    An expression may name a column that a new file lacks. The files are looked into only for that: the first rows of
-    each.
+    An expression may name a column that a new file lacks. The cursor `before` keeps those of text files, as they are
+    under the same settings; other files are looked into only for that: the first rows of each.
     """
     whole = {part.file for part in source.reading if not part.start}
     others = [file for file in source.files if file not in whole]
     if not others or not source.reading:
         return source
+    if (known := _kept(source, before or {})) is not None:
+        return replace(source, beside=_in_own_types(engine, source, known))
     try:
         return replace(source, beside=_in_own_types(engine, source, _columns(engine, source, others)))
     except (EngineError, BrokenFile, OSError):
@@ -49,6 +51,14 @@ def with_columns_beside(engine: Engine, source: Source) -> Source:
         beside = _in_own_types(engine, source, _columns(engine, source, readable))
         return replace(source, beside=beside) if readable else source
     return source
+
+
+def _kept(source: Source, before: Mapping[str, Any]) -> dict[str, str] | None:
+    """The columns that a cursor keeps of a source's files, where it does, and all are text files."""
+    if "columns" not in before or before.get("mapping") != mapping_of(source.settings):
+        return None
+    of_text = all(format_of(source, one) != "read_parquet" for one in source.files)
+    return dict.fromkeys(before["columns"], "VARCHAR") if of_text else None
 
 
 def _columns(engine: Engine, source: Source, files: Sequence[Path]) -> dict[str, str]:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.engines.files.json_types import JsonFiles
     from dualgauge.eventlog.sources.source import Source
 
 _PLACE = ("_file", "_row", "_at")
@@ -113,6 +112,8 @@ def text_rows(source: Source) -> str:
     """The rows of all CSV and JSON files as what stands behind FROM: each value the text that stands there."""
     nulls = nulls_of(source.settings.read)
     bodies = [f"FROM {one.relation(nulls)}" for one in (source.texts or {}).values()]
+    if source.gathered:
+        bodies = [f"FROM {source.gathered}"]
     return f"({_together(bodies + ([f'FROM {source.objects.relation()}'] if source.objects else []))})"
 
 
@@ -121,20 +122,22 @@ def _text_rows(source: Source, *, numbered: bool, placed: bool) -> Iterator[str]
     texts, objects, nulls = source.texts or {}, source.objects, nulls_of(source.settings.read)
     bodies = []
     for at, part in enumerate(source.reading):
-        if part.path in texts:
+        if part.path in texts and not source.gathered:
             body = f"FROM {texts[part.path].relation(nulls)}"
             bodies.append(_numbered(body, source.label_of(part), at, part) if numbered else f"SELECT * {body}")
-    if objects is not None:
-        bodies.append(_objects(source, objects) if numbered else f"FROM {objects.relation()}")
+    of_many = [(objects.paths, objects.relation())] if objects else []
+    if source.gathered:
+        of_many.insert(0, (tuple(texts), source.gathered))
+    bodies += [_of_many(source, *one) if numbered else f"FROM {one[1]}" for one in of_many]
     if bodies:
         columns = list(_typed(source, text_columns(source), placed=placed)) + (list(_PLACE) if numbered else [])
         yield f"SELECT {', '.join(columns)} FROM ({_together(bodies)})"
 
 
-def _objects(source: Source, objects: JsonFiles) -> str:
-    """The rows of the JSON files with their places."""
-    # In their order, which is that of `paths`, and there may be thousands.
-    paths = frozenset(objects.paths)
+def _of_many(source: Source, files: Sequence[Path], relation: str) -> str:
+    """The rows of a relation of many files with their places."""
+    # In their order, which is that of `files`, and there may be thousands.
+    paths = frozenset(files)
     parts = [(at, one) for at, one in enumerate(source.reading) if one.path in paths]
     labels = ", ".join(literal(source.label_of(one)) for _, one in parts)
     row = f"_row + {[one.counted for _, one in parts]}[_part + 1]" if any(one.start for _, one in parts) else "_row"
@@ -147,7 +150,7 @@ def _objects(source: Source, objects: JsonFiles) -> str:
     ]
     where = f" WHERE NOT ({' OR '.join(left_out)})" if left_out else ""
     at = f"{[at for at, _ in parts]}[_part + 1] * {ROWS_IN_A_FILE:d} + _row AS _at"
-    inner = f"SELECT * REPLACE ({row} AS _row), [{labels}][_part + 1] AS _file FROM {objects.relation()}"
+    inner = f"SELECT * REPLACE ({row} AS _row), [{labels}][_part + 1] AS _file FROM {relation}"
     return f"SELECT *, {at} FROM ({inner}){where}"
 
 

@@ -7,11 +7,13 @@ Rows keep the order of their file, and can be numbered in it.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,12 +99,12 @@ class Source:
     loaded before, and this is what fits; `relation` is what holds the rows in SQL, where no part and no number says it.
 
     What CSV and JSON files are read as are `texts`, by the paths of the parts, and `objects` (see `text_columns`): both
-    are None before that was found out. `kinds` are the types of the columns that an expression needs, by their names in
-    small letters, and `unsure` those of which a value may not be of its type. `ids` are the expressions of an event's
-    identity that name texts of columns, which are `texted`, by their names in small letters. `folders` are the types of
-    the columns that the names of folders are; `mixed` are, of each Parquet file, those
-    that others have in another type, with their types; of them `bare` are those, folded, that no expression needs as
-    more than what stands in their own file.
+    are None before that was found out; `gathered` is a table of the rows of very many CSV files. `kinds` are the types
+    of the columns that an expression needs, by their names in small letters, and `unsure` those of which a value may
+    not be of its type. `ids` are the expressions of an event's identity that name texts of columns, which are `texted`,
+    by their names in small letters. `folders` are the types of the columns that the names of folders are; `mixed` are,
+    of each Parquet file, those that others have in another type, with their types; of them `bare` are those, folded,
+    that no expression needs as more than what stands in their own file.
     """
 
     settings: SourceSettings
@@ -115,6 +117,7 @@ class Source:
     again: bool = False
     relation: str = ""
     texts: Mapping[Path, CsvFile] | None = None
+    gathered: str = ""
     objects: JsonFiles | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     unsure: Collection[str] = ()
@@ -160,14 +163,16 @@ class Source:
 
     def label(self, file: Path) -> str:
         """A file's name in event ids and messages: relative to the project where it lies in it."""
-        return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
+        # Not `relative_to`: there may be thousands, and this is asked of each several times.
+        return str(file).removeprefix(os.path.join(self.root, ""))  # noqa: PTH118
 
     def label_of(self, part: Part) -> str:
         """The name of what a part is of; empty where that has none."""
         return part.label if self.relation else part.label or self.label(part.file)
 
 
-def _folder_types(files: Iterable[Path]) -> dict[str, str]:
+@lru_cache(maxsize=8)
+def _folder_types(files: tuple[Path, ...]) -> Mapping[str, str]:
     """The types of the columns that the names of folders are, such that no file's says anything else: 007 is a text."""
     found: dict[str, str] = {}
     folders = {file.parent: file for file in files if "=" in str(file.parent)}
@@ -176,6 +181,18 @@ def _folder_types(files: Iterable[Path]) -> dict[str, str]:
             kind = "BIGINT" if _WHOLE.fullmatch(text) else "DATE" if _is_day(text) else "VARCHAR"
             found[name] = kind if found.get(name, kind) == kind else "VARCHAR"
     return found
+
+
+def _resolved(files: Iterable[Path]) -> Iterator[Path]:
+    """Files without symbolic links on their way; each folder is looked at once."""
+    folders: dict[Path, Path] = {}
+    for file in files:
+        if file.is_symlink():
+            yield file.resolve()
+            continue
+        if file.parent not in folders:
+            folders[file.parent] = file.parent.resolve()
+        yield folders[file.parent] / file.name
 
 
 def _is_day(text: str) -> bool:
@@ -198,7 +215,7 @@ def matches(settings: SourceSettings, root: Path) -> list[Path]:
     start, pattern = root, settings.path
     if Path(settings.path).is_absolute():
         start, pattern = Path(exact.anchor), str(exact.relative_to(exact.anchor))
-    return sorted({file.resolve() for file in start.glob(pattern) if file.is_file()})
+    return sorted(set(_resolved(file for file in start.glob(pattern) if file.is_file())))
 
 
 def load(engine: Engine, source: Source, number: int) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile, EngineError
 from dualgauge.engines.files.column_types import CANDIDATES, Spelling, misfitting, types_of
 from dualgauge.engines.files.csv_options import ALL_TEXT
-from dualgauge.engines.files.csv_text import csv_file, first_fault
+from dualgauge.engines.files.csv_text import csv_file, first_fault, nulls_of
 from dualgauge.engines.files.errors import BadJson
 from dualgauge.engines.files.json_types import (
     JsonFiles,
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 ASIDE = "or set it aside with --on-bad-row quarantine"
 
 _FIRST = 1 << 20
+_MANY = 100
+"""CSV files that are read by one query."""
+
 _BEFORE_A_STAR = ("", ",", "(", ".", "select", "distinct", "all", "returning")
 
 
@@ -89,6 +92,7 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     said = {fold(name): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
     said = _by_format(source.settings, columns, names) | said
     kept = {name: kind for name, kind in {**source.kinds, **said}.items() if name in wanted or name in said}
+    source = _gathered(engine, source)
     relation, spelling = text_rows(source), spelling_of(source)
     there = set(map(fold, text_columns(source)))
     time = column_of(source.settings.occurred_at)
@@ -107,6 +111,27 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
         raise broken_text(source) or fault from fault
     kinds = {fold(name): kind for name, kind in found.items()} | kept
     return replace(source, kinds=kinds, unsure={fold(name) for name in unsure})
+
+
+def _gathered(engine: Engine, source: Source) -> Source:
+    """The source with the rows of its CSV files in one table, where they are many: each costs every query a reader."""
+    texts, nulls = list((source.texts or {}).values()), nulls_of(source.settings.read)
+    if len(texts) <= _MANY:
+        return source
+    table = quote(f"_csv_{uuid.uuid4().hex}")
+    names = dict.fromkeys(chain.from_iterable(one.columns for one in texts))
+    columns = ", ".join(f"{quote(name)} VARCHAR" for name in names)
+    engine.execute(f"CREATE TEMP TABLE {table} (_part INTEGER, _row BIGINT, {columns})")
+    try:
+        for first in range(0, len(texts), _MANY):
+            bodies = (
+                f"(SELECT {at} AS _part, row_number() OVER () AS _row, * FROM {one.relation(nulls)})"
+                for at, one in enumerate(texts[first : first + _MANY], first)
+            )
+            engine.execute(f"INSERT INTO {table} BY NAME {' UNION ALL BY NAME '.join(bodies)}")
+    except BadValue as fault:
+        raise broken_text(source) or fault from fault
+    return replace(source, gathered=table)
 
 
 def _refuse_unknown(source: Source, names: Mapping[str, str]) -> None:
