@@ -9,6 +9,9 @@ import          a Parquet file of `--import-events` into a new log by `Migration
 append          1,000 events to a log of `--events`, by `log.append`, looked up by their ids; floor: one commit of 1,000
                 events through an open Delta table of as many, by `write_deltalake`, which looks nothing up.
 append flat     the same append at `--events`, as a ratio to one at a tenth of them.
+small import    1,000 new rows of a new CSV file into a log of `--events`, by `Migration.import_` in a process that has
+                the modules; floor: our own append of as many to that log, through an appender that is open.
+files flat      the same import where `--files` files were taken in before, as a ratio to one where a few were.
 retry           the same 1,000 events again: found, read and compared, and not written. No bar.
 together        an append of 10 events, of two processes that never pause for `--seconds`; floor: of one alone.
 two, eight      of so many such processes, the appends of the quickest; floor: those of the slowest.
@@ -27,6 +30,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -54,6 +58,12 @@ amt = "DECIMAL(18,2)"
 name = "payments"
 path = "{events}"
 event_id = "event_id"
+type = "'paid'"
+occurred_at = "ts"
+[[tool.dualgauge.sources]]
+name = "daily"
+path = "daily/*.csv"
+event_id = "id"
 type = "'paid'"
 occurred_at = "ts"
 """
@@ -105,7 +115,7 @@ def imports(base: Path, count: int, keys: int, rounds: int) -> Figure:
 def import_once(folder: Path, events: Path, count: int, keys: int) -> float:  # noqa: ARG001  (as the floor)
     """Seconds of one import by dualgauge."""
     migration = new_project(folder / "ours", events)
-    seconds, done = floors.timed(migration.import_)
+    seconds, done = floors.timed(migration.import_, "payments")
     assert (done.added, done.last) == (count, count)
     return seconds
 
@@ -140,7 +150,7 @@ def filled(root: Path, count: int, keys: int) -> dualgauge.Migration:
     events = root.with_suffix(".parquet")
     write_events(events, count, keys)
     migration = new_project(root, events)
-    assert migration.import_().last == count
+    assert migration.import_("payments").last == count
     events.unlink()
     return migration
 
@@ -180,6 +190,44 @@ def appends(base: Path, count: int, keys: int, repeats: int) -> tuple[list[Figur
         Figure("index", "s", first),
     ]
     return figures, large
+
+
+def small_imports(large: dualgauge.Migration, files: int, repeats: int) -> list[Figure]:
+    """Time imports of 1,000 rows into a large log, where a few files were taken in before, and where many were."""
+    few, many = large.project.root, large.project.root.with_name("many")
+    shutil.copytree(few, many)
+    for number in range(files):
+        write_rows(many, f"old-{number}", 1)
+    for root in (few, many):
+        write_rows(root, "first", 1)
+        dualgauge.open(root).import_("daily")
+    # What was written within the last seconds is looked at once more by the next import.
+    time.sleep(4)
+    times: dict[str, list[float]] = {"few": [], "many": [], "append": []}
+    with large.appender() as log:
+        for number in range(repeats + 2):
+            turns = (("few", few), ("many", many))
+            for name, root in turns if number % 2 else reversed(turns):
+                write_rows(root, f"new-{number}", SIZE)
+                seconds, done = floors.timed(dualgauge.open(root).import_, "daily")
+                assert done.added == SIZE
+                times[name].append(seconds)
+            times["append"].append(floors.timed(log.append, batch(1_000_000 + number))[0])
+    shutil.rmtree(many)
+    # The first ones load modules, and read what the files were.
+    middle = {name: 1000 * statistics.median(one[2:]) for name, one in times.items()}
+    return [
+        Figure("small import", "ms", middle["few"], middle["append"], bar=2.5),
+        Figure("files flat", "ms", middle["many"], middle["few"], bar=1.5),
+    ]
+
+
+def write_rows(root: Path, name: str, count: int) -> None:
+    """Write a CSV file of so many rows that no log has."""
+    folder = root / "daily"
+    folder.mkdir(exist_ok=True)
+    rows = (f"{name}-{i},2026-01-02T00:00:{i % 60:02d}Z,{i},{i % 1000 / 100:.2f}\n" for i in range(count))
+    (folder / f"{name}.csv").write_text("id,ts,k,amt\n" + "".join(rows), encoding="utf-8")
 
 
 WRITER = """
@@ -289,6 +337,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=10_000_000, help="of the log that is appended to")
     parser.add_argument("--keys", type=int, default=floors.KEYS)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--files", type=int, default=4_000, help="that a source has beside the new one")
     parser.add_argument("--repeats", type=int, default=15, help="of an append")
     parser.add_argument("--seconds", type=float, default=10.0, help="that writers append for")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON line to a file, too")
@@ -297,8 +346,9 @@ def main() -> int:
         base = Path(folder)
         imported = imports(base, given.import_events, given.keys, given.rounds)
         appended, large = appends(base, given.events, given.keys, given.repeats)
+        small = small_imports(large, given.files, given.repeats)
         together = writers(base, given.seconds, given.rounds)
-        figures = [imported, *appended, *together, reads(large, given.rounds), verifies(large, given.rounds)]
+        figures = [imported, *appended, *small, *together, reads(large, given.rounds), verifies(large, given.rounds)]
     return publish(
         "eventlog",
         f"an import of {given.import_events:,} events; a log of {given.events:,}, appends of {SIZE:,}\n"
@@ -308,6 +358,7 @@ def main() -> int:
             "import_events": given.import_events,
             "events": given.events,
             "keys": given.keys,
+            "files": given.files,
             "rounds": given.rounds,
             "repeats": given.repeats,
             "seconds": given.seconds,

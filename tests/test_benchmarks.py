@@ -41,6 +41,7 @@ def test_the_replay_benchmark_gives_every_figure_and_fails_where_a_bar_is_missed
 def test_the_event_log_benchmark_gives_every_figure_and_fails_where_a_bar_is_missed(tmp_path: Path) -> None:
     kept = tmp_path / "figures.json"
     sizes = ("--import-events", "2000", "--events", "20000", "--rounds", "1", "--repeats", "2", "--seconds", "1")
+    sizes += ("--files", "20")
 
     done = run("eventlog.py", *sizes, "--json", str(kept))
 
@@ -48,10 +49,21 @@ def test_the_event_log_benchmark_gives_every_figure_and_fails_where_a_bar_is_mis
     said = json.loads(done.stdout.splitlines()[-1])
     assert said == json.loads(kept.read_text(encoding="utf-8"))
     assert set(said["figures"]) == {
-        "import", "append", "append flat", "retry", "index", "together", "two", "eight", "read", "verify"
+        "import", "append", "append flat", "small import", "files flat", "retry", "index", "together", "two", "eight", "read",
+        "verify",
     }  # fmt: skip
     barred = {name for name, one in said["figures"].items() if one["met"] is not None}
-    assert barred == {"import", "append", "append flat", "together", "two", "eight", "verify"}
+    assert barred == {
+        "import",
+        "append",
+        "append flat",
+        "small import",
+        "files flat",
+        "together",
+        "two",
+        "eight",
+        "verify",
+    }
     assert all(one["value"] > 0 for one in said["figures"].values())
     assert done.returncode == int(any(one["met"] is False for one in said["figures"].values()))
 

@@ -13,7 +13,6 @@ import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,9 +101,8 @@ class Source:
     are None before that was found out; `gathered` is a table of the rows of very many CSV files. `kinds` are the types
     of the columns that an expression needs, by their names in small letters, and `unsure` those of which a value may
     not be of its type. `ids` are the expressions of an event's identity that name texts of columns, which are `texted`,
-    by their names in small letters. `folders` are the types of the columns that the names of folders are; `mixed` are,
-    of each Parquet file, those that others have in another type, with their types; of them `bare` are those, folded,
-    that no expression needs as more than what stands in their own file.
+    by their names in small letters. `mixed` are, of each Parquet file, those that others have in another type, with
+    their types; of them `bare` are those, folded, that no expression needs as more than what stands in their own file.
     """
 
     settings: SourceSettings
@@ -125,10 +123,15 @@ class Source:
     texted: Collection[str] = ()
     mixed: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
     bare: Collection[str] = ()
-    folders: Mapping[str, str] = field(init=False, repr=False)
+    _folders: list[Mapping[str, str]] = field(default_factory=list, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "folders", _folder_types(self.files))
+    @property
+    def folders(self) -> Mapping[str, str]:
+        """The types of the columns that the names of folders are."""
+        if not self._folders:
+            # Found once for all that is made of this one: there may be thousands of files, which stay the same.
+            self._folders.append(_folder_types(self.files))
+        return self._folders[0]
 
     @property
     def name(self) -> str:
@@ -171,8 +174,7 @@ class Source:
         return part.label if self.relation else part.label or self.label(part.file)
 
 
-@lru_cache(maxsize=8)
-def _folder_types(files: tuple[Path, ...]) -> Mapping[str, str]:
+def _folder_types(files: Iterable[Path]) -> dict[str, str]:
     """The types of the columns that the names of folders are, such that no file's says anything else: 007 is a text."""
     found: dict[str, str] = {}
     folders = {file.parent: file for file in files if "=" in str(file.parent)}
@@ -215,7 +217,8 @@ def matches(settings: SourceSettings, root: Path) -> list[Path]:
     start, pattern = root, settings.path
     if Path(settings.path).is_absolute():
         start, pattern = Path(exact.anchor), str(exact.relative_to(exact.anchor))
-    return sorted(set(_resolved(file for file in start.glob(pattern) if file.is_file())))
+    # In the order of paths; as such they are slow to compare.
+    return sorted(set(_resolved(file for file in start.glob(pattern) if file.is_file())), key=lambda one: one.parts)
 
 
 def load(engine: Engine, source: Source, number: int) -> None:
