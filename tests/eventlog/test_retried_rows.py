@@ -450,3 +450,66 @@ def test_what_a_row_becomes_rests_on_no_other_row_of_its_retry(
 
     assert found[0] == found[1]
     assert len(found[0]) == len(first) + len(then)
+
+
+def of_two_types(project: LogProject, second: list[tuple[str | None, Any]], kind: pa.DataType) -> None:
+    """Parquet files in which a column has two types; the second has rows without an id."""
+    columns = {"seen": [DAY] * 2, "id": ["a", "b"], "x": [1, 2]}
+    pq.write_table(pa.table(columns), project.root / "d" / "0.parquet")
+    ids, values = zip(*second, strict=True)
+    table = pa.table({"seen": [DAY] * len(ids), "id": pa.array(ids, pa.string()), "x": pa.array(values, kind)})
+    pq.write_table(table, project.root / "d" / "1.parquet")
+
+
+def test_a_row_of_a_file_that_has_a_column_in_a_type_of_its_own_becomes_what_its_text_says(
+    project: LogProject,
+) -> None:
+    project.columns["v"] = "DECIMAL(18,4)"
+    project.sources[0] |= {"select": {"v": "x", "x": "x", "t": "'t/' || x"}, "occurred_at": "seen"}
+    of_two_types(project, [("c", 1.5), (None, 2.5), (None, 2.5), ("d", 7.0)], pa.float64())
+    assert set_aside(project) == 2
+    waiting = project.open().quarantine.list(state=RowState.WAITING)
+    assert [json.loads(one.misfit.raw) for one in waiting] == [{"id": None, "seen": DAY, "x": "2.5"}] * 2
+    for one, text in zip(waiting, ('{"id": "e", "seen": "2026-01-01", "x": "77.5"}', None), strict=True):
+        mended = json.loads(one.misfit.raw) | {"id": "f", "x": "7.0"}
+        project.open().quarantine.retry([one.id], text=text or json.dumps(mended))
+
+    found = {name: (str(v), json.loads(kept)) for name, v, kept in project.events("event_id", "v", "payload")}
+    # As rows of the same file that were read with the others.
+    assert found["d"] == ("7.0000", {"x": 7.0, "t": "t/7.0"}) == found["f"]
+    assert found["e"] == ("77.5000", {"x": 77.5, "t": "t/77.5"})
+    assert found["a"] == ("1.0000", {"x": 1, "t": "t/1.0"})
+
+
+def test_a_rejected_row_stops_no_import_of_files_that_have_a_column_in_two_types(project: LogProject) -> None:
+    project.sources[0]["occurred_at"] = "seen"
+    of_two_types(project, [("c", "x"), (None, "007")], pa.string())
+    assert set_aside(project) == 1
+    (one,) = project.open().quarantine.list(state=RowState.WAITING)
+    project.open().quarantine.retry([one.id], text='{"id": "d", "seen": "2026-01-01", "x": "007"}')
+
+    assert payloads(project) == [{"x": 1}, {"x": 2}, {"x": "x"}, {"x": "007"}]
+
+
+@pytest.mark.parametrize("beside", [[], ['{"n": "k"}'], ['{"N": 1}', '{"n": "k"}']])
+def test_of_two_fields_of_one_name_inside_of_an_object_the_first_counts_whatever_stands_beside_it(
+    project: LogProject, beside: list[str]
+) -> None:
+    later(project, "jsonl", "'c/' || x.n", ['{"n": 1}'], ['{"n": 5, "n": 6}', '{"n": 7, "n": "k"}', *beside])
+
+    assert [kept["t"] for kept in payloads(project)] == ["c/1", "c/5", "c/7"]
+    assert len(project.open().quarantine.list(state=RowState.WAITING)) == len(beside)
+
+
+def test_a_row_of_which_a_query_cannot_compute_the_payload_waits_alone(project: LogProject) -> None:
+    project.sources[0] = {
+        "name": "s", "path": "d/*.jsonl",
+        "query": "SELECT id AS event_id, 't' AS type, seen AS occurred_at, x * 2 AS w FROM source",
+    }  # fmt: skip
+    numbers = [1, 2**63 - 1, 3]
+    project.write("d/a.jsonl", jsonl(*({"id": str(at), "seen": DAY, "x": x} for at, x in enumerate(numbers))))
+    assert set_aside(project) == 1
+
+    assert payloads(project) == [{"w": 2}, {"w": 6}]
+    (one,) = project.open().quarantine.list(state=RowState.WAITING)
+    assert (one.misfit.row, one.misfit.reason.partition(" (")[0]) == (2, "its query fails")

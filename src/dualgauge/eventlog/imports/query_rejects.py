@@ -79,8 +79,11 @@ class QueryRows:
             unfit = f"SELECT min(_unfit) FROM {_ROWS} WHERE _place BETWEEN {first:d} AND {last:d}"
             if (reason := engine.row(unfit)[0]) is not None:
                 return str(reason)
+        rows = self._rows(first, last)
         try:
-            _, found = misfits_of(engine, self._source, self._columns, self._rows(first, last)).find(engine, 1)
+            _, found = misfits_of(engine, self._source, self._columns, rows).find(engine, 1)
+            # What is in the payload alone is not computed there, nor where it is only counted.
+            engine.rows(f"SELECT bit_xor(hash(q)) FROM ({queried(rows, self._source.settings)}) AS q")
         except BadValue as fault:
             return f"its query fails ({told(fault)})"
         return found[0].reason if found else None

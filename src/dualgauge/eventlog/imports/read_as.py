@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.files.json_types import is_shape
+from dualgauge.engines.files.json_types import is_shape, raw_of
 from dualgauge.engines.files.text_rows import LineDialect
-from dualgauge.eventlog.sources.readers import text_columns
+from dualgauge.eventlog.sources.json_values import as_json
+from dualgauge.eventlog.sources.readers import text_columns, text_of
 from dualgauge.eventlog.sources.source import CURSOR_ORDER
 from dualgauge.model import fold, literal, quote
 
@@ -20,6 +21,9 @@ ESCAPED = "escaped"
 
 MAPPING = "mapping"
 """What is said of how a row is read by a digest of the settings that it did not fit."""
+
+OWN = "own"
+"""What is said of how a row of values is read by the types that columns had in its file, where others had others."""
 
 _OF_A_FILE = ("comment", "encoding", "header", "skip")
 """Options that say something of the file, and nothing of a row."""
@@ -85,20 +89,25 @@ def _without(read: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in read.items() if name.lower() not in names}
 
 
-def table_of_values(relation: str, kinds: Mapping[str, str], texts: Sequence[str], *, ordered: bool) -> str:
+def table_of_values(relation: str, read_as: Mapping[str, Any], texts: Sequence[str], *, ordered: bool) -> str:
     """
     A table of rows that are kept as JSON: each value is the text that its type is made from.
 
     `ordered`: they have a place in the order of a cursor, which a query may name.
     """
-    values = ", ".join(
-        f"CAST(json_extract_string(_.j, {literal(_pointer(name))}) AS {kind}) AS {quote(name)}"
-        for name, kind in kinds.items()
-    )
+    values = []
+    for name, kind in kinds_of(read_as).items():
+        text, own = f"json_extract_string(_.j, {literal(_pointer(name))})", read_as.get(OWN, {}).get(name)
+        value = f"CAST({text} AS {own})" if own else text
+        values.append(f"CAST({value} AS {kind}) AS {quote(name)}")
+        if own:
+            # As the rows of the file have them, whose columns other files have in other types.
+            values.append(f"CAST({value} AS VARCHAR) AS {quote(text_of(name))}")
+            values.append(f"CAST({as_json(value, own)} AS VARCHAR) AS {quote(raw_of(name))}")
     rows = ", ".join(f"({number:d}, {literal(text)})" for number, text in enumerate(texts))
     # Qualified: a column of the source may be called n or j, too.
     place = f", _.n AS {CURSOR_ORDER}" if ordered else ""
-    body = f"SELECT {values}{place} FROM (VALUES {rows}) AS _(n, j) ORDER BY _.n"
+    body = f"SELECT {', '.join(values)}{place} FROM (VALUES {rows}) AS _(n, j) ORDER BY _.n"
     return f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS {body}"
 
 

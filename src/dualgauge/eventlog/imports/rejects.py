@@ -20,13 +20,13 @@ from dualgauge.engines.files.text_rows import LINES, LineDialect, copy, newlines
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
 from dualgauge.eventlog.imports.query_rejects import QueryRows, makes_own_events
-from dualgauge.eventlog.imports.read_as import ESCAPED, MAPPING, columns_of, read_as_of
+from dualgauge.eventlog.imports.read_as import ESCAPED, MAPPING, OWN, columns_of, read_as_of
 from dualgauge.eventlog.imports.row_types import kinds_by_row
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.cursor import mapping_of
 from dualgauge.eventlog.sources.diagnose import Found, misfits_of
-from dualgauge.eventlog.sources.readers import json_form, raw_rows, spelling_of, text_columns
+from dualgauge.eventlog.sources.readers import json_form, raw_rows, spelling_of, text_columns, text_of
 from dualgauge.eventlog.sources.source import CURSOR_ORDER, Part, by_cursor, ending_of, format_of, load
 from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.ledger.misfit import Misfit
@@ -107,8 +107,6 @@ def fit(
         if not makes_own_events(source):
             fitted.append(with_texts(engine, source, columns))
             continue
-        if not source.relation:
-            refuse_cut(engine, source)
         try:
             apart = separate(engine, source, columns, number, folder / str(number), most=most - len(misfits))
             mapping = {MAPPING: mapping_of(source.settings)}
@@ -135,6 +133,8 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
     again, counts = _again(source, texts, emptied, reasons)
     for step in itertools.count():
         again = with_texts(engine, again, columns)
+        if not step and not source.again and source.settings.path:
+            refuse_cut(engine, again)
         if again.nothing:
             break
         try:
@@ -366,9 +366,15 @@ def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], 
     """The same where rows are values: their text is JSON, each value as a text that gives it again."""
     parts = tuple(replace(part, without=()) for part in again.reading)
     base = raw_rows(replace(again, parts=parts), number, placed=True)
-    own = ("_file", "_row", "_at", *([CURSOR_ORDER] if by_cursor(again.settings) else []))
-    kinds = {name: kind for name, kind in engine.columns(base).items() if name not in own}
-    pairs = ", ".join(f"{literal(name)}, CAST({quote(name)} AS VARCHAR)" for name in kinds)
+    # What a column is in its own file, where others have it in another type.
+    own = {again.label_of(part): dict(again.mixed.get(part.path, {})) for part in parts}
+    mixed = {name for one in own.values() for name in one}
+    places = ("_file", "_row", "_at", *([CURSOR_ORDER] if by_cursor(again.settings) else []))
+    beside = {of(name) for of in (raw_of, text_of) for name in mixed}
+    kinds = {name: kind for name, kind in engine.columns(base).items() if name not in {*places, *beside}}
+    pairs = ", ".join(
+        f"{literal(name)}, CAST({quote(text_of(name) if name in mixed else name)} AS VARCHAR)" for name in kinds
+    )
     wanted = ", ".join(f"({literal(label)}, {row:d})" for label, row in reasons)
     read_as = {"format": "values", "columns": list(map(list, kinds.items()))}
     # The number of a row among those that were read says nothing of its place in a database; its cursor does.
@@ -377,11 +383,11 @@ def _typed_misfits(engine: Engine, again: Source, reasons: Mapping[Place, str], 
     return [
         Misfit(
             again.name, f"{cursor} {of}" if cursor else file, None if cursor else row,
-            plain(reasons[file, row]), plain(text), None, read_as,
+            plain(reasons[file, row]), plain(text), None, read_as | ({OWN: own[file]} if own.get(file) else {}),
         )
         for file, row, of, text in engine.rows(
             f"SELECT _file, _row, {place}, CAST(json_object({pairs}) AS VARCHAR) FROM ({base}) "
-            f"WHERE (_file, _row) IN ({wanted}) ORDER BY {own[-1]}"
+            f"WHERE (_file, _row) IN ({wanted}) ORDER BY {places[-1]}"
         )
     ]  # fmt: skip
 

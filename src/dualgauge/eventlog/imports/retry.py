@@ -32,6 +32,7 @@ from dualgauge.eventlog.imports.rejects import NotToldApart, Place, json_fault, 
 from dualgauge.eventlog.imports.run import run_import
 from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.cursor import mapping_of
+from dualgauge.eventlog.sources.json_values import define_json
 from dualgauge.eventlog.sources.mapping import described, row_mapping
 from dualgauge.eventlog.sources.readers import raw_rows
 from dualgauge.eventlog.sources.source import Part, Source, by_cursor, told
@@ -262,8 +263,9 @@ class _Retry:
         if of["format"] == "values":
             ((label, members),) = places.items()
             relation = f"_again_{folder.name}"
+            define_json(self.engine)
             self.engine.execute(
-                table_of_values(relation, kinds, [one.text for one in members], ordered=by_cursor(self.settings))
+                table_of_values(relation, of, [one.text for one in members], ordered=by_cursor(self.settings))
             )
             part = Part(self.root, self.root, numbers=[row for _, row in (one.place for one in members)], label=label)
             return Source(self.settings, self.root, (), (part,), again=True, relation=relation)

@@ -117,15 +117,15 @@ def _refuse_julian(engine: Engine, source: Source, parts: Mapping[Path, Part]) -
 
 def _refuse_bent(engine: Engine, source: Source, parts: Sequence[Part]) -> None:
     """Raise where a value of a file is another one in the type that its column has over all files."""
-    readers = {part: reader(source, part.path) for part in parts}
+    readers = [(part, reader(source, part.path)) for part in parts]
     # The types that columns of the source's text files have in its expressions.
     types = source.kinds if text_columns(source) else {}
     typed = {name: kind for name, kind in types.items() if kind not in ("JSON", "VARCHAR") and not is_shape(kind)}
     others = [f"(SELECT {', '.join(f'CAST(NULL AS {kind}) AS {quote(name)}' for name, kind in typed.items())})"]
-    bodies = [f"(SELECT * FROM {one})" for one in readers.values()] + (others if typed else [])
+    bodies = [f"(SELECT * FROM {one})" for _, one in readers] + (others if typed else [])
     together = engine.columns(" UNION ALL BY NAME ".join(bodies))
     kinds = {fold(name): kind for name, kind in together.items()}
-    for part, read in readers.items():
+    for part, read in readers:
         for name, kind in engine.columns(f"SELECT * FROM {read}").items():
             common = kinds[fold(name)]
             if fold(name) in source.bare:
