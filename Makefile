@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # `check` stops at the first failure, in its order, also under `make -j`.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: bench check clean demo docs docs-check help imports lint lock site test torture types wheel
+.PHONY: bench check clean demo docs docs-check help imports lint lock site test test-fast torture types wheel
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target what; do \
@@ -60,6 +60,9 @@ site: $(INSTALLED) ## build the documentation's site in build/site; a warning is
 
 test: $(INSTALLED) ## all tests, but for torture
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
+
+test-fast: $(INSTALLED) ## the tests that start no process, server or browser, and take least
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --fast $(PYTEST_FLAGS)
 
 torture: $(INSTALLED) ## an hour: processes that race and are killed, and diffs against the oracle
 	$(BIN)/python -m pytest tests/torture -m torture $(PYTEST_FLAGS)

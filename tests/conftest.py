@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 from hypothesis import settings
 
+from support import cost
 from support.browser import NoBrowser, chromium, executable
 from support.pg_cluster import Cluster, NoServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from playwright.sync_api import Browser
 
@@ -47,8 +48,38 @@ LONG = ("test_demo.py", "test_planted_row.py", "test_recovery.py", "test_pages.p
 """Files with a test of many seconds: first, so that at the end no process waits for another that has just begun one."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What may be asked for: see `support.cost`."""
+    parser.addoption("--cost", metavar="FILE", help="write what each test costs into FILE.*.jsonl")
+    parser.addoption("--fast", action="store_true", help="run the tests that start no process and cost little")
+
+
+COST = pytest.StashKey[cost.Cost | None]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count, where it is asked for."""
+    config.stash[COST] = cost.of(config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Count what a test and its fixtures cost."""
+    counting = item.config.stash[COST]
+    if counting is None:
+        return (yield)
+    begun = counting.begin()
+    try:
+        return (yield)
+    finally:
+        counting.end(item.nodeid, begun)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the long tests first; all others stay in the order of their files."""
+    if config.getoption("--fast"):
+        fast = cost.fast_files()
+        items[:] = [item for item in items if item.nodeid.partition("::")[0] in fast]
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 

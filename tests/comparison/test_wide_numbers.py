@@ -88,8 +88,16 @@ def test_the_keys_of_a_run_are_kept_to_the_last_digit(project: Path, kind: str) 
     assert [int(one) for one in pq.read_table(file)["id"].to_pylist()] == [key]
 
 
+LONG = ["12345678901234567{}", "-2000000000{}", "100000000000000000000", "0"]
+
+
 @pytest.mark.parametrize(
-    ("kind", "digits"), [("DECIMAL(38,0)", ""), ("DECIMAL(38,7)", ".0000003"), ("DECIMAL(38,37)", "")]
+    ("kind", "keys"),
+    [
+        ("DECIMAL(38,0)", [one.format("") for one in LONG]),
+        ("DECIMAL(38,7)", [one.format(".0000003") for one in LONG]),
+        ("DECIMAL(38,37)", ["-1.2345678901234567890123456789012345678", "0.1", "5"]),
+    ],
 )
 def test_long_decimals_are_found_by_their_keys_and_their_last_digit_is_a_difference(
     project: Path, kind: str, keys: list[str]

@@ -56,6 +56,7 @@ def test_a_last_line_that_ends_within_a_text_is_not_whole_whatever_the_text_hold
 
 @pytest.mark.parametrize("levels", [400, 1_200])
 def test_a_value_of_too_many_levels_is_a_row_that_does_not_fit(project: LogProject, levels: int) -> None:
+    project.sources[0]["select"] = {"y": "to_json(x)"}
     project.write("d/a.jsonl", line("a", "[1]") + line("b", "{}") + line("c", deep(levels)))
     with pytest.raises(BadRow, match=r"d/a\.jsonl row 3: x: it has too many levels"):
         project.take()
@@ -68,6 +69,7 @@ def test_a_value_of_too_many_levels_is_a_row_that_does_not_fit(project: LogProje
 
 @pytest.mark.parametrize("number", [LONG, "1e99999999999999999999", "1e-99999999999999999999"])
 def test_a_number_that_nothing_holds_is_a_row_that_does_not_fit(project: LogProject, number: str) -> None:
+    project.sources[0]["select"] = {"y": "to_json(x)"}
     project.write("d/a.jsonl", line("a", "[1]") + line("b", f"[{number}]"))
     with pytest.raises(BadRow, match=r"d/a\.jsonl row 2: x\[1\] = 1.* would be read as "):
         project.take()

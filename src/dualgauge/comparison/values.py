@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 
-from dualgauge.model import Outcome, jsonable
+from dualgauge.model import AsJson, Outcome
 
 Row = Mapping[str, object]
 """One row: Python values by column name, in the query's order."""
@@ -35,18 +34,8 @@ UNEXPECTED_SAME = "unexpected_same"
 """Note of a row that should have changed by an expected difference, and did not."""
 
 
-class _Value:
-    """Gives `to_json()` to the dataclasses below: their fields, in order, as JSON holds them."""
-
-    __slots__ = ()
-
-    def to_json(self) -> dict[str, object]:
-        """Field names to values; decimals are text, times ISO, NaN and infinities text."""
-        return {field.name: safe(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
-
-
 @dataclass(frozen=True, slots=True)
-class SchemaColumn(_Value):
+class SchemaColumn(AsJson):
     """
     One column on the two sides, by DuckDB type; a type is None where the side lacks the column.
 
@@ -63,7 +52,7 @@ class SchemaColumn(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class KeyProblem(_Value):
+class KeyProblem(AsJson):
     """
     Rows of one side that no key names: left out of the comparison, and a failure by themselves.
 
@@ -79,7 +68,7 @@ class KeyProblem(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnCount(_Value):
+class ColumnCount(AsJson):
     """
     The cells of one column over the keys on both sides; compared = equal + within_rule + expected + differ.
 
@@ -97,7 +86,7 @@ class ColumnCount(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Touching(_Value):
+class Touching(AsJson):
     """One event that touched a key; `occurred_at` is ISO text in UTC."""
 
     position: int
@@ -107,7 +96,7 @@ class Touching(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Mismatch(_Value):
+class Mismatch(AsJson):
     """
     One mismatched row, both sides whole (context columns too); a side that lacks it is None.
 
@@ -128,7 +117,7 @@ class Mismatch(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectedCount(_Value):
+class ExpectedCount(AsJson):
     """Rows that one expected difference explains; an expired one explains and no longer excuses them."""
 
     reason: str
@@ -139,7 +128,7 @@ class ExpectedCount(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster(_Value):
+class Cluster(AsJson):
     """Mismatched rows with one shape of change in the same columns; `example` is the smallest key."""
 
     name: str
@@ -150,7 +139,7 @@ class Cluster(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Profile(_Value):
+class Profile(AsJson):
     """
     One column of one side: rows, NULLs, distinct values (NULL not counted), smallest and largest; None of none.
 
@@ -166,7 +155,7 @@ class Profile(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Drift(_Value):
+class Drift(AsJson):
     """
     A column's profile on both sides; a side that lacks the column has None.
 
@@ -180,7 +169,7 @@ class Drift(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison(_Value):
+class Comparison(AsJson):
     """
     What two relations answered, at one position.
 
@@ -220,23 +209,4 @@ class Comparison(_Value):
 
     def to_json(self) -> dict[str, object]:
         """All fields, and `mismatched`."""
-        return {**_Value.to_json(self), "mismatched": self.mismatched}
-
-
-def safe(value: object) -> object:  # noqa: PLR0911  (one row a type reads best)
-    """A value as JSON can hold it: like `model.jsonable`, with NaN and infinities as text."""
-    match value:
-        case _Value():
-            return value.to_json()
-        case float() if not math.isfinite(value):
-            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        case StrEnum():
-            return value.value
-        case Mapping():
-            return {str(key): safe(item) for key, item in value.items()}
-        case list() | tuple():
-            return [safe(item) for item in value]
-        case bytearray() | memoryview():
-            return bytes(value).hex()
-        case _:
-            return jsonable(value)
+        return {**AsJson.to_json(self), "mismatched": self.mismatched}

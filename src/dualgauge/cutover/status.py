@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dualgauge.ledger.values import EvidenceKind
+from dualgauge.model import AsJson, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ class ViewReadiness(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ViewStatus:
+class ViewStatus(AsJson):
     """
     One view of one side. `behind` counts events between its position and the head.
 
@@ -46,13 +47,6 @@ class ViewStatus:
     position: Position | None
     behind: int | None
     adopted: str | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """Its fields."""
-        return {
-            "side": self.side.value, "view": self.view, "readiness": self.readiness.value,
-            "build": self.build, "position": self.position, "behind": self.behind, "adopted": self.adopted,
-        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +76,9 @@ class Status:
             "stage": self.state.stage,
             "share_ppm": self.state.share_ppm,
             "rollout": self.state.rollout,
-            "log": {"head": self.head, "lateness": self.lateness.to_json() if self.lateness else None},
+            "log": {"head": self.head, "lateness": as_json(self.lateness)},
             "quarantine": {"waiting": self.waiting},
-            "views": [one.to_json() for one in self.views],
+            "views": as_json(self.views),
             "diffs": [
                 {"run": one.run_id, "comparator": one.name, "position": one.position, "verdict": one.verdict}
                 for one in self.last_diffs

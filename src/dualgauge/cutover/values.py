@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dualgauge.model import Outcome, listed
+from dualgauge.model import Outcome, as_json, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +94,7 @@ class GateResult:
         return {
             "name": self.name, "outcome": self.outcome.value, "value": self.value, "limit": self.limit,
             "why": self.why, "run": self.run or None,
-            "next_steps": [{"command": step.command, "why": step.why} for step in self.next_steps],
+            "next_steps": as_json(self.next_steps),
         }  # fmt: skip
 
 

@@ -7,10 +7,11 @@ Nothing here is escaped or cut: the JSON file holds it whole, the pages make it 
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003  (kept files are read back by these annotations)
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.comparison.values import Comparison, Drift, safe
+from dualgauge.comparison.values import Comparison, Drift  # noqa: TC001  (as above)
+from dualgauge.model import AsJson
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -155,7 +156,7 @@ class ReportSection:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(AsJson):
     """
     The whole of it. `head` is the log's last position; it, the migration's name and state are None without a project.
 
@@ -176,7 +177,7 @@ class Report:
 
     def to_json(self) -> dict[str, object]:
         """What `report.json` holds: every field by its name, times ISO 8601, nothing cut."""
-        return {"schema": SCHEMA, **_fields(self)}
+        return {"schema": SCHEMA, **AsJson.to_json(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,17 +207,3 @@ class ReportFiles:
                 for one in self.report.sections
             ],
         }
-
-
-def _fields(value: object) -> dict[str, object]:
-    return {one.name: _json(getattr(value, one.name)) for one in fields(value)}  # type: ignore[arg-type]  # a dataclass
-
-
-def _json(value: object) -> object:
-    if isinstance(value, Comparison):
-        return value.to_json()
-    if is_dataclass(value):
-        return _fields(value)
-    if isinstance(value, tuple):
-        return [_json(one) for one in value]
-    return safe(value)

@@ -26,7 +26,7 @@ from dualgauge.cli.terminal.options import Format
 from dualgauge.cli.terminal.progress import bars
 from dualgauge.cli.terminal.screen import Listing, Screen, paragraph
 from dualgauge.errors import DualgaugeError, SystemRefused, UsageError, redact
-from dualgauge.model import NextStep, jsonable
+from dualgauge.model import NextStep, as_json, jsonable
 
 if TYPE_CHECKING:
     from dualgauge.migration import Migration
@@ -248,7 +248,7 @@ def _object(
         "exit_code": exit_code,
         "result": result,
         "error": error,
-        "next_steps": [{"command": step.command, "why": step.why} for step in next_steps],
+        "next_steps": as_json(list(next_steps)),
     }
     # Escaped where the other end may not take every character: it is the same JSON.
     plain = not (sys.stdout.encoding or "utf-8").lower().replace("_", "-").startswith("utf")

@@ -21,7 +21,7 @@ from dualgauge.comparison.runs.run import common
 from dualgauge.comparison.runs.snapshot import pin
 from dualgauge.engines.scratch import scratch
 from dualgauge.ledger.values import EvidenceKind
-from dualgauge.model import Outcome, Position, Progress, Side, plural, silent
+from dualgauge.model import Outcome, Position, Progress, Side, as_json, plural, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,8 +79,8 @@ class CheckRun:
             "evidence_key": self.evidence_key,
             "folder": self.shown_folder,
             "seconds": round(self.seconds, 3),
-            "results": [one.to_json() for one in self.results],
-            "drifts": [one.to_json() for one in self.drifts],
+            "results": as_json(self.results),
+            "drifts": as_json(self.drifts),
         }
 
 

@@ -16,15 +16,14 @@ import json
 import logging
 import os
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.comparison.content.checks import DERIVED, own
 from dualgauge.comparison.errors import BadArguments, NoSuchExpectation
-from dualgauge.comparison.values import safe
 from dualgauge.errors import redact
-from dualgauge.model import fold, nearest
+from dualgauge.model import AsJson, fold, nearest
 from dualgauge.stores.serving.types import texts_of_numbers
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ _SENDS: Final = "GX_ANALYTICS_ENABLED"
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(AsJson):
     """
     What one expectation found in one view.
 
@@ -75,10 +74,6 @@ class CheckResult:
     samples: tuple[object, ...]
     observed: object
     error: str
-
-    def to_json(self) -> dict[str, object]:
-        """Its fields, as JSON holds them."""
-        return {field.name: safe(getattr(self, field.name)) for field in fields(self)}
 
 
 class Expecting:

@@ -13,8 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dualgauge.comparison.errors import BadComparator, NotRead, UnclearView
-from dualgauge.comparison.values import safe
-from dualgauge.model import Side
+from dualgauge.model import Side, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +84,7 @@ class Check:
         """The expectation's arguments as they were written, as JSON holds them."""
         plain = isinstance(self.expectation, str)
         given = self.arguments if plain else self.expectation.configuration.kwargs
-        return {name: safe(_ordered(value)) for name, value in given.items() if name != "batch_id"}
+        return {name: as_json(_ordered(value)) for name, value in given.items() if name != "batch_id"}
 
     def as_json(self) -> dict[str, object]:
         """Give what the hash of a comparator's checks is taken from."""

@@ -18,8 +18,8 @@ from dualgauge.comparison.engine.common_types import is_numeric, is_time
 from dualgauge.comparison.engine.fetch import groups_of, joined_values
 from dualgauge.comparison.engine.relations import bring, scratch
 from dualgauge.comparison.engine.schema import read_layout
-from dualgauge.comparison.values import Drift, Profile, SchemaVerdict, safe
-from dualgauge.model import fold
+from dualgauge.comparison.values import Drift, Profile, SchemaVerdict
+from dualgauge.model import as_json, fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -289,5 +289,5 @@ def _shown(value: object) -> str:
     """A value in a phrase; a long text is cut."""
     if isinstance(value, date | datetime):
         return value.isoformat(*(" ",) if isinstance(value, datetime) else ())
-    text = repr(value) if isinstance(value, str) else str(safe(value))
+    text = repr(value) if isinstance(value, str) else str(as_json(value))
     return text if len(text) <= 40 else f"{text[:37]}..."  # noqa: PLR2004  (what fits beside a second one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dualgauge.engines.files.column_types import Spelling
 from dualgauge.engines.files.json_types import is_shape, raw_of
 from dualgauge.engines.files.text_rows import LineDialect
 from dualgauge.eventlog.sources.json_values import as_json
@@ -14,6 +15,7 @@ from dualgauge.model import fold, literal, quote
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.sources.source import Source
 
 ESCAPED = "escaped"
@@ -109,6 +111,24 @@ def table_of_values(relation: str, read_as: Mapping[str, Any], texts: Sequence[s
     place = f", _.n AS {CURSOR_ORDER}" if ordered else ""
     body = f"SELECT {', '.join(values)}{place} FROM (VALUES {rows}) AS _(n, j) ORDER BY _.n"
     return f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS {body}"
+
+
+def value_fault(engine: Engine, read_as: Mapping[str, Any], text: str) -> str:
+    """Why a JSON text holds a value that the column's type does not hold to the letter; empty where there is none."""
+    faults = []
+    for name, kind in kinds_of(read_as).items():
+        own = read_as.get(OWN, {}).get(name, kind)
+        value = f"json_extract_string(_.j, {literal(_pointer(name))})"
+        # As the engine writes it, or in another way that says no more.
+        same = f"coalesce(CAST(TRY_CAST(t AS {own}) AS VARCHAR) = t, false)"
+        known = "TIMESTAMPTZ" if own == "TIMESTAMP WITH TIME ZONE" else own
+        if Spelling().pattern_of(known.partition("(")[0]) and not own.endswith("]"):
+            same += f" OR {Spelling().fits('t', known)}"
+        before, behind = literal(f"{name} = '"), literal(f"' is no {own}")
+        told = f"{before} || t || {behind}"
+        faults.append(f"(SELECT CASE WHEN t IS NOT NULL AND NOT ({same}) THEN {told} END FROM (SELECT {value} AS t))")
+    (found,) = engine.row(f"SELECT coalesce({', '.join(faults)}, '') FROM (SELECT {literal(text)} AS j) AS _")
+    return str(found)
 
 
 def _pointer(name: str) -> str:

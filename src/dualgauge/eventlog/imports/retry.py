@@ -27,6 +27,7 @@ from dualgauge.eventlog.imports.read_as import (
     kept_kinds,
     kinds_of,
     table_of_values,
+    value_fault,
 )
 from dualgauge.eventlog.imports.rejects import NotToldApart, Place, json_fault, kinds_anew, separate
 from dualgauge.eventlog.imports.run import run_import
@@ -37,7 +38,7 @@ from dualgauge.eventlog.sources.mapping import described, row_mapping
 from dualgauge.eventlog.sources.readers import raw_rows
 from dualgauge.eventlog.sources.source import Part, Source, by_cursor, told
 from dualgauge.ledger.misfit import RowState, Settled
-from dualgauge.model import Position, Progress, canonical_json, literal, nearest, silent
+from dualgauge.model import Position, Progress, canonical_json, fold, literal, nearest, silent
 
 if TYPE_CHECKING:
     import random
@@ -142,7 +143,8 @@ def retry(
         while groups:
             progress("reading rows again", len(outcomes) + len(events), len(chosen))
             group = groups.pop(0)
-            work = _Retry(engine, known[group[0].kept.misfit.source], root, log.settings.columns)
+            source = known[group[0].kept.misfit.source]
+            work = _Retry(engine, source, root, log.settings.columns, _seen(log, source))
             try:
                 fitted, found, ids = work.read(group, folder)
             except (BadFile, BadMapping, EngineError, NotToldApart) as fault:
@@ -186,12 +188,13 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Retry:
-    """Reads rows of one source again."""
+    """Reads rows of one source again; `seen` are the columns that its files have by now, with their types."""
 
     engine: Engine
     settings: SourceSettings
     root: Path
     columns: dict[str, str]
+    seen: Mapping[str, str]
 
     def read(self, group: Sequence[_Member], folder: Path) -> tuple[list[Source], dict[str, Settled], dict[str, str]]:
         """
@@ -209,7 +212,7 @@ class _Retry:
             misfit = one.kept.misfit
             if misfit.read_as.get(ESCAPED) and one.text == misfit.raw:
                 outcomes[one.kept.id] = _waits(one.kept, _AS_ESCAPES)
-            elif fault := dialect.fault(one.text) if dialect else json_fault(one.text):
+            elif fault := dialect.fault(one.text) if dialect else self._fault(one):
                 outcomes[one.kept.id] = _waits(one.kept, fault)
             else:
                 texts.append(one)
@@ -230,6 +233,13 @@ class _Retry:
             if ids:
                 sources.append(apart.source)
         return sources, outcomes, events
+
+    def _fault(self, one: _Member) -> str:
+        """Why a text is no JSON object, or, in the place of values, has one that its column's type does not hold."""
+        of = one.kept.misfit
+        if (fault := json_fault(one.text)) or of.read_as["format"] != "values" or one.text == of.raw:
+            return fault
+        return value_fault(self.engine, of.read_as, one.text)
 
     def _by_kinds(
         self, texts: Sequence[_Member], dialect: LineDialect | None, of: Mapping[str, Any], folder: Path
@@ -257,6 +267,9 @@ class _Retry:
         """What is read for the rows; `had` are the types that their columns have."""
         of = texts[0].kept.misfit.read_as
         kinds = kinds_of(of)
+        known = {fold(name) for name in (*kinds, *dict(of.get("beside", ())))}
+        # An expression may name a column that came with a later file.
+        new = {name: kind for name, kind in self.seen.items() if fold(name) not in known}
         places: dict[str, list[_Member]] = {}
         for one in texts:
             places.setdefault(one.place[0], []).append(one)
@@ -264,8 +277,9 @@ class _Retry:
             ((label, members),) = places.items()
             relation = f"_again_{folder.name}"
             define_json(self.engine)
+            values = {**of, "columns": [*of["columns"], *map(list, new.items())]}
             self.engine.execute(
-                table_of_values(relation, of, [one.text for one in members], ordered=by_cursor(self.settings))
+                table_of_values(relation, values, [one.text for one in members], ordered=by_cursor(self.settings))
             )
             part = Part(self.root, self.root, numbers=[row for _, row in (one.place for one in members)], label=label)
             return Source(self.settings, self.root, (), (part,), again=True, relation=relation)
@@ -279,7 +293,7 @@ class _Retry:
             file.write_text("\n".join([*header, *lines]) + "\n", encoding="utf-8", newline="")
             parts.append(Part(of_row, file, numbers=[row for _, row in (one.place for one in members)], label=label))
         settings = self.settings.model_copy(update={"read": read})
-        others = dict(of.get("beside", ()))
+        others = new | dict(of.get("beside", ()))
         beside = others if dialect else dict.fromkeys(kinds, "VARCHAR") | others
         files = tuple(one.file for one in parts)
         return Source(settings, self.root, files, tuple(parts), again=True, beside=beside, kinds=had)
@@ -292,6 +306,13 @@ class _Retry:
         mapped = row_mapping(base, fitted.expressions, self.columns, available, placed=True)
         rows = self.engine.rows(f"SELECT _file, _row, event_id FROM ({mapped})")
         return {(file, row): event_id for file, row, event_id in rows}
+
+
+def _seen(log: EventLog, source: SourceSettings) -> dict[str, str]:
+    """The columns that an import saw in a source's files, with their types as far as these are known."""
+    cursor = log.head().cursors.get(source.name, {})
+    types = cursor.get("types", {}) if cursor.get("mapping") == mapping_of(source) else {}
+    return {name: types.get(fold(name), "VARCHAR") for name in cursor.get("columns", ())}
 
 
 def _grouped(chosen: Sequence[QuarantinedRow], text: str | None) -> list[list[_Member]]:

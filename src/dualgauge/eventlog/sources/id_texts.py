@@ -1,5 +1,5 @@
 """
-Where an event's id, its type or its cause takes the text of a column: that which stands in the file.
+Where an expression takes the text of a column: that which stands in the file.
 
 A value of a type is respelt when it becomes a text again: `'x' || amount` of 1.1 would be x1.10 beside 1.25, and x1.1
 where the file with 1.25 is imported later.

@@ -42,3 +42,9 @@ def _mended(written: str | None) -> str | None:
     """JSON in which what is no number stands in quotes, as it does by itself, and a point has a nought before it."""
     words = {"NaN": '"nan"', "Infinity": '"inf"', "-Infinity": '"-inf"', ".": "0."}
     return _TOKEN.sub(lambda found: words.get(found[0], found[0]), written) if written else written
+
+
+def as_written(text: str) -> str:
+    """A number's text as JSON, digit by digit; NULL where JSON writes no such number."""
+    number = rf"CAST(regexp_replace({text}, '^(-?)\.', '\10.') AS JSON)"
+    return rf"CASE WHEN regexp_full_match({text}, '-?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?') THEN {number} END"

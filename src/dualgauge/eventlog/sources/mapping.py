@@ -27,7 +27,7 @@ from dualgauge.eventlog.errors import (
 )
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.databases import load_rows
-from dualgauge.eventlog.sources.json_values import as_json, define_json, miswritten
+from dualgauge.eventlog.sources.json_values import as_json, as_written, define_json, miswritten
 from dualgauge.eventlog.sources.losses import by_text, finer_than_kept, loses, outside
 from dualgauge.eventlog.sources.ordering import due, order_of
 from dualgauge.eventlog.sources.readers import raw_rows, reader, text_of, unbounded_rows
@@ -209,9 +209,11 @@ def _alone(settings: SourceSettings, name: str, available: Mapping[str, str], ki
     """A column that stands by itself, for a value of a declared type: its text, but for times that have a format."""
     spelling = Spelling.of(settings.read if settings.path else {})
     if kind == _AS_IT_STANDS:
-        # Rows of Parquet and CSV files beside JSON have no JSON.
-        raw = f"coalesce(CAST({quote(raw_of(name))} AS JSON), {as_json(quote(name), available[name])})"
-        return raw if raw_of(name) in available else quote(name)
+        # Rows of Parquet and CSV files beside JSON have no JSON; a number of CSV is written as it stands there.
+        raws = [f"CAST({quote(raw_of(name))} AS JSON)"] if raw_of(name) in available else []
+        if text_of(name) in available and is_number(available[name]):
+            raws.append(as_written(spelling.number(quote(text_of(name)))))
+        return f"coalesce({', '.join(raws)}, {as_json(quote(name), available[name])})" if raws else quote(name)
     if text_of(name) in available and kind and not spelling.format_of(kind):
         name = text_of(name)
     return spelling.number(quote(name)) if is_number(kind) and available[name] == "VARCHAR" else quote(name)

@@ -12,7 +12,7 @@ import re
 import uuid
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile, EngineError
 from dualgauge.engines.files.column_types import CANDIDATES, Spelling, misfitting, types_of
@@ -173,15 +173,22 @@ def _with_bare(source: Source, columns: Mapping[str, str]) -> Source:
 
 
 def _with_ids(engine: Engine, source: Source, names: Mapping[str, str]) -> Source:
-    ids: dict[str, str] = {}
+    settings, changed = source.settings, dict[str, Any]()
     mixed = {fold(name): name for one in source.mixed.values() for name in one}
     texted, names = frozenset(mixed), mixed | dict(names)
+
+    def with_texts_of(expression: str) -> str:
+        nonlocal texted
+        if not expression or column_of(expression) in names:
+            return expression
+        written, found = with_texts_for(engine, expression, names)
+        texted |= found
+        return written
+
     for key in ("event_id", "type", CAUSED_BY):
-        expression = getattr(source.settings, key)
-        if expression and column_of(expression) not in names:
-            changed, found = with_texts_for(engine, expression, names)
-            if found:
-                ids[key], texted = changed, texted | found
+        changed[key] = with_texts_of(getattr(settings, key))
+    changed["select"] = {name: with_texts_of(one) for name, one in settings.select.items()}
+    ids = {key: one for key, one in changed.items() if one != getattr(settings, key)}
     return replace(source, ids=ids, texted=texted)
 
 

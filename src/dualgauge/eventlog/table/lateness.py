@@ -16,7 +16,7 @@ from dualgauge.engines.parquet_files import scan
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import DamagedLog
 from dualgauge.eventlog.table.delta import active_files
-from dualgauge.model import Position
+from dualgauge.model import AsJson, Position
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ _ROUNDED: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Lateness:
+class Lateness(AsJson):
     """
     How late the newest events are: of `events` looked at, `late` occurred before the latest of those before them.
 
@@ -46,10 +46,6 @@ class Lateness:
     p50: float | None
     p99: float | None
     most: float | None
-
-    def to_json(self) -> dict[str, object]:
-        """Its fields."""
-        return {"events": self.events, "late": self.late, "p50": self.p50, "p99": self.p99, "most": self.most}
 
 
 def lateness(engine: Engine, log: EventLog, window: int = WINDOW) -> Lateness:
