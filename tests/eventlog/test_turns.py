@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,9 +19,9 @@ from support.appended import event, events, paces, problems
 from support.log_project import LogProject, csv, run_child
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from support.forked import Process
 
 HOLDS = """
 import sys, time
@@ -88,7 +89,7 @@ def project(tmp_path: Path) -> LogProject:
 
 
 @pytest.fixture
-def holder(project: LogProject) -> Iterator[subprocess.Popen[str]]:
+def holder(project: LogProject) -> Iterator[Process]:
     """Another process, whose turn it is."""
     with project.open().appender() as log:
         log.append(events("a"))
@@ -102,9 +103,10 @@ def holder(project: LogProject) -> Iterator[subprocess.Popen[str]]:
         child.communicate()
 
 
-def stopped(child: subprocess.Popen[str]) -> None:
+def stopped(child: Process) -> None:
     """Until a process is stopped."""
-    os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+    while "\nState:\tT" not in Path(f"/proc/{child.pid}/status").read_text():
+        time.sleep(0.01)
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -184,7 +186,7 @@ def test_an_import_and_a_compaction_get_their_turns_beside_a_writer_that_never_p
 
 
 def test_a_writer_goes_on_when_the_holder_of_the_turn_is_stopped_and_says_it_once(
-    project: LogProject, holder: subprocess.Popen[str], caplog: pytest.LogCaptureFixture
+    project: LogProject, holder: Process, caplog: pytest.LogCaptureFixture
 ) -> None:
     holder.send_signal(signal.SIGSTOP)
     stopped(holder)
@@ -206,9 +208,7 @@ def test_a_writer_goes_on_when_the_holder_of_the_turn_is_stopped_and_says_it_onc
     assert problems(project) == []
 
 
-def test_the_command_line_says_on_stderr_that_it_went_on_without_a_turn(
-    project: LogProject, holder: subprocess.Popen[str]
-) -> None:
+def test_the_command_line_says_on_stderr_that_it_went_on_without_a_turn(project: LogProject, holder: Process) -> None:
     line = '{"event_id": "b", "type": "seen", "occurred_at": "2026-01-31T12:00:00Z", "fields": {"n": 0}}\n'
     child = run_child(IMPATIENT, project.root)
     out, err = child.communicate(line, timeout=60)
@@ -236,7 +236,7 @@ def test_a_writer_stopped_within_its_turn_spoils_nothing_when_it_goes_on(step: s
     assert problems(project) == []
 
 
-def test_a_turn_that_comes_too_late_is_given_back(project: LogProject, holder: subprocess.Popen[str]) -> None:
+def test_a_turn_that_comes_too_late_is_given_back(project: LogProject, holder: Process) -> None:
     turns = Turnstile(project.folder, 0.1)
     with turns.turn():
         assert not free(project.folder)
@@ -250,7 +250,7 @@ def test_a_turn_that_comes_too_late_is_given_back(project: LogProject, holder: s
     assert free(project.folder)
 
 
-def test_a_wait_that_is_interrupted_leaves_no_turn_taken(project: LogProject, holder: subprocess.Popen[str]) -> None:
+def test_a_wait_that_is_interrupted_leaves_no_turn_taken(project: LogProject, holder: Process) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -272,7 +272,7 @@ def test_a_wait_that_is_interrupted_leaves_no_turn_taken(project: LogProject, ho
 
 
 def test_a_turn_is_free_once_its_holder_is_killed(
-    project: LogProject, holder: subprocess.Popen[str], caplog: pytest.LogCaptureFixture
+    project: LogProject, holder: Process, caplog: pytest.LogCaptureFixture
 ) -> None:
     with project.open().appender() as log, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(log.append, events("b"))
@@ -306,9 +306,7 @@ def test_a_process_forked_within_a_turn_does_not_keep_it(project: LogProject) ->
     child.communicate("go on\n", timeout=60)
 
 
-def test_readers_wait_for_no_turn(
-    project: LogProject, holder: subprocess.Popen[str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_readers_wait_for_no_turn(project: LogProject, holder: Process, caplog: pytest.LogCaptureFixture) -> None:
     migration = project.open()
     assert migration.log.head().head.last == 1
     assert len(migration.log.show().events) == 1

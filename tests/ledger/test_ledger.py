@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +56,7 @@ from dualgauge.ledger.values import (
     time_text,
 )
 from dualgauge.model import Outcome, Position
+from support.forked import Process, python
 from support.ledgers import kept_runs
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 250, tzinfo=UTC)
@@ -596,14 +596,8 @@ def test_a_share_is_written_exactly_and_as_short_as_can_be(ppm: int, text: str) 
 # Processes: this file is also the program that they run
 
 
-def child(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, __file__, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+def child(*arguments: str) -> Process:
+    return python([__file__, *arguments], environment={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
 
 
 def test_two_processes_that_race_never_both_win_and_the_journal_holds(url: str) -> None:

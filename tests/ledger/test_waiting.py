@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
 import sys
 import time
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 
 from dualgauge.ledger.errors import LedgerBusy, NoLedger
 from dualgauge.ledger.ledger import Ledger
+from support.forked import Process, python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,14 +154,9 @@ print(won)
 """
 
 
-def child(script: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-    )
+def child(script: str, *arguments: object) -> Process:
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    return python(["-c", script, *map(str, arguments)], environment=environment)
 
 
 @contextmanager

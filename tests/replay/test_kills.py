@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from contract import shop
 from dualgauge.model import Side
 from support.builds import stored
+from support.forked import python
 from support.inside import store_of
 
 ROWS = 5_000
@@ -124,11 +124,12 @@ def test_a_killed_replay_leaves_readers_a_whole_answer_and_the_next_one_goes_on(
     watcher = Watcher(file)
     assert watcher.look() == old
     watcher.start()
-    child = subprocess.run(
-        [sys.executable, "-c", KILL_AT, str(folder), moment, str(Path(__file__).parents[1])],
-        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-    )  # fmt: skip
-    assert child.returncode == -signal.SIGKILL, child.stdout + child.stderr
+    child = python(
+        ["-c", KILL_AT, str(folder), moment, str(Path(__file__).parents[1])],
+        environment={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+    )
+    said = child.communicate()
+    assert child.returncode == -signal.SIGKILL, said
     assert watcher.look() == (new if MOMENTS[moment] is None else old)
 
     migration = shop.opened(folder)

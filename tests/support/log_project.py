@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 import dualgauge
 from dualgauge.eventlog.table.open import open_log
 from dualgauge.ledger.ledger import Ledger
+from support.forked import Process, python
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,13 +184,10 @@ class LogProject:
         return sorted(file.name for file in files if file.name not in named)
 
 
-def run_child(script: str, *arguments: object) -> subprocess.Popen[str]:
+def run_child(script: str, *arguments: object) -> Process:
     """Start Python on a script's text, with this process's search path."""
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    pipe = subprocess.PIPE
     path = ":".join(one for one in sys.path if one)
-    environment = {"PYTHONPATH": path, "PATH": "/usr/bin:/bin"}
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
+    return python(["-c", script, *map(str, arguments)], environment={"PYTHONPATH": path, "PATH": "/usr/bin:/bin"})
 
 
 def _toml(value: Any) -> str:

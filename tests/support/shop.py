@@ -8,7 +8,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import dualgauge
+from support.forked import python
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -169,12 +169,9 @@ def call(*arguments: str, folder: Path, stdin: bytes | None = None) -> Said:
 
 def child(*arguments: str, folder: Path, **environment: str) -> Said:
     """Run the command line in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dualgauge", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
+    source = {"PYTHONPATH": str(ROOT / "src")}
+    process = python(
+        ["-m", "dualgauge", *arguments], folder=folder, environment={**os.environ, **source, **environment}
     )
-    return Said(done.returncode, done.stdout, done.stderr)
+    out, err = process.communicate()
+    return Said(process.wait(), out, err)
