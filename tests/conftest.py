@@ -35,7 +35,7 @@ UNWANTED = {
     "TTY_COMPATIBLE",
 }
 UNWANTED_PREFIXES = ("DUALGAUGE_", "PG", "TYPER_", "XDG_")
-WANTED = {"DUALGAUGE_DATA", "DUALGAUGE_REQUIRE_DATA", "PG_BIN_DIR"}
+WANTED = {"DUALGAUGE_DATA", "DUALGAUGE_RECORD", "DUALGAUGE_REQUIRE_DATA", "PG_BIN_DIR"}
 
 # No deadline: a machine that runs other tests is slow, and that says nothing of the code.
 settings.register_profile("default", deadline=None, max_examples=60)
