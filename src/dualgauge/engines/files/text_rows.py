@@ -291,12 +291,6 @@ def copy(file: Path, dialect: LineDialect, to: Path, left_out: Collection[int]) 
     return count
 
 
-def plain(text: str) -> str:
-    """A text as a database can keep it: what is no UTF-8, and the character 0, as escapes."""
-    said = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return said.replace("\x00", "\\x00")
-
-
 @contextmanager
 def opened(file: Path, codec: str, newline: str = "") -> Iterator[IO[str]]:
     """

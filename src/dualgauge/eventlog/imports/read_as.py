@@ -131,6 +131,12 @@ def value_fault(engine: Engine, read_as: Mapping[str, Any], text: str) -> str:
     return str(found)
 
 
+def plain(text: str) -> str:
+    """A text as a database can keep it: what is no UTF-8, and the character 0, as escapes."""
+    said = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return said.replace("\x00", "\\x00")
+
+
 def _pointer(name: str) -> str:
     """A name as a JSON pointer, which takes any."""
     return "/" + name.replace("~", "~0").replace("/", "~1")

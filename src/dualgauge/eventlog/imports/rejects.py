@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from dualgauge.engines.errors import BrokenFile, EngineError
 from dualgauge.engines.files.csv_text import look_into
 from dualgauge.engines.files.json_types import raw_of
-from dualgauge.engines.files.text_rows import LINES, LineDialect, copy, newlines, partitions_of, plain, rows
+from dualgauge.engines.files.text_rows import LINES, LineDialect, copy, newlines, partitions_of, rows
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
 from dualgauge.eventlog.imports.query_rejects import QueryRows, makes_own_events
-from dualgauge.eventlog.imports.read_as import ESCAPED, MAPPING, OWN, columns_of, read_as_of
+from dualgauge.eventlog.imports.read_as import ESCAPED, MAPPING, OWN, columns_of, plain, read_as_of
 from dualgauge.eventlog.imports.row_types import kinds_by_row
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.copies import folder_for
