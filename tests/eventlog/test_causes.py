@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.eventlog.errors import CircleOfCauses
-from dualgauge.eventlog.imports import run
+from dualgauge.eventlog.imports import appending
 from dualgauge.eventlog.imports.causal_order import put_in_order
 from dualgauge.eventlog.table.event_log import EventLog
 from dualgauge.project.errors import BadSettings
@@ -145,7 +145,7 @@ def test_an_import_that_stops_between_its_commits_is_completed_in_the_same_order
     rows = [f"{one},2020-01-{i:02d},{why}" for i, (one, why) in enumerate(
         [("e2", "e1"), ("g", "c"), ("h", "g"), ("e1", "c"), ("a", ""), ("c", ""), ("z", "e2")], 1
     )]  # fmt: skip
-    monkeypatch.setattr(run, "ROWS_PER_COMMIT", 2)
+    monkeypatch.setattr(appending, "ROWS_PER_COMMIT", 2)
     orders = []
     for stopped in (0, 1, 2, 3):
         project = LogProject(tmp_path / str(stopped), columns={"caused_by": "VARCHAR"})

@@ -274,14 +274,14 @@ def test_a_column_declared_later_is_null_before_and_its_file_may_still_grow(proj
 CHILD = """
 import os, signal, sys
 import dualgauge
-from dualgauge.eventlog.imports import run
+from dualgauge.eventlog.imports import appending, run
 from dualgauge.eventlog.table import event_log
 from dualgauge.ledger.ledger import Ledger
 sys.path.insert(0, sys.argv[4])
 from support.log_project import NOW
 
 root, boundary, nth = sys.argv[1], sys.argv[2], int(sys.argv[3])
-run.ROWS_PER_COMMIT = 100
+appending.ROWS_PER_COMMIT = 100
 
 def kill(*given, **named):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -302,9 +302,9 @@ def before(owner, name, then=kill):
         return then(*given, **named) if len(calls) == nth else real(*given, **named)
     setattr(owner, name, wrapped)
 
-whole, note = run._copy, event_log.EventLog.note
+whole, note = appending.copy_to, event_log.EventLog.note
 if boundary == "half a staged file":
-    before(run, "_copy", half)
+    before(appending, "copy_to", half)
 elif boundary == "a staged file":
     before(run, "_fresh")
 elif boundary == "a file in its place":
@@ -517,8 +517,8 @@ def _empty_schema(project: LogProject) -> Any:
 RACER = """
 import sys
 import dualgauge
-from dualgauge.eventlog.imports import run
-run.ROWS_PER_COMMIT = 75
+from dualgauge.eventlog.imports import appending
+appending.ROWS_PER_COMMIT = 75
 migration = dualgauge.open(sys.argv[1])
 from dualgauge.eventlog.imports import fresh
 fresh._LONG = int(sys.argv[3])

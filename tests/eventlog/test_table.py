@@ -14,7 +14,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from dualgauge.engines.duck import open_engine
 from dualgauge.eventlog.errors import BadLogPath, ChangedType, ForeignCommit, LogAndLedgerDisagree, NotALog
-from dualgauge.eventlog.imports import run
+from dualgauge.eventlog.imports import appending
 from dualgauge.eventlog.settings import LogSettings
 from dualgauge.eventlog.table.delta import schema
 from dualgauge.eventlog.table.event_log import Behind, EventLog
@@ -40,7 +40,7 @@ def project(tmp_path: Path) -> LogProject:
 @pytest.fixture
 def in_parts(project: LogProject, monkeypatch: pytest.MonkeyPatch) -> LogProject:
     """A log of five files with 100 events each but the last, which has 50; `x` is the position."""
-    monkeypatch.setattr(run, "ROWS_PER_COMMIT", 100)
+    monkeypatch.setattr(appending, "ROWS_PER_COMMIT", 100)
     start = datetime(2020, 1, 1, tzinfo=UTC)
     rows = [f"{i},{(start + timedelta(seconds=i)).isoformat()},{i}" for i in range(1, 451)]
     project.write("s.csv", csv(HEAD, *rows))

@@ -22,12 +22,14 @@ from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.append.id_index import IdIndex
 from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent, LostRace
+from dualgauge.eventlog.imports import appending
+from dualgauge.eventlog.imports.appending import Appending, Staged
 from dualgauge.eventlog.imports.causal_order import put_in_order
 from dualgauge.eventlog.imports.fresh import fresh as _fresh
 from dualgauge.eventlog.imports.tolerance import kept, stage_what_fits
 from dualgauge.eventlog.sources.copies import Copies
 from dualgauge.eventlog.sources.cursor import reading_of, source_of
-from dualgauge.eventlog.sources.databases import moved, read_on, with_due
+from dualgauge.eventlog.sources.databases import read_on, with_due
 from dualgauge.eventlog.sources.diagnose import diagnose
 from dualgauge.eventlog.sources.high_water import measured, with_columns_beside
 from dualgauge.eventlog.sources.mapping import places, select
@@ -35,7 +37,6 @@ from dualgauge.eventlog.sources.new_columns import file_columns, unnamed
 from dualgauge.eventlog.sources.seen_files import SeenFiles
 from dualgauge.eventlog.sources.source import by_cursor, told
 from dualgauge.eventlog.table.duplicates import AT_ONCE
-from dualgauge.eventlog.table.event_log import Behind, EventLog
 from dualgauge.eventlog.table.retry import TRIES, attempts
 from dualgauge.eventlog.table.staging import staged as staging
 from dualgauge.model import Position, Progress, literal, quote, silent
@@ -47,15 +48,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.eventlog.imports.fresh import Fresh
     from dualgauge.eventlog.imports.tolerance import Tolerance
     from dualgauge.eventlog.sources.cursor import SourceReading
     from dualgauge.eventlog.sources.source import Source
     from dualgauge.eventlog.table.commits import Head
+    from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.misfit import Misfit
-
-ROWS_PER_COMMIT = 8_388_608
-"""A larger import is committed in parts, each whole, so that no file grows without bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +75,6 @@ class Imported:
     torn: tuple[str, ...] = ()
     quarantined: int = 0
     unnamed: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Staged:
-    """Paths for what is not committed yet: two files of events, and a folder for copies of files."""
-
-    merged: Path
-    part: Path
-    copies: Path
 
 
 def run_import(
@@ -158,7 +147,7 @@ def run_import(
                     answer = replace(answer, first=first, last=last, quarantined=len(misfits))
                     return replace(answer, added=fresh.added, known=fresh.known)
                 waiting = kept(tolerance, misfits)
-                work = _Appending(engine, log, fresh, staged, cursors, before, progress, done)
+                work = Appending(engine, log, fresh, staged, cursors, before, progress, done)
                 if not work.all(sleep, chance):
                     continue
             except ChangedEvent as fault:
@@ -179,7 +168,7 @@ def _read(
     engine: Engine,
     log: EventLog,
     readings: Sequence[SourceReading],
-    staged: _Staged,
+    staged: Staged,
     *,
     now: datetime,
     until: datetime | None,
@@ -261,15 +250,15 @@ def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: Cha
 
 
 @contextmanager
-def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[_Staged]:
+def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[Staged]:
     """Paths for what is not committed yet; whatever is left there is removed at the end."""
     names = ("merged.parquet", "part.parquet", "copies")
     if dry_run:
         with scratch("import") as folder:
-            yield _Staged(*(folder / one for one in names))
+            yield Staged(*(folder / one for one in names))
         return
     with staging(log, now, *names) as paths:
-        yield _Staged(*paths)
+        yield Staged(*paths)
 
 
 def _stage(
@@ -300,7 +289,7 @@ def _stage(
     try:
         if not _in_order(engine, sources, rows):
             rows = f"{rows} ORDER BY {ties}event_id"
-        _copy(engine, f"SELECT {columns} FROM ({rows})", merged)
+        appending.copy_to(engine, f"SELECT {columns} FROM ({rows})", merged)
     except BadValue as fault:
         for i, one in enumerate(sources):
             if found := diagnose(engine, one, declared, i):
@@ -320,89 +309,3 @@ def _in_order(engine: Engine, sources: Sequence[Source], rows: str) -> bool:
         return False
     due = engine.numbers(f"SELECT epoch_us(_due) FROM ({rows}) LIMIT {AT_ONCE + 1:d}")
     return len(due) <= AT_ONCE and not np.ma.is_masked(due) and bool(np.all(due[1:] > due[:-1]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Appending:
-    """
-    Numbers and commits the fresh rows of one staging, each commit noted in `done`; or, without any, the cursors alone.
-
-    `before` are the cursors that the staging rests on.
-    """
-
-    engine: Engine
-    log: EventLog
-    fresh: Fresh
-    staged: _Staged
-    cursors: Mapping[str, Any]
-    before: Mapping[str, Any]
-    progress: Progress
-    done: list[Head]
-
-    def all(self, sleep: Callable[[float], None], chance: random.Random) -> bool:
-        """
-        Commit them in parts; false where another process imported a source: its files are to be looked at anew.
-
-        Raises:
-            LostRace: other writers were quicker, again and again.
-        """
-        for _ in attempts(sleep, chance):
-            try:
-                while True:
-                    if not self._part():
-                        return False
-                    if self.fresh.taken == self.fresh.added:
-                        self.progress("committing", self.fresh.added, self.fresh.added)
-                        return True
-            except Behind:
-                continue
-        raise LostRace(self.log.path, TRIES)
-
-    def _part(self) -> bool:
-        """
-        Commit the next part; false where a cursor is not what it was.
-
-        Raises:
-            Behind: another writer was quicker.
-        """
-        base, new = self.log.look(), None
-        rows, file = self._numbered(base)
-        with self.log.turn():
-            now = self.log.look()
-            if any(now.cursors.get(name) != one for name, one in self.before.items()):
-                return False
-            if now != base:
-                # Numbered anew within the turn: who appends without a pause would always be quicker.
-                rows, file = self._numbered(now)
-            if rows:
-                # The cursors say that a source was taken in whole: only the last part may claim that.
-                last = self.fresh.taken + rows == self.fresh.added
-                new = self.log.commit(file, now, rows, self.cursors if last else {})
-            elif any(_says_more(now.cursors.get(name), one) for name, one in self.cursors.items()):
-                self.log.note(self.cursors, now)
-        if new:
-            self.log.mirror()
-            self.done.append(new)
-            self.fresh.took(rows, new)
-        return True
-
-    def _numbered(self, base: Head) -> tuple[int, Path]:
-        """How many rows the next part has, and the file in which they have the positions behind a head."""
-        self.fresh.look(base)
-        self.progress("committing", self.fresh.taken, self.fresh.added)
-        left = self.fresh.added - self.fresh.taken
-        rows = min(ROWS_PER_COMMIT, left)
-        if rows == left and self.fresh.whole(base):
-            return rows, self.staged.merged
-        if rows:
-            _copy(self.engine, self.fresh.part(base, rows), self.staged.part)
-        return rows, self.staged.part
-
-
-def _says_more(held: Mapping[str, Any] | None, cursor: Mapping[str, Any]) -> bool:
-    """Whether a cursor is worth a commit of its own."""
-    return held != cursor if "files" in cursor else moved(held, cursor)
-
-
-def _copy(engine: Engine, query: str, file: Path) -> None:
-    engine.execute(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
