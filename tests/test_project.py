@@ -15,6 +15,7 @@ from dualgauge.project.errors import BadContent, BadSettings, BrokenToml, NoFold
 from dualgauge.project.project import find
 from dualgauge.project.settings import validate
 from dualgauge.settings import Settings
+from support import cost
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = '[tool.dualgauge]\nmigration = "orders"\n'
@@ -323,3 +324,11 @@ def test_two_comparators_of_one_name_are_refused(tmp_path: Path) -> None:
         f"{tmp_path / 'b.py'} cannot be loaded: 'orders' is already defined in {tmp_path / 'a.py'}; "
         "give one of them another name; mend the file and run the command again"
     )
+
+
+def test_the_fast_tests_are_files_that_are_there() -> None:
+    """That none of them starts a process, `make test-fast` holds when it runs them."""
+    files = cost.fast_files()
+
+    assert files
+    assert [one for one in sorted(files) if not (cost.FAST.parents[2] / one).is_file()] == []
