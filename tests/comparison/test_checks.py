@@ -431,15 +431,14 @@ LONG = """\
 -- key: customer, what
 SELECT
   customer, type AS what, count(*) AS n, sum(cents) AS amount,
-  sum(CAST(cents AS DECIMAL(18,4))) * {} AS "the balance"
+  sum(CAST(cents AS DECIMAL(18,4))) * {} AS "the balance", count(*) AS short,
+  sum(CAST(cents AS DECIMAL(18,4))) * {} AS or_t
 FROM events
 GROUP BY customer, type
 """
 BETWEEN = "Check('expect_column_values_to_be_between', column='the balance', min_value=0)"
-QUERY = (
-    "__import__('great_expectations').expectations.UnexpectedRowsExpectation("
-    "unexpected_rows_query='SELECT * FROM {batch} WHERE \"the balance\" < 0')"
-)
+CONDITION = "SELECT * FROM {{batch}} WHERE {} < 0"
+QUERY = "__import__('great_expectations').expectations.UnexpectedRowsExpectation(unexpected_rows_query={!r})"
 ABOUT_IT = [
     BETWEEN,
     "Check('expect_column_max_to_be_between', column='the balance', max_value=1)",
@@ -448,9 +447,17 @@ ABOUT_IT = [
         "Check('expect_column_values_to_not_be_null', column='n', row_condition='col(\"the balance\") > 0', "
         "condition_parser='great_expectations')"
     ),
-    QUERY,
+    QUERY.format(CONDITION.format('"The BALANCE"')),
+]
+REACHES_FURTHER = [
+    "WITH x AS (SELECT * FROM {batch}) SELECT * FROM x WHERE n < 0",
+    "SELECT b.* FROM {batch} AS b JOIN visits AS v USING (customer) WHERE b.n < 0",
+    "SELECT * FROM {batch}, visits WHERE 1 = 0",
+    "SELECT * FROM {batch} WHERE n IN (SELECT n FROM visits)",
 ]
 NOT_OF_ITS_ORDER = [
+    QUERY.format(CONDITION.format("n")),
+    QUERY.format(CONDITION.format('"short"')),
     "Check('expect_column_values_to_not_be_null', column='the balance')",
     "Check('expect_column_values_to_be_between', column='amount', min_value=0)",
 ]
@@ -459,7 +466,7 @@ NOT_OF_ITS_ORDER = [
 def test_no_check_passes_over_a_number_that_is_kept_as_text(shop: Path) -> None:
     """SQLite takes any text for more than any number: -1234567890123456.7 would be at least 0."""
     for side in Side:
-        (shop / side.schema / "visits.sql").write_text(LONG.format("-1.0000000000000001"), encoding="utf-8")
+        (shop / side.schema / "visits.sql").write_text(LONG.format(*["-1.0000000000000001"] * 2), encoding="utf-8")
     dualgauge.open(shop).replay()
 
     run = ask(shop, *ABOUT_IT, *NOT_OF_ITS_ORDER)
@@ -471,13 +478,21 @@ def test_no_check_passes_over_a_number_that_is_kept_as_text(shop: Path) -> None:
     )}  # fmt: skip
     assert run.verdict is Outcome.INCONCLUSIVE
 
+    run = ask(shop, *map(QUERY.format, REACHES_FURTHER))
+    assert {one.success for one in run.results} == {None}
+
+
+def test_a_limit_of_more_digits_than_sqlite_compares_is_refused(shop: Path) -> None:
+    with pytest.raises(BadArguments, match=r"1234567890123449.999 has more than 15 digits, and SQLite"):
+        ask(shop, "Check('expect_column_max_to_be_between', column='n', max_value=Decimal('1234567890123449.999'))")
+
 
 def test_a_long_type_whose_values_are_short_is_checked_as_ever(shop: Path) -> None:
     for side in Side:
-        (shop / side.schema / "visits.sql").write_text(LONG.format("-1.0"), encoding="utf-8")
+        (shop / side.schema / "visits.sql").write_text(LONG.format(*["-1.0"] * 2), encoding="utf-8")
     dualgauge.open(shop).replay()
 
-    run = ask(shop, BETWEEN, QUERY)
+    run = ask(shop, BETWEEN, ABOUT_IT[-1])
 
     assert {one.success for one in run.results} == {False}
 

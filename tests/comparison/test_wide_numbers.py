@@ -122,3 +122,39 @@ def test_long_decimals_are_found_by_their_keys_and_their_last_digit_is_a_differe
     (file,) = project.glob("reports/**/mismatches.parquet")
     found = pq.read_table(file)
     assert sorted(map(Decimal, map(str, found["id"].to_pylist()))) == sorted(map(Decimal, keys))
+
+
+@pytest.mark.parametrize("kind", ["DECIMAL(15,3)", "DECIMAL(38,3)", "DECIMAL(38,38)"])
+def test_a_key_that_no_column_holds_finds_no_row_and_what_is_no_number_is_refused(project: Path, kind: str) -> None:
+    view(project, "v1", f"SELECT unnest(['0', '0.1', '-0.5']::{kind}[]) AS id, 1 AS n")
+    (project / "views_v2" / "wide.sql").unlink(missing_ok=True)
+    assert call("replay", "v1.wide", folder=project).exit_code == 0
+    assert "no row" not in call("read", "wide", "0.10", folder=project).out
+    for key in ("1e-5000", "0.10000000000000000000000000000000000000000001", "1e99", "1e9999", "12"):
+        said = call("read", "wide", key, folder=project)
+        assert (said.exit_code, f"no row with key {key}" in said.out) == (0, True)
+    for key in ("NaN", "Infinity", "-inf", "1_0", "\uff11", "1e999999999999", ""):
+        said = call("read", "wide", "--", key, folder=project)
+        assert (said.exit_code, "is no value of 'id'" in said.err) == (2, True), key
+
+
+def test_stores_of_long_decimals_are_compared_as_numbers_file_by_file(project: Path) -> None:
+    for side, kind in (("v1", "DECIMAL(38,3)"), ("v2", "DECIMAL(38,10)")):
+        rows = (f"SELECT {at} AS id, '{one}'::{kind} AS n" for at, one in enumerate(["5.5", "12345678901234567.891"]))
+        view(project, side, " UNION ALL ".join(rows))
+    assert call("replay", folder=project).exit_code == 0
+    v1, v2 = (f".dualgauge/views_{side}.db#wide" for side in ("v1", "v2"))
+
+    said = call("diff", v1, v2, "--key", "id", "--format", "json", folder=project)
+    assert (said.exit_code, said.json["result"]["runs"][0]["matched"]) == (0, 2), said.err
+
+
+def test_json_keeps_its_digits_in_a_store_and_a_last_one_is_a_difference(project: Path) -> None:
+    for side, number in (("v1", "12345678901234567.51"), ("v2", "12345678901234567.52")):
+        view(project, side, f"""SELECT 1 AS id, CAST('{{"x" : {number}, "a b": "1.50  "}}' AS JSON) AS n""")
+    (project / "comparators" / "wide.py").write_text(COMPARATOR)
+    assert call("replay", folder=project).exit_code == 0
+
+    row = call("read", "wide", "1", "--format", "json", folder=project).json["result"]["row"]
+    assert row["n"] == '{"x":12345678901234567.51,"a b":"1.50  "}'
+    assert call("diff", "wide", folder=project).exit_code == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import date, datetime
 from decimal import Decimal
@@ -137,3 +138,34 @@ def test_hundreds_of_csv_files_are_one_import_row_by_row_and_their_rejected_rows
     assert [kept["z"] for _, _, kept in found] == [None if x is None else f"n{x}" for _, x, _ in expected]
     waiting = project.open().quarantine.list(state=RowState.WAITING)
     assert sorted((one.misfit.place, one.misfit.row) for one in waiting) == rejected
+
+
+@pytest.mark.parametrize("count", [4, 12])
+def test_some_small_files_that_are_compressed_take_no_more_memory_than_there_is(tmp_path: Path, count: int) -> None:
+    project = LogProject(tmp_path, columns={"x": "BIGINT"})
+    project.source("s", path="d/*.csv.gz")
+    (tmp_path / "d").mkdir()
+    for number in range(count):
+        with gzip.open(tmp_path / "d" / f"{number}.csv.gz", "wt") as file:
+            file.write(csv("id,seen,x", f"{number},2026-01-01,{number}"))
+
+    assert project.take().added == count
+
+
+@pytest.mark.parametrize("read", [{}, {"delim": ","}])
+@pytest.mark.parametrize(
+    "first", ['1,2026-01-01,t,"ab"c', '1,2026-01-01,t,"abc', "1,2026-01-01,t", "1;2;3,2026-01-01,t,x,y"]
+)
+def test_a_first_row_that_is_none_takes_no_other_with_it_where_the_names_are_said(
+    tmp_path: Path, first: str, read: dict[str, str]
+) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="s.csv", select={"x": "x"}, read={"names": ["id", "seen", "what", "x"], **read})
+    project.write("s.csv", csv(first, "2,2026-01-02,t,b", "3,2026-01-03,t,c"))
+    done = project.take(max_bad_rows=1)
+
+    assert (done.added, done.quarantined) == (2, 1)
+    (waiting,) = project.open().quarantine.list(state=RowState.WAITING)
+    assert (waiting.misfit.row, waiting.misfit.raw) == (1, first)
+    (tried,) = project.open().quarantine.retry([waiting.id], text="1,2026-01-01,t,abc").rows
+    assert tried.state is RowState.TAKEN

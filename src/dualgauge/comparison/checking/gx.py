@@ -12,7 +12,6 @@ import datetime as dt
 import functools
 import gc
 import io
-import json
 import logging
 import os
 import warnings
@@ -20,11 +19,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from dualgauge.comparison.checking.texts import in_the_way
 from dualgauge.comparison.content.checks import DERIVED, own
 from dualgauge.comparison.errors import BadArguments, NoSuchExpectation
 from dualgauge.errors import redact
-from dualgauge.model import AsJson, fold, nearest
-from dualgauge.stores.serving.types import texts_of_numbers
+from dualgauge.model import AsJson, nearest
+from dualgauge.stores.long_decimals import SQLITE_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,16 +39,6 @@ _LONG: Final = (
     "SQLite compares text above every number, and keeps values of {} with more than 15 digits as text: have the view "
     "round them to fewer digits, or check them in the view itself"
 )
-_AS_TEXT_TOO: Final = frozenset({
-    "ExpectColumnToExist", "ExpectColumnValuesToBeNull", "ExpectColumnValuesToNotBeNull",
-    "ExpectColumnValuesToBeUnique", "ExpectCompoundColumnsToBeUnique", "ExpectTableColumnsToMatchOrderedList",
-    "ExpectTableColumnsToMatchSet",
-})  # fmt: skip
-"""Expectations that tell the same of a number and of the text that is the number."""
-
-_QUOTES: Final = dict.fromkeys(map(ord, '"\\'))
-"""Left out where a name is looked for."""
-
 _LOGGER: Final = "great_expectations"
 _SENDS: Final = "GX_ANALYTICS_ENABLED"
 """The variable by which the library is told whether to send analytics; it is read where a context is made."""
@@ -83,7 +73,6 @@ class Expecting:
         self._context = context
         self._batches: dict[tuple[str, str | None, str], Any] = {}
         self._sources: dict[str, Any] = {}
-        self._texts: dict[SqlLocation, tuple[str, ...]] = {}
 
     def judge(self, label: str, place: SqlLocation, check: Check, expectation: Any) -> CheckResult:  # noqa: ANN401
         """
@@ -110,17 +99,11 @@ class Expecting:
         return _result(label, check, bool(found["success"]), found.get("result") or {})
 
     def _long(self, place: SqlLocation, expectation: Any) -> list[str]:  # noqa: ANN401
-        """The columns that an expectation is about and of which SQLite keeps values as text that are numbers."""
+        """The columns that an expectation may be about and of which SQLite keeps values as text that are numbers."""
         if place.kind != "sqlite":
             return []
-        if place not in self._texts:
-            with _hushed(), self._source(place).get_engine().connect() as connection:
-                self._texts[place] = texts_of_numbers(connection, place.table)
-        said = expectation.to_json_dict() if hasattr(expectation, "to_json_dict") else expectation.dict()
-        plain = type(expectation).__name__ in _AS_TEXT_TOO and not said.get("row_condition")
-        # Quotes are doubled in SQL, and escaped in JSON.
-        words = fold(json.dumps(said, default=str, ensure_ascii=False)).translate(_QUOTES)
-        return [] if plain else [one for one in self._texts[place] if fold(one).translate(_QUOTES) in words]
+        with _hushed(), self._source(place).get_engine().connect() as connection:
+            return in_the_way(connection, place.table, expectation)
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -196,9 +179,8 @@ def resolve(comparator: str, check: Check, kind: str) -> Any:  # noqa: ANN401
         if not own(made):
             # A class registers itself under its name, or under that of another.
             raise BadArguments(comparator, check.expectation, DERIVED.format(name=made.__name__))
-        arguments = {name: _stored(value, kind) for name, value in check.arguments.items()}
         try:
-            return made(**arguments)
+            return made(**{name: _stored(value, kind) for name, value in check.arguments.items()})
         except Exception as fault:
             raise BadArguments(comparator, check.expectation, _refusal(fault, list(made.__fields__))) from fault
 
@@ -209,7 +191,11 @@ def _stored(value: object, kind: str) -> object:
         return [_stored(one, kind) for one in value]
     if kind == "sqlite" and isinstance(value, dt.datetime) and value.tzinfo is not None:
         return value.astimezone(dt.UTC).replace(tzinfo=None)
-    return float(value) if kind == "sqlite" and isinstance(value, Decimal) else value
+    if kind != "sqlite" or not isinstance(value, Decimal):
+        return value
+    if len(value.normalize().as_tuple().digits) > SQLITE_DIGITS:
+        raise ValueError(f"{value} has more than {SQLITE_DIGITS} digits, and SQLite compares no more of a number")
+    return float(value)
 
 
 def _refusal(fault: Exception, names: list[str]) -> str:

@@ -97,7 +97,8 @@ class CsvFile:
         """
         Its rows in SQL, in their order, each value the text that stands there; a value that is one of `nulls` is NULL.
 
-        A scan ends with an error at a row that is too long or too short, whichever columns it asks for. With `names`
+        A scan ends with an error at a row that is too long or too short, whichever columns it asks for. Of a file that
+        is compressed, a reader takes sixteen times the longest row unless it is told how much. With `names`
         the columns are called so, and those of the folders' names are left out.
         """
         places = [f"c{at}" for at in range(len(self.names))]
@@ -107,7 +108,7 @@ class CsvFile:
             f"delim = {literal(self.plain.delimiter)}, quote = {literal(self.plain.quote)}, "
             f"escape = {literal(self.plain.escape)}, comment = '', strict_mode = true, null_padding = true, "
             f"ignore_errors = false, nullstr = {literal(_NO_TEXT)}, max_line_size = {LONGEST_ROW:d}, "
-            f"{self.written.value}, hive_partitioning = false, columns = {{{spec}}})"
+            f"buffer_size = {2 * LONGEST_ROW:d}, {self.written.value}, hive_partitioning = false, columns = {{{spec}}})"
         )
         texts = [_null(one, nulls) for one in places]
         columns = [f"{text} AS {quote(name)}" for text, name in zip(texts, names or self.names, strict=True)]
@@ -145,7 +146,7 @@ def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) ->
     """
     check_options(options)
     mark = options.get("quote", '"')
-    tabs = _is_tsv(file) and "\t" not in (mark, options.get("escape"))
+    tabs = file.name.lower().removesuffix(".gz").endswith(".tsv") and "\t" not in (mark, options.get("escape"))
     delimiter = options.get("delim", "\t" if tabs else "")
     nulls = nulls_of(options)
     codec = codecs.lookup(str(options.get("encoding", "utf-8"))).name
@@ -155,17 +156,18 @@ def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) ->
     )  # fmt: skip
     line, first, skipped = _first_line(file, dialect)
     dialect = replace(dialect, skip=skipped)
+    # Without a line of names the first line is a row, which may be none, or not be there yet.
+    by_names = len(options["names"]) if "names" in options and not dialect.header else 0
     if not delimiter:
-        # The line of names is parted by what parts it into most.
+        # The line of names is parted by what parts it into most, a row into as many as there are names, if by any.
         ways = [replace(dialect, delimiter=one) for one in DELIMITERS if one not in (mark, dialect.escape)]
-        dialect = max(ways, key=lambda one: 0 if one.fault(first, counted=False) else len(one.values(first)))
-    values = _values(dialect, first, line, file)
-    # Without a row yet, and without a line of names, what is said is all there is.
-    if not values and not ("names" in options and not dialect.header):
+        parts = {one: 0 if one.fault(first, counted=False) else len(one.values(first)) for one in ways}
+        dialect = max(ways, key=lambda one: (by_names in (parts[one], first.count(one.delimiter) + 1), parts[one]))
+    values = [] if by_names else _values(dialect, first, line, file)
+    if not values and not by_names:
         raise NoColumnNames(file, line, "it is empty, where a line of column names is due", "", "")
     if "names" in options:
         names = [str(one) for one in options["names"]]
-        # Without a line of names the first line is a row, which may be none.
         if dialect.header and len(names) != len(values):
             raise BrokenFile(file, line, f"it has {len(values):,} values, and {len(names):,} names are said")
     elif dialect.header:
@@ -177,10 +179,6 @@ def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) ->
         names = [f"column{at}" for at in range(len(values))]
     _refuse_alike(file, line, names, alike=alike)
     return replace(dialect, columns=len(names)), tuple(names)
-
-
-def _is_tsv(file: Path) -> bool:
-    return file.name.lower().removesuffix(".gz").endswith(".tsv")
 
 
 def _refuse_alike(file: Path, line: int, names: Sequence[str], *, alike: bool) -> None:

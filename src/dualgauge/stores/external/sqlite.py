@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import quote
 from dualgauge.stores.external.types import TIMESTAMPTZ, TableColumn, TablePlace, arrow_of, as_text, as_told
+from dualgauge.stores.long_decimals import declared_as, stored
 from dualgauge.stores.uuids import UUID_GLOB, uuid_forms
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ _TRUTH: Candidate = ("BOOLEAN", "(typeof({0}) = 'integer' AND {0} IN (0, 1))")
 _JSON: Candidate = ("JSON", "(typeof({0}) = 'text' AND json_valid({0}))")
 _ID: Candidate = ("UUID", f"(typeof({{0}}) = 'text' AND {{0}} GLOB '{UUID_GLOB}')")
 
+_LONG = "(typeof({0}) IN ('integer', 'real') OR (typeof({0}) = 'text' AND {0} NOT GLOB '*[^-0-9.]*'))"
+
 _STRICT: dict[str, tuple[type, ...]] = {
     "BOOLEAN": (int,), "BIGINT": (int,), "DOUBLE": (int, float), "DECIMAL": (int, float), "BLOB": (bytes,),
 }  # fmt: skip
@@ -112,6 +115,9 @@ def _decimal(width: int, scale: int) -> Candidate:
 def declared_types(declared: str) -> tuple[Candidate, ...]:
     """The DuckDB types that a declared type asks for, the best first; none where it says nothing."""
     text = declared.upper()
+    if long := declared_as(text):
+        # A build of dualgauge's own: numbers, and text where these have too many digits.
+        return ((f"DECIMAL({long[0]:d},{long[1]:d})", _LONG),)
     if match := _DECIMAL.fullmatch(text):
         width, scale = int(match[1] or 0), int(match[2] or 0)
         if 0 < width <= _WIDEST and scale <= width:
@@ -286,6 +292,8 @@ def _fixed(name: str, declared: str) -> TableColumn:
     kind = kinds[0] if len(kinds) == 1 else ""
     if kind.partition("(")[0] not in _STRICT:
         return _column(name, None)
+    if declared_as(declared):
+        return _column(name, kind)
     return TableColumn(name, kind, f"t.{quote(name)}", lambda values: _strictly(kind, values))
 
 
@@ -301,6 +309,8 @@ def _strictly(kind: str, values: Sequence[Any]) -> pa.Array:
 def _bound(declared: str, text: str) -> list[object]:
     """What a key's text may be stored as, in a column of a declared type."""
     kinds = {kind.partition("(")[0] for kind, _ in declared_types(declared)}
+    if long := declared_as(declared):
+        return [stored(text, long[1])]
     if kinds == {"BIGINT"}:
         number = int(text)
         if not -(2**63) <= number < 2**63:
@@ -310,12 +320,12 @@ def _bound(declared: str, text: str) -> list[object]:
         return [int(text.lower() == "true")]
     if kinds == {"BLOB"}:
         return [bytes.fromhex(text)]  # as JSON output writes it
-    if kinds == {"UUID"}:
-        # SQLite keeps a UUID as the application wrote it.
-        return [text, *uuid_forms(text)]
-    if kinds:
-        # The column's affinity makes a number of it where the column holds numbers.
-        return [text]
+    # SQLite keeps a UUID as the application wrote it; the affinity of a column of numbers makes one of the text.
+    return [text, *(uuid_forms(text) if kinds == {"UUID"} else () if kinds else _numbers(text))]
+
+
+def _numbers(text: str) -> list[object]:
+    """The number that a text may be, in a column without a type of its own."""
     numbers: list[object] = []
     try:
         numbers = [int(text)] if -(2**63) <= int(text) < 2**63 else []
@@ -324,4 +334,4 @@ def _bound(declared: str, text: str) -> list[object]:
             numbers = [float(text)]
         except ValueError:
             numbers = []
-    return [text, *numbers]
+    return numbers

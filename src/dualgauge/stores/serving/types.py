@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.base import ischema_names
@@ -17,14 +17,13 @@ from sqlalchemy.ext.compiler import compiles
 
 from dualgauge.model import literal, quote
 from dualgauge.stores.errors import NoStoreType
+from dualgauge.stores.long_decimals import DECLARED, SQLITE_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-SQLITE_DIGITS: Final = 15
-"""Significant digits of a decimal number that SQLite holds exactly as a number."""
-
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
+_POINT_FIRST = re.compile(r"DECIMAL\((\d+),\1\)")
 _FIELD_NAME = re.compile(r'("(?:[^"]|"")*"|\S+)\s+')
 _FLOATS = re.compile(r"\b(DOUBLE|FLOAT)\b")
 _STAMP = "'%Y-%m-%d %H:%M:%S.%f'"
@@ -33,9 +32,6 @@ _SHOWN = "'YYYY-MM-DD HH24:MI:SS.US'"
 Expression = str
 
 _KEPT = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "binary": "BLOB"}
-
-_WRITTEN: Final = "DECIMAL_BLOB"
-"""What stands in a SQLite table for `LongDecimal`: a type with BLOB in it leaves text and numbers as they are."""
 
 
 class LongDecimal(sa.Numeric[Any]):
@@ -46,10 +42,10 @@ class LongDecimal(sa.Numeric[Any]):
 
 @compiles(LongDecimal, "sqlite")
 def _written(kind: LongDecimal, _compiler: object, **_: object) -> str:
-    return f"{_WRITTEN}({kind.precision}, {kind.scale})"
+    return f"{DECLARED}({kind.precision}, {kind.scale})"
 
 
-ischema_names[_WRITTEN] = LongDecimal
+ischema_names[DECLARED] = LongDecimal
 """So that a build's table is reflected as what it is."""
 
 
@@ -107,7 +103,8 @@ def store_type(view: str, column: str, kind: str) -> StoreType:
         advice = _ADVICE.get(kind.partition("(")[0], "cast it to VARCHAR or another plain type")
         if kind.endswith("]") or kind.startswith("STRUCT("):
             advice = (
-                "a LIST or STRUCT holds no BLOB, and nothing that a store cannot hold by itself: cast what is inside"
+                "a LIST or STRUCT holds no BLOB, no DECIMAL(p,p), and nothing that a store cannot hold by itself: "
+                "cast what is inside"
             )
         raise NoStoreType(view, column, kind, advice)
     return row
@@ -143,8 +140,8 @@ def _inner(kind: str) -> list[str]:
 
 
 def _nests(kind: str) -> bool:
-    """Whether JSON text keeps a type: a BLOB inside would come back as other bytes."""
-    return kind != "BLOB" and _find(kind) is not None
+    """Whether JSON text keeps a type: a BLOB would come back as other bytes, and some decimals are written as .5."""
+    return kind != "BLOB" and not _POINT_FIRST.fullmatch(kind) and _find(kind) is not None
 
 
 _ADVICE = {
@@ -237,9 +234,14 @@ def _plain(text: str) -> str:
 
 
 def _decimal(kind: str, precision: int, scale: int) -> StoreType:
-    sqlite = Codec(_as_text, _real, "float64", _back(kind))
+    def bound(expression: str, _column: str = "") -> str:
+        # Seen: of a type without a whole digit the engine writes .5 where it is a long one.
+        text = _as_text(expression)
+        return rf"regexp_replace({text}, '^(-?)\.', '\10.')" if precision == scale else text
+
+    sqlite = Codec(bound, _real, "float64", _back(kind))
     if precision > SQLITE_DIGITS:
-        sqlite = Codec(_as_text, _digits, "string", lambda text: f"CAST({_plain(text)} AS {kind})")
+        sqlite = Codec(bound, _digits, "string", lambda text: f"CAST({_plain(text)} AS {kind})")
     return StoreType(sa.Numeric(precision, scale), sqlite, Codec(_as_text, _text_of, "string", _back(kind)))
 
 
@@ -312,7 +314,10 @@ _PLAIN: dict[str, StoreType] = {
     "DOUBLE": _double("DOUBLE"),
     "VARCHAR": _text("VARCHAR", sa.Text()),
     "UUID": _text("UUID", sa.Uuid().with_variant(sa.Text(), "sqlite")),
-    "JSON": _of_json(lambda e, _c: f"CAST(json({e}) AS VARCHAR)", _back("JSON")),
+    # Not `json()`, which takes every number with a fraction through DOUBLE: blanks between strings go, and no digit.
+    "JSON": _of_json(
+        lambda e, _c: rf"""regexp_replace(CAST({e} AS VARCHAR), '("(?:[^"\\]|\\.)*")|\s+', '\1', 'g')""", _back("JSON")
+    ),
     "BLOB": StoreType(
         sa.LargeBinary(), Codec(_same, _same, "binary", _back("BLOB")), Codec(_same, _same, "binary", _back("BLOB"))
     ),
@@ -352,7 +357,7 @@ def long_decimals(columns: Mapping[str, str]) -> tuple[str, ...]:
 
 def texts_of_numbers(connection: sa.Connection, table: str) -> tuple[str, ...]:
     """The `LongDecimal` columns of a table or a view of SQLite of which a value is a text."""
-    declared = f"SELECT name FROM pragma_table_info({literal(table)}) WHERE type LIKE '{_WRITTEN}%'"
+    declared = f"SELECT name FROM pragma_table_info({literal(table)}) WHERE type LIKE '{DECLARED}%'"
     names = connection.exec_driver_sql(declared).scalars().all()
     some = (f"EXISTS (SELECT 1 FROM {quote(table)} AS t WHERE typeof(t.{quote(name)}) = 'text')" for name in names)
     found = connection.exec_driver_sql(f"SELECT {', '.join(some)}").one() if names else ()

@@ -7,7 +7,6 @@ import os
 import threading
 import weakref
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from dualgauge.model import Side, quote
 from dualgauge.sqlite_files import over_forks
 from dualgauge.stores.errors import BadKey, NotBuilt, ReaderClosed, ReaderForked
+from dualgauge.stores.long_decimals import written
 from dualgauge.stores.point_keys import check_key
 from dualgauge.stores.serving import checkpoints
 from dualgauge.stores.serving.builds import build_name, mark_of
@@ -214,10 +214,8 @@ def _value(  # noqa: PLR0911  (one row a type reads best)
             case sa.Double() | sa.Float():
                 return float(text)
             case sa.Numeric(scale=scale):
-                # A longer one than the column's values is none of them.
-                number = Decimal(text)
-                exact = f"{number:.{scale or 0:d}f}"
-                return exact if Decimal(exact) == number else str(number)
+                # None is the key of no row: the column holds no number of so many digits.
+                return written(text, scale or 0)
             case sa.Date():
                 return dt.date.fromisoformat(text).isoformat()
             case sa.DateTime():
@@ -230,7 +228,7 @@ def _value(  # noqa: PLR0911  (one row a type reads best)
             case _:
                 text.encode()  # what is no text, as from broken arguments, SQLite could not take
                 return text
-    except (ValueError, KeyError, InvalidOperation) as fault:
+    except (ValueError, KeyError) as fault:
         raise BadKey(view, names, f"{text!r} is no value of {column.name!r} ({str(column.type).lower()})") from fault
 
 

@@ -1,0 +1,48 @@
+"""Decimals of more digits than SQLite's numbers hold: how such a column is declared, and how its keys are written."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Final
+
+SQLITE_DIGITS: Final = 15
+"""Significant digits of a decimal number that SQLite holds exactly as a number."""
+
+DECLARED: Final = "DECIMAL_BLOB"
+"""What stands in a SQLite table for such a column: a type with BLOB in it leaves text and numbers as they are."""
+
+_DECLARED: Final = re.compile(rf"{DECLARED}\((\d+), *(\d+)\)")
+_FAR: Final = 100
+"""A power of ten beyond what any DECIMAL holds."""
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+
+
+def declared_as(kind: str) -> tuple[int, int] | None:
+    """The digits, in all and behind the point, of a column that is declared so; None for any other."""
+    match = _DECLARED.fullmatch(kind.upper())
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def written(text: str, scale: int) -> str | None:
+    """
+    A number's text with so many digits behind the point; None where it has more, so that no column holds it.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    number = Decimal(text)
+    if number and abs(number.adjusted()) > _FAR:
+        return None
+    exact = f"{number:.{scale:d}f}"
+    return exact if Decimal(exact) == number else None
+
+
+def stored(text: str, scale: int) -> float | str | None:
+    """What a column keeps for a number: itself, or its text where it has more digits; None where it holds none such."""
+    exact = written(text, scale)
+    if exact is None or len(exact.replace("-", "").replace(".", "").strip("0")) > SQLITE_DIGITS:
+        return exact
+    return float(exact)
