@@ -49,7 +49,7 @@ def test_the_event_log_benchmark_gives_every_figure_and_fails_where_a_bar_is_mis
     said = json.loads(done.stdout.splitlines()[-1])
     assert said == json.loads(kept.read_text(encoding="utf-8"))
     assert set(said["figures"]) == {
-        "import", "append", "append flat", "small import", "files flat", "retry", "index", "together", "two", "eight",
+        "import", "append", "append flat", "small import", "beside files", "retry", "index", "together", "two", "eight",
         "read", "verify",
     }  # fmt: skip
     barred = {name for name, one in said["figures"].items() if one["met"] is not None}
@@ -58,7 +58,7 @@ def test_the_event_log_benchmark_gives_every_figure_and_fails_where_a_bar_is_mis
         "append",
         "append flat",
         "small import",
-        "files flat",
+        "beside files",
         "together",
         "two",
         "eight",

@@ -185,16 +185,21 @@ def _folder_types(files: Iterable[Path]) -> dict[str, str]:
     return found
 
 
-def _resolved(files: Iterable[Path]) -> Iterator[Path]:
-    """Files without symbolic links on their way; each folder is looked at once."""
-    folders: dict[Path, Path] = {}
-    for file in files:
-        if file.is_symlink():
-            yield file.resolve()
-            continue
-        if file.parent not in folders:
-            folders[file.parent] = file.parent.resolve()
-        yield folders[file.parent] / file.name
+def _resolved(found: Iterable[Path]) -> Iterator[Path]:
+    """The files among what is found, without symbolic links on their way; each folder is looked at once."""
+    folders: dict[str, tuple[Path, dict[str, os.DirEntry[str]]]] = {}
+    for file in found:
+        head, name = os.path.split(str(file))
+        if head not in folders:
+            with os.scandir(head) as entries:
+                folders[head] = Path(head).resolve(), {one.name: one for one in entries}
+        folder, there = folders[head]
+        entry = there.get(name)
+        if entry is None or entry.is_symlink():
+            if file.is_file():
+                yield file.resolve()
+        elif entry.is_file():
+            yield folder / name
 
 
 def _is_day(text: str) -> bool:
@@ -218,7 +223,7 @@ def matches(settings: SourceSettings, root: Path) -> list[Path]:
     if Path(settings.path).is_absolute():
         start, pattern = Path(exact.anchor), str(exact.relative_to(exact.anchor))
     # In the order of paths; as such they are slow to compare.
-    return sorted(set(_resolved(file for file in start.glob(pattern) if file.is_file())), key=lambda one: one.parts)
+    return sorted(set(_resolved(start.glob(pattern))), key=lambda one: one.parts)
 
 
 def load(engine: Engine, source: Source, number: int) -> None:
@@ -266,8 +271,11 @@ def format_of(source: Source, file: Path) -> str:
 
 def ending_of(file: Path) -> str:
     """What a file's name says of its format: `.csv`, without `.gz`."""
-    suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
-    return suffixes[-1] if suffixes else ""
+    name = file.name.lower()
+    while name.endswith(".gz"):
+        name = name.removesuffix(".gz")
+    stem, _, ending = name.rpartition(".")
+    return f".{ending}" if stem else ""
 
 
 def _python_object(source: Source) -> object:
