@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dualgauge.eventlog.errors import ChangedFile
-from dualgauge.eventlog.sources import cursor, seen_files
-from dualgauge.eventlog.sources.seen_files import FILE
+from dualgauge.eventlog.imports import seen_files
+from dualgauge.eventlog.imports.seen_files import FILE
+from dualgauge.eventlog.sources import cursor
 from support.log_project import LogProject, csv
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ from dualgauge.eventlog.imports import appending
 from dualgauge.eventlog.imports.appending import Appending, Staged
 from dualgauge.eventlog.imports.causal_order import put_in_order
 from dualgauge.eventlog.imports.fresh import fresh as _fresh
+from dualgauge.eventlog.imports.seen_files import SeenFiles
 from dualgauge.eventlog.imports.tolerance import kept, stage_what_fits
 from dualgauge.eventlog.sources.copies import Copies
 from dualgauge.eventlog.sources.cursor import reading_of, source_of
@@ -34,7 +35,6 @@ from dualgauge.eventlog.sources.diagnose import diagnose
 from dualgauge.eventlog.sources.high_water import measured, with_columns_beside
 from dualgauge.eventlog.sources.mapping import places, select
 from dualgauge.eventlog.sources.new_columns import file_columns, unnamed
-from dualgauge.eventlog.sources.seen_files import SeenFiles
 from dualgauge.eventlog.sources.source import by_cursor, told
 from dualgauge.eventlog.table.duplicates import AT_ONCE
 from dualgauge.eventlog.table.retry import TRIES, attempts

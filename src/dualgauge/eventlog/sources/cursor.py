@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from dualgauge.eventlog.imports.seen_files import SeenFiles
     from dualgauge.eventlog.settings import SourceSettings
     from dualgauge.eventlog.sources.fingerprints import Fingerprint
-    from dualgauge.eventlog.sources.seen_files import SeenFiles
     from dualgauge.eventlog.sources.source import Source
 
 _FIRST = (
