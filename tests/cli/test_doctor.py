@@ -16,7 +16,7 @@ from dualgauge.doctor.examine import examine
 from dualgauge.doctor.machine import size
 from support import adopted
 from support.harm import digest, edit, small_disk
-from support.shop import add_order, build, call, child, lay_out
+from support.shop import add_order, build, call, interpreter, lay_out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -223,7 +223,7 @@ def test_a_disk_with_less_room_than_a_replay_needs_is_warned(built: Path, tmp_pa
 
 
 def test_an_engine_that_cannot_be_used_for_want_of_temporary_files_is_told(shop: Path, tmp_path: Path) -> None:
-    said = child("doctor", folder=shop, TMPDIR=str(tmp_path / "nowhere"), LC_ALL="C", PYTHONIOENCODING="ascii")
+    said = interpreter("doctor", folder=shop, TMPDIR=str(tmp_path / "nowhere"), LC_ALL="C", PYTHONIOENCODING="ascii")
 
     assert said.exit_code == 0
     assert "warn  terminal: the locale is " in said.out

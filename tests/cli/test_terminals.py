@@ -16,7 +16,7 @@ import pytest
 
 from dualgauge.cli.terminal.output import INTERRUPTED
 from support.harm import digest, edit
-from support.shop import ROOT, add_order, build, call, child
+from support.shop import ROOT, add_order, build, call, interpreter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,13 +113,13 @@ def test_what_a_locale_cannot_write_is_escaped(environment: dict[str, str], shop
     with (shop / "data" / "orders.csv").open("a", encoding="utf-8") as file:
         file.write("9,2026-01-09T09:00:00Z,z\u00f6e \u6f22,placed,100\n")
     call("log", "import", folder=shop)
-    text = child("log", "show", "--limit", "1", folder=shop, **environment)
-    as_json = child("log", "show", "--limit", "1", "--format", "json", folder=shop, **environment)
+    text = interpreter("log", "show", "--limit", "1", folder=shop, **environment)
+    as_json = interpreter("log", "show", "--limit", "1", "--format", "json", folder=shop, **environment)
 
     assert (text.exit_code, text.err) == (0, "")
     assert "z\\xf6e \\u6f22" in text.out
     assert as_json.json["result"]["events"][0]["customer"] == "z\u00f6e \u6f22"
-    assert child("--help", folder=shop, **environment).exit_code == 0
+    assert interpreter("--help", folder=shop, **environment).exit_code == 0
 
 
 @pytest.mark.parametrize("size", [10_000, 200_000])

@@ -140,7 +140,7 @@ def test_hundreds_of_csv_files_are_one_import_row_by_row_and_their_rejected_rows
     assert sorted((one.misfit.place, one.misfit.row) for one in waiting) == rejected
 
 
-@pytest.mark.parametrize("count", [4, 12])
+@pytest.mark.parametrize("count", [4, 40])
 def test_some_small_files_that_are_compressed_take_no_more_memory_than_there_is(tmp_path: Path, count: int) -> None:
     project = LogProject(tmp_path, columns={"x": "BIGINT"})
     project.source("s", path="d/*.csv.gz")
@@ -169,3 +169,34 @@ def test_a_first_row_that_is_none_takes_no_other_with_it_where_the_names_are_sai
     assert (waiting.misfit.row, waiting.misfit.raw) == (1, first)
     (tried,) = project.open().quarantine.retry([waiting.id], text="1,2026-01-01,t,abc").rows
     assert tried.state is RowState.TAKEN
+
+
+@pytest.mark.parametrize("first", ['1;2026-01-01;t;"ab', '1;"2026-01-01;t;x'])
+def test_a_quote_that_is_closed_nowhere_says_nothing_of_how_rows_are_parted(tmp_path: Path, first: str) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="s.csv", select={"x": "x"}, read={"names": ["id", "seen", "what", "x"]})
+    project.write("s.csv", csv(first, "2;2026-01-02;t;b", "3;2026-01-03;t;c"))
+
+    assert (done := project.take(max_bad_rows=1)).added == 2
+    assert done.quarantined == 1
+
+
+@pytest.mark.parametrize("mark", ['"', "'"])
+@pytest.mark.parametrize("delimiter", [",", ";", "|"])
+def test_names_may_stand_in_quotes(tmp_path: Path, delimiter: str, mark: str) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="s.csv", select={"x": "x"}, read={"quote": mark})
+    names = delimiter.join(f"{mark}{name}{mark}" for name in ("id", "seen", "x"))
+    project.write("s.csv", csv(names, delimiter.join(["1", "2026-01-01", "x"])))
+
+    assert project.take().added == 1
+
+
+def test_a_number_of_csv_is_written_as_it_stands_beside_parquet_too(tmp_path: Path) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", select={"v": "v"})
+    project.write("d/a.csv", csv("id,seen,v", "a,2026-01-01,1.01", "b,2026-01-02,1"))
+    pq.write_table(pa.table({"id": ["p"], "seen": ["2026-01-01"], "v": ["x"]}), tmp_path / "d" / "z.parquet")
+
+    project.take()
+    assert dict(project.events("event_id", "payload")) == {"a": '{"v":1.01}', "b": '{"v":1}', "p": '{"v":"x"}'}

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -165,6 +166,14 @@ def call(*arguments: str, folder: Path, stdin: bytes | None = None) -> Said:
             sys.argv, sys.stdin = before
     assert code is None or isinstance(code, int)
     return Said(code or 0, out.getvalue(), err.getvalue())
+
+
+def interpreter(*arguments: str, folder: Path, **environment: str) -> Said:
+    """Run the command line in an interpreter of its own, which finds its locale and its folders when it begins."""
+    whole = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment}
+    command = [sys.executable, "-m", "dualgauge", *arguments]
+    done = subprocess.run(command, cwd=folder, env=whole, capture_output=True, text=True, check=False)
+    return Said(done.returncode, done.stdout, done.stderr)
 
 
 def child(*arguments: str, folder: Path, **environment: str) -> Said:

@@ -162,7 +162,8 @@ def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) ->
         # The line of names is parted by what parts it into most, a row into as many as there are names, if by any.
         ways = [replace(dialect, delimiter=one) for one in DELIMITERS if one not in (mark, dialect.escape)]
         parts = {one: 0 if one.fault(first, counted=False) else len(one.values(first)) for one in ways}
-        dialect = max(ways, key=lambda one: (by_names in (parts[one], first.count(one.delimiter) + 1), parts[one]))
+        seen = {one: (parts[one], first.partition("\n")[0].count(one.delimiter) + 1) for one in ways}
+        dialect = max(ways, key=lambda one: (by_names > 0 and by_names in seen[one], parts[one]))
     values = [] if by_names else _values(dialect, first, line, file)
     if not values and not by_names:
         raise NoColumnNames(file, line, "it is empty, where a line of column names is due", "", "")
@@ -207,8 +208,7 @@ def _first_line(file: Path, dialect: LineDialect) -> tuple[int, str, int]:
         while is_open and length < _START and (more := text.readline(_START)):
             is_open, length = is_open ^ (dialect.marks(more) % 2 > 0), length + len(more)
             lines.append(more)
-    line = "".join(lines)
-    return skipped + 1, line.rstrip("\r\n").removeprefix("\ufeff"), skipped
+    return skipped + 1, "".join(lines).rstrip("\r\n").removeprefix("\ufeff"), skipped
 
 
 def _quoted_before(file: Path, dialect: LineDialect) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dualgauge.engines.files.column_types import Spelling
+from dualgauge.engines.files.column_types import Spelling, is_number
 from dualgauge.engines.files.csv_options import OPTIONS as CSV_OPTIONS
 from dualgauge.engines.files.csv_text import nulls_of
 from dualgauge.engines.files.json_types import OPTIONS as JSON_OPTIONS
@@ -14,7 +14,7 @@ from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_files import unbounded
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.eventlog.errors import BadFile
-from dualgauge.eventlog.sources.json_values import as_json
+from dualgauge.eventlog.sources.json_values import as_json, as_written
 from dualgauge.eventlog.sources.source import (
     ANY_TYPE,
     CURSOR_ORDER,
@@ -224,6 +224,9 @@ def _typed(source: Source, names: Sequence[str], *, placed: bool) -> Iterator[st
         if fold(name) in source.bare:
             # Beside rows of Parquet it becomes a text.
             written = f"CAST({as_json(value, kind)} AS VARCHAR)"
+            if is_number(kind):
+                own = f"CAST({as_written(spelling.number(text))} AS VARCHAR)"
+                written = f"coalesce({own}, {written})"
             yield f"{f'coalesce({raw}, {written})' if raw else written} AS {quote(raw_of(name))}"
     if placed:
         yield f"{f'CASE {chr(32).join(unfit)} END' if unfit else 'CAST(NULL AS VARCHAR)'} AS _unfit"

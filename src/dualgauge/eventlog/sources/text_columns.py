@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 ASIDE = "or set it aside with --on-bad-row quarantine"
 
 _FIRST = 1 << 20
-_MANY = 100
-"""CSV files that are read by one query."""
+_MANY, _COMPRESSED = 100, 8
+"""CSV files that are read by one query: in all, and of those that are compressed, of which each takes 32 MiB."""
 
 _BEFORE_A_STAR = ("", ",", "(", ".", "select", "distinct", "all", "returning")
 
@@ -116,7 +116,8 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
 def _gathered(engine: Engine, source: Source) -> Source:
     """The source with the rows of its CSV files in one table, where they are many: each costs every query a reader."""
     texts, nulls = list((source.texts or {}).values()), nulls_of(source.settings.read)
-    if len(texts) <= _MANY:
+    compressed = sum(one.file.suffix.lower() == ".gz" for one in texts)
+    if len(texts) <= _MANY and compressed <= _COMPRESSED:
         return source
     table = quote(f"_csv_{uuid.uuid4().hex}")
     names = dict.fromkeys(chain.from_iterable(one.columns for one in texts))
