@@ -15,6 +15,9 @@ from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.engines.errors import BadValue
 from dualgauge.model import Side, quote
 from dualgauge.stores.errors import NoStoreType
+from dualgauge.stores.external.sqlite import SqliteCatalogue
+from dualgauge.stores.external.types import TablePlace
+from dualgauge.stores.long_decimals import as_kept
 from dualgauge.stores.serving.builds import mark_of
 from dualgauge.stores.serving.shapes import Shape, metadata
 from dualgauge.stores.serving.types import Codec, bound_columns, kept_as, store_type
@@ -188,6 +191,24 @@ def test_any_time_of_the_years_1_to_9999_comes_back(
 def test_any_bytes_and_uuids_come_back(engine: Engine, blobs: list[bytes], ids: list[uuid.UUID]) -> None:
     same_after_sqlite(engine, "BLOB", [f"unhex('{one.hex()}')" for one in blobs])
     same_after_sqlite(engine, "UUID", [f"'{one}'" for one in ids])
+
+
+@pytest.mark.parametrize(
+    ("scale", "key"),
+    [(27, "0.000000000000000000000019915"), (0, "3648388375100000000"), (2, "12345678901234567.89"), (7, "-2.5000000")],
+)
+def test_a_long_decimal_is_found_where_the_build_is_somebody_elses(scale: int, key: str) -> None:
+    """SQLite's own reading of digits and Python's differ in the last bit of a few numbers."""
+    lite = sa.create_engine("sqlite://")
+    try:
+        with lite.begin() as connection:
+            connection.exec_driver_sql(f"CREATE TABLE v (k DECIMAL_BLOB(38, {scale}))")
+            connection.exec_driver_sql(f"INSERT INTO v VALUES ({as_kept('?1')})", (key,))
+            place, catalogue = TablePlace(None, "v"), SqliteCatalogue()
+            assert catalogue.point(connection, place, {"k": key}) is not None
+            assert catalogue.point(connection, place, {"k": f"{key}{'' if '.' in key else '.0'}1"}) is None
+    finally:
+        lite.dispose()
 
 
 def test_what_sqlite_holds_is_plain_text_and_numbers(engine: Engine) -> None:

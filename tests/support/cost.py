@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FAST: Final = Path(__file__).with_name("fast.txt")
 
-_STARTS: Final = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn")
+_STARTS: Final = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "support.forked")
 _AT_MOST: Final = 0.15
 """Seconds of the processor that a test of a fast file takes, as a mean."""
 

@@ -178,6 +178,7 @@ def python(arguments: Sequence[str], *, folder: Path | None = None, environment:
         folder: where it works; here by default.
         environment: all of it. The search path is this process's.
     """
+    sys.audit("support.forked")
     helper = _HELPERS.get(os.getpid())
     if helper is None:
         helper = _HELPERS[os.getpid()] = _Helper()

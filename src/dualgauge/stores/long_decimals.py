@@ -40,9 +40,9 @@ def written(text: str, scale: int) -> str | None:
     return exact if Decimal(exact) == number else None
 
 
-def stored(text: str, scale: int) -> float | str | None:
-    """What a column keeps for a number: itself, or its text where it has more digits; None where it holds none such."""
-    exact = written(text, scale)
-    if exact is None or len(exact.replace("-", "").replace(".", "").strip("0")) > SQLITE_DIGITS:
-        return exact
-    return float(exact)
+def as_kept(mark: str) -> str:
+    """What such a column holds for a text with its digits, which a numbered mark is bound to."""
+    # SQLite makes the number: another reader of digits gives the last bit of a few otherwise.
+    # What is a NULL is none of more digits, and stays one.
+    digits = f"length(trim(replace(replace({mark}, '-', ''), '.', ''), '0'))"
+    return f"CASE WHEN {digits} > {SQLITE_DIGITS:d} THEN {mark} ELSE CAST({mark} AS NUMERIC) END"

@@ -43,11 +43,11 @@ def in_the_way(connection: sa.Connection, table: str, expectation: Any) -> list[
         return []
     about = {fold(one) for key, value in said.items() if key.startswith("column") for one in _strings(value)}
     conditions = [*queries, *map(fold, _strings(condition))]
-    return [
-        name
-        for name in texts_of_numbers(connection, table)
-        if fold(name) in about or any(_names(one, fold(name)) for one in conditions)
-    ]
+
+    def concerned(name: str) -> bool:
+        return fold(name) in about or any(_names(one, fold(name)) for one in conditions)
+
+    return list(texts_of_numbers(connection, table, concerned))
 
 
 def _is_plain(query: str) -> bool:

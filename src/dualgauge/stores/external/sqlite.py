@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import quote
 from dualgauge.stores.external.types import TIMESTAMPTZ, TableColumn, TablePlace, arrow_of, as_text, as_told
-from dualgauge.stores.long_decimals import declared_as, stored
+from dualgauge.stores.long_decimals import as_kept, declared_as, written
 from dualgauge.stores.uuids import UUID_GLOB, uuid_forms
 
 if TYPE_CHECKING:
@@ -206,18 +206,21 @@ class SqliteCatalogue:
     def point(self, connection: sa.Connection, place: TablePlace, key: Mapping[str, str]) -> dict[str, Any] | None:
         """The row of a key, by its declared types: nothing else of the table is read."""
         declared = {name: kind for name, kind, _ in _described(connection, place)}
-        conditions, values, first = [], [], []
+        conditions, values, order = [], list[object](), []
         for name, text in key.items():
             found = _bound(declared[name], text)
-            first.append(found[0])
-            conditions.append(f"t.{quote(name)} IN ({', '.join('?' for _ in found)})")
+            marks = [f"?{at:d}" for at in range(len(values) + 1, len(values) + len(found) + 1)]
+            if declared_as(declared[name]):
+                marks = list(map(as_kept, marks))
+            conditions.append(f"t.{quote(name)} IN ({', '.join(marks)})")
+            # What is spelled as the key comes first: without a type of its own, 'A' beside 'a' may be two keys.
+            order.append(f"t.{quote(name)} <> {marks[0]}")
             values += found
-        # What is spelled as the key comes first: without a type of its own, 'A' beside 'a' may be two keys.
-        order = ", ".join(f"t.{quote(name)} <> ?" for name in key)
         statement = (
-            f"SELECT * FROM {self.source(connection, place)} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT 1"
+            f"SELECT * FROM {self.source(connection, place)} WHERE {' AND '.join(conditions)} "
+            f"ORDER BY {', '.join(order)} LIMIT 1"
         )
-        row = connection.exec_driver_sql(statement, (*values, *first)).first()
+        row = connection.exec_driver_sql(statement, tuple(values)).first()
         return None if row is None else dict(zip(declared, row, strict=True))
 
 
@@ -310,7 +313,7 @@ def _bound(declared: str, text: str) -> list[object]:
     """What a key's text may be stored as, in a column of a declared type."""
     kinds = {kind.partition("(")[0] for kind, _ in declared_types(declared)}
     if long := declared_as(declared):
-        return [stored(text, long[1])]
+        return [written(text, long[1])]
     if kinds == {"BIGINT"}:
         number = int(text)
         if not -(2**63) <= number < 2**63:

@@ -14,9 +14,10 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 from dualgauge.model import POSITION, Side, quote
 from dualgauge.stores.errors import MissingShape
+from dualgauge.stores.long_decimals import as_kept
 from dualgauge.stores.serving import checkpoints
 from dualgauge.stores.serving.shapes import SUFFIX
-from dualgauge.stores.serving.types import LongDecimal, as_kept, kept_as
+from dualgauge.stores.serving.types import LongDecimal, kept_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -56,13 +56,6 @@ def kept_as(kind: sa.types.TypeEngine[Any], dialect: str) -> sa.types.TypeEngine
     return LongDecimal(kind.precision, kind.scale) if (kind.precision or 0) > SQLITE_DIGITS else kind
 
 
-def as_kept(mark: str) -> str:
-    """What a `LongDecimal` holds for a text with its digits, which a numbered mark is bound to."""
-    # What is a NULL is none of more digits, and stays one.
-    digits = f"length(trim(replace(replace({mark}, '-', ''), '.', ''), '0'))"
-    return f"CASE WHEN {digits} > {SQLITE_DIGITS:d} THEN {mark} ELSE CAST({mark} AS NUMERIC) END"
-
-
 @dataclass(frozen=True, slots=True)
 class Codec:
     """
@@ -355,10 +348,13 @@ def long_decimals(columns: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for name, match in wide.items() if match and int(match[1]) > SQLITE_DIGITS)
 
 
-def texts_of_numbers(connection: sa.Connection, table: str) -> tuple[str, ...]:
-    """The `LongDecimal` columns of a table or a view of SQLite of which a value is a text."""
+def texts_of_numbers(
+    connection: sa.Connection, table: str, wanted: Callable[[str], bool] = lambda _: True
+) -> tuple[str, ...]:
+    """The `LongDecimal` columns of a table or a view of SQLite, of those `wanted`, of which a value is a text."""
     declared = f"SELECT name FROM pragma_table_info({literal(table)}) WHERE type LIKE '{DECLARED}%'"
-    names = connection.exec_driver_sql(declared).scalars().all()
+    # To see that a column has none, all of it is read.
+    names = list(filter(wanted, connection.exec_driver_sql(declared).scalars()))
     some = (f"EXISTS (SELECT 1 FROM {quote(table)} AS t WHERE typeof(t.{quote(name)}) = 'text')" for name in names)
     found = connection.exec_driver_sql(f"SELECT {', '.join(some)}").one() if names else ()
     return tuple(name for name, text in zip(names, found, strict=True) if text)
