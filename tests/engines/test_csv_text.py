@@ -9,6 +9,8 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.read_files import dialect_of, read_csv
@@ -298,3 +300,86 @@ def test_a_packed_file_that_is_compared_and_cut_off_or_damaged_is_named(
     file.write_bytes(packed[:kept] + (b"" if kept < 0 else b"\xff" * 50 + packed[kept + 50 :]))
     with pytest.raises(UnreadableLocation, match=r"f\.csv\.gz"):
         read_csv(engine, [file], "f", tmp_path, [dialect_of(file, "csv")])
+
+
+def faults(file: Path, text: str, *, escape: str = '"', columns: int = 3) -> list[tuple[int, str, bool]]:
+    """The line, the text and whether it is broken, of each row."""
+    file.write_text(text, newline="")
+    return [
+        (one.line, one.text, bool(one.fault)) for one in rows(file, LineDialect(",", escape=escape, columns=columns))
+    ]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '1,"x\n2,y,z\nq","ab"c',
+        '1,"ab"c,"x\n2,y,z\nq"',
+        '1,ab"c,"ab"c,"x\n2,y,z\nq"',
+        '1,"a\n2,y,z\nb","c\n3,y,z\nd"x',
+        '1,"x\n2,y,z\nq"c,5',
+        '"x\n2,y,z\nq"c,b,5',
+        '1,"x\n2,y,z\nq"c,"k\n7,8,9\nl"',
+        '1,"he said ""\n2,y,z\n""","ab"c',
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_broken_value_leaves_the_lines_of_its_row_in_one_row(tmp_path: Path, row: str, end: str) -> None:
+    row = row.replace("\n", end)
+    last = 2 + row.count("\n")
+
+    found = faults(tmp_path / "f.csv", f"0,a,b{end}{row}{end}6,a,b{end}")
+
+    assert found == [(1, "0,a,b", False), (2, row, True), (last + 1, "6,a,b", False)]
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        ["2,a,b", "4,a,b"],
+        ["2,a,b", '3,"pipe",x', "4,a,b"],
+        ["2,a,b", '"3",pipe,x'],
+        ["2,a,b", '3,5" pipe,x', "4,a,b"],
+        ['2,"","x"'],
+    ],
+)
+@pytest.mark.parametrize("first", ['1,"abc,2', '1,ab,"2'])
+def test_a_lone_quote_takes_no_row_behind_it_along(tmp_path: Path, first: str, behind: list[str]) -> None:
+    found = faults(tmp_path / "f.csv", "".join(f"{one}\n" for one in (first, *behind)))
+
+    assert [(text, broken) for _, text, broken in found] == [(first, True), *((one, False) for one in behind)]
+
+
+def test_beside_an_escape_a_broken_value_leaves_its_row_its_lines_too(tmp_path: Path) -> None:
+    row = '1,"x \\"\n2,y,z\n\\\\","ab"c'
+
+    assert faults(tmp_path / "f.csv", f"{row}\n6,a,b\n", escape="\\") == [(1, row, True), (4, "6,a,b", False)]
+
+
+VALUES = st.text('ab,"\n', max_size=6)
+
+
+@given(
+    st.lists(st.lists(VALUES, min_size=3, max_size=3), max_size=3),
+    st.lists(VALUES, min_size=2, max_size=2),
+    st.integers(0, 2),
+    st.lists(st.lists(VALUES, min_size=3, max_size=3), max_size=3),
+    st.sampled_from(['"ab"c', '"a,b"c', '"""a"" "c', '""c']),
+)
+def test_one_broken_value_breaks_one_row_whatever_stands_in_the_others(
+    tmp_path_factory: pytest.TempPathFactory, before: list[list[str]], beside: list[str], at: int,
+    after: list[list[str]], broken: str,
+) -> None:  # fmt: skip
+    def written(values: list[str]) -> list[str]:
+        return ['"' + one.replace('"', '""') + '"' for one in values]
+
+    values = written(beside)
+    texts = [*(",".join(written(one)) for one in before), ",".join([*values[:at], broken, *values[at:]])]
+    texts += [",".join(written(one)) for one in after]
+    file = tmp_path_factory.getbasetemp() / "broken.csv"
+
+    found = faults(file, "".join(f"{one}\n" for one in texts))
+
+    assert [(text, is_broken) for _, text, is_broken in found] == [
+        (one, number == len(before)) for number, one in enumerate(texts)
+    ]

@@ -181,6 +181,39 @@ def test_a_quote_that_is_closed_nowhere_says_nothing_of_how_rows_are_parted(tmp_
     assert done.quarantined == 1
 
 
+@pytest.mark.parametrize("first", ["#", "", "1 2026-01-01 t x", "1;2026-01-01"])
+def test_the_first_row_that_has_a_value_for_each_name_says_what_parts_them(tmp_path: Path, first: str) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="s.csv", select={"x": "x"}, read={"names": ["id", "seen", "what", "x"]})
+    project.write("s.csv", csv(first, "2;2026-01-02;t;b,c", "3;2026-01-03;t;c"))
+
+    assert project.take(max_bad_rows=1).added == 2
+    assert project.events("payload") == ['{"x":"b,c"}', '{"x":"c"}']
+
+
+def test_a_line_of_a_value_is_no_event_where_the_value_beside_it_is_broken(tmp_path: Path) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="s.csv", select={"x": "x"})
+    broken = '"1",2026-01-01,"hello\n7,2026-01-07,forged,x\nbye","ab"c'
+    project.write("s.csv", csv("id,seen,what,x", "0,2026-01-01,t,a", broken, "2,2026-01-02,t,b"))
+    done = project.take(max_bad_rows=1)
+
+    assert project.events("event_id") == ["0", "2"]
+    assert (done.added, done.quarantined) == (2, 1)
+    (waiting,) = project.open().quarantine.list(state=RowState.WAITING)
+    assert (waiting.misfit.row, waiting.misfit.raw) == (2, broken)
+
+
+@pytest.mark.parametrize("name", ["'s", "e's", "$x"])
+def test_a_column_may_be_called_like_what_a_text_begins_with(tmp_path: Path, name: str) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="s.csv", select={"x": f'"{name}" + 1'})
+    project.write("s.csv", csv(f"id,seen,{name}", "0,2026-01-01,41"))
+
+    project.take()
+    assert project.events("payload") == ['{"x":42}']
+
+
 @pytest.mark.parametrize("mark", ['"', "'"])
 @pytest.mark.parametrize("delimiter", [",", ";", "|"])
 def test_names_may_stand_in_quotes(tmp_path: Path, delimiter: str, mark: str) -> None:

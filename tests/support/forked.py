@@ -133,7 +133,9 @@ class _Helper:
             while True:
                 said = self._next(None)
                 if said is not None and "begun" in said:
-                    return int(said["begun"])
+                    # An earlier child, ended long ago, may have had its number.
+                    self._ended.pop(said["begun"], None)
+                    return said["begun"]
 
     def ended(self, pid: int, *, wait: bool, timeout: float | None = None) -> int | None:
         """How a child ended; None where it has not, or not in time."""

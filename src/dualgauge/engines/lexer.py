@@ -105,7 +105,7 @@ def _folds(found: list[Token], place: int) -> bool:
 def pieces(text: str) -> list[str]:
     """The tokens of an SQL text but for those that are texts; of one that breaks off, what stands there."""
     try:
-        return [one.text for one in tokens(text) if "'" not in one.text[:2] and one.text[:1] != "$"]
+        return [one.text for one in tokens(text) if not one.text.lower().startswith(("'", "e'", "$"))]
     except ValueError:
         return _WORD.findall(text)
 

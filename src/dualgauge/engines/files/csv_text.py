@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import codecs
 import re
+from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,10 +23,14 @@ import numpy as np
 from dualgauge.engines.errors import BadDialect, BrokenFile, NoColumnNames
 from dualgauge.engines.files.csv_options import check_options
 from dualgauge.engines.files.text_rows import (
+    ENDS,
     LONGEST_ROW,
     LineDialect,
+    Lines,
     TextRow,
+    longer,
     newlines,
+    no_row,
     opened,
     opened_bytes,
     partitions_of,
@@ -34,7 +40,7 @@ from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
 DELIMITERS: Final = ",;\t|"
@@ -45,7 +51,6 @@ _MORE: Final = "dualgauge_more"
 _NO_TEXT: Final = "\x01dualgauge\x02"
 """Stands for no value in a scan: a text that no file holds."""
 
-_START: Final = 1 << 20
 _BLOCK: Final = 1 << 20
 _LF, _CR = b"\n\r"
 _VALUE: Final = re.compile(
@@ -154,17 +159,21 @@ def look_into(file: Path, options: Mapping[str, Any], *, alike: bool = False) ->
         delimiter or ",", mark, options.get("escape", mark), options.get("header", "names" not in options),
         options.get("skip", 0), null=nulls[0] if nulls else "", codec=codec, comment=options.get("comment", ""),
     )  # fmt: skip
-    line, first, skipped = _first_line(file, dialect)
-    dialect = replace(dialect, skip=skipped)
-    # Without a line of names the first line is a row, which may be none, or not be there yet.
-    by_names = len(options["names"]) if "names" in options and not dialect.header else 0
-    if not delimiter:
-        # The line of names is parted by what parts it into most, a row into as many as there are names, if by any.
-        ways = [replace(dialect, delimiter=one) for one in DELIMITERS if one not in (mark, dialect.escape)]
-        parts = {one: 0 if one.fault(first, counted=False) else len(one.values(first)) for one in ways}
-        seen = {one: (parts[one], first.partition("\n")[0].count(one.delimiter) + 1) for one in ways}
-        dialect = max(ways, key=lambda one: (by_names > 0 and by_names in seen[one], parts[one]))
-    values = [] if by_names else _values(dialect, first, line, file)
+    with closing(_first_rows(file, dialect, delimiter or DELIMITERS)) as found:
+        line, first = next(found, (dialect.skip + 1, ""))
+        dialect = replace(dialect, skip=line - 1)
+        # Without a line of names the first line is a row, which may be none, or not be there yet.
+        by_names = len(options["names"]) if "names" in options and not dialect.header else 0
+        if not delimiter:
+            # The line of names is parted by what parts it into most, else the first row that is by any is by what parts
+            # it into as many as there are names.
+            ways = [replace(dialect, delimiter=one) for one in DELIMITERS if one not in (mark, dialect.escape)]
+            told = chain([first], (row for _, row in islice(found, 1000))) if by_names else ()
+            row = next((one for one in told if any(_fits(way, one, by_names)[0] for way in ways)), first)
+            dialect = max(ways, key=lambda way: _fits(way, row, by_names))
+    if not by_names and (fault := dialect.fault(first, counted=False)):
+        raise BrokenFile(file, line, fault, _encoding(first) if "UTF-8" in fault else "")
+    values = [] if by_names else dialect.values(first)
     if not values and not by_names:
         raise NoColumnNames(file, line, "it is empty, where a line of column names is due", "", "")
     if "names" in options:
@@ -192,23 +201,21 @@ def _refuse_alike(file: Path, line: int, names: Sequence[str], *, alike: bool) -
         known[name if alike else fold(name)] = name
 
 
-def _first_line(file: Path, dialect: LineDialect) -> tuple[int, str, int]:
-    """The number of the line of names, it with what its quotes go on over, and how many lines stand before it."""
-    skipped = dialect.skip
+def _first_rows(file: Path, dialect: LineDialect, delimiters: str) -> Generator[tuple[int, str]]:
+    """The line and the text of each row that is not empty, parted by any of the delimiters; the first may be names."""
     with opened(file, dialect.codec) as text:
-        for _ in range(skipped):
-            text.readline()
-        while line := text.readline(_START):
-            body = line.rstrip("\r\n").removeprefix("\ufeff")
-            if body and not (dialect.comment and body.startswith(dialect.comment)):
-                break
-            skipped += 1
-        is_open, length = dialect.marks(line) % 2 > 0, len(line)
-        lines = [line]
-        while is_open and length < _START and (more := text.readline(_START)):
-            is_open, length = is_open ^ (dialect.marks(more) % 2 > 0), length + len(more)
-            lines.append(more)
-    return skipped + 1, "".join(lines).rstrip("\r\n").removeprefix("\ufeff"), skipped
+        lines = Lines(text)
+        for _ in range(dialect.skip):
+            lines.take()
+        while (line := lines.take()) is not None:
+            if not no_row(line.rstrip(ENDS), replace(dialect, columns=2)):
+                yield lines.number, (longer(lines, line, dialect, delimiters) if dialect.quote else line).rstrip(ENDS)
+
+
+def _fits(dialect: LineDialect, row: str, names: int) -> tuple[bool, int]:
+    """Whether a row has as many values as there are names, its quotes aside or not; how many it has, 0 if broken."""
+    count = 0 if dialect.fault(row, counted=False) else len(dialect.values(row))
+    return names > 0 and names in (count, row.partition("\n")[0].count(dialect.delimiter) + 1), count
 
 
 def _quoted_before(file: Path, dialect: LineDialect) -> bool:
@@ -217,12 +224,6 @@ def _quoted_before(file: Path, dialect: LineDialect) -> bool:
         return False
     with opened(file, dialect.codec) as text:
         return any(dialect.quote in text.readline() for _ in range(dialect.skip))
-
-
-def _values(dialect: LineDialect, first: str, line: int, file: Path) -> list[str]:
-    if fault := dialect.fault(first, counted=False):
-        raise BrokenFile(file, line, fault, _encoding(first) if "UTF-8" in fault else "")
-    return dialect.values(first)
 
 
 def csv_file(file: Path, options: Mapping[str, Any], folder: Path, *, alike: bool = False) -> CsvFile:

@@ -25,7 +25,7 @@ from dualgauge.engines.errors import BrokenFile
 from dualgauge.model import fold, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from io import BufferedReader
     from pathlib import Path
 
@@ -34,6 +34,9 @@ LINES: Final = "newline_delimited"
 
 LONGEST_ROW: Final = 1 << 24
 """Bytes that a row has not: the engine takes none that is longer."""
+
+ENDS: Final = "\r\n"
+"""The characters that a line ends with."""
 
 _LONGEST: Final = f"{LONGEST_ROW >> 20} MiB"
 _SHORTER: Final = "a row may have less than that: keep such values elsewhere, or give the file as Parquet"
@@ -83,45 +86,25 @@ class LineDialect:
         Raises:
             csv.Error: a quote is not closed, or closed in the middle of a value.
         """
-        if self.quote and self.quote in text and self.escape not in ("", self.quote) and not self._closes_at_ends(text):
-            # It says whether that is so because none closes.
-            self.first_of([text])
-            raise csv.Error
-        return self.first_of([text])
-
-    def first_of(self, lines: Iterable[str]) -> list[str]:
-        """
-        The values of the row that lines begin with; no line is taken behind it.
-
-        Raises:
-            csv.Error: as `values`.
-        """
         escape = "" if self.escape == self.quote else self.escape
+        # The reader takes an escape away before any character, so one that is itself is doubled.
+        pair = f"{re.escape(escape)}([{re.escape(escape + self.quote)}]?)"
+        doubled = re.sub(pair, lambda found: escape + (found[1] or escape), text) if escape else text
         reader = csv.reader(
-            self._doubled(lines) if escape else lines, delimiter=self.delimiter, quotechar=self.quote or None,
+            [doubled], delimiter=self.delimiter, quotechar=self.quote or None,
             doublequote=self.escape == self.quote, escapechar=escape or None, strict=True,
             quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
         )  # fmt: skip
-        return next(reader, [])
-
-    def _doubled(self, lines: Iterable[str]) -> Iterator[str]:
-        """Lines in which an escape is doubled that is itself: the reader takes one away before any character."""
-        pair = re.compile(f"{re.escape(self.escape)}([{re.escape(self.escape + self.quote)}]?)")
-        return (pair.sub(lambda found: self.escape + (found[1] or self.escape), line) for line in lines)
-
-    def marks(self, text: str) -> int:
-        """How many quotes of a text stand behind no escape."""
-        if not self.quote:
-            return 0
-        if self.escape and self.escape != self.quote:
-            text = re.sub(f"{re.escape(self.escape)}[{re.escape(self.escape + self.quote)}]", "", text)
-        return text.count(self.quote)
+        found = next(reader, [])
+        # Beside an escape the reader does not ask what a quote is closed before.
+        if self.quote and escape and self.quote in text and not self._closes_at_ends(text):
+            raise csv.Error
+        return found
 
     def _closes_at_ends(self, text: str) -> bool:
-        """Whether each quote closes before a delimiter or the end, which the reader does not ask beside an escape."""
-        mark, escape, delimiter = map(re.escape, (self.quote, self.escape, self.delimiter))
-        quoted = f"{mark}(?:{escape}[{escape}{mark}]|[^{mark}{escape}]|{escape}(?![{escape}{mark}]))*{mark}"
-        value = f"(?:{quoted}|(?!{mark})[^{delimiter}]*)"
+        """Whether each quote closes before a delimiter or the end."""
+        mark, delimiter = re.escape(self.quote), re.escape(self.delimiter)
+        value = f"(?:{mark}{_to_mark(self)}|(?!{mark})[^{delimiter}]*)"
         return re.fullmatch(f"{value}(?:{delimiter}{value})*", text, re.DOTALL) is not None
 
     def written(self, values: Sequence[str]) -> str:
@@ -177,14 +160,14 @@ def rows(file: Path, dialect: LineDialect) -> Iterator[TextRow]:
     number = -1 if dialect.header else 0
     # In JSON a carriage return is a blank.
     with opened(file, dialect.codec, "" if dialect.delimiter else "\n") as text:
-        lines = _Lines(text)
+        lines = Lines(text) if dialect.delimiter else Lines(text, -1)
         for _ in range(dialect.skip):
             yield TextRow(None, lines.number + 1, lines.take() or "", "")
         delimiter, mark, others = dialect.delimiter, dialect.quote, dialect.columns - 1
         while (line := lines.take()) is not None:
             at = lines.number
             body = line.rstrip("\r\n")
-            if _no_row(body, dialect):
+            if no_row(body, dialect):
                 yield TextRow(None, at, body, line[len(body) :])
                 continue
             number += 1
@@ -196,8 +179,9 @@ def rows(file: Path, dialect: LineDialect) -> Iterator[TextRow]:
                 continue
             fault = dialect.fault(body)
             if fault and delimiter and mark and mark in body:
-                line, fault = _longer(lines, line, dialect, fault)
+                line = longer(lines, line, dialect, delimiter)
                 body = line.rstrip("\r\n")
+                fault = dialect.fault(body)
                 if fault and lines.long and _marked_behind(file, dialect, lines.long):
                     # Whether its quote is closed, nobody could tell: what goes on behind it may be rows or not.
                     reason = f"a quote ({mark}) is opened, and not closed in the {_LONGEST} behind it"
@@ -206,40 +190,64 @@ def rows(file: Path, dialect: LineDialect) -> Iterator[TextRow]:
             yield TextRow(number, at, body, line[len(body) :], fault)
 
 
-def _no_row(body: str, dialect: LineDialect) -> bool:
+def no_row(body: str, dialect: LineDialect) -> bool:
+    """Whether a line, without its end, is a comment or empty."""
     if dialect.delimiter:
         comment = bool(dialect.comment) and body.startswith(dialect.comment)
         return comment or (not body and dialect.columns > 1)
     return not body.strip(" \t\r")
 
 
-def _longer(lines: _Lines, line: str, dialect: LineDialect, fault: str) -> tuple[str, str]:
+def longer(lines: Lines, line: str, dialect: LineDialect, delimiters: str) -> str:
     """
-    A row whose quotes go on over its line's end, and its fault.
+    A row that begins with a line: this, and those that its quoted values go on over.
 
-    Where its quote is closed nowhere, the line alone is the broken one, with its own fault: the rows behind it would be
-    taken along.
+    Such a value is closed by the first quote that can close it. Where there is none, or the quote that seems to open it
+    is a lone one, the row ends with its line: the rows behind it would be taken along.
+
+    Args:
+        lines: those behind it; what is not the row's is given back.
+        line: the first one.
+        dialect: how it is written.
+        delimiters: each one that may stand between its values.
     """
-    if "not closed" not in fault and dialect.marks(line) % 2 == 0:
-        return line, fault
-    more: list[str] = []
-    with suppress(csv.Error):
-        dialect.first_of(_going_on(lines, line, more))
-        whole = line + "".join(more)
-        return whole, dialect.fault(whole.rstrip("\r\n"))
-    lines.long = lines.number if sum(map(len, more), len(line)) >= LONGEST_ROW else 0
-    lines.give_back(more)
-    return line, fault
+    row, at, length = [line], 0, len(line)
+    mark, parts, end = re.escape(dialect.quote), f"[{re.escape(delimiters)}]", f"[^{re.escape(delimiters)}{ENDS}]*"
+    # A value that is closed on its line is over before the next delimiter, whatever stands behind its quote.
+    value = f"(?:{mark}{_to_mark(dialect, but=ENDS)}|(?!{mark})){end}"
+    on_line, to_mark = re.compile(f"(?:^{value}|(?!^){end})?(?:{parts}{value})*"), re.compile(_to_mark(dialect))
+    while (found := on_line.match(row[-1], at)) and row[-1][found.end() :].strip(ENDS):
+        more, closed = list[str](), None
+        while not closed and length < LONGEST_ROW and (following := lines.take()) is not None:
+            more.append(following)
+            length += len(following)
+            closed = to_mark.match(following)
+        if closed is None or _is_lone([row[-1], *more], closed.end(), dialect, delimiters):
+            lines.long = lines.number if closed is None and length >= LONGEST_ROW else 0
+            lines.give_back(more)
+            break
+        row += more
+        at = closed.end()
+    return "".join(row)
 
 
-def _going_on(lines: _Lines, line: str, more: list[str]) -> Iterator[str]:
-    """A line and those behind it, which are noted, up to the length of a row."""
-    yield line
-    length = len(line)
-    while length < LONGEST_ROW and (following := lines.take()) is not None:
-        more.append(following)
-        length += len(following)
-        yield following
+def _is_lone(lines: Sequence[str], at: int, dialect: LineDialect, delimiters: str) -> bool:
+    """
+    Whether the last quote of the first of these lines opens nothing, though one is closed at a place of the last line.
+
+    What closes it opens a value itself; or it closes in the middle, and each line is a row if quotes are none.
+    """
+    before, behind = lines[-1][: at - 1][-1:], lines[-1][at : at + 1]
+    if behind in delimiters + ENDS:
+        return False
+    return before in delimiters or all(sum(map(line.count, delimiters)) == dialect.columns - 1 for line in lines)
+
+
+def _to_mark(dialect: LineDialect, *, but: str = "") -> str:
+    """What in a quoted value goes to the quote that closes it, which it has in it; a character of `but` is not."""
+    mark, escape = re.escape(dialect.quote), re.escape(dialect.escape)
+    pair = mark * 2 if escape == mark else f"{escape}[{escape}{mark}]|{escape}(?![{escape}{mark}])"
+    return f"(?:{pair}|[^{mark}{escape}{but}])*+{mark}" if escape else f"[^{mark}{but}]*{mark}"
 
 
 def _is_long(text: str) -> bool:
@@ -258,24 +266,27 @@ def _broken(mark: str, fault: csv.Error) -> str:
     return f"a quote ({mark}) {'is opened and not closed' if 'end of data' in str(fault) else 'is closed in a value'}"
 
 
-class _Lines:
+class Lines:
     """
-    The lines of a text with their ends; some may be given back. `number` is that of the last one taken, from 1.
+    The lines of a text with their ends, of at most so many characters; some may be given back.
 
-    `long` is that of the last one that a quote was followed over, where this ended for its length.
+    `number` is that of the last one taken, from 1; `long` that of the last one that a quote was followed over, where
+    this ended for its length.
     """
 
-    def __init__(self, text: IO[str]) -> None:
-        self._text, self._back, self.number, self.long = text, deque[str](), 0, 0
+    def __init__(self, text: IO[str], most: int = LONGEST_ROW) -> None:
+        self._text, self._most, self._back, self.number, self.long = text, most, deque[str](), 0, 0
 
     def take(self) -> str | None:
-        line = self._back.popleft() if self._back else self._text.readline()
+        """The next line; None behind the last one."""
+        line = self._back.popleft() if self._back else self._text.readline(self._most)
         if not line:
             return None
         self.number += 1
         return line.removeprefix("\ufeff") if self.number == 1 else line
 
     def give_back(self, lines: list[str]) -> None:
+        """Let lines be taken anew: the last ones that were."""
         self._back.extendleft(reversed(lines))
         self.number -= len(lines)
 
