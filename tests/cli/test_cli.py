@@ -6,7 +6,6 @@ import contextlib
 import os
 import pty
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pytest
 from typer.main import get_command
 
 from dualgauge.cli import app
-from support.shop import ROOT, Said, add_order, build, call, child, lay_out, open_gates
+from support.shop import ROOT, Said, add_order, build, call, child, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,9 +61,8 @@ EVENTS = b'{"event_id": "9/placed", "type": "placed", "occurred_at": "2026-01-09
 
 
 def working(command: str, folder: Path) -> list[str]:
-    """A command of these in a project where it works: with evidence, for those that want some."""
-    if command in {"switch", "report"} or command.startswith("evidence"):
-        open_gates(folder)
+    """A command of these, and a project in which it works: with evidence, for those that want some."""
+    build(folder, compared=command in {"switch", "report"} or command.startswith("evidence"))
     if command == "log add":
         (folder / "data" / "refunds.csv").write_text("refund,at\n1,2026-01-05T08:00:00Z\n", encoding="utf-8")
     runs = sorted(path.name for path in (folder / "reports").glob("*"))
@@ -82,23 +80,16 @@ COMMANDS = dict(commands(get_command(app)))
 LEAVES = {" ".join(words) for words, command in COMMANDS.items() if not hasattr(command, "commands")}
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("built") / "shop")
-
-
 @pytest.fixture
-def shop(built: Path, tmp_path: Path) -> Path:
+def shop(tmp_path: Path) -> Path:
     """A project whose views are built; every test has its own."""
-    shutil.copytree(built, tmp_path / "shop")
-    return tmp_path / "shop"
+    return build(tmp_path / "shop")
 
 
 @pytest.fixture
-def compared(shop: Path) -> Path:
+def compared(tmp_path: Path) -> Path:
     """The same where every comparison passes, so that the share may grow."""
-    open_gates(shop)
-    return shop
+    return build(tmp_path / "shop", compared=True)
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -173,10 +164,9 @@ def envelope(said: Said, command: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("command", WORKING)
-def test_an_answer_in_json_is_one_object(command: str, shop: Path) -> None:
-    said = call(
-        *working(command, shop), "--format", "json", folder=shop, stdin=EVENTS if command == "log append" else None
-    )
+def test_an_answer_in_json_is_one_object(command: str, tmp_path: Path) -> None:
+    words, given = working(command, tmp_path / "shop"), EVENTS if command == "log append" else None
+    said = call(*words, "--format", "json", folder=tmp_path / "shop", stdin=given)
 
     assert envelope(said, command)["error"] is None
     assert said.exit_code == 0
@@ -238,8 +228,9 @@ def test_an_unknown_format_is_refused(shop: Path) -> None:
 
 
 @pytest.mark.parametrize("command", WORKING)
-def test_an_answer_in_text_leaves_stderr_clean(command: str, shop: Path) -> None:
-    said = call(*working(command, shop), folder=shop, stdin=EVENTS if command == "log append" else None)
+def test_an_answer_in_text_leaves_stderr_clean(command: str, tmp_path: Path) -> None:
+    words, given = working(command, tmp_path / "shop"), EVENTS if command == "log append" else None
+    said = call(*words, folder=tmp_path / "shop", stdin=given)
 
     assert (said.exit_code, said.err) == (0, "")
     assert said.out.strip()

@@ -9,7 +9,7 @@ import pytest
 
 import dualgauge
 from dualgauge.errors import keep_secret
-from support.shop import Said, build, call, open_gates
+from support.shop import Said, build, call
 
 GOOD = "7,2026-01-05T09:00:00Z,fay,placed,700\n"
 BAD = "5,2026-01-04T08:15:00Z,eve,placed\n6,2026-01-04T09:15:00Z,eve,placed,lots\n"
@@ -17,8 +17,7 @@ BAD = "5,2026-01-04T08:15:00Z,eve,placed\n6,2026-01-04T09:15:00Z,eve,placed,lots
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = build(tmp_path_factory.mktemp("shop"))
-    open_gates(folder)
+    folder = build(tmp_path_factory.mktemp("shop"), compared=True)
     with (folder / "data" / "orders.csv").open("a", encoding="utf-8") as file:
         file.write(BAD + GOOD)
     return folder

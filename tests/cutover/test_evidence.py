@@ -18,7 +18,7 @@ import pytest
 
 import dualgauge
 from dualgauge.ledger.ledger import Ledger
-from support.shop import PASSING, Said, add_order, build, call, open_gates
+from support.shop import PASSING, Said, add_order, build, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +46,7 @@ KILLED = """
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that passed its diff, with ten percent of its reads on v2."""
-    shop = build(tmp_path_factory.mktemp("built") / "shop")
-    open_gates(shop)
+    shop = build(tmp_path_factory.mktemp("built") / "shop", compared=True)
     assert call("switch", "--percent", "10", folder=shop).exit_code == 0
     return shop
 

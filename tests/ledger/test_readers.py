@@ -15,7 +15,7 @@ from dualgauge.model import PPM, Side
 from dualgauge.routing.decision import Reason
 from dualgauge.routing.router import Router
 from support.ledgers import AT, downgrade, later, move, revision_of, sql, url_of
-from support.shop import build, call, open_gates
+from support.shop import build, call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,9 +47,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    shop = build(tmp_path_factory.mktemp("built") / "shop")
-    open_gates(shop)
-    return shop
+    return build(tmp_path_factory.mktemp("built") / "shop", compared=True)
 
 
 @pytest.fixture

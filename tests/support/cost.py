@@ -15,6 +15,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from support import forked
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -46,15 +48,19 @@ class Cost:
     def begin(self) -> float:
         """A test begins."""
         self._started, self._running = 0, True
-        return sum(os.times()[:4])
+        return _used()
 
     def end(self, test: str, begun: float) -> None:
         """It is over."""
         self._running = False
         if self._file is not None:
-            said = {"test": test, "cpu": round(sum(os.times()[:4]) - begun, 3), "started": self._started}
+            said = {"test": test, "cpu": round(_used() - begun, 3), "started": self._started}
             with self._file.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(said) + "\n")
+
+
+def _used() -> float:
+    return float(sum(os.times()[:4])) + forked.cpu()
 
 
 def of(config: pytest.Config) -> Cost | None:

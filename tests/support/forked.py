@@ -117,6 +117,7 @@ class _Helper:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ended: dict[int, int] = {}
+        self.cpu = 0.0
         mine, other = socket.socketpair()
         self._socket = mine
         program = f"import sys; sys.path[:] = {sys.path!r}; from support.forked import serve; serve({other.fileno():d})"
@@ -135,7 +136,7 @@ class _Helper:
                 if said is not None and "begun" in said:
                     # An earlier child, ended long ago, may have had its number.
                     self._ended.pop(said["begun"], None)
-                    return said["begun"]
+                    return int(said["begun"])
 
     def ended(self, pid: int, *, wait: bool, timeout: float | None = None) -> int | None:
         """How a child ended; None where it has not, or not in time."""
@@ -150,7 +151,7 @@ class _Helper:
         self._socket.close()
         self._process.wait()
 
-    def _next(self, timeout: float | None) -> dict[str, int] | None:
+    def _next(self, timeout: float | None) -> dict[str, Any] | None:
         """The next thing that it says; None where it says nothing in time."""
         while b"\n" not in self._said:
             self._socket.settimeout(timeout)
@@ -162,13 +163,20 @@ class _Helper:
                 raise AssertionError("the helper that forks children has ended")
             self._said += found
         line, _, self._said = self._said.partition(b"\n")
-        said: dict[str, int] = json.loads(line)
+        said: dict[str, Any] = json.loads(line)
         if "ended" in said:
             self._ended[said["ended"]] = said["code"]
+            self.cpu += said["cpu"]
         return said
 
 
 _HELPERS: dict[int, _Helper] = {}
+
+
+def cpu() -> float:
+    """Seconds of the processor that the children took that this process knows to have ended."""
+    helper = _HELPERS.get(os.getpid())
+    return helper.cpu if helper else 0.0
 
 
 def python(arguments: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str]) -> Process:
@@ -239,12 +247,13 @@ def serve(number: int) -> None:
 def _tell_ended(channel: socket.socket) -> None:
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, used = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
             return
         if not pid:
             return
-        channel.sendall(json.dumps({"ended": pid, "code": os.waitstatus_to_exitcode(status)}).encode() + b"\n")
+        said = {"ended": pid, "code": os.waitstatus_to_exitcode(status), "cpu": used.ru_utime + used.ru_stime}
+        channel.sendall(json.dumps(said).encode() + b"\n")
 
 
 def _run(asked: Mapping[str, Any], streams: Sequence[int]) -> None:
