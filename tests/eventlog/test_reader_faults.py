@@ -287,16 +287,17 @@ def grow(project: LogProject, *rows: str) -> None:
         opened.writelines(f"{row}\n" for row in rows)
 
 
+@pytest.mark.parametrize("closing", ['d,2026-01-01,5"', 'd,2026-01-01,5",y', 'd"', 'd" x', 'd","a"b'])
 @pytest.mark.parametrize("numbered", [True, False])
 def test_a_quote_that_is_closed_by_rows_that_come_later_takes_none_of_those_that_were_taken_in(
-    project: LogProject, *, numbered: bool
+    project: LogProject, closing: str, *, numbered: bool
 ) -> None:
     if numbered:
         del project.sources[0]["event_id"]
     project.write("d/a.csv", csv("id,seen,x", *OPEN))
     assert project.take(max_bad_rows=5).added == 2
     before = project.events()
-    grow(project, 'd,2026-01-01,5"', "e,2026-01-01,z")
+    grow(project, closing, "e,2026-01-01,z")
 
     for given in ({}, {"max_bad_rows": 5}):
         with pytest.raises(ChangedFile, match=r"d/a.csv was taken in, and its row of line 3 goes on over line 5 now"):

@@ -160,6 +160,18 @@ def test_settings_may_say_other_quotes_before_a_retry(project: LogProject) -> No
     assert project.events("payload")[-1] == '{"x":"\\"5 pipe"}'
 
 
+@pytest.mark.parametrize("first", ["#a,,1", "#a,soon,1", f'#a,{DAY},"1'])
+def test_a_row_that_is_a_comment_by_now_is_no_event(project: LogProject, first: str) -> None:
+    project.write("d/a.csv", csv("id,seen,x", first, f"b,{DAY},2"))
+    assert set_aside(project) == 1
+    project.sources[0]["read"] = {"comment": "#"}
+
+    done = retry(project, f"coalesce(TRY_CAST(seen AS TIMESTAMPTZ), TIMESTAMPTZ '{DAY}')")
+    assert [one.state for one in done.rows] == [RowState.SKIPPED]
+    assert done.rows[0].reason.endswith("(the source's read says that it is a comment)")
+    assert project.events("event_id") == ["b"]
+
+
 @pytest.mark.parametrize("imports", [1, 2])
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_field_that_is_spelled_otherwise_waits_on_and_lands_nowhere(

@@ -270,7 +270,7 @@ def row_over(file: Path, options: Mapping[str, Any], size: int) -> tuple[int, in
         if not dialect.quote or _even(file, dialect, size):
             return None
         lines = newlines(file, size)
-        ends = ((row.line, row.line + row.text.count("\n")) for row in rows(file, dialect) if not row.fault)
+        ends = ((row.line, row.line + row.text.count("\n")) for row in rows(file, dialect))
         return next(((first, last) for first, last in ends if first <= lines < last), None)
     except (BadDialect, BrokenFile, OSError, EOFError):
         return None

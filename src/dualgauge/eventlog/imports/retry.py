@@ -57,6 +57,7 @@ _TOGETHER = 50
 
 LEFT_OUT = "the source's where leaves it out"
 _AS_ESCAPES = "its text is kept with escapes (\\x00) for what is no text: give it by --with"
+COMMENT = "the source's read says that it is a comment"
 LEFT_OUT_BY_QUERY = "the source's query makes no event of it"
 
 
@@ -212,6 +213,8 @@ class _Retry:
             misfit = one.kept.misfit
             if misfit.read_as.get(ESCAPED) and one.text == misfit.raw:
                 outcomes[one.kept.id] = _waits(one.kept, _AS_ESCAPES)
+            elif dialect and (comment := self.settings.read.get("comment")) and one.text.startswith(comment):
+                outcomes[one.kept.id] = _skipped(one.kept, COMMENT)
             elif fault := dialect.fault(one.text) if dialect else self._fault(one):
                 outcomes[one.kept.id] = _waits(one.kept, fault)
             else:
@@ -228,8 +231,7 @@ class _Retry:
                     events[one.kept.id] = ids[one.place]
                 else:
                     why = LEFT_OUT_BY_QUERY if self.settings.query else LEFT_OUT
-                    reason = f"{one.kept.misfit.reason} ({why})"
-                    outcomes[one.kept.id] = Settled(one.kept.id, RowState.SKIPPED, reason)
+                    outcomes[one.kept.id] = _skipped(one.kept, why)
             if ids:
                 sources.append(apart.source)
         return sources, outcomes, events
@@ -306,6 +308,10 @@ class _Retry:
         mapped = row_mapping(base, fitted.expressions, self.columns, available, placed=True)
         rows = self.engine.rows(f"SELECT _file, _row, event_id FROM ({mapped})")
         return {(file, row): event_id for file, row, event_id in rows}
+
+
+def _skipped(one: QuarantinedRow, why: str) -> Settled:
+    return Settled(one.id, RowState.SKIPPED, f"{one.misfit.reason} ({why})")
 
 
 def _seen(log: EventLog, source: SourceSettings) -> dict[str, str]:
