@@ -28,6 +28,7 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
         "docs/guides/append",
         "docs/guides/databases",
         "docs/guides/object-stores",
+        "docs/guides/tail",
         "docs/guides/remodelling",
         "docs/checks",
         "docs/gates",

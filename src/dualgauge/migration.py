@@ -24,12 +24,13 @@ from dualgauge.settings import Settings
 from dualgauge.workspace import Given, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
     from alembic.runtime.environment import EnvironmentContext
 
+    from dualgauge.commands.tailing import Tailing
     from dualgauge.commands.traffic import ReadAnswer
     from dualgauge.commands.views import Rebuild
     from dualgauge.comparison.checking.check_run import CheckRun
@@ -123,6 +124,12 @@ class Migration:
     ) -> Rebuild:  # fmt: skip
         """`views.replay`: build views anew from the log, up to its head."""
         return self.views.replay(names, side=side, force=force, dry_run=dry_run, prune=prune)
+
+    def tail(
+        self, *, once: bool = False, imports: bool = False, stop: Callable[[], bool] = lambda: False
+    ) -> Tailing:  # fmt: skip
+        """`views.tail`: keep the builds that readers get at the log's head."""
+        return self.views.tail(once=once, imports=imports, stop=stop)
 
     def diff(
         self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0, plan: str | None = None

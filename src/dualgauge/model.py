@@ -22,6 +22,9 @@ START = Position(0)
 POSITION = "_position"
 """The hidden column of every row of a build: the last event that changed it, or an upper bound."""
 
+PRESENT = "_present"
+"""The hidden column of a build that says whether readers see a row: 1 or 0. A build without it hides none."""
+
 PPM = 1_000_000
 """Shares are whole numbers of parts per million."""
 

@@ -40,6 +40,7 @@ WORKING = {
     "migrate upgrade": [],
     "migrate history": [],
     "replay": [],
+    "tail": ["--once"],
     "quarantine list": [],
     "quarantine retry": ["--all"],
     "quarantine skip": ["--all"],
@@ -134,7 +135,7 @@ def test_dualgauge_alone_shows_the_commands_in_the_order_of_the_work(tmp_path: P
     shown = re.findall(r"^\W+(\w+)  ", said.out, re.MULTILINE)
 
     assert [name for name in shown if (name,) in COMMANDS] == [
-        "init", "demo", "doctor", "log", "plan", "migrate", "replay", "quarantine", "status", "diff", "check",
+        "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "quarantine", "status", "diff", "check",
         "evidence", "report", "read", "switch", "rollback", "journal",
     ]  # fmt: skip
 
@@ -437,7 +438,9 @@ def test_log_show_begins_where_it_is_told(shop: Path) -> None:
 
 
 def test_plan_says_how_each_view_is_kept(shop: Path) -> None:
-    (shop / "views_v2" / "late.sql").write_text("-- key: n\n\nSELECT 1 AS n, avg(cents / 100) AS euros FROM events")
+    (shop / "views_v2" / "late.sql").write_text(
+        "-- key: n\n\nSELECT 1 AS n, avg(DISTINCT cents / 100) AS euros FROM events"
+    )
     said = call("plan", folder=shop)
 
     assert re.search(r"^v2\.late  key \(n\)  definition [0-9a-f]{12}$", said.out, re.MULTILINE)

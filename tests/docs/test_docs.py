@@ -191,10 +191,11 @@ def test_every_public_name_is_on_the_page_of_the_python_interface() -> None:
 
     assert [name for name in dualgauge.__all__ if f"\n## `{name}`\n" not in text] == []
     calls = [
-        "import_", "appender", "replay", "diff", "check", "report", "read", "status", "switch", "rollback", "doctor",
+        "import_", "appender", "replay", "tail", "diff", "check", "report", "read", "status", "switch", "rollback",
+        "doctor",
         "log.import_", "log.appender", "log.propose", "log.forget", "log.head", "log.show", "log.compact", "log.verify",
         "quarantine.list", "quarantine.retry", "quarantine.skip",
-        "views.plan", "views.shapes", "views.revise", "views.upgrade", "views.revisions", "views.replay",
+        "views.plan", "views.shapes", "views.revise", "views.upgrade", "views.revisions", "views.replay", "views.tail",
         "compare.diff", "compare.check", "evidence.list", "evidence.show", "evidence.report",
         "traffic.read", "traffic.reader",
         "cutover.state", "cutover.status", "cutover.switch", "cutover.gates", "cutover.rollback", "cutover.journal",

@@ -40,6 +40,7 @@ COMMANDS = {
     "quarantine-retry": ["quarantine", "retry", "--all", "--dry-run"],
     "quarantine-skip": ["quarantine", "skip", "--all"],
     "replay": ["replay", "--force"],
+    "tail": ["tail", "--once"],
     "diff": ["diff"],
     "check": ["check"],
     "status": ["status"],

@@ -83,8 +83,8 @@ BOUND = {
     "LIMIT": "SELECT carrier AS k FROM events ORDER BY position LIMIT 3",
     "a CTE": "WITH a AS (SELECT carrier AS k FROM events) SELECT k, count(*) AS n FROM a GROUP BY k",
     "UNION": "SELECT carrier AS k FROM events UNION SELECT origin FROM events",
-    "one row of the last of all": "SELECT 1 AS k, arg_max_null(delay, position) AS n FROM events",
-    "one row of all": "SELECT 1 AS k, count(*) AS n FROM events",
+    "one row of the last of all": "SELECT 1 AS k, last(delay ORDER BY position) AS n FROM events",
+    "one row of all": "SELECT 1 AS k, count(DISTINCT delay) AS n FROM events",
     "FROM first": "FROM events SELECT carrier AS k, count(*) AS n GROUP BY ALL",
     "a join": "SELECT e.carrier AS k, count(*) AS n FROM events AS e JOIN events AS o USING (origin) GROUP BY ALL",
     "a subquery in SELECT": "SELECT carrier AS k, (SELECT count(*) FROM events) AS n FROM events GROUP BY carrier",
@@ -255,9 +255,14 @@ def test_a_key_that_is_computed_from_many_events_is_not_traced(engine: Engine) -
         assert planned(engine, text).tracing is None
 
 
-def test_every_view_is_kept_by_replay(engine: Engine) -> None:
-    one = planned(engine, ROWS)
-    assert (one.strategy, one.why) == ("replay", "every build is a full replay to the new head")
+def test_a_row_of_all_events_is_merged_and_knows_its_last_one(engine: Engine) -> None:
+    one = planned(engine, "-- key: k\n\nSELECT 1 AS k, count(*) AS n FROM events WHERE carrier = 'AA'")
+    put(engine, [("sold", "AA", "EWR", 1), ("sold", "AA", "JFK", 2), ("sold", "BB", "EWR", None)])
+
+    assert (one.strategy, one.exact) == ("merge", True)
+    assert [(row["n"], row[POSITION]) for row in rows(engine, one.select(3))] == [(2, 2)]
+    put(engine, [])
+    assert [(row["n"], row[POSITION]) for row in rows(engine, one.select(0))] == [(0, 0)]
 
 
 @pytest.mark.parametrize(

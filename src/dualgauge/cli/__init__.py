@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from dualgauge.cli.builds import migrate, plan, quarantine, replay, status
+from dualgauge.cli.builds import migrate, plan, quarantine, replay, status, tail
 from dualgauge.cli.compare import check, diff, evidence, report
 from dualgauge.cli.cutover import journal, read, rollback, switch
 from dualgauge.cli.log import add, append, compact, forget, import_events, show, verify
@@ -39,8 +39,8 @@ class InOrder(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002  (typer's signature)
         """Names as `--help` shows them."""
         order = (
-            "init", "demo", "doctor", "log", "plan", "migrate", "replay", "quarantine", "status", "diff", "check",
-            "evidence", "report", "read", "switch", "rollback", "journal",
+            "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "quarantine", "status", "diff",
+            "check", "evidence", "report", "read", "switch", "rollback", "journal",
         )  # fmt: skip
         return sorted(self.commands, key=order.index)
 
@@ -87,6 +87,7 @@ app.add_typer(log_group, name="log", rich_help_panel=LOG)
 app.command("plan", rich_help_panel=BUILD)(plan.plan)
 app.add_typer(migrations, name="migrate", rich_help_panel=BUILD)
 app.command("replay", rich_help_panel=BUILD)(replay.replay)
+app.command("tail", rich_help_panel=BUILD)(tail.tail)
 app.add_typer(aside, name="quarantine", rich_help_panel=BUILD)
 app.command("status", rich_help_panel=BUILD)(status.status)
 app.command("diff", rich_help_panel=COMPARE)(diff.diff)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from dualgauge.model import Position, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from dualgauge.commands.tailing import Tailing
     from dualgauge.cutover.values import Readiness
     from dualgauge.replay.run import Replayed
     from dualgauge.stores.serving.migrations import Revision
@@ -136,6 +137,22 @@ class ViewCommands:
             return Rebuild(
                 position=head, written=written, applied=applied, views=tuple(done), adopted=adopted, pruned=pruned
             )
+
+    def tail(
+        self, *, once: bool = False, imports: bool = False, stop: Callable[[], bool] = lambda: False
+    ) -> Tailing:  # fmt: skip
+        """
+        Bring the builds that readers get to the log's head, and unless `once` keep them there until `stop` says so.
+
+        With `imports` all sources are imported before each round.
+        """
+        from dualgauge.commands.log import LogCommands
+        from dualgauge.commands.tailing import follow
+
+        log = LogCommands(self._workspace)
+        return follow(
+            self._workspace, once=once, imports=(lambda: log.import_(every=True)) if imports else None, stop=stop
+        )  # fmt: skip
 
     def _retire(self, handles: Handles, unfiled: Sequence[tuple[Side, str]]) -> None:
         for side, name in unfiled:

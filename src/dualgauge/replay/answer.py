@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.errors import BadValue, CannotRead
-from dualgauge.model import POSITION, listed, plural, quote
+from dualgauge.model import POSITION, PRESENT, listed, plural, quote
 from dualgauge.replay.errors import CannotCompute
 from dualgauge.stores.errors import BadKeys
 from dualgauge.stores.serving.types import bound_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from dualgauge.engines.duck import Engine
-    from dualgauge.model import Position
     from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan.plan import Plan
 
@@ -31,6 +30,7 @@ class Answer:
 
     engine: Engine
     view: ViewDefinition
+    hidden: Mapping[str, str]
     rows: int
 
     def check_keys(self) -> None:
@@ -55,9 +55,21 @@ class Answer:
             *values, count = found[0]
             raise self._bad(f"{plural(count, 'key')} {'is' if count == 1 else 'are'} there more than once", values)
 
+    @property
+    def seen(self) -> int:
+        """How many of the rows readers see."""
+        if PRESENT not in self.hidden:
+            return self.rows
+        return int(self.engine.row(f"SELECT count(*) FILTER ({PRESENT} = 1) FROM {_ANSWER}")[0])
+
+    def table(self, dialect: str) -> pa.Table:
+        """All of the rows, as `batches` gives them."""
+        columns, key = bound_select(self.view, self.hidden, dialect), ", ".join(map(quote, self.view.key))
+        return self.engine.arrow(f"SELECT {columns} FROM (FROM {_ANSWER} ORDER BY {key})")
+
     def batches(self, dialect: str, size: int, *, skip: int) -> Iterator[pa.RecordBatch]:
         """
-        The rows in the order of their keys, as a store of a dialect takes them, `_position` last.
+        The rows in the order of their keys, as a store of a dialect takes them: hidden columns last, and `_position`.
 
         Args:
             dialect: `sqlite` or `postgresql`.
@@ -67,11 +79,10 @@ class Answer:
         Raises:
             BadValue: a value does not fit its stored type.
         """
-        bound = zip(bound_columns(self.view.label, self.view.columns, dialect), self.view.columns, strict=True)
-        columns = ", ".join(f"{value} AS {quote(name)}" for value, name in bound)
+        columns = bound_select(self.view, self.hidden, dialect)
         key = ", ".join(quote(column) for column in self.view.key)
         order = f"(SELECT * FROM {_ANSWER} ORDER BY {key} OFFSET {skip:d})"
-        yield from self.engine.stream(f"SELECT {columns}, {quote(POSITION)} FROM {order}", size)
+        yield from self.engine.stream(f"SELECT {columns} FROM {order}", size)
 
     def _bad(self, fault: str, values: Sequence[object]) -> BadKeys:
         sample = (
@@ -81,21 +92,28 @@ class Answer:
         return BadKeys(self.view.label, self.view.key, fault, listed(sample))
 
 
+def bound_select(view: ViewDefinition, hidden: Mapping[str, str], dialect: str) -> str:
+    """The columns of a view's rows as a store of a dialect takes them: hidden ones last, and `_position`."""
+    columns = {**view.columns, **hidden}
+    bound = zip(bound_columns(view.label, columns, dialect), columns, strict=True)
+    return ", ".join([*(f"{value} AS {quote(name)}" for value, name in bound), quote(POSITION)])
+
+
 @contextmanager
-def answered(engine: Engine, plan: Plan, position: Position) -> Iterator[Answer]:
+def answered(engine: Engine, plan: Plan, select: str) -> Iterator[Answer]:
     """
-    Compute a view over `events` as the engine has them; what was computed is dropped at the end.
+    Compute rows of a view by a SELECT over `events` as the engine has them; they are dropped at the end.
 
     Raises:
         CannotCompute: its SELECT fails on an event.
     """
     try:
-        engine.execute(f"CREATE OR REPLACE TEMP TABLE {_ANSWER} AS {plan.select(position)}")
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE {_ANSWER} AS {select}")
     except CannotRead:
         raise
     except BadValue as fault:
         raise CannotCompute(plan.view.label, fault.reason.splitlines()[0]) from fault
     try:
-        yield Answer(engine, plan.view, engine.row(f"SELECT count(*) FROM {_ANSWER}")[0])
+        yield Answer(engine, plan.view, plan.hidden, engine.row(f"SELECT count(*) FROM {_ANSWER}")[0])
     finally:
         engine.execute(f"DROP TABLE IF EXISTS {_ANSWER}")

@@ -20,6 +20,17 @@ class NoSuchView(UsageError):
         super().__init__(f"no view is called {name!r}{nearest(name, known)}; {have}")
 
 
+class BrokenBatch(DataError):
+    """A batch of the log that does not hold each position once."""
+
+    def __init__(self, first: int, last: int, rows: int) -> None:
+        self.first, self.last, self.rows = first, last, rows
+        super().__init__(
+            f"the log gives {rows:,} events from position {first:,} to {last:,}, where {last - first + 1:,} are due; "
+            "nothing was written: look with `dualgauge log verify`"
+        )
+
+
 class CannotCompute(DataError):
     """A view's SELECT that fails on an event: a cast, a division, a number out of range."""
 

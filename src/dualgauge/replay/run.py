@@ -19,7 +19,7 @@ from dualgauge.stores.serving.shapes import Shape
 from dualgauge.views.definition import EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -50,9 +50,12 @@ class Replayed:
     seconds: float
 
 
-def shape_of(view: ViewDefinition) -> Shape:
-    """The shape that a view's definition asks for."""
-    return Shape(side=view.side, view=view.name, columns=view.columns, key=view.key, indexes=view.header.indexes)
+def shape_of(view: ViewDefinition, hidden: Mapping[str, str] | None = None) -> Shape:
+    """The shape that a view's definition asks for; its builds have the hidden columns too."""
+    return Shape(
+        side=view.side, view=view.name, columns=view.columns, key=view.key, indexes=view.header.indexes,
+        hidden=hidden or {},
+    )  # fmt: skip
 
 
 def is_current(log: EventLog, store: BuildStore, view: ViewDefinition, position: Position) -> int | None:
@@ -105,16 +108,18 @@ def _one(
     if current is not None:
         return Replayed(view.name, view.side, current, position, rows=0, resumed_at=0, skipped=True, seconds=0.0)
     progress(f"{view.label}: computing", 0, None)
-    with answered(engine, plan, position) as answer:
+    with answered(engine, plan, plan.select(position)) as answer:
         answer.check_keys()
         try:
-            with store.load(shape_of(view), view.hash, view.text, position, log.history(position)) as loading:
+            with store.load(
+                shape_of(view, plan.hidden), view.hash, view.text, position, log.history(position)
+            ) as loading:
                 resumed_at = loading.rows
                 _load(answer, store.dialect, loading, progress=progress)
                 loading.finish()
                 return Replayed(
                     view.name, view.side, loading.build, position,
-                    rows=answer.rows, resumed_at=resumed_at, skipped=False, seconds=time.monotonic() - start,
+                    rows=answer.seen, resumed_at=resumed_at, skipped=False, seconds=time.monotonic() - start,
                 )  # fmt: skip
         except CannotRead:
             raise

@@ -8,6 +8,7 @@ from dualgauge.errors import ConflictError, DataError, DualgaugeError, UsageErro
 from dualgauge.model import NextStep, listed, nearest
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
@@ -137,6 +138,39 @@ class Fenced(ConflictError):
         super().__init__(
             f"build {build} of view {view} was taken over by another process (epoch {now}, this one had {mine}); "
             "nothing more was written here: let that one finish, and look with `dualgauge status`"
+        )
+
+
+class SideHeld(ConflictError):
+    """Another process brings a side's builds forward."""
+
+    def __init__(self, side: str, holder: str, until: dt.datetime) -> None:
+        self.side, self.holder, self.until = side, holder, until
+        super().__init__(
+            f"{side} is held by {holder} until {until:%Y-%m-%d %H:%M:%S}Z, and longer while that one runs; nothing was "
+            "written: let it go on, or end it and run the command again"
+        )
+
+
+class LeaseLost(ConflictError):
+    """Another process has taken over a side that this one held."""
+
+    def __init__(self, side: str, holder: str) -> None:
+        self.side, self.holder = side, holder
+        super().__init__(
+            f"{side} was taken over by {holder}, because the lease of this process had run out; nothing more was "
+            "written here: look with `dualgauge status`"
+        )
+
+
+class NotNext(ConflictError):
+    """A build is not where a batch begins."""
+
+    def __init__(self, view: str, build: int, position: int, first: int) -> None:
+        self.view, self.build, self.position, self.first = view, build, position, first
+        super().__init__(
+            f"build {build} of view {view} is at position {position}, and the batch begins at {first}; nothing was "
+            "written: run the command again, which begins where the build is"
         )
 
 

@@ -44,11 +44,7 @@ def plan(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, debug: De
                     known = "asked of its `-- position_query:`" if view.header.position_query else UNKNOWN
                     screen.print(f"  position: {known}", soft_wrap=True)
                     continue
-                exact = (
-                    "the last event that changed it"
-                    if one.position_sql
-                    else "the position of its build, an upper bound"
-                )
+                exact = "the last event that changed it" if one.exact else "the position of its build, an upper bound"
                 screen.print(f"  each row carries: {exact}")
                 traced = "yes" if one.tracing else "no; give the view an `-- affected_by:` header"
                 screen.print(f"  differences can be traced to events: {traced}")
@@ -85,4 +81,4 @@ def _row_position(one: Plan) -> str | None:
     """How exactly a row knows its last event; nobody knows it of a table that code of the user's own keeps."""
     if one.view.adopted:
         return None
-    return "exact" if one.position_sql else "bound"
+    return "exact" if one.exact else "bound"

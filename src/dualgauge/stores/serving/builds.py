@@ -1,8 +1,8 @@
 """
 Builds: the physical tables behind a view, cloned from its shape, numbered, and swapped in one transaction.
 
-Readers see the SQL view `NAME`, which holds the public columns of the build that is served. Hidden columns
-(`_position`) stay in the build.
+Readers see the SQL view `NAME`, which holds the public columns of the build that is served. Hidden columns stay in the
+build: `_position`, and where groups are merged their states and `_present`, which is 0 for a group no reader sees.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
-from dualgauge.model import POSITION, Side, quote
+from dualgauge.model import POSITION, PRESENT, Side, quote
 from dualgauge.stores.errors import MissingShape
 from dualgauge.stores.long_decimals import as_kept
 from dualgauge.stores.serving import checkpoints
 from dualgauge.stores.serving.shapes import SUFFIX
-from dualgauge.stores.serving.types import LongDecimal, kept_as
+from dualgauge.stores.serving.types import LongDecimal, kept_as, store_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 def build_name(view: str, build: int) -> str:
@@ -28,8 +28,10 @@ def build_name(view: str, build: int) -> str:
     return f"{view}__b{build}"
 
 
-def clone(connection: sa.Connection, side: Side, view: str, build: int) -> sa.Table:
-    """The table of a build, as its shape says it, with the hidden columns; not yet created."""
+def clone(
+    connection: sa.Connection, side: Side, view: str, build: int, hidden: Mapping[str, str] | None = None
+) -> sa.Table:
+    """The table of a build, as its shape says it, with the hidden columns and `_position`; not yet created."""
     try:
         shape = sa.Table(view + SUFFIX, sa.MetaData(), autoload_with=connection, schema=side.schema)
     except sa.exc.NoSuchTableError as fault:
@@ -42,6 +44,7 @@ def clone(connection: sa.Connection, side: Side, view: str, build: int) -> sa.Ta
             sa.Column(c.name, kept_as(c.type, connection.dialect.name), nullable=c.nullable, autoincrement=False)
             for c in shape.columns
         ),
+        *(sa.Column(name, store_type(view, name, kind).alembic) for name, kind in (hidden or {}).items()),
         sa.Column(POSITION, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         schema=side.schema,
         # One tree instead of two: rows lie in key order, and a point read is one look-up. A single integer
@@ -90,13 +93,42 @@ def _column(column: sa.Column[Any]) -> tuple[str, type[Any]]:
 
 def serve(connection: sa.Connection, side: Side, table: sa.Table, view: str, build: int) -> int | None:
     """Repoint the SQL view that readers use; gives the number of the build they had."""
-    columns = ", ".join(quote(c.name) for c in table.columns if c.name != POSITION)
+    columns = ", ".join(quote(c.name) for c in table.columns if not c.name.startswith("_"))
     name = f"{quote(side.schema)}.{quote(view)}"
     # Inside a SQLite view a table is found in the view's own file, and may not be named with a schema.
     source = quote(table.name) if connection.dialect.name == "sqlite" else f"{quote(side.schema)}.{quote(table.name)}"
     connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
-    connection.exec_driver_sql(f"CREATE VIEW {name} AS SELECT {columns} FROM {source}")
+    connection.exec_driver_sql(f"CREATE VIEW {name} AS SELECT {columns} FROM {source}{seen(table.columns.keys())}")
     return checkpoints.set_served(connection, side, view, build)
+
+
+def reflected(connection: sa.Connection, side: Side, view: str, build: int) -> sa.Table:
+    """The table of a build, as it is in the store."""
+    return sa.Table(build_name(view, build), sa.MetaData(), autoload_with=connection, schema=side.schema)
+
+
+def serve_only(connection: sa.Connection, side: Side, view: str, build: int) -> None:
+    """Let readers have a whole build, and drop those older than the one that they had."""
+    before = serve(connection, side, reflected(connection, side, view, build), view, build)
+    drop_older(connection, side, view, build, before)
+
+
+def drop_older(connection: sa.Connection, side: Side, view: str, build: int, before: int | None) -> None:
+    """Drop the builds of a view that are older than a build, but for the one before, to which one may go back."""
+    numbers = [one.build for one in checkpoints.checkpoints(connection, side) if one.view == view]
+    drop(connection, side, view, [number for number in numbers if number < build and number != before])
+
+
+def seen(columns: Iterable[str]) -> str:
+    """The WHERE of a build with such columns, by which readers see its rows; empty where they see all."""
+    return f" WHERE {quote(PRESENT)} = 1" if PRESENT in columns else ""
+
+
+def upsert_statement(table: sa.Table) -> str:
+    """The INSERT that puts a row in the place of the one with its key; see `insert_statement`."""
+    key = [c.name for c in table.primary_key.columns]
+    put = ", ".join(f"{quote(c.name)} = excluded.{quote(c.name)}" for c in table.columns if c.name not in key)
+    return f"{insert_statement(table)} ON CONFLICT ({', '.join(map(quote, key))}) DO UPDATE SET {put}"
 
 
 def drop(connection: sa.Connection, side: Side, view: str, builds: Iterable[int]) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from dualgauge.model import Position, Side, quote
-from dualgauge.stores.errors import Fenced
+from dualgauge.stores.errors import Fenced, NotNext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -216,6 +216,26 @@ def assert_epoch(connection: sa.Connection, side: Side, view: str, build: int, e
     ).scalar_one_or_none()
     if now != epoch:
         raise Fenced(f"{side.value}.{view}", build, epoch, now or 0)
+
+
+def advance(  # noqa: PLR0917  (called with all of them, in this order)
+    connection: sa.Connection, side: Side, view: str, build: int, epoch: int, first: Position, last: Position,
+    history: str | None,
+) -> None:  # fmt: skip
+    """
+    Move a build's checkpoint over a batch, in the transaction that writes its rows.
+
+    Raises:
+        Fenced: another process raised the epoch.
+        NotNext: the build is not right before `first`.
+    """
+    assert_epoch(connection, side, view, build, epoch)
+    table, *_ = tables(side)
+    here = (table.c.view == view) & (table.c.build == build)
+    position = connection.execute(sa.select(table.c.position).where(here)).scalar_one()
+    if position != first - 1:
+        raise NotNext(f"{side.value}.{view}", build, position, first)
+    connection.execute(table.update().where(here).values(position=last, history=history))
 
 
 def record_load(connection: sa.Connection, side: Side, view: str, rows: int) -> None:

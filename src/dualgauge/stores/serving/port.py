@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.migrations import Revision
     from dualgauge.stores.serving.shapes import Shape
+    from dualgauge.stores.serving.writers import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,48 @@ class Loading(Protocol):
         """
         Index the build; then move its checkpoint to the target and let readers have it, in one transaction.
 
-        Gives the number of the build that readers had. Older ones than that are dropped.
+        Gives the number of the build that readers had. Older ones are dropped. Where a process brings the side forward,
+        the checkpoint moves alone: that process lets readers have the build once both are at one position.
 
         Raises:
             Fenced: another process took the build over; readers keep what they had.
+        """
+
+
+class Advancing(Protocol):
+    """A whole build that this process brings forward, batch by batch, under its epoch."""
+
+    @property
+    def position(self) -> Position:
+        """The position that it is at."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether it has the columns that its view's plan asks for; a build of another version may not."""
+
+    def stored(self, keys: pa.Table) -> pa.Table:
+        """
+        What is stored of some keys: `_i`, the place of the key among those asked for, and the hidden columns.
+
+        Keys that the build has no row of are left out. The columns of `keys` are those of the shape's key, in its
+        order, as `types.bound_columns` makes them.
+        """
+
+    def apply(self, rows: pa.Table | None, first: Position, last: Position, history: str | None, *, new: bool) -> None:
+        """
+        Write the rows of a batch, and move the checkpoint over it, in one transaction.
+
+        Args:
+            rows: as `Loading.append` takes them, at most one a key; None where the batch changes none.
+            first: the batch's first event.
+            last: its last one.
+            history: the log's digest chain there; None where no commit ends there.
+            new: whether no row may be there yet; else a row takes the place of the one with its key.
+
+        Raises:
+            BadKeys: a key is NULL; or `new`, and it is there.
+            Fenced, LeaseLost: another process took over the build, or the side; nothing was written.
+            NotNext: the build is not right before `first`; nothing was written.
         """
 
 
@@ -150,6 +190,26 @@ class BuildStore(ServedStore, Protocol):
 
         `history` is the log's digest chain at that position: a load of another history is never gone on with.
         """
+
+    def advance(self, shape: Shape, build: int, lease: Lease) -> AbstractContextManager[Advancing]:
+        """Open a whole build to bring it forward; `shape` has the hidden columns that it must have."""
+
+    def take(self, side: Side, holder: str, now: dt.datetime, until: dt.datetime) -> Lease:
+        """
+        Take a side, so that this process alone brings its builds forward.
+
+        Raises:
+            SideHeld: another process does.
+        """
+
+    def renew(self, lease: Lease, until: dt.datetime) -> Lease:
+        """Hold a side longer, or with a time that is past, no longer. Raises LeaseLost."""
+
+    def writer(self, side: Side) -> Lease | None:
+        """Who holds a side, or held it last."""
+
+    def serve(self, view: str, build: int, lease: Lease) -> None:
+        """Let readers have a whole build, and drop those older than the one they had, in one transaction."""
 
     def retire(self, side: Side, view: str) -> None:
         """Take a view from readers, and drop its builds, in one transaction. Its shape stays: a revision drops it."""

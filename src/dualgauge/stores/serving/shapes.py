@@ -6,7 +6,7 @@ Shapes: a view's columns, key and indexes as an empty table, owned by an ordinar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -22,13 +22,18 @@ SUFFIX = "__shape"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a side's view looks like to its readers. `columns` are names with DuckDB types, in order."""
+    """
+    What a side's view looks like to its readers. `columns` are names with DuckDB types, in order.
+
+    `hidden` are columns that a build has beside `_position` and that readers do not see: no revision knows them.
+    """
 
     side: Side
     view: str
     columns: Mapping[str, str]
     key: tuple[str, ...]
     indexes: tuple[tuple[str, ...], ...] = ()
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from dualgauge.model import Side, literal, quote
 from dualgauge.stores.errors import BadKeys
-from dualgauge.stores.serving import builds, checkpoints
+from dualgauge.stores.serving import builds, checkpoints, writers
 from dualgauge.stores.serving.types import restored, store_type
 from dualgauge.stores.sqlite.database import writing
 
@@ -67,12 +68,13 @@ class SqliteLoading:
         with writing(self._engine) as connection:
             checkpoints.assert_epoch(connection, side, view, self.build, self.epoch)
             checkpoints.finish(connection, side, view, self.build, self._target)
+            if writers.is_held(connection, side, dt.datetime.now(dt.UTC)):
+                # Whoever brings the side forward lets readers have this build where both are at one position.
+                return None
             before = builds.serve(connection, side, self._table, view, self.build)
         with writing(self._engine) as connection:
             # The build before is kept, so that a rebuild can be undone; a newer one is another process's load.
-            all_builds = [c.build for c in checkpoints.checkpoints(connection, side) if c.view == view]
-            old = [build for build in all_builds if build < self.build and build != before]
-            builds.drop(connection, side, view, old)
+            builds.drop_older(connection, side, view, self.build, before)
         return before
 
 
@@ -91,7 +93,7 @@ def begin(
         if load is not None:
             begun = [c for c in checkpoints.checkpoints(connection, side) if (c.view, c.build) == (view, load.build)]
             same = [c for c in begun if (c.definition_hash, c.history) == (definition_hash, history) and c.token]
-            table = builds.clone(connection, side, view, load.build)
+            table = builds.clone(connection, side, view, load.build, shape.hidden)
             if same and load.target == target and builds.is_as(connection, table):
                 epoch = checkpoints.take_over(connection, side, view, load.build)
                 return SqliteLoading(engine, shape, table, build=load.build, epoch=epoch, target=target, rows=load.rows)
@@ -99,7 +101,7 @@ def begin(
         new = checkpoints.add_build(
             connection, side, view, definition_hash=definition_hash, text=text, target=target, history=history
         )
-        table = builds.clone(connection, side, view, new.build)
+        table = builds.clone(connection, side, view, new.build, shape.hidden)
         builds.create_table(connection, table)
         return SqliteLoading(engine, shape, table, build=new.build, epoch=new.epoch, target=target, rows=0)
 
@@ -135,6 +137,7 @@ class SqliteSnapshot:
         # Imported here: a point read loads no Arrow.
         from dualgauge.stores.sqlite.export import Export, is_large, written_apart, written_here
 
+        raw: Any = self._connection.connection.driver_connection
         served = self._served[view]
         token = "NULL" if served.token is None else "token"
         asked = Export(
@@ -143,13 +146,19 @@ class SqliteSnapshot:
             file=self._file,
             table=builds.build_name(view, served.build),
             columns={name: store_type(view, name, kind).sqlite for name, kind in columns.items()},
+            where=self._seen(view, served.build),
             check=f"SELECT position, {token} FROM {quote(checkpoints.CHECKPOINT)} "
             f"WHERE view = {literal(view)} AND build = {served.build:d}",
             expected=(served.position, served.token),
         )
-        raw: Any = self._connection.connection.driver_connection
         if is_large(raw, asked):
             with written_apart(asked, to) as rows:
                 yield rows
         else:
             yield written_here(raw, asked, to)
+
+    def _seen(self, view: str, build: int) -> str:
+        """The WHERE by which readers see the rows of a build."""
+        table = builds.build_name(view, build)
+        columns = self._connection.exec_driver_sql(f"PRAGMA {self._side.schema}.table_info({quote(table)})")
+        return builds.seen(row[1] for row in columns)

@@ -37,7 +37,8 @@ class Export:
     """
     What is to be written: a build's table, and its columns with how they leave it, by the type table.
 
-    `check` is a SELECT of one row, which is `expected` as long as the build is the one that is meant.
+    `where` is the condition by which readers see its rows, with its WHERE, empty where they see all. `check` is a
+    SELECT of one row, which is `expected` as long as the build is the one that is meant.
     """
 
     label: str
@@ -45,6 +46,7 @@ class Export:
     file: Path
     table: str
     columns: Mapping[str, Codec]
+    where: str
     check: str
     expected: tuple[object, ...]
 
@@ -136,4 +138,4 @@ def _name(asked: Export) -> str:
 def _rows(asked: Export, table: str) -> str:
     # Qualified: SQLite would take a quoted name that is no column for a text.
     chosen = (one.leaves(f"b.{quote(name)}") for name, one in asked.columns.items())
-    return f"SELECT {', '.join(chosen)} FROM {table} AS b"
+    return f"SELECT {', '.join(chosen)} FROM {table} AS b{asked.where}"

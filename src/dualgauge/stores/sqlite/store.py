@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import Side
 from dualgauge.stores.external.sql_location import in_file
-from dualgauge.stores.serving import builds, checkpoints
+from dualgauge.stores.serving import builds, checkpoints, writers
 from dualgauge.stores.serving.port import Health
 from dualgauge.stores.sqlite import bulk, points
+from dualgauge.stores.sqlite.advance import SqliteAdvancing
 from dualgauge.stores.sqlite.database import Databases, reading, writing
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.migrations import Revision
     from dualgauge.stores.serving.shapes import Shape
+    from dualgauge.stores.serving.writers import Lease
     from dualgauge.stores.settings import StoreSettings
 
 
@@ -91,6 +94,34 @@ class SqliteStore:
         """Begin or resume a build; only the side's own file is opened for writing."""
         with self.databases.open(shape.side, create=True) as engine:
             yield bulk.begin(engine, shape, definition_hash, text, target, history=history)
+
+    @contextmanager
+    def advance(self, shape: Shape, build: int, lease: Lease) -> Iterator[SqliteAdvancing]:
+        """Open a whole build to bring it forward; see the port."""
+        with self.databases.open(shape.side) as engine:
+            yield SqliteAdvancing(engine, shape, build, lease)
+
+    def take(self, side: Side, holder: str, now: dt.datetime, until: dt.datetime) -> Lease:
+        """Take a side; see the port."""
+        with self.databases.open(side, create=True) as engine, writing(engine) as connection:
+            return writers.take(connection, side, holder, now, until)
+
+    def renew(self, lease: Lease, until: dt.datetime) -> Lease:
+        """Hold a side longer; see the port."""
+        with self.databases.open(lease.side) as engine, writing(engine) as connection:
+            return writers.renew(connection, lease, until)
+
+    def writer(self, side: Side) -> Lease | None:
+        """Who holds a side, or held it last."""
+        with self.databases.open(side) as engine, reading(engine) as connection:
+            return writers.holder(connection, side)
+
+    def serve(self, view: str, build: int, lease: Lease) -> None:
+        """Let readers have a whole build; see the port."""
+        side = lease.side
+        with self.databases.open(side) as engine, writing(engine) as connection:
+            writers.assert_held(connection, lease)
+            builds.serve_only(connection, side, view, build)
 
     def retire(self, side: Side, view: str) -> None:
         """Take a view from readers; see the port."""

@@ -14,7 +14,11 @@ from dualgauge.stores.serving.types import long_decimals
 from dualgauge.views.definition import no_events
 from dualgauge.views.latest import latest
 from dualgauge.views.plan.analysis import main_of
+from dualgauge.views.plan.append import is_append
+from dualgauge.views.plan.merge import Merge, merge_of
+from dualgauge.views.plan.parts import NotPlain, parts_of
 from dualgauge.views.plan.position import with_position
+from dualgauge.views.plan.states import NotMerged
 from dualgauge.views.plan.tracing import tracing
 
 if TYPE_CHECKING:
@@ -32,6 +36,12 @@ _FLOATS = {"DOUBLE", "FLOAT"}
 class Strategy(StrEnum):
     """How a view is kept."""
 
+    MERGE = "merge"
+    """The groups of new events are merged with the stored ones."""
+
+    APPEND = "append"
+    """New events give rows of their own."""
+
     REPLAY = "replay"
     """Each build is a full replay to the new head."""
 
@@ -46,7 +56,7 @@ class Plan:
 
     `position_sql` gives `_position` exactly, or is None where only the head bounds it. `tracing` is
     None where the plan cannot tell which events touch a key. `latest` are the values that the view takes from the last
-    or the first event of a group.
+    or the first event of a group. `merge` says how groups are merged, where that is the strategy.
     """
 
     view: ViewDefinition
@@ -56,9 +66,22 @@ class Plan:
     tracing: Tracing | None
     warnings: tuple[str, ...]
     latest: tuple[Latest, ...] = ()
+    merge: Merge | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether `_position` is the last event that changed a row, and no upper bound."""
+        return self.position_sql is not None or self.merge is not None
+
+    @property
+    def hidden(self) -> dict[str, str]:
+        """The hidden columns of a build beside `_position`, each with its DuckDB type."""
+        return self.merge.hidden if self.merge else {}
 
     def select(self, head: int) -> str:
-        """The view's SELECT with `_position` as its last column."""
+        """The view's SELECT with the hidden columns behind its own, `_position` last."""
+        if self.merge is not None:
+            return self.merge.rows(self.merge.groups)
         if self.position_sql is not None:
             return self.position_sql
         return f"SELECT *, {head:d} AS {POSITION} FROM ({bare(self.view.text)}\n)"
@@ -82,15 +105,32 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
         )
     tree, main = main_of(view)
     with no_events(engine, event_columns):
+        position_sql = with_position(engine, view, tree, main) if tree is not None and main is not None else None
+        strategy, why, merge = _strategy(engine, view, main, position_sql)
         return Plan(
             view=view,
-            strategy=Strategy.REPLAY,
-            why="every build is a full replay to the new head",
-            position_sql=with_position(engine, view, tree, main) if tree is not None and main is not None else None,
+            strategy=strategy,
+            why=why,
+            merge=merge,
+            position_sql=position_sql,
             tracing=tracing(view),
             warnings=_warnings(view.tree, event_columns),
             latest=latest(engine, bare(view.text), tuple(view.columns)),
         )
+
+
+def _strategy(
+    engine: Engine, view: ViewDefinition, main: str | None, position_sql: str | None
+) -> tuple[Strategy, str, Merge | None]:
+    """How a view is kept, why, and how its groups are merged where they are."""
+    try:
+        parts = parts_of(engine, view)
+        if is_append(engine, view, parts, position_sql):
+            return Strategy.APPEND, "each event gives rows of its own", None
+        merge = merge_of(engine, view, parts, main)
+    except (NotPlain, NotMerged) as fault:
+        return Strategy.REPLAY, f"every build is a full replay to the new head, because {fault}", None
+    return Strategy.MERGE, "groups of new events are merged with the stored ones", merge
 
 
 def _warnings(tree: exp.Expr, event_columns: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,0 +1,91 @@
+"""`dualgauge tail`."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, MemoryLimit, ProjectDir
+from dualgauge.cli.terminal.output import answering, table
+from dualgauge.model import NextStep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from rich.console import Console
+
+
+def tail(
+    once: Annotated[bool, typer.Option("--once", help="End at the head that the log has now.")] = False,
+    imports: Annotated[bool, typer.Option("--import", help="Import all sources before each round.")] = False,
+    memory_limit: MemoryLimit = "1GB",
+    project: ProjectDir = HERE,
+    form: FormatOption = Format.TEXT,
+    debug: Debug = False,
+) -> None:
+    """
+    Keep the views that readers get current, from the log, batch by batch.
+
+    Every build goes on from where it is, with the text that it was made from: v1's views first, each batch of a view in
+    one transaction with its checkpoint. Views that `dualgauge plan` says are kept by replay are left at their position.
+    One process holds a side at a time; a second one ends with exit code 5 and the name of the first. SIGTERM and Ctrl-C
+    end it after the transaction that is under way; what was done stays, and the next tail goes on there.
+
+    Example: dualgauge tail --import
+    """
+    with _stopping() as stop, answering("tail", project, form, debug=debug, memory_limit=memory_limit) as answer:
+        done = answer.migration.views.tail(once=once, imports=imports, stop=stop)
+
+        def text(screen: Console) -> None:
+            made = table("view", "build", "from", "to", "rows", "", right=["build", "from", "to", "rows"])
+            for one in done.views:
+                note = one.error or ("left as it is: see `dualgauge plan`" if one.left else "")
+                rows = "" if one.left else f"{one.rows:,}"
+                made.add_row(one.label, str(one.build), f"{one.begun:,}", f"{one.position:,}", rows, note)
+            if done.views:
+                screen.print(made)
+            else:
+                screen.print("no view has a build yet: run `dualgauge replay` first")
+
+        answer.give(
+            {
+                "head": done.head,
+                "views": [
+                    {
+                        "side": one.side.value, "view": one.view, "build": one.build, "from": one.begun,
+                        "position": one.position, "rows": one.rows, "left": one.left or None,
+                        "error": one.error or None,
+                    }
+                    for one in done.views
+                ],
+            },
+            text,
+            exit_code=1 if done.failing else 0,
+            next_steps=[
+                NextStep(f"dualgauge replay {one.label}", "build it anew, once its text or the events are fixed")
+                for one in done.failing
+            ] or ([] if done.views else [NextStep("dualgauge replay", "build the views")]),
+        )  # fmt: skip
+
+
+@contextmanager
+def _stopping() -> Iterator[Callable[[], bool]]:
+    """Whether SIGTERM or Ctrl-C has come; a second one ends the process at once, which every build outlives."""
+    come: list[int] = []
+
+    def noted(number: int, _: FrameType | None) -> None:
+        come.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, noted)
+    try:
+        yield lambda: bool(come)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

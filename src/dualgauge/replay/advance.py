@@ -1,0 +1,101 @@
+"""The rows of one batch of events in a whole build, by the plan of its view. `events` are the batch's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.engines.errors import BadValue, CannotRead
+from dualgauge.model import quote
+from dualgauge.replay.answer import answered
+from dualgauge.replay.errors import CannotCompute
+from dualgauge.stores.errors import UnstorableValue
+from dualgauge.stores.serving.types import bound_columns
+from dualgauge.views.plan.plan import Strategy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.model import Position
+    from dualgauge.stores.serving.port import Advancing
+    from dualgauge.views.plan.merge import Merge
+    from dualgauge.views.plan.plan import Plan
+
+KEPT: Final = frozenset((Strategy.MERGE, Strategy.APPEND))
+"""The strategies by which a build is brought forward batch by batch."""
+
+_GROUPS: Final = "_groups"
+_STORED: Final = "_stored"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events that follow on each other. `history` is the log's digest chain at the last, where a commit ends there."""
+
+    first: Position
+    last: Position
+    history: str | None
+
+
+def advance(engine: Engine, plan: Plan, build: Advancing, dialect: str, batch: Batch) -> int:
+    """
+    Bring a build over a batch; gives how many rows were written.
+
+    Args:
+        engine: its `events` are those of the batch and no other.
+        plan: the view's, of the text that the build was made from.
+        build: the build, right before the batch.
+        dialect: the store's.
+        batch: the events.
+
+    Raises:
+        CannotCompute: the view's SELECT fails on an event.
+        BadKeys: a key is NULL or repeats.
+        UnstorableValue: a value does not fit its stored type.
+        Fenced, LeaseLost, NotNext: see `Advancing.apply`.
+    """
+    try:
+        rows = _rows(engine, plan, build, dialect)
+    except CannotRead:
+        raise
+    except BadValue as fault:
+        raise UnstorableValue(plan.view.label, fault.reason.split(": ", 1)[-1]) from fault
+    count: int = rows.num_rows
+    new = plan.strategy is Strategy.APPEND
+    build.apply(rows if count else None, batch.first, batch.last, batch.history, new=new)
+    return count
+
+
+def _rows(engine: Engine, plan: Plan, build: Advancing, dialect: str) -> pa.Table:
+    if plan.merge is not None:
+        return _merged(engine, plan, plan.merge, build, dialect)
+    with answered(engine, plan, plan.select(build.position)) as answer:
+        answer.check_keys()
+        return answer.table(dialect)
+
+
+def _merged(engine: Engine, plan: Plan, merge: Merge, build: Advancing, dialect: str) -> pa.Table:
+    """The rows of the batch's groups, made one with what is stored of them."""
+    view = plan.view
+    key = ", ".join(map(quote, merge.key))
+    numbered = f"SELECT *, row_number() OVER (ORDER BY {key}) - 1 AS _i FROM ({merge.groups}\n)"
+    try:
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE {_GROUPS} AS {numbered}")
+    except CannotRead:
+        raise
+    except BadValue as fault:
+        raise CannotCompute(view.label, fault.reason.splitlines()[0]) from fault
+    try:
+        kinds = {name: view.columns[name] for name in view.key}
+        bound = zip(bound_columns(view.label, kinds, dialect), kinds, strict=True)
+        keys = ", ".join(f"{value} AS {quote(name)}" for value, name in bound)
+        stored = build.stored(engine.arrow(f"SELECT {keys} FROM {_GROUPS} ORDER BY _i"))
+        engine.register(_STORED, stored)
+        try:
+            with answered(engine, plan, merge.rows(merge.joined(_GROUPS, _STORED))) as answer:
+                return answer.table(dialect)
+        finally:
+            engine.unregister(_STORED)
+    finally:
+        engine.execute(f"DROP TABLE IF EXISTS {_GROUPS}")

@@ -1,0 +1,226 @@
+"""
+The tail: builds are brought forward batch by batch, all views of both sides over the same batches, v1's first.
+
+Each view's rows and its checkpoint are one transaction, so that a kill at any moment leaves every build whole at some
+position, and the next tail goes on there. A view that fails stops at its position; the others go on.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Self
+
+from dualgauge.errors import DataError
+from dualgauge.model import Position, Progress, Side, silent
+from dualgauge.replay.advance import KEPT, Batch, advance
+from dualgauge.replay.errors import BrokenBatch
+from dualgauge.replay.run import shape_of
+from dualgauge.stores.errors import StoreHeld
+from dualgauge.views.definition import EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.table.event_log import EventLog
+    from dualgauge.stores.serving.checkpoints import Checkpoint
+    from dualgauge.stores.serving.port import Advancing, BuildStore
+    from dualgauge.stores.serving.writers import Lease
+    from dualgauge.views.plan.plan import Plan
+
+TARGET_SECONDS: Final = 0.075
+"""A view's transaction should take about this long."""
+
+FIRST_BATCH: Final = 10_000
+SMALLEST_BATCH, LARGEST_BATCH = 100, 200_000
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
+"""Seconds between two looks at a log that has nothing new: each pause is half as long again as the one before."""
+
+_BATCH: Final = "_batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Tailed:
+    """
+    What became of one build. It went from `begun` to `position`; `rows` were written.
+
+    `left` says why it is not brought forward by a tail, and `error` what stopped it; both are empty where it went on.
+    """
+
+    view: str
+    side: Side
+    build: int
+    begun: Position
+    position: Position
+    rows: int = 0
+    left: str = ""
+    error: str = ""
+
+    @property
+    def label(self) -> str:
+        """What messages call it: `v2.orders`."""
+        return f"{self.side.value}.{self.view}"
+
+
+@dataclass(slots=True)
+class _Build:
+    """A build that is brought forward."""
+
+    plan: Plan
+    advancing: Advancing
+    done: Tailed
+
+    @property
+    def key(self) -> tuple[Side, str, int]:
+        return self.done.side, self.done.view, self.done.build
+
+
+@dataclass
+class Tail:
+    """
+    A tail over the builds that readers get, of the sides whose leases are held.
+
+    Args:
+        engine: computes.
+        log: the history.
+        store: has the builds.
+        leases: the sides.
+        plans: of the text that each build was made from, by side and view; None of an adopted view.
+        progress: told the position and the head.
+    """
+
+    engine: Engine
+    log: EventLog
+    store: BuildStore
+    leases: Mapping[Side, Lease]
+    plans: Callable[[Side, Checkpoint], Plan]
+    progress: Progress = silent
+    size: int = field(default_factory=lambda: FIRST_BATCH)
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _builds: list[_Build] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self.look()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def look(self) -> None:
+        """Look for builds that a replay has filled meanwhile, and for those that readers get otherwise now."""
+        for side in filter(self.leases.__contains__, Side):
+            served = self.store.served(side)
+            there = [
+                one for one in self.store.checkpoints(side) if one.position and one.build >= served.get(one.view, 0)
+            ]
+            known = {one.key for one in self._builds}
+            now = {(side, one.view, one.build) for one in there if one.view in served}
+            self._builds = [one for one in self._builds if one.done.side is not side or one.key in now]
+            for checkpoint in there:
+                if checkpoint.view in served and (side, checkpoint.view, checkpoint.build) not in known:
+                    self._begin(side, checkpoint)
+
+    def _swap(self) -> None:
+        """Let readers have a build that a replay filled, where it has come to the position of the one they get."""
+        for side in filter(self.leases.__contains__, Side):
+            served = self.store.served(side)
+            for new in [
+                one for one in self._builds if one.done.side is side and one.done.build > served[one.done.view]
+            ]:
+                old = next(
+                    (one for one in self._builds if one.key == (side, new.done.view, served[new.done.view])), None
+                )
+                if old is None or old.advancing.position <= new.advancing.position:
+                    self.store.serve(new.done.view, new.done.build, self.leases[side])
+                    self._builds = [one for one in self._builds if one is not old]
+
+    def _begin(self, side: Side, checkpoint: Checkpoint) -> None:
+        plan = self.plans(side, checkpoint)
+        shape = shape_of(plan.view, plan.hidden)
+        advancing = self._stack.enter_context(self.store.advance(shape, checkpoint.build, self.leases[side]))
+        at = advancing.position
+        left = "" if plan.strategy in KEPT else plan.why
+        if not left and not advancing.fits:
+            left = "an older dualgauge made its build, without the columns that a tail needs: replay it"
+        # Within a commit there is no digest to compare; the log's end tells at least of one that is shorter.
+        same = checkpoint.history is None or self.log.had(checkpoint.history, at)
+        if not left and not (same and at <= self.log.head().last):
+            left = "its build was made from another history than the log has now: replay it"
+        self._builds.append(_Build(plan, advancing, Tailed(checkpoint.view, side, checkpoint.build, at, at, left=left)))
+
+    @property
+    def done(self) -> tuple[Tailed, ...]:
+        """What became of each build so far."""
+        return tuple(one.done for one in self._builds)
+
+    @property
+    def going(self) -> bool:
+        """Whether any build is brought forward."""
+        return any(not one.done.left and not one.done.error for one in self._builds)
+
+    def catch_up(self, head: Position, stop: Callable[[], bool] = lambda: False) -> None:
+        """
+        Bring every build to a position of the log, batch by batch.
+
+        Args:
+            head: the position; a commit ends there.
+            stop: whether to stop: asked after each view's transaction.
+
+        Raises:
+            BrokenBatch: the log does not give each position once.
+            LeaseLost, StoreHeld: another process took a side, or holds its database.
+        """
+        while not stop() and (batch := self._next(head)) is not None:
+            self.progress("events", batch.first - 1, head)
+            taken = [one for one in self._open() if one.advancing.position == batch.first - 1]
+            self._read(batch)
+            with self.engine.bound(EVENTS, f"FROM {_BATCH}"):
+                slowest = 0.0
+                for build in taken:
+                    start = time.monotonic()
+                    self._advance(build, batch)
+                    slowest = max(slowest, time.monotonic() - start)
+                    if stop():
+                        break
+            self._resize(slowest)
+            self.progress("events", batch.last, head)
+        self._swap()
+
+    def _open(self) -> Sequence[_Build]:
+        return [one for one in self._builds if not one.done.left and not one.done.error]
+
+    def _next(self, head: Position) -> Batch | None:
+        """The next batch: it begins behind the build that is furthest behind, and goes no further than the next one."""
+        positions = sorted({one.advancing.position for one in self._open()})
+        if not positions or positions[0] >= head:
+            return None
+        first = Position(positions[0] + 1)
+        last = min(head, positions[0] + self.size, *positions[1:2])
+        return Batch(first, Position(last), self.log.history(Position(last)))
+
+    def _read(self, batch: Batch) -> None:
+        """Read the events once for all views, and make sure that each position is there once."""
+        relation = self.log.relation(batch.last, Position(batch.first - 1))
+        self.engine.execute(f"CREATE OR REPLACE TEMP TABLE {_BATCH} AS {relation}")
+        found = self.engine.row(
+            f"SELECT count(*), count(DISTINCT position), min(position), max(position) FROM {_BATCH}"
+        )
+        due = batch.last - batch.first + 1
+        if found != (due, due, batch.first, batch.last):
+            raise BrokenBatch(batch.first, batch.last, found[0])
+
+    def _advance(self, build: _Build, batch: Batch) -> None:
+        try:
+            rows = advance(self.engine, build.plan, build.advancing, self.store.dialect, batch)
+        except StoreHeld:
+            raise
+        except DataError as fault:
+            build.done = replace(build.done, error=str(fault))
+            return
+        build.done = replace(build.done, position=batch.last, rows=build.done.rows + rows)
+
+    def _resize(self, seconds: float) -> None:
+        wanted = self.size * 3 // 2 if seconds < TARGET_SECONDS else self.size // 2
+        self.size = max(SMALLEST_BATCH, min(LARGEST_BATCH, wanted))

@@ -1,0 +1,84 @@
+"""Bringing a whole build of a SQLite store forward: what is stored of some keys, and the rows of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from dualgauge.model import POSITION, quote
+from dualgauge.stores.errors import BadKeys
+from dualgauge.stores.serving import builds, checkpoints, writers
+from dualgauge.stores.sqlite.database import reading, writing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dualgauge.model import Position
+    from dualgauge.stores.serving.shapes import Shape
+    from dualgauge.stores.serving.writers import Lease
+
+
+class SqliteAdvancing:
+    """See `port.Advancing`. It asserts the lease, and the epoch that the build had when it was opened."""
+
+    def __init__(self, engine: sa.Engine, shape: Shape, build: int, lease: Lease) -> None:
+        self._engine, self._shape, self._build, self._lease = engine, shape, build, lease
+        with reading(engine) as connection:
+            # The build's own table: its view's shape may be ahead of it.
+            self._table = builds.reflected(connection, shape.side, shape.view, build)
+            found = checkpoints.checkpoints(connection, shape.side)
+        self.fits = list(self._table.columns.keys()) == [*shape.columns, *shape.hidden, POSITION]
+        self._checkpoint = next(one for one in found if (one.view, one.build) == (shape.view, build))
+        self._inserts = builds.insert_statement(self._table)
+        self._upserts = builds.upsert_statement(self._table)
+
+    @property
+    def position(self) -> Position:
+        """The position that it is at."""
+        assert self._checkpoint.position is not None  # noqa: S101  (no adopted table is a build)
+        return self._checkpoint.position
+
+    def stored(self, keys: pa.Table) -> pa.Table:
+        """What is stored of some keys; see the port."""
+        # Imported here: a point read, which comes through this package, loads no Arrow.
+        import pyarrow as pa
+
+        columns = list(self._table.primary_key.columns)
+        hidden = [*self._shape.hidden, POSITION]
+        name = f"{quote(str(self._table.schema))}.{quote(self._table.name)}"
+        marks = ", ".join(builds.mark_of(column.type, at) for at, column in enumerate(columns, 2))
+        same = " AND ".join(f"b.{quote(column.name)} = k.{quote(column.name)}" for column in columns)
+        rows = list(zip(range(keys.num_rows), *(column.to_pylist() for column in keys.columns), strict=True))
+        with reading(self._engine) as connection:
+            raw: Any = connection.connection.driver_connection
+            # Of the build's own columns, so that values are compared as they are stored.
+            of = ", ".join(quote(column.name) for column in columns)
+            raw.execute(f"CREATE TEMP TABLE _keys AS SELECT 0 AS _i, {of} FROM {name} WHERE false")
+            raw.executemany(f"INSERT INTO temp._keys VALUES (?1, {marks})", rows)
+            chosen = ", ".join(["k._i", *(f"b.{quote(column)}" for column in hidden)])
+            # In this order of joining each key is one look-up.
+            found = raw.execute(f"SELECT {chosen} FROM temp._keys AS k CROSS JOIN {name} AS b ON {same}").fetchall()
+            raw.execute("DROP TABLE temp._keys")
+        hidden_kinds = [pa.string() if kind == "VARCHAR" else pa.int64() for kind in self._shape.hidden.values()]
+        kinds = [pa.int64(), *hidden_kinds, pa.int64()]
+        values = zip(*found, strict=True) if found else [()] * len(kinds)
+        arrays = [pa.array(column, kind) for column, kind in zip(values, kinds, strict=True)]
+        return pa.table(arrays, names=["_i", *hidden])
+
+    def apply(self, rows: pa.Table | None, first: Position, last: Position, history: str | None, *, new: bool) -> None:
+        """Write the rows of a batch, and move the checkpoint over it; see the port."""
+        side, view, checkpoint = self._shape.side, self._shape.view, self._checkpoint
+        values = [] if rows is None else list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+        with writing(self._engine) as connection:
+            writers.assert_held(connection, self._lease)
+            checkpoints.advance(connection, side, view, self._build, checkpoint.epoch, first, last, history)
+            try:
+                if values:
+                    connection.exec_driver_sql(self._inserts if new else self._upserts, values)
+            except sa.exc.IntegrityError as fault:
+                raise BadKeys(
+                    self._shape.label, self._shape.key, "a key is NULL or there already", str(fault.orig)
+                ) from fault
+        self._checkpoint = replace(checkpoint, position=last, history=history)

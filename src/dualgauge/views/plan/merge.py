@@ -1,0 +1,267 @@
+"""
+Views that are kept by merging: the groups of new events are made one with the stored ones.
+
+What is run are pieces of the view's own text. Beside a group's row stand the states of its aggregates, as the engine's
+own text; HAVING and what the columns make of the aggregates apply on the way out, so that a group behind HAVING is not
+forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dualgauge.engines.errors import EngineError
+from dualgauge.engines.syntax import (
+    Node,
+    aggregates_of,
+    arguments_of,
+    expressions,
+    meaning,
+    name_of,
+    put_into,
+    select_of,
+    written,
+)
+from dualgauge.model import POSITION, PRESENT, fold, quote
+from dualgauge.views.plan.nulls import refuse_null
+from dualgauge.views.plan.parts import Column, NotPlain, Parts
+from dualgauge.views.plan.states import Kept, NotMerged, kept, merged_states
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.views.definition import ViewDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """
+    How a view's groups are kept.
+
+    Args:
+        groups: a SELECT over `events` of each group's key, its states `_s0`, `_s1` ... and `_position`.
+        key: the columns of the key.
+        states: the type of each state, by its name.
+        merged: SQL that makes a state of one before, `_o0`, and one over later events, `_n0`.
+        columns: SQL over the key and the states of each of the view's columns, by name.
+        having: SQL over the same that says whether readers see the group; empty where they see all.
+    """
+
+    groups: str
+    key: tuple[str, ...]
+    states: Mapping[str, str]
+    merged: tuple[str, ...]
+    columns: Mapping[str, str]
+    having: str
+
+    @property
+    def hidden(self) -> dict[str, str]:
+        """The hidden columns of a build beside `_position`, each with its DuckDB type."""
+        return dict.fromkeys(self.states, "VARCHAR") | ({PRESENT: "INTEGER"} if self.having else {})
+
+    def joined(self, new: str, old: str) -> str:
+        """
+        A SELECT of the groups of a batch made one with what was stored of them, as `groups` gives them.
+
+        Args:
+            new: a relation of the batch's groups, each with a number `_i`.
+            old: a relation of what was stored: the number, and the hidden columns as text.
+        """
+        before = [f"CAST({name} AS {kind}) AS {_at('o', name)}" for name, kind in self.states.items()]
+        later = [f"{name} AS {_at('n', name)}" for name in self.states]
+        merged = [
+            f"CAST({sql} AS {kind}) AS {name}"
+            for (name, kind), sql in zip(self.states.items(), self.merged, strict=True)
+        ]
+        key = [quote(name) for name in self.key]
+        return (
+            f"SELECT {', '.join([*key, *merged])}, greatest(_after, coalesce(_before, 0)) AS {POSITION} "
+            f"FROM (SELECT {', '.join(['_i', *key, *later])}, {POSITION} AS _after FROM {new}) "
+            f"LEFT JOIN (SELECT {', '.join(['_i', *before])}, {POSITION} AS _before FROM {old}) USING (_i)"
+        )
+
+    def rows(self, groups: str) -> str:
+        """A SELECT of the rows that a build has of some groups, with the hidden columns and `_position` behind them."""
+        public = [f"{sql} AS {quote(name)}" for name, sql in self.columns.items()]
+        hidden = [f"CAST({name} AS VARCHAR) AS {name}" for name in self.states]
+        present = [f"CASE WHEN {self.having} THEN 1 ELSE 0 END AS {PRESENT}"] if self.having else []
+        return f"SELECT {', '.join([*public, *hidden, *present, POSITION])} FROM ({groups}\n)"
+
+
+def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str | None) -> Merge:
+    """
+    How a view's groups are kept.
+
+    Args:
+        engine: its `events` have the columns of the log.
+        view: the view.
+        parts: its SELECT taken apart.
+        alias: what `events` is called in it; None where it reads them in more than one place.
+
+    Raises:
+        NotPlain, NotMerged: it cannot be kept so.
+    """
+    if alias is None:
+        raise NotPlain("it reads events in more than one place")
+    work = _Work(engine, view, parts, alias)
+    key = work.key()
+    names = {column.name: quote(column.name) for column in key}
+    columns = {column.name: work.over_states(column.text) for column in parts.columns if column not in key}
+    having = work.over_states(parts.having) if parts.having else ""
+    aggregates = list(work.kept.values())
+    states = [state for one in aggregates for state in one.states]
+    given = [f"{column.text} AS {quote(column.name)}" for column in key]
+    given += [f"{state.sql} AS _s{at}" for at, state in enumerate(states)]
+    given.append(f"coalesce(max({quote(alias)}.position), 0) AS {POSITION}")
+    groups = f"SELECT {', '.join(given)}\n{parts.source}"
+    if parts.group is not None:
+        groups += f"\nGROUP BY {', '.join(str(at) for at in range(1, len(key) + 1))}"
+    try:
+        kinds = engine.columns(groups)
+        found = Merge(
+            groups=groups, key=tuple(names), merged=tuple(merged_states(aggregates)), having=having,
+            states={f"_s{at}": kinds[f"_s{at}"] for at in range(len(states))},
+            columns={column.name: names.get(column.name) or columns[column.name] for column in parts.columns},
+        )  # fmt: skip
+        made = engine.columns(found.rows(groups))
+    except EngineError as fault:
+        raise NotPlain(f"taken apart it does not bind ({fault.reason.splitlines()[0]})") from fault
+    for at, state in enumerate(states):
+        if not state.holds(kinds[f"_s{at}"]):
+            raise NotMerged(f"{state.sql} is {kinds[f'_s{at}']}, which cannot be merged")
+    if {name: made[name] for name in view.columns} != dict(view.columns):
+        raise NotPlain("taken apart its columns have other types")
+    return found
+
+
+def _at(side: str, state: str) -> str:
+    """What a state of before (`o`) or of later events (`n`) is called where two are merged: `_o0`."""
+    return f"_{side}{state.removeprefix('_s')}"
+
+
+class _Work:
+    """One view that is being taken apart."""
+
+    def __init__(self, engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> None:
+        self._engine, self._view, self._parts, self._alias = engine, view, parts, fold(alias)
+        self._aggregates = aggregates_of(engine)
+        self._events = {fold(name) for name in engine.columns("FROM events")}
+        self.kept: dict[str, Kept] = {}
+        self._group: list[Column] = []
+
+    def key(self) -> list[Column]:
+        """The columns of the key, which are those that it groups by."""
+        columns = self._parts.columns
+        if self._parts.group is None:
+            self._group = [column for column in columns if not any(map(self._is_aggregate, expressions(column.node)))]
+            loose = [one for one in self._group if one.node["class"] != "CONSTANT"]
+            if loose or not any(map(self._is_aggregate, expressions([column.node for column in columns]))):
+                raise NotPlain("it has no aggregate")
+        elif self._parts.group_all:
+            self._group = [column for column in columns if not any(map(self._is_aggregate, expressions(column.node)))]
+        else:
+            self._group = [self._grouped(node) for node in self._parts.group]
+        by = {column.name for column in self._group}
+        for name in self._view.key:
+            if name not in by:
+                raise NotPlain(f"it does not group by {name} of its key")
+        beside = [column for column in self._group if column.name not in self._view.key]
+        self._group = [column for column in self._group if column.name in self._view.key]
+        for column in beside:
+            try:
+                self.over_states(column.text)
+            except NotPlain as fault:
+                raise NotPlain(f"it groups by {column.name} beside its key: name it in the key") from fault
+        for column in self._group:
+            refuse_null(column, self._parts.tree["where_clause"])
+        return self._group
+
+    def _grouped(self, node: Node) -> Column:
+        """The column that an expression of GROUP BY is."""
+        columns = self._parts.columns
+        if node["class"] == "CONSTANT" and node["literal"]["kind"] == "INTEGER":
+            return columns[int(node["literal"]["text"]) - 1]
+        for column in columns:
+            if self._is(node, column):
+                return column
+        raise NotPlain("it groups by something that is no column of it")
+
+    def _is(self, node: Node, column: Column) -> bool:
+        """Whether an expression is that of a column, or its alias."""
+        return meaning(column.node, self._unqualified) == meaning(node, self._unqualified) or self._is_alias(
+            node, column
+        )
+
+    def _unqualified(self, node: Node) -> object:
+        names = [fold(name) for name in node["column_names"]] if node["class"] == "COLUMN_REF" else []
+        return names[1:] if names[:1] == [self._alias] and len(names) > 1 else names or None
+
+    def _is_alias(self, node: Node, column: Column) -> bool:
+        """Whether a column by itself is the alias of another, and none of the events' own."""
+        if node["class"] != "COLUMN_REF" or len(node["column_names"]) != 1:
+            return False
+        name = fold(node["column_names"][0])
+        return name == fold(column.node["alias"]) and name not in self._events
+
+    def _is_aggregate(self, node: Node) -> bool:
+        return name_of(node) in self._aggregates
+
+    def over_states(self, text: str) -> str:
+        """An expression over the view's groups as one over the key and the states."""
+        tree = select_of(self._engine, f"SELECT {text}")
+        if tree is None:
+            raise NotPlain(f"{text} is not understood")
+        (whole,) = tree["select_list"]
+        parts: dict[int, str] = {}
+        inside: set[int] = set()
+        own = {name for node in expressions(whole) for name in _parameters(node)}
+        for place, node in enumerate(expressions(whole)):
+            if id(node) in inside:
+                continue
+            new = self._instead(node, f"SELECT {text}")
+            if new is not None:
+                parts[place] = new
+                inside |= {id(below) for below in expressions(node)}
+            elif node["class"] == "COLUMN_REF" and fold(node["column_names"][0]) not in own:
+                raise NotPlain(f"{'.'.join(node['column_names'])} in {text} is neither grouped by nor aggregated")
+            elif node["class"] == "STAR":
+                raise NotPlain("it has a star")
+        found = put_into(self._engine, text, parts) if parts else text
+        if found is None:
+            raise NotPlain(f"{text} is not understood")
+        return found
+
+    def _instead(self, node: Node, text: str) -> str | None:
+        """What stands for an expression: a group's column, what the states make of an aggregate, what an alias is."""
+        for column in self._group:
+            if self._is(node, column):
+                return quote(column.name)
+        if self._is_aggregate(node):
+            return self._result(node, written(node, text))
+        for column in self._parts.columns:
+            if self._is_alias(node, column):
+                return self.over_states(column.text)
+        return None
+
+    def _result(self, node: Node, text: str) -> str:
+        if any(map(self._is_aggregate, expressions(arguments_of(node)))):
+            raise NotMerged(f"{text} has an aggregate inside")
+        known = repr(meaning(node))
+        if known not in self.kept:
+            self.kept[known] = kept(node, text)
+        first = 0
+        for other, one in self.kept.items():
+            if other == known:
+                break
+            first += len(one.states)
+        one = self.kept[known]
+        return one.result.format(*(f"_s{first + at}" for at in range(len(one.states))))
+
+
+def _parameters(node: Node) -> list[str]:
+    """The names of a lambda's parameters."""
+    if node["class"] != "LAMBDA":
+        return []
+    return [fold(part["column_names"][0]) for part in expressions(node["lhs"]) if part["class"] == "COLUMN_REF"]

@@ -1,0 +1,95 @@
+"""Whether an expression over events may be NULL: what is not proven may be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.engines.syntax import Node, arguments_of, meaning, name_of
+from dualgauge.model import fold
+from dualgauge.views.plan.parts import NotPlain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dualgauge.views.plan.parts import Column
+
+_NEVER: Final = frozenset(("position", "event_id", "type", "occurred_at", "recorded_at"))
+"""Columns that each event has a value in."""
+
+_TOTAL: Final = frozenset(
+    """
+    + - * || abs concat date_trunc date_part strftime upper lower ucase lcase trim ltrim rtrim length strlen md5 sha256
+    year month day hour minute second quarter week dayofweek isodow dayofyear yearweek epoch epoch_ms epoch_us
+    time_bucket timezone left right lpad rpad replace reverse struct_pack row list_value
+    """.split()  # noqa: SIM905  (words read best as text)
+)
+"""Functions that are NULL only where an argument is."""
+
+_COMPARED: Final = frozenset(
+    ("COMPARE_EQUAL", "COMPARE_NOTEQUAL", "COMPARE_LESSTHAN", "COMPARE_GREATERTHAN", "COMPARE_LESSTHANOREQUALTO",
+     "COMPARE_GREATERTHANOREQUALTO")
+)  # fmt: skip
+
+
+def may_be_null(node: Node, where: Node | None) -> bool:
+    """
+    Whether an expression may be NULL in an event.
+
+    Args:
+        node: the expression, in the tree.
+        where: the condition that the events meet, in the same tree; None where there is none.
+    """
+    sure = [meaning(one, _bare) for one in _refused(where)] if where else []
+    return not _never(node, sure)
+
+
+def refuse_null(column: Column, where: Node | None) -> None:
+    """Raise NotPlain where a column of a key may be NULL."""
+    if may_be_null(column.node, where):
+        raise NotPlain(
+            f"{column.name} of its key may be NULL, and no row has such a key: leave those events out "
+            f"(WHERE {column.text} IS NOT NULL), or give them a name (coalesce)"
+        )
+
+
+def _never(node: Node, sure: list[object]) -> bool:
+    if meaning(node, _bare) in sure:
+        return True
+    match node["class"]:
+        case "CONSTANT":
+            found = node["literal"]["kind"] != "NULL"
+        case "COLUMN_REF":
+            found = fold(node["column_names"][-1]) in _NEVER
+        case "CAST":
+            found = not node["try_cast"] and _never(node["child"], sure)
+        case "FUNCTION" if name_of(node) == "unnest":
+            (unnested,) = arguments_of(node)
+            found = name_of(unnested) == "list_value" and all(_never(one, sure) for one in arguments_of(unnested))
+        case "FUNCTION":
+            found = name_of(node) in _TOTAL and all(_never(one, sure) for one in arguments_of(node))
+        case "OPERATOR" if node["type"] == "OPERATOR_COALESCE":
+            found = any(_never(one, sure) for one in node["children"])
+        case "CASE":
+            results = [check["then_expr"] for check in node["case_checks"]]
+            found = all(_never(one, sure) for one in [*results, node["else_expr"]])
+        case _:
+            found = False
+    return bool(found)
+
+
+def _bare(node: Node) -> object:
+    """A column without what says that it is one of the events."""
+    return fold(node["column_names"][-1]) if node["class"] == "COLUMN_REF" else None
+
+
+def _refused(where: Node) -> Iterator[Node]:
+    """The expressions whose NULL a condition does not let pass."""
+    if where["type"] == "CONJUNCTION_AND":
+        for part in where["children"]:
+            yield from _refused(part)
+    elif where["type"] == "OPERATOR_IS_NOT_NULL" or where["type"] == "COMPARE_IN":
+        yield where["children"][0]
+    elif where["type"] in _COMPARED:
+        yield from (where["left"], where["right"])
+    elif where["type"] == "COMPARE_BETWEEN":
+        yield where["input"]

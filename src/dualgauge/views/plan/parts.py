@@ -1,0 +1,156 @@
+"""A view's SELECT taken apart by the engine's own parser: its columns, what it goes over, how it groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dualgauge.engines.lexer import Token, bare, tokens
+from dualgauge.engines.syntax import Node, expressions, meaning, select_of
+from dualgauge.model import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.views.definition import ViewDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a SELECT: its name, its expression without the alias, and the tree of that."""
+
+    name: str
+    text: str
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """
+    A plain SELECT: `source` is its text from FROM to the end of WHERE.
+
+    `group` are the expressions that it groups by, None where it does not; all columns without an aggregate where it
+    groups by ALL, which `group_all` says.
+    """
+
+    tree: Node
+    columns: tuple[Column, ...]
+    source: str
+    group: tuple[Node, ...] | None
+    group_all: bool
+    having: str
+
+
+class NotPlain(Exception):
+    """Why a SELECT cannot be taken apart, as a clause."""
+
+
+def parts_of(engine: Engine, view: ViewDefinition) -> Parts:
+    """
+    Take a view's SELECT apart.
+
+    Raises:
+        NotPlain: it has parts that no single event has, or is written in a way that is not understood.
+    """
+    text = bare(view.text)
+    tree = select_of(engine, text)
+    if tree is None:
+        raise NotPlain("it is a UNION or the like")
+    _refuse(tree)
+    found = tokens(text)
+    if found[0].text != "select":
+        raise NotPlain("it begins with FROM: begin with SELECT")
+    at = _from(found, text, tree)
+    ends = {word: _word(found, at, word) for word in ("group", "having")}
+    stop = min((place for place in ends.values() if place is not None), default=len(found))
+    columns = _columns(engine, view, text, found[1:at], tree["select_list"])
+    having = "" if ends["having"] is None else _between(text, found[ends["having"] + 1 :])
+    grouped = tree["aggregate_handling"] == "FORCE_AGGREGATES" or bool(tree["group_expressions"])
+    return Parts(
+        tree=tree,
+        columns=columns,
+        source=_between(text, found[at:stop]),
+        group=tuple(tree["group_expressions"]) if grouped else None,
+        group_all=tree["aggregate_handling"] == "FORCE_AGGREGATES",
+        having=having,
+    )
+
+
+def _refuse(tree: Node) -> None:
+    if tree["cte_map"]["map"]:
+        raise NotPlain("it has a WITH")
+    if tree["modifiers"]:
+        kinds = {"ORDER_MODIFIER": "ORDER BY", "LIMIT_MODIFIER": "LIMIT", "DISTINCT_MODIFIER": "DISTINCT"}
+        kind = tree["modifiers"][0]["type"]
+        raise NotPlain(f"it has {kinds.get(kind, kind)}")
+    for part, name in (("qualify", "QUALIFY"), ("sample", "a sample")):
+        if tree[part]:
+            raise NotPlain(f"it has {name}")
+    if len(tree["group_sets"]) > 1:
+        raise NotPlain("it groups by several sets")
+    for node in expressions(tree):
+        if node["class"] == "WINDOW":
+            raise NotPlain("it has a window (OVER)")
+        if node["class"] == "SUBQUERY":
+            raise NotPlain("it has a subquery")
+
+
+def _from(found: Sequence[Token], text: str, tree: Node) -> int:
+    """The place of FROM among the tokens: the last before what is read, for `IS DISTINCT FROM` has one as well."""
+    source = tree["from_table"]
+    if source["type"] == "JOIN":
+        raise NotPlain("it joins")
+    if source["type"] != "BASE_TABLE":
+        raise NotPlain("it goes over something else than `events`")
+    start = len(text.encode()[: source["query_location"]].decode())
+    before = [at for at, token in enumerate(found) if token.text == "from" and not token.depth and token.start < start]
+    if not before:
+        raise NotPlain("its FROM is not found")
+    return before[-1]
+
+
+def _word(found: Sequence[Token], behind: int, word: str) -> int | None:
+    places = (at for at, token in enumerate(found) if at > behind and token.text == word and not token.depth)
+    return next(places, None)
+
+
+def _between(text: str, found: Sequence[Token]) -> str:
+    """What of a text some of its tokens go over, comments between them too."""
+    return text[found[0].start : found[-1].start + len(found[-1].text)] if found else ""
+
+
+def _columns(
+    engine: Engine, view: ViewDefinition, text: str, found: Sequence[Token], given: Sequence[Node]
+) -> tuple[Column, ...]:
+    items: list[list[Token]] = [[]]
+    for token in found:
+        if token.text == "," and not token.depth:
+            items.append([])
+        else:
+            items[-1].append(token)
+    # A comma may stand behind the last one.
+    items = [item for item in items if item]
+    if items and items[0][0].text == "all" and len(items[0]) > 1:
+        items[0] = items[0][1:]
+    if not len(items) == len(given) == len(view.columns):
+        raise NotPlain("it has a star")
+    return tuple(
+        Column(name, _expression(engine, text, item, node), node)
+        for name, item, node in zip(view.columns, items, given, strict=True)
+    )
+
+
+def _expression(engine: Engine, text: str, item: Sequence[Token], node: Node) -> str:
+    """The text of a column without its alias, proven to be the same expression."""
+    tried = [item]
+    if node["alias"]:
+        tried = [item[:-2], item[:-1], item[2:]]
+    for part in filter(None, tried):
+        written = _between(text, part)
+        tree = select_of(engine, f"SELECT {written}")
+        if tree is not None and len(tree["select_list"]) == 1 and not tree["select_list"][0]["alias"]:
+            alone: Node = tree["select_list"][0]
+            if meaning(alone) == meaning(node):
+                return written
+    raise NotPlain(f"the expression of {fold(node['alias']) or _between(text, item)} is not understood")

@@ -1,0 +1,212 @@
+"""
+The aggregates that can be kept by merging: what is stored of each, how two of those become one, and what it gives.
+
+What is stored of an aggregate are one to three states, each an aggregate over some events. The state over other events
+beside it makes the state over both: of exact types to the last bit, however the events were parted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from dualgauge.engines.lexer import tokens
+from dualgauge.engines.syntax import Node, arguments_of, name_of
+from dualgauge.model import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_CALL: Final = re.compile(r"[A-Za-z_]\w*\s*\(")
+_SAME: Final = {
+    "mean": "avg", "argmax": "arg_max", "max_by": "arg_max", "argmin": "arg_min", "min_by": "arg_min",
+    "arg_max_nulls_last": "arg_max_null", "arg_min_nulls_last": "arg_min_null", "countif": "count_if",
+    "variance": "var_samp", "stddev": "stddev_samp",
+}  # fmt: skip
+_UNIQUE: Final = frozenset(("position", "event_id"))
+_PACKED: Final = frozenset(("row", "struct_pack"))
+_NUMBERS: Final = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL\(.*|FLOAT|DOUBLE")
+
+_LESSER: Final = "CASE WHEN {0} IS NULL OR {1} < {0} THEN {1} ELSE {0} END"
+_GREATER: Final = "CASE WHEN {0} IS NULL OR {1} > {0} THEN {1} ELSE {0} END"
+
+
+def _either(sign: str) -> str:
+    return f"CASE WHEN {{0}} IS NULL THEN {{1}} WHEN {{1}} IS NULL THEN {{0}} ELSE {{0}} {sign} {{1}} END"
+
+
+def _second(merged: str) -> str:
+    """The same of an aggregate's second state."""
+    return merged.replace("{0}", "{2}").replace("{1}", "{3}")
+
+
+_ADDED: Final = _either("+")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """
+    One value that is stored of an aggregate.
+
+    Args:
+        sql: the aggregate over some events that gives it.
+        merged: SQL that makes one of two; `{0}`, `{2}`, `{4}` are the aggregate's states before, `{1}`, `{3}`, `{5}`
+            those over later events.
+        numbers: whether it must be a number.
+    """
+
+    sql: str
+    merged: str
+    numbers: bool = False
+
+    def holds(self, kind: str) -> bool:
+        """Whether a DuckDB type can be its: as text it comes back as it was, and can be merged."""
+        return "JSON" not in kind and '"NULL"' not in kind and (not self.numbers or bool(_NUMBERS.fullmatch(kind)))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An aggregate by its states. `result` is SQL in which `{0}`, `{1}`, `{2}` are these."""
+
+    states: tuple[State, ...]
+    result: str = "{0}"
+
+
+class NotMerged(Exception):
+    """Why an aggregate cannot be merged, as a clause."""
+
+
+def kept(call: Node, text: str) -> Kept:
+    """
+    What to store of an aggregate.
+
+    Args:
+        call: its call in the tree.
+        text: the same, as it is written.
+
+    Raises:
+        NotMerged: nothing short of all its values would do, or its value depends on the order of events.
+    """
+    name = _SAME.get(name_of(call), name_of(call))
+    if call["distinct"]:
+        raise NotMerged(f"{text} counts each value once, which two counts do not say")
+    if call["order_bys"]["orders"]:
+        raise NotMerged(f"{text} has an order")
+    if not _CALL.match(text):
+        raise NotMerged(f"{text} is no plain call: write it as {name}(...)")
+    arguments = arguments_of(call)
+    if (make := _MADE.get(name)) is None or len(arguments) != _ARGUMENTS.get(name, 1):
+        raise NotMerged(f"{text} cannot be merged")
+    return make(text) if name not in _BY_KEY else _by_key(name, text, arguments[1])
+
+
+def _renamed(text: str, name: str) -> str:
+    """The same call of another aggregate."""
+    return name + text[text.index("(") :]
+
+
+def _plain(merged: str, *, numbers: bool = False) -> Callable[[str], Kept]:
+    return lambda text: Kept((State(text, merged, numbers),))
+
+
+_WITHOUT_POINT: Final = "CAST(replace(CAST({0} AS VARCHAR), '.', '') AS HUGEINT)::DOUBLE"
+_PLACES: Final = "pow(10.0, length(split_part(CAST({0} AS VARCHAR), '.', 2)))"
+
+
+def _mean(text: str) -> Kept:
+    # The quotient of two whole numbers, rounded once. Seen: so is the engine's own mean of an exact type, but where a
+    # sum or a count of the same stands beside it: then it divides the rounded sum, and a quarter differ in a last bit.
+    states = State(_renamed(text, "sum"), _ADDED, numbers=True), State(_renamed(text, "count"), _second(_ADDED))
+    exact = f"{_WITHOUT_POINT} / ({{1}} * {_PLACES})"
+    return Kept(
+        states, f"CASE WHEN {{1}} > 0 THEN CASE typeof({{0}}) WHEN 'DOUBLE' THEN {{0}} / {{1}} ELSE {exact} END END"
+    )
+
+
+def _moments(result: str) -> Callable[[str], Kept]:
+    """Count, mean and sum of squared distances from it, merged as Chan, Golub and LeVeque do."""
+    number = "(coalesce({0}, 0) + {1})"
+    mean = (
+        "CASE WHEN {2} IS NULL THEN {3} WHEN {3} IS NULL THEN {2} "
+        f"ELSE {{2}} + ({{3}} - {{2}}) * {{1}} / {number} END"
+    )
+    squares = (
+        "CASE WHEN {4} IS NULL THEN {5} WHEN {5} IS NULL THEN {4} "
+        f"ELSE {{4}} + {{5}} + ({{3}} - {{2}}) * ({{3}} - {{2}}) * {{0}} * {{1}} / {number} END"
+    )
+
+    def made(text: str) -> Kept:
+        spread = f"{_renamed(text, 'var_pop')} * {_renamed(text, 'count')}"
+        states = (
+            State(_renamed(text, "count"), _ADDED),
+            State(_renamed(text, "avg"), mean, numbers=True),
+            State(spread, squares, numbers=True),
+        )
+        return Kept(states, result)
+
+    return made
+
+
+def _by_key(name: str, text: str, key: Node) -> Kept:
+    """A value of the event whose key is greatest or least: with that key."""
+    if not _is_unique(key):
+        raise NotMerged(f"{text} says nothing of events with equal keys: write the key as (..., position)")
+    value, key_text, behind = _arguments(text)
+    greatest = name.startswith("arg_max")
+    over = key_text if name.endswith("_null") else f"CASE WHEN ({value}) IS NOT NULL THEN ({key_text}) END"
+    sign = ">" if greatest else "<"
+    later = f"CASE WHEN {{2}} IS NULL OR {{3}} {sign} {{2}} THEN {{1}} ELSE {{0}} END"
+    bound = _second(_GREATER if greatest else _LESSER)
+    return Kept((State(text, later), State(f"{'max' if greatest else 'min'}({over}){behind}", bound)))
+
+
+def _is_unique(key: Node) -> bool:
+    """Whether no two events have one value of a key."""
+    if key["class"] == "COLUMN_REF":
+        return fold(key["column_names"][-1]) in _UNIQUE
+    return name_of(key) in _PACKED and any(map(_is_unique, arguments_of(key)))
+
+
+def _arguments(text: str) -> tuple[str, str, str]:
+    """The two arguments of a call, and what stands behind its parenthesis."""
+    found = tokens(text)
+    close = next(at for at, token in enumerate(found) if token.text == ")" and not token.depth)
+    comma = next(at for at, token in enumerate(found) if token.text == "," and token.depth == 1)
+    start = found[1].start + 1
+    return (
+        text[start : found[comma].start].strip(),
+        text[found[comma].start + 1 : found[close].start].strip(),
+        text[found[close].start + 1 :],
+    )
+
+
+_MADE: Final[dict[str, Callable[[str], Kept]]] = {
+    **dict.fromkeys(("count", "count_star", "count_if"), _plain(_ADDED)),
+    "sum": _plain(_ADDED, numbers=True),
+    "min": _plain(_LESSER),
+    "max": _plain(_GREATER),
+    "bool_and": _plain(_either("AND")),
+    "bool_or": _plain(_either("OR")),
+    "bit_and": _plain(_either("&")),
+    "bit_or": _plain(_either("|")),
+    "bit_xor": _plain("CASE WHEN {0} IS NULL THEN {1} WHEN {1} IS NULL THEN {0} ELSE xor({0}, {1}) END"),
+    "avg": _mean,
+    "var_pop": _moments("CASE WHEN {0} > 0 THEN {2} / {0} END"),
+    "var_samp": _moments("CASE WHEN {0} > 1 THEN {2} / ({0} - 1) END"),
+    "stddev_pop": _moments("CASE WHEN {0} > 0 THEN sqrt({2} / {0}) END"),
+    "stddev_samp": _moments("CASE WHEN {0} > 1 THEN sqrt({2} / ({0} - 1)) END"),
+    **dict.fromkeys(("arg_max", "arg_max_null", "arg_min", "arg_min_null"), _plain("")),
+}
+_BY_KEY: Final = frozenset(("arg_max", "arg_max_null", "arg_min", "arg_min_null"))
+_ARGUMENTS: Final = {"count_star": 0, **dict.fromkeys(_BY_KEY, 2)}
+
+
+def merged_states(kept_ones: Sequence[Kept]) -> list[str]:
+    """For each state of some aggregates, SQL over `_o0`, `_o1` ... before and `_n0`, `_n1` ... of later events."""
+    found: list[str] = []
+    for one in kept_ones:
+        first = len(found)
+        places = [f"_{side}{first + at}" for at in range(len(one.states)) for side in "on"]
+        found += [state.merged.format(*places) for state in one.states]
+    return found

@@ -1,0 +1,174 @@
+"""Views that a tail keeps, each with the strategy it must get; a project that has them, and DuckDB as their judge."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+import dualgauge
+from dualgauge.engines.lexer import bare
+from dualgauge.eventlog.append.event import Event
+from dualgauge.model import Position, Side
+from dualgauge.replay.run import replay
+from dualgauge.replay.shaping import shape_store
+from dualgauge.replay.tail import Tail
+from support.inside import handles_of
+from support.log_project import LogProject
+from support.shop import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dualgauge.migration import Migration
+    from dualgauge.replay.tail import Tailed
+    from dualgauge.workspace import Handles
+
+COLUMNS = {
+    "who": "VARCHAR", "n": "BIGINT", "price": "DECIMAL(18,2)", "d": "DOUBLE", "flag": "BOOLEAN", "note": "VARCHAR",
+}  # fmt: skip
+
+
+def _views() -> dict[str, tuple[str, str]]:
+    found = {}
+    for part in re.split(r"^-- view: ", Path(__file__).with_name("tailed_views.sql").read_text(), flags=re.MULTILINE)[
+        1:
+    ]:
+        first, _, text = re.sub(r"^---- .*$", "", part, flags=re.MULTILINE).partition("\n")
+        name, _, strategy = first.partition(", ")
+        found[name] = (strategy, text.strip() + "\n")
+    return found
+
+
+VIEWS: Final = _views()
+"""The strategy that each view must get, and its text."""
+
+
+def events(rows: Sequence[Mapping[str, Any]]) -> list[Event]:
+    """Events of some rows: `type`, `at` (hours from a day's beginning, 0 by default), and values of `COLUMNS`."""
+    day = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    return [
+        Event(
+            event_id=f"e{number}", type=row.get("type", "in"), occurred_at=day + dt.timedelta(hours=row.get("at", 0)),
+            fields={name: _value(name, row[name]) for name in COLUMNS if row.get(name) is not None},
+        )
+        for number, row in enumerate(rows, 1)
+    ]  # fmt: skip
+
+
+def _value(name: str, value: object) -> object:
+    return Decimal(str(value)) if name == "price" else value
+
+
+@dataclass
+class TailedProject:
+    """A project with a log and views, open: it can be brought forward, looked at, and put back."""
+
+    handles: Handles
+    root: Path
+
+    def replay(self, position: int) -> None:
+        """Build all views anew at a position."""
+        replay(
+            self.handles.engine,
+            self.handles.log,
+            self.handles.builds,
+            self.handles.plans,
+            Position(position),
+            force=True,
+        )
+
+    def tail(self, position: int, size: int = 10_000) -> tuple[Tailed, ...]:
+        """Bring the builds to a position, as a process of its own would."""
+        now = dt.datetime.now(dt.UTC)
+        leases = {Side.V1: self.handles.builds.take(Side.V1, f"{now}", now, now)}
+        plans = {one.view.name: one for one in self.handles.plans}
+        with Tail(
+            self.handles.engine,
+            self.handles.log,
+            self.handles.builds,
+            leases,
+            lambda _, one: plans[one.view],
+            size=size,
+        ) as tail:
+            tail.catch_up(Position(position))
+            return tail.done
+
+    def wrong(self, position: int, names: Sequence[str]) -> list[str]:
+        """The views of which readers get other rows than a plain query over the log gives at a position."""
+        engine, found = self.handles.engine, []
+        views = {one.view.name: one.view for one in self.handles.plans}
+        relation = self.handles.log.relation(Position(position))
+        with (
+            TemporaryDirectory() as folder, engine.bound("events", relation),
+            self.handles.builds.snapshot(Side.V1) as snapshot,
+        ):  # fmt: skip
+            for name in names:
+                view, file = views[name], Path(folder) / f"{name}.parquet"
+                with snapshot.export(name, view.columns, file) as written:
+                    list(written)
+                _, back = snapshot.exported(name, view.columns)
+                served, asked = f"SELECT {back} FROM read_parquet('{file}')", bare(view.text)
+                sides = [(served, asked), (asked, served)]
+                differ = sum(engine.row(f"SELECT count(*) FROM (({a}) EXCEPT ALL ({b}))")[0] for a, b in sides)
+                if differ:
+                    found.append(name)
+        return found
+
+    def kept(self) -> Path:
+        """A copy of the builds as they are now."""
+        copy = self.root / f"kept-{len(list(self.root.glob('kept-*')))}"
+        copy.mkdir()
+        for file in (self.root / ".dualgauge").glob("views_*.db*"):
+            shutil.copy(file, copy / file.name)
+        return copy
+
+    def put_back(self, copy: Path) -> None:
+        """Have the builds of a copy."""
+        for file in (self.root / ".dualgauge").glob("views_*.db*"):
+            file.unlink()
+        for file in copy.iterdir():
+            shutil.copy(file, self.root / ".dualgauge" / file.name)
+
+
+def laid_out(root: Path, views: Mapping[str, tuple[str, str]] = VIEWS) -> Migration:
+    """A project with such views on v1, and nothing in its log."""
+    project = LogProject(root, columns=dict(COLUMNS))
+    for name, (_, text) in views.items():
+        project.write(f"views_v1/{name}.sql", text)
+    (root / "views_v2").mkdir()
+    (root / "migrations").mkdir()
+    for name in ("env.py", "script.py.mako"):
+        shutil.copy(ROOT / "migrations" / name, root / "migrations" / name)
+    return project.open()
+
+
+@contextmanager
+def opened(
+    root: Path, rows: Sequence[Mapping[str, Any]], views: Mapping[str, tuple[str, str]] = VIEWS
+) -> Iterator[TailedProject]:
+    """A project with such events and views, its table schemas made, and nothing built."""
+    migration = laid_out(root, views)
+    with migration.appender() as log:
+        log.append(events(rows))
+    with handles_of(migration) as handles:
+        schemas = [one.view for one in handles.plans]
+        shape_store(handles.builds, root / "migrations", schemas, mode="auto", dry_run=False)
+        yield TailedProject(handles, root)
+
+
+def judged(root: Path) -> dict[str, int]:
+    """The views of which readers get other rows than a plain query gives, each with the position of its build."""
+    with handles_of(dualgauge.open(root)) as handles:
+        project, found = TailedProject(handles, root), {}
+        for name, one in handles.builds.served_builds(Side.V1).items():
+            assert one.position is not None
+            if project.wrong(one.position, [name]):
+                found[name] = int(one.position)
+        return found

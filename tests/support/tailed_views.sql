@@ -1,0 +1,172 @@
+---- Every merge class, with NULLs in what is aggregated.
+
+-- view: counts, merge
+-- key: type
+SELECT type, count(*) AS a, count(n) AS b, count_if(flag) AS c FROM events GROUP BY type
+
+-- view: sums, merge
+-- key: type
+SELECT type, sum(n) AS a, sum(price) AS b, sum(n * 3) + 1 AS c FROM events GROUP BY ALL
+
+-- view: bounds, merge
+-- key: type
+SELECT type, min(n) AS a, max(price) AS b, min(note) AS c, max(occurred_at) AS d FROM events GROUP BY 1
+
+-- view: means, merge
+-- key: type
+SELECT type, avg(n) AS a, avg(price) AS b, mean(n + 1) AS c FROM events GROUP BY type
+
+-- view: truths, merge
+-- key: type
+SELECT type, bool_and(flag) AS a, bool_or(flag) AS b FROM events GROUP BY type
+
+-- view: bits, merge
+-- key: type
+SELECT type, bit_and(n) AS a, bit_or(n) AS b, bit_xor(n) AS c FROM events GROUP BY type
+
+-- view: last_known, merge
+-- key: type
+SELECT type, arg_max(note, position) AS a, arg_min(note, position) AS b, max_by(n, position) AS c FROM events GROUP
+BY type
+
+-- view: last_told, merge
+-- key: type
+SELECT type, arg_max_null(note, position) AS a, arg_min_null(n, position) AS b FROM events GROUP BY type
+
+-- view: by_time, merge
+-- key: type
+SELECT type, arg_max(note, (occurred_at, position)) AS a, arg_min(n, (occurred_at, position)) AS b FROM events GROUP
+BY type
+
+-- view: filtered, merge
+-- key: type
+SELECT type, count(*) FILTER (WHERE n > 2) AS a, sum(price) FILTER (WHERE flag) AS b, avg(n) FILTER (WHERE note IS
+NOT NULL) AS c, arg_max(note, position) FILTER (WHERE n > 1) AS d FROM events GROUP BY type
+
+---- HAVING, which a group crosses both ways, and groups that empty and come back.
+
+-- view: having, merge
+-- key: type
+SELECT type, sum(n) AS a FROM events GROUP BY type HAVING sum(n) BETWEEN 2 AND 6
+
+-- view: balance, merge
+-- key: who
+SELECT who, sum(CASE WHEN type = 'out' THEN -n ELSE n END) AS left_over FROM events WHERE who IS NOT NULL GROUP BY
+who HAVING sum(CASE WHEN type = 'out' THEN -n ELSE n END) <> 0
+
+-- view: having_alias, merge
+-- key: type
+SELECT type, count(*) AS many FROM events GROUP BY type HAVING many % 2 = 1
+
+-- view: having_null, merge
+-- key: type
+SELECT type, max(n) AS a FROM events GROUP BY type HAVING max(n) > 2
+
+---- Keys: expressions, composite, with NULLs named, empty and beyond ASCII.
+
+-- view: named, merge
+-- key: who
+SELECT coalesce(who, '?') AS who, count(*) AS a FROM events GROUP BY coalesce(who, '?')
+
+-- view: upper, merge
+-- key: k
+SELECT upper(who) AS k, sum(n) AS a FROM events WHERE who IS NOT NULL GROUP BY k
+
+-- view: two_keys, merge
+-- key: type, who
+SELECT who, type, count(*) AS a, max(n) AS b FROM events e WHERE e.who IS NOT NULL GROUP BY who, e.type
+
+-- view: number_key, merge
+-- key: n
+SELECT n, count(*) AS a, sum(price) AS b FROM events WHERE n IS NOT NULL GROUP BY n
+
+-- view: price_key, merge
+-- key: price
+SELECT price, count(*) AS a FROM events WHERE price IS NOT NULL GROUP BY price
+
+-- view: flag_key, merge
+-- key: flag
+SELECT flag, count(*) AS a FROM events WHERE flag IS NOT NULL GROUP BY flag
+
+---- Windows of event time are keys: a late event corrects its old one.
+
+-- view: hours, merge
+-- key: hour
+SELECT date_trunc('hour', occurred_at) AS hour, count(*) AS a, sum(price) AS b FROM events GROUP BY ALL
+
+-- view: days, merge
+-- key: day, type
+SELECT CAST(occurred_at AT TIME ZONE 'UTC' AS DATE) AS day, type, avg(n) AS a FROM events GROUP BY day, type
+
+---- What the columns make of aggregates and keys.
+
+-- view: made, merge
+-- key: type
+SELECT type, type || '!' AS loud, sum(n) * 1.5 - count(*) AS a, CASE WHEN max(n) > 3 THEN 'many' ELSE 'few' END AS
+b, sum(n) AS s, s / 2 AS half, round(avg(price), 1) AS r FROM events GROUP BY ALL
+
+-- view: listed, merge
+-- key: type
+SELECT type, list_transform([max(n), min(n)], lambda x: x + 1) AS a, {'low': min(price), 'n': count(*)} AS b FROM
+events GROUP BY type
+
+-- view: comments, merge
+-- key: type
+SELECT type, -- the kind
+  sum(n /* all */ ) AS "söme", 'FROM' AS word, type IS DISTINCT FROM 'in' AS other
+FROM events -- all
+GROUP BY ALL
+
+---- Without GROUP BY there is one row, whatever came.
+
+-- view: one_row, merge
+-- key: id
+SELECT 'all' AS id, count(*) AS a, sum(n) AS b, avg(n) AS c FROM events WHERE n > 2
+
+---- Each event gives rows of its own.
+
+-- view: each, append
+-- key: event_id
+SELECT event_id, who, n * 2 AS twice, note FROM events WHERE n IS NOT NULL
+
+-- view: places, append
+-- key: position
+SELECT position, occurred_at, flag, price FROM events
+
+-- view: parts, append
+-- key: event_id, part
+SELECT event_id, unnest(['a', 'b']) AS part, n FROM events
+
+---- What needs more than the batch is left to a replay.
+
+-- view: distinct, replay
+-- key: type
+SELECT type, count(DISTINCT who) AS a FROM events GROUP BY type
+
+-- view: medians, replay
+-- key: type
+SELECT type, median(n) AS a FROM events GROUP BY type
+
+-- view: ties, replay
+-- key: type
+SELECT type, arg_max(note, occurred_at) AS a FROM events GROUP BY type
+
+-- view: null_key, replay
+-- key: who
+SELECT who, count(*) AS a FROM events WHERE CASE WHEN who IS NULL THEN false ELSE true END GROUP BY ALL
+
+-- view: ranked, replay
+-- key: event_id
+SELECT event_id, row_number() OVER (ORDER BY position) AS a FROM events
+
+-- view: latest_three, replay
+-- key: event_id
+SELECT event_id, n FROM events ORDER BY position DESC LIMIT 3
+
+-- view: itself, replay
+-- key: event_id
+SELECT e.event_id, max(o.n) AS a FROM events e JOIN events o ON o.type = e.type GROUP BY e.event_id
+
+-- view: beside_key, replay
+-- key: type
+SELECT type, count(*) AS a FROM events GROUP BY type, position < 0
