@@ -123,6 +123,11 @@ def put_into(engine: Engine, text: str, parts: Mapping[int, str]) -> str | None:
 
 
 def aggregates_of(engine: Engine) -> frozenset[str]:
-    """The folded names of the engine's aggregates."""
-    rows = engine.rows("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'")
-    return frozenset(fold(name) for (name,) in rows)
+    """The folded names of the engine's aggregates: asked for once, for they are those of the library."""
+    if not _AGGREGATES:
+        rows = engine.rows("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'")
+        _AGGREGATES.update(fold(name) for (name,) in rows)
+    return frozenset(_AGGREGATES)
+
+
+_AGGREGATES: set[str] = set()
