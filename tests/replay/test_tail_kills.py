@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import dualgauge
-from dualgauge.model import Side
+from dualgauge.model import Position, Side
 from dualgauge.stores.errors import LeaseLost, SideHeld
 from support.forked import Process, python
 from support.inside import handles_of
@@ -267,4 +267,59 @@ def test_a_replay_under_a_tail_is_served_by_the_tail_once_both_are_at_one_positi
 
     assert holder.poll() is None
     assert all(new[name] > old[name] for name in old)
+    assert judged(project) == {}
+
+
+WRITES = """
+import sys, time
+from datetime import UTC, datetime
+import dualgauge
+from dualgauge import Event
+
+with dualgauge.open(sys.argv[1]).appender() as log:
+    print("ready", flush=True)
+    for number in range(100_000):
+        fields = {"who": "ada", "n": number % 7}
+        log.append([Event(f"w{number}", "in", datetime(2026, 1, 1, tzinfo=UTC), fields)])
+        time.sleep(0.005)
+"""
+
+
+def test_a_diff_beside_a_tail_gets_both_sides_at_one_position(project: Path) -> None:
+    """Asked again and again while events come: each time it is of one position, and nothing differs."""
+    shutil.copytree(project / "views_v1", project / "views_v2", dirs_exist_ok=True)
+    dualgauge.open(project).replay()
+    (project / "comparators").mkdir(exist_ok=True)
+    (project / "reports").mkdir(exist_ok=True)
+    with run(WRITES, project) as writer, run(HOLDS, project) as tail:
+        try:
+            assert writer.stdout.readline() == tail.stdout.readline() == "ready\n"
+            found = [one for _ in range(8) for one in dualgauge.open(project).diff()]
+            assert (writer.poll(), tail.poll()) == (None, None)
+        finally:
+            writer.kill()
+            tail.kill()
+
+    assert len(found) == 8 * len(KEPT)
+    assert {one.comparison.verdict.value for one in found} == {"pass"}
+    assert len({one.position for one in found}) > 1
+    assert judged(project) == {}
+
+
+def test_a_side_is_held_no_longer_than_its_barrier_lasts(project: Path) -> None:
+    migration = dualgauge.open(project)
+    now = dt.datetime.now(dt.UTC)
+    with handles_of(migration) as handles:
+        barriers = handles.ledger.barriers_of("m")
+        barriers.ask(Side.V1, "somebody", Position(150), now)
+        barriers.ask(Side.V1, "another", Position(200), now)
+        barriers.ask(Side.V1, "long ago", Position(120), now - dt.timedelta(seconds=11))
+        barriers.ask(Side.V1, "for ever", Position(120), now + dt.timedelta(days=1))
+    assert {one.position for one in migration.tail(once=True).views} == {150}
+    with handles_of(migration) as handles:
+        handles.ledger.barriers_of("m").release("somebody")
+    assert {one.position for one in migration.tail(once=True).views} == {200}
+    with handles_of(migration) as handles:
+        handles.ledger.barriers_of("m").release("another")
+    assert {one.position for one in migration.tail(once=True).views} == {ROWS}
     assert judged(project) == {}

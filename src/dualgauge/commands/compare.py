@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from dualgauge.model import Side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dualgauge.comparison.checking.check_run import CheckRun
+    from dualgauge.comparison.runs.barrier import Barrier
     from dualgauge.comparison.runs.recording import Keeping
     from dualgauge.comparison.runs.run import DiffRun
     from dualgauge.workspace import Handles, Workspace
@@ -37,11 +41,12 @@ class CompareCommands:
         wanted = DiffPlan.named(plan)
         workspace = self._workspace
         with workspace.open() as handles:
-            keeping = self._keeping(handles)
+            keeping, barrier = self._keeping(handles), _barrier(handles, workspace.settings.migration)
             return [
                 run_diff(
                     handles.engine, handles.log, handles.store, pair,
                     keeping=keeping, samples=samples, plan=wanted, progress=workspace.progress, settle=settle,
+                    barrier=barrier,
                     sleep=workspace.sleep, chance=workspace.chance,
                 )
                 for pair in handles.pairs(names)
@@ -66,3 +71,14 @@ class CompareCommands:
             handles.ledger, workspace.project.root, workspace.reports, handles.basis,
             migration=workspace.settings.migration, who=workspace.who, clock=workspace.clock,
         )  # fmt: skip
+
+
+def _barrier(handles: Handles, migration: str) -> Barrier | None:
+    """What asks a tail to hold the sides; None where none is at work."""
+    from dualgauge.comparison.runs.barrier import Barrier
+
+    now = dt.datetime.now(dt.UTC)
+    leases = [handles.builds.writer(side) for side in Side]
+    if not any(lease is not None and lease.until > now for lease in leases):
+        return None
+    return Barrier(handles.ledger.barriers_of(migration), handles.store, lambda: handles.log.refresh().last)

@@ -99,8 +99,17 @@ def follow(
             return stop()
 
         plans = _Plans(workspace, handles)
+        barriers = handles.ledger.barriers_of(workspace.settings.migration)
         tail = stack.enter_context(
-            Tail(handles.engine, handles.log, handles.builds, held.leases, plans, progress=workspace.progress)
+            Tail(
+                handles.engine,
+                handles.log,
+                handles.builds,
+                held.leases,
+                plans,
+                progress=workspace.progress,
+                held=lambda: barriers.held(dt.datetime.now(dt.UTC)),
+            )
         )
         pause = SHORTEST_PAUSE
         while True:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from dualgauge.ledger import journal, journal_rows, quarantine_seal
 from dualgauge.ledger.access import Access, EmptyTables, prepared
+from dualgauge.ledger.barriers import Barriers
 from dualgauge.ledger.chain import walk
 from dualgauge.ledger.database import Database
 from dualgauge.ledger.errors import (
@@ -113,6 +114,10 @@ class Ledger:
     def quarantine_of(self, migration: str, who: str) -> Quarantine:
         """The same, for a migration and by a name that the journal keeps with each change."""
         return Quarantine(self._access, migration, who)
+
+    def barriers_of(self, migration: str) -> Barriers:
+        """Where a tail is asked to hold a side."""
+        return Barriers(self._access, migration)
 
     def state(self, name: str) -> MigrationState:
         """A migration as it is now; one never seen is in stage `off` at revision 0."""

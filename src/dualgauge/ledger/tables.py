@@ -87,6 +87,16 @@ QUARANTINE_SEAL: Final = Table(
     Column("seal", String(64), nullable=False),
 )
 
+BARRIER: Final = Table(
+    "barrier",
+    METADATA,
+    Column("migration", Text, primary_key=True),
+    Column("side", Text, primary_key=True),
+    Column("asker", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("expires", Text, nullable=False),
+)
+
 READABLE_FROM: Final = Table(
     "readable_from",
     METADATA,
@@ -97,7 +107,7 @@ READABLE_FROM: Final = Table(
 
 VERSION_TABLE: Final = "dualgauge_version"
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision of these tables, oldest first. Stated here so that opening a ledger needs no alembic; a test
 holds it equal to the files."""
 

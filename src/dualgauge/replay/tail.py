@@ -21,7 +21,7 @@ from dualgauge.stores.errors import StoreHeld
 from dualgauge.views.definition import EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
@@ -87,7 +87,8 @@ class Tail:
         log: the history.
         store: has the builds.
         leases: the sides.
-        plans: of the text that each build was made from, by side and view; None of an adopted view.
+        plans: of the text that each build was made from, by side and view.
+        held: the positions at which sides are to be held for a moment: asked before each batch.
         progress: told the position and the head.
     """
 
@@ -97,6 +98,7 @@ class Tail:
     leases: Mapping[Side, Lease]
     plans: Callable[[Side, Checkpoint], Plan]
     progress: Progress = silent
+    held: Callable[[], Mapping[Side, Position]] = dict
     size: int = field(default_factory=lambda: FIRST_BATCH)
     _stack: ExitStack = field(default_factory=ExitStack)
     _builds: list[_Build] = field(default_factory=list)
@@ -172,9 +174,9 @@ class Tail:
             BrokenBatch: the log does not give each position once.
             LeaseLost, StoreHeld: another process took a side, or holds its database.
         """
-        while not stop() and (batch := self._next(head)) is not None:
+        while not stop() and (found := self._next(head)) is not None:
+            batch, taken = found
             self.progress("events", batch.first - 1, head)
-            taken = [one for one in self._open() if one.advancing.position == batch.first - 1]
             self._read(batch)
             with self.engine.bound(EVENTS, f"FROM {_BATCH}"):
                 slowest = 0.0
@@ -188,17 +190,26 @@ class Tail:
             self.progress("events", batch.last, head)
         self._swap()
 
-    def _open(self) -> Sequence[_Build]:
-        return [one for one in self._builds if not one.done.left and not one.done.error]
+    def _next(self, head: Position) -> tuple[Batch, list[_Build]] | None:
+        """
+        The next batch, and the builds that it is for: those furthest behind, v1's first.
 
-    def _next(self, head: Position) -> Batch | None:
-        """The next batch: it begins behind the build that is furthest behind, and goes no further than the next one."""
-        positions = sorted({one.advancing.position for one in self._open()})
-        if not positions or positions[0] >= head:
+        It goes no further than where the next ones are, and than where a side is held.
+        """
+        held = self.held()
+        limits = {side: min(head, held.get(side, head)) for side in Side}
+        behind = [
+            one for one in self._builds
+            if not one.done.left and not one.done.error and one.advancing.position < limits[one.done.side]
+        ]  # fmt: skip
+        if not behind:
             return None
-        first = Position(positions[0] + 1)
-        last = min(head, positions[0] + self.size, *positions[1:2])
-        return Batch(first, Position(last), self.log.history(Position(last)))
+        at = min(one.advancing.position for one in behind)
+        taken = [one for one in behind if one.advancing.position == at]
+        ends = [limits[one.done.side] for one in taken]
+        last = min(at + self.size, *ends, *(one.advancing.position for one in behind if one not in taken))
+        batch = Batch(Position(at + 1), Position(last), self.log.history(Position(last)))
+        return batch, taken
 
     def _read(self, batch: Batch) -> None:
         """Read the events once for all views, and make sure that each position is there once."""

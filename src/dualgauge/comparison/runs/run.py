@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.engine.diff import compare_relations
-from dualgauge.comparison.errors import ChangedMeanwhile
+from dualgauge.comparison.errors import ChangedMeanwhile, UnequalPositions
 from dualgauge.comparison.runs.binding import bound
 from dualgauge.comparison.runs.in_flight import SETTLE_SECONDS, noted, still
 from dualgauge.comparison.runs.recording import recording
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from dualgauge.comparison.engine.candidates import DiffPlan
+    from dualgauge.comparison.runs.barrier import Barrier
     from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.comparison.runs.recording import Keeping
     from dualgauge.comparison.runs.snapshot import Pinned
@@ -95,6 +96,7 @@ def run_diff(
     samples: int = 10,
     plan: DiffPlan | None = None,
     settle: float = SETTLE_SECONDS,
+    barrier: Barrier | None = None,
     sleep: Callable[[float], None] = time.sleep,
     chance: Random | None = None,
     progress: Progress = silent,
@@ -112,7 +114,7 @@ def run_diff(
     """
     started = keeping.clock()
     with scratch("diff") as pins:
-        pinned = pin(engine, store, pair.views, log.settings.all_columns, pins, progress=progress)
+        pinned = _pinned(engine, log, store, pair, pins, barrier, progress)
         about = bound(pair, pinned.builds, keeping.basis)
         v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
         begun = recording(keeping, EvidenceKind.DIFF, pair.name, about, position=pinned.position, started=started)
@@ -156,6 +158,20 @@ def run_diff(
             )
             record.finish(RESULT, run.to_json(), comparison.verdict, _summary(comparison), at=finished)
     return run
+
+
+def _pinned(  # noqa: PLR0917  (called with all of them, in this order)
+    engine: Engine, log: EventLog, store: ServedStore, pair: Pair, folder: Path, barrier: Barrier | None,
+    progress: Progress,
+) -> Pinned:  # fmt: skip
+    """Both sides as they are, if they are at one position; else, where a tail moves them, as it holds them for it."""
+    columns = log.settings.all_columns
+    try:
+        return pin(engine, store, pair.views, columns, folder, progress=progress)
+    except UnequalPositions:
+        if barrier is None:
+            raise
+    return pin(engine, store, pair.views, columns, folder, barrier=barrier, progress=progress)
 
 
 @contextmanager

@@ -25,10 +25,11 @@ from dualgauge.views.definition import output_columns
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from dualgauge.comparison.runs.barrier import Barrier
     from dualgauge.engines.duck import Engine
     from dualgauge.stores.adopted.adopting import AdoptedRows
     from dualgauge.stores.serving.checkpoints import Checkpoint
-    from dualgauge.stores.serving.port import ServedStore
+    from dualgauge.stores.serving.port import ServedStore, Snapshot
 
 BATCH = 50_000
 
@@ -58,6 +59,7 @@ def pin(
     event_columns: Mapping[str, str],
     folder: Path,
     *,
+    barrier: Barrier | None = None,
     progress: Progress = silent,
 ) -> Pinned:
     """
@@ -69,6 +71,7 @@ def pin(
         wanted: view names by side.
         event_columns: columns of `events`, by which the builds' own texts are typed.
         folder: where the Parquet files go; the caller removes it.
+        barrier: asks for both sides at one position, where something moves them.
         progress: told rows read.
 
     Raises:
@@ -79,7 +82,7 @@ def pin(
     builds: dict[Side, dict[str, Checkpoint]] = {side: {} for side in wanted}
     columns: dict[Side, dict[str, Mapping[str, str]]] = {side: {} for side in wanted}
     with ExitStack() as stack:
-        snapshots = {side: stack.enter_context(store.snapshot(side)) for side in wanted}
+        snapshots = _opened(store, wanted, barrier, stack)
         for side, name in _each(wanted):
             checkpoint = snapshots[side].served(name)
             if checkpoint is None:
@@ -111,6 +114,21 @@ def pin(
     # v2 is always built from the log, so there is one that knows.
     position = next(one.position for side in builds.values() for one in side.values() if one.position is not None)
     return Pinned(position=position, builds=builds, columns=columns)
+
+
+def _opened(
+    store: ServedStore, wanted: Mapping[Side, Sequence[str]], barrier: Barrier | None, stack: ExitStack
+) -> dict[Side, Snapshot]:
+    """A snapshot of each side; with a barrier, of each where it is held, for no longer than it takes to open it."""
+    if barrier is None:
+        return {side: stack.enter_context(store.snapshot(side)) for side in wanted}
+    snapshots = {}
+    with barrier.asked(wanted) as reached:
+        for side in wanted:
+            reached(side)
+            snapshots[side] = stack.enter_context(store.snapshot(side))
+            barrier.release(side)
+    return snapshots
 
 
 def _same_position(builds: Mapping[Side, Mapping[str, Checkpoint]]) -> None:
