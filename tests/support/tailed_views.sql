@@ -170,3 +170,49 @@ SELECT e.event_id, max(o.n) AS a FROM events e JOIN events o ON o.type = e.type 
 -- view: beside_key, replay
 -- key: type
 SELECT type, count(*) AS a FROM events GROUP BY type, position < 0
+
+---- As-of look-ups: of the last earlier row, in the batch or before it; a later one changes nothing.
+
+-- view: looked_up, append
+-- key: position
+SELECT e.position, e.who, o.n AS last_out, o.position AS out_at
+FROM events AS e
+ASOF LEFT JOIN (SELECT position, who, n FROM events WHERE type = 'out') AS o ON e.who = o.who AND e.position >= o.position
+
+-- view: looked_up_twice, append
+-- key: position
+SELECT e.position, before.note AS "note before", o.price, o.flag
+FROM events e
+ASOF LEFT JOIN events AS before ON before.type = e.type AND before.position < e.position
+ASOF LEFT JOIN (SELECT * FROM events WHERE price IS NOT NULL) o ON o.who = e.who AND e.position > o.position
+
+-- view: looked_up_sums, merge
+-- key: type
+SELECT e.type, count(*) AS a, sum(o.n * e.n) AS b, max(o.price) AS c, count(o.position) AS d
+FROM events AS e
+ASOF LEFT JOIN (SELECT position, n, who, price FROM events WHERE n > 0) AS o
+  ON e.who = o.who AND e.position > o.position
+GROUP BY e.type
+HAVING count(*) <> 2
+
+-- view: looked_up_inner, merge
+-- key: who
+SELECT e.who, count(*) AS a, arg_max(o.note, e.position) AS b
+FROM events e ASOF JOIN (SELECT position, who, note FROM events WHERE note <> 'z') o USING (who, position)
+WHERE e.who IS NOT NULL
+GROUP BY e.who
+
+-- view: looked_up_by_time, replay
+-- key: position
+SELECT e.position, o.n
+FROM events AS e
+ASOF LEFT JOIN (SELECT occurred_at, position, who, n FROM events) AS o
+  ON e.who = o.who AND e.occurred_at >= o.occurred_at
+
+-- view: looked_up_key, replay
+-- key: who
+SELECT o.who, count(*) AS a
+FROM events AS e
+ASOF LEFT JOIN (SELECT position, who FROM events WHERE who > '') AS o ON e.who = o.who AND e.position >= o.position
+WHERE CASE WHEN o.who IS NULL THEN false ELSE true END
+GROUP BY o.who

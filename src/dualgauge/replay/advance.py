@@ -9,6 +9,7 @@ from dualgauge.engines.errors import BadValue, CannotRead
 from dualgauge.model import quote
 from dualgauge.replay.answer import answered
 from dualgauge.replay.errors import CannotCompute
+from dualgauge.replay.remembered import last_rows
 from dualgauge.stores.errors import UnstorableValue
 from dualgauge.stores.serving.types import bound_columns
 from dualgauge.views.plan.plan import Strategy
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.model import Position
+    from dualgauge.replay.remembered import Remembered
     from dualgauge.stores.serving.port import Advancing
     from dualgauge.views.plan.merge import Merge
     from dualgauge.views.plan.plan import Plan
@@ -38,7 +40,9 @@ class Batch:
     history: str | None
 
 
-def advance(engine: Engine, plan: Plan, build: Advancing, dialect: str, batch: Batch) -> int:
+def advance(  # noqa: PLR0917  (called with all of them, in this order)
+    engine: Engine, plan: Plan, build: Advancing, remembered: Remembered, dialect: str, batch: Batch
+) -> int:  # fmt: skip
     """
     Bring a build over a batch; gives how many rows were written.
 
@@ -46,6 +50,7 @@ def advance(engine: Engine, plan: Plan, build: Advancing, dialect: str, batch: B
         engine: its `events` are those of the batch and no other.
         plan: the view's, of the text that the build was made from.
         build: the build, right before the batch.
+        remembered: what the view looks up, as of before the batch.
         dialect: the store's.
         batch: the events.
 
@@ -56,21 +61,26 @@ def advance(engine: Engine, plan: Plan, build: Advancing, dialect: str, batch: B
         Fenced, LeaseLost, NotNext: see `Advancing.apply`.
     """
     try:
-        rows = _rows(engine, plan, build, dialect)
+        with remembered.bound():
+            rows = _rows(engine, plan, build, dialect)
     except CannotRead:
         raise
     except BadValue as fault:
         raise UnstorableValue(plan.view.label, fault.reason.split(": ", 1)[-1]) from fault
     count: int = rows.num_rows
     new = plan.strategy is Strategy.APPEND
-    build.apply(rows if count else None, batch.first, batch.last, batch.history, new=new)
+    looked_up = last_rows(engine, plan.lookups)
+    build.apply(
+        rows if count else None, batch.first, batch.last, batch.history, new=new, lookups=looked_up
+    )  # fmt: skip
+    remembered.keep(looked_up)
     return count
 
 
 def _rows(engine: Engine, plan: Plan, build: Advancing, dialect: str) -> pa.Table:
     if plan.merge is not None:
         return _merged(engine, plan, plan.merge, build, dialect)
-    with answered(engine, plan, plan.select(build.position)) as answer:
+    with answered(engine, plan, plan.batch_sql) as answer:
         answer.check_keys()
         return answer.table(dialect)
 
@@ -79,7 +89,7 @@ def _merged(engine: Engine, plan: Plan, merge: Merge, build: Advancing, dialect:
     """The rows of the batch's groups, made one with what is stored of them."""
     view = plan.view
     key = ", ".join(map(quote, merge.key))
-    numbered = f"SELECT *, row_number() OVER (ORDER BY {key}) - 1 AS _i FROM ({merge.groups}\n)"
+    numbered = f"SELECT *, row_number() OVER (ORDER BY {key}) - 1 AS _i FROM ({merge.of_batch}\n)"
     try:
         engine.execute(f"CREATE OR REPLACE TEMP TABLE {_GROUPS} AS {numbered}")
     except CannotRead:

@@ -8,18 +8,19 @@ after the last committed row.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadValue, CannotRead
 from dualgauge.model import Position, Progress, Side, silent
 from dualgauge.replay.answer import answered
+from dualgauge.replay.remembered import last_rows
 from dualgauge.stores.errors import UnstorableValue
 from dualgauge.stores.serving.shapes import Shape
 from dualgauge.views.definition import EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pyarrow as pa
 
@@ -50,11 +51,15 @@ class Replayed:
     seconds: float
 
 
-def shape_of(view: ViewDefinition, hidden: Mapping[str, str] | None = None) -> Shape:
-    """The shape that a view's definition asks for; its builds have the hidden columns too."""
+def build_of(plan: Plan) -> Shape:
+    """The shape that a view's builds have, with what only they have."""
+    return replace(shape_of(plan.view), hidden=plan.hidden, looks_up=bool(plan.lookups))
+
+
+def shape_of(view: ViewDefinition) -> Shape:
+    """The shape that a view's definition asks for."""
     return Shape(
         side=view.side, view=view.name, columns=view.columns, key=view.key, indexes=view.header.indexes,
-        hidden=hidden or {},
     )  # fmt: skip
 
 
@@ -111,11 +116,10 @@ def _one(
     with answered(engine, plan, plan.select(position)) as answer:
         answer.check_keys()
         try:
-            with store.load(
-                shape_of(view, plan.hidden), view.hash, view.text, position, log.history(position)
-            ) as loading:
+            with store.load(build_of(plan), view.hash, view.text, position, log.history(position)) as loading:
                 resumed_at = loading.rows
                 _load(answer, store.dialect, loading, progress=progress)
+                loading.keep(last_rows(engine, plan.lookups))
                 loading.finish()
                 return Replayed(
                     view.name, view.side, loading.build, position,

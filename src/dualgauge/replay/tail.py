@@ -16,7 +16,8 @@ from dualgauge.errors import DataError
 from dualgauge.model import Position, Progress, Side, silent
 from dualgauge.replay.advance import KEPT, Batch, advance
 from dualgauge.replay.errors import BrokenBatch
-from dualgauge.replay.run import shape_of
+from dualgauge.replay.remembered import Remembered
+from dualgauge.replay.run import build_of
 from dualgauge.stores.errors import StoreHeld
 from dualgauge.views.definition import EVENTS
 
@@ -70,6 +71,7 @@ class _Build:
 
     plan: Plan
     advancing: Advancing
+    remembered: Remembered
     done: Tailed
 
     @property
@@ -140,7 +142,7 @@ class Tail:
 
     def _begin(self, side: Side, checkpoint: Checkpoint) -> None:
         plan = self.plans(side, checkpoint)
-        shape = shape_of(plan.view, plan.hidden)
+        shape = build_of(plan)
         advancing = self._stack.enter_context(self.store.advance(shape, checkpoint.build, self.leases[side]))
         at = advancing.position
         left = "" if plan.strategy in KEPT else plan.why
@@ -150,7 +152,9 @@ class Tail:
         same = checkpoint.history is None or self.log.had(checkpoint.history, at)
         if not left and not (same and at <= self.log.head().last):
             left = "its build was made from another history than the log has now: replay it"
-        self._builds.append(_Build(plan, advancing, Tailed(checkpoint.view, side, checkpoint.build, at, at, left=left)))
+        remembered = Remembered(self.engine, plan.lookups, [] if left else advancing.lookups())
+        done = Tailed(checkpoint.view, side, checkpoint.build, at, at, left=left)
+        self._builds.append(_Build(plan, advancing, remembered, done))
 
     @property
     def done(self) -> tuple[Tailed, ...]:
@@ -224,7 +228,7 @@ class Tail:
 
     def _advance(self, build: _Build, batch: Batch) -> None:
         try:
-            rows = advance(self.engine, build.plan, build.advancing, self.store.dialect, batch)
+            rows = advance(self.engine, build.plan, build.advancing, build.remembered, self.store.dialect, batch)
         except StoreHeld:
             raise
         except DataError as fault:

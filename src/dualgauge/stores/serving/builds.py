@@ -16,11 +16,11 @@ from dualgauge.model import POSITION, PRESENT, Side, quote
 from dualgauge.stores.errors import MissingShape
 from dualgauge.stores.long_decimals import as_kept
 from dualgauge.stores.serving import checkpoints
-from dualgauge.stores.serving.shapes import SUFFIX
+from dualgauge.stores.serving.shapes import SUFFIX, Shape
 from dualgauge.stores.serving.types import LongDecimal, kept_as, store_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 def build_name(view: str, build: int) -> str:
@@ -58,9 +58,43 @@ def clone(
     return table
 
 
-def create_table(connection: sa.Connection, table: sa.Table) -> None:
-    """Create a build's table without its indexes: a load is quicker without them."""
+def create_table(connection: sa.Connection, table: sa.Table, lookups: sa.Table | None = None) -> None:
+    """Create a build's table without its indexes, for a load is quicker without them; and what stands beside it."""
     connection.execute(CreateTable(table))
+    if lookups is not None:
+        connection.execute(CreateTable(lookups))
+
+
+def lookups_table(side: Side, view: str, build: int) -> sa.Table:
+    """The table beside a build of what its view looks up: the last row of each key, as text."""
+    return sa.Table(
+        f"{build_name(view, build)}__lookups", sa.MetaData(),
+        sa.Column("lookup", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("row", sa.Text, nullable=False),
+        schema=side.schema, sqlite_with_rowid=False,
+    )  # fmt: skip
+
+
+def lookups_of(shape: Shape, build: int) -> sa.Table | None:
+    """The same, where the view looks anything up."""
+    return lookups_table(shape.side, shape.view, build) if shape.looks_up else None
+
+
+def has_lookups(connection: sa.Connection, shape: Shape, build: int) -> bool:
+    """Whether that table is there, if one is due."""
+    table = lookups_of(shape, build)
+    return table is None or bool(sa.inspect(connection).has_table(table.name, schema=shape.side.schema))
+
+
+def keep_lookups(
+    connection: sa.Connection, side: Side, view: str, build: int, rows: Sequence[tuple[int, str, str]]
+) -> None:  # fmt: skip
+    """Keep rows in that table, each in the place of the one with its key."""
+    if rows:
+        table = lookups_table(side, view, build)
+        statement = f"INSERT OR REPLACE INTO {quote(side.schema)}.{quote(table.name)} VALUES (?1, ?2, ?3)"
+        connection.exec_driver_sql(statement, list(rows))
 
 
 def create_indexes(connection: sa.Connection, table: sa.Table) -> None:
@@ -138,6 +172,7 @@ def drop(connection: sa.Connection, side: Side, view: str, builds: Iterable[int]
         connection.execute(
             DropTable(sa.Table(build_name(view, build), sa.MetaData(), schema=side.schema), if_exists=True)
         )
+        connection.execute(DropTable(lookups_table(side, view, build), if_exists=True))
     checkpoints.forget(connection, side, view, gone)
 
 

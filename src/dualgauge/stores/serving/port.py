@@ -57,6 +57,14 @@ class Loading(Protocol):
             Fenced: another process took the build over; nothing was written.
         """
 
+    def keep(self, lookups: Sequence[tuple[int, str, str]]) -> None:
+        """
+        Keep what the view looks up beside the build: the number of a look-up, a key and its last row, as text.
+
+        Raises:
+            Fenced: another process took the build over; nothing was written.
+        """
+
     def finish(self) -> int | None:
         """
         Index the build; then move its checkpoint to the target and let readers have it, in one transaction.
@@ -88,7 +96,13 @@ class Advancing(Protocol):
         order, as `types.bound_columns` makes them.
         """
 
-    def apply(self, rows: pa.Table | None, first: Position, last: Position, history: str | None, *, new: bool) -> None:
+    def lookups(self) -> list[tuple[int, str, str]]:
+        """What is kept beside the build of what its view looks up; see `Loading.keep`."""
+
+    def apply(
+        self, rows: pa.Table | None, first: Position, last: Position, history: str | None, *, new: bool,
+        lookups: Sequence[tuple[int, str, str]] = (),
+    ) -> None:  # fmt: skip
         """
         Write the rows of a batch, and move the checkpoint over it, in one transaction.
 
@@ -98,6 +112,7 @@ class Advancing(Protocol):
             last: its last one.
             history: the log's digest chain there; None where no commit ends there.
             new: whether no row may be there yet; else a row takes the place of the one with its key.
+            lookups: what the view looks up from now on; each takes the place of the one with its key.
 
         Raises:
             BadKeys: a key is NULL; or `new`, and it is there.

@@ -25,7 +25,8 @@ class Shape:
     """
     What a side's view looks like to its readers. `columns` are names with DuckDB types, in order.
 
-    `hidden` are columns that a build has beside `_position` and that readers do not see: no revision knows them.
+    `hidden` are columns that a build has beside `_position` and that readers do not see: no revision knows them. With
+    `looks_up` a table stands beside the build of what its view looks up.
     """
 
     side: Side
@@ -34,6 +35,7 @@ class Shape:
     key: tuple[str, ...]
     indexes: tuple[tuple[str, ...], ...] = ()
     hidden: Mapping[str, str] = field(default_factory=dict)
+    looks_up: bool = False
 
     @property
     def label(self) -> str:

@@ -13,6 +13,8 @@ from dualgauge.stores.serving import builds, checkpoints, writers
 from dualgauge.stores.sqlite.database import reading, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
     from dualgauge.model import Position
@@ -29,7 +31,8 @@ class SqliteAdvancing:
             # The build's own table: its view's shape may be ahead of it.
             self._table = builds.reflected(connection, shape.side, shape.view, build)
             found = checkpoints.checkpoints(connection, shape.side)
-        self.fits = list(self._table.columns.keys()) == [*shape.columns, *shape.hidden, POSITION]
+            beside = builds.has_lookups(connection, shape, build)
+        self.fits = beside and list(self._table.columns.keys()) == [*shape.columns, *shape.hidden, POSITION]
         self._checkpoint = next(one for one in found if (one.view, one.build) == (shape.view, build))
         self._inserts = builds.insert_statement(self._table)
         self._upserts = builds.upsert_statement(self._table)
@@ -67,7 +70,18 @@ class SqliteAdvancing:
         arrays = [pa.array(column, kind) for column, kind in zip(values, kinds, strict=True)]
         return pa.table(arrays, names=["_i", *hidden])
 
-    def apply(self, rows: pa.Table | None, first: Position, last: Position, history: str | None, *, new: bool) -> None:
+    def lookups(self) -> list[tuple[int, str, str]]:
+        """What is kept beside the build of what its view looks up; see the port."""
+        table = builds.lookups_of(self._shape, self._build)
+        if table is None:
+            return []
+        with reading(self._engine) as connection:
+            return [(row.lookup, row.key, row.row) for row in connection.execute(sa.select(table))]
+
+    def apply(
+        self, rows: pa.Table | None, first: Position, last: Position, history: str | None, *, new: bool,
+        lookups: Sequence[tuple[int, str, str]] = (),
+    ) -> None:  # fmt: skip
         """Write the rows of a batch, and move the checkpoint over it; see the port."""
         side, view, checkpoint = self._shape.side, self._shape.view, self._checkpoint
         values = [] if rows is None else list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
@@ -81,4 +95,5 @@ class SqliteAdvancing:
                 raise BadKeys(
                     self._shape.label, self._shape.key, "a key is NULL or there already", str(fault.orig)
                 ) from fault
+            builds.keep_lookups(connection, side, view, self._build, lookups)
         self._checkpoint = replace(checkpoint, position=last, history=history)

@@ -15,7 +15,7 @@ from dualgauge.stores.serving.types import restored, store_type
 from dualgauge.stores.sqlite.database import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -59,6 +59,14 @@ class SqliteLoading:
             checkpoints.record_load(connection, side, view, self.rows + len(rows))
         self.rows += len(rows)
 
+    def keep(self, lookups: Sequence[tuple[int, str, str]]) -> None:
+        """Keep what the view looks up beside the build; see the port."""
+        side, view = self._shape.side, self._shape.view
+        if lookups:
+            with writing(self._engine) as connection:
+                checkpoints.assert_epoch(connection, side, view, self.build, self.epoch)
+                builds.keep_lookups(connection, side, view, self.build, lookups)
+
     def finish(self) -> int | None:
         """Index, move the checkpoint, repoint, drop what is older than the build before; see the port."""
         side, view = self._shape.side, self._shape.view
@@ -94,7 +102,8 @@ def begin(
             begun = [c for c in checkpoints.checkpoints(connection, side) if (c.view, c.build) == (view, load.build)]
             same = [c for c in begun if (c.definition_hash, c.history) == (definition_hash, history) and c.token]
             table = builds.clone(connection, side, view, load.build, shape.hidden)
-            if same and load.target == target and builds.is_as(connection, table):
+            whole = builds.is_as(connection, table) and builds.has_lookups(connection, shape, load.build)
+            if same and load.target == target and whole:
                 epoch = checkpoints.take_over(connection, side, view, load.build)
                 return SqliteLoading(engine, shape, table, build=load.build, epoch=epoch, target=target, rows=load.rows)
             builds.drop(connection, side, view, [load.build])
@@ -102,7 +111,7 @@ def begin(
             connection, side, view, definition_hash=definition_hash, text=text, target=target, history=history
         )
         table = builds.clone(connection, side, view, new.build, shape.hidden)
-        builds.create_table(connection, table)
+        builds.create_table(connection, table, builds.lookups_of(shape, new.build))
         return SqliteLoading(engine, shape, table, build=new.build, epoch=new.epoch, target=target, rows=0)
 
 

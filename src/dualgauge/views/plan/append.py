@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.syntax import aggregates_of, expressions, name_of
 from dualgauge.views.plan.nulls import refuse_null
-from dualgauge.views.plan.parts import NotPlain
 
 if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
@@ -14,19 +13,17 @@ if TYPE_CHECKING:
     from dualgauge.views.plan.parts import Parts
 
 
-def is_append(engine: Engine, view: ViewDefinition, parts: Parts, position_sql: str | None) -> bool:
+def is_append(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> bool:
     """
     Whether a SELECT groups nothing, and so gives each event rows of its own.
 
     Raises:
-        NotPlain: it does, and a column of its key may be NULL, or nothing proves that its rows are those of one event.
+        NotPlain: it does, and a column of its key may be NULL.
     """
     aggregates = aggregates_of(engine)
     if parts.group is not None or any(name_of(node) in aggregates for node in expressions(parts.tree["select_list"])):
         return False
-    if position_sql is None:
-        raise NotPlain("nothing proves that each of its rows is made from one event")
     for column in parts.columns:
         if column.name in view.key:
-            refuse_null(column, parts.tree["where_clause"])
+            refuse_null(column, parts.tree["where_clause"], alias)
     return True

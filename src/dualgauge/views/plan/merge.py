@@ -24,6 +24,7 @@ from dualgauge.engines.syntax import (
     written,
 )
 from dualgauge.model import POSITION, PRESENT, fold, quote
+from dualgauge.views.plan.lookups import on_batch
 from dualgauge.views.plan.nulls import refuse_null
 from dualgauge.views.plan.parts import Column, NotPlain, Parts
 from dualgauge.views.plan.states import Kept, NotMerged, kept, merged_states
@@ -42,6 +43,7 @@ class Merge:
 
     Args:
         groups: a SELECT over `events` of each group's key, its states `_s0`, `_s1` ... and `_position`.
+        of_batch: the same over the events of a batch, with the relations of its look-ups.
         key: the columns of the key.
         states: the type of each state, by its name.
         merged: SQL that makes a state of one before, `_o0`, and one over later events, `_n0`.
@@ -50,6 +52,7 @@ class Merge:
     """
 
     groups: str
+    of_batch: str
     key: tuple[str, ...]
     states: Mapping[str, str]
     merged: tuple[str, ...]
@@ -90,7 +93,7 @@ class Merge:
         return f"SELECT {', '.join([*public, *hidden, *present, POSITION])} FROM ({groups}\n)"
 
 
-def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str | None) -> Merge:
+def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> Merge:
     """
     How a view's groups are kept.
 
@@ -98,13 +101,11 @@ def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str | No
         engine: its `events` have the columns of the log.
         view: the view.
         parts: its SELECT taken apart.
-        alias: what `events` is called in it; None where it reads them in more than one place.
+        alias: what `events` is called in it.
 
     Raises:
         NotPlain, NotMerged: it cannot be kept so.
     """
-    if alias is None:
-        raise NotPlain("it reads events in more than one place")
     work = _Work(engine, view, parts, alias)
     key = work.key()
     names = {column.name: quote(column.name) for column in key}
@@ -121,7 +122,8 @@ def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str | No
     try:
         kinds = engine.columns(groups)
         found = Merge(
-            groups=groups, key=tuple(names), merged=tuple(merged_states(aggregates)), having=having,
+            groups=groups, of_batch=on_batch(engine, groups), key=tuple(names), having=having,
+            merged=tuple(merged_states(aggregates)),
             states={f"_s{at}": kinds[f"_s{at}"] for at in range(len(states))},
             columns={column.name: names.get(column.name) or columns[column.name] for column in parts.columns},
         )  # fmt: skip
@@ -175,7 +177,7 @@ class _Work:
             except NotPlain as fault:
                 raise NotPlain(f"it groups by {column.name} beside its key: name it in the key") from fault
         for column in self._group:
-            refuse_null(column, self._parts.tree["where_clause"])
+            refuse_null(column, self._parts.tree["where_clause"], self._alias)
         return self._group
 
     def _grouped(self, node: Node) -> Column:
@@ -250,7 +252,7 @@ class _Work:
             raise NotMerged(f"{text} has an aggregate inside")
         known = repr(meaning(node))
         if known not in self.kept:
-            self.kept[known] = kept(node, text)
+            self.kept[known] = kept(node, text, self._alias)
         first = 0
         for other, one in self.kept.items():
             if other == known:

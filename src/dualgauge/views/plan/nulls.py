@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.syntax import Node, arguments_of, meaning, name_of
@@ -9,7 +10,7 @@ from dualgauge.model import fold
 from dualgauge.views.plan.parts import NotPlain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dualgauge.views.plan.parts import Column
 
@@ -31,55 +32,60 @@ _COMPARED: Final = frozenset(
 )  # fmt: skip
 
 
-def may_be_null(node: Node, where: Node | None) -> bool:
+def may_be_null(node: Node, where: Node | None, alias: str) -> bool:
     """
     Whether an expression may be NULL in an event.
 
     Args:
         node: the expression, in the tree.
         where: the condition that the events meet, in the same tree; None where there is none.
+        alias: what the events are called there; columns of others may be NULL.
     """
-    sure = [meaning(one, _bare) for one in _refused(where)] if where else []
-    return not _never(node, sure)
+    bare = partial(_bare, fold(alias))
+    sure = [meaning(one, bare) for one in _refused(where)] if where else []
+    return not _never(node, sure, bare)
 
 
-def refuse_null(column: Column, where: Node | None) -> None:
+def refuse_null(column: Column, where: Node | None, alias: str) -> None:
     """Raise NotPlain where a column of a key may be NULL."""
-    if may_be_null(column.node, where):
+    if may_be_null(column.node, where, alias):
         raise NotPlain(
             f"{column.name} of its key may be NULL, and no row has such a key: leave those events out "
             f"(WHERE {column.text} IS NOT NULL), or give them a name (coalesce)"
         )
 
 
-def _never(node: Node, sure: list[object]) -> bool:
-    if meaning(node, _bare) in sure:
+def _never(node: Node, sure: list[object], bare: Callable[[Node], object]) -> bool:
+    if meaning(node, bare) in sure:
         return True
     match node["class"]:
         case "CONSTANT":
             found = node["literal"]["kind"] != "NULL"
         case "COLUMN_REF":
-            found = fold(node["column_names"][-1]) in _NEVER
+            found = bare(node) in [[name] for name in _NEVER]
         case "CAST":
-            found = not node["try_cast"] and _never(node["child"], sure)
+            found = not node["try_cast"] and _never(node["child"], sure, bare)
         case "FUNCTION" if name_of(node) == "unnest":
             (unnested,) = arguments_of(node)
-            found = name_of(unnested) == "list_value" and all(_never(one, sure) for one in arguments_of(unnested))
+            found = name_of(unnested) == "list_value" and all(_never(one, sure, bare) for one in arguments_of(unnested))
         case "FUNCTION":
-            found = name_of(node) in _TOTAL and all(_never(one, sure) for one in arguments_of(node))
+            found = name_of(node) in _TOTAL and all(_never(one, sure, bare) for one in arguments_of(node))
         case "OPERATOR" if node["type"] == "OPERATOR_COALESCE":
-            found = any(_never(one, sure) for one in node["children"])
+            found = any(_never(one, sure, bare) for one in node["children"])
         case "CASE":
             results = [check["then_expr"] for check in node["case_checks"]]
-            found = all(_never(one, sure) for one in [*results, node["else_expr"]])
+            found = all(_never(one, sure, bare) for one in [*results, node["else_expr"]])
         case _:
             found = False
     return bool(found)
 
 
-def _bare(node: Node) -> object:
+def _bare(alias: str, node: Node) -> list[str] | None:
     """A column without what says that it is one of the events."""
-    return fold(node["column_names"][-1]) if node["class"] == "COLUMN_REF" else None
+    if node["class"] != "COLUMN_REF":
+        return None
+    names = [fold(name) for name in node["column_names"]]
+    return names[1:] if names[1:] and names[0] == alias else names
 
 
 def _refused(where: Node) -> Iterator[Node]:

@@ -46,9 +46,14 @@ class NotPlain(Exception):
     """Why a SELECT cannot be taken apart, as a clause."""
 
 
-def parts_of(engine: Engine, view: ViewDefinition) -> Parts:
+def parts_of(engine: Engine, view: ViewDefinition, alias: str | None) -> Parts:
     """
     Take a view's SELECT apart.
+
+    Args:
+        engine: parses it.
+        view: the view.
+        alias: what `events` is called in it; None where it is read elsewhere than by as-of joins too.
 
     Raises:
         NotPlain: it has parts that no single event has, or is written in a way that is not understood.
@@ -58,6 +63,8 @@ def parts_of(engine: Engine, view: ViewDefinition) -> Parts:
     if tree is None:
         raise NotPlain("it is a UNION or the like")
     _refuse(tree)
+    if alias is None:
+        raise NotPlain("it reads events in more than one place, and not by as-of joins of earlier ones alone")
     found = tokens(text)
     if found[0].text != "select":
         raise NotPlain("it begins with FROM: begin with SELECT")
@@ -99,8 +106,8 @@ def _refuse(tree: Node) -> None:
 def _from(found: Sequence[Token], text: str, tree: Node) -> int:
     """The place of FROM among the tokens: the last before what is read, for `IS DISTINCT FROM` has one as well."""
     source = tree["from_table"]
-    if source["type"] == "JOIN":
-        raise NotPlain("it joins")
+    while source["type"] == "JOIN":
+        source = source["left"]
     if source["type"] != "BASE_TABLE":
         raise NotPlain("it goes over something else than `events`")
     start = len(text.encode()[: source["query_location"]].decode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from sqlglot import expressions as exp
 
@@ -15,6 +15,7 @@ from dualgauge.views.definition import no_events
 from dualgauge.views.latest import latest
 from dualgauge.views.plan.analysis import main_of
 from dualgauge.views.plan.append import is_append
+from dualgauge.views.plan.lookups import Lookup, lookups_of, on_batch
 from dualgauge.views.plan.merge import Merge, merge_of
 from dualgauge.views.plan.parts import NotPlain, parts_of
 from dualgauge.views.plan.position import with_position
@@ -56,7 +57,8 @@ class Plan:
 
     `position_sql` gives `_position` exactly, or is None where only the head bounds it. `tracing` is
     None where the plan cannot tell which events touch a key. `latest` are the values that the view takes from the last
-    or the first event of a group. `merge` says how groups are merged, where that is the strategy.
+    or the first event of a group. `merge` says how groups are merged, where that is the strategy;
+    `batch_sql` gives the rows of a batch's events, where they are appended. `lookups` are its as-of joins in both.
     """
 
     view: ViewDefinition
@@ -67,6 +69,8 @@ class Plan:
     warnings: tuple[str, ...]
     latest: tuple[Latest, ...] = ()
     merge: Merge | None = None
+    lookups: tuple[Lookup, ...] = ()
+    batch_sql: str = ""
 
     @property
     def exact(self) -> bool:
@@ -106,12 +110,10 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
     tree, main = main_of(view)
     with no_events(engine, event_columns):
         position_sql = with_position(engine, view, tree, main) if tree is not None and main is not None else None
-        strategy, why, merge = _strategy(engine, view, main, position_sql)
+        kept = _kept(engine, view, main, position_sql)
         return Plan(
             view=view,
-            strategy=strategy,
-            why=why,
-            merge=merge,
+            **kept,
             position_sql=position_sql,
             tracing=tracing(view),
             warnings=_warnings(view.tree, event_columns),
@@ -119,18 +121,29 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
         )
 
 
-def _strategy(
-    engine: Engine, view: ViewDefinition, main: str | None, position_sql: str | None
-) -> tuple[Strategy, str, Merge | None]:
-    """How a view is kept, why, and how its groups are merged where they are."""
+class _Kept(TypedDict, total=False):
+    strategy: Strategy
+    why: str
+    merge: Merge
+    lookups: tuple[Lookup, ...]
+    batch_sql: str
+
+
+def _kept(engine: Engine, view: ViewDefinition, main: str | None, position_sql: str | None) -> _Kept:
+    """How a view is kept, why, and what a tail needs for it."""
     try:
-        parts = parts_of(engine, view)
-        if is_append(engine, view, parts, position_sql):
-            return Strategy.APPEND, "each event gives rows of its own", None
-        merge = merge_of(engine, view, parts, main)
+        parts = parts_of(engine, view, main)
+        lookups = lookups_of(engine, bare(view.text))
+        if position_sql is not None and is_append(engine, view, parts, str(main)):
+            sql = on_batch(engine, position_sql)
+            return _Kept(
+                strategy=Strategy.APPEND, why="each event gives rows of its own", lookups=lookups, batch_sql=sql
+            )
+        merge = merge_of(engine, view, parts, str(main))
     except (NotPlain, NotMerged) as fault:
-        return Strategy.REPLAY, f"every build is a full replay to the new head, because {fault}", None
-    return Strategy.MERGE, "groups of new events are merged with the stored ones", merge
+        return _Kept(strategy=Strategy.REPLAY, why=f"every build is a full replay to the new head, because {fault}")
+    why = "groups of new events are merged with the stored ones"
+    return _Kept(strategy=Strategy.MERGE, why=why, merge=merge, lookups=lookups)
 
 
 def _warnings(tree: exp.Expr, event_columns: Mapping[str, str]) -> tuple[str, ...]:

@@ -77,13 +77,14 @@ class NotMerged(Exception):
     """Why an aggregate cannot be merged, as a clause."""
 
 
-def kept(call: Node, text: str) -> Kept:
+def kept(call: Node, text: str, alias: str = "events") -> Kept:
     """
     What to store of an aggregate.
 
     Args:
         call: its call in the tree.
         text: the same, as it is written.
+        alias: what the events are called there.
 
     Raises:
         NotMerged: nothing short of all its values would do, or its value depends on the order of events.
@@ -98,7 +99,7 @@ def kept(call: Node, text: str) -> Kept:
     arguments = arguments_of(call)
     if (make := _MADE.get(name)) is None or len(arguments) != _ARGUMENTS.get(name, 1):
         raise NotMerged(f"{text} cannot be merged")
-    return make(text) if name not in _BY_KEY else _by_key(name, text, arguments[1])
+    return make(text) if name not in _BY_KEY else _by_key(name, text, arguments[1], fold(alias))
 
 
 def _renamed(text: str, name: str) -> str:
@@ -148,9 +149,9 @@ def _moments(result: str) -> Callable[[str], Kept]:
     return made
 
 
-def _by_key(name: str, text: str, key: Node) -> Kept:
+def _by_key(name: str, text: str, key: Node, alias: str) -> Kept:
     """A value of the event whose key is greatest or least: with that key."""
-    if not _is_unique(key):
+    if not _is_unique(key, alias):
         raise NotMerged(f"{text} says nothing of events with equal keys: write the key as (..., position)")
     value, key_text, behind = _arguments(text)
     greatest = name.startswith("arg_max")
@@ -161,11 +162,12 @@ def _by_key(name: str, text: str, key: Node) -> Kept:
     return Kept((State(text, later), State(f"{'max' if greatest else 'min'}({over}){behind}", bound)))
 
 
-def _is_unique(key: Node) -> bool:
+def _is_unique(key: Node, alias: str) -> bool:
     """Whether no two events have one value of a key."""
     if key["class"] == "COLUMN_REF":
-        return fold(key["column_names"][-1]) in _UNIQUE
-    return name_of(key) in _PACKED and any(map(_is_unique, arguments_of(key)))
+        *other, name = map(fold, key["column_names"])
+        return name in _UNIQUE and other in ([], [alias])
+    return name_of(key) in _PACKED and any(_is_unique(one, alias) for one in arguments_of(key))
 
 
 def _arguments(text: str) -> tuple[str, str, str]:
