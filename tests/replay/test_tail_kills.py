@@ -17,6 +17,8 @@ import pytest
 
 import dualgauge
 from dualgauge.model import Position, Side
+from dualgauge.replay.answer import answered
+from dualgauge.replay.run import build_of
 from dualgauge.stores.errors import LeaseLost, SideHeld
 from support.forked import Process, python
 from support.inside import handles_of
@@ -322,4 +324,42 @@ def test_a_side_is_held_no_longer_than_its_barrier_lasts(project: Path) -> None:
     with handles_of(migration) as handles:
         handles.ledger.barriers_of("m").release("another")
     assert {one.position for one in migration.tail(once=True).views} == {ROWS}
+    assert judged(project) == {}
+
+
+def test_a_replay_that_a_tail_overtook_takes_nothing_back_from_readers(project: Path) -> None:
+    """It began before a tail brought the old build further, and ends behind it: the next tail lets readers have it."""
+    migration = dualgauge.open(project)
+    with handles_of(migration) as handles:
+        (counts,) = [one for one in handles.plans if one.view.name == "counts"]
+        old = handles.builds.served(Side.V1)["counts"]
+        relation, history = handles.log.relation(Position(230)), handles.log.history(Position(230))
+        view = counts.view
+        with (
+            handles.engine.bound("events", relation), answered(handles.engine, counts, counts.select(230)) as answer,
+            handles.builds.load(build_of(counts), view.hash, view.text, Position(230), history) as loading,
+        ):  # fmt: skip
+            for batch in answer.batches("sqlite", 1000, skip=0):
+                loading.append(batch)
+            migration.tail(once=True)
+            assert loading.finish() is None
+        assert handles.builds.served(Side.V1)["counts"] == old
+    assert judged(project) == {}
+    migration.tail(once=True)
+    with handles_of(migration) as handles:
+        assert handles.builds.served(Side.V1)["counts"] == loading.build
+    assert judged(project) == {}
+
+
+def test_a_view_that_is_taken_from_readers_ends_no_tail(project: Path, holder: Process) -> None:
+    (project / "views_v1" / "counts.sql").unlink()
+    migration = dualgauge.open(project)
+    migration.replay(prune=True)
+    with migration.appender() as log:
+        log.append(events(some(ROWS + 60))[ROWS:])
+    until = time.monotonic() + 30
+    while positions(project) != {ROWS + 60} and time.monotonic() < until:
+        time.sleep(0.05)
+
+    assert holder.poll() is None, holder.stderr.read()
     assert judged(project) == {}

@@ -18,7 +18,7 @@ from dualgauge.replay.advance import KEPT, Batch, advance
 from dualgauge.replay.errors import BrokenBatch
 from dualgauge.replay.remembered import Remembered
 from dualgauge.replay.run import build_of
-from dualgauge.stores.errors import StoreHeld
+from dualgauge.stores.errors import Fenced, StoreHeld
 from dualgauge.views.definition import EVENTS
 
 if TYPE_CHECKING:
@@ -129,16 +129,16 @@ class Tail:
     def _swap(self) -> None:
         """Let readers have a build that a replay filled, where it has come to the position of the one they get."""
         for side in filter(self.leases.__contains__, Side):
-            served = self.store.served(side)
-            for new in [
-                one for one in self._builds if one.done.side is side and one.done.build > served[one.done.view]
-            ]:
-                old = next(
-                    (one for one in self._builds if one.key == (side, new.done.view, served[new.done.view])), None
-                )
-                if old is None or old.advancing.position <= new.advancing.position:
-                    self.store.serve(new.done.view, new.done.build, self.leases[side])
-                    self._builds = [one for one in self._builds if one is not old]
+            for view, number in self.store.served(side).items():
+                old = self._of(side, view, number)
+                newer = [one for one in self._builds if one.key[:2] == (side, view) and one.done.build > number]
+                for new in newer:
+                    if old is None or old.advancing.position <= new.advancing.position:
+                        self.store.serve(view, new.done.build, self.leases[side])
+                        self._builds = [one for one in self._builds if one is not old]
+
+    def _of(self, side: Side, view: str, number: int) -> _Build | None:
+        return next((one for one in self._builds if one.key == (side, view, number)), None)
 
     def _begin(self, side: Side, checkpoint: Checkpoint) -> None:
         plan = self.plans(side, checkpoint)
@@ -231,6 +231,10 @@ class Tail:
             rows = advance(self.engine, build.plan, build.advancing, build.remembered, self.store.dialect, batch)
         except StoreHeld:
             raise
+        except Fenced:
+            # Its view was taken from readers, or another replay was served meanwhile.
+            build.done = replace(build.done, left="its build is no longer what readers get")
+            return
         except DataError as fault:
             build.done = replace(build.done, error=str(fault))
             return

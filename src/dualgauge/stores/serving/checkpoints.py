@@ -154,6 +154,14 @@ def served(connection: sa.Connection, side: Side) -> dict[str, int]:
     return {row.view: row.build for row in connection.execute(sa.select(table))}
 
 
+def served_position(connection: sa.Connection, side: Side, view: str) -> int:
+    """The position of the build of a view that readers get; 0 where they get none."""
+    table, served_table, *_ = tables(side)
+    joined = table.join(served_table, (table.c.view == served_table.c.view) & (table.c.build == served_table.c.build))
+    found = connection.execute(sa.select(table.c.position).select_from(joined).where(table.c.view == view))
+    return int(found.scalar_one_or_none() or 0)
+
+
 def add_build(
     connection: sa.Connection,
     side: Side,

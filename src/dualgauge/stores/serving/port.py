@@ -94,6 +94,9 @@ class Advancing(Protocol):
 
         Keys that the build has no row of are left out. The columns of `keys` are those of the shape's key, in its
         order, as `types.bound_columns` makes them.
+
+        Raises:
+            Fenced: the build is gone, or another process took it over.
         """
 
     def lookups(self) -> list[tuple[int, str, str]]:

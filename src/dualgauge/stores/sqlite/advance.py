@@ -55,6 +55,10 @@ class SqliteAdvancing:
         same = " AND ".join(f"b.{quote(column.name)} = k.{quote(column.name)}" for column in columns)
         rows = list(zip(range(keys.num_rows), *(column.to_pylist() for column in keys.columns), strict=True))
         with reading(self._engine) as connection:
+            # A build that is gone has no table any more.
+            checkpoints.assert_epoch(
+                connection, self._shape.side, self._shape.view, self._build, self._checkpoint.epoch
+            )  # fmt: skip
             raw: Any = connection.connection.driver_connection
             # Of the build's own columns, so that values are compared as they are stored.
             of = ", ".join(quote(column.name) for column in columns)

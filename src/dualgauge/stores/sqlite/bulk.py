@@ -29,13 +29,15 @@ class SqliteLoading:
     """A build that this process loads. Its rows come in key order, so that a killed load goes on after the last one."""
 
     def __init__(
-        self, engine: sa.Engine, shape: Shape, table: sa.Table, *, build: int, epoch: int, target: Position, rows: int
-    ) -> None:
+        self, engine: sa.Engine, shape: Shape, table: sa.Table, *, build: int, epoch: int, target: Position, rows: int,
+        before: int,
+    ) -> None:  # fmt: skip
         self._engine = engine
         self._shape = shape
         self._table = table
         self._statement = builds.insert_statement(table)
         self._target = target
+        self._before = before
         self.build = build
         self.epoch = epoch
         self.rows = rows
@@ -76,8 +78,11 @@ class SqliteLoading:
         with writing(self._engine) as connection:
             checkpoints.assert_epoch(connection, side, view, self.build, self.epoch)
             checkpoints.finish(connection, side, view, self.build, self._target)
-            if writers.is_held(connection, side, dt.datetime.now(dt.UTC)):
-                # Whoever brings the side forward lets readers have this build where both are at one position.
+            now = checkpoints.served_position(connection, side, view)
+            ahead = now > self._target and now != self._before
+            if ahead or writers.is_held(connection, side, dt.datetime.now(dt.UTC)):
+                # Whoever brings the side forward lets readers have this build where both are at one position: what
+                # they have seen once is not taken back.
                 return None
             before = builds.serve(connection, side, self._table, view, self.build)
         with writing(self._engine) as connection:
@@ -98,6 +103,7 @@ def begin(
     with writing(engine) as connection:
         checkpoints.ensure(connection, side)
         load = checkpoints.load_of(connection, side, view)
+        before = checkpoints.served_position(connection, side, view)
         if load is not None:
             begun = [c for c in checkpoints.checkpoints(connection, side) if (c.view, c.build) == (view, load.build)]
             same = [c for c in begun if (c.definition_hash, c.history) == (definition_hash, history) and c.token]
@@ -105,14 +111,18 @@ def begin(
             whole = builds.is_as(connection, table) and builds.has_lookups(connection, shape, load.build)
             if same and load.target == target and whole:
                 epoch = checkpoints.take_over(connection, side, view, load.build)
-                return SqliteLoading(engine, shape, table, build=load.build, epoch=epoch, target=target, rows=load.rows)
+                return SqliteLoading(
+                    engine, shape, table, build=load.build, epoch=epoch, target=target, rows=load.rows, before=before
+                )
             builds.drop(connection, side, view, [load.build])
         new = checkpoints.add_build(
             connection, side, view, definition_hash=definition_hash, text=text, target=target, history=history
         )
         table = builds.clone(connection, side, view, new.build, shape.hidden)
         builds.create_table(connection, table, builds.lookups_of(shape, new.build))
-        return SqliteLoading(engine, shape, table, build=new.build, epoch=new.epoch, target=target, rows=0)
+        return SqliteLoading(
+            engine, shape, table, build=new.build, epoch=new.epoch, target=target, rows=0, before=before
+        )  # fmt: skip
 
 
 class SqliteSnapshot:
