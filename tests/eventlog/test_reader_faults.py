@@ -287,6 +287,18 @@ def grow(project: LogProject, *rows: str) -> None:
         opened.writelines(f"{row}\n" for row in rows)
 
 
+@pytest.mark.parametrize("before", ['z,2026-01-01,5"', 'z,2026-01-01,"open', 'z,2026-01-01,"two\nlines"'])
+def test_an_odd_quote_before_it_hides_no_quote_that_a_grown_file_closes(project: LogProject, before: str) -> None:
+    project.write("d/a.csv", csv("id,seen,x", before, 'b,2026-01-01,"M4', "c,2026-01-01,no row"))
+    project.take(max_bad_rows=5)
+    events = project.events()
+    grow(project, 'd"', "e,2026-01-01,z")
+
+    with pytest.raises(ChangedFile, match="goes on over line"):
+        project.take(max_bad_rows=5)
+    assert project.events() == events
+
+
 @pytest.mark.parametrize("closing", ['d,2026-01-01,5"', 'd,2026-01-01,5",y', 'd"', 'd" x', 'd","a"b'])
 @pytest.mark.parametrize("numbered", [True, False])
 def test_a_quote_that_is_closed_by_rows_that_come_later_takes_none_of_those_that_were_taken_in(

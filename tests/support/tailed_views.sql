@@ -147,9 +147,9 @@ SELECT type, count(DISTINCT who) AS a FROM events GROUP BY type
 -- key: type
 SELECT type, median(n) AS a FROM events GROUP BY type
 
--- view: ties, replay
+-- view: listed_in_order, replay
 -- key: type
-SELECT type, arg_max(note, occurred_at) AS a FROM events GROUP BY type
+SELECT type, list(note ORDER BY occurred_at, position) AS a FROM events GROUP BY type
 
 -- view: null_key, replay
 -- key: who
@@ -206,7 +206,7 @@ GROUP BY e.who
 -- key: position
 SELECT e.position, o.n
 FROM events AS e
-ASOF LEFT JOIN (SELECT occurred_at, position, who, n FROM events) AS o
+ASOF LEFT JOIN (SELECT occurred_at, who, max(n) AS n FROM events GROUP BY ALL) AS o
   ON e.who = o.who AND e.occurred_at >= o.occurred_at
 
 -- view: looked_up_key, replay
@@ -216,3 +216,48 @@ FROM events AS e
 ASOF LEFT JOIN (SELECT position, who FROM events WHERE who > '') AS o ON e.who = o.who AND e.position >= o.position
 WHERE CASE WHEN o.who IS NULL THEN false ELSE true END
 GROUP BY o.who
+
+---- What would be another view, taken apart: left to a replay.
+
+-- view: collated, replay
+-- key: who
+SELECT coalesce(who, '') COLLATE NOCASE AS who, count(*) AS a FROM events GROUP BY ALL
+
+-- view: by_place, replay
+-- key: type
+SELECT type, #3 AS t, count(*) AS c, max(note) AS g FROM events GROUP BY type, t
+
+-- view: constants, replay
+-- key: one
+SELECT 'x' AS one, count(*) AS c FROM events WHERE n = 77 GROUP BY ALL
+
+-- view: captured, replay
+-- key: type
+SELECT type, list_transform([10::BIGINT, 20::BIGINT], lambda _s0: _s0 + count(*)) AS l FROM events GROUP BY type
+
+-- view: variants, replay
+-- key: type
+SELECT type, variant_typeof(arg_max(n::VARIANT, position)) AS t FROM events GROUP BY type
+
+-- view: unions, replay
+-- key: type
+SELECT type, union_tag(arg_max(union_value(s := note), position))::VARCHAR AS t FROM events GROUP BY type
+
+-- view: renamed, replay
+-- key: position
+SELECT position, count(*) AS c FROM events AS e(position, a, b) GROUP BY position
+
+-- view: list_key, replay
+-- key: l
+SELECT [coalesce(n, 0)] AS l, count(*) AS c FROM events GROUP BY ALL
+
+---- HAVING keeps a column from what it would fail on.
+
+-- view: guarded, merge
+-- key: type
+SELECT type, 1000 // sum(n) AS a, CAST(ln(max(price)) AS DECIMAL(9,3)) AS b FROM events GROUP BY type HAVING sum(n) <> 0 AND max(price) > 0
+
+-- view: lambdas, merge
+-- key: type
+SELECT type, list_transform([1, 2], lambda y: y + 1) AS l, list_filter([min(n), max(n)], lambda x: x > 1) AS m
+FROM events GROUP BY type

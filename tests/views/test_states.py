@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,3 +94,26 @@ def test_states_of_moments_merge_within_a_bound(engine: Engine, text: str) -> No
 
     assert wrong(engine, ours, f"SELECT g, {text} AS r FROM t GROUP BY g", same) == 0
     assert wrong(engine, ours, by_the_engine(text), same) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "digits"),
+    [("BIGINT", 18), ("DECIMAL(18,2)", 16), ("DECIMAL(38,0)", 30), ("DECIMAL(38,9)", 24), ("HUGEINT", 33)],
+)
+def test_a_mean_is_the_quotient_rounded_once(engine: Engine, kind: str, digits: int) -> None:
+    """Of a sum and a count, against fractions of Python, which are exact and rounded once when they become a float."""
+    chance = random.Random(kind)
+    values = [
+        (chance.choice((1, -1)) * chance.randrange(10 ** chance.randrange(1, digits)), chance.randrange(1, 3000))
+        for _ in range(3000)
+    ]
+    scale = int(kind.partition(",")[2].rstrip(")") or 0)
+    tree = select_of(engine, "SELECT avg(x)")
+    assert tree is not None
+    result = kept(tree["select_list"][0], "avg(x)").result.format("s", "n")
+    engine.execute(f"CREATE TABLE sums (s {'HUGEINT' if scale == 0 else f'DECIMAL(38,{scale})'}, n BIGINT)")
+    rows = ", ".join(f"({Decimal(a).scaleb(-scale):f}, {n})" for a, n in values)
+    engine.execute(f"INSERT INTO sums VALUES {rows}")
+
+    found = [mean for (mean,) in engine.rows(f"SELECT {result} FROM sums")]
+    assert found == [float(Fraction(a, n * 10**scale)) for a, n in values]

@@ -79,6 +79,6 @@ def _barrier(handles: Handles, migration: str) -> Barrier | None:
 
     now = dt.datetime.now(dt.UTC)
     leases = [handles.builds.writer(side) for side in Side]
-    if not any(lease is not None and lease.until > now for lease in leases):
+    if not any(lease is not None and lease.holds(now) for lease in leases):
         return None
     return Barrier(handles.ledger.barriers_of(migration), handles.store, lambda: handles.log.refresh().last)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import secrets
 import time
 import uuid
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from dualgauge.errors import UsageError
 from dualgauge.model import Side
 
 if TYPE_CHECKING:
@@ -45,14 +44,17 @@ class _Held:
     """The sides that this process holds."""
 
     def __init__(self, store: BuildStore, who: str) -> None:
+        from dualgauge.stores.serving.writers import holder_name
+
         self._store = store
-        self._name = f"{who}, process {os.getpid()} ({secrets.token_hex(4)})"
+        self._name = holder_name(who)
         self.leases: dict[Side, Lease] = {}
 
     def take(self) -> None:
+        """Take the sides that have builds and that this process does not hold yet."""
         now = dt.datetime.now(dt.UTC)
         for side in Side:
-            if self._store.served(side):
+            if side not in self.leases and self._store.served(side):
                 self.leases[side] = self._store.take(side, self._name, now, now + LEASE)
 
     def renew(self) -> None:
@@ -102,16 +104,11 @@ def follow(
         barriers = handles.ledger.barriers_of(workspace.settings.migration)
         tail = stack.enter_context(
             Tail(
-                handles.engine,
-                handles.log,
-                handles.builds,
-                held.leases,
-                plans,
-                progress=workspace.progress,
+                handles.engine, handles.log, handles.builds, held.leases, plans, progress=workspace.progress,
                 held=lambda: barriers.held(dt.datetime.now(dt.UTC)),
             )
-        )
-        pause = SHORTEST_PAUSE
+        )  # fmt: skip
+        pause, rounds = SHORTEST_PAUSE, 0
         while True:
             if imports is not None:
                 imports()
@@ -121,10 +118,13 @@ def follow(
             moved = before != [one.position for one in tail.done]
             if moved:
                 _note(handles, workspace)
-            if once or between() or not tail.going:
+            rounds += 1
+            failed = any(one.error for one in tail.done)
+            if once or between() or (not tail.going and (failed or rounds == 1)):
                 return Tailing(head, tail.done)
             pause = SHORTEST_PAUSE if moved else min(pause * 1.5, LONGEST_PAUSE)
             time.sleep(pause)
+            held.take()
             tail.look()
 
 
@@ -157,7 +157,12 @@ def _note(handles: Handles, workspace: Workspace) -> None:
     from dualgauge.cutover.gates.inputs import look
     from dualgauge.cutover.moves.switch import record_replay
 
+    try:
+        ready = look(handles.store, handles.views)
+    except UsageError:
+        # A file of a view is being edited: its build goes on, and the next note says how far v2 is.
+        return
     record_replay(
-        handles.ledger, workspace.settings.migration, ready=look(handles.store, handles.views), begins=False,
-        who=workspace.who, at=workspace.clock(), operation_id=uuid.uuid4().hex,
+        handles.ledger, workspace.settings.migration, ready=ready, begins=False, who=workspace.who,
+        at=workspace.clock(), operation_id=uuid.uuid4().hex,
     )  # fmt: skip

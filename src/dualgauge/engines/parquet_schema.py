@@ -69,8 +69,9 @@ def twice_inside(tree: Sequence[Row]) -> tuple[str, str] | None:
     known: dict[str, str] = {}
     fields = schema_columns(tree)
     for (name, *_), *_ in fields:
-        if (other := known.setdefault(fold(name), name)) is not name:
-            return other, name
+        if fold(name) in known:
+            return known[fold(name)], name
+        known[fold(name)] = name
     return next(filter(None, map(twice_inside, fields)), None)
 
 

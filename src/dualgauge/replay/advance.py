@@ -104,6 +104,7 @@ def _merged(engine: Engine, plan: Plan, merge: Merge, build: Advancing, dialect:
         engine.register(_STORED, stored)
         try:
             with answered(engine, plan, merge.rows(merge.joined(_GROUPS, _STORED))) as answer:
+                answer.check_keys()
                 return answer.table(dialect)
         finally:
             engine.unregister(_STORED)

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 
-from dualgauge.errors import DataError
+from dualgauge.errors import DataError, UsageError
 from dualgauge.model import Position, Progress, Side, silent
 from dualgauge.replay.advance import KEPT, Batch, advance
 from dualgauge.replay.errors import BrokenBatch
@@ -67,12 +67,27 @@ class Tailed:
 
 @dataclass(slots=True)
 class _Build:
-    """A build that is brought forward."""
+    """A build that is brought forward, or left: of the latter the plan may not be known."""
 
-    plan: Plan
-    advancing: Advancing
-    remembered: Remembered
+    known: Plan | None
+    opened: Advancing | None
+    state: Remembered | None
     done: Tailed
+
+    @property
+    def plan(self) -> Plan:
+        assert self.known is not None  # noqa: S101  (asked for builds that are brought forward alone, as below)
+        return self.known
+
+    @property
+    def advancing(self) -> Advancing:
+        assert self.opened is not None  # noqa: S101
+        return self.opened
+
+    @property
+    def remembered(self) -> Remembered:
+        assert self.state is not None  # noqa: S101
+        return self.state
 
     @property
     def key(self) -> tuple[Side, str, int]:
@@ -116,8 +131,11 @@ class Tail:
         """Look for builds that a replay has filled meanwhile, and for those that readers get otherwise now."""
         for side in filter(self.leases.__contains__, Side):
             served = self.store.served(side)
+            # A build of no event is complete at position 0, and known from one that is being loaded by being served.
             there = [
-                one for one in self.store.checkpoints(side) if one.position and one.build >= served.get(one.view, 0)
+                one
+                for one in self.store.checkpoints(side)
+                if one.build == served.get(one.view) or (one.position and one.build > served.get(one.view, 0))
             ]
             known = {one.key for one in self._builds}
             now = {(side, one.view, one.build) for one in there if one.view in served}
@@ -133,7 +151,8 @@ class Tail:
                 old = self._of(side, view, number)
                 newer = [one for one in self._builds if one.key[:2] == (side, view) and one.done.build > number]
                 for new in newer:
-                    if old is None or old.advancing.position <= new.advancing.position:
+                    # One that no tail keeps will come no further.
+                    if new.done.left or old is None or old.done.position <= new.done.position:
                         self.store.serve(view, new.done.build, self.leases[side])
                         self._builds = [one for one in self._builds if one is not old]
 
@@ -141,20 +160,33 @@ class Tail:
         return next((one for one in self._builds if one.key == (side, view, number)), None)
 
     def _begin(self, side: Side, checkpoint: Checkpoint) -> None:
-        plan = self.plans(side, checkpoint)
-        shape = build_of(plan)
-        advancing = self._stack.enter_context(self.store.advance(shape, checkpoint.build, self.leases[side]))
-        at = advancing.position
+        at = Position(checkpoint.position or 0)
+        done = Tailed(checkpoint.view, side, checkpoint.build, at, at)
+        try:
+            plan = self.plans(side, checkpoint)
+        except UsageError as fault:
+            # Of a column that the log has no more, say: the view's own text cannot be read any longer.
+            self._builds.append(_Build(None, None, None, replace(done, left=str(fault))))
+            return
+        advancing = self._stack.enter_context(self.store.advance(build_of(plan), checkpoint.build, self.leases[side]))
         left = "" if plan.strategy in KEPT else plan.why
         if not left and not advancing.fits:
             left = "an older dualgauge made its build, without the columns that a tail needs: replay it"
-        # Within a commit there is no digest to compare; the log's end tells at least of one that is shorter.
-        same = checkpoint.history is None or self.log.had(checkpoint.history, at)
-        if not left and not (same and at <= self.log.head().last):
-            left = "its build was made from another history than the log has now: replay it"
         remembered = Remembered(self.engine, plan.lookups, [] if left else advancing.lookups())
-        done = Tailed(checkpoint.view, side, checkpoint.build, at, at, left=left)
-        self._builds.append(_Build(plan, advancing, remembered, done))
+        self._builds.append(_Build(plan, advancing, remembered, replace(done, left=left)))
+
+    def _refuse_others(self) -> None:
+        """Leave the builds that were made from another log than this one is now: it was put back, or made anew."""
+        end = self.log.head().last
+        for build in self._open():
+            history, at = build.advancing.history, build.advancing.position
+            # Nothing was read for a build of no event, and one of an older dualgauge may not know.
+            if at and (at > end or (history is not None and not self.log.had(history, at))):
+                left = "its build was made from another history than the log has now: replay it"
+                build.done = replace(build.done, left=left)
+
+    def _open(self) -> list[_Build]:
+        return [one for one in self._builds if not one.done.left and not one.done.error]
 
     @property
     def done(self) -> tuple[Tailed, ...]:
@@ -164,7 +196,7 @@ class Tail:
     @property
     def going(self) -> bool:
         """Whether any build is brought forward."""
-        return any(not one.done.left and not one.done.error for one in self._builds)
+        return bool(self._open())
 
     def catch_up(self, head: Position, stop: Callable[[], bool] = lambda: False) -> None:
         """
@@ -178,6 +210,7 @@ class Tail:
             BrokenBatch: the log does not give each position once.
             LeaseLost, StoreHeld: another process took a side, or holds its database.
         """
+        self._refuse_others()
         while not stop() and (found := self._next(head)) is not None:
             batch, taken = found
             self.progress("events", batch.first - 1, head)
@@ -212,7 +245,8 @@ class Tail:
         taken = [one for one in behind if one.advancing.position == at]
         ends = [limits[one.done.side] for one in taken]
         last = min(at + self.size, *ends, *(one.advancing.position for one in behind if one not in taken))
-        batch = Batch(Position(at + 1), Position(last), self.log.history(Position(last)))
+        end = Position(last)
+        batch = Batch(Position(at + 1), end, self.log.history(end) or self.log.within(end))
         return batch, taken
 
     def _read(self, batch: Batch) -> None:

@@ -15,7 +15,9 @@ from sqlglot import expressions as exp
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.lexer import bare, plain, tokens
+from dualgauge.engines.syntax import statements_of
 from dualgauge.model import Side, fold, quote
+from dualgauge.views.determinism import doubts
 from dualgauge.views.errors import (
     AdoptsOnV2,
     BadColumn,
@@ -28,6 +30,7 @@ from dualgauge.views.errors import (
     OtherRelation,
     TakenName,
     UnknownColumn,
+    UnsureOrder,
     ViewError,
 )
 from dualgauge.views.header import Header, adoption, definition_hash, parse
@@ -184,10 +187,19 @@ def from_text(  # noqa: PLR0917  (called with all of them, in this order)
         )
     _check_header(engine, header, columns, file, event_columns)
     _check_columns(columns, file)
+    _refuse_ties(engine, text, file, event_columns)
     digest = definition_hash(header, columns, words)
     return ViewDefinition(
         name=name, side=side, file=file, text=text, header=header, columns=columns, hash=digest, tree=tree
     )
+
+
+def _refuse_ties(engine: Engine, text: str, file: Path, event_columns: Mapping[str, str]) -> None:
+    """Raise where an answer hangs on an order that is not unique."""
+    sql = bare(text)
+    for statement in statements_of(engine, sql) or ():
+        if found := doubts(engine, sql, statement["node"], event_columns):
+            raise UnsureOrder(file, [(one.sql, one.idiom) for one in found])
 
 
 def _check_header(

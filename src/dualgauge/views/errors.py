@@ -104,6 +104,20 @@ class NotDeterministic(ViewError):
         )
 
 
+class UnsureOrder(ViewError):
+    """A view whose answer hangs on an order of rows that nothing makes unique."""
+
+    def __init__(self, file: Path, doubts: Sequence[tuple[str, str]]) -> None:
+        self.doubts = tuple(doubts)
+        (sql, idiom), *others = doubts
+        more = f" (so may {listed([one for one, _ in others])})" if others else ""
+        super().__init__(
+            file,
+            f"{sql} may give another answer at the next replay of the same log, for nothing makes its order unique"
+            f"{more}: {idiom}",
+        )
+
+
 class OtherRelation(ViewError):
     """A view that reads something besides the log."""
 

@@ -43,7 +43,7 @@ def tail(
         def text(screen: Console) -> None:
             made = table("view", "build", "from", "to", "rows", "", right=["build", "from", "to", "rows"])
             for one in done.views:
-                note = one.error or ("left as it is: see `dualgauge plan`" if one.left else "")
+                note = one.error or (f"left as it is: {_short(one.left)}" if one.left else "")
                 rows = "" if one.left else f"{one.rows:,}"
                 made.add_row(one.label, str(one.build), f"{one.begun:,}", f"{one.position:,}", rows, note)
             if done.views:
@@ -70,6 +70,11 @@ def tail(
                 for one in done.failing
             ] or ([] if done.views else [NextStep("dualgauge replay", "build the views")]),
         )  # fmt: skip
+
+
+def _short(reason: str) -> str:
+    """Why a build is left, but for what `plan` says at length."""
+    return "see `dualgauge plan`" if reason.startswith("every build") else reason
 
 
 @contextmanager

@@ -277,14 +277,11 @@ def row_over(file: Path, options: Mapping[str, Any], size: int) -> tuple[int, in
 
 
 def _even(file: Path, dialect: LineDialect, size: int) -> bool:
-    """Whether each quote in the first bytes of a file is closed there, as far as their number says."""
+    """Whether each line in the first bytes of a file has an even number of quotes: none goes on over its end."""
     if dialect.codec != "utf-8" or dialect.escape != dialect.quote:
         return False
-    count, mark = 0, dialect.quote.encode()
     with file.open("rb") as raw:
-        while size > 0 and (block := raw.read(min(_BLOCK, size))):
-            count, size = count + block.count(mark), size - len(block)
-    return count % 2 == 0
+        return not any(line.count(dialect.quote.encode()) % 2 for line in islice(raw, newlines(file, size)))
 
 
 def _at_fault(file: Path, row: TextRow) -> BrokenFile:

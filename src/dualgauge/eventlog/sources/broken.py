@@ -81,9 +81,10 @@ def _refuse_alike(source: Source, label: str, columns: Sequence[Sequence[Row]], 
     known: dict[str, str] = {}
     for column in columns:
         name = column[0][0]
-        if (other := known.setdefault(fold(name), name)) != name:
-            what = f"what {other!r} holds too: the two names differ by case alone"
-            raise CutColumn(source.name, label, name, what, "under another name")
+        if (other := known.get(fold(name))) is not None:
+            how = "its name is there twice" if other == name else "the two names differ by case alone"
+            raise CutColumn(source.name, label, name, f"what {other!r} holds too: {how}", "under another name")
+        known[fold(name)] = name
         if (other := others.setdefault(fold(name), name)) != name:
             what = f"what is called {other!r} in another file of the source"
             raise CutColumn(source.name, label, name, what, f"as {other!r}")

@@ -352,12 +352,20 @@ class EventLog:
         """The digest chain at a position: the newest commit's that ends there; None where none does."""
         return next((head.chain for head in self._heads(position) if head.last == position), None)
 
+    def within(self, position: Position) -> str | None:
+        """What `had` knows a position within a commit by: where that commit ends, and the digest chain there."""
+        ends = [head for head in self._heads(position) if head.last >= position]
+        return f"{ends[-1].last:d}:{ends[-1].chain}" if ends else None
+
     def had(self, chain: str | None, position: Position) -> bool:
         """
-        Whether this log's digest chain was `chain` when it ended at a position.
+        Whether this log's digest chain was `chain` when it ended at a position, or within a commit: see `within`.
 
         A compaction adds to the chain and leaves positions as they are, so several may be right. None never is.
         """
+        if chain is not None and ":" in chain:
+            end, _, chain = chain.partition(":")
+            return int(end) >= position and self.had(chain, Position(int(end)))
         return chain is not None and any(one.chain == chain for one in self._heads(position) if one.last == position)
 
     def _heads(self, least: Position) -> Iterator[Head]:

@@ -85,6 +85,10 @@ class Advancing(Protocol):
         """The position that it is at."""
 
     @property
+    def history(self) -> str | None:
+        """What the log was known by at that position."""
+
+    @property
     def fits(self) -> bool:
         """Whether it has the columns that its view's plan asks for; a build of another version may not."""
 

@@ -9,6 +9,10 @@ its epoch, and is refused.
 from __future__ import annotations
 
 import datetime as dt
+import os
+import re
+import secrets
+import socket
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from dualgauge.model import Side
 
 WRITER: Final = "_dualgauge_writer"
+_PROCESS: Final = re.compile(r", process (?P<pid>[0-9]+) on (?P<host>.+) \([0-9a-f]+\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,28 @@ class Lease:
     holder: str
     epoch: int
     until: dt.datetime
+
+    def holds(self, now: dt.datetime) -> bool:
+        """Whether its time is not over, and its process not known to be gone: one of this machine can be looked for."""
+        return self.until > now and not _is_gone(self.holder)
+
+
+def holder_name(who: str) -> str:
+    """What this process is called as a holder; no other one ever was."""
+    return f"{who}, process {os.getpid()} on {socket.gethostname()} ({secrets.token_hex(4)})"
+
+
+def _is_gone(name: str) -> bool:
+    found = _PROCESS.search(name)
+    if found is None or found["host"] != socket.gethostname():
+        return False
+    try:
+        os.kill(int(found["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
 
 
 @cache
@@ -58,7 +85,7 @@ def holder(connection: sa.Connection, side: Side) -> Lease | None:
 def is_held(connection: sa.Connection, side: Side, now: dt.datetime) -> bool:
     """Whether a process brings a side forward."""
     found = holder(connection, side)
-    return found is not None and found.until > now
+    return found is not None and found.holds(now)
 
 
 def take(connection: sa.Connection, side: Side, name: str, now: dt.datetime, until: dt.datetime) -> Lease:
@@ -71,7 +98,7 @@ def take(connection: sa.Connection, side: Side, name: str, now: dt.datetime, unt
     checkpoints.ensure(connection, side)
     table(side).create(connection, checkfirst=True)
     before = holder(connection, side)
-    if before is not None and before.until > now and before.holder != name:
+    if before is not None and before.holds(now) and before.holder != name:
         raise SideHeld(side.value, before.holder, before.until)
     lease = Lease(side, name, before.epoch + 1 if before else 1, until)
     connection.execute(table(side).delete())

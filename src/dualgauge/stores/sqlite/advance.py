@@ -74,6 +74,11 @@ class SqliteAdvancing:
         arrays = [pa.array(column, kind) for column, kind in zip(values, kinds, strict=True)]
         return pa.table(arrays, names=["_i", *hidden])
 
+    @property
+    def history(self) -> str | None:
+        """What the log was known by at that position."""
+        return self._checkpoint.history
+
     def lookups(self) -> list[tuple[int, str, str]]:
         """What is kept beside the build of what its view looks up; see the port."""
         table = builds.lookups_of(self._shape, self._build)

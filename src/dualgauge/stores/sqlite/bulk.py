@@ -80,7 +80,8 @@ class SqliteLoading:
             checkpoints.finish(connection, side, view, self.build, self._target)
             now = checkpoints.served_position(connection, side, view)
             ahead = now > self._target and now != self._before
-            if ahead or writers.is_held(connection, side, dt.datetime.now(dt.UTC)):
+            new = checkpoints.served(connection, side).get(view) is None
+            if not new and (ahead or writers.is_held(connection, side, dt.datetime.now(dt.UTC))):
                 # Whoever brings the side forward lets readers have this build where both are at one position: what
                 # they have seen once is not taken back.
                 return None

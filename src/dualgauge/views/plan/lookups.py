@@ -15,6 +15,7 @@ from dualgauge.engines.syntax import Node, select_of
 from dualgauge.model import fold, quote
 from dualgauge.views.definition import EVENTS
 from dualgauge.views.plan.parts import NotPlain
+from dualgauge.views.plan.states import comes_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,7 +68,7 @@ def lookups_of(engine: Engine, sql: str) -> tuple[Lookup, ...]:
     for number, (join, relation, _) in enumerate(_joins(engine, sql)):
         columns = engine.columns(relation)
         for name, kind in columns.items():
-            if "JSON" in kind or '"NULL"' in kind:
+            if not comes_back(kind):
                 raise NotPlain(f"the column {name} that it looks up is {kind}, which does not come back from text")
         found.append(Lookup(f"_lookup{number}", relation, _key(join), columns))
     return tuple(found)
@@ -96,6 +97,8 @@ def _joins(engine: Engine, sql: str) -> Iterator[tuple[Node, str, tuple[int, int
     for join in reversed(joins):
         right = join["right"]
         start = right["query_location"]
+        if right["column_name_alias"]:
+            raise NotPlain("it gives the columns that it looks up other names")
         if right["type"] == "SUBQUERY":
             end = start + right["query_location_length"]
             yield join, content[start + 1 : end - 1].decode(), (start, end)

@@ -8,8 +8,9 @@ forgotten.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.syntax import (
@@ -26,7 +27,7 @@ from dualgauge.engines.syntax import (
 from dualgauge.model import POSITION, PRESENT, fold, quote
 from dualgauge.views.plan.lookups import on_batch
 from dualgauge.views.plan.nulls import refuse_null
-from dualgauge.views.plan.parts import Column, NotPlain, Parts
+from dualgauge.views.plan.parts import Column, NotPlain, Parts, parameters_of
 from dualgauge.views.plan.states import Kept, NotMerged, kept, merged_states
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.views.definition import ViewDefinition
+
+
+_SCALAR: Final = re.compile(
+    r"BOOLEAN|U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\)|VARCHAR|UUID|BLOB|DATE|TIME|TIMESTAMP"
+    r"( WITH TIME ZONE|_S|_MS)?|ENUM\(.*\)"
+)
+"""The types of keys: of these the engine and a store agree which values are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +93,13 @@ class Merge:
             f"LEFT JOIN (SELECT {', '.join(['_i', *before])}, {POSITION} AS _before FROM {old}) USING (_i)"
         )
 
+    def _seen(self, name: str, sql: str) -> str:
+        """A column's SQL, computed only for groups that readers see: HAVING may keep it from a value it fails on."""
+        return sql if name in self.key or not self.having else f"CASE WHEN {self.having} THEN {sql} END"
+
     def rows(self, groups: str) -> str:
         """A SELECT of the rows that a build has of some groups, with the hidden columns and `_position` behind them."""
-        public = [f"{sql} AS {quote(name)}" for name, sql in self.columns.items()]
+        public = [f"{self._seen(name, sql)} AS {quote(name)}" for name, sql in self.columns.items()]
         hidden = [f"CAST({name} AS VARCHAR) AS {name}" for name in self.states]
         present = [f"CASE WHEN {self.having} THEN 1 ELSE 0 END AS {PRESENT}"] if self.having else []
         return f"SELECT {', '.join([*public, *hidden, *present, POSITION])} FROM ({groups}\n)"
@@ -163,6 +175,8 @@ class _Work:
                 raise NotPlain("it has no aggregate")
         elif self._parts.group_all:
             self._group = [column for column in columns if not any(map(self._is_aggregate, expressions(column.node)))]
+            if all(column.node["class"] == "CONSTANT" for column in self._group):
+                raise NotPlain("it groups by nothing but constants: leave GROUP BY out")
         else:
             self._group = [self._grouped(node) for node in self._parts.group]
         by = {column.name for column in self._group}
@@ -177,8 +191,13 @@ class _Work:
             except NotPlain as fault:
                 raise NotPlain(f"it groups by {column.name} beside its key: name it in the key") from fault
         for column in self._group:
-            refuse_null(column, self._parts.tree["where_clause"], self._alias)
+            self._check_key(column)
         return self._group
+
+    def _check_key(self, column: Column) -> None:
+        refuse_null(column, self._parts.tree["where_clause"], self._alias)
+        if not _SCALAR.fullmatch(kind := self._view.columns[column.name]):
+            raise NotPlain(f"{column.name} of its key is {kind}, and a store tells such values apart otherwise")
 
     def _grouped(self, node: Node) -> Column:
         """The column that an expression of GROUP BY is."""
@@ -218,7 +237,7 @@ class _Work:
         (whole,) = tree["select_list"]
         parts: dict[int, str] = {}
         inside: set[int] = set()
-        own = {name for node in expressions(whole) for name in _parameters(node)}
+        own = {name for node in expressions(whole) for name in parameters_of(node)}
         for place, node in enumerate(expressions(whole)):
             if id(node) in inside:
                 continue
@@ -260,10 +279,3 @@ class _Work:
             first += len(one.states)
         one = self.kept[known]
         return one.result.format(*(f"_s{first + at}" for at in range(len(one.states))))
-
-
-def _parameters(node: Node) -> list[str]:
-    """The names of a lambda's parameters."""
-    if node["class"] != "LAMBDA":
-        return []
-    return [fold(part["column_names"][0]) for part in expressions(node["lhs"]) if part["class"] == "COLUMN_REF"]

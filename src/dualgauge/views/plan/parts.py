@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.lexer import Token, bare, tokens
 from dualgauge.engines.syntax import Node, expressions, meaning, select_of
@@ -40,6 +40,12 @@ class Parts:
     group: tuple[Node, ...] | None
     group_all: bool
     having: str
+
+
+_REFUSED: Final = {
+    "SUBQUERY": "a subquery", "COLLATE": "a COLLATE", "POSITIONAL_REFERENCE": "a column by its place (#1)",
+    "PARAMETER": "a parameter",
+}  # fmt: skip
 
 
 class NotPlain(Exception):
@@ -99,8 +105,10 @@ def _refuse(tree: Node) -> None:
     for node in expressions(tree):
         if node["class"] == "WINDOW":
             raise NotPlain("it has a window (OVER)")
-        if node["class"] == "SUBQUERY":
-            raise NotPlain("it has a subquery")
+        if node["class"] in _REFUSED:
+            raise NotPlain(f"it has {_REFUSED[node['class']]}")
+        if any(name.startswith("_") for name in parameters_of(node)):
+            raise NotPlain("it has a lambda whose parameter begins with an underscore")
 
 
 def _from(found: Sequence[Token], text: str, tree: Node) -> int:
@@ -110,11 +118,20 @@ def _from(found: Sequence[Token], text: str, tree: Node) -> int:
         source = source["left"]
     if source["type"] != "BASE_TABLE":
         raise NotPlain("it goes over something else than `events`")
+    if source["column_name_alias"]:
+        raise NotPlain("it gives the columns of `events` other names")
     start = len(text.encode()[: source["query_location"]].decode())
     before = [at for at, token in enumerate(found) if token.text == "from" and not token.depth and token.start < start]
     if not before:
         raise NotPlain("its FROM is not found")
     return before[-1]
+
+
+def parameters_of(node: Node) -> list[str]:
+    """The folded names of a lambda's parameters; none of what is no lambda."""
+    if node["class"] != "LAMBDA":
+        return []
+    return [fold(part["column_names"][0]) for part in expressions(node["lhs"]) if part["class"] == "COLUMN_REF"]
 
 
 def _word(found: Sequence[Token], behind: int, word: str) -> int | None:

@@ -34,7 +34,8 @@ def with_position(engine: Engine, view: ViewDefinition, tree: exp.Select, alias:
         # An unknown function may be an aggregate, or give several rows: nothing is proven.
         return None
     column = f"{quote(alias)}.position"
-    added = f"max({column})" if grouped else column
+    # Of no event there may be a row too: GROUP BY ALL over nothing but constants.
+    added = f"coalesce(max({column}), 0)" if grouped else column
     text = bare(view.text)
     found = tokens(text)
     at = next((at for at, token in enumerate(found) if token.text == "from" and token.depth == 0), 0)

@@ -26,6 +26,8 @@ _SAME: Final = {
 }  # fmt: skip
 _UNIQUE: Final = frozenset(("position", "event_id"))
 _PACKED: Final = frozenset(("row", "struct_pack"))
+_NOT_BACK: Final = re.compile(r'JSON|"NULL"|VARIANT|UNION|GEOMETRY|BIGNUM|TIME_NS')
+"""Types that do not come back from text as what they were, alone or in others."""
 _NUMBERS: Final = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL\(.*|FLOAT|DOUBLE")
 
 _LESSER: Final = "CASE WHEN {0} IS NULL OR {1} < {0} THEN {1} ELSE {0} END"
@@ -42,6 +44,11 @@ def _second(merged: str) -> str:
 
 
 _ADDED: Final = _either("+")
+
+
+def comes_back(kind: str) -> bool:
+    """Whether a value of a DuckDB type comes back from its text as it was."""
+    return not _NOT_BACK.search(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class State:
 
     def holds(self, kind: str) -> bool:
         """Whether a DuckDB type can be its: as text it comes back as it was, and can be merged."""
-        return "JSON" not in kind and '"NULL"' not in kind and (not self.numbers or bool(_NUMBERS.fullmatch(kind)))
+        return comes_back(kind) and (not self.numbers or bool(_NUMBERS.fullmatch(kind)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +118,35 @@ def _plain(merged: str, *, numbers: bool = False) -> Callable[[str], Kept]:
     return lambda text: Kept((State(text, merged, numbers),))
 
 
-_WITHOUT_POINT: Final = "CAST(replace(CAST({0} AS VARCHAR), '.', '') AS HUGEINT)::DOUBLE"
-_PLACES: Final = "pow(10.0, length(split_part(CAST({0} AS VARCHAR), '.', 2)))"
+_PARTS: Final = (
+    "[{{'a': CAST(replace(CAST({0} AS VARCHAR), '.', '') AS HUGEINT), 'n': {1}, "
+    "'s': length(split_part(CAST({0} AS VARCHAR), '.', 2))}}]"
+)
+"""A sum as a whole number, its count, and how many places the number has more than the sum."""
+_PLAIN_QUOTIENT: Final = "_m.a::DOUBLE / (_m.n * pow(10.0, _m.s))"
+# 55 bits of the quotient and one that says whether anything is left: rounded to a DOUBLE, they are rounded once.
+_BITS: Final = "(56 - length(bin(abs(_m.a))) + length(bin(_m.d)))"
+_UP: Final = f"abs(_m.a) * (1::HUGEINT << greatest({_BITS}, 0))"
+_DOWN: Final = f"_m.d * (1::HUGEINT << greatest(-{_BITS}, 0))"
+_WIDE_QUOTIENT: Final = (
+    f"sign(_m.a) * CAST((({_UP}) // ({_DOWN})) | CASE WHEN ({_UP}) % ({_DOWN}) = 0 THEN 0 ELSE 1 END AS BIGINT)"
+    f"::DOUBLE * pow(2.0, -{_BITS})"
+)
+_QUOTIENT: Final = (
+    f"list_transform({_PARTS}, lambda _m: CASE "
+    f"WHEN abs(_m.a) <= 9007199254740992 AND _m.n * pow(10.0, _m.s) <= 9007199254740992 OR _m.s > 18 "
+    f"OR _m.n * pow(10.0, _m.s) > 1e21 THEN {_PLAIN_QUOTIENT} "
+    "ELSE list_transform([{{'a': _m.a, 'd': CAST(_m.n AS HUGEINT) * CAST(pow(10.0, _m.s) AS HUGEINT)}}], "
+    f"lambda _m: {_WIDE_QUOTIENT})[1] END)[1]"
+)
 
 
 def _mean(text: str) -> Kept:
     # The quotient of two whole numbers, rounded once. Seen: so is the engine's own mean of an exact type, but where a
     # sum or a count of the same stands beside it: then it divides the rounded sum, and a quarter differ in a last bit.
     states = State(_renamed(text, "sum"), _ADDED, numbers=True), State(_renamed(text, "count"), _second(_ADDED))
-    exact = f"{_WITHOUT_POINT} / ({{1}} * {_PLACES})"
-    return Kept(
-        states, f"CASE WHEN {{1}} > 0 THEN CASE typeof({{0}}) WHEN 'DOUBLE' THEN {{0}} / {{1}} ELSE {exact} END END"
-    )
+    exact = f"CASE typeof({{0}}) WHEN 'DOUBLE' THEN {{0}} / {{1}} ELSE {_QUOTIENT} END"
+    return Kept(states, f"CASE WHEN {{1}} > 0 THEN {exact} END")
 
 
 def _moments(result: str) -> Callable[[str], Kept]:

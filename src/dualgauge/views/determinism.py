@@ -1,0 +1,347 @@
+"""
+What in a SELECT may answer otherwise at the next replay of the same log: what hangs on an order that is not unique.
+
+An order is unique by where its columns come from: no two events have one `position` or `event_id`; a GROUP BY makes its
+expressions unique, a DISTINCT all of its columns, a `row_number` its partition with the number; of a join the keys of
+both sides together, and of an as-of one those of its left side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from dualgauge.engines.syntax import Node, aggregates_of, arguments_of, expressions, meaning, name_of, written
+from dualgauge.model import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from dualgauge.engines.duck import Engine
+
+Name = tuple[str, str]
+"""A column: what its relation is called, and its own name, both folded."""
+
+_LISTS: Final = frozenset(("list", "array_agg", "string_agg", "group_concat", "listagg"))
+_FIRSTS: Final = frozenset(("first", "last", "any_value", "arbitrary"))
+_BY_KEY: Final = frozenset(
+    ("arg_max", "argmax", "max_by", "arg_min", "argmin", "min_by", "arg_max_null", "arg_min_null", "arg_max_nulls_last",
+     "arg_min_nulls_last")
+)  # fmt: skip
+_NEVER: Final = {
+    "mode": "of several values that are there as often it gives any: `arg_max(value, (n, value))` over a count of each",
+    "approx_count_distinct": "count(DISTINCT ...)", "approx_quantile": "quantile_cont(...)",
+    "approx_top_k": "a count of each value, and LIMIT with a unique ORDER BY",
+    "reservoir_quantile": "quantile_cont(...)", "hash": "md5(...)",
+}  # fmt: skip
+_PLACES: Final = frozenset(("row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value", "fill"))
+_SORTING: Final = frozenset(
+    ("list_sort", "array_sort", "list_reverse_sort", "array_reverse_sort", "len", "length", "array_length", "list_sum",
+     "list_min", "list_max", "list_unique")
+)  # fmt: skip
+_PACKED: Final = frozenset(("row", "struct_pack"))
+
+ORDERED: Final = "give it an ORDER BY that ends with position"
+IDIOM: Final = "add `position` as the last thing that it is ordered by"
+BY_KEY: Final = "write its key as (..., position)"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One expression that may answer otherwise, and how to write it so that it does not."""
+
+    sql: str
+    idiom: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of a relation: its columns, and sets of columns that no two rows agree in; of one row also the empty set."""
+
+    columns: frozenset[str] = frozenset()
+    unique: tuple[frozenset[str], ...] = ()
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What stands behind FROM: the columns of each relation, and what is unique of them together."""
+
+    columns: dict[str, frozenset[str]] = field(default_factory=dict)
+    unique: list[frozenset[Name]] = field(default_factory=list)
+    items: Sequence[Node] = ()
+
+    def resolved(self, node: Node) -> Node:
+        """What an alias, or the number of a column, stands for; any other expression as it is."""
+        if node["class"] == "CONSTANT" and node["literal"]["kind"] == "INTEGER":
+            at = int(node["literal"]["text"]) - 1
+            return self.items[at] if at < len(self.items) else node
+        if node["class"] != "COLUMN_REF" or len(node["column_names"]) != 1:
+            return node
+        name = fold(node["column_names"][0])
+        if any(name in columns for columns in self.columns.values()):
+            return node
+        return next((item for item in self.items if item["alias"] and fold(item["alias"]) == name), node)
+
+
+def doubts(engine: Engine, sql: str, tree: Node, event_columns: Iterable[str]) -> list[Doubt]:
+    """
+    What of a SELECT may answer otherwise.
+
+    Args:
+        engine: knows its aggregates.
+        sql: the SELECT.
+        tree: it, as the engine parses it.
+        event_columns: the columns of `events`.
+    """
+    events = _Rows(frozenset(map(fold, event_columns)), (frozenset(("position",)), frozenset(("event_id",))))
+    work = _Work(sql, aggregates_of(engine))
+    work.query(tree, {"events": events})
+    return list(dict.fromkeys(work.found))
+
+
+class _Work:
+    def __init__(self, sql: str, aggregates: frozenset[str]) -> None:
+        self._sql, self._aggregates = sql, aggregates
+        self.found: list[Doubt] = []
+
+    def query(self, node: Node, known: Mapping[str, _Rows]) -> _Rows:
+        """Look through a query; gives what its rows are."""
+        known = dict(known)
+        for one in node.get("cte_map", {}).get("map", ()):
+            inner = one["value"].get("query_node") or one["value"].get("query", {}).get("node")
+            if inner is not None:
+                known[fold(one["key"])] = self.query(inner, known)
+        if node["type"] == "SELECT_NODE":
+            return self._select(node, known)
+        if node["type"] == "SET_OPERATION_NODE":
+            sides = node.get("children") or [node["left"], node["right"]]
+            rows = [self.query(one.get("node", one), known) for one in sides if one]
+            distinct = node.get("setop_type") == "UNION" and not node.get("setop_all")
+            columns = rows[0].columns if rows else frozenset()
+            found = _Rows(columns, (columns,) if distinct else ())
+            names = [frozenset(("", name) for name in one) for one in found.unique]
+            self._modifiers(node, _Scope(), names)
+            return found
+        for inner in (node.get("left"), node.get("right")):
+            if isinstance(inner, dict):
+                self.query(inner, known)
+        return _Rows()
+
+    def _select(self, node: Node, known: Mapping[str, _Rows]) -> _Rows:
+        scope = self._source(node["from_table"], known)
+        scope.items = items = node["select_list"]
+        parts = [node[part] for part in ("select_list", "where_clause", "having", "qualify", "group_expressions")]
+        for below in _subqueries(parts):
+            self.query(below, known)
+        for call, _ in _with_parents(parts):
+            if name_of(call) in _NEVER:
+                self._doubt(call, _NEVER[name_of(call)])
+        grouped = bool(node["group_expressions"]) or node["aggregate_handling"] == "FORCE_AGGREGATES"
+        single = not grouped and any(map(self._aggregates_inside, items))
+        groups = self._groups(node) if grouped else []
+        by = _all_names(groups, scope)
+        self._calls([*items, node["having"]], scope, by)
+        unique = list(scope.unique)
+        if grouped or single:
+            # Behind a GROUP BY its expressions are unique, whatever the rows were; without one there is one row.
+            unique = [frozenset(by)]
+        self._windows([*items, node["qualify"]], scope, unique)
+        if any(one["type"] == "DISTINCT_MODIFIER" and not one["distinct_on_targets"] for one in node["modifiers"]):
+            unique.append(frozenset(_all_names(items, scope)))
+        self._modifiers(node, scope, unique)
+        return self._output(node, scope, unique, groups)
+
+    def _groups(self, node: Node) -> list[Node]:
+        items = node["select_list"]
+        if not node["group_expressions"]:
+            return [item for item in items if not self._aggregates_inside(item)]
+        return list(node["group_expressions"])
+
+    def _output(self, node: Node, scope: _Scope, unique: Sequence[frozenset[Name]], groups: Sequence[Node]) -> _Rows:
+        """What the rows of a SELECT are by the names of its columns."""
+        names: dict[Name, str] = {}
+        columns: set[str] = set()
+        by_meaning: dict[str, str] = {}
+        numbered: list[frozenset[Name]] = []
+        for item in node["select_list"]:
+            if item["class"] == "STAR":
+                for relation, own in scope.columns.items():
+                    if not item["relation_name"] or fold(item["relation_name"]) == relation:
+                        names |= {(relation, one): one for one in own}
+                        columns |= own
+                continue
+            name = fold(item["alias"] or (item["column_names"][-1] if item["class"] == "COLUMN_REF" else ""))
+            columns.add(name)
+            by_meaning[repr(meaning(item))] = name
+            if item["class"] == "COLUMN_REF":
+                names |= dict.fromkeys(_names(item, scope), name)
+            if item["class"] == "WINDOW" and fold(item["function_name"]) == "row_number":
+                numbered.append(frozenset({("", name), *_all_names(item["partitions"], scope)}))
+                names["", name] = name
+        found = [frozenset(names[one] for one in keys) for keys in unique if keys <= names.keys()]
+        found += [frozenset(names[one] for one in keys) for keys in numbered if keys <= names.keys()]
+        if groups:
+            shown = [by_meaning.get(repr(meaning(scope.resolved(group)))) for group in groups]
+            if all(shown):
+                found.append(frozenset(one for one in shown if one))
+        if any(one["type"] == "DISTINCT_MODIFIER" and not one["distinct_on_targets"] for one in node["modifiers"]):
+            found.append(frozenset(columns))
+        return _Rows(frozenset(columns), tuple(found))
+
+    def _source(self, node: Node, known: Mapping[str, _Rows]) -> _Scope:
+        kind = node["type"]
+        if kind == "JOIN":
+            return self._join(node, known)
+        rows, name = _Rows(), fold(node.get("alias") or "")
+        if kind == "BASE_TABLE":
+            rows = known.get(fold(node["table_name"]), _Rows())
+            name = name or fold(node["table_name"])
+        elif kind == "SUBQUERY":
+            rows = self.query(node["subquery"]["node"], known)
+        if kind == "EMPTY":
+            return _Scope({}, [frozenset()])
+        if node.get("column_name_alias"):
+            rows = _Rows(frozenset(map(fold, node["column_name_alias"])))
+        return _Scope({name: rows.columns}, [frozenset((name, one) for one in keys) for keys in rows.unique])
+
+    def _join(self, node: Node, known: Mapping[str, _Rows]) -> _Scope:
+        left, right = self._source(node["left"], known), self._source(node["right"], known)
+        found = _Scope(left.columns | right.columns, [a | b for a in left.unique for b in right.unique])
+        names = [_names(one, found) for one in expressions(node["condition"]) if one["class"] == "COLUMN_REF"]
+        compared = {name for group in names for name in group} & _of(right)
+        compared |= {name for name in _of(right) if name[1] in map(fold, node["using_columns"])}
+        if any(keys <= compared for keys in right.unique):
+            # Each row of the left side meets one of the right, or none.
+            found.unique += left.unique
+        elif node["ref_type"] == "ASOF":
+            text = "an ASOF JOIN by something that is not unique"
+            self.found.append(Doubt(text, "join by `position`, or look up a relation whose times are unique"))
+            found.unique += left.unique
+        return found
+
+    def _calls(self, parts: Any, scope: _Scope, by: set[Name]) -> None:  # noqa: ANN401  (a tree of JSON)
+        """Look at the aggregates of expressions over groups of the rows of a scope."""
+        for call, parent in _with_parents(parts):
+            name = name_of(call)
+            if name not in self._aggregates:
+                continue
+            arguments = arguments_of(call)
+            given = [one["expression"] for one in call["order_bys"]["orders"]]
+            value = arguments[:1]
+            if name in _BY_KEY and len(arguments) > 1:
+                if not self._tells(value, arguments[1:2], scope, scope.unique, by):
+                    self._doubt(call, BY_KEY)
+            elif name in _FIRSTS | _LISTS and name_of(parent or {"class": ""}) not in _SORTING:
+                if _inner(value, scope) <= by or _all_names(value, scope) <= by:
+                    continue
+                if not (given and self._tells(value, given, scope, scope.unique, by)):
+                    idiom = ORDERED if name in _LISTS else f"write arg_max(x, position), or {ORDERED}"
+                    self._doubt(call, idiom)
+
+    def _tells(
+        self, value: Sequence[Node], order: Sequence[Node], scope: _Scope, unique: Iterable[frozenset[Name]],
+        beside: set[Name],
+    ) -> bool:  # fmt: skip
+        """Whether an order leaves no tie, or only such of one value, within what agrees in some columns."""
+        keys = _all_names(order, scope) | beside
+        return _inner(value, scope) <= keys or _all_names(value, scope) <= keys or _covers(unique, keys)
+
+    def _windows(self, parts: Any, scope: _Scope, unique: Sequence[frozenset[Name]]) -> None:  # noqa: ANN401
+        for call, _ in _with_parents(parts, windows=True):
+            if call["class"] != "WINDOW":
+                continue
+            name, arguments = fold(call["function_name"]), arguments_of(call)
+            within = _all_names(call["partitions"], scope)
+            orders = [one["expression"] for one in (*call["orders"], *call["arg_orders"])]
+            rows = any(str(call[end]).endswith("_ROWS") for end in ("start", "end"))
+            if name in _BY_KEY and len(arguments) > 1:
+                if not self._tells(arguments[:1], arguments[1:2], scope, unique, within):
+                    self._doubt(call, BY_KEY)
+                continue
+            if (rows or name in _PLACES | _FIRSTS | _LISTS) and not _covers(unique, _all_names(orders, scope) | within):
+                self._doubt(call, IDIOM)
+
+    def _modifiers(self, node: Node, scope: _Scope, unique: Sequence[frozenset[Name]]) -> None:
+        kinds = {one["type"]: one for one in node["modifiers"]}
+        orders = [one["expression"] for one in kinds.get("ORDER_MODIFIER", {}).get("orders", ())]
+        keys = _all_names(orders, scope)
+        if any(one["class"] == "STAR" for one in orders):
+            keys |= _all_names(scope.items, scope)
+        if "LIMIT_MODIFIER" in kinds and not _covers(unique, keys):
+            self.found.append(Doubt("LIMIT without a unique ORDER BY", IDIOM))
+        distinct = kinds.get("DISTINCT_MODIFIER")
+        if distinct and distinct["distinct_on_targets"]:
+            keys |= _all_names(distinct["distinct_on_targets"], scope)
+            if not _covers(unique, keys):
+                self.found.append(Doubt("DISTINCT ON without a unique ORDER BY", IDIOM))
+
+    def _aggregates_inside(self, node: Node) -> bool:
+        return any(name_of(one) in self._aggregates for one, _ in _with_parents(node) if one["class"] == "FUNCTION")
+
+    def _doubt(self, call: Node, idiom: str) -> None:
+        text = written(call, self._sql)
+        self.found.append(Doubt(" ".join(text.split()) or f"{call['function_name']}()", idiom))
+
+
+def _with_parents(
+    node: Any, parent: Node | None = None, *, windows: bool = False  # noqa: ANN401  (a tree of JSON)
+) -> Iterator[tuple[Node, Node | None]]:  # fmt: skip
+    """Every expression of a tree with the one around it; none of subqueries, and no window unless asked for."""
+    if isinstance(node, list):
+        for part in node:
+            yield from _with_parents(part, parent, windows=windows)
+    elif isinstance(node, dict):
+        if node.get("class") == "SUBQUERY":
+            return
+        here = node if "class" in node else parent
+        if "class" in node and (windows or node["class"] != "WINDOW"):
+            yield node, parent
+        for part in node.values():
+            yield from _with_parents(part, here, windows=windows)
+
+
+def _subqueries(node: Any) -> Iterator[Node]:  # noqa: ANN401
+    for one in expressions(node):
+        if one["class"] == "SUBQUERY":
+            yield one["subquery"]["node"]
+
+
+def _unpacked(key: Node) -> list[Node]:
+    """The parts of a key that is a tuple; else the key."""
+    return arguments_of(key) if name_of(key) in _PACKED else [key]
+
+
+def _names(node: Node, scope: _Scope) -> set[Name]:
+    """The columns that an expression is, if it is nothing but one of them; each that it may be."""
+    if node["class"] != "COLUMN_REF":
+        return set()
+    *relation, name = map(fold, node["column_names"])
+    if relation:
+        return {(relation[-1], name)}
+    return {(one, name) for one, columns in scope.columns.items() if name in columns} or {("", name)}
+
+
+def _all_names(nodes: Iterable[Node], scope: _Scope) -> set[Name]:
+    """
+    What some expressions are: columns, or of one that is made of columns a name for itself.
+
+    Only columns that stand alone, or in a tuple, tell rows apart: `lower(x)` does not tell `A` from `a`.
+    """
+    found: set[Name] = set()
+    for node in nodes:
+        for part in map(scope.resolved, _unpacked(scope.resolved(node))):
+            found |= _names(part, scope) or ({("=", repr(meaning(part)))} if _inner([part], scope) else set())
+    return found
+
+
+def _inner(nodes: Iterable[Node], scope: _Scope) -> set[Name]:
+    """The columns that some expressions are made of."""
+    return {name for node in nodes for one in expressions(node) for name in _names(one, scope)}
+
+
+def _covers(unique: Iterable[frozenset[Name]], keys: set[Name]) -> bool:
+    return any(one <= keys for one in unique)
+
+
+def _of(scope: _Scope) -> set[Name]:
+    return {(relation, name) for relation, columns in scope.columns.items() for name in columns}

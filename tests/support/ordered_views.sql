@@ -1,0 +1,165 @@
+---- Bad: the answer hangs on an order that nothing makes unique.
+-- no: any_value(n)
+SELECT type, any_value(n) AS a FROM events GROUP BY type
+-- no: first(n)
+SELECT type, first(n) AS a FROM events GROUP BY type
+-- no: last(n ORDER BY occurred_at)
+SELECT type, last(n ORDER BY occurred_at) AS a FROM events GROUP BY type
+-- no: arbitrary(who)
+SELECT type, arbitrary(who) AS a FROM events GROUP BY type
+-- no: mode(n)
+SELECT type, mode(n) AS a FROM events GROUP BY type
+-- no: list(n)
+SELECT type, list(n) AS a FROM events GROUP BY type
+-- no: array_agg(n ORDER BY occurred_at)
+SELECT type, array_agg(n ORDER BY occurred_at) AS a FROM events GROUP BY type
+-- no: string_agg(who, ',')
+SELECT type, string_agg(who, ',') AS a FROM events GROUP BY type
+-- no: string_agg(DISTINCT who, ',')
+SELECT type, string_agg(DISTINCT who, ',') AS a FROM events GROUP BY type
+-- no: list(lower(note) ORDER BY lower(who))
+SELECT type, list(lower(note) ORDER BY lower(who)) AS a FROM events GROUP BY type
+-- no: arg_max(note, occurred_at)
+SELECT type, arg_max(note, occurred_at) AS a FROM events GROUP BY type
+-- no: max_by(note, n)
+SELECT type, max_by(note, n) AS a FROM events GROUP BY type
+-- no: arg_min_null(note, (occurred_at, n))
+SELECT type, arg_min_null(note, (occurred_at, n)) AS a FROM events GROUP BY type
+-- no: arg_max(note, occurred_at) FILTER (WHERE n > 1)
+SELECT type, arg_max(note, occurred_at) FILTER (WHERE n > 1) AS a FROM events GROUP BY type
+-- no: arg_max(note, -position)
+SELECT type, arg_max(note, -position) AS a FROM events GROUP BY type
+-- no: LIMIT without a unique ORDER BY
+SELECT event_id, n FROM events LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT event_id, n FROM events ORDER BY occurred_at DESC LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT type, count(*) AS n FROM events GROUP BY type ORDER BY n DESC LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT event_id FROM (SELECT event_id, n FROM events ORDER BY n LIMIT 5)
+-- no: LIMIT without a unique ORDER BY
+WITH top AS (SELECT who, count(*) AS n FROM events GROUP BY who ORDER BY n DESC LIMIT 5) SELECT who FROM top
+-- no: LIMIT without a unique ORDER BY
+SELECT who FROM events UNION SELECT note FROM events ORDER BY length(who) LIMIT 2
+-- no: DISTINCT ON without a unique ORDER BY
+SELECT DISTINCT ON (type) type, n FROM events
+-- no: DISTINCT ON without a unique ORDER BY
+SELECT DISTINCT ON (type) type, n FROM events ORDER BY type, occurred_at DESC
+-- no: row_number() OVER ()
+SELECT event_id, row_number() OVER () AS a FROM events
+-- no: row_number() OVER (ORDER BY occurred_at)
+SELECT event_id, row_number() OVER (ORDER BY occurred_at) AS a FROM events
+-- no: row_number() OVER (PARTITION BY type ORDER BY n DESC)
+SELECT event_id FROM events QUALIFY row_number() OVER (PARTITION BY type ORDER BY n DESC) = 1
+-- no: lag(n) OVER (PARTITION BY who ORDER BY occurred_at)
+SELECT event_id, lag(n) OVER (PARTITION BY who ORDER BY occurred_at) AS a FROM events
+-- no: lead(n) OVER (ORDER BY n)
+SELECT event_id, lead(n) OVER (ORDER BY n) AS a FROM events
+-- no: first_value(note) OVER (PARTITION BY who ORDER BY occurred_at)
+SELECT event_id, first_value(note) OVER (PARTITION BY who ORDER BY occurred_at) AS a FROM events
+-- no: ntile(4) OVER (ORDER BY n)
+SELECT event_id, ntile(4) OVER (ORDER BY n) AS a FROM events
+-- no: sum(n) OVER (ORDER BY occurred_at ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)
+SELECT event_id, sum(n) OVER (ORDER BY occurred_at ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS a FROM events
+-- no: count(*) OVER (ORDER BY n ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+SELECT event_id, count(*) OVER (ORDER BY n ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS a FROM events
+-- no: list(n) OVER (PARTITION BY type)
+SELECT event_id, list(n) OVER (PARTITION BY type) AS a FROM events
+-- no: row_number() OVER (ORDER BY total DESC)
+SELECT who, row_number() OVER (ORDER BY total DESC) AS a FROM (SELECT who, sum(n) AS total FROM events GROUP BY who)
+-- no: an ASOF JOIN by something that is not unique
+SELECT e.event_id, o.n FROM events e ASOF LEFT JOIN events o ON e.who = o.who AND e.occurred_at >= o.occurred_at
+-- no: approx_count_distinct(who)
+SELECT type, approx_count_distinct(who) AS a FROM events GROUP BY type
+-- no: approx_quantile(n, 0.5)
+SELECT type, approx_quantile(n, 0.5) AS a FROM events GROUP BY type
+-- no: hash(who)
+SELECT event_id, hash(who) AS a FROM events
+-- no: list(o.n)
+SELECT e.event_id, list(o.n) AS a FROM events e JOIN events o ON o.who = e.who GROUP BY e.event_id
+-- no: arg_max(o.note, e.position)
+SELECT e.type, arg_max(o.note, e.position) AS a FROM events e JOIN events o ON o.who = e.who GROUP BY e.type
+-- no: row_number() OVER (ORDER BY position)
+SELECT e.event_id, row_number() OVER (ORDER BY position) AS a FROM (SELECT e.position, e.event_id FROM events e JOIN events o ON o.who = e.who) e
+---- Honest: every order is unique, or says nothing.
+-- yes
+SELECT type, count(*) AS a, sum(n) AS b, min(note) AS c FROM events GROUP BY type
+-- yes
+SELECT type, arg_max(note, position) AS a, arg_min(n, event_id) AS b FROM events GROUP BY type
+-- yes
+SELECT type, arg_max(note, (occurred_at, position)) AS a FROM events GROUP BY type
+-- yes
+SELECT type, arg_max(occurred_at, occurred_at) AS a, arg_max(n + 1, (n, who)) AS b FROM events GROUP BY type
+-- yes
+SELECT type, any_value(type) AS a, first(upper(type)) AS b, list(1) AS c FROM events GROUP BY type
+-- yes
+SELECT type, first(n ORDER BY position) AS a, last(note ORDER BY occurred_at, event_id) AS b FROM events GROUP BY type
+-- yes
+SELECT type, any_value(n ORDER BY n) AS a FROM events GROUP BY type
+-- yes
+SELECT type, list(n ORDER BY position) AS a, string_agg(who, ',' ORDER BY who) AS b FROM events GROUP BY type
+-- yes
+SELECT type, list_sort(list(n)) AS a, len(list(n)) AS b FROM events GROUP BY type
+-- yes
+SELECT type, list(DISTINCT n ORDER BY n) AS a FROM events GROUP BY type
+-- yes
+SELECT type, list(lower(who) ORDER BY lower(who)) AS a FROM events GROUP BY type
+-- yes
+SELECT event_id, n FROM events ORDER BY position DESC LIMIT 3
+-- yes
+SELECT event_id, n FROM events ORDER BY n DESC, event_id LIMIT 3 OFFSET 1
+-- yes
+SELECT type, count(*) AS n FROM events GROUP BY type ORDER BY n DESC, type LIMIT 3
+-- yes
+SELECT upper(who) AS k, count(*) AS n FROM events GROUP BY upper(who) ORDER BY n, k LIMIT 3
+-- yes
+SELECT upper(who) AS k, count(*) AS n FROM events GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3
+-- yes
+SELECT DISTINCT who FROM events ORDER BY who LIMIT 3
+-- yes
+SELECT DISTINCT type, who FROM events ORDER BY ALL LIMIT 3
+-- yes
+SELECT count(*) AS n, 1 AS k FROM events LIMIT 1
+-- yes
+SELECT DISTINCT ON (type) type, n FROM events ORDER BY type, position DESC
+-- yes
+SELECT DISTINCT ON (event_id) event_id, n FROM events
+-- yes
+SELECT DISTINCT type, who FROM events
+-- yes
+SELECT event_id, row_number() OVER (ORDER BY position) AS a FROM events
+-- yes
+SELECT event_id, row_number() OVER (PARTITION BY type ORDER BY n DESC, position) AS a FROM events
+-- yes
+SELECT event_id FROM events QUALIFY row_number() OVER (PARTITION BY who ORDER BY occurred_at DESC, position DESC) = 1
+-- yes
+SELECT event_id, rank() OVER (ORDER BY n) AS a, dense_rank() OVER (PARTITION BY type ORDER BY n) AS b FROM events
+-- yes
+SELECT event_id, sum(n) OVER (PARTITION BY who ORDER BY occurred_at) AS a, max(n) OVER () AS b FROM events
+-- yes
+SELECT event_id, sum(n) OVER (ORDER BY position ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS a FROM events
+-- yes
+SELECT event_id, lag(n) OVER (PARTITION BY who ORDER BY position) AS a, first_value(n) OVER (ORDER BY event_id) AS b FROM events
+-- yes
+SELECT who, row_number() OVER (ORDER BY total DESC, who) AS a FROM (SELECT who, sum(n) AS total FROM events GROUP BY who)
+-- yes
+WITH t AS (SELECT who, type, sum(n) AS total FROM events GROUP BY ALL) SELECT who, arg_max(type, (total, type)) AS a FROM t GROUP BY who
+-- yes
+WITH numbered AS (SELECT *, row_number() OVER (PARTITION BY who ORDER BY position) AS r FROM events)
+SELECT who, list(note ORDER BY r) AS a FROM numbered GROUP BY who
+-- yes
+SELECT e.event_id, o.n FROM events e ASOF LEFT JOIN events o ON e.who = o.who AND e.position >= o.position
+-- yes
+SELECT e.event_id, o.last FROM events e ASOF LEFT JOIN (SELECT who, occurred_at, max(n) AS last FROM events GROUP BY who, occurred_at) o ON e.who = o.who AND e.occurred_at >= o.occurred_at
+-- yes
+SELECT e.type, arg_max(o.n, e.position) AS a FROM events e ASOF JOIN (SELECT position, who, n FROM events WHERE n > 0) o ON e.who = o.who AND e.position >= o.position GROUP BY e.type
+-- yes
+SELECT e.type, arg_max(o.total, e.position) AS a FROM events e JOIN (SELECT who, sum(n) AS total FROM events GROUP BY who) o ON o.who = e.who GROUP BY e.type
+-- yes
+SELECT e.event_id, list(o.n ORDER BY o.position) AS a FROM events e JOIN events o ON o.who = e.who GROUP BY e.event_id
+-- yes
+SELECT who FROM events UNION SELECT note FROM events ORDER BY who LIMIT 2
+-- yes
+SELECT event_id, (SELECT max(n) FROM events) AS a FROM events
+-- yes
+SELECT type, median(n) AS a, quantile_disc(n, 0.5) AS b, count(DISTINCT who) AS c, histogram(n) AS d FROM events GROUP BY type

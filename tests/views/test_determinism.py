@@ -1,0 +1,109 @@
+"""What is refused because its answer hangs on an order that nothing makes unique, and what is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dualgauge.engines.duck import open_engine
+from dualgauge.engines.syntax import statements_of
+from dualgauge.model import Side
+from dualgauge.views.definition import from_text
+from dualgauge.views.determinism import doubts
+from dualgauge.views.errors import UnsureOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dualgauge.engines.duck import Engine
+
+COLUMNS = {
+    "position": "BIGINT", "event_id": "VARCHAR", "type": "VARCHAR", "occurred_at": "TIMESTAMP WITH TIME ZONE",
+    "recorded_at": "TIMESTAMP WITH TIME ZONE", "payload": "VARCHAR", "who": "VARCHAR", "n": "BIGINT", "note": "VARCHAR",
+}  # fmt: skip
+
+ROWS = """
+    SELECT i AS position, 'e' || i AS event_id, ['a', 'b'][(i % 2)::BIGINT + 1] AS type,
+        TIMESTAMPTZ '2026-01-01' + to_hours((i % 7)::INTEGER) AS occurred_at, TIMESTAMPTZ '2026-01-01' AS recorded_at,
+        NULL::VARCHAR AS payload, ['x', 'y', 'z', NULL][(i % 4)::BIGINT + 1] AS who, (i % 5)::BIGINT AS n,
+        'note ' || i AS note
+    FROM range(1, 2001) AS r(i)
+"""
+
+
+def judged() -> list[tuple[str, str]]:
+    """Each SELECT, and the expression for which it is refused; empty where it is not."""
+    text = (Path(__file__).parents[1] / "support" / "ordered_views.sql").read_text(encoding="utf-8")
+    text = re.sub(r"^----.*$", "", text, flags=re.MULTILINE)
+    found = []
+    for part in re.split(r"^-- (?=no: |yes)", text, flags=re.MULTILINE)[1:]:
+        verdict, _, sql = part.partition("\n")
+        found.append((sql.strip(), verdict.removeprefix("no: ") if verdict != "yes" else ""))
+    return found
+
+
+JUDGED = judged()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with open_engine() as found:
+        yield found
+
+
+def test_there_are_seventy_of_them() -> None:
+    assert len(JUDGED) >= 70
+    assert len({sql for sql, _ in JUDGED}) == len(JUDGED)
+
+
+@pytest.mark.parametrize(("sql", "refused"), JUDGED, ids=[sql[:60] for sql, _ in JUDGED])
+def test_each_view_gets_the_verdict_that_it_must(engine: Engine, sql: str, refused: str) -> None:
+    (statement,) = statements_of(engine, sql) or ()
+
+    assert [one.sql for one in doubts(engine, sql, statement["node"], COLUMNS)] == ([refused] if refused else [])
+
+
+def test_a_view_is_refused_with_the_expression_and_its_idiom(engine: Engine) -> None:
+    text = "-- key: type\nSELECT type, any_value(n) AS a, arg_max(note, n) AS b FROM events GROUP BY type\n"
+    with pytest.raises(UnsureOrder) as caught:
+        from_text(engine, text, "v", Side.V1, Path("views_v1/v.sql"), COLUMNS)
+
+    assert "any_value(n) may give another answer at the next replay of the same log" in str(caught.value)
+    assert "(so may arg_max(note, n))" in str(caught.value)
+    assert "write arg_max(x, position), or give it an ORDER BY that ends with position" in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def answers(sql: str, order: str) -> list[tuple[object, ...]]:
+    """What a SELECT answers over events that lie in some order, on one thread."""
+    with open_engine(threads=1) as engine:
+        engine.execute(f"CREATE TABLE events AS SELECT * FROM ({ROWS}) ORDER BY {order}")
+        return sorted(engine.rows(f"SELECT CAST(q AS VARCHAR) FROM ({sql}) AS q"))
+
+
+@pytest.mark.parametrize("sql", [sql for sql, refused in JUDGED if not refused])
+def test_what_is_not_refused_answers_the_same_however_events_lie(sql: str) -> None:
+    first = answers(sql, "position")
+
+    assert first
+    assert all(answers(sql, order) == first for order in ("position DESC", "md5(event_id)"))
+
+
+UNSEEN = {
+    r"approx_|hash\(": "what it gives is the version's own, and stands in no documentation",
+    r"-position": "no two events tie, but an expression of a unique column is not known to be unique",
+    r"mode\(": "of values that are there as often it gave the same one in each order that was tried",
+    r"DISTINCT who|(GROUP BY (who|type)) ORDER BY|ORDER BY total": "ties of groups lie as their hashes do",
+    r"e\.event_id\) e|FROM events e JOIN events o ON o.who = e.who\) e": "the rows that tie are alike here",
+}
+"""Which of the refused answer alike however events lie on one thread, and why they are refused all the same."""
+
+
+@pytest.mark.parametrize("sql", [sql for sql, refused in JUDGED if refused and not re.search("|".join(UNSEEN), sql)])
+def test_what_is_refused_answers_otherwise_where_events_lie_otherwise(sql: str) -> None:
+    first = answers(sql, "position")
+
+    assert any(answers(sql, order) != first for order in ("position DESC", "md5(event_id)", "md5('1' || event_id)"))
