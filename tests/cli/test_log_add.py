@@ -748,3 +748,22 @@ def test_numbers_that_json_has_not_are_shown_as_the_texts_that_stand_for_them(tm
 
     shown = json.loads(said.out, parse_constant=refused)["result"]["events"]
     assert [one["x"] for one in shown] == ["nan", "inf", "-inf", 0.1]
+
+
+def test_files_that_are_parted_in_several_ways_are_each_read_in_its_own(root: Path) -> None:
+    (root / "d").mkdir()
+    (root / "d" / "a.csv").write_text("time,v\n2026-01-01T00:00:00Z,a\n2026-01-02T00:00:00Z,b\n")
+    (root / "d" / "b.csv").write_text("time;v\n2026-01-03T00:00:00Z;c\n2026-01-04T00:00:00Z;d\n")
+
+    assert call("log", "add", "d/*.csv", "--write", folder=root).exit_code == 0
+    assert call("log", "import", "--all", folder=root).exit_code == 0
+    shown = call("log", "show", "--from", "1", "--format", "json", folder=root).json["result"]["events"]
+    assert sorted(one["v"] for one in shown) == ["a", "b", "c", "d"]
+
+
+def test_the_ids_of_causes_are_texts(root: Path) -> None:
+    (root / "a.csv").write_text("id,time,kind,caused_by\n1,2026-01-01T00:00:00Z,a,\n2,2026-01-02T00:00:00Z,b,1\n")
+
+    assert call("log", "add", "a.csv", "--write", folder=root).exit_code == 0
+    assert 'caused_by = "VARCHAR"' in (root / "pyproject.toml").read_text()
+    assert call("log", "import", "--all", folder=root).exit_code == 0

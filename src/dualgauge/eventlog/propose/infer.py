@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.eventlog.columns import ENVELOPE
+from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE
 from dualgauge.eventlog.propose.errors import DeclaredOtherwise, NoCursor, NoIdentity, NoTime
 from dualgauge.eventlog.propose.keys import LONGEST_PART, Keys, part
 from dualgauge.eventlog.propose.time_formats import NO_TIME, words
@@ -368,6 +368,8 @@ class Choice:
             if one.type.startswith("DECIMAL") and _ID_WORDS & set(words(one.name)):
                 kind = "VARCHAR"
                 why = f"numbers such as {one.least}, but its name says that it identifies: kept as written"
+            if name.lower() == CAUSED_BY:
+                kind, why = "VARCHAR", "the id of the event that caused this one"
             expression = one.expression if kind == one.type else ""
             if expression or name != one.name:
                 selected[name] = expression or self._named(one)

@@ -132,19 +132,17 @@ def _reading(source: Source, options: dict[str, Any]) -> Source:
 
 
 def _said(source: Source) -> dict[str, Any]:
-    """What must be said of CSV files so that all are read alike: what parts the values, if that is no comma."""
-    said: dict[str, Any] = {}
+    """What must be said of CSV files: what parts the values, if that is one for all and no comma."""
+    found = set()
     for file in source.files:
         try:
-            dialect, _ = look_into(file, said)
+            dialect, _ = look_into(file, {})
         except (BrokenFile, OSError, EOFError, zlib.error) as fault:
             raise _unreadable_text(source, file, fault) from fault
-        if not said and dialect.delimiter not in (
-            ",",
-            "\t" if file.name.lower().endswith((".tsv", ".tsv.gz")) else ",",
-        ):
-            said = {"delim": dialect.delimiter}
-    return said
+        by_name = "\t" if file.name.lower().endswith((".tsv", ".tsv.gz")) else ","
+        found.add("," if dialect.delimiter == by_name else dialect.delimiter)
+    # Where they are parted in several ways, each is by what parts its own line of names.
+    return {"delim": found.pop()} if len(found) == 1 and found != {","} else {}
 
 
 def _unreadable_text(source: Source, file: Path, fault: BaseException) -> DualgaugeError:
