@@ -383,3 +383,19 @@ def test_one_broken_value_breaks_one_row_whatever_stands_in_the_others(
     assert [(text, is_broken) for _, text, is_broken in found] == [
         (one, number == len(before)) for number, one in enumerate(texts)
     ]
+
+
+@pytest.mark.parametrize("delimiter", ["\x01", "\x02", "\x1f", "a", "0", "_", "d"])
+def test_any_character_may_part_values(engine: Engine, tmp_path: Path, delimiter: str) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text(delimiter.join(("x", "y")) + "\n" + delimiter.join(("z", "")) + "\n")
+    found = csv_file(file, {"delim": delimiter}, tmp_path / "again")
+
+    assert engine.rows(f"FROM {found.relation()}") == [("z", None)]
+
+
+def test_no_value_of_a_file_stands_for_none(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text("x,y\n\x01dualgauge\x02,1\n,2\n")
+
+    assert read(engine, file) == [["\x01dualgauge\x02", "1"], ["", "2"]]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import secrets
 from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -48,8 +49,8 @@ RAGGED: Final = "a row has too many values, or too few"
 """What a scan ends with at such a row; `first_fault` says which one."""
 
 _MORE: Final = "dualgauge_more"
-_NO_TEXT: Final = "\x01dualgauge\x02"
-"""Stands for no value in a scan: a text that no file holds."""
+_NO_TEXT: Final = secrets.token_hex(24)
+"""Stands for no value in a scan: a text that no file holds, for nobody knew it when the file was written."""
 
 _BLOCK: Final = 1 << 20
 _LF, _CR = b"\n\r"
@@ -106,13 +107,15 @@ class CsvFile:
         is compressed, a reader takes sixteen times the longest row unless it is told how much. With `names`
         the columns are called so, and those of the folders' names are left out.
         """
+        parting = (self.plain.delimiter, self.plain.quote, self.plain.escape)
+        no_text = "".join("_" if one in parting else one for one in _NO_TEXT)
         places = [f"c{at}" for at in range(len(self.names))]
         spec = ", ".join(f"{literal(one)}: 'VARCHAR'" for one in (*places, _MORE))
         read = (
             f"read_csv({literal(exact(self.path))}, auto_detect = false, header = false, skip = {self.lines:d}, "
             f"delim = {literal(self.plain.delimiter)}, quote = {literal(self.plain.quote)}, "
             f"escape = {literal(self.plain.escape)}, comment = '', strict_mode = true, null_padding = true, "
-            f"ignore_errors = false, nullstr = {literal(_NO_TEXT)}, max_line_size = {LONGEST_ROW:d}, "
+            f"ignore_errors = false, nullstr = {literal(no_text)}, max_line_size = {LONGEST_ROW:d}, "
             f"buffer_size = {2 * LONGEST_ROW:d}, {self.written.value}, hive_partitioning = false, columns = {{{spec}}})"
         )
         texts = [_null(one, nulls) for one in places]
