@@ -51,7 +51,7 @@ VIEWS = {
     "views_v1/invoices.sql": """-- key: invoice
 SELECT InvoiceNo AS invoice, count(*) AS lines, sum(Quantity) AS pieces,
   sum(CAST(Quantity AS DOUBLE) * CAST(UnitPrice AS DOUBLE)) AS amount,
-  bool_or(type = 'cancelled') AS cancelled, any_value(CustomerID) AS customer
+  bool_or(type = 'cancelled') AS cancelled, arg_max(CustomerID, position) AS customer
 FROM events GROUP BY InvoiceNo
 """,
     "views_v1/customers.sql": """-- key: customer
@@ -62,7 +62,7 @@ FROM events WHERE CustomerID IS NOT NULL GROUP BY CustomerID
     "views_v2/invoices.sql": """-- key: invoice
 -- index: customer
 SELECT InvoiceNo AS invoice, count(*) AS lines, sum(Quantity) AS pieces, sum(Quantity * UnitPrice) AS amount,
-  bool_or(type = 'cancelled') AS cancelled, any_value(CustomerID) AS customer
+  bool_or(type = 'cancelled') AS cancelled, arg_max(CustomerID, position) AS customer
 FROM events GROUP BY InvoiceNo
 """,
     "views_v2/customers.sql": """-- key: customer

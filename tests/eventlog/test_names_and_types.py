@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
+from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import BadFile, BadReading, BadRow, CutColumn
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.cursor import beyond_a_row
@@ -453,3 +454,13 @@ def test_a_value_that_a_where_needs_and_that_is_none_of_its_type_is_set_aside(
 
     assert (done.quarantined, "y" in project.events("event_id")) == (1, False)
     assert "x" in project.events("event_id")
+
+
+@pytest.mark.parametrize(("name", "key"), [("later", "later"), ("a b", '"a b"'), ("%s", '"%s"'), ("é", '"é"')])
+def test_the_advice_for_a_field_that_no_row_has_can_be_copied(project: LogProject, name: str, key: str) -> None:
+    project.sources[0]["select"] = {"x": f'"{name}" || 1'}
+    project.write("d/a.jsonl", '{"id": "a", "seen": "2026-01-01T00:00:00Z"}\n')
+    with pytest.raises(DualgaugeError) as caught:
+        project.take()
+
+    assert f'read = {{types = {{{key} = "VARCHAR"}}}}' in str(caught.value)

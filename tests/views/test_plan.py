@@ -101,7 +101,7 @@ BOUND = {
     ),
     "a look-up by time": (
         "SELECT e.position AS k, w.delay FROM events AS e "
-        "ASOF LEFT JOIN (SELECT occurred_at, origin, delay FROM events) AS w "
+        "ASOF LEFT JOIN (SELECT occurred_at, origin, max(delay) AS delay FROM events GROUP BY ALL) AS w "
         "ON e.origin = w.origin AND e.occurred_at >= w.occurred_at"
     ),
     "a look-up of sums": (

@@ -9,6 +9,7 @@ declared ones, and two that only order the import: `_due` (the time by which sou
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -243,7 +244,8 @@ def _only_text(source: Source, fault: EngineError, expression: str, known: Seque
         return ""
     return (
         f"; {listed(texts)} {'is' if len(texts) == 1 else 'are'} text, since not all values are written in one other "
-        f'type: say which, read = {{types = {{{texts[0]} = "BIGINT"}}}}, and rows that do not fit it are named'
+        f'type: say which, read = {{types = {{{_toml_key(texts[0])} = "BIGINT"}}}}, and rows that do not fit it '
+        "are named"
     )
 
 
@@ -252,7 +254,7 @@ def _in_no_row(source: Source, fault: EngineError, known: Sequence[str]) -> str:
     name = fault.unknown_name
     if not name or source.objects is None or fault.unknown_column(known):
         return ""
-    return f'; of a field that no row has yet say the type, read = {{types = {{{name} = "VARCHAR"}}}}'
+    return f'; of a field that no row has yet say the type, read = {{types = {{{_toml_key(name)} = "VARCHAR"}}}}'
 
 
 def place_of(file: str, row: int) -> str:
@@ -408,3 +410,8 @@ def described(engine: Engine, source: Source, sql: str, known: tuple[str, ...]) 
         raise BadMapping(source.name, fault.reason.splitlines()[0], known) from fault
     except EngineError as fault:
         raise BadMapping(source.name, told(fault), known) from fault
+
+
+def _toml_key(name: str) -> str:
+    """A name as a key of TOML: bare where it can be, else as a basic string, whose escapes are those of JSON."""
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
