@@ -108,8 +108,14 @@ def test_a_view_that_no_tail_keeps_any_more_is_served_as_its_replay_left_it(proj
     append(project, 20, 25)
     assert come_to(project, Side.V1, {"counts": 25})
     (project / "views_v1" / "counts.sql").write_text(VIEWS["medians"][1])
+    with handles_of(dualgauge.open(project)) as handles:
+        old = handles.builds.served(Side.V1)
     dualgauge.open(project).replay()
     append(project, 25, 30)
+    until = time.monotonic() + 30
+    with handles_of(dualgauge.open(project)) as handles:
+        while handles.builds.served(Side.V1) == old and time.monotonic() < until:
+            time.sleep(0.05)
 
     assert come_to(project, Side.V1, {"counts": 25})
     assert follower.poll() is None
