@@ -7,6 +7,7 @@ command; the calls that people use most are at hand without their group.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -120,16 +121,19 @@ class Migration:
 
     def replay(
         self, names: Sequence[str] = (), *, side: Side | None = None, force: bool = False, dry_run: bool = False,
-        prune: bool = False,
+        prune: bool = False, to: int | None = None, keep: timedelta = timedelta(0),
     ) -> Rebuild:  # fmt: skip
-        """`views.replay`: build views anew from the log, up to its head."""
-        return self.views.replay(names, side=side, force=force, dry_run=dry_run, prune=prune)
+        """`views.replay`: build views anew from the log, up to its head or a position before."""
+        return self.views.replay(names, side=side, force=force, dry_run=dry_run, prune=prune, to=to, keep=keep)
 
     def tail(
-        self, *, once: bool = False, imports: bool = False, stop: Callable[[], bool] = lambda: False
+        self, *, once: bool = False, import_every: float | None = None, max_events_per_second: int | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Tailing:  # fmt: skip
         """`views.tail`: keep the builds that readers get at the log's head."""
-        return self.views.tail(once=once, imports=imports, stop=stop)
+        return self.views.tail(
+            once=once, import_every=import_every, max_events_per_second=max_events_per_second, stop=stop
+        )
 
     def diff(
         self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0, plan: str | None = None

@@ -458,7 +458,7 @@ def test_replay_of_v1_alone_points_to_v2_and_a_whole_one_to_diff(tmp_path: Path)
     assert "v2.customers" not in said.out
     said = call("replay", folder=shop)
     assert said.out.endswith("next: dualgauge diff   # compare what the sides answer\n")
-    assert "was at the head already" in said.out
+    assert "was there already" in said.out
 
 
 def test_status_says_what_is_unbuilt_stale_lagging_or_ready(shop: Path) -> None:

@@ -118,7 +118,7 @@ def test_the_mended_view_is_stale_until_it_is_replayed(played: Played) -> None:
         "v2.airport_days    ready", "v2.cancellations   ready", "v2.route_days      stale",
     ]  # fmt: skip
     again = played.steps("replay --side v2")[1]
-    assert re.findall(r"^v2\.(\w+) .* was at the head already", again, re.MULTILINE) == [
+    assert re.findall(r"^v2\.(\w+) .* was there already", again, re.MULTILINE) == [
         "airport_days",
         "cancellations",
     ]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import dualgauge
-from dualgauge.replay import tail as tailing
 from dualgauge.replay.errors import BrokenBatch
 from support.shop import call
 from support.tailed import VIEWS, events, judged, laid_out, opened
@@ -142,21 +141,6 @@ def test_what_it_reads_must_hold_each_position_once(tmp_path: Path, monkeypatch:
             project.tail(30)
         monkeypatch.undo()
         assert project.wrong(10, ["counts"]) == []
-
-
-def test_batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() -> None:
-    tail = tailing.Tail.__new__(tailing.Tail)
-    tail.size = 1000
-    tail._resize(0.01)
-    assert tail.size == 1500
-    tail._resize(1.0)
-    assert tail.size == 750
-    for _ in range(30):
-        tail._resize(1.0)
-    assert tail.size == tailing.SMALLEST_BATCH
-    for _ in range(40):
-        tail._resize(0.0)
-    assert tail.size == tailing.LARGEST_BATCH
 
 
 def test_sources_are_imported_and_followed(tmp_path: Path) -> None:

@@ -14,26 +14,15 @@ import pytest
 import dualgauge
 from dualgauge.model import Position, Side
 from dualgauge.stores.serving.writers import holder_name
-from support.forked import Process, python
 from support.inside import handles_of
-from support.tailed import VIEWS, events, judged, laid_out, opened
+from support.tailed import VIEWS, come_to, events, following, judged, laid_out, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FOLLOWS = """
-import sys
-import dualgauge
-ready = []
-def stop():
-    if not ready:
-        ready.append(True)
-        print("ready", flush=True)
-    return False
-done = dualgauge.open(sys.argv[1]).tail(stop=stop)
-print("ended by itself", done)
-"""
+    from support.forked import Process
+
 ROWS = [{"type": ("in", "out")[at % 2], "who": "ada", "n": at % 5, "price": "1.50"} for at in range(60)]
 
 
@@ -47,29 +36,13 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def follower(project: Path) -> Iterator[Process]:
-    child = python(["-c", FOLLOWS, str(project)], environment=dict(os.environ))
-    try:
-        assert child.stdout.readline() == "ready\n"
+    with following(project) as child:
         yield child
-    finally:
-        child.kill()
-        child.communicate()
 
 
 def append(root: Path, first: int, last: int, rows: list[dict[str, Any]] | None = None) -> None:
     with dualgauge.open(root).appender() as log:
         log.append(events(rows or ROWS)[first:last])
-
-
-def come_to(root: Path, side: Side, wanted: dict[str, int]) -> bool:
-    """Whether readers get builds at these positions, before long."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        with handles_of(dualgauge.open(root)) as handles:
-            if {name: one.position for name, one in handles.builds.served_builds(side).items()} == wanted:
-                return True
-        time.sleep(0.1)
-    return False
 
 
 def test_a_new_view_is_served_at_once_and_kept(project: Path, follower: Process) -> None:

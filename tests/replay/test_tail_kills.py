@@ -22,7 +22,7 @@ from dualgauge.replay.run import build_of
 from dualgauge.stores.errors import LeaseLost, SideHeld
 from support.forked import Process, python
 from support.inside import handles_of
-from support.tailed import VIEWS, events, judged, laid_out
+from support.tailed import VIEWS, events, following, judged, laid_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,11 +33,11 @@ ROWS = 400
 TAILS = """
 import os, signal, sys
 import dualgauge
-from dualgauge.replay import tail
+from dualgauge.replay import pace, tail
 from dualgauge.stores.serving import checkpoints, writers
 from dualgauge.stores.sqlite.advance import SqliteAdvancing
 
-tail.FIRST_BATCH = tail.SMALLEST_BATCH = tail.LARGEST_BATCH = 50
+pace.FIRST_BATCH = pace.SMALLEST_BATCH = pace.LARGEST_BATCH = 50
 left = int(sys.argv[3])
 
 def dies(owner, name, after):
@@ -74,18 +74,6 @@ elif where == "anywhere":
     threading.Thread(target=die, daemon=True).start()
 dualgauge.open(sys.argv[1]).tail(once=True)
 print("not killed")
-"""
-
-HOLDS = """
-import sys, time
-import dualgauge
-ready = []
-def stop():
-    if not ready:
-        ready.append(True)
-        print("ready", flush=True)
-    return False
-dualgauge.open(sys.argv[1]).tail(stop=stop)
 """
 
 
@@ -180,15 +168,8 @@ def test_killed_at_any_moment_nothing_is_lost_or_twice(project: Path) -> None:
 
 @pytest.fixture
 def holder(project: Path) -> Iterator[Process]:
-    child = run(HOLDS, project)
-    try:
-        assert child.stdout.readline() == "ready\n"
+    with following(project) as child:
         yield child
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            child.send_signal(signal.SIGCONT)
-        child.kill()
-        child.communicate()
 
 
 def test_a_second_tail_is_told_who_holds_the_side(project: Path, holder: Process) -> None:
@@ -293,14 +274,13 @@ def test_a_diff_beside_a_tail_gets_both_sides_at_one_position(project: Path) -> 
     dualgauge.open(project).replay()
     (project / "comparators").mkdir(exist_ok=True)
     (project / "reports").mkdir(exist_ok=True)
-    with run(WRITES, project) as writer, run(HOLDS, project) as tail:
+    with run(WRITES, project) as writer, following(project) as tail:
         try:
-            assert writer.stdout.readline() == tail.stdout.readline() == "ready\n"
+            assert writer.stdout.readline() == "ready\n"
             found = [one for _ in range(8) for one in dualgauge.open(project).diff()]
             assert (writer.poll(), tail.poll()) == (None, None)
         finally:
             writer.kill()
-            tail.kill()
 
     assert len(found) == 8 * len(KEPT)
     assert {one.comparison.verdict.value for one in found} == {"pass"}
@@ -333,7 +313,7 @@ def test_a_replay_that_a_tail_overtook_takes_nothing_back_from_readers(project: 
     with handles_of(migration) as handles:
         (counts,) = [one for one in handles.plans if one.view.name == "counts"]
         old = handles.builds.served(Side.V1)["counts"]
-        relation, history = handles.log.relation(Position(230)), handles.log.history(Position(230))
+        relation, history = handles.log.relation(Position(230)), handles.log.ends(Position(230)).known_by(Position(230))
         view = counts.view
         with (
             handles.engine.bound("events", relation), answered(handles.engine, counts, counts.select(230)) as answer,

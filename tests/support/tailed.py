@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import os
 import re
 import shutil
-from contextlib import contextmanager
+import signal
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,9 +20,11 @@ import dualgauge
 from dualgauge.engines.lexer import bare
 from dualgauge.eventlog.append.event import Event
 from dualgauge.model import Position, Side
+from dualgauge.replay.pace import Pace
 from dualgauge.replay.run import replay
 from dualgauge.replay.shaping import shape_store
 from dualgauge.replay.tail import Tail
+from support.forked import Process, python
 from support.inside import handles_of
 from support.log_project import LogProject
 from support.shop import ROOT
@@ -95,7 +101,7 @@ class TailedProject:
             self.handles.builds,
             leases,
             lambda _, one: plans[one.view],
-            size=size,
+            pace=Pace(size=size),
         ) as tail:
             tail.catch_up(Position(position))
             return tail.done
@@ -172,3 +178,42 @@ def judged(root: Path) -> dict[str, int]:
             if project.wrong(one.position, [name]):
                 found[name] = int(one.position)
         return found
+
+
+_FOLLOWS: Final = """
+import json, sys
+import dualgauge
+ready = []
+def stop():
+    if not ready:
+        ready.append(True)
+        print("ready", flush=True)
+    return False
+done = dualgauge.open(sys.argv[1]).tail(stop=stop, **json.loads(sys.argv[2]))
+print("ended by itself", done)
+"""
+
+
+@contextmanager
+def following(root: Path, **how: Any) -> Iterator[Process]:
+    """A process that follows the log, once it has taken the sides; thawed and killed at the end."""
+    child = python(["-c", _FOLLOWS, str(root), json.dumps(how)], environment=dict(os.environ))
+    try:
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        with suppress(ProcessLookupError):
+            child.send_signal(signal.SIGCONT)
+        child.kill()
+        child.communicate()
+
+
+def come_to(root: Path, side: Side, wanted: Mapping[str, int]) -> bool:
+    """Whether readers get builds at these positions, before long."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with handles_of(dualgauge.open(root)) as handles:
+            if {name: one.position for name, one in handles.builds.served_builds(side).items()} == wanted:
+                return True
+        time.sleep(0.1)
+    return False

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from dualgauge.cli.builds import migrate, plan, quarantine, replay, status, tail
+from dualgauge.cli.builds import migrate, plan, quarantine, replay, status, tail, throttle
 from dualgauge.cli.compare import check, diff, evidence, report
 from dualgauge.cli.cutover import journal, read, rollback, switch
 from dualgauge.cli.log import add, append, compact, forget, import_events, show, verify
@@ -88,6 +88,7 @@ app.command("plan", rich_help_panel=BUILD)(plan.plan)
 app.add_typer(migrations, name="migrate", rich_help_panel=BUILD)
 app.command("replay", rich_help_panel=BUILD)(replay.replay)
 app.command("tail", rich_help_panel=BUILD)(tail.tail)
+app.command("throttle", rich_help_panel=BUILD)(throttle.throttle)
 app.add_typer(aside, name="quarantine", rich_help_panel=BUILD)
 app.command("status", rich_help_panel=BUILD)(status.status)
 app.command("diff", rich_help_panel=COMPARE)(diff.diff)

@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.errors import UsageError
-from dualgauge.model import Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dualgauge.model import Position
+    from dualgauge.model import Position, Side
     from dualgauge.replay.tail import Tailed
     from dualgauge.stores.serving.checkpoints import Checkpoint
-    from dualgauge.stores.serving.port import BuildStore
-    from dualgauge.stores.serving.writers import Lease
     from dualgauge.views.plan.plan import Plan
     from dualgauge.workspace import Handles, Workspace
 
-LEASE: Final = dt.timedelta(seconds=30)
-"""For how long a side is held without being renewed: then another process may take it."""
+MANY_FILES: Final = 1_000
+"""Small files of the log, above which a tail that imports merges them."""
+
+_NOTED, _LOOKED = 1.0, 0.5
+"""Seconds between two notes of how far v2 is, and between two looks at the throttle, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,95 +40,110 @@ class Tailing:
         return tuple(one for one in self.views if one.error)
 
 
-class _Held:
-    """The sides that this process holds."""
+class _Timer:
+    """Says when so many seconds have gone by since it said so last; at first they have."""
 
-    def __init__(self, store: BuildStore, who: str) -> None:
-        from dualgauge.stores.serving.writers import holder_name
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._due = seconds, time.monotonic()
 
-        self._store = store
-        self._name = holder_name(who)
-        self.leases: dict[Side, Lease] = {}
-
-    def take(self) -> None:
-        """Take the sides that have builds and that this process does not hold yet."""
-        now = dt.datetime.now(dt.UTC)
-        for side in Side:
-            if side not in self.leases and self._store.served(side):
-                self.leases[side] = self._store.take(side, self._name, now, now + LEASE)
-
-    def renew(self) -> None:
-        """Renew what has come to its second half."""
-        now = dt.datetime.now(dt.UTC)
-        for side, lease in self.leases.items():
-            if lease.until - now < LEASE / 2:
-                self.leases[side] = self._store.renew(lease, now + LEASE)
-
-    def release(self) -> None:
-        from dualgauge.errors import DualgaugeError
-
-        for lease in self.leases.values():
-            # Who has taken it meanwhile holds it; who cannot be reached waits until it runs out.
-            with suppress(DualgaugeError):
-                self._store.renew(lease, dt.datetime.now(dt.UTC))
+    def due(self) -> bool:
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        self._due = now + self._seconds
+        return True
 
 
 def follow(
-    workspace: Workspace, *, once: bool, imports: Callable[[], object] | None, stop: Callable[[], bool]
-) -> Tailing:
+    workspace: Workspace, *, once: bool, import_every: float | None, max_events_per_second: int | None,
+    stop: Callable[[], bool],
+) -> Tailing:  # fmt: skip
     """
     Bring the builds that readers get to the log's head, and unless `once` go on with what comes.
 
     Args:
         workspace: the project.
         once: end at the head that the log has now.
-        imports: imports the sources before each round; None where nothing is imported.
+        import_every: import all sources between rounds, so many seconds apart at least; None: import nothing.
+        max_events_per_second: how fast it goes at most, where the ledger has no throttle.
         stop: whether to end: asked after each view's transaction, and while there is nothing to do.
 
     Raises:
         SideHeld: another process brings a side forward.
         LeaseLost: another one has taken a side from this one.
     """
+    from dualgauge.replay.holding import Holding
+    from dualgauge.replay.pace import Pace
     from dualgauge.replay.tail import LONGEST_PAUSE, SHORTEST_PAUSE, Tail
 
     with workspace.open() as handles, ExitStack() as stack:
-        held = _Held(handles.builds, workspace.who)
-        stack.callback(held.release)
-        held.take()
+        holding = stack.enter_context(Holding(handles.builds, workspace.who))
+        holding.take()
 
         def between() -> bool:
-            held.renew()
+            holding.renew()
             return stop()
 
-        plans = _Plans(workspace, handles)
         barriers = handles.ledger.barriers_of(workspace.settings.migration)
         tail = stack.enter_context(
             Tail(
-                handles.engine, handles.log, handles.builds, held.leases, plans, progress=workspace.progress,
-                held=lambda: barriers.held(dt.datetime.now(dt.UTC)),
+                handles.engine, handles.log, handles.builds, holding.leases, BuildPlans(workspace, handles),
+                progress=workspace.progress, held=lambda: barriers.held(dt.datetime.now(dt.UTC)),
+                pace=Pace(_limit(workspace, handles, max_events_per_second)),
             )
         )  # fmt: skip
-        pause, rounds = SHORTEST_PAUSE, 0
+        imports, notes = _Timer(import_every or 0.0), _Timer(_NOTED)
+        pause, owed, first = SHORTEST_PAUSE, False, True
         while True:
-            if imports is not None:
-                imports()
+            if import_every is not None and imports.due():
+                _import(workspace, handles)
             head = handles.log.refresh().last
             before = [one.position for one in tail.done]
             tail.catch_up(head, between)
             moved = before != [one.position for one in tail.done]
-            if moved:
-                _note(handles, workspace)
-            rounds += 1
             failed = any(one.error for one in tail.done)
-            if once or between() or (not tail.going and (failed or rounds == 1)):
+            ends = once or between() or (not tail.going and (failed or first))
+            owed = owed or moved
+            if owed and (ends or notes.due()):
+                _note(workspace, handles)
+                owed = False
+            if ends:
                 return Tailing(head, tail.done)
-            pause = SHORTEST_PAUSE if moved else min(pause * 1.5, LONGEST_PAUSE)
+            pause, first = SHORTEST_PAUSE if moved else min(pause * 1.5, LONGEST_PAUSE), False
             time.sleep(pause)
-            held.take()
+            holding.take()
             tail.look()
 
 
-class _Plans:
+def _limit(workspace: Workspace, handles: Handles, given: int | None) -> Callable[[], float | None]:
+    """How many events a second a tail may read now: what the ledger says, which may change, or else what was given."""
+    throttle, looks = handles.ledger.throttle_of(workspace.settings.migration), _Timer(_LOOKED)
+    found: list[int | None] = []
+
+    def limit() -> float | None:
+        if looks.due():
+            found[:] = [throttle.limit() or given]
+        return found[0]
+
+    return limit
+
+
+def _import(workspace: Workspace, handles: Handles) -> None:
+    """Import all sources, and merge the log's small files where there are many."""
+    from dualgauge.commands.log import LogCommands
+    from dualgauge.eventlog.errors import LostRace
+    from dualgauge.eventlog.integrity.compact import ROWS
+
+    log = LogCommands(workspace)
+    log.import_(every=True)
+    handles.log.refresh()
+    if sum(file.last - file.first < ROWS // 2 for file in handles.log.event_files()) > MANY_FILES:
+        # Where other writers are quicker, the next import tries again.
+        with suppress(LostRace):
+            log.compact()
+
+
+class BuildPlans:
     """The plan of a build, of the text that it was made from."""
 
     def __init__(self, workspace: Workspace, handles: Handles) -> None:
@@ -136,6 +151,7 @@ class _Plans:
         self._known: dict[tuple[Side, str, str], Plan] = {}
 
     def __call__(self, side: Side, checkpoint: Checkpoint) -> Plan:
+        """The plan of a build. Raises ViewError where its text cannot be read any more."""
         key = (side, checkpoint.view, checkpoint.definition_hash)
         if key not in self._known:
             self._known[key] = self._plan(side, checkpoint)
@@ -152,17 +168,14 @@ class _Plans:
         return plan(engine, from_text(engine, checkpoint.text, checkpoint.view, side, file, columns), columns)
 
 
-def _note(handles: Handles, workspace: Workspace) -> None:
+def _note(workspace: Workspace, handles: Handles) -> None:
     """Note in the ledger that v2 has caught up, where it has."""
     from dualgauge.cutover.gates.inputs import look
     from dualgauge.cutover.moves.switch import record_replay
 
-    try:
-        ready = look(handles.store, handles.views)
-    except UsageError:
-        # A file of a view is being edited: its build goes on, and the next note says how far v2 is.
-        return
-    record_replay(
-        handles.ledger, workspace.settings.migration, ready=ready, begins=False, who=workspace.who,
-        at=workspace.clock(), operation_id=uuid.uuid4().hex,
-    )  # fmt: skip
+    # A file of a view that is being edited cannot be read: its build goes on, and the next note says how far v2 is.
+    with suppress(UsageError):
+        record_replay(
+            handles.ledger, workspace.settings.migration, ready=look(handles.store, handles.views), begins=False,
+            who=workspace.who, at=workspace.clock(), operation_id=uuid.uuid4().hex,
+        )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dualgauge.model import Position, Side
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from dualgauge.commands.tailing import Tailing
     from dualgauge.cutover.values import Readiness
     from dualgauge.replay.run import Replayed
+    from dualgauge.replay.undo import Undone
     from dualgauge.stores.serving.migrations import Revision
     from dualgauge.stores.serving.shapes import Shape
+    from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan.plan import Plan
     from dualgauge.workspace import Handles, Workspace
 
@@ -92,16 +95,28 @@ class ViewCommands:
 
     def replay(
         self, names: Sequence[str] = (), *, side: Side | None = None, force: bool = False, dry_run: bool = False,
-        prune: bool = False,
+        prune: bool = False, to: int | None = None, keep: timedelta = timedelta(0),
     ) -> Rebuild:  # fmt: skip
         """
-        Build views anew from the log, up to its head: of one side or both, some by name or all.
+        Build views anew from the log, up to its head or a position before: of one side or both, some by name or all.
 
         With `migrate = "auto"` missing revisions are written and applied first. The ledger notes how far v2 is. Adopted
         views are left as they are; where nothing else is chosen, nothing is done.
 
         With `prune`, views that readers get and that have no file any more are taken from them, of the chosen side or
         of both: a gate would stay closed for them.
+
+        Args:
+            names: views, as `orders` or `v2.orders`; none are all.
+            side: of this side alone.
+            force: build anew also what is at the position already.
+            dry_run: say what would be done.
+            prune: see above.
+            to: the position; by default the log's head. Where a tail holds the side, it goes on from there.
+            keep: for how long the builds that readers have now stay; the last one stays until the next replay anyway.
+
+        Raises:
+            NoSuchPosition: the log does not have it.
         """
         from dualgauge.cutover.gates.inputs import look
         from dualgauge.replay.choice import apart, choose
@@ -114,7 +129,7 @@ class ViewCommands:
             # Where the last file is gone, there may still be something to prune.
             chosen, adopted = apart(choose(plans, names, side) if plans or not prune else [])
             log, builds = handles.log, handles.builds
-            head = log.head().last
+            head = _position(log.head().last, to)
             unfiled = _unfiled(handles, side) if prune else []
             pruned = tuple(f"{at.value}.{name}" for at, name in unfiled)
             if not chosen:
@@ -131,28 +146,89 @@ class ViewCommands:
             operation = uuid.uuid4().hex
             v2_chosen = any(plan.view.side is Side.V2 for plan in chosen)
             self._note(handles, operation, None, begins=v2_chosen)
-            done = replay(handles.engine, log, builds, chosen, head, force=force, progress=workspace.progress)
+            done = replay(
+                handles.engine, log, builds, chosen, head, force=force, keep=keep, progress=workspace.progress
+            )
             self._retire(handles, unfiled)
             self._note(handles, operation, look(handles.store, handles.views), begins=v2_chosen)
             return Rebuild(
                 position=head, written=written, applied=applied, views=tuple(done), adopted=adopted, pruned=pruned
             )
 
+    def undo(self, names: Sequence[str] = (), *, side: Side | None = None) -> list[Undone]:
+        """
+        Let readers have the builds that they had before the last replay, at the log's head, with their own text.
+
+        Args:
+            names: views, as `orders` or `v2.orders`; none are all that have such a build.
+            side: of this side alone.
+
+        Raises:
+            NothingToUndo: a named view has none, or no view has.
+            CannotUndo: a build cannot be brought to the log's head; readers keep what they have.
+            SideHeld: a tail holds the side.
+        """
+        from dualgauge.commands.tailing import BuildPlans
+        from dualgauge.cutover.gates.inputs import look
+        from dualgauge.replay.choice import apart, choose
+        from dualgauge.replay.errors import NothingToUndo
+        from dualgauge.replay.holding import Holding
+        from dualgauge.replay.run import shape_of
+        from dualgauge.replay.undo import undo
+
+        workspace = self._workspace
+        with workspace.open() as handles:
+            builds = handles.builds
+            chosen, _ = apart(choose(handles.plans, names, side))
+            views = [(one.view.side, one.view.name) for one in chosen]
+            if not names:
+                before = {at: builds.previous(at) for at in Side}
+                views = [(at, name) for at, name in views if name in before[at]]
+            if not views:
+                raise NothingToUndo("")
+
+            def shaped(view: ViewDefinition) -> bool:
+                lacks = builds.missing(workspace.migrations_folder, [shape_of(view)])
+                return not any(f" {view.side.schema}.{view.name}__shape" in line for line in lacks)
+
+            with Holding(builds, workspace.who) as holding:
+                done = undo(
+                    handles.engine, handles.log, builds, holding, views, BuildPlans(workspace, handles),
+                    shaped=shaped, progress=workspace.progress,
+                )  # fmt: skip
+            self._note(handles, uuid.uuid4().hex, look(handles.store, handles.views), begins=False)
+            return done
+
     def tail(
-        self, *, once: bool = False, imports: bool = False, stop: Callable[[], bool] = lambda: False
+        self, *, once: bool = False, import_every: float | None = None, max_events_per_second: int | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Tailing:  # fmt: skip
         """
         Bring the builds that readers get to the log's head, and unless `once` keep them there until `stop` says so.
 
-        With `imports` all sources are imported before each round.
+        Args:
+            once: end at the head that the log has now.
+            import_every: import all sources between rounds, so many seconds apart at least; None: import nothing.
+            max_events_per_second: how fast it goes at most, where `throttle` has said nothing.
+            stop: whether to end: asked after each view's transaction, and while there is nothing to do.
         """
-        from dualgauge.commands.log import LogCommands
         from dualgauge.commands.tailing import follow
 
-        log = LogCommands(self._workspace)
         return follow(
-            self._workspace, once=once, imports=(lambda: log.import_(every=True)) if imports else None, stop=stop
+            self._workspace, once=once, import_every=import_every, max_events_per_second=max_events_per_second,
+            stop=stop,
         )  # fmt: skip
+
+    def throttle(self) -> int | None:
+        """How many events a second a tail may read; None where nothing is throttled."""
+        with self._workspace.open() as handles:
+            ledger = handles.known_ledger
+            return ledger.throttle_of(self._workspace.settings.migration).limit() if ledger else None
+
+    def set_throttle(self, events_per_second: int | None) -> None:
+        """Throttle tails, also one that runs; None: no longer."""
+        with self._workspace.open() as handles:
+            handles.ledger.throttle_of(self._workspace.settings.migration).set(events_per_second)
 
     def _retire(self, handles: Handles, unfiled: Sequence[tuple[Side, str]]) -> None:
         for side, name in unfiled:
@@ -172,6 +248,16 @@ def _unfiled(handles: Handles, side: Side | None) -> list[tuple[Side, str]]:
     """The views that readers get and that have no file, of a side or of both."""
     filed = {(view.side, view.name) for view in handles.views}
     return [(at, name) for at in Side if side in (None, at) for name in handles.served[at] if (at, name) not in filed]
+
+
+def _position(head: Position, to: int | None) -> Position:
+    from dualgauge.replay.errors import NoSuchPosition
+
+    if to is None:
+        return head
+    if not 1 <= to <= head:
+        raise NoSuchPosition(to, head)
+    return Position(to)
 
 
 def _shapes(handles: Handles) -> list[Shape]:

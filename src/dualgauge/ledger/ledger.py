@@ -26,6 +26,7 @@ from dualgauge.ledger.quarantine import Quarantine
 from dualgauge.ledger.rows import run_of, state_of
 from dualgauge.ledger.seal import gather, seal
 from dualgauge.ledger.tables import EVIDENCE, LOG_LINK, MIGRATION
+from dualgauge.ledger.throttle import Throttle
 from dualgauge.ledger.upgrade import TIMEOUT, bring_up, look
 from dualgauge.ledger.values import (
     EvidenceKind,
@@ -118,6 +119,10 @@ class Ledger:
     def barriers_of(self, migration: str) -> Barriers:
         """Where a tail is asked to hold a side."""
         return Barriers(self._access, migration)
+
+    def throttle_of(self, migration: str) -> Throttle:
+        """How fast a tail may go."""
+        return Throttle(self._access, migration)
 
     def state(self, name: str) -> MigrationState:
         """A migration as it is now; one never seen is in stage `off` at revision 0."""

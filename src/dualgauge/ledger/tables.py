@@ -97,6 +97,13 @@ BARRIER: Final = Table(
     Column("expires", Text, nullable=False),
 )
 
+THROTTLE: Final = Table(
+    "throttle",
+    METADATA,
+    Column("migration", Text, primary_key=True),
+    Column("events_per_second", BigInteger, nullable=False),
+)
+
 READABLE_FROM: Final = Table(
     "readable_from",
     METADATA,
@@ -107,7 +114,7 @@ READABLE_FROM: Final = Table(
 
 VERSION_TABLE: Final = "dualgauge_version"
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision of these tables, oldest first. Stated here so that opening a ledger needs no alembic; a test
 holds it equal to the files."""
 

@@ -15,6 +15,8 @@ from dualgauge.stores.serving.types import bound_columns
 from dualgauge.views.plan.plan import Strategy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
     from dualgauge.engines.duck import Engine
@@ -33,32 +35,42 @@ _STORED: Final = "_stored"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events that follow on each other. `history` is the log's digest chain at the last, where a commit ends there."""
+    """Events that follow on each other. `known_by` is what the log is known by at the last: see `Ends.known_by`."""
 
     first: Position
     last: Position
-    history: str | None
+    known_by: str | None
 
 
-def advance(  # noqa: PLR0917  (called with all of them, in this order)
-    engine: Engine, plan: Plan, build: Advancing, remembered: Remembered, dialect: str, batch: Batch
-) -> int:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a batch changes in a build: rows by the build's columns, and what its view looks up from then on."""
+
+    rows: pa.Table
+    lookups: Sequence[tuple[int, str, str]]
+
+    @property
+    def empty(self) -> bool:
+        """Whether the batch changes nothing."""
+        return not self.rows.num_rows and not self.lookups
+
+
+def change(engine: Engine, plan: Plan, build: Advancing, remembered: Remembered, dialect: str) -> Change:
     """
-    Bring a build over a batch; gives how many rows were written.
+    What a batch changes in a build that is right before it; nothing is written.
 
     Args:
         engine: its `events` are those of the batch and no other.
         plan: the view's, of the text that the build was made from.
-        build: the build, right before the batch.
+        build: the build.
         remembered: what the view looks up, as of before the batch.
         dialect: the store's.
-        batch: the events.
 
     Raises:
         CannotCompute: the view's SELECT fails on an event.
         BadKeys: a key is NULL or repeats.
         UnstorableValue: a value does not fit its stored type.
-        Fenced, LeaseLost, NotNext: see `Advancing.apply`.
+        Fenced: another process took over the build.
     """
     try:
         with remembered.bound():
@@ -67,14 +79,7 @@ def advance(  # noqa: PLR0917  (called with all of them, in this order)
         raise
     except BadValue as fault:
         raise UnstorableValue(plan.view.label, fault.reason.split(": ", 1)[-1]) from fault
-    count: int = rows.num_rows
-    new = plan.strategy is Strategy.APPEND
-    looked_up = last_rows(engine, plan.lookups)
-    build.apply(
-        rows if count else None, batch.first, batch.last, batch.history, new=new, lookups=looked_up
-    )  # fmt: skip
-    remembered.keep(looked_up)
-    return count
+    return Change(rows, last_rows(engine, plan.lookups))
 
 
 def _rows(engine: Engine, plan: Plan, build: Advancing, dialect: str) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualgauge.errors import DataError, UsageError
+from dualgauge.errors import ConflictError, DataError, UsageError
 from dualgauge.model import listed, nearest
 
 if TYPE_CHECKING:
@@ -39,4 +39,36 @@ class CannotCompute(DataError):
         super().__init__(
             f"view {view}: its SELECT cannot be computed over these events: {reason}; "
             "mend the expression (TRY_CAST gives NULL where a cast fails) and replay; readers keep the build before"
+        )
+
+
+class NoSuchPosition(UsageError):
+    """A position to replay to that the log does not have."""
+
+    def __init__(self, position: int, head: int) -> None:
+        self.position, self.head = position, head
+        super().__init__(f"the log has no position {position:,}: it ends at {head:,}; give one from 1 to {head:,}")
+
+
+class NothingToUndo(ConflictError):
+    """A view without a build that readers had before; `view` is empty where no chosen one has any."""
+
+    def __init__(self, view: str) -> None:
+        self.view = view
+        super().__init__(
+            f"{view or 'no view'} has {'no' if view else 'a'} build before the one that readers get: "
+            f"{'it' if view else 'each'} is its view's first, or the one before was dropped; "
+            "`dualgauge replay --keep HOURS` keeps one longer. To have an earlier definition, restore the view's file "
+            "and run `dualgauge replay`"
+        )
+
+
+class CannotUndo(DataError):
+    """A build that cannot be brought to the log's head."""
+
+    def __init__(self, view: str, build: int, reason: str) -> None:
+        self.view, self.build, self.reason = view, build, reason
+        super().__init__(
+            f"build {build} of {view}, which readers had before, cannot be brought to the log's head: {reason}; "
+            "readers keep the build that they have. Restore the view's file and run `dualgauge replay`"
         )

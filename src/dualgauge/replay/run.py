@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadValue, CannotRead
@@ -80,6 +81,7 @@ def replay(
     position: Position,
     *,
     force: bool = False,
+    keep: timedelta = timedelta(0),
     progress: Progress = silent,
 ) -> list[Replayed]:
     """
@@ -92,6 +94,7 @@ def replay(
         plans: the views, in any order and of either side.
         position: up to which event, inclusive; the same for all of them.
         force: build anew what is at the position already.
+        keep: for how long the builds that readers have now stay at least.
         progress: told rows loaded and their number, view by view.
 
     Raises:
@@ -101,12 +104,13 @@ def replay(
         Fenced: another replay took a build over.
     """
     with engine.bound(EVENTS, log.relation(position)):
-        return [_one(engine, log, store, one, position, force=force, progress=progress) for one in plans]
+        return [_one(engine, log, store, one, position, force=force, keep=keep, progress=progress) for one in plans]
 
 
 def _one(
-    engine: Engine, log: EventLog, store: BuildStore, plan: Plan, position: Position, *, force: bool, progress: Progress
-) -> Replayed:
+    engine: Engine, log: EventLog, store: BuildStore, plan: Plan, position: Position, *, force: bool, keep: timedelta,
+    progress: Progress,
+) -> Replayed:  # fmt: skip
     view = plan.view
     start = time.monotonic()
     current = None if force else is_current(log, store, view, position)
@@ -116,7 +120,8 @@ def _one(
     with answered(engine, plan, plan.select(position)) as answer:
         answer.check_keys()
         try:
-            with store.load(build_of(plan), view.hash, view.text, position, log.history(position)) as loading:
+            known_by = log.ends(position).known_by(position)
+            with store.load(build_of(plan), view.hash, view.text, position, known_by, keep=keep) as loading:
                 resumed_at = loading.rows
                 _load(answer, store.dialect, loading, progress=progress)
                 loading.keep(last_rows(engine, plan.lookups))

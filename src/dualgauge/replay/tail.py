@@ -8,38 +8,41 @@ position, and the next tail goes on there. A view that fails stops at its positi
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections import Counter
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, Self
 
 from dualgauge.errors import DataError, UsageError
-from dualgauge.model import Position, Progress, Side, silent
-from dualgauge.replay.advance import KEPT, Batch, advance
+from dualgauge.model import Clock, Position, Progress, Side, silent, utc_now
+from dualgauge.replay.advance import KEPT, Batch, change
 from dualgauge.replay.errors import BrokenBatch
+from dualgauge.replay.pace import Pace
 from dualgauge.replay.remembered import Remembered
 from dualgauge.replay.run import build_of
 from dualgauge.stores.errors import Fenced, StoreHeld
 from dualgauge.views.definition import EVENTS
+from dualgauge.views.plan.plan import Strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.table.commits import Head
+    from dualgauge.eventlog.table.ends import Ends
     from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.port import Advancing, BuildStore
     from dualgauge.stores.serving.writers import Lease
     from dualgauge.views.plan.plan import Plan
 
-TARGET_SECONDS: Final = 0.075
-"""A view's transaction should take about this long."""
-
-FIRST_BATCH: Final = 10_000
-SMALLEST_BATCH, LARGEST_BATCH = 100, 200_000
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 """Seconds between two looks at a log that has nothing new: each pause is half as long again as the one before."""
 
 _BATCH: Final = "_batch"
+_TAKEN: Final = "its build is no longer what readers get"
+"""Its view was taken from readers, or another replay was served meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Tailed:
     What became of one build. It went from `begun` to `position`; `rows` were written.
 
     `left` says why it is not brought forward by a tail, and `error` what stopped it; both are empty where it went on.
+    `by_plan`: it is left because its view's plan is to be replayed, which `dualgauge plan` says at length.
     """
 
     view: str
@@ -58,6 +62,7 @@ class Tailed:
     rows: int = 0
     left: str = ""
     error: str = ""
+    by_plan: bool = False
 
     @property
     def label(self) -> str:
@@ -65,33 +70,37 @@ class Tailed:
         return f"{self.side.value}.{self.view}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Build:
-    """A build that is brought forward, or left: of the latter the plan may not be known."""
+    """A build, left as it is."""
 
-    known: Plan | None
-    opened: Advancing | None
-    state: Remembered | None
     done: Tailed
-
-    @property
-    def plan(self) -> Plan:
-        assert self.known is not None  # noqa: S101  (asked for builds that are brought forward alone, as below)
-        return self.known
-
-    @property
-    def advancing(self) -> Advancing:
-        assert self.opened is not None  # noqa: S101
-        return self.opened
-
-    @property
-    def remembered(self) -> Remembered:
-        assert self.state is not None  # noqa: S101
-        return self.state
 
     @property
     def key(self) -> tuple[Side, str, int]:
         return self.done.side, self.done.view, self.done.build
+
+
+@dataclass(slots=True, eq=False)
+class _Moving(_Build):
+    """A build that is brought forward. `checked` is the log's head when it was found to be of this log."""
+
+    plan: Plan
+    advancing: Advancing
+    remembered: Remembered
+    checked: Head | None = None
+
+
+def to_keep(store: BuildStore, side: Side) -> list[Checkpoint]:
+    """The builds of a side that readers get, and newer ones that a replay has filled and nobody had yet."""
+    served = store.served(side)
+    # A build of no event is complete at position 0, and known from one that is being loaded by being served.
+    return [
+        one
+        for one in store.checkpoints(side)
+        if one.view in served
+        and (one.build == served[one.view] or (one.position and one.build > served[one.view] and one.kept is None))
+    ]
 
 
 @dataclass
@@ -106,7 +115,10 @@ class Tail:
         leases: the sides.
         plans: of the text that each build was made from, by side and view.
         held: the positions at which sides are to be held for a moment: asked before each batch.
+        pace: how large batches are, and how long to wait between two.
         progress: told the position and the head.
+        clock: says the time.
+        chosen: the builds of a side that are brought forward; by default those that readers get, and newer ones.
     """
 
     engine: Engine
@@ -116,7 +128,9 @@ class Tail:
     plans: Callable[[Side, Checkpoint], Plan]
     progress: Progress = silent
     held: Callable[[], Mapping[Side, Position]] = dict
-    size: int = field(default_factory=lambda: FIRST_BATCH)
+    pace: Pace = field(default_factory=Pace)
+    clock: Clock = utc_now
+    chosen: Callable[[BuildStore, Side], Sequence[Checkpoint]] = to_keep
     _stack: ExitStack = field(default_factory=ExitStack)
     _builds: list[_Build] = field(default_factory=list)
 
@@ -130,63 +144,65 @@ class Tail:
     def look(self) -> None:
         """Look for builds that a replay has filled meanwhile, and for those that readers get otherwise now."""
         for side in filter(self.leases.__contains__, Side):
-            served = self.store.served(side)
-            # A build of no event is complete at position 0, and known from one that is being loaded by being served.
-            there = [
-                one
-                for one in self.store.checkpoints(side)
-                if one.build == served.get(one.view) or (one.position and one.build > served.get(one.view, 0))
-            ]
-            known = {one.key for one in self._builds}
-            now = {(side, one.view, one.build) for one in there if one.view in served}
+            there = self.chosen(self.store, side)
+            now = {(side, one.view, one.build) for one in there}
             self._builds = [one for one in self._builds if one.done.side is not side or one.key in now]
-            for checkpoint in there:
-                if checkpoint.view in served and (side, checkpoint.view, checkpoint.build) not in known:
-                    self._begin(side, checkpoint)
+            known = {one.key for one in self._builds}
+            self._builds += [self._begun(side, one) for one in there if (side, one.view, one.build) not in known]
+        # v1's first, in every batch.
+        self._builds.sort(key=lambda one: one.done.side.value)
 
-    def _swap(self) -> None:
+    def swap(self) -> None:
         """Let readers have a build that a replay filled, where it has come to the position of the one they get."""
-        for side in filter(self.leases.__contains__, Side):
-            for view, number in self.store.served(side).items():
-                old = self._of(side, view, number)
-                newer = [one for one in self._builds if one.key[:2] == (side, view) and one.done.build > number]
-                for new in newer:
-                    # One that no tail keeps will come no further.
-                    if new.done.left or old is None or old.done.position <= new.done.position:
-                        self.store.serve(view, new.done.build, self.leases[side])
-                        self._builds = [one for one in self._builds if one is not old]
+        several = Counter(one.key[:2] for one in self._builds)
+        for side, view in (place for place, count in several.items() if count > 1):
+            number = self.store.served(side)[view]
+            of_view = sorted(
+                (one for one in self._builds if one.key[:2] == (side, view)), key=lambda one: one.done.build
+            )
+            old = next((one for one in of_view if one.done.build == number), None)
+            for new in (one for one in of_view if one.done.build > number):
+                # One that no tail keeps will come no further.
+                if new.done.left or old is None or old.done.position <= new.done.position:
+                    self.store.serve(view, new.done.build, self.leases[side], self.clock())
+                    self._builds = [one for one in self._builds if one is not old]
 
-    def _of(self, side: Side, view: str, number: int) -> _Build | None:
-        return next((one for one in self._builds if one.key == (side, view, number)), None)
-
-    def _begin(self, side: Side, checkpoint: Checkpoint) -> None:
+    def _begun(self, side: Side, checkpoint: Checkpoint) -> _Build:
         at = Position(checkpoint.position or 0)
         done = Tailed(checkpoint.view, side, checkpoint.build, at, at)
         try:
             plan = self.plans(side, checkpoint)
         except UsageError as fault:
             # Of a column that the log has no more, say: the view's own text cannot be read any longer.
-            self._builds.append(_Build(None, None, None, replace(done, left=str(fault))))
-            return
+            return _Build(replace(done, left=str(fault)))
+        if plan.strategy not in KEPT:
+            return _Build(replace(done, left=plan.why, by_plan=True))
         advancing = self._stack.enter_context(self.store.advance(build_of(plan), checkpoint.build, self.leases[side]))
-        left = "" if plan.strategy in KEPT else plan.why
-        if not left and not advancing.fits:
+        if not advancing.fits:
             left = "an older dualgauge made its build, without the columns that a tail needs: replay it"
-        remembered = Remembered(self.engine, plan.lookups, [] if left else advancing.lookups())
-        self._builds.append(_Build(plan, advancing, remembered, replace(done, left=left)))
+            return _Build(replace(done, left=left))
+        return _Moving(done, plan, advancing, Remembered(self.engine, plan.lookups, advancing.lookups()))
 
-    def _refuse_others(self) -> None:
+    def _stop(self, build: _Moving, *, left: str = "", error: str = "") -> None:
+        """Bring a build no further."""
+        stopped = _Build(replace(build.done, left=left, error=error))
+        self._builds = [stopped if one is build else one for one in self._builds]
+
+    def _refuse_others(self, ends: Ends) -> None:
         """Leave the builds that were made from another log than this one is now: it was put back, or made anew."""
-        end = self.log.head().last
-        for build in self._open():
-            history, at = build.advancing.history, build.advancing.position
+        head = self.log.head()
+        for build in self._moving:
+            if build.checked == head:
+                continue
+            build.checked = head
+            known, at = build.advancing.history, build.advancing.position
             # Nothing was read for a build of no event, and one of an older dualgauge may not know.
-            if at and (at > end or (history is not None and not self.log.had(history, at))):
-                left = "its build was made from another history than the log has now: replay it"
-                build.done = replace(build.done, left=left)
+            if at and (at > head.last or (known is not None and not ends.had(known, at))):
+                self._stop(build, left="its build was made from another history than the log has now: replay it")
 
-    def _open(self) -> list[_Build]:
-        return [one for one in self._builds if not one.done.left and not one.done.error]
+    @property
+    def _moving(self) -> list[_Moving]:
+        return [one for one in self._builds if isinstance(one, _Moving)]
 
     @property
     def done(self) -> tuple[Tailed, ...]:
@@ -196,7 +212,7 @@ class Tail:
     @property
     def going(self) -> bool:
         """Whether any build is brought forward."""
-        return bool(self._open())
+        return bool(self._moving)
 
     def catch_up(self, head: Position, stop: Callable[[], bool] = lambda: False) -> None:
         """
@@ -204,30 +220,26 @@ class Tail:
 
         Args:
             head: the position; a commit ends there.
-            stop: whether to stop: asked after each view's transaction.
+            stop: whether to stop: asked after each view's transaction, and while the pace asks to wait.
 
         Raises:
             BrokenBatch: the log does not give each position once.
             LeaseLost, StoreHeld: another process took a side, or holds its database.
         """
-        self._refuse_others()
-        while not stop() and (found := self._next(head)) is not None:
+        ends = self.log.ends(min((one.advancing.position for one in self._moving), default=head))
+        self._refuse_others(ends)
+        while not stop() and (found := self._next(head, ends)) is not None:
             batch, taken = found
             self.progress("events", batch.first - 1, head)
             self._read(batch)
             with self.engine.bound(EVENTS, f"FROM {_BATCH}"):
-                slowest = 0.0
-                for build in taken:
-                    start = time.monotonic()
-                    self._advance(build, batch)
-                    slowest = max(slowest, time.monotonic() - start)
-                    if stop():
-                        break
-            self._resize(slowest)
+                slowest = self._advance_all(taken, batch, stop)
             self.progress("events", batch.last, head)
-        self._swap()
+            self.pace.took(batch.last - batch.first + 1, slowest)
+            self.pace.wait(stop)
+        self.swap()
 
-    def _next(self, head: Position) -> tuple[Batch, list[_Build]] | None:
+    def _next(self, head: Position, ends: Ends) -> tuple[Batch, list[_Moving]] | None:
         """
         The next batch, and the builds that it is for: those furthest behind, v1's first.
 
@@ -235,19 +247,15 @@ class Tail:
         """
         held = self.held()
         limits = {side: min(head, held.get(side, head)) for side in Side}
-        behind = [
-            one for one in self._builds
-            if not one.done.left and not one.done.error and one.advancing.position < limits[one.done.side]
-        ]  # fmt: skip
+        behind = [one for one in self._moving if one.advancing.position < limits[one.done.side]]
         if not behind:
             return None
         at = min(one.advancing.position for one in behind)
         taken = [one for one in behind if one.advancing.position == at]
-        ends = [limits[one.done.side] for one in taken]
-        last = min(at + self.size, *ends, *(one.advancing.position for one in behind if one not in taken))
+        bounds = [limits[one.done.side] for one in taken]
+        last = min(at + self.pace.batch, *bounds, *(one.advancing.position for one in behind if one not in taken))
         end = Position(last)
-        batch = Batch(Position(at + 1), end, self.log.history(end) or self.log.within(end))
-        return batch, taken
+        return Batch(Position(at + 1), end, ends.known_by(end)), taken
 
     def _read(self, batch: Batch) -> None:
         """Read the events once for all views, and make sure that each position is there once."""
@@ -260,20 +268,62 @@ class Tail:
         if found != (due, due, batch.first, batch.last):
             raise BrokenBatch(batch.first, batch.last, found[0])
 
-    def _advance(self, build: _Build, batch: Batch) -> None:
+    def _advance_all(self, taken: Sequence[_Moving], batch: Batch, stop: Callable[[], bool]) -> float:
+        """Bring builds over a batch, v1's first; gives how long the slowest transaction took, in seconds."""
+        slowest, stopped = 0.0, False
+        for _, builds in groupby(taken, key=lambda build: build.done.side):
+            untouched = []
+            for build in builds:
+                start = time.monotonic()
+                with self._stopping(build):
+                    if not self._advance(build, batch):
+                        untouched.append(build)
+                slowest = max(slowest, time.monotonic() - start)
+                if stopped := stop():
+                    break
+            self._pass_over(untouched, batch)
+            if stopped:
+                break
+        return slowest
+
+    def _advance(self, build: _Moving, batch: Batch) -> bool:
+        """Write what a batch changes in a build; false where it changes nothing, and nothing was written."""
+        made = change(self.engine, build.plan, build.advancing, build.remembered, self.store.dialect)
+        if made.empty:
+            return False
+        build.advancing.apply(
+            made.rows, batch.first, batch.last, batch.known_by,
+            new=build.plan.strategy is Strategy.APPEND, lookups=made.lookups,
+        )  # fmt: skip
+        build.remembered.keep(made.lookups)
+        build.done = replace(build.done, position=batch.last, rows=build.done.rows + made.rows.num_rows)
+        return True
+
+    def _pass_over(self, builds: Sequence[_Moving], batch: Batch) -> None:
+        """Move the checkpoints of a side's builds over a batch that changes nothing in them, in one transaction."""
+        if not builds:
+            return
+        bounds = batch.first, batch.last, batch.known_by
         try:
-            rows = advance(self.engine, build.plan, build.advancing, build.remembered, self.store.dialect, batch)
+            builds[0].advancing.pass_over([build.advancing for build in builds[1:]], *bounds)
+        except Fenced:
+            # One of them: each by itself, so that it stops alone.
+            if len(builds) > 1:
+                for build in builds:
+                    self._pass_over([build], batch)
+                return
+            self._stop(builds[0], left=_TAKEN)
+        for build in builds:
+            build.done = replace(build.done, position=build.advancing.position)
+
+    @contextmanager
+    def _stopping(self, build: _Moving) -> Iterator[None]:
+        """Bring a build no further where it fails."""
+        try:
+            yield
         except StoreHeld:
             raise
         except Fenced:
-            # Its view was taken from readers, or another replay was served meanwhile.
-            build.done = replace(build.done, left="its build is no longer what readers get")
-            return
+            self._stop(build, left=_TAKEN)
         except DataError as fault:
-            build.done = replace(build.done, error=str(fault))
-            return
-        build.done = replace(build.done, position=batch.last, rows=build.done.rows + rows)
-
-    def _resize(self, seconds: float) -> None:
-        wanted = self.size * 3 // 2 if seconds < TARGET_SECONDS else self.size // 2
-        self.size = max(SMALLEST_BATCH, min(LARGEST_BATCH, wanted))
+            self._stop(build, error=str(fault))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +13,13 @@ from dualgauge.cli.terminal import completion
 from dualgauge.cli.terminal.options import HERE, Debug, DryRun, Format, FormatOption, MemoryLimit, ProjectDir
 from dualgauge.cli.terminal.output import answering, table
 from dualgauge.model import NextStep, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from dualgauge.replay.run import Replayed
 
 
 def replay(
@@ -27,6 +36,22 @@ def replay(
     prune: Annotated[
         bool, typer.Option("--prune", help="Take from readers the views that have no file any more, with their builds.")
     ] = False,
+    to: Annotated[
+        int | None, typer.Option("--to", metavar="POSITION", min=1, help="Up to this position instead of the head.")
+    ] = None,
+    keep: Annotated[
+        float,
+        typer.Option(
+            "--keep",
+            metavar="HOURS",
+            min=0,
+            max=876_000,
+            help="How long the builds that readers have now stay, also beyond the next replay.",
+        ),
+    ] = 0.0,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Let readers have the build that they had before, brought to the head.")
+    ] = False,
     dry_run: DryRun = False,
     memory_limit: MemoryLimit = "1GB",
     project: ProjectDir = HERE,
@@ -40,10 +65,20 @@ def replay(
     it in one transaction. A killed replay goes on where it was when it is run again. With migrate = "auto" the missing
     Alembic revision is written and applied first. An adopted v1 is left as it is: code of your own keeps it.
 
+    The build that readers had stays until the next replay of its view, or as long as --keep says. With --undo they get
+    it back, at the log's head, with the text that it was made from; another --undo takes that back.
+
     Example: dualgauge replay --side v2
     """
+    if undo:
+        _only_undo(force=force, prune=prune, dry_run=dry_run, to=to, keep=keep)
+        _undo(views or [], side, project, form, debug=debug, memory_limit=memory_limit)
+        return
     with answering("replay", project, form, debug=debug, memory_limit=memory_limit) as answer:
-        done = answer.migration.replay(views or [], side=side, force=force, dry_run=dry_run, prune=prune)
+        done = answer.migration.replay(
+            views or [], side=side, force=force, dry_run=dry_run, prune=prune, to=to,
+            keep=timedelta(hours=keep),
+        )  # fmt: skip
 
         def text(screen: Console) -> None:
             for label in done.adopted:
@@ -60,19 +95,7 @@ def replay(
                 screen.print(f"wrote the missing revision {done.written.file}", soft_wrap=True)
             for one in done.applied:
                 screen.print(f"applied revision {one.id}: {one.message}", soft_wrap=True)
-            made = table(
-                "view", "build", "position", "rows", "seconds", "", right=["build", "position", "rows", "seconds"]
-            )
-            for view in done.views:
-                note = "was at the head already" if view.skipped else ""
-                if view.resumed_at:
-                    note = f"went on after row {view.resumed_at:,} of a replay that was cut off"
-                rows = "" if view.skipped else f"{view.rows:,}"
-                seconds = "" if view.skipped else f"{view.seconds:.1f}"
-                made.add_row(
-                    f"{view.side.value}.{view.view}", str(view.build), f"{view.position:,}", rows, seconds, note
-                )
-            screen.print(made)
+            screen.print(_views(done.views))
 
         answer.give(
             {
@@ -93,6 +116,52 @@ def replay(
             },
             text,
             next_steps=[] if dry_run else [_next(side)],
+        )  # fmt: skip
+
+
+def _views(views: Sequence[Replayed]) -> Table:
+    made = table("view", "build", "position", "rows", "seconds", "", right=["build", "position", "rows", "seconds"])
+    for view in views:
+        note = "was there already" if view.skipped else ""
+        if view.resumed_at:
+            note = f"went on after row {view.resumed_at:,} of a replay that was cut off"
+        rows = "" if view.skipped else f"{view.rows:,}"
+        seconds = "" if view.skipped else f"{view.seconds:.1f}"
+        made.add_row(f"{view.side.value}.{view.view}", str(view.build), f"{view.position:,}", rows, seconds, note)
+    return made
+
+
+def _only_undo(**others: object) -> None:
+    """Refuse what means nothing beside --undo."""
+    given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
+    if given:
+        raise typer.BadParameter(f"it cannot be combined with {', '.join(given)}", param_hint="--undo")
+
+
+def _undo(
+    views: list[str], side: Side | None, project: Path, form: Format, *, debug: bool, memory_limit: str
+) -> None:  # fmt: skip
+    with answering("replay-undo", project, form, debug=debug, memory_limit=memory_limit) as answer:
+        done = answer.migration.views.undo(views, side=side)
+
+        def text(screen: Console) -> None:
+            made = table("view", "build", "instead of", "position", right=["build", "instead of", "position"])
+            for one in done:
+                made.add_row(one.label, str(one.build), str(one.instead_of), f"{one.position:,}")
+            screen.print(made)
+
+        answer.give(
+            {
+                "views": [
+                    {
+                        "side": one.side.value, "view": one.view, "build": one.build, "instead_of": one.instead_of,
+                        "position": one.position,
+                    }
+                    for one in done
+                ]
+            },
+            text,
+            next_steps=[NextStep("dualgauge status", "see which files say otherwise than what readers get")],
         )  # fmt: skip
 
 

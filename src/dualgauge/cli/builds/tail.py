@@ -21,7 +21,26 @@ if TYPE_CHECKING:
 
 def tail(
     once: Annotated[bool, typer.Option("--once", help="End at the head that the log has now.")] = False,
-    imports: Annotated[bool, typer.Option("--import", help="Import all sources before each round.")] = False,
+    imports: Annotated[bool, typer.Option("--import", help="Import all sources, over and over.")] = False,
+    every: Annotated[
+        float,
+        typer.Option(
+            "--every",
+            metavar="SECONDS",
+            min=0.02,
+            max=86_400,
+            help="Seconds between two imports, at least: each that finds events is a commit of the log.",
+        ),
+    ] = 1.0,
+    max_events_per_second: Annotated[
+        int | None,
+        typer.Option(
+            "--max-events-per-second",
+            metavar="N",
+            min=1,
+            help="How fast it goes at most, unless `dualgauge throttle` says otherwise.",
+        ),
+    ] = None,
     memory_limit: MemoryLimit = "1GB",
     project: ProjectDir = HERE,
     form: FormatOption = Format.TEXT,
@@ -38,12 +57,15 @@ def tail(
     Example: dualgauge tail --import
     """
     with _stopping() as stop, answering("tail", project, form, debug=debug, memory_limit=memory_limit) as answer:
-        done = answer.migration.views.tail(once=once, imports=imports, stop=stop)
+        done = answer.migration.views.tail(
+            once=once, import_every=every if imports else None, max_events_per_second=max_events_per_second, stop=stop
+        )
 
         def text(screen: Console) -> None:
             made = table("view", "build", "from", "to", "rows", "", right=["build", "from", "to", "rows"])
             for one in done.views:
-                note = one.error or (f"left as it is: {_short(one.left)}" if one.left else "")
+                left = "see `dualgauge plan`" if one.by_plan else one.left
+                note = one.error or (f"left as it is: {left}" if left else "")
                 rows = "" if one.left else f"{one.rows:,}"
                 made.add_row(one.label, str(one.build), f"{one.begun:,}", f"{one.position:,}", rows, note)
             if done.views:
@@ -70,11 +92,6 @@ def tail(
                 for one in done.failing
             ] or ([] if done.views else [NextStep("dualgauge replay", "build the views")]),
         )  # fmt: skip
-
-
-def _short(reason: str) -> str:
-    """Why a build is left, but for what `plan` says at length."""
-    return "see `dualgauge plan`" if reason.startswith("every build") else reason
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from dualgauge.eventlog.table import ledger_copy
 from dualgauge.eventlog.table.chain import file_digest, link
 from dualgauge.eventlog.table.commits import KEY, Head, file_of, nothing_new, ours, read_commit, removed
 from dualgauge.eventlog.table.delta import CONFIGURATION, added, refused_by_system, schema, undeclared
+from dualgauge.eventlog.table.ends import Ends
 from dualgauge.eventlog.table.event_files import event_name, files_of, statistics, touch
 from dualgauge.eventlog.table.forks import using_delta
 from dualgauge.eventlog.table.retry import TRIES, attempts
@@ -39,7 +40,7 @@ from dualgauge.ledger.values import LogCommit
 from dualgauge.model import START, Position, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -348,41 +349,24 @@ class EventLog:
             # The next one to ask looks again, and not within the turn, for which another writer may wait.
             self._head = self._files = None
 
-    def history(self, position: Position) -> str | None:
-        """The digest chain at a position: the newest commit's that ends there; None where none does."""
-        return next((head.chain for head in self._heads(position) if head.last == position), None)
-
-    def within(self, position: Position) -> str | None:
-        """What `had` knows a position within a commit by: where that commit ends, and the digest chain there."""
-        ends = [head for head in self._heads(position) if head.last >= position]
-        return f"{ends[-1].last:d}:{ends[-1].chain}" if ends else None
-
-    def had(self, chain: str | None, position: Position) -> bool:
-        """
-        Whether this log's digest chain was `chain` when it ended at a position, or within a commit: see `within`.
-
-        A compaction adds to the chain and leaves positions as they are, so several may be right. None never is.
-        """
-        if chain is not None and ":" in chain:
-            end, _, chain = chain.partition(":")
-            return int(end) >= position and self.had(chain, Position(int(end)))
-        return chain is not None and any(one.chain == chain for one in self._heads(position) if one.last == position)
-
-    def _heads(self, least: Position) -> Iterator[Head]:
-        """The heads that the log had, the newest first, down to those that end before a position."""
-        head = self.head()
-        yield head
+    def ends(self, position: Position) -> Ends:
+        """Where the log's commits ended, from a position on: one walk back from the head."""
+        heads = [self.head()]
         for version in range(self.version - 1, -1, -1):
-            if head.last < least:
-                return
+            if heads[-1].last < position:
+                break
             try:
                 commit = read_commit(self.place, version)
             except (FileNotFoundError, ValueError):
                 # Removed or rewritten: `log verify` says so. What it would have said is not known.
-                return
+                break
             if commit.head is not None:
-                head = commit.head
-                yield head
+                heads.append(commit.head)
+        return Ends(tuple(heads))
+
+    def had(self, known: str | None, position: Position) -> bool:
+        """Whether this log is, or was, what a build at a position knows it by: see `Ends.known_by`."""
+        return self.ends(position).had(known, position)
 
     def _landed(self, name: str, version: int) -> bool:
         """Whether a version's commit put a file in: what failed may have failed after it did."""

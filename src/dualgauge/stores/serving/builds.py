@@ -20,6 +20,7 @@ from dualgauge.stores.serving.shapes import SUFFIX, Shape
 from dualgauge.stores.serving.types import LongDecimal, kept_as, store_type
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable, Mapping, Sequence
 
 
@@ -125,7 +126,9 @@ def _column(column: sa.Column[Any]) -> tuple[str, type[Any]]:
     return column.name, LongDecimal if isinstance(column.type, LongDecimal) else object
 
 
-def serve(connection: sa.Connection, side: Side, table: sa.Table, view: str, build: int) -> int | None:
+def serve(  # noqa: PLR0917  (called with all of them, in this order)
+    connection: sa.Connection, side: Side, table: sa.Table, view: str, build: int, now: dt.datetime
+) -> int | None:
     """Repoint the SQL view that readers use; gives the number of the build they had."""
     columns = ", ".join(quote(c.name) for c in table.columns if not c.name.startswith("_"))
     name = f"{quote(side.schema)}.{quote(view)}"
@@ -133,7 +136,7 @@ def serve(connection: sa.Connection, side: Side, table: sa.Table, view: str, bui
     source = quote(table.name) if connection.dialect.name == "sqlite" else f"{quote(side.schema)}.{quote(table.name)}"
     connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
     connection.exec_driver_sql(f"CREATE VIEW {name} AS SELECT {columns} FROM {source}{seen(table.columns.keys())}")
-    return checkpoints.set_served(connection, side, view, build)
+    return checkpoints.set_served(connection, side, view, build, now)
 
 
 def reflected(connection: sa.Connection, side: Side, view: str, build: int) -> sa.Table:
@@ -141,16 +144,19 @@ def reflected(connection: sa.Connection, side: Side, view: str, build: int) -> s
     return sa.Table(build_name(view, build), sa.MetaData(), autoload_with=connection, schema=side.schema)
 
 
-def serve_only(connection: sa.Connection, side: Side, view: str, build: int) -> None:
-    """Let readers have a whole build, and drop those older than the one that they had."""
-    before = serve(connection, side, reflected(connection, side, view, build), view, build)
-    drop_older(connection, side, view, build, before)
+def serve_only(connection: sa.Connection, side: Side, view: str, build: int, now: dt.datetime) -> None:
+    """Let readers have a whole build, and drop older ones, see `drop_older`."""
+    before = serve(connection, side, reflected(connection, side, view, build), view, build, now)
+    drop_older(connection, side, view, build, before, now)
 
 
-def drop_older(connection: sa.Connection, side: Side, view: str, build: int, before: int | None) -> None:
-    """Drop the builds of a view that are older than a build, but for the one before, to which one may go back."""
-    numbers = [one.build for one in checkpoints.checkpoints(connection, side) if one.view == view]
-    drop(connection, side, view, [number for number in numbers if number < build and number != before])
+def drop_older(  # noqa: PLR0917  (called with all of them, in this order)
+    connection: sa.Connection, side: Side, view: str, build: int, before: int | None, now: dt.datetime
+) -> None:
+    """Drop the builds of a view that are older than one, but for the one before and those whose time is not over."""
+    older = [one for one in checkpoints.checkpoints(connection, side) if one.view == view and one.build < build]
+    kept = now.isoformat()
+    drop(connection, side, view, [one.build for one in older if one.build != before and (one.kept or "") <= kept])
 
 
 def seen(columns: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ still loads the dropped one would pass for the loader of the new one.
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +23,10 @@ from dualgauge.model import Position, Side, quote
 from dualgauge.stores.errors import Fenced, NotNext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    Build = tuple[str, int, int]
+    """A build that a process may write: its view, its number, and the epoch."""
 
 CHECKPOINT = "_dualgauge_checkpoint"
 SERVED = "_dualgauge_served"
@@ -30,8 +34,8 @@ REPLAY = "_dualgauge_replay"
 LAST_BUILD = "_dualgauge_last_build"
 
 
-_ADDED = ("token", "history")
-"""Columns of a checkpoint that the first version's do not have."""
+_ADDED = {"token": "TEXT", "history": "TEXT", "keeps": "BIGINT", "kept": "TEXT"}
+"""Columns of a checkpoint that the first version's do not have, with their types."""
 
 ADOPTED = 0
 """The build number of a table of the user's own, which nobody built; builds are numbered from 1."""
@@ -45,7 +49,8 @@ class Checkpoint:
     `position` 0: still being loaded; None: an adopted table that cannot tell. `text` is what the build was made from.
     `token` is random and the build's alone, whatever becomes of its file: numbers begin anew in a new one. `history` is
     the log's digest chain at `position`, so that a build of another history is known. None: an adopted table, or a
-    build of a dualgauge that gave none.
+    build of a dualgauge that gave none. `keeps`: for how many seconds the build that readers had before it stays, once
+    they get this one. `kept`: until when it stays itself, as ISO text, since they get another; None before that.
     """
 
     view: str
@@ -56,6 +61,8 @@ class Checkpoint:
     text: str
     token: str | None = None
     history: str | None = None
+    keeps: int | None = None
+    kept: str | None = None
 
     @property
     def adopted(self) -> bool:
@@ -92,6 +99,8 @@ def tables(side: Side) -> tuple[sa.Table, sa.Table, sa.Table, sa.Table]:
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("token", sa.Text),
         sa.Column("history", sa.Text),
+        sa.Column("keeps", number),
+        sa.Column("kept", sa.Text),
         schema=side.schema,
     )  # fmt: skip
     served = sa.Table(
@@ -117,8 +126,10 @@ def ensure(connection: sa.Connection, side: Side) -> None:
     """Create the control tables where they are not there, and the columns that older ones lack."""
     checkpoint, *_ = tables(side)
     checkpoint.metadata.create_all(connection)
-    for name in sorted(set(_ADDED) - _columns(connection, side)):
-        connection.exec_driver_sql(f"ALTER TABLE {quote(side.schema)}.{quote(CHECKPOINT)} ADD COLUMN {name} TEXT")
+    known = _columns(connection, side)
+    for name, kind in _ADDED.items():
+        if name not in known:
+            connection.exec_driver_sql(f"ALTER TABLE {quote(side.schema)}.{quote(CHECKPOINT)} ADD COLUMN {name} {kind}")
 
 
 def exists(connection: sa.Connection, side: Side) -> bool:
@@ -171,12 +182,13 @@ def add_build(
     text: str,
     target: Position,
     history: str | None,
+    keeps: int,
 ) -> Checkpoint:
     """Number a new build, unique in its side, with a checkpoint of its own and a load that begins."""
     table, _, replay, last_build = tables(side)
     given = [connection.execute(sa.select(sa.func.max(one.c.build))).scalar_one() for one in (last_build, table)]
     number = max(number or 0 for number in given) + 1
-    new = Checkpoint(view, number, Position(0), 1, definition_hash, text, secrets.token_hex(16), history)
+    new = Checkpoint(view, number, Position(0), 1, definition_hash, text, secrets.token_hex(16), history, keeps)
     connection.execute(last_build.delete())
     connection.execute(last_build.insert().values(build=new.build))
     connection.execute(
@@ -189,6 +201,7 @@ def add_build(
             text=text,
             token=new.token,
             history=history,
+            keeps=keeps,
         )
     )
     connection.execute(replay.delete().where(replay.c.view == view))
@@ -203,11 +216,11 @@ def load_of(connection: sa.Connection, side: Side, view: str) -> Load | None:
     return None if row is None else Load(row.build, Position(row.target), row.rows)
 
 
-def take_over(connection: sa.Connection, side: Side, view: str, build: int) -> int:
+def take_over(connection: sa.Connection, side: Side, view: str, build: int, keeps: int) -> int:
     """Raise the epoch of a build, and so fence out whoever wrote it; gives the new epoch."""
     table, *_ = tables(side)
     here = (table.c.view == view) & (table.c.build == build)
-    connection.execute(table.update().where(here).values(epoch=table.c.epoch + 1))
+    connection.execute(table.update().where(here).values(epoch=table.c.epoch + 1, keeps=keeps))
     return int(connection.execute(sa.select(table.c.epoch).where(here)).scalar_one())
 
 
@@ -227,23 +240,27 @@ def assert_epoch(connection: sa.Connection, side: Side, view: str, build: int, e
 
 
 def advance(  # noqa: PLR0917  (called with all of them, in this order)
-    connection: sa.Connection, side: Side, view: str, build: int, epoch: int, first: Position, last: Position,
+    connection: sa.Connection, side: Side, builds: Sequence[Build], first: Position, last: Position,
     history: str | None,
 ) -> None:  # fmt: skip
     """
-    Move a build's checkpoint over a batch, in the transaction that writes its rows.
+    Move the checkpoints of builds over a batch, in the transaction that writes its rows: of all, or of none.
 
     Raises:
-        Fenced: another process raised the epoch.
-        NotNext: the build is not right before `first`.
+        Fenced: another process raised an epoch.
+        NotNext: a build is not right before `first`.
     """
-    assert_epoch(connection, side, view, build, epoch)
     table, *_ = tables(side)
-    here = (table.c.view == view) & (table.c.build == build)
-    position = connection.execute(sa.select(table.c.position).where(here)).scalar_one()
-    if position != first - 1:
-        raise NotNext(f"{side.value}.{view}", build, position, first)
-    connection.execute(table.update().where(here).values(position=last, history=history))
+    known = sa.tuple_(table.c.view, table.c.build, table.c.epoch).in_(builds)
+    here = known & (table.c.position == first - 1)
+    if connection.execute(table.update().where(here).values(position=last, history=history)).rowcount == len(builds):
+        return
+    for view, build, epoch in builds:
+        assert_epoch(connection, side, view, build, epoch)
+        one = (table.c.view == view) & (table.c.build == build)
+        position = connection.execute(sa.select(table.c.position).where(one)).scalar_one()
+        if position != last:
+            raise NotNext(f"{side.value}.{view}", build, position, first)
 
 
 def record_load(connection: sa.Connection, side: Side, view: str, rows: int) -> None:
@@ -259,12 +276,26 @@ def finish(connection: sa.Connection, side: Side, view: str, build: int, positio
     connection.execute(replay.delete().where(replay.c.view == view))
 
 
-def set_served(connection: sa.Connection, side: Side, view: str, build: int) -> int | None:
-    """Say which build readers get; gives the one before."""
+def previous(connection: sa.Connection, side: Side) -> dict[str, int]:
+    """Which build of each view readers had before the one they get, where they had one."""
+    if not exists(connection, side):
+        return {}
     _, table, *_ = tables(side)
+    return {row.view: row.previous for row in connection.execute(sa.select(table)) if row.previous is not None}
+
+
+def set_served(connection: sa.Connection, side: Side, view: str, build: int, now: dt.datetime) -> int | None:
+    """Say which build readers get, and until when the one before stays; gives the number of that."""
+    checkpoint, table, *_ = tables(side)
     before = connection.execute(sa.select(table.c.build).where(table.c.view == view)).scalar_one_or_none()
     connection.execute(table.delete().where(table.c.view == view))
     connection.execute(table.insert().values(view=view, build=build, previous=before))
+    of_view = checkpoint.c.view == view
+    here = of_view & (checkpoint.c.build == build)
+    keeps = connection.execute(sa.select(checkpoint.c.keeps).where(here)).scalar_one() or 0
+    until = (now + dt.timedelta(seconds=keeps)).isoformat()
+    connection.execute(checkpoint.update().where(of_view & (checkpoint.c.build == before)).values(kept=until))
+    connection.execute(checkpoint.update().where(here).values(kept=None))
     return before
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
-    from typing import Any
+    from typing import Any, Self
 
     import pyarrow as pa
     from alembic.runtime.environment import EnvironmentContext
@@ -107,17 +107,17 @@ class Advancing(Protocol):
         """What is kept beside the build of what its view looks up; see `Loading.keep`."""
 
     def apply(
-        self, rows: pa.Table | None, first: Position, last: Position, history: str | None, *, new: bool,
+        self, rows: pa.Table, first: Position, last: Position, history: str | None, *, new: bool,
         lookups: Sequence[tuple[int, str, str]] = (),
     ) -> None:  # fmt: skip
         """
         Write the rows of a batch, and move the checkpoint over it, in one transaction.
 
         Args:
-            rows: as `Loading.append` takes them, at most one a key; None where the batch changes none.
+            rows: as `Loading.append` takes them, at most one a key.
             first: the batch's first event.
             last: its last one.
-            history: the log's digest chain there; None where no commit ends there.
+            history: what the log is known by there; None where it cannot say.
             new: whether no row may be there yet; else a row takes the place of the one with its key.
             lookups: what the view looks up from now on; each takes the place of the one with its key.
 
@@ -125,6 +125,14 @@ class Advancing(Protocol):
             BadKeys: a key is NULL; or `new`, and it is there.
             Fenced, LeaseLost: another process took over the build, or the side; nothing was written.
             NotNext: the build is not right before `first`; nothing was written.
+        """
+
+    def pass_over(self, others: Sequence[Self], first: Position, last: Position, history: str | None) -> None:
+        """
+        Move its checkpoint, and those of other builds of its side, over a batch that changes nothing in them.
+
+        Raises:
+            Fenced, LeaseLost, NotNext: as `apply`, for one of them; none was moved.
         """
 
 
@@ -205,12 +213,14 @@ class BuildStore(ServedStore, Protocol):
         """Every build of a side."""
 
     def load(
-        self, shape: Shape, definition_hash: str, text: str, target: Position, history: str | None
-    ) -> AbstractContextManager[Loading]:
+        self, shape: Shape, definition_hash: str, text: str, target: Position, history: str | None,
+        *, keep: dt.timedelta = ...,
+    ) -> AbstractContextManager[Loading]:  # fmt: skip
         """
         Begin the build of a view's answer at a position, or go on with a killed one.
 
-        `history` is the log's digest chain at that position: a load of another history is never gone on with.
+        `history` is what the log is known by at that position: a load of another history is never gone on with. `keep`:
+        for how long the build that readers have now stays, once they get this one; the one before stays in any case.
         """
 
     def advance(self, shape: Shape, build: int, lease: Lease) -> AbstractContextManager[Advancing]:
@@ -230,8 +240,15 @@ class BuildStore(ServedStore, Protocol):
     def writer(self, side: Side) -> Lease | None:
         """Who holds a side, or held it last."""
 
-    def serve(self, view: str, build: int, lease: Lease) -> None:
-        """Let readers have a whole build, and drop those older than the one they had, in one transaction."""
+    def serve(self, view: str, build: int, lease: Lease, now: dt.datetime) -> None:
+        """
+        Let readers have a whole build, in one transaction.
+
+        Older ones are dropped, but for the one that readers had and those that are to be kept longer than `now`.
+        """
+
+    def previous(self, side: Side) -> dict[str, int]:
+        """Which build of each view readers had before the one they get, where they had one."""
 
     def retire(self, side: Side, view: str) -> None:
         """Take a view from readers, and drop its builds, in one transaction. Its shape stays: a revision drops it."""

@@ -76,8 +76,10 @@ def table(side: Side) -> sa.Table:
 
 def holder(connection: sa.Connection, side: Side) -> Lease | None:
     """Who holds a side, or held it last; None where nobody ever did."""
-    if not sa.inspect(connection).has_table(WRITER, schema=side.schema):
-        return None
+    return _holder(connection, side) if sa.inspect(connection).has_table(WRITER, schema=side.schema) else None
+
+
+def _holder(connection: sa.Connection, side: Side) -> Lease | None:
     row = connection.execute(sa.select(table(side))).one_or_none()
     return None if row is None else Lease(side, row.holder, row.epoch, dt.datetime.fromisoformat(row.lease_until))
 
@@ -115,7 +117,8 @@ def assert_held(connection: sa.Connection, lease: Lease) -> None:
     Raises:
         LeaseLost: another process has.
     """
-    now = holder(connection, lease.side)
+    # A lease was taken, so the table is there: asked in every transaction, it is not looked for.
+    now = _holder(connection, lease.side)
     if now is None or (now.holder, now.epoch) != (lease.holder, lease.epoch):
         raise LeaseLost(lease.side.value, now.holder if now else "nobody")
 

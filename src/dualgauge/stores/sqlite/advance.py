@@ -14,6 +14,7 @@ from dualgauge.stores.sqlite.database import reading, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     import pyarrow as pa
 
@@ -33,15 +34,15 @@ class SqliteAdvancing:
             found = checkpoints.checkpoints(connection, shape.side)
             beside = builds.has_lookups(connection, shape, build)
         self.fits = beside and list(self._table.columns.keys()) == [*shape.columns, *shape.hidden, POSITION]
-        self._checkpoint = next(one for one in found if (one.view, one.build) == (shape.view, build))
+        self.checkpoint = next(one for one in found if (one.view, one.build) == (shape.view, build))
         self._inserts = builds.insert_statement(self._table)
         self._upserts = builds.upsert_statement(self._table)
 
     @property
     def position(self) -> Position:
         """The position that it is at."""
-        assert self._checkpoint.position is not None  # noqa: S101  (no adopted table is a build)
-        return self._checkpoint.position
+        assert self.checkpoint.position is not None  # noqa: S101  (no adopted table is a build)
+        return self.checkpoint.position
 
     def stored(self, keys: pa.Table) -> pa.Table:
         """What is stored of some keys; see the port."""
@@ -57,7 +58,7 @@ class SqliteAdvancing:
         with reading(self._engine) as connection:
             # A build that is gone has no table any more.
             checkpoints.assert_epoch(
-                connection, self._shape.side, self._shape.view, self._build, self._checkpoint.epoch
+                connection, self._shape.side, self._shape.view, self._build, self.checkpoint.epoch
             )  # fmt: skip
             raw: Any = connection.connection.driver_connection
             # Of the build's own columns, so that values are compared as they are stored.
@@ -77,7 +78,7 @@ class SqliteAdvancing:
     @property
     def history(self) -> str | None:
         """What the log was known by at that position."""
-        return self._checkpoint.history
+        return self.checkpoint.history
 
     def lookups(self) -> list[tuple[int, str, str]]:
         """What is kept beside the build of what its view looks up; see the port."""
@@ -88,15 +89,15 @@ class SqliteAdvancing:
             return [(row.lookup, row.key, row.row) for row in connection.execute(sa.select(table))]
 
     def apply(
-        self, rows: pa.Table | None, first: Position, last: Position, history: str | None, *, new: bool,
+        self, rows: pa.Table, first: Position, last: Position, history: str | None, *, new: bool,
         lookups: Sequence[tuple[int, str, str]] = (),
     ) -> None:  # fmt: skip
         """Write the rows of a batch, and move the checkpoint over it; see the port."""
-        side, view, checkpoint = self._shape.side, self._shape.view, self._checkpoint
-        values = [] if rows is None else list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+        side, view = self._shape.side, self._shape.view
+        values = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
         with writing(self._engine) as connection:
             writers.assert_held(connection, self._lease)
-            checkpoints.advance(connection, side, view, self._build, checkpoint.epoch, first, last, history)
+            checkpoints.advance(connection, side, [self.writable], first, last, history)
             try:
                 if values:
                     connection.exec_driver_sql(self._inserts if new else self._upserts, values)
@@ -105,4 +106,18 @@ class SqliteAdvancing:
                     self._shape.label, self._shape.key, "a key is NULL or there already", str(fault.orig)
                 ) from fault
             builds.keep_lookups(connection, side, view, self._build, lookups)
-        self._checkpoint = replace(checkpoint, position=last, history=history)
+        self.checkpoint = replace(self.checkpoint, position=last, history=history)
+
+    def pass_over(self, others: Sequence[Self], first: Position, last: Position, history: str | None) -> None:
+        """Move checkpoints over a batch that changes nothing; see the port."""
+        moved = [self, *others]
+        with writing(self._engine) as connection:
+            writers.assert_held(connection, self._lease)
+            checkpoints.advance(connection, self._shape.side, [one.writable for one in moved], first, last, history)
+        for one in moved:
+            one.checkpoint = replace(one.checkpoint, position=last, history=history)
+
+    @property
+    def writable(self) -> checkpoints.Build:
+        """The build under its epoch."""
+        return self._shape.view, self._build, self.checkpoint.epoch

@@ -80,27 +80,28 @@ class SqliteLoading:
             checkpoints.finish(connection, side, view, self.build, self._target)
             now = checkpoints.served_position(connection, side, view)
             ahead = now > self._target and now != self._before
-            new = checkpoints.served(connection, side).get(view) is None
-            if not new and (ahead or writers.is_held(connection, side, dt.datetime.now(dt.UTC))):
+            new, at = checkpoints.served(connection, side).get(view) is None, dt.datetime.now(dt.UTC)
+            if not new and (ahead or writers.is_held(connection, side, at)):
                 # Whoever brings the side forward lets readers have this build where both are at one position: what
                 # they have seen once is not taken back.
                 return None
-            before = builds.serve(connection, side, self._table, view, self.build)
+            before = builds.serve(connection, side, self._table, view, self.build, at)
         with writing(self._engine) as connection:
             # The build before is kept, so that a rebuild can be undone; a newer one is another process's load.
-            builds.drop_older(connection, side, view, self.build, before)
+            builds.drop_older(connection, side, view, self.build, before, at)
         return before
 
 
 def begin(
-    engine: sa.Engine, shape: Shape, definition_hash: str, text: str, target: Position, *, history: str | None
-) -> SqliteLoading:
+    engine: sa.Engine, shape: Shape, definition_hash: str, text: str, target: Position, *, history: str | None,
+    keep: dt.timedelta,
+) -> SqliteLoading:  # fmt: skip
     """
     Begin a build, or take over the unfinished one of the same definition, position and history.
 
     Any other unfinished build of the view is dropped: nobody was served from it.
     """
-    side, view = shape.side, shape.view
+    side, view, keeps = shape.side, shape.view, int(keep.total_seconds())
     with writing(engine) as connection:
         checkpoints.ensure(connection, side)
         load = checkpoints.load_of(connection, side, view)
@@ -111,14 +112,15 @@ def begin(
             table = builds.clone(connection, side, view, load.build, shape.hidden)
             whole = builds.is_as(connection, table) and builds.has_lookups(connection, shape, load.build)
             if same and load.target == target and whole:
-                epoch = checkpoints.take_over(connection, side, view, load.build)
+                epoch = checkpoints.take_over(connection, side, view, load.build, keeps)
                 return SqliteLoading(
                     engine, shape, table, build=load.build, epoch=epoch, target=target, rows=load.rows, before=before
                 )
             builds.drop(connection, side, view, [load.build])
         new = checkpoints.add_build(
-            connection, side, view, definition_hash=definition_hash, text=text, target=target, history=history
-        )
+            connection, side, view, definition_hash=definition_hash, text=text, target=target, history=history,
+            keeps=keeps,
+        )  # fmt: skip
         table = builds.clone(connection, side, view, new.build, shape.hidden)
         builds.create_table(connection, table, builds.lookups_of(shape, new.build))
         return SqliteLoading(

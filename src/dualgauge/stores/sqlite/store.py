@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from dualgauge.stores.sqlite.advance import SqliteAdvancing
 from dualgauge.stores.sqlite.database import Databases, reading, writing
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -89,11 +89,12 @@ class SqliteStore:
 
     @contextmanager
     def load(
-        self, shape: Shape, definition_hash: str, text: str, target: Position, history: str | None
-    ) -> Iterator[bulk.SqliteLoading]:
+        self, shape: Shape, definition_hash: str, text: str, target: Position, history: str | None,
+        *, keep: dt.timedelta = dt.timedelta(0),
+    ) -> Iterator[bulk.SqliteLoading]:  # fmt: skip
         """Begin or resume a build; only the side's own file is opened for writing."""
         with self.databases.open(shape.side, create=True) as engine:
-            yield bulk.begin(engine, shape, definition_hash, text, target, history=history)
+            yield bulk.begin(engine, shape, definition_hash, text, target, history=history, keep=keep)
 
     @contextmanager
     def advance(self, shape: Shape, build: int, lease: Lease) -> Iterator[SqliteAdvancing]:
@@ -116,12 +117,17 @@ class SqliteStore:
         with self.databases.open(side) as engine, reading(engine) as connection:
             return writers.holder(connection, side)
 
-    def serve(self, view: str, build: int, lease: Lease) -> None:
+    def serve(self, view: str, build: int, lease: Lease, now: dt.datetime) -> None:
         """Let readers have a whole build; see the port."""
         side = lease.side
         with self.databases.open(side) as engine, writing(engine) as connection:
             writers.assert_held(connection, lease)
-            builds.serve_only(connection, side, view, build)
+            builds.serve_only(connection, side, view, build, now)
+
+    def previous(self, side: Side) -> dict[str, int]:
+        """Which build of each view readers had before."""
+        with self.databases.open(side) as engine, reading(engine) as connection:
+            return checkpoints.previous(connection, side)
 
     def retire(self, side: Side, view: str) -> None:
         """Take a view from readers; see the port."""

@@ -1,0 +1,58 @@
+"""The sides that this process holds, so that it alone brings their builds forward."""
+
+from __future__ import annotations
+
+import datetime as dt
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
+
+from dualgauge.errors import DualgaugeError
+from dualgauge.model import Side
+from dualgauge.stores.serving.writers import holder_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dualgauge.stores.serving.port import BuildStore
+    from dualgauge.stores.serving.writers import Lease
+
+LEASE: Final = dt.timedelta(seconds=30)
+"""For how long a side is held without being renewed: then another process may take it."""
+
+
+class Holding:
+    """
+    The leases of one process; at the end of its context it holds none.
+
+    Args:
+        store: has the sides.
+        who: acts.
+    """
+
+    def __init__(self, store: BuildStore, who: str) -> None:
+        self._store = store
+        self._name = holder_name(who)
+        self.leases: dict[Side, Lease] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for lease in self.leases.values():
+            # Who has taken it meanwhile holds it; who cannot be reached waits until it runs out.
+            with suppress(DualgaugeError):
+                self._store.renew(lease, dt.datetime.now(dt.UTC))
+
+    def take(self, sides: Iterable[Side] = Side) -> None:
+        """Take those of some sides that have builds and that this process does not hold yet. Raises SideHeld."""
+        now = dt.datetime.now(dt.UTC)
+        for side in sides:
+            if side not in self.leases and self._store.served(side):
+                self.leases[side] = self._store.take(side, self._name, now, now + LEASE)
+
+    def renew(self) -> None:
+        """Renew what has come to its second half. Raises LeaseLost."""
+        now = dt.datetime.now(dt.UTC)
+        for side, lease in self.leases.items():
+            if lease.until - now < LEASE / 2:
+                self.leases[side] = self._store.renew(lease, now + LEASE)

@@ -1,0 +1,60 @@
+"""How large the batches of a tail are, and how long it waits between two."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TARGET_SECONDS: Final = 0.075
+"""A view's transaction should take about this long."""
+
+FIRST_BATCH: Final = 10_000
+SMALLEST_BATCH, LARGEST_BATCH = 100, 200_000
+
+_STRAINED: Final = 4 * TARGET_SECONDS
+"""A transaction that takes longer strains the store: others are given as long again, up to `_LONGEST` seconds."""
+_LONGEST: Final = 1.0
+
+_SLICE: Final = 0.25
+"""Seconds of a throttled rate that one batch has at most, so that what comes in bursts is written evenly."""
+_LOOK: Final = 0.05
+"""Seconds between two looks, while waiting, whether to stop."""
+
+
+@dataclass
+class Pace:
+    """
+    The pace of a tail: by how long transactions take, and by how many events a second it may read.
+
+    Args:
+        limit: events a second at most, or None: asked before each batch, for it may change meanwhile.
+        size: events of the first batch.
+    """
+
+    limit: Callable[[], float | None] = lambda: None
+    size: int = field(default_factory=lambda: FIRST_BATCH)
+    _due: float = 0.0
+
+    @property
+    def batch(self) -> int:
+        """Events of the next batch, at most."""
+        limit = self.limit()
+        return self.size if limit is None else max(1, min(self.size, int(limit * _SLICE)))
+
+    def took(self, events: int, seconds: float) -> None:
+        """Note a batch: its events, and how long its slowest transaction took."""
+        wanted = self.size * 3 // 2 if seconds < TARGET_SECONDS else self.size // 2
+        self.size = max(SMALLEST_BATCH, min(LARGEST_BATCH, wanted))
+        now, limit = time.monotonic(), self.limit()
+        rested = now + min(seconds, _LONGEST) if seconds > _STRAINED else now
+        # From when the batch was due: what a slow one has lost, quick ones make good, but no more than one slice.
+        self._due = rested if limit is None else max(rested, max(self._due, now - _SLICE) + events / limit)
+
+    def wait(self, stop: Callable[[], bool]) -> None:
+        """Wait until the next batch is due, or until `stop` says so."""
+        while (left := self._due - time.monotonic()) > 0 and not stop():
+            time.sleep(min(left, _LOOK))
