@@ -50,6 +50,23 @@ def expressions(node: Any) -> Iterator[Node]:  # noqa: ANN401  (a tree of JSON)
             yield from expressions(part)
 
 
+def with_parents(
+    node: Any, parent: Node | None = None, *, windows: bool = False  # noqa: ANN401  (a tree of JSON)
+) -> Iterator[tuple[Node, Node | None]]:  # fmt: skip
+    """Every expression of a tree with the one around it; none of subqueries, and no window unless asked for."""
+    if isinstance(node, list):
+        for part in node:
+            yield from with_parents(part, parent, windows=windows)
+    elif isinstance(node, dict):
+        if node.get("class") == "SUBQUERY":
+            return
+        here = node if "class" in node else parent
+        if "class" in node and (windows or node["class"] != "WINDOW"):
+            yield node, parent
+        for part in node.values():
+            yield from with_parents(part, here, windows=windows)
+
+
 def meaning(node: Any, put: Callable[[Node], Any] = lambda _: None) -> Any:  # noqa: ANN401  (as above)
     """A tree without its places and the outermost alias; each expression that `put` gives something for is that."""
 
@@ -69,8 +86,8 @@ def meaning(node: Any, put: Callable[[Node], Any] = lambda _: None) -> Any:  # n
 
 
 def name_of(node: Node) -> str:
-    """The folded name of the function that an expression calls; empty where it calls none."""
-    return fold(node["function_name"]) if node["class"] == "FUNCTION" else ""
+    """The folded name of the function that an expression calls, OVER a window or not; empty where it calls none."""
+    return fold(node["function_name"]) if node["class"] in ("FUNCTION", "WINDOW") else ""
 
 
 def arguments_of(node: Node) -> list[Node]:
@@ -82,6 +99,18 @@ def written(node: Node, text: str) -> str:
     """What of a text a call or a column is. The engine counts bytes; of an operator it says where its sign stands."""
     start = node[_PLACES[0]]
     return text.encode()[start : start + node[_PLACES[1]]].decode()
+
+
+def shown(engine: Engine, node: Node, text: str) -> str:
+    """An expression as it is written in a text, where that is in one line and known; else as the engine writes it."""
+    if node["class"] in ("FUNCTION", "WINDOW", "COLUMN_REF") and not node.get("is_operator"):
+        found = written(node, text)
+        if found and "\n" not in found:
+            return found
+    whole = json.loads(engine.row("SELECT json_serialize_sql('SELECT 1')")[0])
+    whole["statements"][0]["node"]["select_list"] = [{**node, "alias": ""}]
+    (sql,) = engine.row("SELECT json_deserialize_sql(?)", [json.dumps(whole)])
+    return str(sql).removeprefix("SELECT ")
 
 
 def put_into(engine: Engine, text: str, parts: Mapping[int, str]) -> str | None:
@@ -120,14 +149,3 @@ def put_into(engine: Engine, text: str, parts: Mapping[int, str]) -> str | None:
         return None
     wanted = meaning(whole, lambda node: replaced.get(id(node)))
     return found if meaning(again["select_list"][0]) == wanted else None
-
-
-def aggregates_of(engine: Engine) -> frozenset[str]:
-    """The folded names of the engine's aggregates: asked for once, for they are those of the library."""
-    if not _AGGREGATES:
-        rows = engine.rows("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'")
-        _AGGREGATES.update(fold(name) for (name,) in rows)
-    return frozenset(_AGGREGATES)
-
-
-_AGGREGATES: set[str] = set()

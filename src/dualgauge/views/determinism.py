@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from dualgauge.engines.syntax import Node, aggregates_of, arguments_of, expressions, meaning, name_of, written
+from dualgauge.engines.aggregates import BY_KEY, OF_ONE, PACKED, aggregates_of, has_aggregate, named
+from dualgauge.engines.syntax import Node, arguments_of, expressions, meaning, name_of, with_parents, written
 from dualgauge.model import fold
 
 if TYPE_CHECKING:
@@ -23,11 +24,6 @@ Name = tuple[str, str]
 """A column: what its relation is called, and its own name, both folded."""
 
 _LISTS: Final = frozenset(("list", "array_agg", "string_agg", "group_concat", "listagg"))
-_FIRSTS: Final = frozenset(("first", "last", "any_value", "arbitrary"))
-_BY_KEY: Final = frozenset(
-    ("arg_max", "argmax", "max_by", "arg_min", "argmin", "min_by", "arg_max_null", "arg_min_null", "arg_max_nulls_last",
-     "arg_min_nulls_last")
-)  # fmt: skip
 _NEVER: Final = {
     "mode": "of several values that are there as often it gives any: `arg_max(value, (n, value))` over a count of each",
     "approx_count_distinct": "count(DISTINCT ...)", "approx_quantile": "quantile_cont(...)",
@@ -39,11 +35,10 @@ _SORTING: Final = frozenset(
     ("list_sort", "array_sort", "list_reverse_sort", "array_reverse_sort", "len", "length", "array_length", "list_sum",
      "list_min", "list_max", "list_unique")
 )  # fmt: skip
-_PACKED: Final = frozenset(("row", "struct_pack"))
 
 ORDERED: Final = "give it an ORDER BY that ends with position"
 IDIOM: Final = "add `position` as the last thing that it is ordered by"
-BY_KEY: Final = "write its key as (..., position)"
+TUPLE: Final = "write its key as (..., position)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +89,14 @@ def doubts(engine: Engine, sql: str, tree: Node, event_columns: Iterable[str]) -
         event_columns: the columns of `events`.
     """
     events = _Rows(frozenset(map(fold, event_columns)), (frozenset(("position",)), frozenset(("event_id",))))
-    work = _Work(sql, aggregates_of(engine))
+    work = _Work(engine, sql)
     work.query(tree, {"events": events})
     return list(dict.fromkeys(work.found))
 
 
 class _Work:
-    def __init__(self, sql: str, aggregates: frozenset[str]) -> None:
-        self._sql, self._aggregates = sql, aggregates
+    def __init__(self, engine: Engine, sql: str) -> None:
+        self._engine, self._sql, self._aggregates = engine, sql, aggregates_of(engine)
         self.found: list[Doubt] = []
 
     def query(self, node: Node, known: Mapping[str, _Rows]) -> _Rows:
@@ -133,11 +128,11 @@ class _Work:
         parts = [node[part] for part in ("select_list", "where_clause", "having", "qualify", "group_expressions")]
         for below in _subqueries(parts):
             self.query(below, known)
-        for call, _ in _with_parents(parts):
+        for call, _ in with_parents(parts):
             if name_of(call) in _NEVER:
                 self._doubt(call, _NEVER[name_of(call)])
         grouped = bool(node["group_expressions"]) or node["aggregate_handling"] == "FORCE_AGGREGATES"
-        single = not grouped and any(map(self._aggregates_inside, items))
+        single = not grouped and has_aggregate(self._engine, items)
         groups = self._groups(node) if grouped else []
         by = _all_names(groups, scope)
         self._calls([*items, node["having"]], scope, by)
@@ -154,7 +149,7 @@ class _Work:
     def _groups(self, node: Node) -> list[Node]:
         items = node["select_list"]
         if not node["group_expressions"]:
-            return [item for item in items if not self._aggregates_inside(item)]
+            return [item for item in items if not has_aggregate(self._engine, item)]
         return list(node["group_expressions"])
 
     def _output(self, node: Node, scope: _Scope, unique: Sequence[frozenset[Name]], groups: Sequence[Node]) -> _Rows:
@@ -175,7 +170,7 @@ class _Work:
             by_meaning[repr(meaning(item))] = name
             if item["class"] == "COLUMN_REF":
                 names |= dict.fromkeys(_names(item, scope), name)
-            if item["class"] == "WINDOW" and fold(item["function_name"]) == "row_number":
+            if item["class"] == "WINDOW" and name_of(item) == "row_number":
                 numbered.append(frozenset({("", name), *_all_names(item["partitions"], scope)}))
                 names["", name] = name
         found = [frozenset(names[one] for one in keys) for keys in unique if keys <= names.keys()]
@@ -221,17 +216,17 @@ class _Work:
 
     def _calls(self, parts: Any, scope: _Scope, by: set[Name]) -> None:  # noqa: ANN401  (a tree of JSON)
         """Look at the aggregates of expressions over groups of the rows of a scope."""
-        for call, parent in _with_parents(parts):
+        for call, parent in with_parents(parts):
             name = name_of(call)
             if name not in self._aggregates:
                 continue
             arguments = arguments_of(call)
             given = [one["expression"] for one in call["order_bys"]["orders"]]
             value = arguments[:1]
-            if name in _BY_KEY and len(arguments) > 1:
+            if named(name) in BY_KEY and len(arguments) > 1:
                 if not self._tells(value, arguments[1:2], scope, scope.unique, by):
-                    self._doubt(call, BY_KEY)
-            elif name in _FIRSTS | _LISTS and name_of(parent or {"class": ""}) not in _SORTING:
+                    self._doubt(call, TUPLE)
+            elif (name in OF_ONE or name in _LISTS) and name_of(parent or {"class": ""}) not in _SORTING:
                 if _inner(value, scope) <= by or _all_names(value, scope) <= by:
                     continue
                 if not (given and self._tells(value, given, scope, scope.unique, by)):
@@ -247,18 +242,19 @@ class _Work:
         return _inner(value, scope) <= keys or _all_names(value, scope) <= keys or _covers(unique, keys)
 
     def _windows(self, parts: Any, scope: _Scope, unique: Sequence[frozenset[Name]]) -> None:  # noqa: ANN401
-        for call, _ in _with_parents(parts, windows=True):
+        for call, _ in with_parents(parts, windows=True):
             if call["class"] != "WINDOW":
                 continue
-            name, arguments = fold(call["function_name"]), arguments_of(call)
+            name, arguments = name_of(call), arguments_of(call)
             within = _all_names(call["partitions"], scope)
             orders = [one["expression"] for one in (*call["orders"], *call["arg_orders"])]
             rows = any(str(call[end]).endswith("_ROWS") for end in ("start", "end"))
-            if name in _BY_KEY and len(arguments) > 1:
+            if named(name) in BY_KEY and len(arguments) > 1:
                 if not self._tells(arguments[:1], arguments[1:2], scope, unique, within):
-                    self._doubt(call, BY_KEY)
+                    self._doubt(call, TUPLE)
                 continue
-            if (rows or name in _PLACES | _FIRSTS | _LISTS) and not _covers(unique, _all_names(orders, scope) | within):
+            placed = rows or name in OF_ONE or name in _PLACES | _LISTS
+            if placed and not _covers(unique, _all_names(orders, scope) | within):
                 self._doubt(call, IDIOM)
 
     def _modifiers(self, node: Node, scope: _Scope, unique: Sequence[frozenset[Name]]) -> None:
@@ -275,29 +271,9 @@ class _Work:
             if not _covers(unique, keys):
                 self.found.append(Doubt("DISTINCT ON without a unique ORDER BY", IDIOM))
 
-    def _aggregates_inside(self, node: Node) -> bool:
-        return any(name_of(one) in self._aggregates for one, _ in _with_parents(node) if one["class"] == "FUNCTION")
-
     def _doubt(self, call: Node, idiom: str) -> None:
         text = written(call, self._sql)
         self.found.append(Doubt(" ".join(text.split()) or f"{call['function_name']}()", idiom))
-
-
-def _with_parents(
-    node: Any, parent: Node | None = None, *, windows: bool = False  # noqa: ANN401  (a tree of JSON)
-) -> Iterator[tuple[Node, Node | None]]:  # fmt: skip
-    """Every expression of a tree with the one around it; none of subqueries, and no window unless asked for."""
-    if isinstance(node, list):
-        for part in node:
-            yield from _with_parents(part, parent, windows=windows)
-    elif isinstance(node, dict):
-        if node.get("class") == "SUBQUERY":
-            return
-        here = node if "class" in node else parent
-        if "class" in node and (windows or node["class"] != "WINDOW"):
-            yield node, parent
-        for part in node.values():
-            yield from _with_parents(part, here, windows=windows)
 
 
 def _subqueries(node: Any) -> Iterator[Node]:  # noqa: ANN401
@@ -308,7 +284,7 @@ def _subqueries(node: Any) -> Iterator[Node]:  # noqa: ANN401
 
 def _unpacked(key: Node) -> list[Node]:
     """The parts of a key that is a tuple; else the key."""
-    return arguments_of(key) if name_of(key) in _PACKED else [key]
+    return arguments_of(key) if name_of(key) in PACKED else [key]
 
 
 def _names(node: Node, scope: _Scope) -> set[Name]:

@@ -7,29 +7,19 @@ back it gives the ticket before. `arg_max_null(x, position)` gives NULL.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from dualgauge.model import fold
+from dualgauge.engines.aggregates import BY_KEY, OF_ONE, PACKED, named
+from dualgauge.engines.syntax import Node, arguments_of, expressions, name_of, shown, statements_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from dualgauge.engines.duck import Engine
 
-_SKIP: Final = {"arg_max": True, "argmax": True, "max_by": True, "arg_min": False, "argmin": False, "min_by": False}
-_KEEP: Final = {
-    "arg_max_null": True, "arg_max_nulls_last": True, "arg_min_null": False, "arg_min_nulls_last": False,
-}  # fmt: skip
-_ORDERED: Final = {"last": True, "first": False, "arbitrary": False, "any_value": False}
-"""Functions that give one value of a group, and whether it is the one of the last event; of those with ORDER BY."""
-
-_MADE: Final = frozenset(("struct_pack", "row", "list_value"))
+_MADE: Final = PACKED | {"list_value"}
 """Functions that are never NULL, whatever their arguments are."""
-
-KEEPING: Final = frozenset(_KEEP)
-"""Aggregates that not every parser of SQL knows for such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,67 +56,34 @@ def latest(engine: Engine, sql: str, columns: Sequence[str]) -> tuple[Latest, ..
         sql: a view's SELECT.
         columns: the columns that it gives.
     """
-    parsed = json.loads(engine.row("SELECT json_serialize_sql(?)", [sql])[0])
-    if parsed["error"]:
+    statements = statements_of(engine, sql)
+    if not statements:
         return ()
-    node = parsed["statements"][0]["node"]
+    node = statements[0]["node"]
     chosen = node.get("select_list", ())
     # A star stands for several columns, so nobody knows which one the others are.
     names = columns if len(columns) == len(chosen) else [one["alias"] for one in chosen]
-    found = [(name, *call) for name, one in zip(names, chosen, strict=True) for call in _calls(one)]
-    found += [("", *call) for call in _calls({**node, "select_list": None})]
-    text = sql.encode()
+    places = [*zip(names, chosen, strict=True), ("", {**node, "select_list": None})]
     return tuple(
-        Latest(name, _written(engine, call, text), _written(engine, value, text), last, skips)
-        for name, call, value, last, skips in found
+        Latest(name, shown(engine, call, sql), shown(engine, value, sql), last, skips)
+        for name, part in places
+        for call in expressions(part)
+        for value, last, skips in _taken(call)
     )
 
 
-_Call = tuple[dict[str, Any], dict[str, Any], bool, bool]
-"""A call in the parsed tree, what it takes, and the fields `last` and `skips`."""
-
-
-def _calls(node: Any) -> Iterator[_Call]:  # noqa: ANN401  (a tree of JSON)
-    """Each call below a node that takes a value from one event."""
-    if isinstance(node, list):
-        for one in node:
-            yield from _calls(one)
-    elif isinstance(node, dict):
-        if node.get("class") in ("FUNCTION", "WINDOW") and (call := _call(node)):
-            yield call
-        for one in node.values():
-            yield from _calls(one)
-
-
-def _call(node: dict[str, Any]) -> _Call | None:
-    name, arguments = fold(node["function_name"]), [one["expression"] for one in node["arguments"]]
-    if not arguments:
-        return None
+def _taken(node: Node) -> list[tuple[Node, bool, bool]]:
+    """What a call takes from one event, and the fields `last` and `skips`; nothing where it takes none from one."""
+    name = named(name_of(node))
+    if (name not in BY_KEY and name not in OF_ONE) or not (arguments := arguments_of(node)):
+        return []
     value = arguments[0]
-    made = fold(value.get("function_name", "")) in _MADE
+    made = name_of(value) in _MADE
     if made and len(value["arguments"]) == 1:
-        value = value["arguments"][0]["expression"]
-    if name in _ORDERED:
-        orders = (node.get("order_bys") or {}).get("orders") or node.get("arg_orders") or []
-        if not orders:
-            return None
-        last, skips = _ORDERED[name] != (orders[0]["type"] == "DESCENDING"), name == "any_value" and not made
-    elif name in _SKIP or name in _KEEP:
-        last, skips = (_SKIP | _KEEP)[name], name in _SKIP and not made
-    else:
-        return None
-    return node, value, last, skips
-
-
-def _written(engine: Engine, node: dict[str, Any], text: bytes) -> str:
-    """A part of a parsed SELECT as it was written, if in one line; else as the engine writes it."""
-    # Seen: the engine says of an operator where its sign stands, and counts bytes.
-    if node["class"] in ("FUNCTION", "WINDOW", "COLUMN_REF") and not node.get("is_operator"):
-        start = node["query_location"]
-        found = text[start : start + node["query_location_length"]].decode()
-        if found and "\n" not in found:
-            return found
-    whole = json.loads(engine.row("SELECT json_serialize_sql('SELECT 1')")[0])
-    whole["statements"][0]["node"]["select_list"] = [{**node, "alias": ""}]
-    (sql,) = engine.row("SELECT json_deserialize_sql(?)", [json.dumps(whole)])
-    return str(sql).removeprefix("SELECT ")
+        (value,) = arguments_of(value)
+    if name in BY_KEY:
+        return [(value, name.startswith("arg_max"), not name.endswith("_null") and not made)]
+    orders = (node.get("order_bys") or {}).get("orders") or node.get("arg_orders") or []
+    if not orders:
+        return []
+    return [(value, OF_ONE[name] != (orders[0]["type"] == "DESCENDING"), name == "any_value" and not made)]

@@ -7,10 +7,10 @@ called like a CTE of another scope, would be read without anybody knowing.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from dualgauge.engines.syntax import Node, statements_of
 from dualgauge.model import fold
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ class Relations:
 
 def relations(engine: Engine, sql: str) -> Relations | None:
     """What a SELECT reads, in the order of the text; None where the engine cannot say, for it is no plain SELECT."""
-    parsed = json.loads(engine.row("SELECT json_serialize_sql(?)", [sql])[0])
-    if parsed["error"]:
+    statements = statements_of(engine, sql)
+    if statements is None:
         return None
-    found = list(dict.fromkeys(_read(parsed["statements"], frozenset())))
+    found = list(dict.fromkeys(_read(statements, frozenset())))
     return Relations(
         tuple((schema, name) for schema, name, function in found if not function),
         tuple(name for _, name, function in found if function),
@@ -74,7 +74,7 @@ def _read(node: Any, ctes: frozenset[str]) -> Iterator[tuple[str, str, bool]]:  
                 yield from _read(one, ctes)
 
 
-def _itself(node: dict[str, Any], ctes: frozenset[str]) -> Iterator[tuple[str, str, bool]]:
+def _itself(node: Node, ctes: frozenset[str]) -> Iterator[tuple[str, str, bool]]:
     """What a node of the tree is, if it is something that is read."""
     match node.get("type"):
         case "BASE_TABLE":

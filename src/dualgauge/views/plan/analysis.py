@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
-from dualgauge.model import fold
+from dualgauge.engines.aggregates import BY_KEY, named
 from dualgauge.views.definition import EVENTS
-from dualgauge.views.latest import KEEPING
 
 if TYPE_CHECKING:
     from dualgauge.views.definition import ViewDefinition
@@ -91,4 +90,4 @@ def _place(node: exp.Expr) -> tuple[str, str] | None:
 
 def aggregates(node: exp.Expr) -> bool:
     """Whether a function is known to be an aggregate."""
-    return isinstance(node, exp.AggFunc) or (isinstance(node, exp.Anonymous) and fold(node.name) in KEEPING)
+    return isinstance(node, exp.AggFunc) or (isinstance(node, exp.Anonymous) and named(node.name) in BY_KEY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualgauge.engines.syntax import aggregates_of, expressions, name_of
+from dualgauge.engines.aggregates import has_aggregate
 from dualgauge.views.plan.nulls import refuse_null
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ def is_append(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) ->
     Raises:
         NotPlain: it does, and a column of its key may be NULL.
     """
-    aggregates = aggregates_of(engine)
-    if parts.group is not None or any(name_of(node) in aggregates for node in expressions(parts.tree["select_list"])):
+    if parts.group is not None or has_aggregate(engine, parts.tree["select_list"]):
         return False
     for column in parts.columns:
         if column.name in view.key:

@@ -57,15 +57,15 @@ class Lookup:
         return f"SELECT {before}unnest(CAST(_row AS STRUCT({kind}))) FROM {table}"
 
 
-def lookups_of(engine: Engine, sql: str) -> tuple[Lookup, ...]:
+def lookups_of(engine: Engine, sql: str, tree: Node) -> tuple[Lookup, ...]:
     """
-    The look-ups of a SELECT whose joins all are as-of ones over `events`, in the order of the text.
+    The look-ups of a SELECT whose joins all are as-of ones over `events`, in the order of the text. `tree` is its.
 
     Raises:
         NotPlain: one of them cannot be kept.
     """
     found = []
-    for number, (join, relation, _) in enumerate(_joins(engine, sql)):
+    for number, (join, relation, _) in enumerate(_joins(sql, tree)):
         columns = engine.columns(relation)
         for name, kind in columns.items():
             if not comes_back(kind):
@@ -76,19 +76,19 @@ def lookups_of(engine: Engine, sql: str) -> tuple[Lookup, ...]:
 
 def on_batch(engine: Engine, sql: str) -> str:
     """The same SELECT, in which the relations of its look-ups stand by their names."""
+    tree = select_of(engine, sql)
+    if tree is None:
+        raise NotPlain("it is not understood")
     content = sql.encode()
-    for number, (join, _, (start, end)) in reversed(list(enumerate(_joins(engine, sql)))):
+    for number, (join, _, (start, end)) in reversed(list(enumerate(_joins(sql, tree)))):
         # Without an alias a table is called as it was.
         alias = f" AS {EVENTS}" if join["right"]["type"] == "BASE_TABLE" and not join["right"]["alias"] else ""
         content = content[:start] + f"_lookup{number}{alias}".encode() + content[end:]
     return content.decode()
 
 
-def _joins(engine: Engine, sql: str) -> Iterator[tuple[Node, str, tuple[int, int]]]:
+def _joins(sql: str, tree: Node) -> Iterator[tuple[Node, str, tuple[int, int]]]:
     """Each join of a SELECT, the SELECT that is its right side, and where that stands, in bytes."""
-    tree = select_of(engine, sql)
-    if tree is None:
-        raise NotPlain("it is not understood")
     joins, node = [], tree["from_table"]
     while node["type"] == "JOIN":
         joins.append(node)

@@ -12,18 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from dualgauge.engines.aggregates import aggregates_of, has_aggregate
 from dualgauge.engines.errors import EngineError
-from dualgauge.engines.syntax import (
-    Node,
-    aggregates_of,
-    arguments_of,
-    expressions,
-    meaning,
-    name_of,
-    put_into,
-    select_of,
-    written,
-)
+from dualgauge.engines.syntax import Node, arguments_of, expressions, meaning, name_of, put_into, select_of, written
 from dualgauge.model import POSITION, PRESENT, fold, quote
 from dualgauge.views.plan.lookups import on_batch
 from dualgauge.views.plan.nulls import refuse_null
@@ -168,13 +159,13 @@ class _Work:
     def key(self) -> list[Column]:
         """The columns of the key, which are those that it groups by."""
         columns = self._parts.columns
+        plain = [column for column in columns if not has_aggregate(self._engine, column.node)]
         if self._parts.group is None:
-            self._group = [column for column in columns if not any(map(self._is_aggregate, expressions(column.node)))]
-            loose = [one for one in self._group if one.node["class"] != "CONSTANT"]
-            if loose or not any(map(self._is_aggregate, expressions([column.node for column in columns]))):
+            self._group = plain
+            if len(plain) == len(columns) or any(column.node["class"] != "CONSTANT" for column in plain):
                 raise NotPlain("it has no aggregate")
         elif self._parts.group_all:
-            self._group = [column for column in columns if not any(map(self._is_aggregate, expressions(column.node)))]
+            self._group = plain
             if all(column.node["class"] == "CONSTANT" for column in self._group):
                 raise NotPlain("it groups by nothing but constants: leave GROUP BY out")
         else:
@@ -226,9 +217,6 @@ class _Work:
         name = fold(node["column_names"][0])
         return name == fold(column.node["alias"]) and name not in self._events
 
-    def _is_aggregate(self, node: Node) -> bool:
-        return name_of(node) in self._aggregates
-
     def over_states(self, text: str) -> str:
         """An expression over the view's groups as one over the key and the states."""
         tree = select_of(self._engine, f"SELECT {text}")
@@ -259,7 +247,7 @@ class _Work:
         for column in self._group:
             if self._is(node, column):
                 return quote(column.name)
-        if self._is_aggregate(node):
+        if name_of(node) in self._aggregates:
             return self._result(node, written(node, text))
         for column in self._parts.columns:
             if self._is_alias(node, column):
@@ -267,7 +255,7 @@ class _Work:
         return None
 
     def _result(self, node: Node, text: str) -> str:
-        if any(map(self._is_aggregate, expressions(arguments_of(node)))):
+        if has_aggregate(self._engine, arguments_of(node)):
             raise NotMerged(f"{text} has an aggregate inside")
         known = repr(meaning(node))
         if known not in self.kept:

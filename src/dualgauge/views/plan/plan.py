@@ -133,7 +133,7 @@ def _kept(engine: Engine, view: ViewDefinition, main: str | None, position_sql: 
     """How a view is kept, why, and what a tail needs for it."""
     try:
         parts = parts_of(engine, view, main)
-        lookups = lookups_of(engine, bare(view.text))
+        lookups = lookups_of(engine, bare(view.text), parts.tree)
         if position_sql is not None and is_append(engine, view, parts, str(main)):
             sql = on_batch(engine, position_sql)
             return _Kept(

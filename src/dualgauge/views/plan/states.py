@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from dualgauge.engines.aggregates import BY_KEY, PACKED, named
 from dualgauge.engines.lexer import tokens
 from dualgauge.engines.syntax import Node, arguments_of, name_of
 from dualgauge.model import fold
@@ -19,13 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _CALL: Final = re.compile(r"[A-Za-z_]\w*\s*\(")
-_SAME: Final = {
-    "mean": "avg", "argmax": "arg_max", "max_by": "arg_max", "argmin": "arg_min", "min_by": "arg_min",
-    "arg_max_nulls_last": "arg_max_null", "arg_min_nulls_last": "arg_min_null", "countif": "count_if",
-    "variance": "var_samp", "stddev": "stddev_samp",
-}  # fmt: skip
 _UNIQUE: Final = frozenset(("position", "event_id"))
-_PACKED: Final = frozenset(("row", "struct_pack"))
 _NOT_BACK: Final = re.compile(r'JSON|"NULL"|VARIANT|UNION|GEOMETRY|BIGNUM|TIME_NS')
 """Types that do not come back from text as what they were, alone or in others."""
 _NUMBERS: Final = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL\(.*|FLOAT|DOUBLE")
@@ -96,7 +91,7 @@ def kept(call: Node, text: str, alias: str = "events") -> Kept:
     Raises:
         NotMerged: nothing short of all its values would do, or its value depends on the order of events.
     """
-    name = _SAME.get(name_of(call), name_of(call))
+    name = named(name_of(call))
     if call["distinct"]:
         raise NotMerged(f"{text} counts each value once, which two counts do not say")
     if call["order_bys"]["orders"]:
@@ -106,7 +101,7 @@ def kept(call: Node, text: str, alias: str = "events") -> Kept:
     arguments = arguments_of(call)
     if (make := _MADE.get(name)) is None or len(arguments) != _ARGUMENTS.get(name, 1):
         raise NotMerged(f"{text} cannot be merged")
-    return make(text) if name not in _BY_KEY else _by_key(name, text, arguments[1], fold(alias))
+    return make(text) if name not in BY_KEY else _by_key(name, text, arguments[1], fold(alias))
 
 
 def _renamed(text: str, name: str) -> str:
@@ -191,7 +186,7 @@ def _is_unique(key: Node, alias: str) -> bool:
     if key["class"] == "COLUMN_REF":
         *other, name = map(fold, key["column_names"])
         return name in _UNIQUE and other in ([], [alias])
-    return name_of(key) in _PACKED and any(_is_unique(one, alias) for one in arguments_of(key))
+    return name_of(key) in PACKED and any(_is_unique(one, alias) for one in arguments_of(key))
 
 
 def _arguments(text: str) -> tuple[str, str, str]:
@@ -222,10 +217,9 @@ _MADE: Final[dict[str, Callable[[str], Kept]]] = {
     "var_samp": _moments("CASE WHEN {0} > 1 THEN {2} / ({0} - 1) END"),
     "stddev_pop": _moments("CASE WHEN {0} > 0 THEN sqrt({2} / {0}) END"),
     "stddev_samp": _moments("CASE WHEN {0} > 1 THEN sqrt({2} / ({0} - 1)) END"),
-    **dict.fromkeys(("arg_max", "arg_max_null", "arg_min", "arg_min_null"), _plain("")),
+    **dict.fromkeys(BY_KEY, _plain("")),
 }
-_BY_KEY: Final = frozenset(("arg_max", "arg_max_null", "arg_min", "arg_min_null"))
-_ARGUMENTS: Final = {"count_star": 0, **dict.fromkeys(_BY_KEY, 2)}
+_ARGUMENTS: Final = {"count_star": 0, **dict.fromkeys(BY_KEY, 2)}
 
 
 def merged_states(kept_ones: Sequence[Kept]) -> list[str]:
