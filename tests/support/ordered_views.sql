@@ -9,6 +9,8 @@ SELECT type, last(n ORDER BY occurred_at) AS a FROM events GROUP BY type
 SELECT type, arbitrary(who) AS a FROM events GROUP BY type
 -- no: mode(n)
 SELECT type, mode(n) AS a FROM events GROUP BY type
+-- no: mode(n) OVER (PARTITION BY type)
+SELECT event_id, mode(n) OVER (PARTITION BY type) AS a FROM events
 -- no: list(n)
 SELECT type, list(n) AS a FROM events GROUP BY type
 -- no: array_agg(n ORDER BY occurred_at)

@@ -128,7 +128,7 @@ class _Work:
         parts = [node[part] for part in ("select_list", "where_clause", "having", "qualify", "group_expressions")]
         for below in _subqueries(parts):
             self.query(below, known)
-        for call, _ in with_parents(parts):
+        for call, _ in with_parents(parts, windows=True):
             if name_of(call) in _NEVER:
                 self._doubt(call, _NEVER[name_of(call)])
         grouped = bool(node["group_expressions"]) or node["aggregate_handling"] == "FORCE_AGGREGATES"
