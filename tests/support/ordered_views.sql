@@ -83,6 +83,35 @@ SELECT e.event_id, list(o.n) AS a FROM events e JOIN events o ON o.who = e.who G
 SELECT e.type, arg_max(o.note, e.position) AS a FROM events e JOIN events o ON o.who = e.who GROUP BY e.type
 -- no: row_number() OVER (ORDER BY position)
 SELECT e.event_id, row_number() OVER (ORDER BY position) AS a FROM (SELECT e.position, e.event_id FROM events e JOIN events o ON o.who = e.who) e
+-- no: LIMIT without a unique ORDER BY
+SELECT DISTINCT * FROM (SELECT type, who FROM events) LIMIT 2
+-- no: LIMIT without a unique ORDER BY
+SELECT position, part FROM (SELECT position, unnest(['a', 'b']) AS part FROM events) ORDER BY position LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT position, unnest(['a', 'b']) AS part FROM events ORDER BY position LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT position, event_id FROM (SELECT * REPLACE (n AS position) FROM events) ORDER BY position LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+WITH a(position, e) AS (SELECT n, event_id FROM events) SELECT position, e FROM a ORDER BY position LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT type, sum(n) AS a FROM (SELECT coalesce(type, '?') AS type, who, n FROM events) GROUP BY GROUPING SETS (type, type) ORDER BY type LIMIT 3
+---- Bad: the branches of a UNION are not told apart.
+-- no: LIMIT without a unique ORDER BY
+SELECT position, event_id FROM events UNION ALL SELECT position, note FROM events ORDER BY position LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT 1 AS src, position, event_id FROM events UNION ALL SELECT 1, position, note FROM events ORDER BY src, position LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT 1 AS src, position, event_id FROM events UNION ALL SELECT 1 + 0, position, note FROM events ORDER BY src, position LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT 1 AS src, position, event_id FROM events UNION ALL SELECT '1', position, note FROM events ORDER BY src, position LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT 1 AS src, position, event_id FROM events UNION ALL SELECT 2, n, note FROM events ORDER BY src, position LIMIT 2003
+-- no: LIMIT without a unique ORDER BY
+SELECT 1 AS src, position, event_id FROM events UNION ALL SELECT 2, position, note FROM events ORDER BY position LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT 1 AS src, position, event_id FROM events UNION ALL (SELECT 2, position, note FROM events UNION ALL SELECT 1, position, note FROM events) ORDER BY src, position LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT 1 AS src, position, event_id FROM events UNION ALL BY NAME SELECT position AS src, 1 AS position, note AS event_id FROM events ORDER BY src, position LIMIT 3
 ---- Honest: every order is unique, or says nothing.
 -- yes
 SELECT type, count(*) AS a, sum(n) AS b, min(note) AS c FROM events GROUP BY type
@@ -165,3 +194,22 @@ SELECT who FROM events UNION SELECT note FROM events ORDER BY who LIMIT 2
 SELECT event_id, (SELECT max(n) FROM events) AS a FROM events
 -- yes
 SELECT type, median(n) AS a, quantile_disc(n, 0.5) AS b, count(DISTINCT who) AS c, histogram(n) AS d FROM events GROUP BY type
+-- yes
+SELECT DISTINCT * FROM (SELECT type, who FROM events) ORDER BY ALL LIMIT 2
+-- yes
+SELECT * FROM (SELECT * EXCLUDE (payload) RENAME (position AS p) FROM events) ORDER BY p LIMIT 2
+-- yes
+WITH a(p, e) AS (SELECT position, event_id FROM events) SELECT p, e FROM a ORDER BY p LIMIT 3
+---- Honest: the branches of a UNION are told apart by a constant.
+-- yes
+SELECT 1 AS src, position, event_id FROM events UNION ALL SELECT 2, position, note FROM events ORDER BY src, position LIMIT 3
+-- yes
+SELECT position, 'a' AS src, event_id FROM events UNION SELECT position, 'A', note FROM events ORDER BY position, src LIMIT 3
+-- yes
+WITH sides AS (SELECT 1 AS src, position AS p, * FROM events UNION ALL SELECT 2, n AS p, * FROM events) SELECT src, p, event_id FROM sides ORDER BY src, position LIMIT 3
+-- yes
+SELECT who, arg_max(x, (p, src)) AS a FROM (SELECT 'n' AS src, position AS p, who, note AS x FROM events UNION ALL SELECT 'e', position, who, event_id FROM events) GROUP BY who
+-- yes
+SELECT src, p, row_number() OVER (ORDER BY p, src) AS a FROM (SELECT 1 AS src, position AS p FROM events UNION ALL (SELECT 2, position FROM events UNION ALL SELECT 3, position FROM events))
+-- yes
+SELECT 1 AS src, type, count(*) AS n FROM events GROUP BY type UNION ALL SELECT 2, who, count(*) FROM events GROUP BY who ORDER BY src, type LIMIT 3

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from dualgauge.engines.aggregates import BY_KEY, OF_ONE, PACKED, aggregates_of, has_aggregate, named
 from dualgauge.engines.syntax import Node, arguments_of, expressions, meaning, name_of, with_parents, written
 from dualgauge.model import fold
+from dualgauge.views.rows import Rows, constant_of, union_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.views.rows import Value
 
 Name = tuple[str, str]
 """A column: what its relation is called, and its own name, both folded."""
@@ -36,6 +38,9 @@ _SORTING: Final = frozenset(
      "list_min", "list_max", "list_unique")
 )  # fmt: skip
 
+_SEVERAL: Final = frozenset(("unnest", "unlist", "generate_subscripts"))
+"""Functions of a SELECT's columns that give several rows for one."""
+
 ORDERED: Final = "give it an ORDER BY that ends with position"
 IDIOM: Final = "add `position` as the last thing that it is ordered by"
 TUPLE: Final = "write its key as (..., position)"
@@ -49,19 +54,11 @@ class Doubt:
     idiom: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Rows of a relation: its columns, and sets of columns that no two rows agree in; of one row also the empty set."""
-
-    columns: frozenset[str] = frozenset()
-    unique: tuple[frozenset[str], ...] = ()
-
-
 @dataclass(slots=True)
 class _Scope:
     """What stands behind FROM: the columns of each relation, and what is unique of them together."""
 
-    columns: dict[str, frozenset[str]] = field(default_factory=dict)
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unique: list[frozenset[Name]] = field(default_factory=list)
     items: Sequence[Node] = ()
 
@@ -78,7 +75,9 @@ class _Scope:
         return next((item for item in self.items if item["alias"] and fold(item["alias"]) == name), node)
 
 
-def doubts(engine: Engine, sql: str, tree: Node, event_columns: Iterable[str]) -> list[Doubt]:
+def doubts(
+    engine: Engine, sql: str, tree: Node, event_columns: Iterable[str], declared: Iterable[Sequence[str]] = ()
+) -> list[Doubt]:
     """
     What of a SELECT may answer otherwise.
 
@@ -87,8 +86,10 @@ def doubts(engine: Engine, sql: str, tree: Node, event_columns: Iterable[str]) -
         sql: the SELECT.
         tree: it, as the engine parses it.
         event_columns: the columns of `events`.
+        declared: sets of these that the view declares to be unique.
     """
-    events = _Rows(frozenset(map(fold, event_columns)), (frozenset(("position",)), frozenset(("event_id",))))
+    unique = [("position",), ("event_id",), *declared]
+    events = Rows(tuple(map(fold, event_columns)), tuple(frozenset(map(fold, names)) for names in unique), placed=True)
     work = _Work(engine, sql)
     work.query(tree, {"events": events})
     return list(dict.fromkeys(work.found))
@@ -99,30 +100,30 @@ class _Work:
         self._engine, self._sql, self._aggregates = engine, sql, aggregates_of(engine)
         self.found: list[Doubt] = []
 
-    def query(self, node: Node, known: Mapping[str, _Rows]) -> _Rows:
+    def query(self, node: Node, known: Mapping[str, Rows]) -> Rows:
         """Look through a query; gives what its rows are."""
         known = dict(known)
         for one in node.get("cte_map", {}).get("map", ()):
             inner = one["value"].get("query_node") or one["value"].get("query", {}).get("node")
             if inner is not None:
-                known[fold(one["key"])] = self.query(inner, known)
+                known[fold(one["key"])] = self.query(inner, known).renamed(one["value"].get("aliases") or ())
         if node["type"] == "SELECT_NODE":
             return self._select(node, known)
         if node["type"] == "SET_OPERATION_NODE":
             sides = node.get("children") or [node["left"], node["right"]]
             rows = [self.query(one.get("node", one), known) for one in sides if one]
-            distinct = node.get("setop_type") == "UNION" and not node.get("setop_all")
-            columns = rows[0].columns if rows else frozenset()
-            found = _Rows(columns, (columns,) if distinct else ())
+            found = Rows(rows[0].columns, placed=rows[0].placed)
+            if node["setop_type"] == "UNION":
+                found = union_of(rows, distinct=not node["setop_all"])
             names = [frozenset(("", name) for name in one) for one in found.unique]
             self._modifiers(node, _Scope(), names)
             return found
         for inner in (node.get("left"), node.get("right")):
             if isinstance(inner, dict):
                 self.query(inner, known)
-        return _Rows()
+        return Rows()
 
-    def _select(self, node: Node, known: Mapping[str, _Rows]) -> _Rows:
+    def _select(self, node: Node, known: Mapping[str, Rows]) -> Rows:
         scope = self._source(node["from_table"], known)
         scope.items = items = node["select_list"]
         parts = [node[part] for part in ("select_list", "where_clause", "having", "qualify", "group_expressions")]
@@ -139,8 +140,10 @@ class _Work:
         unique = list(scope.unique)
         if grouped or single:
             # Behind a GROUP BY its expressions are unique, whatever the rows were; without one there is one row.
-            unique = [frozenset(by)]
+            unique = [frozenset(by)] if len(node["group_sets"]) <= 1 else []
         self._windows([*items, node["qualify"]], scope, unique)
+        if any(name_of(call) in _SEVERAL for call, _ in with_parents(items)):
+            unique, groups = [], []
         if any(one["type"] == "DISTINCT_MODIFIER" and not one["distinct_on_targets"] for one in node["modifiers"]):
             unique.append(frozenset(_all_names(items, scope)))
         self._modifiers(node, scope, unique)
@@ -152,21 +155,28 @@ class _Work:
             return [item for item in items if not has_aggregate(self._engine, item)]
         return list(node["group_expressions"])
 
-    def _output(self, node: Node, scope: _Scope, unique: Sequence[frozenset[Name]], groups: Sequence[Node]) -> _Rows:
+    def _output(self, node: Node, scope: _Scope, unique: Sequence[frozenset[Name]], groups: Sequence[Node]) -> Rows:
         """What the rows of a SELECT are by the names of its columns."""
         names: dict[Name, str] = {}
-        columns: set[str] = set()
+        columns: list[str] = []
+        placed = complete = True
         by_meaning: dict[str, str] = {}
         numbered: list[frozenset[Name]] = []
-        for item in node["select_list"]:
+        constants: dict[str, frozenset[Value]] = {}
+        for at, item in enumerate(node["select_list"]):
             if item["class"] == "STAR":
-                for relation, own in scope.columns.items():
-                    if not item["relation_name"] or fold(item["relation_name"]) == relation:
-                        names |= {(relation, one): one for one in own}
-                        columns |= own
+                for (relation, column), new in _starred(item, scope).items():
+                    columns.append(new)
+                    if (relation, column) not in _replaced(item, scope):
+                        names[relation, column] = new
+                placed = placed and len(scope.columns) == 1 and not item["columns"]
+                complete = complete and not item["columns"] and all(scope.columns.values())
                 continue
-            name = fold(item["alias"] or (item["column_names"][-1] if item["class"] == "COLUMN_REF" else ""))
-            columns.add(name)
+            placed = placed and not any(one["class"] == "STAR" for one in expressions(item))
+            name = _called(item) or f"#{at}"
+            columns.append(name)
+            if value := constant_of(item):
+                constants[name] = value
             by_meaning[repr(meaning(item))] = name
             if item["class"] == "COLUMN_REF":
                 names |= dict.fromkeys(_names(item, scope), name)
@@ -175,31 +185,30 @@ class _Work:
                 names["", name] = name
         found = [frozenset(names[one] for one in keys) for keys in unique if keys <= names.keys()]
         found += [frozenset(names[one] for one in keys) for keys in numbered if keys <= names.keys()]
-        if groups:
-            shown = [by_meaning.get(repr(meaning(scope.resolved(group)))) for group in groups]
-            if all(shown):
-                found.append(frozenset(one for one in shown if one))
+        grouped = [by_meaning.get(repr(meaning(scope.resolved(group))), "") for group in groups]
+        found += [frozenset(grouped)] * (bool(groups) and all(grouped))
         if any(one["type"] == "DISTINCT_MODIFIER" and not one["distinct_on_targets"] for one in node["modifiers"]):
-            found.append(frozenset(columns))
-        return _Rows(frozenset(columns), tuple(found))
+            found += [frozenset(columns)] * complete
+        placed = placed and complete and len(set(columns)) == len(columns)
+        return Rows(tuple(columns), tuple(found), constants, placed)
 
-    def _source(self, node: Node, known: Mapping[str, _Rows]) -> _Scope:
+    def _source(self, node: Node, known: Mapping[str, Rows]) -> _Scope:
         kind = node["type"]
         if kind == "JOIN":
             return self._join(node, known)
-        rows, name = _Rows(), fold(node.get("alias") or "")
+        rows, name = Rows(), fold(node.get("alias") or "")
         if kind == "BASE_TABLE":
-            rows = known.get(fold(node["table_name"]), _Rows())
+            rows = known.get(fold(node["table_name"]), Rows())
             name = name or fold(node["table_name"])
         elif kind == "SUBQUERY":
             rows = self.query(node["subquery"]["node"], known)
         if kind == "EMPTY":
             return _Scope({}, [frozenset()])
         if node.get("column_name_alias"):
-            rows = _Rows(frozenset(map(fold, node["column_name_alias"])))
+            rows = rows.renamed(node["column_name_alias"])
         return _Scope({name: rows.columns}, [frozenset((name, one) for one in keys) for keys in rows.unique])
 
-    def _join(self, node: Node, known: Mapping[str, _Rows]) -> _Scope:
+    def _join(self, node: Node, known: Mapping[str, Rows]) -> _Scope:
         left, right = self._source(node["left"], known), self._source(node["right"], known)
         found = _Scope(left.columns | right.columns, [a | b for a in left.unique for b in right.unique])
         names = [_names(one, found) for one in expressions(node["condition"]) if one["class"] == "COLUMN_REF"]
@@ -276,6 +285,30 @@ class _Work:
         self.found.append(Doubt(" ".join(text.split()) or f"{call['function_name']}()", idiom))
 
 
+def _called(item: Node) -> str:
+    """The folded name of a SELECT's column; empty where it has none of its own."""
+    return fold(item["alias"] or (item["column_names"][-1] if item["class"] == "COLUMN_REF" else ""))
+
+
+def _starred(star: Node, scope: _Scope) -> dict[Name, str]:
+    """The columns that a star stands for, each with the name that it gets; none of COLUMNS, for they are unknown."""
+    new = {fold(one["key"]["column"]): fold(one["value"]) for one in star["rename_list"]}
+    without = {fold(one) for one in star["exclude_list"]}
+    without |= {fold(one["column"]) for one in star["qualified_exclude_list"]}
+    return {
+        (relation, column): new.get(column, column)
+        for relation, columns in scope.columns.items()
+        for column in columns
+        if fold(star["relation_name"]) in ("", relation) and column not in without and not star["columns"]
+    }
+
+
+def _replaced(star: Node, scope: _Scope) -> set[Name]:
+    """The columns that a star gives with other values."""
+    names = {fold(one["key"]) for one in star["replace_list"]}
+    return {name for name in _of(scope) if name[1] in names}
+
+
 def _subqueries(node: Any) -> Iterator[Node]:  # noqa: ANN401
     for one in expressions(node):
         if one["class"] == "SUBQUERY":
@@ -288,9 +321,12 @@ def _unpacked(key: Node) -> list[Node]:
 
 
 def _names(node: Node, scope: _Scope) -> set[Name]:
-    """The columns that an expression is, if it is nothing but one of them; each that it may be."""
+    """The columns that an expression is, if it is nothing but one of them; each that it may be; all that a star is."""
+    if node["class"] == "STAR" and not node["columns"] and not node["replace_list"] and all(scope.columns.values()):
+        return set(_starred(node, scope))
     if node["class"] != "COLUMN_REF":
-        return set()
+        # What a star stands for that is not known is ordered by nothing but the same star.
+        return {("*", repr(meaning(node)))} if node["class"] == "STAR" else set()
     *relation, name = map(fold, node["column_names"])
     if relation:
         return {(relation[-1], name)}
