@@ -266,8 +266,8 @@ def test_a_python_source_may_lie_in_the_project_and_one_that_does_not_is_told_wh
          ("the view has no key; begin the file with `-- key: COLUMN`, naming what identifies a row out of "
          "customer, orders, cents")),
         ("-- key: customer", "-- kye: customer",
-         ("line 1: no header is called 'kye' (did you mean 'key'?); known: key, index, affected_by, description, "
-         "adopt, position_query; put a blank line before comments that are not headers")),
+         ("line 1: no header is called 'kye' (did you mean 'key'?); known: key, index, unique, affected_by, allow, "
+         "description, adopt, position_query; put a blank line before comments that are not headers")),
         ("-- key: customer", "-- key: custmer",
          ("`-- key:` names 'custmer', which the SELECT does not give (did you mean 'customer'?); its columns are "
          "customer, orders, cents")),

@@ -94,6 +94,8 @@ def test_what_does_not_change_a_view_does_not_change_its_hash(engine: Engine, ol
         ("FROM events", "FROM Events"),
         ("-- index: n\n", ""),
         ("-- index: n\n", "-- index: n\n-- affected_by: carrier\n"),
+        ("-- index: n\n", "-- index: n\n-- unique: delay\n"),
+        ("-- index: n\n", "-- index: n\n-- allow: full\n"),
         ("-- key: k\n", "-- key: k, n\n"),
     ],
 )
@@ -284,13 +286,68 @@ def test_an_index_that_the_select_does_not_give_is_refused(engine: Engine) -> No
 
 def test_affected_by_needs_one_expression_for_each_key_column(engine: Engine) -> None:
     said = refused(engine, "SELECT carrier AS k FROM events", header="-- key: k\n-- affected_by: carrier, origin")
-    assert said == "`-- affected_by:` has 2 expressions and the key 1 columns; give one each"
+    assert said == (
+        "`-- affected_by:` has 2 expressions and the key 1 column; give one each, or name the columns that it gives "
+        "(`column = expression`)"
+    )
 
 
 def test_affected_by_must_be_something_that_an_event_has(engine: Engine) -> None:
     said = refused(engine, "SELECT carrier AS k FROM events", BadSelect, header="-- key: k\n-- affected_by: k")
     assert said.startswith('`-- affected_by:` Binder Error: Referenced column "k" not found')
     assert said.endswith(HAS)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "carrier, delay", "k = carrier", "d = delay + 1, k = carrier", "carrier, (delay > 1)::BIGINT",
+        "SELECT carrier AS k, delay AS d FROM batch",
+        "SELECT carrier AS k FROM events WHERE origin IN (SELECT origin FROM batch)",
+        "WITH a AS (SELECT origin FROM batch) SELECT e.delay AS d FROM events AS e JOIN a USING (origin)",
+    ],
+)  # fmt: skip
+def test_each_form_of_affected_by_may_stand_once_or_with_others(engine: Engine, line: str) -> None:
+    select = "\n\nSELECT carrier AS k, delay AS d, count(*) AS n FROM events GROUP BY ALL"
+    once = view(engine, f"-- key: k, d\n-- affected_by: {line}{select}")
+    more = view(engine, f"-- key: k, d\n-- affected_by: {line}\n-- affected_by: origin, position{select}")
+
+    assert (len(once.header.affected_by), len(more.header.affected_by)) == (1, 2)
+    assert once.hash != more.hash
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("SELECT carrier AS k FROM events", "its SELECT reads events; it must read `batch`, the new events, and may"),
+        ("SELECT 1 AS k", "its SELECT reads nothing; it must read `batch`"),
+        ("SELECT k FROM batch, 'x.parquet'", "`-- affected_by:` IO Error"),
+        ("SELECT carrier FROM batch", "it gives 'carrier', which is not a column of the key; the key is k"),
+        ("SELECT carrier AS kk FROM batch", "not a column of the key (did you mean 'k'?); the key is k: name"),
+        ("(SELECT max(carrier) FROM batch)", "an expression reads batch; write a SELECT over `batch`, the new events"),
+        ("kk = carrier", "`-- affected_by:` Binder Error"),
+        ("origin = carrier", "it gives 'origin', which is not a column of the key; the key is k: name its columns"),
+        ("SELECT carrier AS k FROM batch WHERE occurred_at < now()", "now() would give another answer"),
+        ("SELECT carrier AS k FROM batch; SELECT 1", "it holds 2 statements"),
+    ],
+)
+def test_an_affected_by_that_gives_no_rows_is_refused(engine: Engine, line: str, reason: str) -> None:
+    said = refused(engine, "SELECT carrier AS k FROM events", header=f"-- key: k\n-- affected_by: {line}")
+    assert reason in said
+
+
+def test_what_is_said_to_be_unique_must_be_columns_of_the_events(engine: Engine) -> None:
+    said = refused(engine, "SELECT carrier AS k FROM events", header="-- key: k\n-- unique: carrier, delai")
+    assert said.startswith("`-- unique:` names 'delai', which the events do not have (did you mean 'delay'?); their")
+
+
+def test_an_order_that_is_said_to_be_unique_is_one(engine: Engine) -> None:
+    select = "\nSELECT carrier AS k, arg_max(origin, delay) AS o FROM events GROUP BY carrier"
+    assert "arg_max(origin, delay) may give another answer" in refused(engine, select, header="-- key: k")
+
+    for names in ("delay", "carrier, delay"):
+        assert view(engine, f"-- key: k\n-- unique: {names}{select}").header.unique
+    assert "arg_max(origin, delay)" in refused(engine, select, header="-- key: k\n-- unique: origin, delay, type")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_a_header_gives_key_indexes_affected_by_and_description() -> None:
 
     assert header.key == ("carrier", "origin")
     assert header.indexes == (("mean_delay",), ("origin", "mean_delay"))
-    assert header.affected_by == ("carrier", "coalesce(origin, 'none')")
+    assert [line.key for line in header.affected_by] == [{"carrier": "carrier", "origin": "coalesce(origin, 'none')"}]
     assert header.description == "Flights, by carrier"
 
 
@@ -57,7 +57,8 @@ def test_an_unknown_header_name_is_refused_with_its_line_and_the_nearest_one() -
 
     assert said == (
         "views_v2/orders.sql: line 2: no header is called 'indexx' (did you mean 'index'?); known: key, index, "
-        "affected_by, description, adopt, position_query; put a blank line before comments that are not headers"
+        "unique, affected_by, allow, description, adopt, position_query; put a blank line before comments that are "
+        "not headers"
     )
 
 
@@ -67,11 +68,57 @@ def test_an_unknown_header_name_that_is_like_none_is_refused_without_a_guess() -
     assert (caught.value.line, caught.value.name, caught.value.exit_code) == (1, "Remark", 2)
 
 
-@pytest.mark.parametrize("name", [name for name in HEADERS if name != "index"])
+@pytest.mark.parametrize("name", [name for name in HEADERS if name not in ("index", "unique", "affected_by")])
 def test_a_header_that_stands_twice_is_refused_with_its_line(name: str) -> None:
-    assert refused(f"-- {name}: a\n-- {name}: b\n") == (
-        f"views_v2/orders.sql: line 2: `-- {name}:` stands twice; keep one (only `index` may repeat)"
+    assert refused(f"-- {name}: full\n-- {name}: full\n") == (
+        f"views_v2/orders.sql: line 2: `-- {name}:` stands twice; keep one (only `index`, `unique` and `affected_by` "
+        "may repeat)"
     )
+
+
+def test_allow_holds_full_and_nothing_else() -> None:
+    assert parse("-- key: a\n-- allow: full\nSELECT 1", FILE).allows_full
+    assert not parse("-- key: a\nSELECT 1", FILE).allows_full
+    assert refused("-- key: a\n-- allow: fully\nSELECT 1") == (
+        "views_v2/orders.sql: line 2: `-- allow:` holds `full` and nothing else, not 'fully'"
+    )
+
+
+def test_what_is_unique_is_a_column_or_several_together_a_line() -> None:
+    header = parse('-- key: a\n-- unique: seq\n-- unique: shop, "No"\nSELECT 1', FILE)
+
+    assert header.unique == (("seq",), ("shop", "No"))
+    assert "line 2: `-- unique:` names no column; it holds columns of `events`" in refused("-- key: a\n-- unique: ,\n")
+
+
+def test_each_form_of_affected_by_is_told_from_the_others() -> None:
+    lines = (
+        "b = x + 1",
+        'b = y, a = "A b"',
+        "SELECT b FROM events WHERE c IN (SELECT c FROM batch);",
+    )
+    header = parse("\n".join(["-- key: a, b", *(f"-- affected_by: {line}" for line in lines)]), FILE)
+
+    assert [dict(line.key) for line in header.affected_by] == [{"b": "x + 1"}, {"b": "y", "a": '"A b"'}, {}]
+    assert [line.query for line in header.affected_by] == ["", "", lines[2].removesuffix(";")]
+    assert [line.whole(header.key) for line in header.affected_by] == [False, True, False]
+    by_place = parse("-- key: k, l\n-- affected_by: lower(a), (b = 1)", FILE).affected_by
+    assert [dict(line.key) for line in by_place] == [{"k": "lower(a)", "l": "(b = 1)"}]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("x", "has 1 expression and the key 2 columns; give one each, or name the columns that it gives"),
+        ("aa = x", "the key 2 columns; 'aa' is not a column of the key (did you mean 'a'?); give one each"),
+        ("a = x, y", "it gives 'a' by its name, and not each of its parts another column of the key; write `column"),
+        ("a = x, a = y", "it gives 'a' by its name, and not each of its parts another column of the key; write"),
+        ("x, ", "it has a comma with nothing beside it; remove it"),
+        ("'x", "its header cannot be read: line 1: a quote (') is not closed"),
+    ],
+)
+def test_an_affected_by_in_no_form_is_refused(line: str, reason: str) -> None:
+    assert reason in refused(f"-- key: a, b\n-- affected_by: {line}")
 
 
 @pytest.mark.parametrize("name", list(HEADERS))

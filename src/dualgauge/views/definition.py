@@ -16,14 +16,17 @@ from sqlglot import expressions as exp
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.lexer import bare, plain, tokens
 from dualgauge.engines.syntax import statements_of
-from dualgauge.model import Side, fold, quote
+from dualgauge.model import Side, fold, listed, nearest, quote
+from dualgauge.views.affected_by import equation
 from dualgauge.views.determinism import doubts
 from dualgauge.views.errors import (
     AdoptsOnV2,
+    BadAffectedBy,
     BadColumn,
     BadName,
     BadSelect,
     NoColumn,
+    NoEventColumn,
     NoKey,
     NotDeterministic,
     NotSql,
@@ -37,18 +40,22 @@ from dualgauge.views.header import Header, adoption, definition_hash, parse
 from dualgauge.views.relations import relations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
     from dualgauge.stores.adopted.adoption import Adoption
+    from dualgauge.views.affected_by import AffectedBy
 
     Declared = Callable[[Adoption], Mapping[str, str]]
     """Gives the columns of an adopted table, with the DuckDB types that it declares."""
 
 EVENTS = "events"
 """Name of the relation that a view reads."""
+
+BATCH = "batch"
+"""Name of the new events, in a SELECT of `-- affected_by:`."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _LONGEST_NAME = 40
@@ -92,6 +99,11 @@ class ViewDefinition:
     def adopted(self) -> str | None:
         """The table of the user's own that is this view; None where the view is built from the log."""
         return self.header.adopt or None
+
+    @property
+    def allows_full(self) -> bool:
+        """Whether a tail may rebuild it where nothing less keeps it."""
+        return self.header.allows_full
 
     @property
     def label(self) -> str:
@@ -187,18 +199,20 @@ def from_text(  # noqa: PLR0917  (called with all of them, in this order)
         )
     _check_header(engine, header, columns, file, event_columns)
     _check_columns(columns, file)
-    _refuse_ties(engine, text, file, event_columns)
+    _refuse_ties(engine, text, file, event_columns, header.unique)
     digest = definition_hash(header, columns, words)
     return ViewDefinition(
         name=name, side=side, file=file, text=text, header=header, columns=columns, hash=digest, tree=tree
     )
 
 
-def _refuse_ties(engine: Engine, text: str, file: Path, event_columns: Mapping[str, str]) -> None:
+def _refuse_ties(
+    engine: Engine, text: str, file: Path, event_columns: Mapping[str, str], unique: Sequence[Sequence[str]]
+) -> None:
     """Raise where an answer hangs on an order that is not unique."""
     sql = bare(text)
     for statement in statements_of(engine, sql) or ():
-        if found := doubts(engine, sql, statement["node"], event_columns):
+        if found := doubts(engine, sql, statement["node"], event_columns, unique):
             raise UnsureOrder(file, [(one.sql, one.idiom) for one in found])
 
 
@@ -211,13 +225,11 @@ def _check_header(
         for column in names:
             if column not in columns:
                 raise UnknownColumn(file, title, column, list(columns))
-    if header.affected_by and len(header.affected_by) != len(header.key):
-        raise ViewError(
-            file,
-            f"`-- affected_by:` has {len(header.affected_by)} expressions and the key {len(header.key)} columns; "
-            "give one each",
-        )
-    _affected_by_binds(engine, header, file, event_columns)
+    for column in (column for names in header.unique for column in names):
+        if column not in event_columns:
+            raise NoEventColumn(file, "unique", column, list(event_columns))
+    for line in header.affected_by:
+        _check_affected_by(engine, line, {name: columns[name] for name in header.key}, file, event_columns)
 
 
 def _check_columns(columns: Mapping[str, str], file: Path) -> None:
@@ -258,14 +270,40 @@ def _apart(columns: Iterable[str], file: Path, advice: str) -> None:
         spelled[column.casefold()] = column
 
 
-def _affected_by_binds(engine: Engine, header: Header, file: Path, event_columns: Mapping[str, str]) -> None:
-    if not header.affected_by:
-        return
+def _check_affected_by(
+    engine: Engine, line: AffectedBy, key: Mapping[str, str], file: Path, event_columns: Mapping[str, str]
+) -> None:
+    """Raise where a line gives no rows of the view, or reads what no tail has."""
+    expressions = ", ".join(f"({expression})" for expression in line.key.values())
+    sql = line.query or f"SELECT {expressions} FROM {EVENTS}"
+    _one_select(sql, file)
     try:
-        with no_events(engine, event_columns):
-            engine.columns(f"SELECT {', '.join(f'({expression})' for expression in header.affected_by)} FROM {EVENTS}")
+        with no_events(engine, event_columns), engine.bound(BATCH, f"FROM {EVENTS}"):
+            kinds = engine.columns(sql)
     except EngineError as fault:
         raise BadSelect(file, f"`-- affected_by:` {_told(fault, event_columns)}", list(event_columns)) from fault
+    read = relations(engine, sql)
+    names = {fold(name) for name in read.shown} if read else set()
+    if line.query and (BATCH not in names or names - {EVENTS, BATCH}):
+        raise BadAffectedBy(
+            file, line.query, f"its SELECT reads {listed(sorted(names)) or 'nothing'}",
+            f"it must read `{BATCH}`, the new events, and may read `{EVENTS}`, all of them, and nothing else",
+        )  # fmt: skip
+    if not line.query and names != {EVENTS}:
+        raise BadAffectedBy(
+            file, ", ".join(line.parts), f"an expression reads {listed(sorted(names - {EVENTS}))}",
+            f"write a SELECT over `{BATCH}`, the new events, and `{EVENTS}`, all of them",
+        )  # fmt: skip
+    given = {name: name for name in kinds} if line.query else {}
+    for (name, expression), kind in zip(line.key.items(), kinds.values(), strict=False):
+        if kind == "BOOLEAN" != key[name] and (found := equation(expression)):
+            given[found[0]] = expression
+    for name, sql in given.items():
+        if name not in key:
+            raise BadAffectedBy(
+                file, sql, f"it gives {name!r}, which is not a column of the key{nearest(name, key)}",
+                f"the key is {listed(key)}: name its columns",
+            )  # fmt: skip
 
 
 def _told(fault: EngineError, event_columns: Mapping[str, str]) -> str:

@@ -67,6 +67,26 @@ class NoColumn(ViewError):
         )
 
 
+class NoEventColumn(ViewError):
+    """A header names a column that no event has."""
+
+    def __init__(self, file: Path, header: str, column: str, columns: Sequence[str]) -> None:
+        self.header, self.column, self.columns = header, column, tuple(columns)
+        super().__init__(
+            file,
+            f"`-- {header}:` names {column!r}, which the events do not have{nearest(column, columns)}; "
+            f"their columns are {listed(columns, 40)}",
+        )
+
+
+class BadAffectedBy(ViewError):
+    """An `-- affected_by:` line that gives no rows of the view."""
+
+    def __init__(self, file: Path, line: str, reason: str, advice: str) -> None:
+        self.line, self.reason = line, reason
+        super().__init__(file, f"`-- affected_by: {line}`: {reason}; {advice}")
+
+
 class AdoptsOnV2(ViewError):
     """A table is adopted as v2."""
 

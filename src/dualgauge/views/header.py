@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 from dualgauge.engines.lexer import split, tokens
 from dualgauge.model import sha256, unquoted
 from dualgauge.stores.adopted.adoption import Adoption
+from dualgauge.views.affected_by import affected_by
 from dualgauge.views.errors import NoKey, UnknownHeader, ViewError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from dualgauge.views.affected_by import AffectedBy
 
 SCHEME = 1
 """Of the definition hash."""
@@ -27,32 +30,48 @@ SCHEME = 1
 HEADERS = {
     "key": "columns that identify a row, in order; required",
     "index": "columns of an index beside the key; may repeat",
-    "affected_by": "expressions over `events`, one per key column: which row an event touches",
+    "unique": "columns of `events`, of which no two events of the view agree in all; may repeat",
+    "affected_by": "which rows an event touches: expressions over it, one per key column; or `column = expression` for "
+    "some; or a SELECT over `events` and `batch`; may repeat",
+    "allow": "`full`: a tail may rebuild the view where nothing less keeps it",
     "description": "one line for people",
     "adopt": "table of your own that is v1 already, as `table` or `schema.table`; no SELECT beside it",
     "position_query": "SELECT that says up to which position an adopted table is; without it, nobody knows",
 }
 """Header names and what they mean; the reference page is written from this table."""
 
+_REPEATED = ("index", "unique", "affected_by")
 _ADOPTS = re.compile(r"^\s*--\s*adopt\s*:", re.MULTILINE)
 _LINE = re.compile(r"--\s*(?P<name>[A-Za-z_][\w-]*)\s*:(?P<value>.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the header says."""
+    """What the header says. `unique` are sets of columns of `events`, each in the order of its line."""
 
     key: tuple[str, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
-    affected_by: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    affected_by: tuple[AffectedBy, ...] = ()
+    allows_full: bool = False
     description: str = ""
     adopt: str = ""
     position_query: str = ""
 
     def canonical(self) -> list[object]:
         """What of it the definition hash covers: all but the description."""
-        found: list[object] = [list(self.key), sorted(list(index) for index in self.indexes), list(self.affected_by)]
-        return [*found, self.adopt, self.position_query] if self.adopt else found
+        lines = [list(line.parts) for line in self.affected_by]
+        found: list[object] = [list(self.key), sorted(list(index) for index in self.indexes), *(lines[:1] or [[]])]
+        if self.adopt:
+            found += [self.adopt, self.position_query]
+        later: dict[str, object] = {
+            "affected_by": sorted(lines[1:]),
+            "unique": sorted(sorted(names) for names in self.unique),
+            "allow": ["full"] * self.allows_full,
+        }
+        # Names of later versions stand by themselves: the hash of a file without them is as it was.
+        extras = {name: value for name, value in later.items() if value}
+        return [*found, extras] if extras else found
 
 
 def definition_hash(header: Header, columns: Mapping[str, str], words: Sequence[str] = ()) -> str:
@@ -101,7 +120,11 @@ def adoption(header: Header, text: str, file: Path) -> Adoption:
             f"it adopts the table {header.adopt!r} and has a SELECT too; an adopted table is kept by code of your own: "
             "remove the SELECT, or the line `-- adopt:`",
         )
-    for name, given in (("index", header.indexes), ("affected_by", header.affected_by)):
+    refused = (
+        ("index", header.indexes), ("unique", header.unique), ("affected_by", header.affected_by),
+        ("allow", header.allows_full),
+    )  # fmt: skip
+    for name, given in refused:
         if given:
             raise ViewError(
                 file,
@@ -129,6 +152,31 @@ def parse(text: str, file: Path) -> Header:
         UnknownHeader: a name that is not in `HEADERS`.
         ViewError: a value is empty, or a name that may stand once stands twice.
     """
+    found = _lines(text, file)
+    if "position_query" in found and "adopt" not in found:
+        raise ViewError(
+            file,
+            "`-- position_query:` stands without `-- adopt:`; a view with a SELECT knows its position: remove the "
+            "line, or name the table with `-- adopt:`",
+        )
+    try:
+        key = _names(found.get("key", [""])[0])
+        return Header(
+            key=key,
+            indexes=tuple(_names(value) for value in found.get("index", [])),
+            unique=tuple(_names(value) for value in found.get("unique", [])),
+            affected_by=tuple(affected_by(value, key, file) for value in found.get("affected_by", [])),
+            allows_full="allow" in found,
+            description=found.get("description", [""])[0],
+            adopt=found.get("adopt", [""])[0],
+            position_query=found.get("position_query", [""])[0].removesuffix(";"),
+        )
+    except ValueError as fault:
+        raise ViewError(file, f"its header cannot be read: {fault}") from fault
+
+
+def _lines(text: str, file: Path) -> dict[str, list[str]]:
+    """The values of each name, in the order of the lines."""
     found: dict[str, list[str]] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or not line.lstrip().startswith("--"):
@@ -141,26 +189,17 @@ def parse(text: str, file: Path) -> Header:
             raise UnknownHeader(file, number, name, list(HEADERS))
         if not value:
             raise ViewError(file, f"line {number}: `-- {name}:` has no value; it holds {HEADERS[name]}")
-        if name in found and name != "index":
-            raise ViewError(file, f"line {number}: `-- {name}:` stands twice; keep one (only `index` may repeat)")
+        if name in found and name not in _REPEATED:
+            raise ViewError(
+                file, f"line {number}: `-- {name}:` stands twice; keep one (only `index`, `unique` and `affected_by` "
+                "may repeat)"
+            )  # fmt: skip
+        if name == "unique" and not _names(value):
+            raise ViewError(file, f"line {number}: `-- unique:` names no column; it holds {HEADERS[name]}")
+        if name == "allow" and value != "full":
+            raise ViewError(file, f"line {number}: `-- allow:` holds `full` and nothing else, not {value!r}")
         found.setdefault(name, []).append(value)
-    if "position_query" in found and "adopt" not in found:
-        raise ViewError(
-            file,
-            "`-- position_query:` stands without `-- adopt:`; a view with a SELECT knows its position: remove the "
-            "line, or name the table with `-- adopt:`",
-        )
-    try:
-        return Header(
-            key=_names(found.get("key", [""])[0]),
-            indexes=tuple(_names(value) for value in found.get("index", [])),
-            affected_by=tuple(split(found["affected_by"][0])) if "affected_by" in found else (),
-            description=found.get("description", [""])[0],
-            adopt=found.get("adopt", [""])[0],
-            position_query=found.get("position_query", [""])[0].removesuffix(";"),
-        )
-    except ValueError as fault:
-        raise ViewError(file, f"its header cannot be read: {fault}") from fault
+    return found
 
 
 def _names(value: str) -> tuple[str, ...]:

@@ -31,8 +31,9 @@ def tracing(view: ViewDefinition) -> Tracing | None:
 
 
 def _tracing(view: ViewDefinition, tree: exp.Select | None, alias: str | None) -> Tracing | None:
-    if view.header.affected_by:
-        return Tracing(alias=EVENTS, condition="", key=dict(zip(view.key, view.header.affected_by, strict=True)))
+    # What gives a part of the key, several keys of an event or other events finds no key by itself.
+    if len(view.header.affected_by) == 1 and view.header.affected_by[0].whole(view.key):
+        return Tracing(alias=EVENTS, condition="", key=view.header.affected_by[0].key)
     if tree is None or alias is None:
         return None
     alone = not tree.args.get("joins")
