@@ -88,6 +88,10 @@ SELECT price, count(*) AS a FROM events WHERE price IS NOT NULL GROUP BY price
 -- key: flag
 SELECT flag, count(*) AS a FROM events WHERE flag IS NOT NULL GROUP BY flag
 
+-- view: compared_key, merge
+-- key: early, type
+SELECT position < 3 AND type <> '' AS early, type, count(*) AS a FROM events GROUP BY ALL
+
 ---- Windows of event time are keys: a late event corrects its old one.
 
 -- view: hours, merge

@@ -316,3 +316,196 @@ def test_events_are_what_they_were_when_a_view_was_planned(engine: Engine) -> No
         found = from_text(engine, "-- key: position\nSELECT position FROM events", "v", Side.V1, Path("v.sql"), columns)
         plan(engine, found, columns)
         assert engine.rows("SELECT position FROM events") == [(7,)]
+
+
+# A view that is left to replays, what the plan advises, and the view that the advice gives.
+ADVISED = {
+    "a key that may be NULL": (
+        "SELECT carrier AS k, count(*) AS n FROM events GROUP BY ALL",
+        "leave those events out (WHERE carrier IS NOT NULL), or give them a name (coalesce)",
+        "SELECT carrier AS k, count(*) AS n FROM events WHERE carrier IS NOT NULL GROUP BY ALL",
+    ),
+    "a key that may be NULL, named": (
+        "SELECT carrier AS k, delay FROM events",
+        "leave those events out (WHERE carrier IS NOT NULL), or give them a name (coalesce)",
+        "SELECT coalesce(carrier, '?') AS k, delay FROM events",
+    ),
+    "count(DISTINCT)": (
+        "SELECT type AS k, count(DISTINCT carrier) AS n FROM events GROUP BY type",
+        "keep a view with carrier in its key (GROUP BY it too) and count(*), and compute this where it is read",
+        "SELECT type AS k, coalesce(carrier, '') AS carrier, count(*) AS n FROM events GROUP BY ALL",
+    ),
+    "a median": (
+        "SELECT type AS k, median(delay + 1) AS n FROM events GROUP BY type",
+        "keep a view with delay + 1 in its key (GROUP BY it too) and count(*), and compute this where it is read",
+        "SELECT type AS k, coalesce(delay + 1, 0) AS d, count(*) AS n FROM events GROUP BY ALL",
+    ),
+    "a quantile, filtered": (
+        "SELECT type AS k, quantile_disc(delay, 0.5) FILTER (WHERE delay > 0) AS n FROM events GROUP BY type",
+        "keep a view with delay in its key (GROUP BY it too) and count(*), and compute this where it is read",
+        "SELECT type AS k, delay, count(*) AS n FROM events WHERE delay > 0 GROUP BY ALL",
+    ),
+    "a list": (
+        "SELECT type AS k, list(carrier ORDER BY position) AS l FROM events GROUP BY type",
+        "keep a view of the events, a row each, and put carrier together where it is read",
+        "SELECT type AS k, position, carrier FROM events",
+    ),
+    "the last in an order": (
+        "SELECT type AS k, last(carrier ORDER BY occurred_at, position) AS l FROM events GROUP BY type",
+        "write arg_max_null(x, position), or (..., position) for another order",
+        "SELECT type AS k, arg_max_null(carrier, (occurred_at, position)) AS l FROM events GROUP BY type",
+    ),
+    "a correlation": (
+        "SELECT type AS k, corr(delay, position) AS c FROM events GROUP BY type",
+        "keep the count and the sums that it is made of, and compute it where it is read",
+        "SELECT type AS k, sum(delay) AS a, sum(delay * position) AS b, count(delay) AS n FROM events GROUP BY type",
+    ),
+    "a key that ties, seen by no analysis": (
+        "SELECT type AS k, arg_max(delay, delay) AS n FROM events GROUP BY type",
+        "write the key as (..., position), or say by `-- unique:` what no two events agree in",
+        "SELECT type AS k, arg_max(delay, (delay, position)) AS n FROM events GROUP BY type",
+    ),
+    "UNION": (
+        "SELECT type AS k FROM events UNION ALL SELECT event_id FROM events",
+        "make each branch a view of its own",
+        "SELECT type AS k, event_id FROM events",
+    ),
+    "FROM first": (
+        "FROM events SELECT type AS k, count(*) AS n GROUP BY ALL",
+        "begin with SELECT",
+        "SELECT type AS k, count(*) AS n FROM events GROUP BY ALL",
+    ),
+    "WITH": (
+        "WITH late AS (SELECT * FROM events WHERE delay > 1) SELECT type AS k, count(*) AS n FROM late GROUP BY type",
+        "write it as one SELECT over `events`, or make each part a view of its own",
+        "SELECT type AS k, count(*) AS n FROM events WHERE delay > 1 GROUP BY type",
+    ),
+    "DISTINCT": (
+        "SELECT DISTINCT type AS k, carrier FROM events WHERE carrier > ''",
+        "GROUP BY the columns instead",
+        "SELECT type AS k, carrier FROM events WHERE carrier > '' GROUP BY type, carrier",
+    ),
+    "ORDER BY": (
+        "SELECT type AS k, count(*) AS n FROM events GROUP BY type ORDER BY n",
+        "leave it out: a store keeps rows by their key, and an `-- index:` orders others",
+        "SELECT type AS k, count(*) AS n FROM events GROUP BY type",
+    ),
+    "LIMIT": (
+        "SELECT position AS k, delay FROM events ORDER BY position LIMIT 3",
+        "keep all rows, with an `-- index:` of what orders them, and limit at the read",
+        "SELECT position AS k, delay FROM events",
+    ),
+    "QUALIFY": (
+        "SELECT type AS k, delay FROM events QUALIFY row_number() OVER (PARTITION BY type ORDER BY position DESC) = 1",
+        "for the last event of a group, GROUP BY and write arg_max_null(x, (..., position)); else keep the rows",
+        "SELECT type AS k, arg_max_null(delay, position) AS delay FROM events GROUP BY type",
+    ),
+    "a column by its place": (
+        "SELECT position AS k, #1 AS again FROM events", "write the column",
+        "SELECT position AS k, position AS again FROM events",
+    ),
+    "COLLATE": (
+        "SELECT type COLLATE NOCASE AS k, count(*) AS n FROM events GROUP BY ALL",
+        "write lower(x), or another expression of the text, instead",
+        "SELECT lower(type) AS k, count(*) AS n FROM events GROUP BY ALL",
+    ),
+    "a subquery": (
+        "SELECT type AS k, count(*) AS n FROM events WHERE delay > (SELECT 1) GROUP BY type",
+        "look up earlier events by ASOF JOIN with `e.position >= o.position`, or make it a view",
+        "SELECT type AS k, count(*) AS n FROM events WHERE delay > 1 GROUP BY type",
+    ),
+    "a star": (
+        "SELECT *, type AS k FROM events", "name its columns", "SELECT position, event_id, type AS k FROM events",
+    ),
+    "a group beside the key": (
+        "SELECT type AS k, count(*) AS n FROM events GROUP BY type, position < 3",
+        "SELECT it too, and name it in the key",
+        "SELECT type AS k, position < 3 AS early, count(*) AS n FROM events GROUP BY ALL",
+    ),
+    "a list for a key": (
+        "SELECT [type] AS k, count(*) AS n FROM events GROUP BY ALL", "CAST k to VARCHAR",
+        "SELECT CAST([type] AS VARCHAR) AS k, count(*) AS n FROM events WHERE [type] IS NOT NULL GROUP BY ALL",
+    ),
+    "several sets": (
+        "SELECT type AS k, count(*) AS n FROM events GROUP BY GROUPING SETS ((type), ())",
+        "make each set a view of its own", "SELECT 'all' AS k, count(*) AS n FROM events",
+    ),
+    "a lambda": (
+        "SELECT type AS k, list_transform([1], lambda _x: _x) AS n FROM events GROUP BY type", "call it otherwise",
+        "SELECT type AS k, list_transform([1], lambda x: x) AS n FROM events GROUP BY type",
+    ),
+    "VARIANT": (
+        "SELECT type AS k, variant_typeof(arg_max(delay::VARIANT, position)) AS n FROM events GROUP BY type",
+        "CAST what it goes over to VARCHAR or a number",
+        "SELECT type AS k, arg_max(delay, position) AS n FROM events GROUP BY type",
+    ),
+}  # fmt: skip
+
+
+KEYS = {
+    "count(DISTINCT)": "k, carrier", "a median": "k, d", "a quantile, filtered": "k, delay", "DISTINCT": "k, carrier",
+    "a group beside the key": "k, early",
+}  # fmt: skip
+"""The keys that take more than `k`."""
+
+
+@pytest.mark.parametrize("name", ADVISED)
+def test_what_a_plan_advises_is_kept_by_a_tail(engine: Engine, name: str) -> None:
+    before, advice, after = ADVISED[name]
+    left = planned(engine, f"-- key: k\n\n{before}")
+    key = KEYS.get(name, "k")
+    kept = planned(engine, f"-- key: {key}\n\n{after}")
+
+    assert (left.strategy, kept.advice) == ("replay", "")
+    assert advice in left.advice
+    assert kept.strategy in ("merge", "append"), kept.why
+
+
+def test_a_plan_says_whether_a_tail_rebuilds_a_view(engine: Engine) -> None:
+    kept = "SELECT type AS k, count(*) AS n FROM events GROUP BY type"
+    header, allowed = "-- key: k\n", "-- key: k\n-- allow: full\n"
+
+    assert planned(engine, header + kept).full == ""
+    assert planned(engine, allowed + kept).full == "a tail keeps it without, so `-- allow: full` is not needed"
+    assert planned(engine, f"{header}{BOUND['a CTE']}").full == (
+        "a tail leaves it at its position; `-- allow: full` lets one rebuild it at the end of a round"
+    )
+    assert planned(engine, f"{allowed}{BOUND['a CTE']}").full == "a tail rebuilds it at the end of a round"
+
+
+@pytest.mark.parametrize("line", ["k = carrier", "carrier", "SELECT carrier AS k FROM batch"])
+def test_a_plan_says_that_affected_by_does_not_keep_a_view_yet(engine: Engine, line: str) -> None:
+    said = "; its `-- affected_by:` is checked, and in this version no tail recomputes single keys by it"
+    one = planned(engine, f"-- key: k\n-- affected_by: {line}\n\n{BOUND['a CTE']}")
+
+    assert one.why.endswith(said)
+    assert (one.tracing is None) == line.startswith("SELECT")
+
+
+@pytest.mark.parametrize("lines", ["-- affected_by: carrier\n-- affected_by: origin", "-- affected_by: k = carrier"])
+def test_an_event_that_touches_several_keys_or_a_part_of_one_is_not_traced(engine: Engine, lines: str) -> None:
+    key = "-- key: k\n" if lines.count("\n") else "-- key: k, n\n"
+    assert planned(engine, f"{key}{lines}\n\n{BOUND['a CTE']}").tracing is None
+
+
+@pytest.mark.parametrize(
+    ("column", "window"),
+    [
+        ("date_trunc('hour', occurred_at)", True),
+        ("date_trunc('day', e.occurred_at AT TIME ZONE 'UTC')", True),
+        ("time_bucket(INTERVAL 1 HOUR, recorded_at)", True),
+        ("occurred_at::DATE", True),
+        ("coalesce(CAST(occurred_at AT TIME ZONE 'UTC' AS DATE), DATE '2026-01-01')", True),
+        ("strftime(occurred_at, '%Y-%m')", True),
+        ("occurred_at", False),
+        ("CAST('2026-01-0' || length(e.type) AS DATE)", False),
+        ("position // 100", False),
+        ("type || strftime(DATE '2026-01-01', '%Y')", False),
+    ],
+)
+def test_a_plan_names_the_columns_of_a_key_that_are_windows_of_time(engine: Engine, column: str, window: bool) -> None:
+    select = f"SELECT {column} AS w, type, count(*) AS n FROM events AS e WHERE {column} IS NOT NULL GROUP BY ALL"
+    one = planned(engine, f"-- key: w, type\n\n{select}")
+
+    assert one.strategy == "merge", one.why
+    assert one.windows == (("w",) if window else ())

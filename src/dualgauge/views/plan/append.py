@@ -18,7 +18,7 @@ def is_append(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) ->
     Whether a SELECT groups nothing, and so gives each event rows of its own.
 
     Raises:
-        NotPlain: it does, and a column of its key may be NULL.
+        NotKept: it does, and a column of its key may be NULL.
     """
     if parts.group is not None or has_aggregate(engine, parts.tree["select_list"]):
         return False

@@ -14,7 +14,7 @@ from dualgauge.engines.lexer import tokens
 from dualgauge.engines.syntax import Node, select_of
 from dualgauge.model import fold, quote
 from dualgauge.views.definition import EVENTS
-from dualgauge.views.plan.parts import NotPlain
+from dualgauge.views.plan.left import NotKept
 from dualgauge.views.plan.states import comes_back
 
 if TYPE_CHECKING:
@@ -62,14 +62,17 @@ def lookups_of(engine: Engine, sql: str, tree: Node) -> tuple[Lookup, ...]:
     The look-ups of a SELECT whose joins all are as-of ones over `events`, in the order of the text. `tree` is its.
 
     Raises:
-        NotPlain: one of them cannot be kept.
+        NotKept: one of them cannot be kept.
     """
     found = []
     for number, (join, relation, _) in enumerate(_joins(sql, tree)):
         columns = engine.columns(relation)
         for name, kind in columns.items():
             if not comes_back(kind):
-                raise NotPlain(f"the column {name} that it looks up is {kind}, which does not come back from text")
+                raise NotKept(
+                    f"the column {name} that it looks up is {kind}, which does not come back from text",
+                    f"CAST {name} to VARCHAR there",
+                )
         found.append(Lookup(f"_lookup{number}", relation, _key(join), columns))
     return tuple(found)
 
@@ -78,7 +81,7 @@ def on_batch(engine: Engine, sql: str) -> str:
     """The same SELECT, in which the relations of its look-ups stand by their names."""
     tree = select_of(engine, sql)
     if tree is None:
-        raise NotPlain("it is not understood")
+        raise NotKept("it is not understood")
     content = sql.encode()
     for number, (join, _, (start, end)) in reversed(list(enumerate(_joins(sql, tree)))):
         # Without an alias a table is called as it was.
@@ -98,7 +101,7 @@ def _joins(sql: str, tree: Node) -> Iterator[tuple[Node, str, tuple[int, int]]]:
         right = join["right"]
         start = right["query_location"]
         if right["column_name_alias"]:
-            raise NotPlain("it gives the columns that it looks up other names")
+            raise NotKept("it gives the columns that it looks up other names", "name them with AS in what it looks up")
         if right["type"] == "SUBQUERY":
             end = start + right["query_location_length"]
             yield join, content[start + 1 : end - 1].decode(), (start, end)
@@ -121,10 +124,12 @@ def _key(join: Node) -> tuple[str, ...]:
             continue
         sides = [side for side in (part["left"], part["right"]) if _is_of(side, alias)]
         if len(sides) != 1:
-            raise NotPlain("it looks up by something else than a column of what it looks up")
+            raise NotKept(
+                "it looks up by something else than a column of what it looks up", "SELECT that in what it looks up"
+            )
         found.append(sides[0]["column_names"][-1])
     if not found:
-        raise NotPlain("it looks up by no key")
+        raise NotKept("it looks up by no key", "compare a column of what it looks up by `=`")
     return tuple(found)
 
 

@@ -16,10 +16,12 @@ from dualgauge.engines.aggregates import aggregates_of, has_aggregate
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.syntax import Node, arguments_of, expressions, meaning, name_of, put_into, select_of, written
 from dualgauge.model import POSITION, PRESENT, fold, quote
+from dualgauge.views.plan.left import NotKept
 from dualgauge.views.plan.lookups import on_batch
 from dualgauge.views.plan.nulls import refuse_null
-from dualgauge.views.plan.parts import Column, NotPlain, Parts, parameters_of
-from dualgauge.views.plan.states import Kept, NotMerged, kept, merged_states
+from dualgauge.views.plan.parts import Column, Parts, parameters_of
+from dualgauge.views.plan.states import Kept, kept, merged_states
+from dualgauge.views.plan.windows import windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +50,7 @@ class Merge:
         merged: SQL that makes a state of one before, `_o0`, and one over later events, `_n0`.
         columns: SQL over the key and the states of each of the view's columns, by name.
         having: SQL over the same that says whether readers see the group; empty where they see all.
+        windows: the columns of the key that are windows of the events' time.
     """
 
     groups: str
@@ -57,6 +60,7 @@ class Merge:
     merged: tuple[str, ...]
     columns: Mapping[str, str]
     having: str
+    windows: tuple[str, ...] = ()
 
     @property
     def hidden(self) -> dict[str, str]:
@@ -107,7 +111,7 @@ def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> 
         alias: what `events` is called in it.
 
     Raises:
-        NotPlain, NotMerged: it cannot be kept so.
+        NotKept: it cannot be kept so.
     """
     work = _Work(engine, view, parts, alias)
     key = work.key()
@@ -129,15 +133,19 @@ def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> 
             merged=tuple(merged_states(aggregates)),
             states={f"_s{at}": kinds[f"_s{at}"] for at in range(len(states))},
             columns={column.name: names.get(column.name) or columns[column.name] for column in parts.columns},
+            windows=windows_of(key, work.events),
         )  # fmt: skip
         made = engine.columns(found.rows(groups))
     except EngineError as fault:
-        raise NotPlain(f"taken apart it does not bind ({fault.reason.splitlines()[0]})") from fault
+        raise NotKept(f"taken apart it does not bind ({fault.reason.splitlines()[0]})") from fault
     for at, state in enumerate(states):
         if not state.holds(kinds[f"_s{at}"]):
-            raise NotMerged(f"{state.sql} is {kinds[f'_s{at}']}, which cannot be merged")
+            raise NotKept(
+                f"{state.sql} is {kinds[f'_s{at}']}, which cannot be merged",
+                "CAST what it goes over to VARCHAR or a number",
+            )
     if {name: made[name] for name in view.columns} != dict(view.columns):
-        raise NotPlain("taken apart its columns have other types")
+        raise NotKept("taken apart its columns have other types")
     return found
 
 
@@ -152,7 +160,7 @@ class _Work:
     def __init__(self, engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> None:
         self._engine, self._view, self._parts, self._alias = engine, view, parts, fold(alias)
         self._aggregates = aggregates_of(engine)
-        self._events = {fold(name) for name in engine.columns("FROM events")}
+        self.events = engine.columns("FROM events")
         self.kept: dict[str, Kept] = {}
         self._group: list[Column] = []
 
@@ -163,24 +171,26 @@ class _Work:
         if self._parts.group is None:
             self._group = plain
             if len(plain) == len(columns) or any(column.node["class"] != "CONSTANT" for column in plain):
-                raise NotPlain("it has no aggregate")
+                raise NotKept("it has no aggregate")
         elif self._parts.group_all:
             self._group = plain
             if all(column.node["class"] == "CONSTANT" for column in self._group):
-                raise NotPlain("it groups by nothing but constants: leave GROUP BY out")
+                raise NotKept("it groups by nothing but constants", "leave GROUP BY out")
         else:
             self._group = [self._grouped(node) for node in self._parts.group]
         by = {column.name for column in self._group}
         for name in self._view.key:
             if name not in by:
-                raise NotPlain(f"it does not group by {name} of its key")
+                raise NotKept(
+                    f"it does not group by {name} of its key", f"GROUP BY {name} too, or take it out of the key"
+                )
         beside = [column for column in self._group if column.name not in self._view.key]
         self._group = [column for column in self._group if column.name in self._view.key]
         for column in beside:
             try:
                 self.over_states(column.text)
-            except NotPlain as fault:
-                raise NotPlain(f"it groups by {column.name} beside its key: name it in the key") from fault
+            except NotKept as fault:
+                raise NotKept(f"it groups by {column.name} beside its key", "name it in the key") from fault
         for column in self._group:
             self._check_key(column)
         return self._group
@@ -188,7 +198,10 @@ class _Work:
     def _check_key(self, column: Column) -> None:
         refuse_null(column, self._parts.tree["where_clause"], self._alias)
         if not _SCALAR.fullmatch(kind := self._view.columns[column.name]):
-            raise NotPlain(f"{column.name} of its key is {kind}, and a store tells such values apart otherwise")
+            raise NotKept(
+                f"{column.name} of its key is {kind}, and a store tells such values apart otherwise",
+                f"CAST {column.name} to VARCHAR",
+            )
 
     def _grouped(self, node: Node) -> Column:
         """The column that an expression of GROUP BY is."""
@@ -198,7 +211,7 @@ class _Work:
         for column in columns:
             if self._is(node, column):
                 return column
-        raise NotPlain("it groups by something that is no column of it")
+        raise NotKept("it groups by something that is not a column of it", "SELECT it too, and name it in the key")
 
     def _is(self, node: Node, column: Column) -> bool:
         """Whether an expression is that of a column, or its alias."""
@@ -215,13 +228,13 @@ class _Work:
         if node["class"] != "COLUMN_REF" or len(node["column_names"]) != 1:
             return False
         name = fold(node["column_names"][0])
-        return name == fold(column.node["alias"]) and name not in self._events
+        return name == fold(column.node["alias"]) and name not in map(fold, self.events)
 
     def over_states(self, text: str) -> str:
         """An expression over the view's groups as one over the key and the states."""
         tree = select_of(self._engine, f"SELECT {text}")
         if tree is None:
-            raise NotPlain(f"{text} is not understood")
+            raise NotKept(f"{text} is not understood")
         (whole,) = tree["select_list"]
         parts: dict[int, str] = {}
         inside: set[int] = set()
@@ -234,12 +247,12 @@ class _Work:
                 parts[place] = new
                 inside |= {id(below) for below in expressions(node)}
             elif node["class"] == "COLUMN_REF" and fold(node["column_names"][0]) not in own:
-                raise NotPlain(f"{'.'.join(node['column_names'])} in {text} is neither grouped by nor aggregated")
+                raise NotKept(f"{'.'.join(node['column_names'])} in {text} is neither grouped by nor aggregated")
             elif node["class"] == "STAR":
-                raise NotPlain("it has a star")
+                raise NotKept("it has a star", "name its columns")
         found = put_into(self._engine, text, parts) if parts else text
         if found is None:
-            raise NotPlain(f"{text} is not understood")
+            raise NotKept(f"{text} is not understood")
         return found
 
     def _instead(self, node: Node, text: str) -> str | None:
@@ -256,7 +269,7 @@ class _Work:
 
     def _result(self, node: Node, text: str) -> str:
         if has_aggregate(self._engine, arguments_of(node)):
-            raise NotMerged(f"{text} has an aggregate inside")
+            raise NotKept(f"{text} has an aggregate inside", "make what is inside a view of its own")
         known = repr(meaning(node))
         if known not in self.kept:
             self.kept[known] = kept(node, text, self._alias)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.syntax import Node, arguments_of, meaning, name_of
 from dualgauge.model import fold
-from dualgauge.views.plan.parts import NotPlain
+from dualgauge.views.plan.left import NotKept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,11 +47,11 @@ def may_be_null(node: Node, where: Node | None, alias: str) -> bool:
 
 
 def refuse_null(column: Column, where: Node | None, alias: str) -> None:
-    """Raise NotPlain where a column of a key may be NULL."""
+    """Raise NotKept where a column of a key may be NULL."""
     if may_be_null(column.node, where, alias):
-        raise NotPlain(
-            f"{column.name} of its key may be NULL, and no row has such a key: leave those events out "
-            f"(WHERE {column.text} IS NOT NULL), or give them a name (coalesce)"
+        raise NotKept(
+            f"{column.name} of its key may be NULL, and no row has such a key",
+            f"leave those events out (WHERE {column.text} IS NOT NULL), or give them a name (coalesce)",
         )
 
 
@@ -72,6 +72,8 @@ def _never(node: Node, sure: list[object], bare: Callable[[Node], object]) -> bo
             found = name_of(node) in _TOTAL and all(_never(one, sure, bare) for one in arguments_of(node))
         case "OPERATOR" if node["type"] == "OPERATOR_COALESCE":
             found = any(_never(one, sure, bare) for one in node["children"])
+        case "COMPARISON" | "CONJUNCTION":
+            found = all(_never(one, sure, bare) for one in node.get("children") or (node["left"], node["right"]))
         case "CASE":
             results = [check["then_expr"] for check in node["case_checks"]]
             found = all(_never(one, sure, bare) for one in [*results, node["else_expr"]])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from dualgauge.engines.lexer import Token, bare, tokens
 from dualgauge.engines.syntax import Node, expressions, meaning, select_of
 from dualgauge.model import fold
+from dualgauge.views.plan.left import NotKept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,14 +43,23 @@ class Parts:
     having: str
 
 
+_LAST: Final = (
+    "for the last event of a group, GROUP BY and write arg_max_null(x, (..., position)); else keep the rows "
+    "by themselves, and compute over them where they are read"
+)
+_MODIFIED: Final = {
+    "LIMIT_MODIFIER": ("LIMIT", "keep all rows, with an `-- index:` of what orders them, and limit at the read"),
+    "DISTINCT_MODIFIER": ("DISTINCT", "GROUP BY the columns instead"),
+    "ORDER_MODIFIER": ("ORDER BY", "leave it out: a store keeps rows by their key, and an `-- index:` orders others"),
+}
 _REFUSED: Final = {
-    "SUBQUERY": "a subquery", "COLLATE": "a COLLATE", "POSITIONAL_REFERENCE": "a column by its place (#1)",
-    "PARAMETER": "a parameter",
+    "SUBQUERY": (
+        "it has a subquery", "look up earlier events by ASOF JOIN with `e.position >= o.position`, or make it a view"
+    ),
+    "COLLATE": ("it has a COLLATE", "write lower(x), or another expression of the text, instead"),
+    "POSITIONAL_REFERENCE": ("it has a column by its place (#1)", "write the column"),
+    "PARAMETER": ("it has a parameter", "write the value"),
 }  # fmt: skip
-
-
-class NotPlain(Exception):
-    """Why a SELECT cannot be taken apart, as a clause."""
 
 
 def parts_of(engine: Engine, view: ViewDefinition, alias: str | None) -> Parts:
@@ -62,18 +72,21 @@ def parts_of(engine: Engine, view: ViewDefinition, alias: str | None) -> Parts:
         alias: what `events` is called in it; None where it is read elsewhere than by as-of joins too.
 
     Raises:
-        NotPlain: it has parts that no single event has, or is written in a way that is not understood.
+        NotKept: it has parts that no single event has, or is written in a way that is not understood.
     """
     text = bare(view.text)
     tree = select_of(engine, text)
     if tree is None:
-        raise NotPlain("it is a UNION or the like")
+        raise NotKept("it is a UNION or the like", "make each branch a view of its own")
     _refuse(tree)
     if alias is None:
-        raise NotPlain("it reads events in more than one place, and not by as-of joins of earlier ones alone")
+        raise NotKept(
+            "it reads events in more than one place, and not by as-of joins of earlier ones alone",
+            "look up earlier events by ASOF JOIN with `e.position >= o.position`, or make each part a view of its own",
+        )
     found = tokens(text)
     if found[0].text != "select":
-        raise NotPlain("it begins with FROM: begin with SELECT")
+        raise NotKept("it begins with FROM", "begin with SELECT")
     at = _from(found, text, tree)
     ends = {word: _word(found, at, word) for word in ("group", "having")}
     stop = min((place for place in ends.values() if place is not None), default=len(found))
@@ -92,23 +105,22 @@ def parts_of(engine: Engine, view: ViewDefinition, alias: str | None) -> Parts:
 
 def _refuse(tree: Node) -> None:
     if tree["cte_map"]["map"]:
-        raise NotPlain("it has a WITH")
+        raise NotKept("it has a WITH", "write it as one SELECT over `events`, or make each part a view of its own")
     if tree["modifiers"]:
-        kinds = {"ORDER_MODIFIER": "ORDER BY", "LIMIT_MODIFIER": "LIMIT", "DISTINCT_MODIFIER": "DISTINCT"}
-        kind = tree["modifiers"][0]["type"]
-        raise NotPlain(f"it has {kinds.get(kind, kind)}")
-    for part, name in (("qualify", "QUALIFY"), ("sample", "a sample")):
-        if tree[part]:
-            raise NotPlain(f"it has {name}")
+        kinds = [one["type"] for one in tree["modifiers"]]
+        called, advice = next((one for kind, one in _MODIFIED.items() if kind in kinds), (kinds[0], ""))
+        raise NotKept(f"it has {called}", advice)
+    if tree["qualify"]:
+        raise NotKept("it has QUALIFY", _LAST)
     if len(tree["group_sets"]) > 1:
-        raise NotPlain("it groups by several sets")
+        raise NotKept("it groups by several sets", "make each set a view of its own")
     for node in expressions(tree):
         if node["class"] == "WINDOW":
-            raise NotPlain("it has a window (OVER)")
+            raise NotKept("it has a window (OVER)", _LAST)
         if node["class"] in _REFUSED:
-            raise NotPlain(f"it has {_REFUSED[node['class']]}")
+            raise NotKept(*_REFUSED[node["class"]])
         if any(name.startswith("_") for name in parameters_of(node)):
-            raise NotPlain("it has a lambda whose parameter begins with an underscore")
+            raise NotKept("it has a lambda whose parameter begins with an underscore", "call it otherwise")
 
 
 def _from(found: Sequence[Token], text: str, tree: Node) -> int:
@@ -117,13 +129,13 @@ def _from(found: Sequence[Token], text: str, tree: Node) -> int:
     while source["type"] == "JOIN":
         source = source["left"]
     if source["type"] != "BASE_TABLE":
-        raise NotPlain("it goes over something else than `events`")
+        raise NotKept("it goes over something else than `events`", "begin its FROM with `events`")
     if source["column_name_alias"]:
-        raise NotPlain("it gives the columns of `events` other names")
+        raise NotKept("it gives the columns of `events` other names", "name them with AS in the SELECT")
     start = len(text.encode()[: source["query_location"]].decode())
     before = [at for at, token in enumerate(found) if token.text == "from" and not token.depth and token.start < start]
     if not before:
-        raise NotPlain("its FROM is not found")
+        raise NotKept("its FROM is not found")
     return before[-1]
 
 
@@ -158,7 +170,7 @@ def _columns(
     if items and items[0][0].text == "all" and len(items[0]) > 1:
         items[0] = items[0][1:]
     if not len(items) == len(given) == len(view.columns):
-        raise NotPlain("it has a star")
+        raise NotKept("it has a star", "name its columns")
     return tuple(
         Column(name, _expression(engine, text, item, node), node)
         for name, item, node in zip(view.columns, items, given, strict=True)
@@ -177,4 +189,4 @@ def _expression(engine: Engine, text: str, item: Sequence[Token], node: Node) ->
             alone: Node = tree["select_list"][0]
             if meaning(alone) == meaning(node):
                 return written
-    raise NotPlain(f"the expression of {fold(node['alias']) or _between(text, item)} is not understood")
+    raise NotKept(f"the expression of {fold(node['alias']) or _between(text, item)} is not understood")

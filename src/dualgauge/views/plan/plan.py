@@ -15,11 +15,11 @@ from dualgauge.views.definition import no_events
 from dualgauge.views.latest import latest
 from dualgauge.views.plan.analysis import main_of
 from dualgauge.views.plan.append import is_append
+from dualgauge.views.plan.left import NotKept
 from dualgauge.views.plan.lookups import Lookup, lookups_of, on_batch
 from dualgauge.views.plan.merge import Merge, merge_of
-from dualgauge.views.plan.parts import NotPlain, parts_of
+from dualgauge.views.plan.parts import parts_of
 from dualgauge.views.plan.position import with_position
-from dualgauge.views.plan.states import NotMerged
 from dualgauge.views.plan.tracing import tracing
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Plan:
     None where the plan cannot tell which events touch a key. `latest` are the values that the view takes from the last
     or the first event of a group. `merge` says how groups are merged, where that is the strategy;
     `batch_sql` gives the rows of a batch's events, where they are appended. `lookups` are its as-of joins in both.
+    `advice` is what would let a tail keep a view that is left to replays; empty where nothing is known to.
     """
 
     view: ViewDefinition
@@ -71,6 +72,21 @@ class Plan:
     merge: Merge | None = None
     lookups: tuple[Lookup, ...] = ()
     batch_sql: str = ""
+    advice: str = ""
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """The columns of a merged view's key that are windows of the events' time: of the hour or the day, say."""
+        return self.merge.windows if self.merge else ()
+
+    @property
+    def full(self) -> str:
+        """Whether a tail rebuilds it, as a clause; empty where nothing is to say: a tail keeps it, and need not."""
+        if self.strategy is Strategy.REPLAY and self.view.allows_full:
+            return "a tail rebuilds it at the end of a round"
+        if self.strategy is Strategy.REPLAY:
+            return "a tail leaves it at its position; `-- allow: full` lets one rebuild it at the end of a round"
+        return "a tail keeps it without, so `-- allow: full` is not needed" if self.view.allows_full else ""
 
     @property
     def exact(self) -> bool:
@@ -124,6 +140,7 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
 class _Kept(TypedDict, total=False):
     strategy: Strategy
     why: str
+    advice: str
     merge: Merge
     lookups: tuple[Lookup, ...]
     batch_sql: str
@@ -140,8 +157,11 @@ def _kept(engine: Engine, view: ViewDefinition, main: str | None, position_sql: 
                 strategy=Strategy.APPEND, why="each event gives rows of its own", lookups=lookups, batch_sql=sql
             )
         merge = merge_of(engine, view, parts, str(main))
-    except (NotPlain, NotMerged) as fault:
-        return _Kept(strategy=Strategy.REPLAY, why=f"every build is a full replay to the new head, because {fault}")
+    except NotKept as fault:
+        why = f"every build is a full replay to the new head, because {fault.reason}"
+        if view.header.affected_by:
+            why += "; its `-- affected_by:` is checked, and in this version no tail recomputes single keys by it"
+        return _Kept(strategy=Strategy.REPLAY, why=why, advice=fault.advice)
     why = "groups of new events are merged with the stored ones"
     return _Kept(strategy=Strategy.MERGE, why=why, merge=merge, lookups=lookups)
 

@@ -11,10 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.engines.aggregates import BY_KEY, PACKED, named
+from dualgauge.engines.aggregates import BY_KEY, OF_ONE, PACKED, named
 from dualgauge.engines.lexer import tokens
 from dualgauge.engines.syntax import Node, arguments_of, name_of
 from dualgauge.model import fold
+from dualgauge.views.plan.left import NotKept, instead_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,10 +76,6 @@ class Kept:
     result: str = "{0}"
 
 
-class NotMerged(Exception):
-    """Why an aggregate cannot be merged, as a clause."""
-
-
 def kept(call: Node, text: str, alias: str = "events") -> Kept:
     """
     What to store of an aggregate.
@@ -89,18 +86,19 @@ def kept(call: Node, text: str, alias: str = "events") -> Kept:
         alias: what the events are called there.
 
     Raises:
-        NotMerged: nothing short of all its values would do, or its value depends on the order of events.
+        NotKept: nothing short of all its values would do, or its value depends on the order of events.
     """
-    name = named(name_of(call))
-    if call["distinct"]:
-        raise NotMerged(f"{text} counts each value once, which two counts do not say")
-    if call["order_bys"]["orders"]:
-        raise NotMerged(f"{text} has an order")
+    name, arguments = named(name_of(call)), arguments_of(call)
     if not _CALL.match(text):
-        raise NotMerged(f"{text} is no plain call: write it as {name}(...)")
-    arguments = arguments_of(call)
+        raise NotKept(f"{text} is not a plain call", f"write it as {name}(...)")
+    value = _first_argument(text)
+    if call["distinct"]:
+        raise NotKept(f"{text} counts each value once, which two counts do not say", instead_of(name, value))
+    if call["order_bys"]["orders"]:
+        simpler = "write arg_max_null(x, position), or (..., position) for another order" if name in OF_ONE else ""
+        raise NotKept(f"{text} has an order", simpler or instead_of(name, value))
     if (make := _MADE.get(name)) is None or len(arguments) != _ARGUMENTS.get(name, 1):
-        raise NotMerged(f"{text} cannot be merged")
+        raise NotKept(f"{text} cannot be merged", instead_of(name, value))
     return make(text) if name not in BY_KEY else _by_key(name, text, arguments[1], fold(alias))
 
 
@@ -171,7 +169,10 @@ def _moments(result: str) -> Callable[[str], Kept]:
 def _by_key(name: str, text: str, key: Node, alias: str) -> Kept:
     """A value of the event whose key is greatest or least: with that key."""
     if not _is_unique(key, alias):
-        raise NotMerged(f"{text} says nothing of events with equal keys: write the key as (..., position)")
+        raise NotKept(
+            f"{text} says nothing of events with equal keys",
+            "write the key as (..., position), or say by `-- unique:` what no two events agree in",
+        )
     value, key_text, behind = _arguments(text)
     greatest = name.startswith("arg_max")
     over = key_text if name.endswith("_null") else f"CASE WHEN ({value}) IS NOT NULL THEN ({key_text}) END"
@@ -187,6 +188,14 @@ def _is_unique(key: Node, alias: str) -> bool:
         *other, name = map(fold, key["column_names"])
         return name in _UNIQUE and other in ([], [alias])
     return name_of(key) in PACKED and any(_is_unique(one, alias) for one in arguments_of(key))
+
+
+def _first_argument(text: str) -> str:
+    """What a call goes over, without DISTINCT; empty where it has no arguments."""
+    found = tokens(text)[2:]
+    start = next(token for token in found if token.text not in ("distinct", "all"))
+    end = next(token for token in found if token.depth <= 1 and token.text in (",", ")", "order"))
+    return text[start.start : end.start].strip()
 
 
 def _arguments(text: str) -> tuple[str, str, str]:
