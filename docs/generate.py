@@ -199,6 +199,8 @@ def _default(field: Any) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "not set"
     return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from dualgauge.comparison.content.comparator import Comparator
     from dualgauge.comparison.runs.pairs import Pair
-    from dualgauge.cutover.gates.validity import Present
+    from dualgauge.cutover.gates.validity import Present, ViewNow
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.ledger import Ledger
@@ -247,10 +247,19 @@ class Handles:
     @cached_property
     def plans(self) -> Sequence[Plan]:
         """How each view of both sides is kept. Raises ViewError."""
+        return [self.plan_of(view) for view in self.views]
+
+    def kept(self, view: ViewDefinition) -> bool:
+        """Whether a tail can bring a build of the view's text forward. Raises ViewError."""
+        from dualgauge.replay.advance import KEPT
+
+        return self.plan_of(view).strategy in KEPT
+
+    def plan_of(self, view: ViewDefinition) -> Plan:
+        """How one view is kept, whatever becomes of the others. Raises ViewError."""
         from dualgauge.views.plan.plan import plan
 
-        columns = self._workspace.settings.log.all_columns
-        return [plan(self.engine, view, columns) for view in self.views]
+        return plan(self.engine, view, self._workspace.settings.log.all_columns)
 
     @cached_property
     def comparators(self) -> Mapping[str, Comparator]:
@@ -297,14 +306,22 @@ class Handles:
         """How many rejected rows wait in the quarantine."""
         return self.known_ledger.quarantine.waiting() if self.known_ledger else 0
 
+    @property
+    def views_now(self) -> Sequence[ViewNow]:
+        """Each view with the build that readers get, and how far behind it is. Raises ViewError, DamagedLog."""
+        from dualgauge.cutover.gates.inputs import views_now
+
+        return views_now(self.served, self.views, self.log, self.kept, self._workspace.clock())
+
     @cached_property
     def present(self) -> Present:
         """What a decision on a move forward is made from, as the command found it."""
         from dualgauge.cutover.gates.inputs import find
 
+        # The builds first: of a log that was opened before, one that goes on meanwhile would be ahead.
         return find(
             self.served, self.views, self.pairs, self.evidence, root=self._workspace.project.root,
-            head=self.log.head().last, had=self.log.had,
+            log=self.log, kept=self.kept,
             basis=self.basis, at=self._workspace.clock(), waiting=self.waiting,
         )  # fmt: skip
 

@@ -545,7 +545,7 @@ def test_switch_before_v2_is_built_is_refused_and_names_the_next_command(tmp_pat
         3,
         "",
         "error: 1 % of the reads of 'customers' cannot go to v2. Gate builds: v2 cannot answer yet (found: there is no "
-        "build of v2.customers; needed: a build of every view, v2 as far as v1). Closed too: lag, diff:customers, "
+        "build of v2.customers; needed: a build of every view). Closed too: lag, diff:customers, "
         "diff:unlike, diff:empty. Nothing was changed: run `dualgauge replay`, then "
         "`dualgauge diff customers unlike empty`, and ask again\n"
         "next: dualgauge replay   # build what is missing and bring both sides to the log's head\n"

@@ -20,7 +20,7 @@ from dualgauge.cutover.gates import validity
 from dualgauge.cutover.gates.decide import decide
 from dualgauge.cutover.gates.validity import Present, RequiredEvidence, ViewNow, lasting
 from dualgauge.cutover.settings import GateSettings
-from dualgauge.cutover.values import EvidenceLimits, GateResult, Readiness
+from dualgauge.cutover.values import EvidenceLimits, GateLimits, GateResult, LagLimits, Readiness
 from dualgauge.ledger.journal import EvidenceEntry, TamperedRow
 from dualgauge.ledger.seal import Evidence, Sealed, Stray
 from dualgauge.ledger.values import EvidenceKind, EvidenceRun, RunState, evidence_key
@@ -61,6 +61,13 @@ VIEWS = (
     ViewNow(Side.V1, "orders", "h1", 2, "h1", HEAD),
     ViewNow(Side.V2, "orders", "h2", 4, "h2", HEAD),
 )
+
+
+def late(view: ViewNow = VIEWS[1], events: int = -2, **other: Any) -> ViewNow:
+    """The view two events behind the head, of which the first came a second ago; or so many ahead."""
+    return replace(view, **{"position": Position(HEAD + events), "lag": timedelta(seconds=1), **other})
+
+
 WANTED = RequiredEvidence(EvidenceKind.DIFF, "orders", bound())
 
 
@@ -72,18 +79,18 @@ def present(*runs: Sealed, **other: Any) -> Present:
     return Present(**fields | other, evidence=evidence)
 
 
-def asked(found: Present, name: str, limits: EvidenceLimits | None = None) -> GateResult:
+def asked(found: Present, name: str, limits: GateLimits | None = None) -> GateResult:
     """What one gate says."""
-    (one,) = (one for one in decide(found, limits or EvidenceLimits()) if one.name == name)
+    (one,) = (one for one in decide(found, limits or GateLimits()) if one.name == name)
     return one
 
 
-def opened(found: Present, limits: EvidenceLimits | None = None) -> bool:
-    return all(one.passed for one in decide(found, limits or EvidenceLimits()))
+def opened(found: Present, limits: GateLimits | None = None) -> bool:
+    return all(one.passed for one in decide(found, limits or GateLimits()))
 
 
 def test_fresh_passing_evidence_of_what_is_there_opens_every_gate() -> None:
-    results = decide(present(sealed()), EvidenceLimits())
+    results = decide(present(sealed()), GateLimits())
 
     assert [(one.name, one.outcome) for one in results] == [
         ("journal", Outcome.PASS), ("builds", Outcome.PASS), ("definitions", Outcome.PASS), ("lag", Outcome.PASS),
@@ -142,8 +149,8 @@ def test_the_quarantine_opens_only_where_no_row_waits(waiting: int, value: str) 
             "run r1 finished 2 h from now: one of two clocks is wrong",
         ),
         (
-            present(sealed(position=Position(888))), "diff:orders", Outcome.FAIL,
-            "12 events came after position 888, which run r1 is of",
+            present(sealed(position=Position(901))), "diff:orders", Outcome.FAIL,
+            "run r1 is of position 901, and the log ends at 900",
         ),
         (
             present(sealed(position=None)), "diff:orders", Outcome.FAIL,
@@ -186,9 +193,6 @@ def test_the_quarantine_opens_only_where_no_row_waits(waiting: int, value: str) 
             "the journal is not what was written, so nothing that it says of evidence can be trusted",
         ),
         (
-            present(readiness=Readiness((), HEAD, Position(850))), "builds", Outcome.FAIL, "v2 cannot answer yet",
-        ),
-        (
             present(readiness=Readiness(("v2.orders",), HEAD, None)), "builds", Outcome.FAIL, "v2 cannot answer yet",
         ),
         (
@@ -196,11 +200,28 @@ def test_the_quarantine_opens_only_where_no_row_waits(waiting: int, value: str) 
             "the file of v2.orders was edited since the build that readers get",
         ),
         (
-            present(sealed(), head=Position(901)), "lag", Outcome.FAIL, "v2.orders lacks the newest events",
+            present(sealed(), views=(VIEWS[0], late(lag=timedelta(seconds=6)))), "lag", Outcome.FAIL,
+            "v2.orders lacks the newest events",
+        ),
+        (
+            present(sealed(), views=(late(VIEWS[0], lag=timedelta(hours=2)), VIEWS[1])), "lag", Outcome.FAIL,
+            "v1.orders lacks the newest events",
+        ),
+        (
+            present(sealed(), views=(VIEWS[0], late(kept=False))), "lag", Outcome.FAIL,
+            "v2.orders lacks the newest events, which only a replay brings it",
+        ),
+        (
+            present(sealed(), views=(VIEWS[0], late(lag=None))), "lag", Outcome.INCONCLUSIVE,
+            "nobody knows for how long v2.orders has lacked an event",
+        ),
+        (
+            present(sealed(), views=(late(VIEWS[0], 4, adopted=True), VIEWS[1]), head=HEAD), "lag", Outcome.FAIL,
+            "v1.orders has events that the log lacks",
         ),
         (
             present(sealed(), head=Position(899)), "lag", Outcome.FAIL,
-            "v2.orders is ahead of the log, so it was built from another one",
+            "v1.orders is ahead of the log, so it was built from another one",
         ),
         (
             present(sealed(), waiting=2), "quarantine", Outcome.FAIL,
@@ -217,7 +238,7 @@ def test_a_closed_gate_says_why_and_what_to_run(found: Present, gate: str, outco
     assert said.limit
     assert [step.command.split()[0] for step in said.next_steps][:1] == ["dualgauge"]
     with pytest.raises(GateRefused, match="Nothing was changed: run `dualgauge "):
-        raise GateRefused("orders", 50_000, decide(found, EvidenceLimits()))
+        raise GateRefused("orders", 50_000, decide(found, GateLimits()))
 
 
 def test_an_adopted_v1_that_cannot_tell_its_position_holds_nothing_up() -> None:
@@ -243,26 +264,50 @@ def test_evidence_from_before_an_expected_difference_ended_does_not_outlive_it()
 
 
 def test_the_limits_are_the_settings_own() -> None:
-    found = present(sealed(at=AT - timedelta(hours=30)), head=Position(905))
+    found = present(sealed(at=AT - timedelta(hours=30), position=Position(895)))
 
     assert not opened(found)
-    assert opened(found, GateSettings(max_age="2d", max_events_behind=5).limits)
-    assert not opened(found, GateSettings(max_age="2d", max_events_behind=4).limits)
-    assert (
-        "at most 90m old and 1 event behind"
-        in asked(found, "diff:orders", EvidenceLimits(shown="90m", max_events_behind=1)).limit
+    assert opened(found, GateSettings(max_age="2d").limits)
+    assert opened(found, GateSettings(max_age="2d", max_evidence_events=5).limits)
+    assert not opened(found, GateSettings(max_age="2d", max_evidence_events=4).limits)
+    strict = GateSettings(max_age="90m", max_evidence_events=1).limits
+    assert asked(found, "diff:orders", strict).limit.endswith("at most 90m old and 1 event behind")
+    assert asked(found, "diff:orders", GateSettings(max_age="2d", max_evidence_events=4).limits).why == (
+        "5 events came after position 895, which run r1 is of"
     )
+
+
+def test_the_limit_of_lag_and_that_of_evidence_are_apart() -> None:
+    live = present(sealed(position=Position(500)), views=(late(VIEWS[0], -20), late(events=-30)))
+
+    assert opened(live)
+    assert opened(live, GateSettings(max_lag="1s", max_lag_events=30).limits)
+    closed = asked(live, "lag", GateSettings(max_lag_events=29).limits)
+    assert (closed.outcome, closed.value, closed.limit, closed.why) == (
+        Outcome.FAIL, "v2.orders is 30 events and 1.0 s behind", "at most 5s and 29 events behind the log's head",
+        "v2.orders lacks the newest events",
+    )  # fmt: skip
+    assert not asked(live, "diff:orders", GateSettings(max_evidence_events=399).limits).passed
+    assert opened(live, GateSettings(max_evidence_events=400).limits)
+
+
+def test_the_old_limit_is_refused_with_the_names_of_the_new_ones() -> None:
+    with pytest.raises(ValidationError, match=r"write max_lag_events for .* and max_evidence_events for"):
+        GateSettings.model_validate({"max_events_behind": 5})
 
 
 @pytest.mark.parametrize("text", ["24", "1.5h", "-1h", "0h", "1w", "", "1h30m", "9999999d"])
 def test_an_age_that_is_none_is_refused_with_how_to_write_one(text: str) -> None:
-    with pytest.raises(ValidationError, match="write a whole number of minutes, hours or days, such as 90m, 24h or 2d"):
+    with pytest.raises(
+        ValidationError, match="write a whole number of seconds, minutes, hours or days, such as 5s, 90m, 24h or 2d"
+    ):
         GateSettings(max_age=text)
 
 
-@pytest.mark.parametrize(("text", "minutes"), [("90m", 90), ("24h", 1_440), ("2d", 2_880)])
-def test_an_age_is_minutes_hours_or_days(text: str, minutes: int) -> None:
-    assert GateSettings(max_age=text).limits.max_age == timedelta(minutes=minutes)
+@pytest.mark.parametrize(("text", "seconds"), [("7s", 7), ("90m", 5_400), ("24h", 86_400), ("2d", 172_800)])
+def test_an_age_is_seconds_minutes_hours_or_days(text: str, seconds: int) -> None:
+    assert GateSettings(max_age=text).limits.evidence.max_age == timedelta(seconds=seconds)
+    assert GateSettings(max_lag=text).limits.lag.max_lag == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -287,15 +332,21 @@ RUNS = st.lists(
     unique_by=lambda one: one.seq,
 )  # fmt: skip
 LIMITS = st.builds(
-    EvidenceLimits,
-    max_age=st.integers(1, 3_000).map(lambda minutes: timedelta(minutes=minutes)),
-    max_events_behind=st.integers(0, 30),
-)
+    GateLimits,
+    lag=st.builds(
+        LagLimits, max_lag=st.integers(0, 60).map(lambda seconds: timedelta(seconds=seconds)),
+        max_events=st.none() | st.integers(0, 30),
+    ),
+    evidence=st.builds(
+        EvidenceLimits, max_age=st.integers(1, 3_000).map(lambda minutes: timedelta(minutes=minutes)),
+        max_events=st.none() | st.integers(0, 30),
+    ),
+)  # fmt: skip
 
 
 @given(runs=RUNS, limits=LIMITS)
 def test_a_diff_gate_passes_only_on_the_newest_run_of_what_is_there_and_only_if_all_of_it_holds(
-    runs: list[Sealed], limits: EvidenceLimits
+    runs: list[Sealed], limits: GateLimits
 ) -> None:
     said = asked(present(*runs), "diff:orders", limits)
     mine = [one for one in runs if one.entry.evidence_key == evidence_key(bound())]
@@ -305,17 +356,15 @@ def test_a_diff_gate_passes_only_on_the_newest_run_of_what_is_there_and_only_if_
         newest is not None
         and newest.run is not None
         and newest.entry.verdict is Outcome.PASS
-        and AT - newest.entry.at <= limits.max_age
+        and AT - newest.entry.at <= limits.evidence.max_age
         and newest.run.position is not None
-        and HEAD - newest.run.position <= limits.max_events_behind
+        and (limits.evidence.max_events is None or HEAD - newest.run.position <= limits.evidence.max_events)
     )
     assert said.run == "" or (newest is not None and said.run == newest.entry.run)
 
 
 @given(runs=RUNS, limits=LIMITS, seed=st.integers())
-def test_the_order_in_which_runs_are_found_does_not_matter(
-    runs: list[Sealed], limits: EvidenceLimits, seed: int
-) -> None:
+def test_the_order_in_which_runs_are_found_does_not_matter(runs: list[Sealed], limits: GateLimits, seed: int) -> None:
     shuffled = runs.copy()
     random.Random(seed).shuffle(shuffled)
 
@@ -324,7 +373,7 @@ def test_the_order_in_which_runs_are_found_does_not_matter(
 
 @given(runs=RUNS, limits=LIMITS, minutes=st.integers(0, 5_000))
 def test_evidence_that_does_not_count_now_does_not_count_later(
-    runs: list[Sealed], limits: EvidenceLimits, minutes: int
+    runs: list[Sealed], limits: GateLimits, minutes: int
 ) -> None:
     now, later = present(*runs), present(*runs, at=AT + timedelta(minutes=minutes))
 
@@ -332,7 +381,7 @@ def test_evidence_that_does_not_count_now_does_not_count_later(
 
 
 @given(runs=RUNS, limits=LIMITS, events=st.integers(0, 50))
-def test_new_events_open_no_gate(runs: list[Sealed], limits: EvidenceLimits, events: int) -> None:
+def test_new_events_open_no_gate(runs: list[Sealed], limits: GateLimits, events: int) -> None:
     assert opened(present(*runs), limits) or not opened(present(*runs, head=Position(HEAD + events)), limits)
 
 
@@ -349,7 +398,7 @@ def test_new_events_open_no_gate(runs: list[Sealed], limits: EvidenceLimits, eve
     ),
 )
 def test_one_closed_gate_is_enough_to_refuse(runs: list[Sealed], wrong: dict[str, Any]) -> None:
-    assert not opened(present(sealed(100), *runs, **wrong), EvidenceLimits(timedelta(days=9), 99))
+    assert not opened(present(sealed(100), *runs, **wrong), GateLimits())
 
 
 @pytest.mark.parametrize("module", [decide_module, validity])

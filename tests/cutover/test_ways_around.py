@@ -884,7 +884,8 @@ OTHERS: dict[str, object] = {
     "migration": "another", "log.path": "elsewhere", "log.storage_options": {"region": "x"},
     "log.columns": {"customer": "VARCHAR"}, "sources": [], "store.url": "sqlite:///other_{side}.db",
     "store.adopt_url": "sqlite:///shop.db", "store.migrate": "manual", "ledger.url": "sqlite:///other.db",
-    "gates.max_age": "2d", "gates.max_events_behind": 7, "paths.migrations": "m", "paths.views_v1": "a",
+    "gates.max_age": "2d", "gates.max_evidence_events": 7, "gates.max_lag": "2m", "gates.max_lag_events": 9,
+    "paths.migrations": "m", "paths.views_v1": "a",
     "paths.views_v2": "b", "paths.comparators": "c", "paths.reports": "d",
 }  # fmt: skip
 """Another value for each setting."""

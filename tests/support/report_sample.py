@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.comparison.runs.run_files import file_hashes
 from dualgauge.cutover.gates.evidence_list import lines
 from dualgauge.cutover.gates.validity import Present, RequiredEvidence
-from dualgauge.cutover.values import EvidenceLimits, Readiness
+from dualgauge.cutover.values import GateLimits, Readiness
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.values import EvidenceKind, MigrationState
 from dualgauge.model import Outcome, Position
@@ -96,7 +96,7 @@ def restore(root: Path) -> Report:
         wanted=wanted, evidence=evidence,
     )  # fmt: skip
     state = MigrationState(kept["migration"], stage=kept["stage"], share_ppm=kept["share_ppm"])
-    found = StoredRuns(tuple(lines(evidence, present, EvidenceLimits())), head, EvidenceLimits(), present)
+    found = StoredRuns(tuple(lines(evidence, present, GateLimits().evidence)), head, GateLimits(), present)
     return make_report(found, state, Asked(), root=root, now=now)
 
 

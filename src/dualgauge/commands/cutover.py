@@ -56,7 +56,7 @@ class CutoverCommands:
 
     def switch(self, share_ppm: int, *, reason: str | None = None, dry_run: bool = False) -> Moved:
         """Set the share of reads on v2, in parts per million, by one compare-and-set of the ledger."""
-        from dualgauge.cutover.gates.decide import decide
+        from dualgauge.cutover.gates.decide import decide, lag_gate
         from dualgauge.cutover.moves.switch import switch
 
         workspace = self._workspace
@@ -69,10 +69,14 @@ class CutoverCommands:
             return decide(looked.present, workspace.settings.gates.limits)
 
         def still(end: tuple[int, str]) -> bool:
+            if looked is None or end != looked.evidence.end:
+                return False
             with workspace.open() as now:
-                return looked is not None and (end, now.served, now.log.head().last) == (
-                    looked.evidence.end, looked.served, looked.log.head().last,
-                )  # fmt: skip
+                if (now.served, now.log.head().last) == (looked.served, looked.log.head().last):
+                    return True
+                # Under a tail the log and the builds go on between any two looks.
+                lag = lag_gate(now.views_now, now.log.head().last, workspace.settings.gates.limits.lag)
+                return _builds(now) == _builds(looked) and lag.passed
 
         with workspace.open() as handles, ExitStack() as looks:
             return switch(
@@ -137,3 +141,12 @@ class CutoverCommands:
             return handles.adopting.positions() if handles.adopting else {}
         except (DualgaugeError, OSError):
             return names
+
+
+def _builds(handles: Handles) -> dict[tuple[Side, str], tuple[int, str | None, str]]:
+    """The builds that readers get, each with what names it and no other, wherever a tail has brought it."""
+    return {
+        (side, one.view): (one.build, one.token, one.definition_hash)
+        for side, found in handles.served.items()
+        for one in found.values()
+    }

@@ -17,11 +17,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceLimits:
-    """How fresh evidence must be; `shown` is the age as the settings write it."""
+    """How fresh evidence must be: its age, `shown` as the settings write it, and the events that came since."""
 
     max_age: timedelta = timedelta(hours=24)
-    max_events_behind: int = 0
+    max_events: int | None = None
     shown: str = "24h"
+
+
+@dataclass(frozen=True, slots=True)
+class LagLimits:
+    """How far views may be behind the log: in time, `shown` as the settings write it, and in events."""
+
+    max_lag: timedelta = timedelta(seconds=5)
+    max_events: int | None = None
+    shown: str = "5s"
+
+
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """What the gates hold views and evidence to."""
+
+    lag: LagLimits = LagLimits()
+    evidence: EvidenceLimits = EvidenceLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +63,15 @@ class Readiness:
 
     @property
     def caught_up(self) -> bool:
-        """Every view has a build, and v2 is exactly as far as v1 (or v1 cannot tell how far it is)."""
-        return self.hydrated and self.v1_position in (None, self.v2_position)
+        """Every view has a build, and v2 is at least as far as v1 (or v1 cannot tell how far it is)."""
+        return self.v2_position is not None and not self.unbuilt and (self.v1_position or 0) <= self.v2_position
 
     @property
     def missing(self) -> tuple[str, ...]:
         """What keeps reads from going to v2, in phrases; nothing when it is ready."""
         if self.unbuilt:
             return (f"there is no build of {listed(self.unbuilt)}",)
-        if not self.hydrated:
-            return ("v2 has no builds",)
-        if not self.caught_up:
-            return (f"v1 is at position {self.v1_position} and v2 at position {self.v2_position}",)
-        return ()
+        return () if self.hydrated else ("v2 has no builds",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dualgauge.cutover.gates.evidence_list import EvidenceLine
     from dualgauge.cutover.gates.validity import Present, RequiredEvidence
-    from dualgauge.cutover.values import EvidenceLimits
+    from dualgauge.cutover.values import GateLimits
     from dualgauge.ledger.seal import Evidence
     from dualgauge.model import Position
 
@@ -41,7 +41,7 @@ class StoredRuns:
 
     lines: tuple[EvidenceLine, ...]
     head: Position
-    limits: EvidenceLimits
+    limits: GateLimits
     present: Present | None = None
     trouble: str = ""
     problem: str = ""
@@ -53,7 +53,7 @@ class StoredRuns:
 
 
 def kept_of(
-    look: Callable[[], Present], evidence_of: Callable[[], Evidence], limits: EvidenceLimits, head: Position
+    look: Callable[[], Present], evidence_of: Callable[[], Evidence], limits: GateLimits, head: Position
 ) -> StoredRuns:
     """All kept evidence of a migration with what `look` finds there now; where that cannot be read, with the reason."""
     present, trouble = None, ""
@@ -63,7 +63,7 @@ def kept_of(
         trouble = str(fault)
     evidence = present.evidence if present else evidence_of()
     problem = evidence.problem.problem if evidence.problem else ""
-    return StoredRuns(tuple(lines(evidence, present, limits)), head, limits, present, trouble, problem)
+    return StoredRuns(tuple(lines(evidence, present, limits.evidence)), head, limits, present, trouble, problem)
 
 
 def run_of(line: EvidenceLine, kept: StoredRuns, root: Path) -> Run:
@@ -149,7 +149,7 @@ def _reasons(line: EvidenceLine, kept: StoredRuns, present: Present) -> Iterator
     phrases: list[str] = []
     if run is not None and wanted is not None and wanted.bound is not None and run.state is RunState.FINISHED:
         phrases = [long for _, long in differences(run.bound, wanted.bound)]
-        stale = list(staleness(present, wanted, run, kept.limits))
+        stale = list(staleness(present, wanted, run, kept.limits.evidence))
         if not phrases and line.why in [short for short, _ in stale]:
             phrases = [long for _, long in stale]
     yield from phrases or [line.why]

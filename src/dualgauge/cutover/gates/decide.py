@@ -10,11 +10,13 @@ Going back asks no gate: it does not come here.
 from __future__ import annotations
 
 import shlex
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dualgauge.cutover.gates.validity import (
     age_of,
     behind_of,
+    brief,
     differences,
     given_up,
     lasting,
@@ -29,12 +31,13 @@ from dualgauge.ledger.values import EvidenceKind, RunState, time_text
 from dualgauge.model import NextStep, Outcome, Side, listed, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from dualgauge.cutover.gates.validity import Present, RequiredEvidence
-    from dualgauge.cutover.values import EvidenceLimits
+    from dualgauge.cutover.gates.validity import Present, RequiredEvidence, ViewNow
+    from dualgauge.cutover.values import EvidenceLimits, GateLimits, LagLimits
     from dualgauge.ledger.seal import Stray
     from dualgauge.ledger.values import EvidenceRun
+    from dualgauge.model import Position
 
 VERIFY = NextStep("dualgauge journal --verify", "see what was changed by hand")
 COVERAGE = "coverage"
@@ -44,14 +47,18 @@ MOST = 2
 QUARANTINE = NextStep("dualgauge quarantine list", "see which rows wait, and why")
 
 REPLAY = NextStep("dualgauge replay", "build what is missing and bring both sides to the log's head")
+COMPARE = NextStep("dualgauge diff", "compare what the new builds answer")
+TAIL = NextStep("dualgauge tail --once", "bring the views to the log's head; without --once, keep them there")
+IMPORT = NextStep("dualgauge log import --all", "bring the log to what the adopted tables have")
 
 
-def decide(present: Present, limits: EvidenceLimits) -> tuple[GateResult, ...]:
+def decide(present: Present, limits: GateLimits) -> tuple[GateResult, ...]:
     """Ask every gate. The answer depends on nothing but the arguments, and not on the order of the runs in them."""
-    evidence = tuple(_evidence(present, one, limits) for one in present.wanted)
+    evidence = tuple(_evidence(present, one, limits.evidence) for one in present.wanted)
     if not any(one.kind is EvidenceKind.DIFF for one in present.wanted):
         evidence = (_nothing_compared(), *evidence)
-    state = (_journal(present), _builds(present), _definitions(present), _lag(present, limits), _quarantine(present))
+    lag = lag_gate(present.views, present.head, limits.lag)
+    state = (_journal(present), _builds(present), _definitions(present), lag, _quarantine(present))
     return (*state, *_coverage(present), *evidence)
 
 
@@ -64,7 +71,7 @@ def _journal(present: Present) -> GateResult:
 
 
 def _builds(present: Present) -> GateResult:
-    missing, needed = present.readiness.missing, "a build of every view, v2 as far as v1"
+    missing, needed = present.readiness.missing, "a build of every view"
     if not missing:
         found = f"every view is built, v2 is at position {present.readiness.v2_position:,}"
         return GateResult("builds", Outcome.PASS, found, needed)
@@ -87,29 +94,63 @@ def _definitions(present: Present) -> GateResult:
     return GateResult("definitions", Outcome.FAIL, f"{plural(len(edited), 'edited view')}", needed, why, steps)
 
 
-def _lag(present: Present, limits: EvidenceLimits) -> GateResult:
-    needed = f"at most {plural(limits.max_events_behind, 'event')} behind the log's head"
-    behind = {
-        one.label: present.head - one.position
-        for one in present.views
-        if one.side is Side.V2 and one.position is not None
-    }
-    if not behind:
+def lag_gate(views: Sequence[ViewNow], head: Position, limits: LagLimits) -> GateResult:
+    """
+    Ask whether every build that readers get lacks few events of the log, and none for long.
+
+    What no tail keeps must be at the head: nothing but a replay brings it there.
+    """
+    events = "" if limits.max_events is None else f" and {plural(limits.max_events, 'event')}"
+    needed = f"at most {limits.shown}{events} behind the log's head"
+    behind = {one: head - one.position for one in views if one.position is not None}
+    if not any(one.side is Side.V2 for one in behind):
         return GateResult("lag", Outcome.INCONCLUSIVE, "nothing", needed, "no view of v2 has a build", (REPLAY,))
-    label, most = max(behind.items(), key=lambda item: (item[1], item[0]))
-    ahead, least = min(behind.items(), key=lambda item: (item[1], item[0]))
-    if least < 0:
-        why = f"{ahead} is ahead of the log, so it was built from another one"
-        return GateResult("lag", Outcome.FAIL, f"{plural(-least, 'event')} ahead", needed, why, (REPLAY,))
-    if strange := [one.label for one in present.views if not one.ours]:
+    outcome, found, why, steps = _other_log(views, behind) or _lagging(behind, limits)
+    return GateResult("lag", outcome, found, needed, why, steps)
+
+
+_Answer = tuple[Outcome, str, str, tuple[NextStep, ...]]
+"""What a gate says, what it found, why, and what to do."""
+
+
+def _other_log(views: Sequence[ViewNow], behind: Mapping[ViewNow, int]) -> _Answer | None:
+    """What is not of this log at all; None where everything is."""
+    ahead = min(behind, key=lambda one: (behind[one], one.label))
+    if behind[ahead] < 0:
+        found = f"{plural(-behind[ahead], 'event')} ahead"
+        if ahead.adopted:
+            return Outcome.FAIL, found, f"{ahead.label} has events that the log lacks", (IMPORT,)
+        return Outcome.FAIL, found, f"{ahead.label} is ahead of the log, so it was built from another one", (REPLAY,)
+    if strange := [one.label for one in views if not one.ours]:
         why = f"of {listed(strange)} the build is not of what is in the log now, which was put back or made anew since"
-        return GateResult(
-            "lag", Outcome.FAIL, f"{plural(len(strange), 'build')} of another log", needed, why, (REPLAY,)
-        )
-    found = f"{plural(most, 'event')} behind"
-    if most > limits.max_events_behind:
-        return GateResult("lag", Outcome.FAIL, found, needed, f"{label} lacks the newest events", (REPLAY,))
-    return GateResult("lag", Outcome.PASS, found, needed)
+        return Outcome.FAIL, f"{plural(len(strange), 'build')} of another log", why, (REPLAY,)
+    return None
+
+
+def _lagging(behind: Mapping[ViewNow, int], limits: LagLimits) -> _Answer:
+    """What the builds lack of this log. An adopted table is brought forward by nobody here."""
+    lagging = [one for one in behind if behind[one] and not one.adopted]
+    if not lagging:
+        return Outcome.PASS, "0 events behind", "", ()
+    last = max(lagging, key=lambda one: (not one.kept, one.lag or timedelta(), behind[one], one.label))
+    most = max(lagging, key=lambda one: (behind[one], one.label))
+    if not last.kept:
+        why = f"{last.label} lacks the newest events, which only a replay brings it"
+        return Outcome.FAIL, _far(last, behind), why, (REPLAY, COMPARE)
+    if unknown := [one for one in lagging if one.lag is None]:
+        why = f"nobody knows for how long {unknown[0].label} has lacked an event"
+        return Outcome.INCONCLUSIVE, _far(unknown[0], behind), why, (TAIL,)
+    over = last if (last.lag or timedelta()) > limits.max_lag else None
+    if over is None and limits.max_events is not None and behind[most] > limits.max_events:
+        over = most
+    if over is not None:
+        return Outcome.FAIL, _far(over, behind), f"{over.label} lacks the newest events", (TAIL,)
+    return Outcome.PASS, _far(last, behind), "", ()
+
+
+def _far(view: ViewNow, behind: Mapping[ViewNow, int]) -> str:
+    since = "" if view.lag is None else f" and {brief(view.lag)}"
+    return f"{view.label} is {plural(behind[view], 'event')}{since} behind"
 
 
 def _quarantine(present: Present) -> GateResult:
@@ -167,10 +208,8 @@ def _nothing_compared() -> GateResult:
 def _evidence(present: Present, wanted: RequiredEvidence, limits: EvidenceLimits) -> GateResult:
     what = wanted.kind.value
     name = f"{what}:{wanted.name}"
-    needed = (
-        f"a passing {what} of what readers get now, at most {limits.shown} old "
-        f"and {plural(limits.max_events_behind, 'event')} behind"
-    )
+    events = "" if limits.max_events is None else f" and {plural(limits.max_events, 'event')} behind"
+    needed = f"a passing {what} of what readers get now, at most {limits.shown} old{events}"
     again = NextStep(f"dualgauge {what} {shlex.quote(wanted.name)}", f"make the evidence that {name} asks for")
     deciding = newest(present, wanted)
     if deciding is None:

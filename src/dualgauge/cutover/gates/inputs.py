@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from dualgauge.comparison.runs.binding import bound, builds_of, check_bound
 from dualgauge.comparison.runs.run_files import FileState, file_states
 from dualgauge.cutover.gates.validity import Present, RequiredEvidence, ViewNow, newest
 from dualgauge.cutover.values import Readiness
+from dualgauge.eventlog.table.lag import lags
 from dualgauge.ledger.values import EvidenceKind
 from dualgauge.model import Outcome, Side, listed
 from dualgauge.stores.errors import NotBuilt
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.comparison.runs.pairs import Pair
+    from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.seal import Evidence
     from dualgauge.ledger.values import EvidenceRun
     from dualgauge.model import Position
@@ -45,8 +48,8 @@ def find(
     evidence: Evidence,
     *,
     root: Path,
-    head: Position,
-    had: Callable[[str | None, Position], bool],
+    log: EventLog,
+    kept: Callable[[ViewDefinition], bool],
     basis: Mapping[str, object],
     at: datetime,
     waiting: int = 0,
@@ -54,10 +57,10 @@ def find(
     """
     All that the gates decide from, as it is now. Nothing is compared and nothing is written.
 
-    `builds` are the builds that readers get, by side and view. `had` says whether the log had a digest chain at a
-    position.
+    `builds` are the builds that readers get, by side and view. `kept` says whether a tail can bring a view forward.
 
     Raises:
+        DamagedLog: a file of the log is gone.
         what `pairs` raises, but for NothingToCompare: a comparator that cannot be read has no gate that could pass.
     """
     try:
@@ -68,11 +71,10 @@ def find(
     filed = {(one.side, one.name) for one in views}
     present = Present(
         at=at,
-        head=head,
+        head=log.head().last,
         readiness=_readiness(builds, views),
         views=tuple(
-            replace(_now(one, builds[one.side].get(one.name), had), compared=(one.side, one.name) in read)
-            for one in views
+            replace(one, compared=(one.side, one.name) in read) for one in views_now(builds, views, log, kept, at)
         ),
         wanted=tuple(one for pair in chosen for one in _wanted(builds, pair, basis)),
         evidence=evidence,
@@ -106,12 +108,40 @@ def _readiness(builds: Mapping[Side, Mapping[str, Checkpoint]], views: Sequence[
     )
 
 
-def _now(view: ViewDefinition, build: Checkpoint | None, had: Callable[[str | None, Position], bool]) -> ViewNow:
+def views_now(
+    builds: Mapping[Side, Mapping[str, Checkpoint]],
+    views: Sequence[ViewDefinition],
+    log: EventLog,
+    kept: Callable[[ViewDefinition], bool],
+    at: datetime,
+) -> list[ViewNow]:
+    """
+    Each view with the build that readers get: whose it is, and how far behind.
+
+    `kept` is asked of those that lack events alone.
+
+    Raises:
+        DamagedLog: a file of the log is gone.
+    """
+    behind = lags(log, [one.position for side in builds.values() for one in side.values()], at)
+    return [_now(one, builds[one.side].get(one.name), log, kept, behind) for one in views]
+
+
+def _now(
+    view: ViewDefinition,
+    build: Checkpoint | None,
+    log: EventLog,
+    kept: Callable[[ViewDefinition], bool],
+    behind: Mapping[Position, timedelta],
+) -> ViewNow:
     if build is None:
         return ViewNow(view.side, view.name, view.hash)
+    position = build.position
     return ViewNow(
-        view.side, view.name, view.hash, build.build, build.definition_hash, build.position, token=build.token,
-        ours=build.adopted or build.position is None or had(build.history, build.position),
+        view.side, view.name, view.hash, build.build, build.definition_hash, position, token=build.token,
+        ours=build.adopted or position is None or log.had(build.history, position),
+        kept=build.adopted or position not in behind or kept(view),
+        lag=None if position is None else behind.get(position, timedelta()), adopted=build.adopted,
     )  # fmt: skip
 
 

@@ -52,7 +52,9 @@ class ViewNow:
     """
     A view's file, and the build that readers get; None where there is none.
 
-    `compared`: a comparator reads it. `ours`: the build was made from what is in the log now.
+    `compared`: a comparator reads it. `ours`: the build was made from what is in the log now. `kept`: a tail can bring
+    it forward. `lag`: for how long the log has had the first event that it lacks; None where nobody looked.
+    `adopted`: a table of the user's own.
     """
 
     side: Side
@@ -64,6 +66,9 @@ class ViewNow:
     compared: bool = True
     token: str | None = None
     ours: bool = True
+    kept: bool = True
+    lag: timedelta | None = None
+    adopted: bool = False
 
     @property
     def label(self) -> str:
@@ -185,7 +190,7 @@ def staleness(
     behind = behind_of(present, run)
     if behind is None:
         yield "of no position", f"run {run.run_id} does not say which position of the log it is of"
-    elif behind > limits.max_events_behind:
+    elif limits.max_events is not None and behind > limits.max_events:
         short = f"{plural(behind, 'event')} behind"
         yield short, f"{plural(behind, 'event')} came after position {run.position:,}, which run {run.run_id} is of"
     elif behind < 0:
@@ -221,6 +226,12 @@ def age_of(present: Present, run: EvidenceRun) -> timedelta:
 def behind_of(present: Present, run: EvidenceRun) -> int | None:
     """How many events came after a run's position; None where it has none."""
     return None if run.position is None else present.head - run.position
+
+
+def brief(span: timedelta) -> str:
+    """Write a duration of zero or more, of which seconds matter: `0.4 s`, `12.0 s`, `3 minutes`, `25 h`."""
+    seconds = span.total_seconds()
+    return f"{seconds:.1f} s" if seconds < 60 else lasting(span)  # noqa: PLR2004  (seconds of a minute)
 
 
 def lasting(span: timedelta) -> str:

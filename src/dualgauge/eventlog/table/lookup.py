@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dualgauge.eventlog.errors import DamagedLog
@@ -18,6 +19,7 @@ from dualgauge.model import Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from dualgauge.eventlog.table.event_files import EventFile
     from dualgauge.eventlog.table.event_log import EventLog
@@ -34,11 +36,31 @@ def events_at(log: EventLog, positions: Sequence[Position]) -> Iterator[dict[str
     Raises:
         DamagedLog: a file is gone, or does not hold the positions that it should.
     """
-    files = log.event_files(positions[-1], Position(positions[0] - 1)) if positions else []
-    for file in files:
-        here = positions[bisect_left(positions, file.first) : bisect_left(positions, file.last + 1)]
-        if here:
-            yield from _rows(log, file, here).to_pylist()
+    for file, here in _files(log, positions):
+        yield from _rows(log, file, here).to_pylist()
+
+
+def recorded_at(log: EventLog, positions: Sequence[Position]) -> Iterator[tuple[Position, datetime]]:
+    """
+    When the events at some positions came into the log, each with its position.
+
+    Args:
+        log: the log.
+        positions: sorted, each once, none behind the head.
+
+    Raises:
+        DamagedLog: a file is gone, or does not hold the positions that it should.
+    """
+    for file, here in _files(log, positions):
+        found = _rows(log, file, here, ["position", "recorded_at"])["recorded_at"].to_pylist()
+        yield from zip(here, found, strict=True)
+
+
+def recorded_since(log: EventLog, file: EventFile, start: datetime) -> int:
+    """How many events of a file came into the log at a time or later. Raises DamagedLog."""
+    here = range(file.first, file.last + 1)
+    times = _rows(log, file, here, ["position", "recorded_at"])["recorded_at"]
+    return int(pc.sum(pc.greater_equal(times, pa.scalar(start, times.type))).as_py() or 0)
 
 
 def ids_of(log: EventLog, after: Position, upto: Position) -> list[str]:
@@ -53,6 +75,15 @@ def ids_of(log: EventLog, after: Position, upto: Position) -> list[str]:
         here = range(max(file.first, after + 1), min(file.last, upto) + 1)
         found += _rows(log, file, here, ["position", "event_id"])["event_id"].to_pylist()
     return found
+
+
+def _files(log: EventLog, positions: Sequence[Position]) -> Iterator[tuple[EventFile, Sequence[Position]]]:
+    """The files that hold some sorted positions, each with those that are in it."""
+    files = log.event_files(positions[-1], Position(positions[0] - 1)) if positions else []
+    for file in files:
+        here = positions[bisect_left(positions, file.first) : bisect_left(positions, file.last + 1)]
+        if here:
+            yield file, here
 
 
 def _rows(log: EventLog, file: EventFile, positions: Sequence[int], columns: list[str] | None = None) -> pa.Table:
