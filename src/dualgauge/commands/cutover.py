@@ -39,18 +39,21 @@ class CutoverCommands:
             return handles.state
 
     def status(self) -> Status:
-        """Where everything stands."""
+        """Where everything stands, and how the tails go. Nothing is written."""
+        from dualgauge.commands.live import live_state
         from dualgauge.cutover.gates.decide import decide
         from dualgauge.cutover.status import gather
         from dualgauge.eventlog.table.lateness import lateness_if_readable
 
         settings = self._workspace.settings
         with self._workspace.open() as handles:
-            views, present = handles.views, handles.present_if_readable
+            # The builds first: of a log that was read before, one that goes on meanwhile would be ahead.
+            served, views, present = handles.served, handles.views, handles.present_if_readable
             return gather(
                 settings.migration, handles.state, handles.log.head().last,
                 lateness_if_readable(handles.engine, handles.log),
-                views=views, served=handles.served, evidence=handles.evidence,
+                views=views, served=served, evidence=handles.evidence,
+                live=live_state(handles, self._workspace.clock()),
                 gates=None if present is None else decide(present, settings.gates.limits), waiting=handles.waiting,
             )  # fmt: skip
 

@@ -75,13 +75,17 @@ def follow(
     from dualgauge.replay.holding import Holding
     from dualgauge.replay.pace import Pace
     from dualgauge.replay.tail import LONGEST_PAUSE, SHORTEST_PAUSE, Tail
+    from dualgauge.replay.tail_record import TailRecord
 
     with workspace.open() as handles, ExitStack() as stack:
         holding = stack.enter_context(Holding(handles.builds, workspace.who))
         holding.take()
 
+        record = TailRecord(handles.builds, holding.leases)
+
         def between() -> bool:
             holding.renew()
+            record(tail.done)
             return stop()
 
         barriers = handles.ledger.barriers_of(workspace.settings.migration)

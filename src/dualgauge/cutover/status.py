@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dualgauge.ledger.values import EvidenceKind
 from dualgauge.model import AsJson, as_json
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from dualgauge.ledger.values import EvidenceRun, MigrationState
     from dualgauge.model import Position, Side
     from dualgauge.stores.serving.checkpoints import Checkpoint
+    from dualgauge.stores.serving.tail_state import TailState
+    from dualgauge.stores.serving.writers import Lease
     from dualgauge.views.definition import ViewDefinition
 
 
@@ -26,6 +29,7 @@ class ViewReadiness(StrEnum):
 
     UNBUILT = "unbuilt"
     STALE = "stale"
+    FAILING = "failing"
     LAGGING = "lagging"
     READY = "ready"
     ADOPTED = "adopted"
@@ -38,6 +42,13 @@ class ViewStatus(AsJson):
 
     `adopted` is the table of the user's own that is the view: it has no build, its position is None where it cannot
     tell, and it may be ahead of the log, which is a negative `behind`.
+
+    `lag_seconds`: for how long the log has had the first event that it lacks, 0.0 at the head. `strategy`: how its file
+    says that it is kept. `stale`: its file changed since its build was made. `error`: what stopped a tail behind
+    `stopped_at`. `rate`: events a second that a tail last applied to it. `eta_seconds`: until it is at the head, where
+    a tail brings it there; None also where that applies no more events than come, which `catches_up` says.
+
+    All of these are None where nobody can tell.
     """
 
     side: Side
@@ -47,6 +58,46 @@ class ViewStatus(AsJson):
     position: Position | None
     behind: int | None
     adopted: str | None = None
+    lag_seconds: float | None = None
+    strategy: str | None = None
+    stale: bool | None = None
+    error: str | None = None
+    stopped_at: Position | None = None
+    rate: float | None = None
+    eta_seconds: float | None = None
+    catches_up: bool | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name with its side: `v2.orders`."""
+        return f"{self.side.value}.{self.view}"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """
+    How the log, and the tails, go now.
+
+    Args:
+        lags: for how long the log has had the event behind each position that is not the head.
+        arrivals: events a second that the log got in the last minute; None where it cannot be read.
+        holders: who brings each side forward; None where nobody does.
+        tails: what a tail last said of each build, by side, view and number.
+        strategies: how each view is kept, by side and name, and whether a tail can.
+    """
+
+    lags: Mapping[Position, timedelta]
+    arrivals: float | None
+    holders: Mapping[Side, Lease | None]
+    tails: Mapping[tuple[Side, str, int], TailState]
+    strategies: Mapping[tuple[Side, str], tuple[str, bool]]
+
+
+FALLEN_BEHIND: Final = 5.0
+"""Seconds of lag from which on a rate below that of new events means that a view will not catch up."""
+
+UNKNOWN: Final = LiveState({}, None, {}, {}, {})
+"""Nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +107,8 @@ class Status:
 
     `lateness` is of the log's newest events; None where they cannot be read.
     `gates` are what a larger share would be asked; None where the project's files do not let them be asked.
-    `waiting` counts rows of the quarantine.
+    `waiting` counts rows of the quarantine. `arrivals` are events a second of the last minute, `holders` who brings
+    each side forward.
     """
 
     migration: str
@@ -68,6 +120,8 @@ class Status:
     unread: tuple[str, ...]
     gates: tuple[GateResult, ...] | None = None
     waiting: int = 0
+    arrivals: float | None = None
+    holders: Mapping[Side, Lease | None] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, object]:
         """What `--format json` gives."""
@@ -76,7 +130,11 @@ class Status:
             "stage": self.state.stage,
             "share_ppm": self.state.share_ppm,
             "rollout": self.state.rollout,
-            "log": {"head": self.head, "lateness": as_json(self.lateness)},
+            "log": {"head": self.head, "lateness": as_json(self.lateness), "arrivals_per_second": self.arrivals},
+            "sides": {
+                side.value: {"holder": lease and lease.holder, "until": lease and lease.until}
+                for side, lease in self.holders.items()
+            },
             "quarantine": {"waiting": self.waiting},
             "views": as_json(self.views),
             "diffs": [
@@ -98,6 +156,7 @@ def gather(
     served: Mapping[Side, Mapping[str, Checkpoint]],
     evidence: Evidence,
     gates: tuple[GateResult, ...] | None,
+    live: LiveState,
     waiting: int = 0,
 ) -> Status:
     """Put it together from what log, stores and ledger hold; `evidence` is of this migration."""
@@ -107,26 +166,51 @@ def gather(
         state=state,
         head=head,
         lateness=lateness,
-        views=tuple(view_status(one, served[one.side].get(one.name), head) for one in views),
+        views=tuple(view_status(one, served[one.side].get(one.name), head, live) for one in views),
         last_diffs=_last_diffs(evidence),
         unread=tuple(f"{side.value}.{name}" for side in served for name in served[side] if (side, name) not in known),
         gates=gates,
         waiting=waiting,
+        arrivals=live.arrivals,
+        holders=live.holders,
     )
 
 
-def view_status(view: ViewDefinition, served: Checkpoint | None, head: Position) -> ViewStatus:
-    """Compare a view's file with the build that readers get."""
+def view_status(
+    view: ViewDefinition, served: Checkpoint | None, head: Position, live: LiveState = UNKNOWN
+) -> ViewStatus:
+    """Compare a view's file with the build that readers get, and say how far that is behind and how it goes on."""
+    strategy, keeps = live.strategies.get((view.side, view.name), (None, False))
     if served is None:
-        return ViewStatus(view.side, view.name, ViewReadiness.UNBUILT, None, None, None)
-    behind = None if served.position is None else head - served.position
+        return ViewStatus(view.side, view.name, ViewReadiness.UNBUILT, None, None, None, strategy=strategy)
+    at = served.position
+    behind = None if at is None else head - at
+    lag = None if at is None or (at < head and at not in live.lags) else live.lags.get(at, timedelta()).total_seconds()
+    found = ViewStatus(
+        view.side, view.name, ViewReadiness.ADOPTED, None, at, behind, view.adopted, lag_seconds=lag, strategy=strategy
+    )
     if view.adopted:
-        return ViewStatus(view.side, view.name, ViewReadiness.ADOPTED, None, served.position, behind, view.adopted)
-    if served.definition_hash != view.hash:
-        readiness = ViewReadiness.STALE
-    else:
-        readiness = ViewReadiness.LAGGING if behind else ViewReadiness.READY
-    return ViewStatus(view.side, view.name, readiness, served.build, served.position, behind)
+        return found
+    stale = served.definition_hash != view.hash
+    tail = live.tails.get((view.side, view.name, served.build))
+    # What stopped it behind another position was replayed, or went by.
+    error = tail.error if tail and tail.error_position == at else ""
+    states = {
+        ViewReadiness.STALE: stale, ViewReadiness.FAILING: bool(error), ViewReadiness.LAGGING: bool(behind),
+    }  # fmt: skip
+    found = replace(
+        found, readiness=next((one for one, holds in states.items() if holds), ViewReadiness.READY),
+        build=served.build, stale=stale, error=error or None, stopped_at=at if error else None,
+    )  # fmt: skip
+    if not keeps or error or live.holders.get(view.side) is None or tail is None or tail.rate is None:
+        return found
+    arrivals = live.arrivals
+    if not behind or arrivals is None:
+        return replace(found, rate=tail.rate, catches_up=None if behind else True, eta_seconds=None if behind else 0.0)
+    if tail.rate > arrivals:
+        return replace(found, rate=tail.rate, catches_up=True, eta_seconds=behind / (tail.rate - arrivals))
+    # Few events at a time go slowly, and a tail that is right behind the head has no more of them.
+    return replace(found, rate=tail.rate, catches_up=None if lag is None or lag < FALLEN_BEHIND else False)
 
 
 def _last_diffs(evidence: Evidence) -> tuple[EvidenceRun, ...]:

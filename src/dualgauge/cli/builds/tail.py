@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, MemoryLimit, ProjectDir
 from dualgauge.cli.terminal.output import answering, table
+from dualgauge.cli.terminal.stopping import stopping
 from dualgauge.model import NextStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
-
     from rich.console import Console
 
 
@@ -56,7 +52,7 @@ def tail(
 
     Example: dualgauge tail --import
     """
-    with _stopping() as stop, answering("tail", project, form, debug=debug, memory_limit=memory_limit) as answer:
+    with stopping() as stop, answering("tail", project, form, debug=debug, memory_limit=memory_limit) as answer:
         done = answer.migration.views.tail(
             once=once, import_every=every if imports else None, max_events_per_second=max_events_per_second, stop=stop
         )
@@ -94,20 +90,3 @@ def tail(
         )  # fmt: skip
 
 
-@contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
-    """Whether SIGTERM or Ctrl-C has come; a second one ends the process at once, which every build outlives."""
-    come: list[int] = []
-
-    def noted(number: int, _: FrameType | None) -> None:
-        come.append(number)
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for number in before:
-        signal.signal(number, noted)
-    try:
-        yield lambda: bool(come)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

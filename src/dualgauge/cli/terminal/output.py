@@ -157,6 +157,11 @@ def write(
         raise NobodyReads(fault.strerror or str(fault)) from fault
 
 
+def write_line(verb: str, result: object, next_steps: Sequence[NextStep]) -> None:
+    """Write one of many answers as JSON in a line of its own."""
+    _object(verb, 0, result, None, next_steps, indent=None)
+
+
 def silence() -> None:
     """Let what is still to be written to stdout go nowhere, so that the process can end without a complaint."""
     with suppress(OSError, ValueError):
@@ -241,8 +246,9 @@ _NO_NUMBERS = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
 
 
 def _object(
-    verb: str, exit_code: int, result: object, error: Mapping[str, object] | None, next_steps: Sequence[NextStep]
-) -> None:
+    verb: str, exit_code: int, result: object, error: Mapping[str, object] | None, next_steps: Sequence[NextStep],
+    *, indent: int | None = 2,
+) -> None:  # fmt: skip
     envelope = {
         "schema": f"dualgauge.{verb}/1",
         "exit_code": exit_code,
@@ -253,10 +259,10 @@ def _object(
     # Escaped where the other end may not take every character: it is the same JSON.
     plain = not (sys.stdout.encoding or "utf-8").lower().replace("_", "-").startswith("utf")
     try:
-        text = json.dumps(envelope, ensure_ascii=plain, indent=2, default=jsonable, allow_nan=False)
+        text = json.dumps(envelope, ensure_ascii=plain, indent=indent, default=jsonable, allow_nan=False)
     except ValueError:
         # JSON has no such numbers; they are the texts that stand for them in a payload.
         said = json.loads(json.dumps(envelope, default=jsonable), parse_constant=_NO_NUMBERS.get)
-        text = json.dumps(said, ensure_ascii=plain, indent=2)
+        text = json.dumps(said, ensure_ascii=plain, indent=indent)
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

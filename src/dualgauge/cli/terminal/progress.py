@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -25,10 +26,15 @@ _CANNOT_MOVE = ("dumb", "unknown")
 """Terminals that cannot take a line back: a bar would fill the screen."""
 
 
+def moves(stream: TextIO) -> bool:
+    """Whether a stream is a terminal whose cursor can be moved."""
+    return stream.isatty() and os.environ.get("TERM", "") not in _CANNOT_MOVE
+
+
 @contextmanager
 def bars() -> Iterator[Report]:
     """Give a function that draws the step at work; one that does nothing where stderr is no terminal."""
-    if not sys.stderr.isatty() or os.environ.get("TERM", "") in _CANNOT_MOVE:
+    if not moves(sys.stderr):
         yield silent
         return
     # The dots of the usual spinner are no ASCII.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.migrations import Revision
     from dualgauge.stores.serving.shapes import Shape
+    from dualgauge.stores.serving.tail_state import TailState
     from dualgauge.stores.serving.writers import Lease
 
 
@@ -239,6 +240,12 @@ class BuildStore(ServedStore, Protocol):
 
     def writer(self, side: Side) -> Lease | None:
         """Who holds a side, or held it last."""
+
+    def record_tail(self, lease: Lease, states: Sequence[TailState]) -> None:
+        """Put what a tail says of all builds of a side in the place of what was said before. Raises LeaseLost."""
+
+    def tail_states(self, side: Side) -> list[TailState]:
+        """What a tail last said of each build of a side; nothing is written."""
 
     def serve(self, view: str, build: int, lease: Lease, now: dt.datetime) -> None:
         """

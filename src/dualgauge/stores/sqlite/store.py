@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import Side
 from dualgauge.stores.external.sql_location import in_file
-from dualgauge.stores.serving import builds, checkpoints, writers
+from dualgauge.stores.serving import builds, checkpoints, tail_state, writers
 from dualgauge.stores.serving.port import Health
 from dualgauge.stores.sqlite import bulk, points
 from dualgauge.stores.sqlite.advance import SqliteAdvancing
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.migrations import Revision
     from dualgauge.stores.serving.shapes import Shape
+    from dualgauge.stores.serving.tail_state import TailState
     from dualgauge.stores.serving.writers import Lease
     from dualgauge.stores.settings import StoreSettings
 
@@ -116,6 +117,16 @@ class SqliteStore:
         """Who holds a side, or held it last."""
         with self.databases.open(side) as engine, reading(engine) as connection:
             return writers.holder(connection, side)
+
+    def record_tail(self, lease: Lease, states: Sequence[TailState]) -> None:
+        """Say how a tail goes; see the port."""
+        with self.databases.open(lease.side) as engine, writing(engine) as connection:
+            tail_state.record(connection, lease, states)
+
+    def tail_states(self, side: Side) -> list[TailState]:
+        """What a tail last said of each build of a side."""
+        with self.databases.open(side) as engine, reading(engine) as connection:
+            return tail_state.states(connection, side)
 
     def serve(self, view: str, build: int, lease: Lease, now: dt.datetime) -> None:
         """Let readers have a whole build; see the port."""
