@@ -25,6 +25,7 @@ from dualgauge.stores.errors import (
 from dualgauge.stores.external.tables import open_tables
 from dualgauge.stores.point_keys import check_key
 from dualgauge.stores.serving.checkpoints import ADOPTED, Checkpoint
+from dualgauge.stores.serving.freshness import TIMEOUT, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -174,30 +175,42 @@ class _Reader:
         with self._lock:
             self._closed = True
 
-    def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
+    def get(
+        self, view: str, key: Sequence[str], *, at_least: int | None = None, timeout: float = TIMEOUT
+    ) -> dict[str, Any] | None:  # fmt: skip
         """
         The row of a key; see the port.
 
         Raises:
-            NotBuilt, BadKey, ReaderClosed, ReaderForked, AdoptedTableMissing: no row can be given.
+            NotBuilt, BadKey, ReaderClosed, ReaderForked, AdoptedTableMissing, NotFresh, PositionUnknown: no row can be
+                given.
         """
         adoption = self._store.adoptions.get(view)
         if adoption is None:
-            return self._inner.get(view, key)
+            return self._inner.get(view, key, at_least=at_least, timeout=timeout)
+        check_key(adoption.label, adoption.key, key)
+        if at_least is not None:
+            wait_for(lambda: self._position(adoption), adoption.label, at_least, timeout)
+        with self._tables().snapshot() as snapshot:
+            try:
+                return snapshot.point(adoption.table, dict(zip(adoption.key, key, strict=True)))
+            except NoTable as fault:
+                raise AdoptedTableMissing(adoption, fault) from fault
+
+    def _position(self, adoption: Adoption) -> Position | None:
+        with self._tables().snapshot() as snapshot:
+            return _position(snapshot, adoption)
+
+    def _tables(self) -> Tables:
         if os.getpid() != self._process:
             # Before the lock: a thread that had it at the fork is not here to let go of it.
             raise ReaderForked(Side.V1.value, self._process)
-        check_key(adoption.label, adoption.key, key)
         with self._lock:
             if self._closed:
                 raise ReaderClosed(Side.V1.value)
             if self._opened is None:
                 self._opened = self._stack.enter_context(self._store.tables())
-        with self._opened.snapshot() as snapshot:
-            try:
-                return snapshot.point(adoption.table, dict(zip(adoption.key, key, strict=True)))
-            except NoTable as fault:
-                raise AdoptedTableMissing(adoption, fault) from fault
+            return self._opened
 
 
 def _declared(snapshot: TableSnapshot, adoption: Adoption) -> dict[str, str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from dualgauge.stores.serving.freshness import TIMEOUT
+
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping, Sequence
@@ -165,8 +167,20 @@ class Snapshot(Protocol):
 class PointReader(Protocol):
     """Point reads of one side; each sees the build that is served at that moment."""
 
-    def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
-        """The row of a key; None where there is none. Raises NotBuilt, BadKey."""
+    def get(
+        self, view: str, key: Sequence[str], *, at_least: int | None = None, timeout: float = TIMEOUT
+    ) -> dict[str, Any] | None:  # fmt: skip
+        """
+        The row of a key; None where there is none.
+
+        With `at_least`, what readers get of the view is first waited for until it is at that position of the log or
+        past it, for at most `timeout` seconds.
+
+        Raises:
+            NotBuilt, BadKey: there is no such view, or no such key.
+            NotFresh: the view did not come to the position in time.
+            PositionUnknown: the view is an adopted table that does not say how far it is.
+        """
 
 
 class ServedStore(Protocol):

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import threading
 import weakref
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,11 +19,12 @@ from dualgauge.stores.long_decimals import written
 from dualgauge.stores.point_keys import check_key
 from dualgauge.stores.serving import checkpoints
 from dualgauge.stores.serving.builds import build_name, mark_of
+from dualgauge.stores.serving.freshness import TIMEOUT, wait_for
 from dualgauge.stores.sqlite.database import opened
 from dualgauge.stores.uuids import UUID_GLOB, uuid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 _LOOKED_AT: Final = 100
@@ -83,21 +85,35 @@ class Reader:
     def inherit(self) -> None:
         """In a forked process: nothing, since every read there is refused."""
 
-    def get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
+    def get(
+        self, view: str, key: Sequence[str], *, at_least: int | None = None, timeout: float = TIMEOUT
+    ) -> dict[str, Any] | None:  # fmt: skip
         """
         The row of a key as readers see it, values as they are stored; None where there is none.
 
         Args:
             view: the view's name.
             key: the key's parts as text, in the key's order.
+            at_least: the position of the log that the row must have been read at, or past it; it is waited for.
+            timeout: for how many seconds at most.
 
         Raises:
             NotBuilt: the view has no build that is served.
+            NotFresh: the build did not come to the position in time.
             BadKey: too many or too few parts, or one that its column cannot hold.
             ReaderClosed: the `with` that opened it is over.
             ReaderForked: another process opened it.
             StoreHeld, NotADatabase, StoreRefused: the file cannot be read.
         """
+        if at_least is not None:
+            # A build that readers get never goes back, nor does one that takes its place.
+            wait_for(lambda: self._position(view), f"{self._side.value}.{view}", at_least, timeout)
+        with self._connected():
+            return self._get(view, key)
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        """The connection for one read, whose faults are told as a store's."""
         if os.getpid() != self._process:
             # Before the lock: a thread that had it at the fork is not here to let go of it.
             raise ReaderForked(self._side.value, self._process)
@@ -106,7 +122,23 @@ class Reader:
                 raise ReaderClosed(self._side.value)
             if self._connection is None:
                 self._connect()
-            return self._get(view, key)
+            assert self._connection is not None  # noqa: S101  (`_connect` sees to it)
+            raw = self._raw
+            try:
+                yield self._connection
+            except (sa.exc.DBAPIError, raw.Error) as fault:
+                error = self._opened.error(fault.orig if isinstance(fault, sa.exc.DBAPIError) else fault)
+                if error is None:
+                    raise
+                raise error from fault
+
+    def _position(self, view: str) -> int:
+        """How far the build is that readers get of a view."""
+        with self._connected() as connection:
+            served = checkpoints.served(connection, self._side)
+            if view not in served:
+                raise NotBuilt(f"{self._side.value}.{view}", served)
+            return checkpoints.served_position(connection, self._side, view)
 
     def _connect(self) -> None:
         # Without a BEGIN: a transaction left open would keep writers out, or readers at an old state.
@@ -121,24 +153,18 @@ class Reader:
         self._lookups.clear()
 
     def _get(self, view: str, key: Sequence[str]) -> dict[str, Any] | None:
-        try:
-            while True:
-                lookup = self._lookup(view)
-                try:
-                    row = self._row(view, lookup, key)
-                except (BadKey, self._raw.OperationalError):
-                    if self._version() == lookup.version:
-                        raise
-                else:
-                    if self._version() == lookup.version:
-                        return row
-                # A replay changed the schema since the look-up was made, perhaps the key: look again.
-                del self._lookups[view]
-        except (sa.exc.DBAPIError, self._raw.Error) as fault:
-            error = self._opened.error(fault.orig if isinstance(fault, sa.exc.DBAPIError) else fault)
-            if error is None:
-                raise
-            raise error from fault
+        while True:
+            lookup = self._lookup(view)
+            try:
+                row = self._row(view, lookup, key)
+            except (BadKey, self._raw.OperationalError):
+                if self._version() == lookup.version:
+                    raise
+            else:
+                if self._version() == lookup.version:
+                    return row
+            # A replay changed the schema since the look-up was made, perhaps the key: look again.
+            del self._lookups[view]
 
     def _row(self, view: str, lookup: _Lookup, key: Sequence[str]) -> dict[str, Any] | None:
         label, names = f"{self._side.value}.{view}", [column.name for column in lookup.key]
