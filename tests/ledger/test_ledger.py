@@ -57,7 +57,7 @@ from dualgauge.ledger.values import (
 )
 from dualgauge.model import Outcome, Position
 from support.forked import Process, python
-from support.ledgers import kept_runs
+from support.ledgers import kept_runs, make_by_revisions
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 250, tzinfo=UTC)
 RACES = 50
@@ -149,7 +149,8 @@ def test_threads_share_an_open_ledger(url: str) -> None:
 
 
 def test_the_revisions_make_exactly_the_tables_that_the_code_reads(url: str) -> None:
-    Ledger.open(url).close()
+    Path(url.removeprefix("sqlite:///")).parent.mkdir()
+    make_by_revisions(url)
     engine = create_engine(url)
     with engine.connect() as connection:
         context = MigrationContext.configure(

@@ -10,11 +10,11 @@ import pytest
 from dualgauge.ledger.errors import NewerLedger, OlderLedger, ReadOnlyLedger
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.misfit import Misfit, RowState
-from dualgauge.ledger.tables import HEAD
+from dualgauge.ledger.tables import HEAD, VERSION_TABLE
 from dualgauge.model import PPM, Side
 from dualgauge.routing.decision import Reason
 from dualgauge.routing.router import Router
-from support.ledgers import AT, downgrade, later, move, revision_of, sql, url_of
+from support.ledgers import AT, downgrade, later, make_by_revisions, move, revision_of, sql, tables_of, url_of
 from support.shop import build, call
 
 if TYPE_CHECKING:
@@ -63,6 +63,18 @@ class Hand:
 
     def __call__(self) -> float:
         return self.now
+
+
+def test_a_new_ledger_is_what_all_revisions_make_one_after_the_other(url: str) -> None:
+    said = "SELECT * FROM readable_from ORDER BY revision"
+    new = tables_of(url), sql(url, said), revision_of(url)
+
+    downgrade(url, "base")
+    sql(url, f"DROP TABLE {VERSION_TABLE}")
+    assert tables_of(url) == {}
+    make_by_revisions(url)
+
+    assert (tables_of(url), sql(url, said), revision_of(url)) == new
 
 
 # Commands.

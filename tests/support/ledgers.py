@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from dualgauge.ledger.journal import JournalEntry
 from dualgauge.ledger.ledger import Ledger
@@ -15,6 +15,7 @@ from dualgauge.ledger.tables import VERSION_TABLE
 from dualgauge.ledger.upgrade import SCRIPTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dualgauge.ledger.values import EvidenceRun
@@ -48,13 +49,39 @@ def kept_runs(ledger: Ledger) -> tuple[EvidenceRun, ...]:
 
 def downgrade(url: str, revision: str) -> None:
     """Leave the ledger as the dualgauge of an older revision would have."""
+    _run(command.downgrade, url, revision)
+
+
+def make_by_revisions(url: str) -> None:
+    """Make the tables of a ledger in an empty database by every revision, one after the other."""
+    _run(command.upgrade, url, "head")
+
+
+def _run(what: Callable[[Config, str], None], url: str, revision: str) -> None:
     engine = create_engine(url)
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS))
         config.attributes["connection"] = connection
-        command.downgrade(config, revision)
+        what(config, revision)
     engine.dispose()
+
+
+def tables_of(url: str) -> dict[str, dict[str, Any]]:
+    """Every table of a database: columns in their order, keys and indexes, as the database tells of them."""
+    engine = create_engine(url)
+    inspector = inspect(engine)
+    found = {
+        name: {
+            "columns": [column | {"type": str(column["type"])} for column in inspector.get_columns(name)],
+            "key": inspector.get_pk_constraint(name),
+            "unique": inspector.get_unique_constraints(name),
+            "indexes": inspector.get_indexes(name),
+        }
+        for name in inspector.get_table_names()
+    }
+    engine.dispose()
+    return found
 
 
 def later(url: str, revision: str = "0099", *, reader: str | None = None) -> None:

@@ -1,5 +1,7 @@
 """
-The ledger's tables, as SQLAlchemy sees them. The revisions make them; a test holds the two equal.
+The ledger's tables, as SQLAlchemy sees them.
+
+A new ledger is made from them, an older one is brought here by the revisions; a test holds the two equal.
 
 Times are ISO text in UTC with microseconds, so SQLite and PostgreSQL keep and sort them alike. JSON is
 canonical text, not a JSON column: what is hashed must come back byte for byte.
@@ -120,6 +122,9 @@ holds it equal to the files."""
 
 HEAD: Final = REVISIONS[-1]
 """The revision that is written."""
+
+READERS: Final = (("0005", "0005"), ("0006", "0005"))
+"""The rows of `READABLE_FROM` in a ledger at `HEAD`: revision, and the one that a reader must know."""
 
 OLDEST_READ: Final = "0004"
 """The first revision that is read as it is. What a later one added is missing there, and asked for by nobody."""

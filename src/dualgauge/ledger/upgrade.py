@@ -10,11 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Column, MetaData, String, Table, inspect, select
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
 
 from dualgauge.ledger.database import Database
 from dualgauge.ledger.errors import NewerLedger, NoLedger, NotALedger, OlderLedger, ReadOnlyLedger
-from dualgauge.ledger.tables import HEAD, METADATA, OLDEST_READ, READABLE_FROM, REVISIONS, VERSION_TABLE
+from dualgauge.ledger.tables import HEAD, METADATA, OLDEST_READ, READABLE_FROM, READERS, REVISIONS, VERSION_TABLE
 from dualgauge.model import ALEMBIC
 
 if TYPE_CHECKING:
@@ -27,7 +27,13 @@ TIMEOUT: Final = 30.0
 
 _READ: Final = REVISIONS[REVISIONS.index(OLDEST_READ) :]
 
-_VERSION: Final = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
+_VERSION: Final = Table(
+    VERSION_TABLE,
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
+"""Alembic's table, as Alembic makes it."""
 
 
 def bring_up(database: Database, *, create: bool) -> str | None:
@@ -50,7 +56,9 @@ def bring_up(database: Database, *, create: bool) -> str | None:
     database.use_wal()
     with database.writing() as connection:
         before = _known(connection, database.shown, create=create)
-        if before != HEAD:
+        if before is None:
+            _make(connection)
+        elif before != HEAD:
             _upgrade(connection)
     return before
 
@@ -155,8 +163,17 @@ def _found(connection: Connection, shown: str, *, create: bool) -> str | None:
     return found
 
 
+def _make(connection: Connection) -> None:
+    # Not by the revisions, one after the other: that loads alembic, and takes three times as long.
+    METADATA.create_all(connection, checkfirst=False)
+    _VERSION.create(connection, checkfirst=True)
+    connection.execute(_VERSION.insert().values(version_num=HEAD))
+    rows = [{"revision": revision, "reader": reader} for revision, reader in READERS]
+    connection.execute(READABLE_FROM.insert(), rows)
+
+
 def _upgrade(connection: Connection) -> None:
-    # Imported here: alembic is needed once in a ledger's life, and readers must not pay for it.
+    # Imported here: alembic is needed for what an older dualgauge left, and nobody else must pay for it.
     from alembic import command
     from alembic.config import Config
 
