@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 import dualgauge
-from dualgauge.model import Side
+from dualgauge.model import Position, Side
+from dualgauge.replay.holding import Holding
 from dualgauge.replay.pace import LARGEST_BATCH, SMALLEST_BATCH, Pace
+from dualgauge.replay.tail import Tail
+from dualgauge.stores.errors import LeaseLost
 from support.inside import handles_of, log_of
 from support.shop import call
-from support.tailed import VIEWS, come_to, events, following, judged, laid_out
+from support.tailed import VIEWS, come_to, events, following, judged, laid_out, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,3 +172,122 @@ def test_many_small_files_of_the_log_are_merged_beside_a_tail(tmp_path: Path, mo
     assert len(log_of(dualgauge.open(tmp_path)).event_files()) == 1
     assert judged(tmp_path) == {}
     assert call("log", "verify", folder=tmp_path).exit_code == 0
+
+
+MEDIANS = "-- key: type\n{}SELECT type, median(n) AS middle FROM events GROUP BY type\n"
+
+
+def rebuilt(root: Path, allow: str = "-- allow: full\n") -> Path:
+    """A project with a view that a tail keeps and one that only a replay can, at position 20 of 40."""
+    laid_out(root, {"counts": VIEWS["counts"], "medians": ("replay", MEDIANS.format(allow))})
+    append(root, 0, 20)
+    dualgauge.open(root).replay()
+    append(root, 20, 40)
+    return root
+
+
+def test_a_view_that_allows_it_is_replayed_at_the_end_of_a_round(tmp_path: Path) -> None:
+    project = rebuilt(tmp_path)
+    done = {one.view: one for one in dualgauge.open(project).tail(once=True).views}
+
+    assert {name: (one.begun, one.position, one.left, one.error) for name, one in done.items()} == {
+        "counts": (20, 40, "", ""), "medians": (20, 40, "", ""),
+    }  # fmt: skip
+    assert done["medians"].rows == 2
+    assert judged(project) == {}
+
+
+def test_one_that_does_not_is_left_where_it_is(tmp_path: Path) -> None:
+    project = rebuilt(tmp_path, "")
+    (left,) = [one for one in dualgauge.open(project).tail(once=True).views if one.left]
+
+    assert (left.view, left.position, left.by_plan) == ("medians", 20, True)
+
+
+def test_a_tail_goes_on_rebuilding_it_and_alone_it_is_enough_to_go_on_for(tmp_path: Path) -> None:
+    project = rebuilt(tmp_path)
+    (project / "views_v1" / "counts.sql").unlink()
+    dualgauge.open(project).replay(prune=True)
+    with following(project) as child:
+        append(project, 40, 50)
+        assert come_to(project, Side.V1, {"medians": 50})
+        append(project, 50, 60)
+        assert come_to(project, Side.V1, {"medians": 60})
+        assert child.poll() is None
+    assert judged(project) == {}
+
+
+def test_one_that_fails_stops_with_its_error_and_the_others_go_on(tmp_path: Path) -> None:
+    project = rebuilt(tmp_path, "-- allow: full\n")
+    text = MEDIANS.format("-- allow: full\n").replace("median(n)", "median(CAST(note AS BIGINT))")
+    (project / "views_v1" / "medians.sql").write_text(text)
+    dualgauge.open(project).replay()
+    with dualgauge.open(project).appender() as log:
+        log.append(events([*ROWS[:40], {"note": "x"}])[40:])
+    said = call("tail", "--once", folder=project)
+
+    assert said.exit_code == 1
+    assert "v1.medians: its SELECT cannot be computed" in " ".join(said.out.split())
+    with handles_of(dualgauge.open(project)) as handles:
+        served = handles.builds.served_builds(Side.V1)
+    assert {name: one.position for name, one in served.items()} == {"counts": 41, "medians": 40}
+
+
+def test_with_another_table_schema_it_waits_for_a_replay(tmp_path: Path) -> None:
+    project = rebuilt(tmp_path)
+    (project / "views_v1" / "medians.sql").write_text(MEDIANS.format("").replace("middle", "another"))
+    assert call("migrate", "revision", folder=project).exit_code == 0
+    assert call("migrate", "upgrade", folder=project).exit_code == 0
+    (left,) = [one for one in dualgauge.open(project).tail(once=True).views if one.left]
+
+    assert left.left == "the table schema of its view was changed since it was built: replay it"
+    dualgauge.open(project).replay()
+    (project / "views_v1" / "medians.sql").write_text(MEDIANS.format("-- allow: full\n"))
+    dualgauge.open(project).replay()
+    append(project, 40, 50)
+    assert {one.position for one in dualgauge.open(project).tail(once=True).views} == {50}
+
+
+def test_its_time_is_no_more_than_a_part_and_a_diff_gets_it_at_once(tmp_path: Path) -> None:
+    """Until it is due it stays where it is, however often events come; `now`, and a barrier, ask for it at once."""
+    with opened(tmp_path, ROWS[:60], {"medians": ("replay", MEDIANS.format("-- allow: full\n"))}) as project:
+        project.replay(20)
+        now = dt.datetime.now(dt.UTC)
+        leases = {Side.V1: project.handles.builds.take(Side.V1, "me", now, now + dt.timedelta(seconds=60))}
+        plans = {one.view.name: one for one in project.handles.plans}
+        held: dict[Side, Position] = {}
+        with Tail(
+            project.handles.engine, project.handles.log, project.handles.builds, leases,
+            lambda _, one: plans[one.view], held=lambda: held,
+        ) as tail:  # fmt: skip
+            tail.rebuild(Position(30), now=False)
+            assert [one.position for one in tail.done] == [30]
+            tail._due = {key: time.monotonic() + 60 for key in tail._due}
+            tail.rebuild(Position(40), now=False)
+            assert [one.position for one in tail.done] == [30]
+            held[Side.V1] = Position(35)
+            tail.rebuild(Position(40), now=False)
+            assert [one.position for one in tail.done] == [35]
+            held.clear()
+            tail.rebuild(Position(60), now=True)
+            assert [(one.begun, one.position) for one in tail.done] == [(20, 60)]
+        assert project.wrong(60, ["medians"]) == []
+
+
+def test_a_lease_is_renewed_while_something_long_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = rebuilt(tmp_path)
+    monkeypatch.setattr("dualgauge.replay.holding._LOOK", 0.05)
+    monkeypatch.setattr("dualgauge.replay.holding.LEASE", dt.timedelta(seconds=2))
+    with handles_of(dualgauge.open(project)) as handles, Holding(handles.builds, "me") as holding:
+        holding.take()
+        before = holding.leases[Side.V1]
+        with holding.renewed():
+            time.sleep(2.5)
+        lease = handles.builds.writer(Side.V1)
+        assert lease is not None
+        assert (lease.epoch, lease.holder) == (before.epoch, before.holder)
+        assert lease.until > before.until + dt.timedelta(seconds=1)
+        later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)
+        handles.builds.take(Side.V1, "another", later, later + dt.timedelta(seconds=5))
+        with pytest.raises(LeaseLost), holding.renewed():
+            time.sleep(2.5)

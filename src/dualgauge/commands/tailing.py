@@ -93,7 +93,7 @@ def follow(
             Tail(
                 handles.engine, handles.log, handles.builds, holding.leases, BuildPlans(workspace, handles),
                 progress=workspace.progress, held=lambda: barriers.held(dt.datetime.now(dt.UTC)),
-                pace=Pace(_limit(workspace, handles, max_events_per_second)),
+                pace=Pace(_limit(workspace, handles, max_events_per_second)), rebuilding=holding.renewed,
             )
         )  # fmt: skip
         imports, notes = _Timer(import_every or 0.0), _Timer(_NOTED)
@@ -102,9 +102,11 @@ def follow(
             if import_every is not None and imports.due():
                 _import(workspace, handles)
             head = handles.log.refresh().last
-            before = [one.position for one in tail.done]
+            before = [(one.build, one.position) for one in tail.done]
             tail.catch_up(head, between)
-            moved = before != [one.position for one in tail.done]
+            if not stop():
+                tail.rebuild(head, now=once)
+            moved = before != [(one.build, one.position) for one in tail.done]
             failed = any(one.error for one in tail.done)
             ends = once or between() or (not tail.going and (failed or first))
             owed = owed or moved

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from dualgauge.replay.undo import Undone
     from dualgauge.stores.serving.migrations import Revision
     from dualgauge.stores.serving.shapes import Shape
-    from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan.plan import Plan
     from dualgauge.workspace import Handles, Workspace
 
@@ -173,7 +172,6 @@ class ViewCommands:
         from dualgauge.replay.choice import apart, choose
         from dualgauge.replay.errors import NothingToUndo
         from dualgauge.replay.holding import Holding
-        from dualgauge.replay.run import shape_of
         from dualgauge.replay.undo import undo
 
         workspace = self._workspace
@@ -187,14 +185,10 @@ class ViewCommands:
             if not views:
                 raise NothingToUndo("")
 
-            def shaped(view: ViewDefinition) -> bool:
-                lacks = builds.missing(workspace.migrations_folder, [shape_of(view)])
-                return not any(f" {view.side.schema}.{view.name}__shape" in line for line in lacks)
-
             with Holding(builds, workspace.who) as holding:
                 done = undo(
                     handles.engine, handles.log, builds, holding, views, BuildPlans(workspace, handles),
-                    shaped=shaped, progress=workspace.progress,
+                    progress=workspace.progress,
                 )  # fmt: skip
             self._note(handles, uuid.uuid4().hex, look(handles.store, handles.views), begins=False)
             return done

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from dualgauge.errors import DualgaugeError
@@ -11,13 +12,16 @@ from dualgauge.model import Side
 from dualgauge.stores.serving.writers import holder_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from dualgauge.stores.serving.port import BuildStore
     from dualgauge.stores.serving.writers import Lease
 
 LEASE: Final = dt.timedelta(seconds=30)
 """For how long a side is held without being renewed: then another process may take it."""
+
+_LOOK: Final = 5.0
+"""Seconds between two looks whether it is time to renew."""
 
 
 class Holding:
@@ -49,6 +53,34 @@ class Holding:
         for side in sides:
             if side not in self.leases and self._store.served(side):
                 self.leases[side] = self._store.take(side, self._name, now, now + LEASE)
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """
+        Renew meanwhile, in a thread, for what has no moment to do so. Raises LeaseLost at the end.
+
+        A frozen process has frozen threads: its lease runs out as ever.
+        """
+        over = threading.Event()
+        faults: list[DualgaugeError] = []
+
+        def keep() -> None:
+            while not over.wait(_LOOK):
+                try:
+                    self.renew()
+                except DualgaugeError as fault:
+                    faults.append(fault)
+                    return
+
+        thread = threading.Thread(target=keep, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+        if faults:
+            raise faults[0]
 
     def renew(self) -> None:
         """Renew what has come to its second half. Raises LeaseLost."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, Self
@@ -20,13 +20,14 @@ from dualgauge.replay.advance import KEPT, Batch, change
 from dualgauge.replay.errors import BrokenBatch
 from dualgauge.replay.pace import Pace
 from dualgauge.replay.remembered import Remembered
-from dualgauge.replay.run import build_of
+from dualgauge.replay.run import build_of, replay, shape_of
 from dualgauge.stores.errors import Fenced, StoreHeld
 from dualgauge.views.definition import EVENTS
 from dualgauge.views.plan.plan import Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.commits import Head
@@ -82,6 +83,13 @@ class _Build:
 
 
 @dataclass(slots=True, eq=False)
+class _Rebuilt(_Build):
+    """A build that a replay takes the place of, again and again: its view allows it."""
+
+    plan: Plan
+
+
+@dataclass(slots=True, eq=False)
 class _Moving(_Build):
     """A build that is brought forward. `checked` is the log's head when it was found to be of this log."""
 
@@ -119,6 +127,7 @@ class Tail:
         progress: told the position and the head.
         clock: says the time.
         chosen: the builds of a side that are brought forward; by default those that readers get, and newer ones.
+        rebuilding: around a full replay, which may take longer than a lease lasts.
     """
 
     engine: Engine
@@ -131,7 +140,9 @@ class Tail:
     pace: Pace = field(default_factory=Pace)
     clock: Clock = utc_now
     chosen: Callable[[BuildStore, Side], Sequence[Checkpoint]] = to_keep
+    rebuilding: Callable[[], AbstractContextManager[None]] = nullcontext
     _stack: ExitStack = field(default_factory=ExitStack)
+    _due: dict[tuple[Side, str], float] = field(default_factory=dict)
     _builds: list[_Build] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -162,8 +173,8 @@ class Tail:
             )
             old = next((one for one in of_view if one.done.build == number), None)
             for new in (one for one in of_view if one.done.build > number):
-                # One that no tail keeps will come no further.
-                if new.done.left or old is None or old.done.position <= new.done.position:
+                # One that is not moved will come no further.
+                if not isinstance(new, _Moving) or old is None or old.done.position <= new.done.position:
                     self.store.serve(view, new.done.build, self.leases[side], self.clock())
                     self._builds = [one for one in self._builds if one is not old]
 
@@ -175,6 +186,8 @@ class Tail:
         except UsageError as fault:
             # Of a column that the log has no more, say: the view's own text cannot be read any longer.
             return _Build(replace(done, left=str(fault)))
+        if plan.strategy not in KEPT and plan.view.allows_full:
+            return _Rebuilt(done, plan)
         if plan.strategy not in KEPT:
             return _Build(replace(done, left=plan.why, by_plan=True))
         advancing = self._stack.enter_context(self.store.advance(build_of(plan), checkpoint.build, self.leases[side]))
@@ -183,7 +196,7 @@ class Tail:
             return _Build(replace(done, left=left))
         return _Moving(done, plan, advancing, Remembered(self.engine, plan.lookups, advancing.lookups()))
 
-    def _stop(self, build: _Moving, *, left: str = "", error: str = "") -> None:
+    def _stop(self, build: _Build, *, left: str = "", error: str = "") -> None:
         """Bring a build no further."""
         stopped = _Build(replace(build.done, left=left, error=error))
         self._builds = [stopped if one is build else one for one in self._builds]
@@ -211,8 +224,8 @@ class Tail:
 
     @property
     def going(self) -> bool:
-        """Whether any build is brought forward."""
-        return bool(self._moving)
+        """Whether any build is brought forward, or rebuilt."""
+        return any(isinstance(one, _Moving | _Rebuilt) for one in self._builds)
 
     def catch_up(self, head: Position, stop: Callable[[], bool] = lambda: False) -> None:
         """
@@ -238,6 +251,35 @@ class Tail:
             self.pace.took(batch.last - batch.first + 1, slowest)
             self.pace.wait(stop)
         self.swap()
+
+    def rebuild(self, head: Position, *, now: bool) -> None:
+        """
+        Replay the views that allow it, and that no tail keeps otherwise, up to a position; readers get them at once.
+
+        Such a view is replayed for a fifth of the time at most; but `now`, and where a side is held, when it is behind.
+
+        Raises:
+            LeaseLost, StoreHeld: another process took a side, or holds its database.
+        """
+        held = self.held()
+        for build in [one for one in self._builds if isinstance(one, _Rebuilt)]:
+            side, view = build.done.side, build.done.view
+            to = min(head, held.get(side, head))
+            due = now or side in held or time.monotonic() >= self._due.get((side, view), 0.0)
+            if not due or build.done.position >= to:
+                continue
+            if not self.store.has_shape(shape_of(build.plan.view)):
+                self._stop(build, left="the table schema of its view was changed since it was built: replay it")
+                continue
+            start = time.monotonic()
+            with self._stopping(build), self.rebuilding():
+                (made,) = replay(self.engine, self.log, self.store, [build.plan], to, progress=self.progress)
+                self.look()
+                self.swap()
+                new = next(one for one in self._builds if one.key == (side, view, made.build))
+                new.done = replace(new.done, begun=build.done.begun, rows=build.done.rows + made.rows)
+            ended = time.monotonic()
+            self._due[side, view] = ended + 4 * (ended - start)
 
     def _next(self, head: Position, ends: Ends) -> tuple[Batch, list[_Moving]] | None:
         """
@@ -317,7 +359,7 @@ class Tail:
             build.done = replace(build.done, position=build.advancing.position)
 
     @contextmanager
-    def _stopping(self, build: _Moving) -> Iterator[None]:
+    def _stopping(self, build: _Build) -> Iterator[None]:
         """Bring a build no further where it fails."""
         try:
             yield

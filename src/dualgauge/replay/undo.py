@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dualgauge.model import Position, Progress, Side, silent, utc_now
 from dualgauge.replay.advance import KEPT
 from dualgauge.replay.errors import CannotUndo, NothingToUndo
-from dualgauge.replay.run import replay
+from dualgauge.replay.run import replay, shape_of
 from dualgauge.replay.tail import Tail
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from dualgauge.replay.holding import Holding
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.port import BuildStore
-    from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan.plan import Plan
 
 
@@ -58,7 +57,7 @@ def kept_builds(store: BuildStore, views: Sequence[tuple[Side, str]]) -> list[tu
 
 def undo(  # noqa: PLR0917  (called with all of them, in this order)
     engine: Engine, log: EventLog, store: BuildStore, holding: Holding, views: Sequence[tuple[Side, str]],
-    plans: Callable[[Side, Checkpoint], Plan], *, shaped: Callable[[ViewDefinition], bool], progress: Progress = silent,
+    plans: Callable[[Side, Checkpoint], Plan], *, progress: Progress = silent,
 ) -> list[Undone]:  # fmt: skip
     """
     Let readers have the builds that they had before, at the log's head.
@@ -72,7 +71,6 @@ def undo(  # noqa: PLR0917  (called with all of them, in this order)
         holding: takes the sides: no other process brings them forward meanwhile.
         views: which.
         plans: of the text that each build was made from.
-        shaped: whether the store's table schema of a view is the one that a definition asks for.
         progress: told the position and the head.
 
     Raises:
@@ -87,7 +85,7 @@ def undo(  # noqa: PLR0917  (called with all of them, in this order)
     head = log.head().last
     for side, one in found:
         plan = by_plan[side, one.view]
-        if plan.strategy not in KEPT and one.position != head and not shaped(plan.view):
+        if plan.strategy not in KEPT and one.position != head and not store.has_shape(shape_of(plan.view)):
             reason = "only a replay brings it there, and the table schema of the view was changed since"
             raise CannotUndo(plan.view.label, one.build, reason)
 

@@ -88,5 +88,3 @@ def tail(
                 for one in done.failing
             ] or ([] if done.views else [NextStep("dualgauge replay", "build the views")]),
         )  # fmt: skip
-
-

@@ -221,6 +221,9 @@ class BuildStore(ServedStore, Protocol):
     def missing(self, folder: Path, shapes: Sequence[Shape]) -> list[str]:
         """What the shapes in the store lack, a line each."""
 
+    def has_shape(self, shape: Shape) -> bool:
+        """Whether the store's table schema of a view is this one; nothing is written."""
+
     def run_alembic(self, context: EnvironmentContext, shapes: Sequence[Shape]) -> None:
         """Run Alembic's environment on the store, or print its statements: what env.py does under plain `alembic`."""
 

@@ -10,6 +10,7 @@ from dualgauge.model import Side
 from dualgauge.stores.external.sql_location import in_file
 from dualgauge.stores.serving import builds, checkpoints, tail_state, writers
 from dualgauge.stores.serving.port import Health
+from dualgauge.stores.serving.shapes import SUFFIX
 from dualgauge.stores.sqlite import bulk, points
 from dualgauge.stores.sqlite.advance import SqliteAdvancing
 from dualgauge.stores.sqlite.database import Databases, reading, writing
@@ -66,6 +67,14 @@ class SqliteStore:
         with self.databases.open() as engine, reading(engine) as connection:
             migrations.configuration(folder)
             return migrations.missing(connection, shapes)
+
+    def has_shape(self, shape: Shape) -> bool:
+        """Whether a view's table schema is this one; see the port."""
+        from dualgauge.stores.serving import migrations
+
+        with self.databases.open() as engine, reading(engine) as connection:
+            lacks = migrations.missing(connection, [shape])
+        return not any(f" {shape.side.schema}.{shape.view}{SUFFIX}" in line for line in lacks)
 
     def served_builds(self, side: Side) -> dict[str, Checkpoint]:
         """The checkpoint of each build that readers get; see the port."""
