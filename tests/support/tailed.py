@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 COLUMNS = {
     "who": "VARCHAR", "n": "BIGINT", "price": "DECIMAL(18,2)", "d": "DOUBLE", "flag": "BOOLEAN", "note": "VARCHAR",
+    "seq": "BIGINT",
 }  # fmt: skip
 
 
@@ -57,12 +58,20 @@ VIEWS: Final = _views()
 
 
 def events(rows: Sequence[Mapping[str, Any]]) -> list[Event]:
-    """Events of some rows: `type`, `at` (hours from a day's beginning, 0 by default), and values of `COLUMNS`."""
+    """
+    Events of some rows: `type`, `at` (hours from a day's beginning, 0 by default), and values of `COLUMNS`.
+
+    `seq` is another in each event by default, and in another order than the events.
+    """
     day = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     return [
         Event(
             event_id=f"e{number}", type=row.get("type", "in"), occurred_at=day + dt.timedelta(hours=row.get("at", 0)),
-            fields={name: _value(name, row[name]) for name in COLUMNS if row.get(name) is not None},
+            fields={
+                name: _value(name, value)
+                for name, value in {"seq": number * 40_009 % 100_003, **row}.items()
+                if name in COLUMNS and value is not None
+            },
         )
         for number, row in enumerate(rows, 1)
     ]  # fmt: skip

@@ -43,6 +43,47 @@ BY type
 SELECT type, count(*) FILTER (WHERE n > 2) AS a, sum(price) FILTER (WHERE flag) AS b, avg(n) FILTER (WHERE note IS
 NOT NULL) AS c, arg_max(note, position) FILTER (WHERE n > 1) AS d FROM events GROUP BY type
 
+---- Ordered by what the view says to be unique, alone, in a tuple, together with what it groups by.
+
+-- view: by_seq, merge
+-- key: type
+-- unique: seq
+SELECT type, arg_max(note, seq) AS a, arg_min(n, seq) AS b, arg_max_null(who, seq) AS c, max_by(price, seq) FILTER
+(WHERE n > 0) AS d, sum(n) AS s FROM events e GROUP BY type
+
+-- view: by_seq_and_time, merge
+-- key: type
+-- unique: seq
+SELECT type, count(*) AS n, arg_min_null(note, (occurred_at, e.seq)) AS a, arg_max(n, (n, seq)) AS b FROM events AS e
+WHERE n > 0 GROUP BY type HAVING count(*) > 1
+
+-- view: by_seq_of_group, merge
+-- key: flag, k
+-- unique: type, seq
+SELECT coalesce(type, '') AS k, flag, arg_max(note, (seq, type)) AS a FROM events WHERE flag IS NOT NULL GROUP BY 1, flag
+
+-- view: by_seq_within, merge
+-- key: type
+-- unique: type, seq
+SELECT type, arg_max_null(note, seq) AS a, arg_min(note, seq) AS b FROM events GROUP BY type
+
+-- view: by_seq_looked_up, merge
+-- key: type
+-- unique: seq
+SELECT e.type, arg_max(o.n, e.seq) AS a FROM events e
+ASOF LEFT JOIN (SELECT position, who, n FROM events WHERE n > 0) o ON e.who = o.who AND e.position > o.position
+GROUP BY e.type
+
+-- view: each_by_seq, append
+-- key: seq
+-- unique: seq
+SELECT coalesce(seq, 0) AS seq, note FROM events
+
+-- view: seq_of_another, replay
+-- key: type
+-- unique: seq
+SELECT type, arg_max(note, other) AS a FROM (SELECT *, seq AS other FROM events) GROUP BY type
+
 ---- HAVING, which a group crosses both ways, and groups that empty and come back.
 
 -- view: having, merge

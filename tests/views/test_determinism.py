@@ -77,6 +77,35 @@ def test_a_view_is_refused_with_the_expression_and_its_idiom(engine: Engine) -> 
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("sql", "declares"),
+    [
+        ("SELECT type AS k, arg_max(note, n) AS a FROM events GROUP BY type", "n"),
+        ("SELECT type AS k, arg_max(note, (occurred_at, n)) AS a FROM events GROUP BY type", "occurred_at, n"),
+        ("SELECT type AS k, list(note ORDER BY n) AS a FROM events GROUP BY type", "n"),
+        ("SELECT n AS k, note FROM events ORDER BY n LIMIT 3", "n"),
+        ("SELECT n AS k, row_number() OVER (ORDER BY n) AS r FROM events", "n"),
+        ("SELECT DISTINCT ON (type) type AS k, n FROM events ORDER BY type, n", "type, n"),
+        ("SELECT type AS k, arg_max(note, n) AS a FROM (SELECT * FROM events) GROUP BY type", ""),
+        ("SELECT type AS k, arg_max(note, n + 1) AS a FROM events GROUP BY type", ""),
+        ("SELECT type AS k, list(note) AS a FROM events GROUP BY type", ""),
+        ("SELECT type AS k, count(*) AS c FROM events GROUP BY type ORDER BY c LIMIT 3", ""),
+        ("SELECT e.type AS k, list(e.note ORDER BY o.n) AS a FROM events e JOIN events o USING (who) GROUP BY ALL", ""),
+    ],
+)
+def test_what_may_be_said_to_be_unique_is_advised_where_it_helps(engine: Engine, sql: str, declares: str) -> None:
+    with pytest.raises(UnsureOrder) as caught:
+        from_text(engine, f"-- key: k\n{sql}", "v", Side.V1, Path("views_v1/v.sql"), COLUMNS)
+
+    assert ("`-- unique: " in str(caught.value)) == bool(declares)
+    if declares:
+        assert str(caught.value).endswith(
+            f"; or, where no two events agree in it, say so in the header: `-- unique: {declares}`"
+        )
+        text = f"-- key: k\n-- unique: {declares}\n{sql}"
+        assert from_text(engine, text, "v", Side.V1, Path("views_v1/v.sql"), COLUMNS).key == ("k",)
+
+
 def answers(sql: str, order: str) -> list[tuple[object, ...]]:
     """What a SELECT answers over events that lie in some order, on one thread."""
     with open_engine(threads=1) as engine:

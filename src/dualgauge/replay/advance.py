@@ -10,6 +10,7 @@ from dualgauge.model import quote
 from dualgauge.replay.answer import answered
 from dualgauge.replay.errors import CannotCompute
 from dualgauge.replay.remembered import last_rows
+from dualgauge.replay.unique import check_ties, check_unique
 from dualgauge.stores.errors import UnstorableValue
 from dualgauge.stores.serving.types import bound_columns
 from dualgauge.views.plan.plan import Strategy
@@ -68,6 +69,7 @@ def change(engine: Engine, plan: Plan, build: Advancing, remembered: Remembered,
 
     Raises:
         CannotCompute: the view's SELECT fails on an event.
+        NotUnique, Tied: the view's `-- unique:` does not hold.
         BadKeys: a key is NULL or repeats.
         UnstorableValue: a value does not fit its stored type.
         Fenced: another process took over the build.
@@ -83,6 +85,7 @@ def change(engine: Engine, plan: Plan, build: Advancing, remembered: Remembered,
 
 
 def _rows(engine: Engine, plan: Plan, build: Advancing, dialect: str) -> pa.Table:
+    check_unique(engine, plan)
     if plan.merge is not None:
         return _merged(engine, plan, plan.merge, build, dialect)
     with answered(engine, plan, plan.batch_sql) as answer:
@@ -108,6 +111,7 @@ def _merged(engine: Engine, plan: Plan, merge: Merge, build: Advancing, dialect:
         stored = build.stored(engine.arrow(f"SELECT {keys} FROM {_GROUPS} ORDER BY _i"))
         engine.register(_STORED, stored)
         try:
+            check_ties(engine, plan, merge.tied(_GROUPS, _STORED))
             with answered(engine, plan, merge.rows(merge.joined(_GROUPS, _STORED))) as answer:
                 answer.check_keys()
                 return answer.table(dialect)

@@ -31,6 +31,43 @@ class BrokenBatch(DataError):
         )
 
 
+class NotUnique(DataError):
+    """
+    Events that agree in what their view says to be unique, or one that has a NULL there.
+
+    `first` and `last` are the positions of the first and the last of them, which are one where it is a NULL.
+    """
+
+    def __init__(self, view: str, columns: Sequence[str], values: Sequence[str | None], first: int, last: int) -> None:
+        self.view, self.columns, self.values = view, tuple(columns), tuple(values)
+        self.first, self.last = first, last
+        shown = " and ".join(
+            f"{column} = {'NULL' if value is None else value}" for column, value in zip(columns, values, strict=True)
+        )
+        if first == last:
+            found = f"the event at position {first:,} has {shown}, and NULL tells no event from another"
+        else:
+            found = f"the events at positions {first:,} and {last:,} have {shown}"
+        super().__init__(
+            f"view {view}: `-- unique: {', '.join(columns)}` does not hold: {found}; leave such events out in its "
+            "WHERE, or take the line away and end what it orders by with position, and replay; readers keep the build "
+            "before"
+        )
+
+
+class Tied(DataError):
+    """An event of a batch that its view does not tell from the stored one that it would replace."""
+
+    def __init__(self, view: str, call: str, value: str, stored: int, new: int) -> None:
+        self.view, self.call, self.value, self.stored, self.new = view, call, value, stored, new
+        super().__init__(
+            f"view {view}: {' '.join(call.split())} does not tell the event at position {new:,} from the one at "
+            f"{stored:,}: both have {value} in what orders them, and `-- unique:` says that no two have; leave one out "
+            "in its WHERE, or take the line away and end what it orders by with position, and replay; readers keep the "
+            "build before"
+        )
+
+
 class CannotCompute(DataError):
     """A view's SELECT that fails on an event: a cast, a division, a number out of range."""
 

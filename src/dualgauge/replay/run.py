@@ -16,6 +16,7 @@ from dualgauge.engines.errors import BadValue, CannotRead
 from dualgauge.model import Position, Progress, Side, silent
 from dualgauge.replay.answer import answered
 from dualgauge.replay.remembered import last_rows
+from dualgauge.replay.unique import check_unique
 from dualgauge.stores.errors import UnstorableValue
 from dualgauge.stores.serving.shapes import Shape
 from dualgauge.views.definition import EVENTS
@@ -99,6 +100,7 @@ def replay(
 
     Raises:
         CannotCompute: a view's SELECT fails on an event.
+        NotUnique: a view's `-- unique:` does not hold.
         BadKeys: a key is NULL or repeats; readers keep the build before.
         UnstorableValue: a value does not fit its stored type.
         Fenced: another replay took a build over.
@@ -117,6 +119,7 @@ def _one(
     if current is not None:
         return Replayed(view.name, view.side, current, position, rows=0, resumed_at=0, skipped=True, seconds=0.0)
     progress(f"{view.label}: computing", 0, None)
+    check_unique(engine, plan)
     with answered(engine, plan, plan.select(position)) as answer:
         answer.check_keys()
         try:

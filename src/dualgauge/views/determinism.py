@@ -56,9 +56,14 @@ class Doubt:
 
 @dataclass(slots=True)
 class _Scope:
-    """What stands behind FROM: the columns of each relation, and what is unique of them together."""
+    """
+    What stands behind FROM: the columns of each relation, and what is unique of them together.
+
+    `of_events` says that it is `events` and nothing beside it.
+    """
 
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    of_events: bool = False
     unique: list[frozenset[Name]] = field(default_factory=list)
     items: Sequence[Node] = ()
 
@@ -90,14 +95,14 @@ def doubts(
     """
     unique = [("position",), ("event_id",), *declared]
     events = Rows(tuple(map(fold, event_columns)), tuple(frozenset(map(fold, names)) for names in unique), placed=True)
-    work = _Work(engine, sql)
+    work = _Work(engine, sql, events)
     work.query(tree, {"events": events})
     return list(dict.fromkeys(work.found))
 
 
 class _Work:
-    def __init__(self, engine: Engine, sql: str) -> None:
-        self._engine, self._sql, self._aggregates = engine, sql, aggregates_of(engine)
+    def __init__(self, engine: Engine, sql: str, events: Rows) -> None:
+        self._engine, self._sql, self._events, self._aggregates = engine, sql, events, aggregates_of(engine)
         self.found: list[Doubt] = []
 
     def query(self, node: Node, known: Mapping[str, Rows]) -> Rows:
@@ -141,9 +146,10 @@ class _Work:
         if grouped or single:
             # Behind a GROUP BY its expressions are unique, whatever the rows were; without one there is one row.
             unique = [frozenset(by)] if len(node["group_sets"]) <= 1 else []
+            scope.of_events = False
         self._windows([*items, node["qualify"]], scope, unique)
         if any(name_of(call) in _SEVERAL for call, _ in with_parents(items)):
-            unique, groups = [], []
+            unique, groups, scope.of_events = [], [], False
         if any(one["type"] == "DISTINCT_MODIFIER" and not one["distinct_on_targets"] for one in node["modifiers"]):
             unique.append(frozenset(_all_names(items, scope)))
         self._modifiers(node, scope, unique)
@@ -203,14 +209,15 @@ class _Work:
         elif kind == "SUBQUERY":
             rows = self.query(node["subquery"]["node"], known)
         if kind == "EMPTY":
-            return _Scope({}, [frozenset()])
+            return _Scope(unique=[frozenset()])
         if node.get("column_name_alias"):
             rows = rows.renamed(node["column_name_alias"])
-        return _Scope({name: rows.columns}, [frozenset((name, one) for one in keys) for keys in rows.unique])
+        unique = [frozenset((name, one) for one in keys) for keys in rows.unique]
+        return _Scope({name: rows.columns}, rows is self._events, unique)
 
     def _join(self, node: Node, known: Mapping[str, Rows]) -> _Scope:
         left, right = self._source(node["left"], known), self._source(node["right"], known)
-        found = _Scope(left.columns | right.columns, [a | b for a in left.unique for b in right.unique])
+        found = _Scope(left.columns | right.columns, unique=[a | b for a in left.unique for b in right.unique])
         names = [_names(one, found) for one in expressions(node["condition"]) if one["class"] == "COLUMN_REF"]
         compared = {name for group in names for name in group} & _of(right)
         compared |= {name for name in _of(right) if name[1] in map(fold, node["using_columns"])}
@@ -234,13 +241,13 @@ class _Work:
             value = arguments[:1]
             if named(name) in BY_KEY and len(arguments) > 1:
                 if not self._tells(value, arguments[1:2], scope, scope.unique, by):
-                    self._doubt(call, TUPLE)
+                    self._doubt(call, TUPLE + _declared(arguments[1:2], scope))
             elif (name in OF_ONE or name in _LISTS) and name_of(parent or {"class": ""}) not in _SORTING:
                 if _inner(value, scope) <= by or _all_names(value, scope) <= by:
                     continue
                 if not (given and self._tells(value, given, scope, scope.unique, by)):
                     idiom = ORDERED if name in _LISTS else f"write arg_max(x, position), or {ORDERED}"
-                    self._doubt(call, idiom)
+                    self._doubt(call, idiom + _declared(given, scope))
 
     def _tells(
         self, value: Sequence[Node], order: Sequence[Node], scope: _Scope, unique: Iterable[frozenset[Name]],
@@ -260,11 +267,11 @@ class _Work:
             rows = any(str(call[end]).endswith("_ROWS") for end in ("start", "end"))
             if named(name) in BY_KEY and len(arguments) > 1:
                 if not self._tells(arguments[:1], arguments[1:2], scope, unique, within):
-                    self._doubt(call, TUPLE)
+                    self._doubt(call, TUPLE + _declared(arguments[1:2], scope))
                 continue
             placed = rows or name in OF_ONE or name in _PLACES | _LISTS
             if placed and not _covers(unique, _all_names(orders, scope) | within):
-                self._doubt(call, IDIOM)
+                self._doubt(call, IDIOM + _declared(orders, scope))
 
     def _modifiers(self, node: Node, scope: _Scope, unique: Sequence[frozenset[Name]]) -> None:
         kinds = {one["type"]: one for one in node["modifiers"]}
@@ -273,16 +280,26 @@ class _Work:
         if any(one["class"] == "STAR" for one in orders):
             keys |= _all_names(scope.items, scope)
         if "LIMIT_MODIFIER" in kinds and not _covers(unique, keys):
-            self.found.append(Doubt("LIMIT without a unique ORDER BY", IDIOM))
+            self.found.append(Doubt("LIMIT without a unique ORDER BY", IDIOM + _declared(orders, scope)))
         distinct = kinds.get("DISTINCT_MODIFIER")
         if distinct and distinct["distinct_on_targets"]:
             keys |= _all_names(distinct["distinct_on_targets"], scope)
             if not _covers(unique, keys):
-                self.found.append(Doubt("DISTINCT ON without a unique ORDER BY", IDIOM))
+                idiom = IDIOM + _declared(orders, scope)
+                self.found.append(Doubt("DISTINCT ON without a unique ORDER BY", idiom))
 
     def _doubt(self, call: Node, idiom: str) -> None:
         text = written(call, self._sql)
         self.found.append(Doubt(" ".join(text.split()) or f"{call['function_name']}()", idiom))
+
+
+def _declared(order: Sequence[Node], scope: _Scope) -> str:
+    """What a view may say of an order by columns of the events, behind other advice; empty where that is no help."""
+    parts = [part for node in order for part in _unpacked(node)]
+    names = [part["column_names"][-1] for part in parts if part["class"] == "COLUMN_REF"]
+    if not scope.of_events or not names:
+        return ""
+    return f"; or, where no two events agree in it, say so in the header: `-- unique: {', '.join(names)}`"
 
 
 def _called(item: Node) -> str:

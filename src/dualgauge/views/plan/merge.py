@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.aggregates import aggregates_of, has_aggregate
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.syntax import Node, arguments_of, expressions, meaning, name_of, put_into, select_of, written
-from dualgauge.model import POSITION, PRESENT, fold, quote
+from dualgauge.model import POSITION, PRESENT, fold, literal, quote
 from dualgauge.views.plan.left import NotKept
 from dualgauge.views.plan.lookups import on_batch
 from dualgauge.views.plan.nulls import refuse_null
@@ -24,7 +25,7 @@ from dualgauge.views.plan.states import Kept, kept, merged_states
 from dualgauge.views.plan.windows import windows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
     from dualgauge.views.definition import ViewDefinition
@@ -51,6 +52,8 @@ class Merge:
         columns: SQL over the key and the states of each of the view's columns, by name.
         having: SQL over the same that says whether readers see the group; empty where they see all.
         windows: the columns of the key that are windows of the events' time.
+        settled: the calls whose key is unique by the view's word alone, each with the number of the state that is the
+            key; the next one is its event's position.
     """
 
     groups: str
@@ -61,6 +64,7 @@ class Merge:
     columns: Mapping[str, str]
     having: str
     windows: tuple[str, ...] = ()
+    settled: tuple[tuple[str, int], ...] = ()
 
     @property
     def hidden(self) -> dict[str, str]:
@@ -75,8 +79,6 @@ class Merge:
             new: a relation of the batch's groups, each with a number `_i`.
             old: a relation of what was stored: the number, and the hidden columns as text.
         """
-        before = [f"CAST({name} AS {kind}) AS {_at('o', name)}" for name, kind in self.states.items()]
-        later = [f"{name} AS {_at('n', name)}" for name in self.states]
         merged = [
             f"CAST({sql} AS {kind}) AS {name}"
             for (name, kind), sql in zip(self.states.items(), self.merged, strict=True)
@@ -84,7 +86,29 @@ class Merge:
         key = [quote(name) for name in self.key]
         return (
             f"SELECT {', '.join([*key, *merged])}, greatest(_after, coalesce(_before, 0)) AS {POSITION} "
-            f"FROM (SELECT {', '.join(['_i', *key, *later])}, {POSITION} AS _after FROM {new}) "
+            f"FROM {self._beside(new, old)}"
+        )
+
+    def tied(self, new: str, old: str) -> list[str]:
+        """
+        SELECTs of ties between a batch and what was stored, a row at most: call, key as text, position stored and new.
+
+        Args:
+            new, old: as `joined` takes them.
+        """
+        return [
+            f"SELECT {literal(text)}, CAST(_n{at} AS VARCHAR), _o{at + 1}, _n{at + 1} FROM {self._beside(new, old)} "
+            f"WHERE _o{at} = _n{at} ORDER BY _n{at + 1} LIMIT 1"
+            for text, at in self.settled
+        ]
+
+    def _beside(self, new: str, old: str) -> str:
+        """The groups of a batch, each beside what was stored of it: a FROM."""
+        before = [f"CAST({name} AS {kind}) AS {_at('o', name)}" for name, kind in self.states.items()]
+        later = [f"{name} AS {_at('n', name)}" for name in self.states]
+        key = [quote(name) for name in self.key]
+        return (
+            f"(SELECT {', '.join(['_i', *key, *later])}, {POSITION} AS _after FROM {new}) "
             f"LEFT JOIN (SELECT {', '.join(['_i', *before])}, {POSITION} AS _before FROM {old}) USING (_i)"
         )
 
@@ -133,7 +157,7 @@ def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> 
             merged=tuple(merged_states(aggregates)),
             states={f"_s{at}": kinds[f"_s{at}"] for at in range(len(states))},
             columns={column.name: names.get(column.name) or columns[column.name] for column in parts.columns},
-            windows=windows_of(key, work.events),
+            windows=windows_of(key, work.events), settled=_settled(aggregates),
         )  # fmt: skip
         made = engine.columns(found.rows(groups))
     except EngineError as fault:
@@ -147,6 +171,12 @@ def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> 
     if {name: made[name] for name in view.columns} != dict(view.columns):
         raise NotKept("taken apart its columns have other types")
     return found
+
+
+def _settled(aggregates: Sequence[Kept]) -> tuple[tuple[str, int], ...]:
+    """The calls whose key is unique by the view's word alone, each with the number of the state that is the key."""
+    firsts = accumulate((len(one.states) for one in aggregates), initial=0)
+    return tuple((one.settled, first + 1) for one, first in zip(aggregates, firsts, strict=False) if one.settled)
 
 
 def _at(side: str, state: str) -> str:
@@ -219,9 +249,13 @@ class _Work:
             node, column
         )
 
-    def _unqualified(self, node: Node) -> object:
+    def _unqualified(self, node: Node) -> list[str] | None:
         names = [fold(name) for name in node["column_names"]] if node["class"] == "COLUMN_REF" else []
         return names[1:] if names[:1] == [self._alias] and len(names) > 1 else names or None
+
+    def _names(self, column: Column) -> list[str]:
+        """The folded name of the events' column that a column is; none or several where it is something else."""
+        return self._unqualified(column.node) or []
 
     def _is_alias(self, node: Node, column: Column) -> bool:
         """Whether a column by itself is the alias of another, and none of the events' own."""
@@ -272,7 +306,9 @@ class _Work:
             raise NotKept(f"{text} has an aggregate inside", "make what is inside a view of its own")
         known = repr(meaning(node))
         if known not in self.kept:
-            self.kept[known] = kept(node, text, self._alias)
+            grouped = {names[0] for names in map(self._names, self._group) if len(names) == 1}
+            unique = [frozenset(map(fold, names)) - grouped for names in self._view.header.unique]
+            self.kept[known] = kept(node, text, self._alias, unique)
         first = 0
         for other, one in self.kept.items():
             if other == known:

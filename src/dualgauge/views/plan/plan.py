@@ -21,6 +21,7 @@ from dualgauge.views.plan.merge import Merge, merge_of
 from dualgauge.views.plan.parts import parts_of
 from dualgauge.views.plan.position import with_position
 from dualgauge.views.plan.tracing import tracing
+from dualgauge.views.unique import unique_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.latest import Latest
     from dualgauge.views.plan.tracing import Tracing
+    from dualgauge.views.unique import Unique
 
 _ROUNDED = (exp.Sum, exp.Avg)
 _FLOATS = {"DOUBLE", "FLOAT"}
@@ -59,6 +61,7 @@ class Plan:
     None where the plan cannot tell which events touch a key. `latest` are the values that the view takes from the last
     or the first event of a group. `merge` says how groups are merged, where that is the strategy;
     `batch_sql` gives the rows of a batch's events, where they are appended. `lookups` are its as-of joins in both.
+    `unique` is what the view says to be unique, with how to look at it: a replay and each batch must hold it.
     `advice` is what would let a tail keep a view that is left to replays; empty where nothing is known to.
     """
 
@@ -73,6 +76,7 @@ class Plan:
     lookups: tuple[Lookup, ...] = ()
     batch_sql: str = ""
     advice: str = ""
+    unique: tuple[Unique, ...] = ()
 
     @property
     def windows(self) -> tuple[str, ...]:
@@ -134,6 +138,7 @@ def plan(engine: Engine, view: ViewDefinition, event_columns: Mapping[str, str])
             tracing=tracing(view),
             warnings=_warnings(view.tree, event_columns),
             latest=latest(engine, bare(view.text), tuple(view.columns)),
+            unique=unique_of(engine, bare(view.text), view.header.unique),
         )
 
 

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Final
 from dualgauge.engines.aggregates import BY_KEY, OF_ONE, PACKED, named
 from dualgauge.engines.lexer import tokens
 from dualgauge.engines.syntax import Node, arguments_of, name_of
-from dualgauge.model import fold
+from dualgauge.model import fold, quote
 from dualgauge.views.plan.left import NotKept, instead_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _CALL: Final = re.compile(r"[A-Za-z_]\w*\s*\(")
 _UNIQUE: Final = frozenset(("position", "event_id"))
+"""Of these the log sees to it that no two events have one value."""
+
 _NOT_BACK: Final = re.compile(r'JSON|"NULL"|VARIANT|UNION|GEOMETRY|BIGNUM|TIME_NS')
 """Types that do not come back from text as what they were, alone or in others."""
 _NUMBERS: Final = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL\(.*|FLOAT|DOUBLE")
@@ -70,13 +72,19 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An aggregate by its states. `result` is SQL in which `{0}`, `{1}`, `{2}` are these."""
+    """
+    An aggregate by its states. `result` is SQL in which `{0}`, `{1}`, `{2}` are these.
+
+    `settled` is the text of a call whose key is unique by the view's word alone: then the second state is the key of
+    the event whose value the first is, and the third its position. Else it is empty.
+    """
 
     states: tuple[State, ...]
     result: str = "{0}"
+    settled: str = ""
 
 
-def kept(call: Node, text: str, alias: str = "events") -> Kept:
+def kept(call: Node, text: str, alias: str = "events", unique: Iterable[frozenset[str]] = ()) -> Kept:
     """
     What to store of an aggregate.
 
@@ -84,6 +92,7 @@ def kept(call: Node, text: str, alias: str = "events") -> Kept:
         call: its call in the tree.
         text: the same, as it is written.
         alias: what the events are called there.
+        unique: sets of folded columns of which the view says that no two events of a group agree in all.
 
     Raises:
         NotKept: nothing short of all its values would do, or its value depends on the order of events.
@@ -99,7 +108,7 @@ def kept(call: Node, text: str, alias: str = "events") -> Kept:
         raise NotKept(f"{text} has an order", simpler or instead_of(name, value))
     if (make := _MADE.get(name)) is None or len(arguments) != _ARGUMENTS.get(name, 1):
         raise NotKept(f"{text} cannot be merged", instead_of(name, value))
-    return make(text) if name not in BY_KEY else _by_key(name, text, arguments[1], fold(alias))
+    return make(text) if name not in BY_KEY else _by_key(name, text, _named(arguments[1], fold(alias)), alias, unique)
 
 
 def _renamed(text: str, name: str) -> str:
@@ -166,9 +175,10 @@ def _moments(result: str) -> Callable[[str], Kept]:
     return made
 
 
-def _by_key(name: str, text: str, key: Node, alias: str) -> Kept:
-    """A value of the event whose key is greatest or least: with that key."""
-    if not _is_unique(key, alias):
+def _by_key(name: str, text: str, key: set[str], alias: str, unique: Iterable[frozenset[str]]) -> Kept:
+    """A value of the event whose key, which has some columns, is greatest or least: with that key."""
+    sure = bool(key & _UNIQUE)
+    if not sure and not any(one <= key for one in unique):
         raise NotKept(
             f"{text} says nothing of events with equal keys",
             "write the key as (..., position), or say by `-- unique:` what no two events agree in",
@@ -179,15 +189,19 @@ def _by_key(name: str, text: str, key: Node, alias: str) -> Kept:
     sign = ">" if greatest else "<"
     later = f"CASE WHEN {{2}} IS NULL OR {{3}} {sign} {{2}} THEN {{1}} ELSE {{0}} END"
     bound = _second(_GREATER if greatest else _LESSER)
-    return Kept((State(text, later), State(f"{'max' if greatest else 'min'}({over}){behind}", bound)))
+    states = State(text, later), State(f"{'max' if greatest else 'min'}({over}){behind}", bound)
+    if sure:
+        return Kept(states)
+    place = f"{'arg_max' if greatest else 'arg_min'}({quote(alias)}.position, {over}){behind}"
+    return Kept((*states, State(place, later.replace("{1}", "{5}").replace("{0}", "{4}"))), settled=text)
 
 
-def _is_unique(key: Node, alias: str) -> bool:
-    """Whether no two events have one value of a key."""
+def _named(key: Node, alias: str) -> set[str]:
+    """The folded columns of the events that a key is, or that stand in it by themselves."""
     if key["class"] == "COLUMN_REF":
         *other, name = map(fold, key["column_names"])
-        return name in _UNIQUE and other in ([], [alias])
-    return name_of(key) in PACKED and any(_is_unique(one, alias) for one in arguments_of(key))
+        return {name} if other in ([], [alias]) else set()
+    return {name for one in arguments_of(key) for name in _named(one, alias)} if name_of(key) in PACKED else set()
 
 
 def _first_argument(text: str) -> str:
