@@ -169,3 +169,35 @@ def test_without_a_build_it_says_what_to_do(tmp_path: Path) -> None:
 
     assert said.exit_code == 0
     assert "no view has a build yet: run `dualgauge replay` first" in said.out
+
+
+def test_late_events_are_counted_by_the_old_windows_that_they_change(tmp_path: Path) -> None:
+    seed = random.randrange(10**9)
+    chance = random.Random(seed)
+    rows = [{"type": chance.choice(("in", "out")), "n": 1, "at": chance.randrange(90)} for _ in range(120)]
+    names = {"hours": 1, "days": 24}
+    with opened(tmp_path, rows, {name: VIEWS[name] for name in names}) as project:
+        project.replay(10)
+        at = 10
+        while at < len(rows):
+            end = min(len(rows), at + chance.randrange(1, 20))
+            found = {one.view: one.old_windows for one in project.tail(end)}
+            for name, hours in names.items():
+                newest = max(row["at"] // hours for row in rows[:at])
+                old = {row["at"] // hours for row in rows[at:end]} - set(range(newest, 100))
+                assert found[name] == len(old), (seed, name, at, end)
+            at = end
+
+
+def test_several_batches_add_up_and_the_command_says_so(tmp_path: Path) -> None:
+    migration = laid_out(tmp_path, {"hours": VIEWS["hours"], "days": VIEWS["days"]})
+    rows = [{"at": 5}, {"at": 60}, {"at": 7}, {"at": 8}, {"at": 61}, {"at": 60}]
+    with migration.appender() as log:
+        log.append(events(rows)[:2])
+    migration.replay()
+    with migration.appender() as log:
+        log.append(events(rows)[2:])
+    said = call("tail", "--once", folder=tmp_path)
+
+    assert "late events changed 2 old windows" in said.out
+    assert "late events changed 1 old window " in said.out

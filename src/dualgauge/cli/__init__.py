@@ -39,8 +39,8 @@ class InOrder(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002  (typer's signature)
         """Names as `--help` shows them."""
         order = (
-            "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "quarantine", "status", "diff",
-            "check", "evidence", "report", "read", "switch", "rollback", "journal",
+            "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "throttle", "quarantine", "status",
+            "diff", "check", "evidence", "report", "read", "switch", "rollback", "journal",
         )  # fmt: skip
         return sorted(self.commands, key=order.index)
 

@@ -45,10 +45,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a batch changes in a build: rows by the build's columns, and what its view looks up from then on."""
+    """
+    What a batch changes in a build: rows by the build's columns, and what its view looks up from then on.
+
+    `windows` are the windows of time that it changes, as they are stored, where the view's key has such a column.
+    """
 
     rows: pa.Table
     lookups: Sequence[tuple[int, str, str]]
+    windows: pa.ChunkedArray | None = None
 
     @property
     def empty(self) -> bool:
@@ -76,25 +81,29 @@ def change(engine: Engine, plan: Plan, build: Advancing, remembered: Remembered,
     """
     try:
         with remembered.bound():
-            rows = _rows(engine, plan, build, dialect)
+            rows, windows = _rows(engine, plan, build, dialect)
     except CannotRead:
         raise
     except BadValue as fault:
         raise UnstorableValue(plan.view.label, fault.reason.split(": ", 1)[-1]) from fault
-    return Change(rows, last_rows(engine, plan.lookups))
+    return Change(rows, last_rows(engine, plan.lookups), windows)
 
 
-def _rows(engine: Engine, plan: Plan, build: Advancing, dialect: str) -> pa.Table:
+def _rows(
+    engine: Engine, plan: Plan, build: Advancing, dialect: str
+) -> tuple[pa.Table, pa.ChunkedArray | None]:  # fmt: skip
     check_unique(engine, plan)
     if plan.merge is not None:
         return _merged(engine, plan, plan.merge, build, dialect)
     with answered(engine, plan, plan.batch_sql) as answer:
         answer.check_keys()
-        return answer.table(dialect)
+        return answer.table(dialect), None
 
 
-def _merged(engine: Engine, plan: Plan, merge: Merge, build: Advancing, dialect: str) -> pa.Table:
-    """The rows of the batch's groups, made one with what is stored of them."""
+def _merged(
+    engine: Engine, plan: Plan, merge: Merge, build: Advancing, dialect: str
+) -> tuple[pa.Table, pa.ChunkedArray | None]:  # fmt: skip
+    """The rows of the batch's groups, made one with what is stored of them, and their windows."""
     view = plan.view
     key = ", ".join(map(quote, merge.key))
     numbered = f"SELECT *, row_number() OVER (ORDER BY {key}) - 1 AS _i FROM ({merge.of_batch}\n)"
@@ -108,13 +117,15 @@ def _merged(engine: Engine, plan: Plan, merge: Merge, build: Advancing, dialect:
         kinds = {name: view.columns[name] for name in view.key}
         bound = zip(bound_columns(view.label, kinds, dialect), kinds, strict=True)
         keys = ", ".join(f"{value} AS {quote(name)}" for value, name in bound)
-        stored = build.stored(engine.arrow(f"SELECT {keys} FROM {_GROUPS} ORDER BY _i"))
+        groups = engine.arrow(f"SELECT {keys} FROM {_GROUPS} ORDER BY _i")
+        windows = groups.column(plan.windows[0]) if plan.windows else None
+        stored = build.stored(groups)
         engine.register(_STORED, stored)
         try:
             check_ties(engine, plan, merge.tied(_GROUPS, _STORED))
             with answered(engine, plan, merge.rows(merge.joined(_GROUPS, _STORED))) as answer:
                 answer.check_keys()
-                return answer.table(dialect)
+                return answer.table(dialect), windows
         finally:
             engine.unregister(_STORED)
     finally:

@@ -18,6 +18,7 @@ from dualgauge.errors import DataError, UsageError
 from dualgauge.model import Clock, Position, Progress, Side, silent, utc_now
 from dualgauge.replay.advance import KEPT, Batch, change
 from dualgauge.replay.errors import BrokenBatch
+from dualgauge.replay.late import old_windows
 from dualgauge.replay.pace import Pace
 from dualgauge.replay.remembered import Remembered
 from dualgauge.replay.run import build_of, replay, shape_of
@@ -53,6 +54,8 @@ class Tailed:
 
     `left` says why it is not brought forward by a tail, and `error` what stopped it; both are empty where it went on.
     `by_plan`: it is left because its view's plan is to be replayed, which `dualgauge plan` says at length.
+    `old_windows`: how often a batch changed a window of time (an hour or a day in the view's key) that was not, or
+    after, the newest one that the build had before that batch.
     """
 
     view: str
@@ -64,6 +67,7 @@ class Tailed:
     left: str = ""
     error: str = ""
     by_plan: bool = False
+    old_windows: int = 0
 
     @property
     def label(self) -> str:
@@ -91,12 +95,17 @@ class _Rebuilt(_Build):
 
 @dataclass(slots=True, eq=False)
 class _Moving(_Build):
-    """A build that is brought forward. `checked` is the log's head when it was found to be of this log."""
+    """
+    A build that is brought forward.
+
+    `checked` is the log's head when it was found to be of this log; `newest` the newest window of time that it has.
+    """
 
     plan: Plan
     advancing: Advancing
     remembered: Remembered
     checked: Head | None = None
+    newest: object = None
 
 
 def to_keep(store: BuildStore, side: Side) -> list[Checkpoint]:
@@ -194,7 +203,10 @@ class Tail:
         if not advancing.fits:
             left = "an older dualgauge made its build, without the columns that a tail needs: replay it"
             return _Build(replace(done, left=left))
-        return _Moving(done, plan, advancing, Remembered(self.engine, plan.lookups, advancing.lookups()))
+        remembered = Remembered(self.engine, plan.lookups, advancing.lookups())
+        return _Moving(
+            done, plan, advancing, remembered, newest=advancing.newest(plan.windows[0]) if plan.windows else None
+        )
 
     def _stop(self, build: _Build, *, left: str = "", error: str = "") -> None:
         """Bring a build no further."""
@@ -338,7 +350,13 @@ class Tail:
             new=build.plan.strategy is Strategy.APPEND, lookups=made.lookups,
         )  # fmt: skip
         build.remembered.keep(made.lookups)
-        build.done = replace(build.done, position=batch.last, rows=build.done.rows + made.rows.num_rows)
+        late = 0
+        if made.windows is not None:
+            late, build.newest = old_windows(made.windows, build.newest)
+        build.done = replace(
+            build.done, position=batch.last, rows=build.done.rows + made.rows.num_rows,
+            old_windows=build.done.old_windows + late,
+        )  # fmt: skip
         return True
 
     def _pass_over(self, builds: Sequence[_Moving], batch: Batch) -> None:

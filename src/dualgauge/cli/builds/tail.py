@@ -9,7 +9,7 @@ import typer
 from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, MemoryLimit, ProjectDir
 from dualgauge.cli.terminal.output import answering, table
 from dualgauge.cli.terminal.stopping import stopping
-from dualgauge.model import NextStep
+from dualgauge.model import NextStep, plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,6 +62,10 @@ def tail(
             for one in done.views:
                 left = "see `dualgauge plan`" if one.by_plan else one.left
                 note = one.error or (f"left as it is: {left}" if left else "")
+                if one.old_windows:
+                    note = ". ".join(
+                        filter(None, (note, f"late events changed {plural(one.old_windows, 'old window')}"))
+                    )
                 rows = "" if one.left else f"{one.rows:,}"
                 made.add_row(one.label, str(one.build), f"{one.begun:,}", f"{one.position:,}", rows, note)
             if done.views:
@@ -76,7 +80,7 @@ def tail(
                     {
                         "side": one.side.value, "view": one.view, "build": one.build, "from": one.begun,
                         "position": one.position, "rows": one.rows, "left": one.left or None,
-                        "error": one.error or None,
+                        "error": one.error or None, "old_windows": one.old_windows,
                     }
                     for one in done.views
                 ],

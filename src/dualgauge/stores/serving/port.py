@@ -106,6 +106,9 @@ class Advancing(Protocol):
             Fenced: the build is gone, or another process took it over.
         """
 
+    def newest(self, column: str) -> object:
+        """The highest value of a column of its key, as it is stored; None where it has no row."""
+
     def lookups(self) -> list[tuple[int, str, str]]:
         """What is kept beside the build of what its view looks up; see `Loading.keep`."""
 

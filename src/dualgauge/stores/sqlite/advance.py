@@ -80,6 +80,13 @@ class SqliteAdvancing:
         """What the log was known by at that position."""
         return self.checkpoint.history
 
+    def newest(self, column: str) -> object:
+        """The highest value of a column of its key; see the port."""
+        with reading(self._engine) as connection:
+            # As it is stored: a time is text here, and the order of such texts that of the times.
+            chosen = f"SELECT max({quote(column)}) FROM {quote(str(self._table.schema))}.{quote(self._table.name)}"
+            return connection.exec_driver_sql(chosen).scalar()
+
     def lookups(self) -> list[tuple[int, str, str]]:
         """What is kept beside the build of what its view looks up; see the port."""
         table = builds.lookups_of(self._shape, self._build)
