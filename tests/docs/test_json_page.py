@@ -41,6 +41,7 @@ COMMANDS = {
     "quarantine-skip": ["quarantine", "skip", "--all"],
     "replay": ["replay", "--force"],
     "tail": ["tail", "--once"],
+    "throttle": ["throttle"],
     "diff": ["diff"],
     "check": ["check"],
     "status": ["status"],

@@ -83,7 +83,7 @@ def test_an_undone_rebuild_gives_the_build_before_at_the_head(project: Path) -> 
     assert builds(project) == {1: (40, True), 2: (20, False)}
 
     again = call("replay", "--undo", "--format", "json", folder=project)
-    assert again.json["result"]["views"] == [
+    assert again.json["result"]["undone"] == [
         {"side": "v1", "view": "counts", "build": 2, "instead_of": 1, "position": 40}
     ]
     file(project).write_text(OTHER)

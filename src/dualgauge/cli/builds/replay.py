@@ -113,6 +113,7 @@ def replay(
                 ],
                 "adopted": list(done.adopted),
                 "pruned": list(done.pruned),
+                "undone": [],
             },
             text,
             next_steps=[] if dry_run else [_next(side)],
@@ -141,7 +142,7 @@ def _only_undo(**others: object) -> None:
 def _undo(
     views: list[str], side: Side | None, project: Path, form: Format, *, debug: bool, memory_limit: str
 ) -> None:  # fmt: skip
-    with answering("replay-undo", project, form, debug=debug, memory_limit=memory_limit) as answer:
+    with answering("replay", project, form, debug=debug, memory_limit=memory_limit) as answer:
         done = answer.migration.views.undo(views, side=side)
 
         def text(screen: Console) -> None:
@@ -152,7 +153,9 @@ def _undo(
 
         answer.give(
             {
-                "views": [
+                "position": max((one.position for one in done), default=0), "dry_run": False, "revision": None,
+                "applied": [], "views": [], "adopted": [], "pruned": [],
+                "undone": [
                     {
                         "side": one.side.value, "view": one.view, "build": one.build, "instead_of": one.instead_of,
                         "position": one.position,
