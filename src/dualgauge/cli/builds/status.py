@@ -16,7 +16,6 @@ from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, Pr
 from dualgauge.cli.terminal.output import answering, console, failing, table, write_line
 from dualgauge.cli.terminal.progress import moves
 from dualgauge.cli.terminal.stopping import stopping
-from dualgauge.cutover.gates.validity import brief
 from dualgauge.cutover.moves.percent import percent_text
 from dualgauge.cutover.status import Status, ViewReadiness, ViewStatus
 from dualgauge.model import NextStep, Side, listed, plural, utc_now
@@ -192,4 +191,7 @@ def _place(one: ViewStatus) -> tuple[str, str, str, str]:
 
 
 def _seconds(span: float | None) -> str:
+    # Imported here: help loads no ledger.
+    from dualgauge.cutover.gates.validity import brief
+
     return "unknown" if span is None else brief(timedelta(seconds=span))
