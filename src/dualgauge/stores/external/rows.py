@@ -137,17 +137,61 @@ def new_rows(
         AlikeColumns: the engine would take two of its columns for one.
         and what `open_tables` raises.
     """
-    begin = (state or {}).get("from")
     with open_tables(url, root=root, wait=wait) as tables:
-        after: State = {}
-        if tables.kind == "postgresql" and not sample:
-            after = _noted(tables, chosen, state or {}, settle)
-        with tables.snapshot() as snapshot:
-            read = _reading(snapshot, chosen, begin, sample=sample)
-            if tables.kind != "postgresql" and not sample and (highest := _highest(snapshot, read) or begin):
-                after = {"from": highest}
-            with closing(NewRows(snapshot, read, after)) as found:
-                yield found
+        after = {} if sample else noted_before(tables, chosen, state, settle)
+        with tables.snapshot() as snapshot, rows_in(snapshot, chosen, state, after, sample=sample) as found:
+            yield found
+
+
+def noted_before(tables: Tables, chosen: Chosen, state: Mapping[str, Any] | None, settle: float) -> State:
+    """
+    What of the next state must be known before the snapshot is taken from which rows are read; see `rows_in`.
+
+    Args:
+        tables: the database.
+        chosen: the table or query, and its cursor.
+        state: what the last time left.
+        settle: seconds to wait for transactions that run (PostgreSQL).
+    """
+    return _noted(tables, chosen, state or {}, settle) if tables.kind == "postgresql" else {}
+
+
+@contextmanager
+def rows_in(
+    snapshot: TableSnapshot,
+    chosen: Chosen,
+    state: Mapping[str, Any] | None,
+    noted: Mapping[str, Any],
+    *,
+    sample: bool = False,
+) -> Iterator[NewRows]:
+    """What is new in a snapshot that is open; `noted` is what `noted_before` gave. Raises as `new_rows`."""
+    begin, after = (state or {}).get("from"), dict(noted)
+    read = _reading(snapshot, chosen, begin, sample=sample)
+    if snapshot.kind != "postgresql" and not sample and (highest := _highest(snapshot, read) or begin):
+        after = {"from": highest}
+    with closing(NewRows(snapshot, read, after)) as found:
+        yield found
+
+
+@contextmanager
+def rows_above(snapshot: TableSnapshot, chosen: Chosen, value: object) -> Iterator[NewRows]:
+    """
+    The rows of a snapshot whose cursor is above a value that a query of the same database gave.
+
+    Raises:
+        ValueError: it is no value of the cursor, with the reason.
+        and what `new_rows` raises.
+    """
+    read = _reading(snapshot, chosen, None)
+    begin = _kept(read, value)
+    highest = None if read.cast else _highest(snapshot, read)
+    if begin is None or (highest and highest["type"] != begin["type"]):
+        kinds = f"values of the type {highest['type']}" if highest else "no such values"
+        message = f"gave {value!r}, and the cursor column {read.name!r} holds {kinds}"
+        raise ValueError(message)
+    with closing(NewRows(snapshot, _reading(snapshot, chosen, begin, above=True), {})) as found:
+        yield found
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +212,9 @@ class _Reading:
     values: tuple[object, ...]
 
 
-def _reading(snapshot: TableSnapshot, chosen: Chosen, begin: Value | None, *, sample: bool = False) -> _Reading:
+def _reading(
+    snapshot: TableSnapshot, chosen: Chosen, begin: Value | None, *, sample: bool = False, above: bool = False
+) -> _Reading:
     source, columns = snapshot.relation(chosen.table, chosen.statement)
     names = [one.name for one in columns]
     alike = [name for name in names if name.casefold() == chosen.cursor.casefold()]
@@ -179,7 +225,7 @@ def _reading(snapshot: TableSnapshot, chosen: Chosen, begin: Value | None, *, sa
     values: tuple[object, ...] = ()
     if begin is not None:
         values = (begin["value"] if cast else _TYPES[begin["type"]][2](begin["value"]),)
-    condition = f"{column} >= {f'CAST({VALUE} AS {cast})' if cast else VALUE}"
+    condition = f"{column} {'>' if above else '>='} {f'CAST({VALUE} AS {cast})' if cast else VALUE}"
     if chosen.place:
         # The database itself says which value is the greater one: the engine has another collation, and a number
         # without a scale is a text there. Of a sample the order says nothing, and may cost a sort of the table.
@@ -210,12 +256,17 @@ def _highest(snapshot: TableSnapshot, read: _Reading) -> Value | None:
     found = snapshot.scalar(f"SELECT {chosen} FROM {read.source}{where}{order}", read.values)
     if found is None:
         return None
+    if (kept := _kept(read, found)) is None:
+        raise UnfitCursor(read.chosen.shown, read.name, type(found).__name__)
+    return kept
+
+
+def _kept(read: _Reading, value: object) -> Value | None:
+    """A value of the cursor as it is kept; None where it is none that can be."""
     if read.cast:
-        return {"type": read.cast, "value": str(found)}
-    for kind, (of, told, _) in _TYPES.items():
-        if isinstance(found, of):
-            return {"type": kind, "value": told(found)}
-    raise UnfitCursor(read.chosen.shown, read.name, type(found).__name__)
+        return {"type": read.cast, "value": str(value)}
+    found = ((kind, told) for kind, (of, told, _) in _TYPES.items() if isinstance(value, of))
+    return next(({"type": kind, "value": told(value)} for kind, told in found), None)
 
 
 def _noted(tables: Tables, chosen: Chosen, state: Mapping[str, Any], settle: float) -> State:

@@ -118,6 +118,7 @@ class TableSnapshot:
 
     def __init__(self, tables: Tables, connection: sa.Connection, catalogue: Catalogue) -> None:
         self._tables = tables
+        self.kind = tables.kind
         self._connection = connection
         self._catalogue = catalogue
         # The first read is what fixes the state that the transaction sees.
