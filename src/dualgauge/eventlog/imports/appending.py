@@ -78,7 +78,7 @@ class Appending:
         Raises:
             Behind: another writer was quicker.
         """
-        base, new = self.log.look(), None
+        base = self.log.look()
         rows, file = self._numbered(base)
         with self.log.turn():
             now = self.log.look()
@@ -87,17 +87,43 @@ class Appending:
             if now != base:
                 # Numbered anew within the turn: who appends without a pause would always be quicker.
                 rows, file = self._numbered(now)
-            if rows:
-                # The cursors say that a source was taken in whole: only the last part may claim that.
-                last = self.fresh.taken + rows == self.fresh.added
-                new = self.log.commit(file, now, rows, self.cursors if last else {})
-            elif any(_says_more(now.cursors.get(name), one) for name, one in self.cursors.items()):
-                self.log.note(self.cursors, now)
+            new = self._commit(rows, file, now)
         if new:
             self.log.mirror()
-            self.done.append(new)
-            self.fresh.took(rows, new)
+            self._took(rows, new)
         return True
+
+    def behind(self, base: Head) -> None:
+        """
+        Commit them in parts right behind a head, in the turn that the caller has; `log.mirror` is to follow.
+
+        Raises:
+            Behind: another writer was quicker.
+        """
+        if not self.fresh.added and self.log.refresh() != base:
+            raise Behind
+        while True:
+            rows, file = self._numbered(base)
+            new = self._commit(rows, file, base)
+            if new:
+                self._took(rows, new)
+                base = new
+            if self.fresh.taken == self.fresh.added:
+                return
+
+    def _commit(self, rows: int, file: Path, base: Head) -> Head | None:
+        """Commit a part behind a head, or the cursors alone where it has no row; gives the head that has new rows."""
+        if rows:
+            # The cursors say that a source was taken in whole: only the last part may claim that.
+            last = self.fresh.taken + rows == self.fresh.added
+            return self.log.commit(file, base, rows, self.cursors if last else {})
+        if any(_says_more(base.cursors.get(name), one) for name, one in self.cursors.items()):
+            self.log.note(self.cursors, base)
+        return None
+
+    def _took(self, rows: int, new: Head) -> None:
+        self.done.append(new)
+        self.fresh.took(rows, new)
 
     def _numbered(self, base: Head) -> tuple[int, Path]:
         """How many rows the next part has, and the file in which they have the positions behind a head."""

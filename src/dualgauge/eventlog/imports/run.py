@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.imports.tolerance import Tolerance
     from dualgauge.eventlog.sources.cursor import SourceReading
+    from dualgauge.eventlog.sources.databases import OneSnapshot
     from dualgauge.eventlog.sources.source import Source
     from dualgauge.eventlog.table.commits import Head
     from dualgauge.eventlog.table.event_log import EventLog
@@ -132,8 +133,8 @@ def run_import(
         unread = [one for one in readings if one.reads]
         if not unread:
             return replace(answer, known=total - answer.added)
-        with _staged(log, now, dry_run=dry_run) as staged:
-            read, cursors, misfits = _read(
+        with staging_paths(log, now, dry_run=dry_run) as staged:
+            read, cursors, misfits = read_all(
                 engine, log, unread, staged, now=now, until=until, tolerance=tolerance, progress=progress
             )
             answer = replace(answer, unnamed=_unnamed(log, unread, read, cursors))
@@ -151,7 +152,7 @@ def run_import(
                 if not work.all(sleep, chance):
                     continue
             except ChangedEvent as fault:
-                raise _placed(engine, log, read, fault) from None
+                raise placed(engine, log, read, fault) from None
             added = sum(one.rows for one in done)
             return replace(
                 answer,
@@ -164,7 +165,7 @@ def run_import(
     raise LostRace(log.path, TRIES)
 
 
-def _read(
+def read_all(
     engine: Engine,
     log: EventLog,
     readings: Sequence[SourceReading],
@@ -174,11 +175,12 @@ def _read(
     until: datetime | None,
     tolerance: Tolerance | None,
     progress: Progress,
+    within: OneSnapshot | None = None,
 ) -> tuple[list[Source], dict[str, Any], Sequence[Misfit]]:
     """
     Stage the events of what is to be read, of exactly the bytes that the readings' fingerprints are of.
 
-    Gives the sources as they were read, their cursors, and the rows that do not fit.
+    Gives the sources as they were read, their cursors, and the rows that do not fit. `within`: see `read_on`.
     """
     columns = log.settings.columns
     copies = Copies(staged.copies)
@@ -186,7 +188,7 @@ def _read(
     progress("reading and sorting", 0, None)
     cut = until.isoformat() if until else None
     loaded = {
-        number: read_on(engine, one.source, number, one.before, cut)
+        number: read_on(engine, one.source, number, one.before, cut, within)
         for number, one in enumerate(readings)
         if one.source.settings.url and not one.source.again
     }
@@ -237,7 +239,7 @@ def _unnamed(
     return {name: columns for name, columns in found.items() if columns}
 
 
-def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: ChangedEvent) -> ChangedEvent:
+def placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: ChangedEvent) -> ChangedEvent:
     """The same error, with the rows called by their file and number where the sources tell."""
     found = [
         place for i, one in enumerate(sources) for place in places(engine, one, log.settings.columns, i, fault.event_id)
@@ -250,7 +252,7 @@ def _placed(engine: Engine, log: EventLog, sources: Sequence[Source], fault: Cha
 
 
 @contextmanager
-def _staged(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[Staged]:
+def staging_paths(log: EventLog, now: datetime, *, dry_run: bool) -> Iterator[Staged]:
     """Paths for what is not committed yet; whatever is left there is removed at the end."""
     names = ("merged.parquet", "part.parquet", "copies")
     if dry_run:
