@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.cutover.gates.validity import Present, ViewNow
     from dualgauge.engines.duck import Engine
+    from dualgauge.eventlog.settings import SourceSettings
     from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.ledger.seal import Evidence
@@ -223,6 +224,16 @@ class Handles:
         from dualgauge.stores.adopted.adopting import AdoptingStore
 
         return AdoptingStore(self.builds, found, settings.store.adopted_url, project.root)
+
+    @cached_property
+    def feeds(self) -> Mapping[str, SourceSettings]:
+        """The source that feeds each adopted table that names one, by the view's name. Raises ViewError."""
+        from dualgauge.views.feeds import feeding
+
+        if self.adopting is None:
+            return {}
+        settings, root = self._workspace.settings, self._workspace.project.root
+        return feeding(self.adopting.adoptions, settings.sources, settings.store.adopted_url, root)
 
     @cached_property
     def served(self) -> Mapping[Side, Mapping[str, Checkpoint]]:

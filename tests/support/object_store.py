@@ -62,6 +62,12 @@ class Bucket:
         self.client.delete_object(Bucket=self.name, Key=key)
 
     @property
+    def settings(self) -> str:
+        """What the settings say of a log that is kept here."""
+        options = f'AWS_ENDPOINT_URL = "{self.endpoint}", AWS_ALLOW_HTTP = true, AWS_REGION = "{REGION}"'
+        return f'[tool.dualgauge.log]\npath = "s3://{self.name}/some/log"\nstorage_options = {{{options}}}\n'
+
+    @property
     def environment(self) -> dict[str, str]:
         """What a process needs in its environment: secrets stand nowhere else."""
         return {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_EC2_METADATA_DISABLED": "true"}
@@ -109,9 +115,7 @@ def project_in(bucket: Bucket, root: Path, *, columns: str = 'x = "BIGINT"') -> 
     (root / "pyproject.toml").write_text(
         f"""[tool.dualgauge]
 migration = "far"
-[tool.dualgauge.log]
-path = "s3://{bucket.name}/some/log"
-storage_options = {{AWS_ENDPOINT_URL = "{bucket.endpoint}", AWS_ALLOW_HTTP = true, AWS_REGION = "{REGION}"}}
+{bucket.settings}\
 [tool.dualgauge.log.columns]
 {columns}
 [[tool.dualgauge.sources]]

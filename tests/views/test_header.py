@@ -57,8 +57,8 @@ def test_an_unknown_header_name_is_refused_with_its_line_and_the_nearest_one() -
 
     assert said == (
         "views_v2/orders.sql: line 2: no header is called 'indexx' (did you mean 'index'?); known: key, index, "
-        "unique, affected_by, allow, description, adopt, position_query; put a blank line before comments that are "
-        "not headers"
+        "unique, affected_by, allow, description, adopt, position_query and 1 more; put a blank line before comments "
+        "that are not headers"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dualgauge.model import Side
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from dualgauge.comparison.checking.check_run import CheckRun
     from dualgauge.comparison.runs.barrier import Barrier
+    from dualgauge.comparison.runs.live import Feeds
     from dualgauge.comparison.runs.recording import Keeping
     from dualgauge.comparison.runs.run import DiffRun
     from dualgauge.workspace import Handles, Workspace
@@ -33,7 +35,8 @@ class CompareCommands:
         The plan `wide` judges every row by value, whatever the size; see `dualgauge.compare`.
 
         Where v1 is a table of the user's own that cannot tell its position, a difference counts only when it is still
-        there after `settle` seconds; 0 waits for nothing.
+        there after `settle` seconds; 0 waits for nothing. Where its file says what feeds it, the log gets what v1 has,
+        and v2 is compared there: a tail brings it, or, where none is at work, this call.
         """
         from dualgauge.comparison.engine.candidates import DiffPlan
         from dualgauge.comparison.runs.run import run_diff
@@ -42,11 +45,12 @@ class CompareCommands:
         workspace = self._workspace
         with workspace.open() as handles:
             keeping, barrier = self._keeping(handles), _barrier(handles, workspace.settings.migration)
+            feeds = _feeds(workspace, handles) if handles.feeds else None
             return [
                 run_diff(
                     handles.engine, handles.log, handles.store, pair,
                     keeping=keeping, samples=samples, plan=wanted, progress=workspace.progress, settle=settle,
-                    barrier=barrier,
+                    barrier=barrier, feeds=feeds,
                     sleep=workspace.sleep, chance=workspace.chance,
                 )
                 for pair in handles.pairs(names)
@@ -77,8 +81,50 @@ def _barrier(handles: Handles, migration: str) -> Barrier | None:
     """What asks a tail to hold the sides; None where none is at work."""
     from dualgauge.comparison.runs.barrier import Barrier
 
-    now = dt.datetime.now(dt.UTC)
-    leases = [handles.builds.writer(side) for side in Side]
-    if not any(lease is not None and lease.holds(now) for lease in leases):
+    if not _is_tailed(handles):
         return None
     return Barrier(handles.ledger.barriers_of(migration), handles.store, lambda: handles.log.refresh().last)
+
+
+def _is_tailed(handles: Handles) -> bool:
+    now = dt.datetime.now(dt.UTC)
+    leases = [handles.builds.writer(side) for side in Side]
+    return any(lease is not None and lease.holds(now) for lease in leases)
+
+
+def _feeds(workspace: Workspace, handles: Handles) -> Feeds:
+    """What brings the log to what v1's adopted tables have, and v2 to the log."""
+    from dualgauge.commands.log import tolerance_of
+    from dualgauge.commands.tailing import follow
+    from dualgauge.comparison.runs.barrier import Barrier
+    from dualgauge.comparison.runs.live import Feeds
+    from dualgauge.eventlog.sources.source import Source
+    from dualgauge.stores.errors import SideHeld
+
+    assert handles.adopting is not None  # noqa: S101  (asked for where an adopted table is fed)
+    sources = {name: Source(settings=one, root=workspace.project.root) for name, one in handles.feeds.items()}
+
+    def bring() -> bool:
+        if _is_tailed(handles):
+            return False
+        try:
+            follow(workspace, once=True, import_every=None, max_events_per_second=None, stop=lambda: False)
+        except SideHeld:
+            # A tail has begun since.
+            return False
+        return True
+
+    migration = workspace.settings.migration
+    keep = partial(handles.ledger.quarantine_of(migration, workspace.who).add, at=workspace.clock())
+    return Feeds(
+        store=handles.adopting,
+        sources=sources,
+        log=handles.open_log_with(handles.ledger),
+        barrier=Barrier(
+            handles.ledger.barriers_of(migration), handles.builds, lambda: handles.log.refresh().last, bring
+        ),
+        tolerance=tolerance_of(handles.ledger, list(sources.values()), keep, None),
+        clock=workspace.clock,
+        sleep=workspace.sleep,
+        chance=workspace.chance,
+    )

@@ -69,7 +69,7 @@ class LogCommands:
             return run_import(
                 handles.engine, handles.open_log_with(ledger), chosen, now=now, until=until, dry_run=dry_run,
                 progress=workspace.progress, sleep=workspace.sleep, chance=workspace.chance,
-                tolerance=_tolerance(ledger, chosen, keep, max_bad_rows),
+                tolerance=tolerance_of(ledger, chosen, keep, max_bad_rows),
             )  # fmt: skip
 
     @contextmanager
@@ -184,7 +184,7 @@ def _existing(handles: Handles) -> EventLog:
     return handles.log
 
 
-def _tolerance(
+def tolerance_of(
     ledger: Ledger | None,
     chosen: Sequence[Source],
     keep: Callable[[Sequence[Misfit]], int] | None,

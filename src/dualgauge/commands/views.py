@@ -62,7 +62,10 @@ class ViewCommands:
     def plan(self) -> list[Plan]:
         """How each view of both sides is kept. Raises ViewError where a file cannot be used."""
         with self._workspace.open() as handles:
-            return list(handles.plans)
+            found = list(handles.plans)
+            # What an adopted table is fed by is asked for by a diff, which would be late to be told of a mistake.
+            _ = handles.feeds
+            return found
 
     def shapes(self) -> list[Shape]:
         """The shapes that the view files ask for, of both sides."""

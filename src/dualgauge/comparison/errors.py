@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from dualgauge.errors import ConflictError, DataError, DualgaugeError, UsageError
-from dualgauge.model import NextStep, listed, nearest
+from dualgauge.model import NextStep, listed, nearest, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -196,6 +196,35 @@ class UnequalPositions(ConflictError):
             else:
                 steps.insert(0, NextStep("dualgauge log import --all", f"take in what {listed(adopted)} has already"))
         super().__init__(sentence, next_steps=tuple(steps))
+
+
+class NotBrought(ConflictError):
+    """v2 did not come to the position at which v1 was looked at."""
+
+    def __init__(self, positions: Mapping[str, int], wanted: int) -> None:
+        self.positions, self.wanted = dict(positions), wanted
+        behind = {label: position for label, position in positions.items() if position != wanted}
+        shown = listed(f"{label} at {position:,}" for label, position in behind.items())
+        super().__init__(
+            f"v1 was looked at where it has the events up to position {wanted:,}, and nothing brought v2 there in time "
+            f"({shown}), so nothing was compared; what v1 has is in the log: bring v2 there and compare again",
+            next_steps=(
+                NextStep("dualgauge tail --once", "bring the views to the log's head"),
+                NextStep("dualgauge plan", "see which views a tail does not keep: replay these"),
+            ),
+        )
+
+
+class UntracedEvents(UsageError):
+    """An adopted table does not have some events yet, and nothing says which keys they touch."""
+
+    def __init__(self, comparator: str, events: int) -> None:
+        self.comparator, self.events = comparator, events
+        super().__init__(
+            f"comparator {comparator!r}: v1 does not have {plural(events, 'event')} of the log yet, and which keys "
+            "they touch is not known, so nothing was compared: give the comparator an affected_by, or compare when v1 "
+            "has them"
+        )
 
 
 class ChangedMeanwhile(ConflictError):

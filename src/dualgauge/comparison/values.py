@@ -178,7 +178,7 @@ class Comparison(AsJson):
     `only_in_v1`, `only_in_v2` and `changed` are mismatches; `unexpected_same` are among the changed.
     `why` gives each value with its limit and sample size, what failed first.
     `in_flight` counts keys left out because they changed while they were looked at (an adopted v1 that cannot tell
-    its position). `drifts` has a row for each column.
+    its position), or because events touch them that v1 does not have yet. `drifts` has a row for each column.
     """
 
     rows_v1: int

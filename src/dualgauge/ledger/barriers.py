@@ -19,6 +19,8 @@ from dualgauge.model import Position, Side
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy import ColumnElement
+
     from dualgauge.ledger.access import Access
 
 
@@ -33,21 +35,26 @@ class Barriers:
         self._access, self._migration = access, migration
 
     def ask(self, side: Side, asker: str, position: Position, now: datetime) -> None:
-        """Ask for a side to be held at a position, until it is let go of, and no longer than `LONGEST`."""
+        """Ask for a side, perhaps again, to be held at a position, until it is let go of, and for `LONGEST` at most."""
         row = {
             "migration": self._migration, "side": side.value, "asker": asker, "position": position,
             "expires": time_text(now + LONGEST),
         }  # fmt: skip
+        here = self._asked(asker) & (BARRIER.c.side == side.value)
         with self._access.writing() as connection:
+            connection.execute(BARRIER.delete().where(here))
             connection.execute(BARRIER.insert().values(row))
 
     def release(self, asker: str, side: Side | None = None) -> None:
         """Let go of a side, or of all that somebody has asked for."""
-        here = (BARRIER.c.migration == self._migration) & (BARRIER.c.asker == asker)
+        here = self._asked(asker)
         if side is not None:
             here &= BARRIER.c.side == side.value
         with self._access.writing() as connection:
             connection.execute(BARRIER.delete().where(here))
+
+    def _asked(self, asker: str) -> ColumnElement[bool]:
+        return (BARRIER.c.migration == self._migration) & (BARRIER.c.asker == asker)
 
     def held(self, now: datetime) -> dict[Side, Position]:
         """

@@ -199,7 +199,7 @@ def _findings(section: ReportSection, found: Comparison) -> Iterator[str]:
     keys = [(words, f"{count:,}", share(count, section.keys)) for _, words, count in charts.outcomes(found)]
     keys.append(("**mismatched in all**", f"{found.mismatched:,}", share(found.mismatched, section.keys)))
     if found.in_flight:
-        keys.append(("left out, changing while looked at", f"{found.in_flight:,}", "-"))
+        keys.append(("left out, in flight", f"{found.in_flight:,}", "-"))
     yield from _table(("Outcome", "Keys", f"Of {section.keys:,}"), keys, right=("Keys", f"Of {section.keys:,}"))
     if found.columns:
         yield from ("### Columns", "")

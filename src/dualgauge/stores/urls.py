@@ -11,6 +11,7 @@ from dualgauge.stores.errors import BadTablesUrl, NoTablesFile
 if TYPE_CHECKING:
     from pathlib import Path
 
+_PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 _SECRETS: Final = frozenset(("password", "passwd", "pwd", "sslpassword", "token", "secret"))
 
 
@@ -36,6 +37,18 @@ def parsed_url(url: str) -> sa.URL:
     if "@" in (parsed.host or ""):
         raise BadTablesUrl(hidden, "it has more than one @; write an @ in a user name or a password as %40")
     return parsed
+
+
+def same_database(one: str, other: str, root: Path) -> bool:
+    """Whether two URLs name one database, whoever connects to it; relative SQLite paths are relative to `root`."""
+    places = []
+    for url in map(parsed_url, (one, other)):
+        kind = url.get_backend_name()
+        if kind == "sqlite":
+            places.append((kind, "", 0, str((root / (url.database or "")).resolve())))
+        else:
+            places.append((kind, url.host or "", url.port or _PORTS.get(kind, 0), url.database or ""))
+    return places[0] == places[1]
 
 
 def sqlite_file(url: sa.URL, root: Path, shown: str) -> Path:

@@ -87,6 +87,44 @@ class BadAffectedBy(ViewError):
         super().__init__(file, f"`-- affected_by: {line}`: {reason}; {advice}")
 
 
+class UnknownFeed(ViewError):
+    """An adopted table is fed by a source that the settings do not have."""
+
+    def __init__(self, file: Path, source: str, known: Sequence[str]) -> None:
+        self.source, self.known = source, tuple(known)
+        super().__init__(
+            file,
+            f"`-- fed_by:` names the source {source!r}{nearest(source, known)}, which is not in the settings; known: "
+            f"{listed(known) or 'none'}; name one of them, or add it as a table [[tool.dualgauge.sources]]",
+        )
+
+
+class FeedElsewhere(ViewError):
+    """An adopted table is fed by a source that no snapshot of its database holds."""
+
+    def __init__(self, file: Path, source: str) -> None:
+        self.source = source
+        super().__init__(
+            file,
+            f"`-- fed_by:` names the source {source!r}, which is not in the database of [tool.dualgauge.store] "
+            "adopt_url, and both must be read in one transaction: write the same host, port and database in its url as "
+            "in adopt_url, or remove the line",
+        )
+
+
+class CountedFeed(ViewError):
+    """The position query of a table that a source feeds counts the rows of that source."""
+
+    def __init__(self, file: Path, source: str, table: str) -> None:
+        self.source, self.table = source, table
+        super().__init__(
+            file,
+            f"`-- position_query:` counts {table!r} or takes its highest value, which says how far the source "
+            f"{source!r} is and not the adopted table, and nothing where writers overlap; if the table is written in "
+            "the transactions that write the source remove the line, else ask what the job that keeps the table notes",
+        )
+
+
 class AdoptsOnV2(ViewError):
     """A table is adopted as v2."""
 

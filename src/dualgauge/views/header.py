@@ -37,6 +37,8 @@ HEADERS = {
     "description": "one line for people",
     "adopt": "table of your own that is v1 already, as `table` or `schema.table`; no SELECT beside it",
     "position_query": "SELECT that says up to which position an adopted table is; without it, nobody knows",
+    "fed_by": "database source that is written in the transactions that write an adopted table; with a "
+    "`position_query`, the one that a job brings the table up from, and the query gives a value of its cursor",
 }
 """Header names and what they mean; the reference page is written from this table."""
 
@@ -57,6 +59,7 @@ class Header:
     description: str = ""
     adopt: str = ""
     position_query: str = ""
+    fed_by: str = ""
 
     def canonical(self) -> list[object]:
         """What of it the definition hash covers: all but the description."""
@@ -68,6 +71,7 @@ class Header:
             "affected_by": sorted(lines[1:]),
             "unique": sorted(sorted(names) for names in self.unique),
             "allow": ["full"] * self.allows_full,
+            "fed_by": self.fed_by,
         }
         # Names of later versions stand by themselves: the hash of a file without them is as it was.
         extras = {name: value for name, value in later.items() if value}
@@ -129,7 +133,7 @@ def adoption(header: Header, text: str, file: Path) -> Adoption:
             raise ViewError(
                 file,
                 f"`-- {name}:` stands beside `-- adopt:`; an adopted table is kept by code of your own, and its file "
-                "holds `adopt`, `key` and perhaps `position_query` and `description`: remove the line",
+                "holds `adopt`, `key` and perhaps `fed_by`, `position_query` and `description`: remove the line",
             )
     if not header.key:
         raise NoKey(file, ())
@@ -138,6 +142,7 @@ def adoption(header: Header, text: str, file: Path) -> Adoption:
         table=header.adopt,
         key=header.key,
         position_query=header.position_query,
+        fed_by=header.fed_by,
         text=text,
         file=file,
         hash_of=partial(definition_hash, header),
@@ -153,12 +158,13 @@ def parse(text: str, file: Path) -> Header:
         ViewError: a value is empty, or a name that may stand once stands twice.
     """
     found = _lines(text, file)
-    if "position_query" in found and "adopt" not in found:
-        raise ViewError(
-            file,
-            "`-- position_query:` stands without `-- adopt:`; a view with a SELECT knows its position: remove the "
-            "line, or name the table with `-- adopt:`",
-        )
+    for name in ("position_query", "fed_by"):
+        if name in found and "adopt" not in found:
+            raise ViewError(
+                file,
+                f"`-- {name}:` stands without `-- adopt:`; a view with a SELECT knows its position: remove the line, "
+                "or name the table with `-- adopt:`",
+            )
     try:
         key = _names(found.get("key", [""])[0])
         return Header(
@@ -170,6 +176,7 @@ def parse(text: str, file: Path) -> Header:
             description=found.get("description", [""])[0],
             adopt=found.get("adopt", [""])[0],
             position_query=found.get("position_query", [""])[0].removesuffix(";"),
+            fed_by=found.get("fed_by", [""])[0],
         )
     except ValueError as fault:
         raise ViewError(file, f"its header cannot be read: {fault}") from fault

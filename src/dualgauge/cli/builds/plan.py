@@ -8,12 +8,18 @@ from rich.console import Console
 
 from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.terminal.output import answering
+from dualgauge.views.feeds import counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dualgauge.views.header import Header
     from dualgauge.views.plan.plan import Plan
 
+COUNTED = (
+    "a count or a highest number is one only where no two writers overlap, as in SQLite: elsewhere name the source by "
+    "`-- fed_by:`"
+)
 NOTHING_CHEAPER = "nothing is known that a tail could keep in its place"
 NOT_TRACED = "no; give the view one `-- affected_by:` header with an expression for each column of the key"
 UNKNOWN = "unknown; a difference counts when it is still there after the settle time of `dualgauge diff`"
@@ -66,8 +72,7 @@ def _rows(one: Plan) -> Iterator[str]:
     for taken in one.latest:
         yield f"{'latest' if taken.last else 'earliest'}: {taken.shown}"
     if one.view.adopted:
-        known = "asked of its `-- position_query:`" if one.view.header.position_query else UNKNOWN
-        yield f"position: {known}"
+        yield f"position: {_adopted_position(one.view.header)}"
         return
     exact = "the last event that changed it" if one.exact else "the position of its build, an upper bound"
     yield f"each row carries: {exact}"
@@ -94,6 +99,17 @@ def _json(one: Plan) -> dict[str, object]:
         ],
         "warnings": list(one.warnings),
     }  # fmt: skip
+
+
+def _adopted_position(header: Header) -> str:
+    """How it is known up to which event an adopted table is."""
+    if not header.position_query:
+        fed = f"that of the source {header.fed_by}, which is read in one snapshot with the table"
+        return fed if header.fed_by else UNKNOWN
+    asked = "asked of its `-- position_query:`"
+    if header.fed_by:
+        return f"{asked}, a value of the cursor of the source {header.fed_by}"
+    return f"{asked}; {COUNTED}" if counts(header.position_query) else asked
 
 
 def _row_position(one: Plan) -> str | None:

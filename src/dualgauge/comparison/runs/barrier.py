@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _PAUSE: Final = 0.01
 
+PATIENCE: Final = dt.timedelta(seconds=20)
+"""For how long a side that is not there yet is asked for again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
@@ -30,37 +33,66 @@ class Barrier:
         barriers: where it is asked.
         store: says how far the sides are.
         head: looks where the log ends now.
+        bring: brings the sides to where they are held, and says so; false where somebody else does, who is waited for.
     """
 
     barriers: Barriers
     store: ServedStore
     head: Callable[[], Position]
+    bring: Callable[[], bool] | None = None
     _asker: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @contextmanager
-    def asked(self, wanted: Mapping[Side, Sequence[str]]) -> Iterator[Callable[[Side], None]]:
+    def asked(self, wanted: Mapping[Side, Sequence[str]], position: Position | None = None) -> Iterator[Held]:
         """
-        Ask for all wanted sides to be held at the log's end; gives what waits until a side is there.
+        Ask for all wanted sides to be held at a position, by default at the log's end.
 
-        Each side is let go of by `release`, and all of them at the end.
+        Each side is let go of by itself, and all of them at the end.
         """
-        position = self.head()
-        until, now = time.monotonic() + LONGEST.total_seconds(), dt.datetime.now(dt.UTC)
-
-        def reached(side: Side) -> None:
-            while time.monotonic() < until:
-                builds = self.store.served_builds(side)
-                if all(name in builds and builds[name].position == position for name in wanted[side]):
-                    return
-                time.sleep(_PAUSE)
-
+        position = self.head() if position is None else position
         try:
             for side in wanted:
-                self.barriers.ask(side, self._asker, position, now)
-            yield reached
+                self.ask(side, position)
+            yield Held(self, wanted, position)
         finally:
             self.barriers.release(self._asker)
+
+    def ask(self, side: Side, position: Position) -> None:
+        """Ask for a side to be held, for `LONGEST` from now."""
+        self.barriers.ask(side, self._asker, position, dt.datetime.now(dt.UTC))
 
     def release(self, side: Side) -> None:
         """Let go of a side."""
         self.barriers.release(self._asker, side)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Views, by side, that were asked to be held at a position."""
+
+    barrier: Barrier
+    wanted: Mapping[Side, Sequence[str]]
+    position: Position
+
+    def wait(self, side: Side) -> None:
+        """Wait until a side is there, or has passed, or its time is over."""
+        if side not in self.wanted or (self.barrier.bring is not None and self.barrier.bring()):
+            return
+        begun = asked = time.monotonic()
+        while (now := time.monotonic()) < asked + LONGEST.total_seconds():
+            builds = self.barrier.store.served_builds(side)
+            places = [builds[name].position for name in self.wanted[side] if name in builds]
+            known = [at for at in places if at is not None]
+            if all(at == self.position for at in known) or any(at > self.position for at in known):
+                return
+            late = now > asked + LONGEST.total_seconds() / 2 and now < begun + PATIENCE.total_seconds()
+            if late and self.position not in known:
+                # A view stands still only once it is there: until then, asking again holds nothing up.
+                self.barrier.ask(side, self.position)
+                asked = now
+            time.sleep(_PAUSE)
+
+    def release(self, side: Side) -> None:
+        """Let go of a side."""
+        if side in self.wanted:
+            self.barrier.release(side)

@@ -89,16 +89,61 @@ def still(
         yield Still(left["v1"], left["v2"], int(engine.row(f"SELECT count(*) FROM {moving}")[0]))
 
 
+@contextmanager
+def without(engine: Engine, v1: str, v2: str, comparator: Comparator, touched: str, *, exact: bool) -> Iterator[Still]:
+    """
+    Both sides without some keys; what is given can be asked until the context ends.
+
+    Args:
+        engine: both queries run in it.
+        v1: v1's query.
+        v2: v2's query.
+        comparator: its key pairs the rows.
+        touched: a query of the keys, in columns called as the comparator calls them.
+        exact: the queries only read their views.
+
+    Raises:
+        BadRelation: a query cannot be run.
+    """
+    queries = {"v1": v1, "v2": v2}
+    with scratch(engine) as space:
+        layout = read_layout(engine, v1, v2, comparator, context=not exact)
+        if layout.reads_json:
+            engine.define(CONTENT, content_of)
+        keys = [quote(column) for column in comparator.key]
+        names = zip(keys, layout.key_names, strict=True)
+        chosen = ", ".join(f"{_key(layout, at, key)} AS {name}" for at, (key, name) in enumerate(names))
+        known = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+        moving = space.table("in_flight", f"SELECT DISTINCT {chosen} FROM ({touched}) WHERE {known}")
+        left = {
+            side: _without(layout, side, f"({sql.strip().removesuffix(';')}\n)", moving)
+            for side, sql in queries.items()
+        }
+        yield Still(left["v1"], left["v2"], int(engine.row(f"SELECT count(*) FROM {moving}")[0]))
+
+
 def noted(comparison: Comparison, in_flight: int, seconds: float) -> Comparison:
     """The comparison of what stood still, with the keys that did not."""
     if not in_flight:
         return comparison
-    were = "was" if in_flight == 1 else "were"
     line = (
-        f"in_flight: {plural(in_flight, 'key')} changed within {seconds:g} seconds and {were} left out, "
+        f"in_flight: {plural(in_flight, 'key')} changed within {seconds:g} seconds and {_were(in_flight)} left out, "
         "because v1 cannot tell its position"
     )
     return replace(comparison, in_flight=in_flight, why=(*comparison.why, line))
+
+
+def lacking(comparison: Comparison, in_flight: int, events: int) -> Comparison:
+    """The comparison without the keys that events touch which v1 does not have yet."""
+    line = (
+        f"in_flight: {plural(in_flight, 'key')} {_were(in_flight)} left out, touched by {plural(events, 'event')} that "
+        "v1 does not have yet"
+    )
+    return replace(comparison, in_flight=in_flight, why=(*comparison.why, line))
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _kept(space: Scratch, side: str, name: str, sql: str) -> str:

@@ -14,17 +14,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.engine.diff import compare_relations
-from dualgauge.comparison.errors import ChangedMeanwhile, UnequalPositions
+from dualgauge.comparison.errors import ChangedMeanwhile, NotBrought, UnequalPositions, UntracedEvents
 from dualgauge.comparison.runs.binding import bound
-from dualgauge.comparison.runs.in_flight import SETTLE_SECONDS, noted, still
+from dualgauge.comparison.runs.in_flight import SETTLE_SECONDS, lacking, noted, still, without
 from dualgauge.comparison.runs.recording import recording
 from dualgauge.comparison.runs.snapshot import pin
-from dualgauge.comparison.runs.trace import trace
+from dualgauge.comparison.runs.trace import touched, trace
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import UsageError
 from dualgauge.ledger.values import EvidenceKind
-from dualgauge.model import Outcome, Position, Progress, Side, fold, quote, silent
+from dualgauge.model import Outcome, Position, Progress, Side, fold, literal, quote, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from dualgauge.comparison.engine.candidates import DiffPlan
     from dualgauge.comparison.runs.barrier import Barrier
+    from dualgauge.comparison.runs.live import Feeds
     from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.comparison.runs.recording import Keeping
     from dualgauge.comparison.runs.snapshot import Pinned
@@ -97,6 +98,7 @@ def run_diff(
     plan: DiffPlan | None = None,
     settle: float = SETTLE_SECONDS,
     barrier: Barrier | None = None,
+    feeds: Feeds | None = None,
     sleep: Callable[[float], None] = time.sleep,
     chance: Random | None = None,
     progress: Progress = silent,
@@ -105,16 +107,18 @@ def run_diff(
     Compare one pair at one position and keep the result as evidence.
 
     Where v1 cannot tell its position and differs, both sides are looked at again after `settle` seconds, and what
-    changed between is left out; 0: one look must do.
+    changed between is left out; 0: one look must do. Where `feeds` knows what writes v1, the log gets what v1 has, and
+    both sides are looked at there, once.
 
     Raises:
-        NotBuilt, UnequalPositions: the sides cannot be compared now; no run was begun.
+        UntracedEvents: v1 lacks events, and nobody can tell which keys they touch; no run was begun.
+        NotBuilt, UnequalPositions, NotBrought: the sides cannot be compared now; no run was begun.
         ChangedMeanwhile: the second look is of something else; the run then ends inconclusive.
         and what `compare_relations` raises; the run then ends inconclusive, with the error as its summary.
     """
     started = keeping.clock()
     with scratch("diff") as pins:
-        pinned = _pinned(engine, log, store, pair, pins, barrier, progress)
+        pinned = _pinned(engine, log, store, pair, pins, barrier, feeds, progress)
         about = bound(pair, pinned.builds, keeping.basis)
         v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
         begun = recording(keeping, EvidenceKind.DIFF, pair.name, about, position=pinned.position, started=started)
@@ -125,7 +129,16 @@ def run_diff(
                 context=not pair.plain, chance=chance,
                 progress=lambda step: progress(f"{pair.name}: {step}", 0, None),
             )  # fmt: skip
-            comparison = compare(v1, v2, stable=pair.plain)
+            if pinned.lacking:
+                events = _events(log, pinned)
+                with without(
+                    engine, v1, v2, pair.comparator, touched(events, pair.tracings), exact=pair.plain
+                ) as looks:
+                    comparison = lacking(
+                        compare(looks.v1, looks.v2, stable=pair.plain), looks.in_flight, len(pinned.lacking)
+                    )
+            else:
+                comparison = compare(v1, v2, stable=pair.plain)
             if comparison.mismatched and pinned.moving and settle > 0:
 
                 def again() -> None:
@@ -162,16 +175,33 @@ def run_diff(
 
 def _pinned(  # noqa: PLR0917  (called with all of them, in this order)
     engine: Engine, log: EventLog, store: ServedStore, pair: Pair, folder: Path, barrier: Barrier | None,
-    progress: Progress,
+    feeds: Feeds | None, progress: Progress,
 ) -> Pinned:  # fmt: skip
     """Both sides as they are, if they are at one position; else, where a tail moves them, as it holds them for it."""
     columns = log.settings.all_columns
+    if feeds is not None and feeds.of(pair):
+        with feeds.moment(engine, pair, progress) as live:
+            if live.lacking and not pair.tracings:
+                raise UntracedEvents(pair.name, len(live.lacking))
+            try:
+                pinned = pin(engine, live.store, pair.views, columns, folder, held=live.held, progress=progress)
+            except UnequalPositions as fault:
+                raise NotBrought(fault.positions, live.held.position) from fault
+        return replace(pinned, lacking=live.lacking)
     try:
         return pin(engine, store, pair.views, columns, folder, progress=progress)
     except UnequalPositions:
         if barrier is None:
             raise
-    return pin(engine, store, pair.views, columns, folder, barrier=barrier, progress=progress)
+    with barrier.asked(pair.views) as held:
+        return pin(engine, store, pair.views, columns, folder, held=held, progress=progress)
+
+
+def _events(log: EventLog, pinned: Pinned) -> str:
+    """The events up to the position that v1 does not have yet."""
+    log.refresh()
+    ids = ", ".join(map(literal, pinned.lacking))
+    return f"SELECT * FROM ({log.relation(pinned.position)}) WHERE event_id IN ({ids})"
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from dualgauge.views.definition import output_columns
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dualgauge.comparison.runs.barrier import Barrier
+    from dualgauge.comparison.runs.barrier import Held
     from dualgauge.engines.duck import Engine
     from dualgauge.stores.adopted.adopting import AdoptedRows
     from dualgauge.stores.serving.checkpoints import Checkpoint
@@ -39,12 +39,14 @@ class Pinned:
     """
     Both sides at one position. `builds` says what each view was served from.
 
-    A table of the user's own that cannot tell its position is taken as it is: see `moving`.
+    A table of the user's own that cannot tell its position is taken as it is: see `moving`. `lacking` are the ids of
+    events up to the position that v1 does not have yet.
     """
 
     position: Position
     builds: Mapping[Side, Mapping[str, Checkpoint]]
     columns: Mapping[Side, Mapping[str, Mapping[str, str]]]
+    lacking: Sequence[str] = ()
 
     @property
     def moving(self) -> bool:
@@ -59,7 +61,7 @@ def pin(
     event_columns: Mapping[str, str],
     folder: Path,
     *,
-    barrier: Barrier | None = None,
+    held: Held | None = None,
     progress: Progress = silent,
 ) -> Pinned:
     """
@@ -71,7 +73,7 @@ def pin(
         wanted: view names by side.
         event_columns: columns of `events`, by which the builds' own texts are typed.
         folder: where the Parquet files go; the caller removes it.
-        barrier: asks for both sides at one position, where something moves them.
+        held: the sides that were asked to be held at one position, where something moves them.
         progress: told rows read.
 
     Raises:
@@ -82,7 +84,7 @@ def pin(
     builds: dict[Side, dict[str, Checkpoint]] = {side: {} for side in wanted}
     columns: dict[Side, dict[str, Mapping[str, str]]] = {side: {} for side in wanted}
     with ExitStack() as stack:
-        snapshots = _opened(store, wanted, barrier, stack)
+        snapshots = _opened(store, wanted, held, stack)
         for side, name in _each(wanted):
             checkpoint = snapshots[side].served(name)
             if checkpoint is None:
@@ -117,17 +119,16 @@ def pin(
 
 
 def _opened(
-    store: ServedStore, wanted: Mapping[Side, Sequence[str]], barrier: Barrier | None, stack: ExitStack
+    store: ServedStore, wanted: Mapping[Side, Sequence[str]], held: Held | None, stack: ExitStack
 ) -> dict[Side, Snapshot]:
-    """A snapshot of each side; with a barrier, of each where it is held, for no longer than it takes to open it."""
-    if barrier is None:
-        return {side: stack.enter_context(store.snapshot(side)) for side in wanted}
+    """A snapshot of each side, of one that is held for no longer than it takes to open it."""
     snapshots = {}
-    with barrier.asked(wanted) as reached:
-        for side in wanted:
-            reached(side)
-            snapshots[side] = stack.enter_context(store.snapshot(side))
-            barrier.release(side)
+    for side in wanted:
+        if held is not None:
+            held.wait(side)
+        snapshots[side] = stack.enter_context(store.snapshot(side))
+        if held is not None:
+            held.release(side)
     return snapshots
 
 

@@ -72,6 +72,16 @@ def trace(
     )
 
 
+def touched(events: str, tracings: Sequence[Tracing]) -> str:
+    """The keys that some events touch, as a query; of each tracing, of which there is one, what it lets through."""
+    names = list(tracings[0].key)
+    return " UNION ".join(
+        f"SELECT {', '.join(f'({one.key[name]}) AS {quote(name)}' for name in names)} "
+        f"FROM ({events}) AS {quote(one.alias)}{f' WHERE {one.condition}' if one.condition else ''}"
+        for one in tracings
+    )
+
+
 def _keyed(events: str, tracing: Tracing, made: Mapping[str, str]) -> str:
     """Every event that a tracing lets through, with the key that it touches as text."""
     chosen = ", ".join(f"CAST(({tracing.key[name]}) AS VARCHAR) AS {column}" for name, column in made.items())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,14 @@ if TYPE_CHECKING:
     from dualgauge.stores.serving.port import PointReader, ServedStore, Snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One state of the adopted tables' database; `positions` are those of tables that are known by what feeds them."""
+
+    snapshot: TableSnapshot
+    positions: Mapping[str, Position]
+
+
 class AdoptedRows:
     """One adopted table inside one read transaction. `columns` have DuckDB types that hold every value there is."""
 
@@ -55,11 +64,23 @@ class AdoptedRows:
 class AdoptingStore:
     """See `port.ServedStore`. `inner` has the builds; v1's adopted tables are in a database of the user's own."""
 
-    def __init__(self, inner: ServedStore, adoptions: Mapping[str, Adoption], url: str, root: Path) -> None:
+    def __init__(
+        self,
+        inner: ServedStore,
+        adoptions: Mapping[str, Adoption],
+        url: str,
+        root: Path,
+        moment: Moment | None = None,
+    ) -> None:
         self._inner = inner
         self._url = url
         self._root = root
+        self._moment = moment
         self.adoptions = dict(adoptions)
+
+    def at(self, moment: Moment) -> AdoptingStore:
+        """The store whose adopted tables are read in a snapshot that is open."""
+        return AdoptingStore(self._inner, self.adoptions, self._url, self._root, moment)
 
     def tables(self) -> AbstractContextManager[Tables]:
         """The database of the adopted tables. Raises BadTablesUrl, NoTablesFile."""
@@ -102,7 +123,7 @@ class AdoptingStore:
                 yield inner
                 return
             with ExitStack() as stack:
-                yield _Snapshot(self, inner, stack)
+                yield _Snapshot(self, inner, stack, self._moment)
 
     def point(self, side: Side, view: str, key: Sequence[str]) -> dict[str, Any] | None:
         """The row of a key; see the port."""
@@ -125,16 +146,20 @@ class AdoptingStore:
 class _Snapshot:
     """See `port.Snapshot`. The adopted tables' transaction begins when the first of them is asked for."""
 
-    def __init__(self, store: AdoptingStore, inner: Snapshot, stack: ExitStack) -> None:
+    def __init__(self, store: AdoptingStore, inner: Snapshot, stack: ExitStack, moment: Moment | None) -> None:
         self._store = store
         self._inner = inner
         self._stack = stack
-        self._opened: TableSnapshot | None = None
+        self._opened = moment.snapshot if moment else None
+        self._positions = moment.positions if moment else {}
 
     def served(self, view: str) -> Checkpoint | None:
         """The build of a view that readers get, or its adopted table."""
         adoption = self._store.adoptions.get(view)
-        return self._inner.served(view) if adoption is None else _checkpoint(self._tables(), adoption)
+        if adoption is None:
+            return self._inner.served(view)
+        found = _checkpoint(self._tables(), adoption)
+        return replace(found, position=self._positions[view]) if view in self._positions else found
 
     def export(self, view: str, columns: Mapping[str, str], to: Path) -> AbstractContextManager[Iterator[int]]:
         """Begin to write the rows of the served build; see the port."""
@@ -233,6 +258,23 @@ def _checkpoint(snapshot: TableSnapshot, adoption: Adoption) -> Checkpoint:
 
 def _position(snapshot: TableSnapshot, adoption: Adoption) -> Position | None:
     """How far the table is, as its own query says; None without a query, and where the query gives NULL or no row."""
+    # A value of a source's cursor is no position of the log.
+    found = None if adoption.fed_by else reached(snapshot, adoption)
+    if found is None:
+        return None
+    # What sum() and max() give in some databases is a decimal.
+    if isinstance(found, int | float | Decimal) and not isinstance(found, bool) and found >= 0 and found % 1 == 0:
+        return Position(int(found))
+    raise BadPosition(adoption, f"gave {found!r}, which is no position: one is a whole number, 0 or more")
+
+
+def reached(snapshot: TableSnapshot, adoption: Adoption) -> object:
+    """
+    What the query of an adopted table gives; None without a query, and where it gives NULL or no row.
+
+    Raises:
+        BadPosition: it cannot be answered, or gives several rows.
+    """
     if not adoption.position_query:
         return None
     try:
@@ -241,10 +283,4 @@ def _position(snapshot: TableSnapshot, adoption: Adoption) -> Position | None:
         raise BadPosition(adoption, f"cannot be answered: {fault.reason}") from fault
     if len(rows) > 1:
         raise BadPosition(adoption, "gave more than one row, and which of them came first says nothing")
-    found = rows[0] if rows else None
-    if found is None:
-        return None
-    # What sum() and max() give in some databases is a decimal.
-    if isinstance(found, int | float | Decimal) and not isinstance(found, bool) and found >= 0 and found % 1 == 0:
-        return Position(int(found))
-    raise BadPosition(adoption, f"gave {found!r}, which is no position: one is a whole number, 0 or more")
+    return rows[0] if rows else None

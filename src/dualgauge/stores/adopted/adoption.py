@@ -16,13 +16,15 @@ class Adoption:
     A table of the user's own that is v1 already.
 
     `table` is as the file has it, `table` or `schema.table`; `position_query` is empty where nobody can tell how far
-    the table is. `hash_of` gives the definition hash from the declared columns.
+    the table is. `fed_by` names the source that the table is kept from, and is empty where none says it; with both, the
+    query gives a value of that source's cursor. `hash_of` gives the definition hash from the declared columns.
     """
 
     view: str
     table: str
     key: tuple[str, ...]
     position_query: str
+    fed_by: str
     text: str
     file: Path
     hash_of: Callable[[Mapping[str, str]], str]
