@@ -40,17 +40,18 @@ from typing import TYPE_CHECKING
 
 import floors
 from _figures import Figure, middle, publish, releases
+from _project import new_project
 from deltalake import DeltaTable
 
 import dualgauge
 from dualgauge.ledger.values import MigrationState
 from dualgauge.model import Outcome
 from dualgauge.routing.decision import Route, decide
-from dualgauge.scaffold.demo import content, lay_out
+from dualgauge.scaffold.demo import lay_out
 from dualgauge.stores.sqlite.bulk import SqliteLoading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from dualgauge.stores.serving.port import Row
 
@@ -84,20 +85,6 @@ WHERE a.k IS NULL OR b.k IS NULL OR a.amount IS DISTINCT FROM b.amount OR a.paid
    OR a.event_id IS DISTINCT FROM b.event_id OR a.at IS DISTINCT FROM b.at"""
 
 LIBRARIES = ("duckdb", "deltalake", "pyarrow", "sqlalchemy", "alembic")
-
-
-def new_project(root: Path, events: Path, views: Mapping[str, str]) -> dualgauge.Migration:
-    """Lay out a project whose one source is a Parquet file; `views` maps a file's path to its text."""
-    shutil.copytree(
-        content() / "migrations", root / "migrations", ignore=shutil.ignore_patterns("versions", "__pycache__")
-    )
-    (root / "migrations" / "versions").mkdir()
-    (root / "pyproject.toml").write_text(SETTINGS.format(events=events), encoding="utf-8")
-    for name, text in views.items():
-        file = root / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    return dualgauge.open(root)
 
 
 def write_events(file: Path, count: int, keys: int) -> None:
@@ -157,7 +144,7 @@ def expect(db: sqlite3.Connection, name: str, count: int) -> None:
 
 def our_round(root: Path, events: Path, count: int) -> dict[str, float]:
     """One import and one replay by dualgauge; seconds."""
-    migration = new_project(root, events, {"views_v2/payments.sql": VIEW})
+    migration = new_project(root, SETTINGS.format(events=events), {"views_v2/payments.sql": VIEW})
     imported, done = floors.timed(migration.import_)
     assert (done.added, done.last) == (count, count)
     with timed_transactions() as taken:
@@ -206,8 +193,7 @@ def diff(base: Path, count: int, rounds: int) -> Figure:
             TIMESTAMPTZ '2020-01-01' + INTERVAL (i) SECOND AS ts FROM range(1, {count + 1:d}) t(i)"""
         ).to_parquet(str(folder / "events.parquet"))
         views = {"views_v1/rows.sql": ROWS.format(amount="amt"), "views_v2/rows.sql": ROWS.format(amount=ODD)}
-        (folder / "project").mkdir()
-        migration = new_project(folder / "project", folder / "events.parquet", views)
+        migration = new_project(folder / "project", SETTINGS.format(events=folder / "events.parquet"), views)
         migration.import_()
         migration.replay()
         tables = [(folder / "project" / ".dualgauge" / f"views_{side}.db", "rows__b1") for side in ("v1", "v2")]

@@ -44,17 +44,32 @@ def position(root: Path) -> int:
         return int(handles.builds.served_builds(Side.V1)["counts"].position or 0)
 
 
+def done(pace: Pace, *views: float) -> None:
+    """A batch over which views took so many seconds."""
+    for seconds in views:
+        pace.view_done(seconds)
+    pace.batch_done(1)
+
+
+def test_the_slowest_view_counts_and_only_in_its_own_batch() -> None:
+    pace = Pace(size=1000)
+    done(pace, 0.01, 1.0, 0.02)
+    assert pace.batch == 500
+    done(pace)
+    assert pace.batch == 750
+
+
 def test_batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() -> None:
     pace = Pace(size=1000)
-    pace.took(1000, 0.01)
+    done(pace, 0.01)
     assert pace.batch == 1500
-    pace.took(1500, 1.0)
+    done(pace, 1.0)
     assert pace.batch == 750
     for _ in range(30):
-        pace.took(1, 1.0)
+        done(pace, 1.0)
     assert pace.batch == SMALLEST_BATCH
     for _ in range(40):
-        pace.took(1, 0.0)
+        done(pace, 0.0)
     assert pace.batch == LARGEST_BATCH
 
 
@@ -65,7 +80,8 @@ def test_a_throttled_batch_is_a_small_part_of_a_second(limit: int | None, batch:
 
 def test_after_a_slow_transaction_others_get_their_turn_and_stopping_waits_for_nothing() -> None:
     pace = Pace()
-    pace.took(100, 30.0)
+    pace.written(30.0)
+    pace.batch_done(100)
     start = time.monotonic()
     asked: list[bool] = []
 

@@ -258,9 +258,9 @@ class Tail:
             self.progress("events", batch.first - 1, head)
             self._read(batch)
             with self.engine.bound(EVENTS, f"FROM {_BATCH}"):
-                slowest = self._advance_all(taken, batch, stop)
+                self._advance_all(taken, batch, stop)
             self.progress("events", batch.last, head)
-            self.pace.took(batch.last - batch.first + 1, slowest)
+            self.pace.batch_done(batch.last - batch.first + 1)
             self.pace.wait(stop)
         self.swap()
 
@@ -322,9 +322,9 @@ class Tail:
         if found != (due, due, batch.first, batch.last):
             raise BrokenBatch(batch.first, batch.last, found[0])
 
-    def _advance_all(self, taken: Sequence[_Moving], batch: Batch, stop: Callable[[], bool]) -> float:
-        """Bring builds over a batch, v1's first; gives how long the slowest transaction took, in seconds."""
-        slowest, stopped = 0.0, False
+    def _advance_all(self, taken: Sequence[_Moving], batch: Batch, stop: Callable[[], bool]) -> None:
+        """Bring builds over a batch, v1's first."""
+        stopped = False
         for _, builds in groupby(taken, key=lambda build: build.done.side):
             untouched = []
             for build in builds:
@@ -332,23 +332,24 @@ class Tail:
                 with self._stopping(build):
                     if not self._advance(build, batch):
                         untouched.append(build)
-                slowest = max(slowest, time.monotonic() - start)
+                self.pace.view_done(time.monotonic() - start)
                 if stopped := stop():
                     break
             self._pass_over(untouched, batch)
             if stopped:
                 break
-        return slowest
 
     def _advance(self, build: _Moving, batch: Batch) -> bool:
         """Write what a batch changes in a build; false where it changes nothing, and nothing was written."""
         made = change(self.engine, build.plan, build.advancing, build.remembered, self.store.dialect)
         if made.empty:
             return False
+        start = time.monotonic()
         build.advancing.apply(
             made.rows, batch.first, batch.last, batch.known_by,
             new=build.plan.strategy is Strategy.APPEND, lookups=made.lookups,
         )  # fmt: skip
+        self.pace.written(time.monotonic() - start)
         build.remembered.keep(made.lookups)
         late = 0
         if made.windows is not None:
