@@ -15,6 +15,7 @@ from dualgauge.stores.errors import NotBuilt
 from dualgauge.stores.serving.freshness import NotFresh, PositionUnknown
 from support.adopted import ADOPTS, ready
 from support.forked import Process, python
+from support.inside import handles_of
 from support.tailed import VIEWS, events, laid_out
 
 if TYPE_CHECKING:
@@ -103,6 +104,15 @@ def test_who_waits_keeps_no_other_thread_from_reading(project: Path) -> None:
 def test_a_view_without_a_build_is_told_at_once(project: Path) -> None:
     with dualgauge.open(project).traffic.reader(Side.V1) as reader, pytest.raises(NotBuilt, match=r"v1\.count has no"):
         reader.get("count", ["in"], at_least=1, timeout=60)
+
+
+def test_a_view_that_is_taken_from_readers_is_waited_for_no_longer(project: Path) -> None:
+    migration = dualgauge.open(project)
+    with migration.traffic.reader(Side.V1) as reader, handles_of(migration) as handles:
+        assert reader.get("counts", ["in"], at_least=20) is not None
+        handles.builds.retire(Side.V1, "counts")
+        with pytest.raises(NotBuilt, match=r"view v1\.counts has no build yet"):
+            reader.get("counts", ["in"], at_least=99, timeout=60)
 
 
 def test_an_adopted_table_says_how_far_it_is_or_cannot_be_waited_for(tmp_path: Path) -> None:

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 _LOOKED_AT: Final = 100
 
+_POSITION: Final = f"""
+SELECT c.position FROM {{schema}}.{checkpoints.SERVED} AS s
+JOIN {{schema}}.{checkpoints.CHECKPOINT} AS c ON c.view = s.view AND c.build = s.build
+WHERE s.view = ?
+"""
+
 _LETS_GO: Final = 2.0
 """Seconds that a fork waits for the reads under way. None takes as long, unless its own thread forks in a signal."""
 
@@ -112,8 +118,8 @@ class Reader:
             return self._get(view, key)
 
     @contextmanager
-    def _connected(self) -> Iterator[sa.Connection]:
-        """The connection for one read, whose faults are told as a store's."""
+    def _connected(self) -> Iterator[None]:
+        """For one read, whose faults are told as a store's: a connection, which no other thread uses meanwhile."""
         if os.getpid() != self._process:
             # Before the lock: a thread that had it at the fork is not here to let go of it.
             raise ReaderForked(self._side.value, self._process)
@@ -122,10 +128,9 @@ class Reader:
                 raise ReaderClosed(self._side.value)
             if self._connection is None:
                 self._connect()
-            assert self._connection is not None  # noqa: S101  (`_connect` sees to it)
             raw = self._raw
             try:
-                yield self._connection
+                yield
             except (sa.exc.DBAPIError, raw.Error) as fault:
                 error = self._opened.error(fault.orig if isinstance(fault, sa.exc.DBAPIError) else fault)
                 if error is None:
@@ -134,11 +139,15 @@ class Reader:
 
     def _position(self, view: str) -> int:
         """How far the build is that readers get of a view."""
-        with self._connected() as connection:
-            served = checkpoints.served(connection, self._side)
-            if view not in served:
-                raise NotBuilt(f"{self._side.value}.{view}", served)
-            return checkpoints.served_position(connection, self._side, view)
+        with self._connected():
+            # Without a build there may be no table to ask.
+            self._lookup(view)
+            found = self._raw.execute(_POSITION.format(schema=quote(self._side.schema)), (view,)).fetchone()
+            if found is None:
+                # It was taken from readers since it was looked up.
+                del self._lookups[view]
+                self._lookup(view)
+            return int(found[0]) if found else 0
 
     def _connect(self) -> None:
         # Without a BEGIN: a transaction left open would keep writers out, or readers at an old state.
