@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.port import BuildStore, ServedStore
     from dualgauge.views.definition import ViewDefinition
-    from dualgauge.views.plan.plan import Plan
+    from dualgauge.views.plan.plan import Plan, Strategy
 
 
 def acting() -> str:
@@ -71,7 +71,7 @@ class Workspace:
     """
     One project. Values come in here: the clock, who acts, the engine's memory limit, how to wait, and chance.
 
-    `patience`: seconds that a writer of the log waits for its turn.
+    `patience`: seconds that a writer of the log waits for its turn. `strategies`: what was found of the views' texts.
     """
 
     project: Project
@@ -83,6 +83,9 @@ class Workspace:
     sleep: Callable[[float], None] = time.sleep
     chance: random.Random = field(default_factory=random.Random, compare=False)
     patience: float = 30.0
+    strategies: dict[tuple[Side, str, str], Strategy] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def ledger_url(self) -> str:
@@ -258,16 +261,23 @@ class Handles:
     @cached_property
     def plans(self) -> Sequence[Plan]:
         """How each view of both sides is kept. Raises ViewError."""
-        return [self.plan_of(view) for view in self.views]
+        return [self._plan(view) for view in self.views]
 
     def kept(self, view: ViewDefinition) -> bool:
         """Whether a tail can bring a build of the view's text forward. Raises ViewError."""
         from dualgauge.replay.advance import KEPT
 
-        return self.plan_of(view).strategy in KEPT
+        return self.strategy(view) in KEPT
 
-    def plan_of(self, view: ViewDefinition) -> Plan:
-        """How one view is kept, whatever becomes of the others. Raises ViewError."""
+    def strategy(self, view: ViewDefinition) -> Strategy:
+        """By what a view is kept, whatever becomes of the others. Raises ViewError."""
+        # Who looks again and again at a hundred views does not plan each of them anew.
+        known = self._workspace.strategies
+        if (view.side, view.name, view.hash) not in known:
+            known[view.side, view.name, view.hash] = self._plan(view).strategy
+        return known[view.side, view.name, view.hash]
+
+    def _plan(self, view: ViewDefinition) -> Plan:
         from dualgauge.views.plan.plan import plan
 
         return plan(self.engine, view, self._workspace.settings.log.all_columns)

@@ -133,14 +133,19 @@ def test_a_pass_of_other_builds_is_no_pass_any_more(shop: Path) -> None:
     assert "dualgauge diff customers" in [one["command"] for one in document["next_steps"]]
 
 
-def test_events_after_the_evidence_make_it_old(shop: Path) -> None:
+@pytest.mark.parametrize(("limit", "counts"), [("", True), ("max_evidence_events = 0", False)])
+def test_events_after_the_evidence_are_shown_and_make_it_old_where_a_limit_says_so(
+    limit: str, counts: bool, shop: Path
+) -> None:
+    with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(f"\n[tool.dualgauge.gates]\n{limit}\n")
     add_order(shop)
     call("log", "import", "--all", folder=shop)
     _, document = reported(shop, "customers")
 
     run = section(document, "customers")["run"]
     assert (run["position"], document["head"], run["behind"]) == (5, 6, 1)
-    assert run["standing"]["counts"] is False
+    assert run["standing"]["counts"] is counts
     assert "1 event behind" in (shop / "out" / "report.html").read_text(encoding="utf-8")
 
 

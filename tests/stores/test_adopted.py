@@ -188,7 +188,7 @@ def test_status_shows_the_position_or_that_it_is_unknown(shop: Path) -> None:
 
     assert line() == ["v1.customers", "adopted", "unknown"]
     header(shop, f"{ADOPTS}-- position_query: SELECT sum(orders) FROM customer_totals\n")
-    assert line() == ["v1.customers", "adopted", "4", "1"]
+    assert line()[:4] == ["v1.customers", "adopted", "4", "1"]
     write(shop / "shop.db", "INSERT INTO customer_totals VALUES ('dan', 3, 0)")
     assert line() == ["v1.customers", "adopted", "7", "2", "ahead"]
     view = call("status", "--format", "json", folder=shop).json["result"]["views"][0]

@@ -27,13 +27,13 @@ def live_state(handles: Handles, at: datetime) -> LiveState:
     from dualgauge.replay.advance import KEPT
 
     positions = [one.position for side in handles.served.values() for one in side.values()]
-    plans = {(one.side, one.name): _if_readable(partial(handles.plan_of, one)) for one in handles.views}
+    found = {(one.side, one.name): _if_readable(partial(handles.strategy, one)) for one in handles.views}
     return LiveState(
         lags=_if_readable(lambda: lags(handles.log, positions, at)) or {},
         arrivals=_if_readable(lambda: arrival_rate(handles.log, at)),
         holders={side: _holder(handles, side) for side in Side},
         tails={(side, one.view, one.build): one for side in Side for one in handles.builds.tail_states(side)},
-        strategies={key: (one.strategy.value, one.strategy in KEPT) for key, one in plans.items() if one},
+        strategies={key: (one.value, one in KEPT) for key, one in found.items() if one},
     )
 
 
