@@ -95,6 +95,10 @@ SELECT position, event_id FROM (SELECT * REPLACE (n AS position) FROM events) OR
 WITH a(position, e) AS (SELECT n, event_id FROM events) SELECT position, e FROM a ORDER BY position LIMIT 3
 -- no: LIMIT without a unique ORDER BY
 SELECT type, sum(n) AS a FROM (SELECT coalesce(type, '?') AS type, who, n FROM events) GROUP BY GROUPING SETS (type, type) ORDER BY type LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT type, a FROM (SELECT type, sum(n) AS a FROM events GROUP BY ROLLUP (type)) ORDER BY type LIMIT 3
+-- no: LIMIT without a unique ORDER BY
+SELECT r, part FROM (SELECT row_number() OVER (ORDER BY position) AS r, unnest(['a', 'b']) AS part FROM events) ORDER BY r LIMIT 3
 ---- Bad: the branches of a UNION are not told apart.
 -- no: LIMIT without a unique ORDER BY
 SELECT position, event_id FROM events UNION ALL SELECT position, note FROM events ORDER BY position LIMIT 3
@@ -196,6 +200,8 @@ SELECT event_id, (SELECT max(n) FROM events) AS a FROM events
 SELECT type, median(n) AS a, quantile_disc(n, 0.5) AS b, count(DISTINCT who) AS c, histogram(n) AS d FROM events GROUP BY type
 -- yes
 SELECT DISTINCT * FROM (SELECT type, who FROM events) ORDER BY ALL LIMIT 2
+-- yes
+SELECT part FROM (SELECT DISTINCT unnest([who, note]) AS part FROM events) ORDER BY part LIMIT 3
 -- yes
 SELECT * FROM (SELECT * EXCLUDE (payload) RENAME (position AS p) FROM events) ORDER BY p LIMIT 2
 -- yes

@@ -128,7 +128,7 @@ UNSEEN = {
     r"DISTINCT who|(GROUP BY (who|type)) ORDER BY|ORDER BY total": "ties of groups lie as their hashes do",
     r"e\.event_id\) e|FROM events e JOIN events o ON o.who = e.who\) e": "the rows that tie are alike here",
     r"UNION ALL (BY NAME )?(\()?SELECT (position|[12'])|unnest": "what ties is of one event, as the text has it",
-    r"GROUPING SETS|DISTINCT \*": "ties of groups lie as their hashes do, and rows of one group are alike",
+    r"GROUPING SETS|ROLLUP|DISTINCT \*": "ties of groups lie as their hashes do, and rows of one group are alike",
 }
 """Which of the refused answer alike however events lie on one thread, and why they are refused all the same."""
 

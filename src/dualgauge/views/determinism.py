@@ -8,7 +8,7 @@ both sides together, and of an as-of one those of its left side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.engines.aggregates import BY_KEY, OF_ONE, PACKED, aggregates_of, has_aggregate, named
@@ -145,15 +145,21 @@ class _Work:
         unique = list(scope.unique)
         if grouped or single:
             # Behind a GROUP BY its expressions are unique, whatever the rows were; without one there is one row.
-            unique = [frozenset(by)] if len(node["group_sets"]) <= 1 else []
-            scope.of_events = False
+            unique, scope.of_events = [frozenset(by)], False
+        if len(node["group_sets"]) > 1:
+            unique, groups = [], []
         self._windows([*items, node["qualify"]], scope, unique)
-        if any(name_of(call) in _SEVERAL for call, _ in with_parents(items)):
+        several = any(name_of(call) in _SEVERAL for call, _ in with_parents(items))
+        if several:
             unique, groups, scope.of_events = [], [], False
-        if any(one["type"] == "DISTINCT_MODIFIER" and not one["distinct_on_targets"] for one in node["modifiers"]):
+        if _is_distinct(node):
             unique.append(frozenset(_all_names(items, scope)))
         self._modifiers(node, scope, unique)
-        return self._output(node, scope, unique, groups)
+        rows = self._output(node, scope, unique, groups)
+        if several:
+            # A row's number is repeated with it.
+            rows = replace(rows, unique=(frozenset(rows.columns),) if _is_distinct(node) and rows.placed else ())
+        return rows
 
     def _groups(self, node: Node) -> list[Node]:
         items = node["select_list"]
@@ -193,7 +199,7 @@ class _Work:
         found += [frozenset(names[one] for one in keys) for keys in numbered if keys <= names.keys()]
         grouped = [by_meaning.get(repr(meaning(scope.resolved(group))), "") for group in groups]
         found += [frozenset(grouped)] * (bool(groups) and all(grouped))
-        if any(one["type"] == "DISTINCT_MODIFIER" and not one["distinct_on_targets"] for one in node["modifiers"]):
+        if _is_distinct(node):
             found += [frozenset(columns)] * complete
         placed = placed and complete and len(set(columns)) == len(columns)
         return Rows(tuple(columns), tuple(found), constants, placed)
@@ -300,6 +306,11 @@ def _declared(order: Sequence[Node], scope: _Scope) -> str:
     if not scope.of_events or not names:
         return ""
     return f"; or, where no two events agree in it, say so in the header: `-- unique: {', '.join(names)}`"
+
+
+def _is_distinct(node: Node) -> bool:
+    """Whether a SELECT has DISTINCT, and not ON something."""
+    return any(one["type"] == "DISTINCT_MODIFIER" and not one["distinct_on_targets"] for one in node["modifiers"])
 
 
 def _called(item: Node) -> str:
