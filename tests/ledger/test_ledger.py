@@ -23,6 +23,7 @@ from alembic.script import ScriptDirectory
 from pydantic import ValidationError
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from dualgauge.ledger.errors import (
     BadJournalText,
@@ -146,6 +147,24 @@ def test_threads_share_an_open_ledger(url: str) -> None:
         assert ledger.state("orders").revision == won == len(ledger.journal())
         assert ledger.verify_journal() is None
         assert [one.first for one in ledger.log_commits()] == list(range(1, 41))
+
+
+def test_a_ledger_that_is_opened_again_compiles_nothing_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ledger.open(url) as ledger:
+        ledger.state("orders")
+    compiled: list[object] = []
+    compile_ = SQLCompiler.__init__
+
+    def counted(self: SQLCompiler, *given: Any, **named: Any) -> None:
+        compiled.append(given)
+        compile_(self, *given, **named)
+
+    monkeypatch.setattr(SQLCompiler, "__init__", counted)
+    with Ledger.open(url) as ledger:
+        assert ledger.state("orders").revision == 0
+        assert compiled == []
+        assert ledger.log_commits() == ()
+    assert compiled
 
 
 def test_the_revisions_make_exactly_the_tables_that_the_code_reads(url: str) -> None:

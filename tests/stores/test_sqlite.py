@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from contract.store import ROOT, TOTALS, StoreContract, build, rows
 from dualgauge.model import Position, Side
@@ -390,3 +391,23 @@ def test_writers_a_differ_and_readers_at_once_never_see_half_and_leave_sound_fil
         alone = sqlite3.connect(file)
         assert alone.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         alone.close()
+
+
+def test_a_store_that_is_opened_again_compiles_nothing_again(
+    shaped: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(shaped, TOTALS, rows(3, 1), target=1)
+    compiled: list[object] = []
+    compile_ = SQLCompiler.__init__
+
+    def counted(self: SQLCompiler, *given: Any, **named: Any) -> None:
+        compiled.append(given)
+        compile_(self, *given, **named)
+
+    monkeypatch.setattr(SQLCompiler, "__init__", counted)
+    shaped.served_builds(TOTALS.side)
+    compiled.clear()
+    again = SqliteStore(Databases(v1=shaped.databases.v1, v2=shaped.databases.v2))
+
+    assert list(again.served_builds(TOTALS.side)) == ["totals"]
+    assert compiled == []

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,7 +61,7 @@ class Database:
             keep_secret(url)
             self.shown = redact(parsed.render_as_string(hide_password=True))
             self._path = _path(parsed)
-            self._engine = self._sqlite(self._path) if self._path else self._server(parsed)
+            self._engine = _sqlite(self._path, self.shown, timeout) if self._path else self._server(parsed)
         except NoSuchModuleError as fault:
             raise BadLedgerUrl("its kind of database is unknown") from fault
         except (ArgumentError, ValueError):
@@ -132,24 +133,6 @@ class Database:
             self._process = os.getpid()
         return self._engine
 
-    def _sqlite(self, path: Path) -> Engine:
-        def connect() -> sqlite3.Connection:
-            if not path.exists():
-                raise NoLedger(self.shown)
-            if inherited([path]):
-                raise LedgerForked(self.shown)
-            # mode=rw: a reader whose file was taken away must not leave an empty one behind.
-            # isolation_level=None: the begin hook below says how a transaction begins, not sqlite3.
-            uri = f"{path.absolute().as_uri()}?mode=rw"
-            connection = sqlite3.connect(uri, uri=True, timeout=self.timeout, isolation_level=None, factory=Watched)
-            watched(connection, path)
-            connection.execute("PRAGMA synchronous = FULL")
-            return connection
-
-        engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
-        event.listen(engine, "begin", _begin)
-        return engine
-
     def _server(self, url: URL) -> Engine:
         if url.get_backend_name() != "postgresql":
             raise BadLedgerUrl(f"a ledger is kept in SQLite or PostgreSQL, not in {url.get_backend_name()}")
@@ -177,6 +160,32 @@ class Database:
             raise LedgerError(self.shown, reason) from fault
         except SQLAlchemyError as fault:
             raise LedgerError(self.shown, str(fault).split("\n", maxsplit=1)[0]) from fault
+
+
+@lru_cache(maxsize=16)
+def _sqlite(path: Path, shown: str, timeout: float) -> Engine:
+    """
+    The engine of a file, which holds nothing open.
+
+    One for all who open the file, one after the other: each statement is compiled once, and not for every command.
+    """
+
+    def connect() -> sqlite3.Connection:
+        if not path.exists():
+            raise NoLedger(shown)
+        if inherited([path]):
+            raise LedgerForked(shown)
+        # mode=rw: a reader whose file was taken away must not leave an empty one behind.
+        # isolation_level=None: the begin hook below says how a transaction begins, not sqlite3.
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, factory=Watched)
+        watched(connection, path)
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _begin(connection: Connection) -> None:

@@ -11,11 +11,13 @@ import os
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.util import LRUCache
 
 from dualgauge.model import Side, listed, literal
 from dualgauge.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
@@ -26,12 +28,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
     from dualgauge.errors import DualgaugeError
 
 WAIT_SECONDS = 30.0
 """How long a statement waits for another process's transaction."""
 
 _OPENED = "dualgauge_opened"
+
+_COMPILED: Final[LRUCache[Any, Any]] = LRUCache(500)
+"""The statements of all engines, compiled. A store is opened several times a command, and each would begin anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +73,17 @@ class Databases:
         if (file := inherited(opened.files.values())) is not None:
             raise StoreForked(file)
         process = os.getpid()
-        arguments = {"uri": True, "check_same_thread": not shared, "factory": Watched}
-        engine = sa.create_engine(
-            "sqlite://", poolclass=StaticPool, connect_args=arguments, execution_options={_OPENED: opened}
-        )
-        event.listen(engine, "connect", lambda raw, _record: _attach(raw, opened, create=create))
+
+        def connect() -> DBAPIConnection:
+            raw = sqlite3.connect(":memory:", uri=True, check_same_thread=not shared, factory=Watched)
+            _attach(raw, opened, create=create)
+            return cast("DBAPIConnection", raw)
+
+        like = _pattern()
+        engine = sa.Engine(
+            StaticPool(connect, dialect=like.dialect), like.dialect, like.url,
+            execution_options={_OPENED: opened, "compiled_cache": _COMPILED},
+        )  # fmt: skip
         event.listen(engine, "begin", _begin)
         try:
             yield engine
@@ -78,6 +91,16 @@ class Databases:
             # In a process that was forked meanwhile the connection is its parent's.
             if os.getpid() == process:
                 engine.dispose()
+
+
+@cache
+def _pattern() -> sa.Engine:
+    """The engine that the others are like: statements are compiled for a dialect, so all have this one's."""
+    engine = sa.create_engine("sqlite://")
+    # The dialect learns from its first connection what this SQLite can do.
+    engine.connect().close()
+    engine.dispose()
+    return engine
 
 
 @dataclass(frozen=True, slots=True)
