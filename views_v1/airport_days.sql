@@ -9,5 +9,5 @@ SELECT
   count(*) FILTER (WHERE type = 'cancelled') AS cancelled,
   avg(dep_delay) AS mean_dep_delay
 FROM events
-WHERE type IN ('scheduled', 'departed', 'cancelled')
+WHERE type IN ('scheduled', 'departed', 'cancelled') AND origin IS NOT NULL AND flight_date IS NOT NULL
 GROUP BY origin, flight_date

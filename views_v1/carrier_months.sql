@@ -12,5 +12,5 @@ SELECT
   avg(dep_delay) AS mean_dep_delay,
   avg(arr_delay) AS mean_arr_delay
 FROM events
-WHERE type IN ('scheduled', 'departed', 'cancelled', 'arrived')
+WHERE type IN ('scheduled', 'departed', 'cancelled', 'arrived') AND carrier IS NOT NULL AND flight_date IS NOT NULL
 GROUP BY carrier, strftime(flight_date, '%Y-%m')

@@ -26,5 +26,5 @@ SELECT
     CASE WHEN flight_date < CAST(sched_dep AT TIME ZONE 'UTC' AS DATE) THEN coalesce(dep_delay, 0) ELSE 0 END
   ) AS dep_delay_sum_day_before
 FROM events
-WHERE type IN ('scheduled', 'departed', 'cancelled', 'weather_observed')
+WHERE type IN ('scheduled', 'departed', 'cancelled', 'weather_observed') AND origin IS NOT NULL
 GROUP BY origin, CAST(coalesce(sched_dep, occurred_at) AT TIME ZONE 'UTC' AS DATE)

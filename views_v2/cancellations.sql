@@ -12,5 +12,5 @@ SELECT
   count(*) FILTER (WHERE tailnum IS NULL) AS cancelled_without_plane,
   count(*) FILTER (WHERE flight_date < CAST(sched_dep AT TIME ZONE 'UTC' AS DATE)) AS cancelled_day_before
 FROM events
-WHERE type = 'cancelled'
+WHERE type = 'cancelled' AND carrier IS NOT NULL AND origin IS NOT NULL AND dest IS NOT NULL AND sched_dep IS NOT NULL
 GROUP BY carrier, origin, dest, CAST(sched_dep AT TIME ZONE 'UTC' AS DATE)

@@ -53,5 +53,7 @@ ASOF LEFT JOIN (
   WHERE type = 'weather_observed'
 ) AS w
   ON e.origin = w.origin AND e.position >= w.position
-WHERE e.type IN ('scheduled', 'departed', 'arrived')
+WHERE
+  e.type IN ('scheduled', 'departed', 'arrived')
+  AND e.carrier IS NOT NULL AND e.origin IS NOT NULL AND e.dest IS NOT NULL AND e.sched_dep IS NOT NULL
 GROUP BY e.carrier, e.origin, e.dest, CAST(e.sched_dep AT TIME ZONE 'UTC' AS DATE)

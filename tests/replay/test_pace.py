@@ -44,14 +44,14 @@ def position(root: Path) -> int:
         return int(handles.builds.served_builds(Side.V1)["counts"].position or 0)
 
 
-def done(pace: Pace, *views: float) -> None:
-    """A batch over which views took so many seconds."""
-    for seconds in views:
-        pace.view_done(seconds)
+def done(pace: Pace, *transactions: float) -> None:
+    """A batch whose transactions took so many seconds."""
+    for seconds in transactions:
+        pace.written(seconds)
     pace.batch_done(1)
 
 
-def test_the_slowest_view_counts_and_only_in_its_own_batch() -> None:
+def test_the_slowest_transaction_counts_and_only_in_its_own_batch() -> None:
     pace = Pace(size=1000)
     done(pace, 0.01, 1.0, 0.02)
     assert pace.batch == 500

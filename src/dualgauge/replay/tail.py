@@ -328,11 +328,9 @@ class Tail:
         for _, builds in groupby(taken, key=lambda build: build.done.side):
             untouched = []
             for build in builds:
-                start = time.monotonic()
                 with self._stopping(build):
                     if not self._advance(build, batch):
                         untouched.append(build)
-                self.pace.view_done(time.monotonic() - start)
                 if stopped := stop():
                     break
             self._pass_over(untouched, batch)
