@@ -262,7 +262,10 @@ def test_a_position_that_is_no_value_of_the_cursor_is_told(value: str, said: str
     header(shop, JOB)
     run_sql(shop / "shop.db", f"INSERT INTO progress VALUES ({value})")
 
-    assert f"`-- position_query:` gives no value of the cursor of source 'outbox': {said}" in error(shop)
+    assert error(shop) == (
+        f"error: {shop}/views_v1/summary.sql: `-- position_query:` gives no value of the cursor: {said}; write a "
+        "SELECT that gives the value of the cursor of source 'outbox' up to which the table has every row"
+    )
 
 
 # What the file may say
@@ -496,7 +499,7 @@ def test_a_job_in_postgresql_is_placed_by_its_cursor(server: tuple[str, str], tm
         refused = error(tmp_path / "shop")
 
     assert (late.verdict, late.matched, late.in_flight) == (Outcome.PASS, 1, 2)
-    assert "gives no value of the cursor of source 'outbox': invalid input syntax for type bigint: \"two\"" in refused
+    assert 'gives no value of the cursor: invalid input syntax for type bigint: "two"' in refused
 
 
 def test_under_four_writers_nothing_differs_but_the_row_that_is_wrong(server: tuple[str, str], tmp_path: Path) -> None:

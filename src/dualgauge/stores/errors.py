@@ -313,10 +313,14 @@ class BadPosition(UsageError):
 
     def __init__(self, adoption: Adoption, reason: str) -> None:
         self.reason = reason
-        super().__init__(
-            f"{adoption.file}: `-- position_query:` {reason}; write a SELECT that gives the number of the last event "
-            "that the table has in it, or remove the line: the position is then unknown"
+        advice = (
+            f"write a SELECT that gives the value of the cursor of source {adoption.fed_by!r} up to which the table "
+            "has every row"
+            if adoption.fed_by
+            else "write a SELECT that gives the number of the last event that the table has in it, or remove the line: "
+            "the position is then unknown"
         )
+        super().__init__(f"{adoption.file}: `-- position_query:` {reason}; {advice}")
 
 
 class UnreadableValue(DataError):

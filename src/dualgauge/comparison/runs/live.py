@@ -118,4 +118,4 @@ class Feeds:
             return ids_above(engine, self.log, source, found.snapshot, value)
         except (TablesRefused, ValueError) as fault:
             reason = fault.reason if isinstance(fault, TablesRefused) else str(fault)
-            raise BadPosition(adoption, f"gives no value of the cursor of source {source.name!r}: {reason}") from fault
+            raise BadPosition(adoption, f"gives no value of the cursor: {reason}") from fault
