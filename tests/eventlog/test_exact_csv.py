@@ -88,6 +88,101 @@ def test_the_type_that_a_column_had_in_an_expression_stays(project: LogProject) 
     assert project.events("event_id", "amount") == [("a", Decimal("3.00")), ("b", Decimal("4.00"))]
 
 
+def alone(project: LogProject, *imports: list[str], **given: object) -> list[str]:
+    """What the payload has of a column `a` that nothing else needs; its values come by one import after another."""
+    project.columns = {}
+    project.sources[0] |= {"select": {"a": "a"}, "order_by": "file", **given}
+    for at, values in enumerate(imports):
+        rows = [f"{at}/{row},2026-01-01,{value}" for row, value in enumerate(values)]
+        project.write(f"d/{at}.csv", csv("id,seen,a", *rows))
+        project.take()
+    return [payload.removeprefix('{"a":').removesuffix("}") for payload in project.events("payload")]
+
+
+@pytest.mark.parametrize(
+    ("values", "payload"),
+    [
+        (["2026-01-01T00:00:00+05:30"], ['"2026-01-01T00:00:00+05:30"']),
+        (["2026-01-01 00:00:00Z", ""], ['"2026-01-01 00:00:00Z"', "null"]),
+        (["2026-01-01T10:00:00.120", "2026-01-01"], ['"2026-01-01T10:00:00.120"', '"2026-01-01"']),
+        (["10:00:00.500", ""], ['"10:00:00.500"', "null"]),
+        (["true", "True", "false", ""], ["true", '"True"', "false", "null"]),
+        (["true", "t"], ['"true"', '"t"']),
+        (["1.50", ".5", "-0", "1e-05"], ["1.50", "0.5", "-0", "1e-05"]),
+        (["1.5", "1" * 39, "1.5E400", "NaN"], ["1.5", "1" * 39, "1.5E400", '"NaN"']),
+        (["nan", "NaN"], ['"nan"', '"NaN"']),
+        (["1", "1E5"], ['"1"', '"1E5"']),
+    ],
+)  # fmt: skip
+def test_a_column_that_only_the_payload_needs_is_there_as_it_stands(
+    project: LogProject, values: list[str], payload: list[str]
+) -> None:
+    assert alone(project, values) == payload
+
+
+def test_such_a_column_is_there_as_it_stands_where_an_expression_has_its_type_too(project: LogProject) -> None:
+    project.columns = {"y": "BIGINT", "late": "BOOLEAN", "no": "BOOLEAN"}
+    project.sources[0]["select"] = {"at": "at", "y": 'year("at")', "b": "b", "no": "NOT b", "n": "n", "late": "n > 2"}
+    project.write("d/1.csv", csv("id,seen,at,b,n", "1,2026-01-01,2026-03-04T10:00:00,TRUE,2.50"))
+    project.take()
+
+    assert project.events("y", "no", "late") == [(2026, False, True)]
+    assert project.events("payload") == ['{"at":"2026-03-04T10:00:00","b":"TRUE","n":2.50}']
+
+
+def test_a_type_that_is_said_of_such_a_column_is_what_it_has(project: LogProject) -> None:
+    read = {"types": {"a": "TIMESTAMPTZ"}}
+
+    assert alone(project, ["2026-01-01T00:00:00+05:30"], read=read) == ['"2025-12-31 18:30:00+00"']
+
+
+@pytest.mark.parametrize("first", ["1.5", "5", "1.50", "1e-05"])
+@pytest.mark.parametrize("later", ["1.25", "1.5", "-9223372036854775808", "1" * 39, "9223372036854775808", "0.1e-20"])
+def test_a_number_of_a_later_import_is_there_as_it_stands(project: LogProject, first: str, later: str) -> None:
+    assert alone(project, [first], [later]) == [first, later]
+
+
+def test_what_such_a_column_was_stays_in_later_imports(project: LogProject, tmp_path: Path) -> None:
+    """One of numbers takes no text; one of texts or truths takes all, and a number is a text there."""
+    assert alone(project, ["x"], ["5"], ["true"]) == ['"x"', '"5"', '"true"']
+    other = LogProject(tmp_path / "truths")
+    other.source("s", path="d/*.csv")
+    assert alone(other, ["true"], ["maybe"], ["false"], ["5"]) == ["true", '"maybe"', "false", '"5"']
+    other = LogProject(tmp_path / "numbers")
+    other.source("s", path="d/*.csv")
+    with pytest.raises(BadRow, match=r"d/1.csv row 1: a = 'zz' is no number"):
+        alone(other, ["5"], ["zz"])
+
+    assert other.take(max_bad_rows=5).quarantined == 1
+    (kept,) = other.open().quarantine.list()
+    assert other.open().quarantine.retry().rows[0].reason == "a = 'zz' is no number"
+    assert other.open().quarantine.retry([kept.id], text="1/0,2026-01-01,1.25").rows[0].state.value == "taken"
+    assert other.events("payload") == ['{"a":5}', '{"a":1.25}']
+
+
+def test_what_an_older_version_kept_of_such_a_column_says_that_it_is_one_of_numbers(project: LogProject) -> None:
+    alone(project, ["1.5"])
+    for file in (project.folder / "_delta_log").glob("*.json"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace('\\"number\\"', '\\"DECIMAL(18,1)\\"'), encoding="utf-8")
+    assert project.commits()[-1]["cursors"]["s"]["types"] == {"a": "DECIMAL(18,1)"}
+    project.write("d/1.csv", csv("id,seen,a", "x,2026-01-01,1.25", "y,2026-01-01,zz"))
+
+    assert project.take(max_bad_rows=5).quarantined == 1
+    assert project.events("payload") == ['{"a":1.5}', '{"a":1.25}']
+
+
+def test_an_import_of_json_in_between_leaves_a_column_one_of_numbers(project: LogProject) -> None:
+    alone(project, ["5"], path="d/*")
+    project.write("d/1.jsonl", '{"id": "j", "seen": "2026-01-01", "a": "five"}\n')
+    project.take()
+    project.write("d/2.csv", csv("id,seen,a", "c,2026-01-01,five"))
+
+    with pytest.raises(BadRow, match=r"d/2.csv row 1: a = 'five' is no number"):
+        project.take()
+    assert project.events("payload") == ['{"a":5}', '{"a":"five"}']
+
+
 def test_a_column_that_one_value_makes_text_is_told_with_what_to_say(project: LogProject) -> None:
     project.sources[0]["select"] = {"amount": "price * 2"}
     project.write("d/1.csv", csv("id,seen,price", "a,2026-01-01,1", "b,2026-01-02,zz", "c,2026-01-03,3"))

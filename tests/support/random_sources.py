@@ -19,6 +19,21 @@ DECLARED = {"dec": "DECIMAL(38,10)", "whole": "BIGINT", "text": "VARCHAR", "dbl"
 NAMES = (*DECLARED, "odd name", "é", "q\"'", "p")
 """Fields beside the id and the time; those that are not declared are selected into the payload."""
 
+ALONE = {
+    "times": (
+        "2026-01-05", "2026-01-05T10:00:00", "2026-01-01T00:00:00+05:30", "2026-01-01 10:00:00.120", "10:00:00.500",
+        "2026-01-05 10:00:00Z", "",
+    ),
+    "days": ("2026-01-05", "2025-12-31", "0001-01-01", ""),
+    "truths": ("true", "false", "True", "FALSE", ""),
+    "sums": (
+        "5", "1.5", "1.25", "1.50", "-0", ".5", "-.25", "1e-05", "1.5E5", "1e-400", "9007199254740993", "nan", "",
+        "-9223372036854775808", "9223372036854775808", "123456789012345678901234567890123456789",
+        "0.1000000000000000000000000000000000000000001",
+    ),
+}  # fmt: skip
+"""Columns of CSV files that the payload alone needs, whose values are all of one kind."""
+
 
 def json_file(random: Random, file: int) -> list[tuple[str, dict[str, Any] | None]]:
     """Lines of a file, each with the texts of its fields as the standard library has them; None where it is no row."""
@@ -37,7 +52,8 @@ def json_file(random: Random, file: int) -> list[tuple[str, dict[str, Any] | Non
 
 def csv_file(random: Random, file: int) -> list[tuple[str, dict[str, Any] | None]]:
     """The same of a CSV file, whose first line is its names."""
-    names = ["id", "seen", *random.sample(NAMES, k=len(NAMES))]
+    every = [*NAMES, *ALONE]
+    names = ["id", "seen", *random.sample(every, k=len(every))]
     found: list[tuple[str, dict[str, Any] | None]] = [(_csv_line(names), {})]
     for row in range(random.randrange(1, 9)):
         values = [f"{file}-{row}", _when(file, row), *(_text(random, name) for name in names[2:])]
@@ -74,6 +90,8 @@ def _likely(random: Random, name: str) -> str:
 
 
 def _text(random: Random, name: str) -> str:
+    if name in ALONE:
+        return random.choice(ALONE[name])
     written = _likely(random, name) if name in DECLARED else string(random)
     found = json.loads(written, parse_float=str, parse_int=str)
     # What a CSV file does not hold, and what ends a line in another way than the file's others do.
@@ -150,6 +168,7 @@ def written(project: LogProject, made: Made, suffix: str, pieces: int = 1) -> No
     """Write files and import them, some more in each of several imports."""
     project.columns = DECLARED
     select = {f"x{at}": f'"{name.replace(chr(34), 2 * chr(34))}"' for at, name in enumerate(NAMES[len(DECLARED) :])}
+    select |= {name: name for name in ALONE} if suffix == "csv" else {}
     project.source("s", path=f"d/*.{suffix}", select=select)
     for piece in range(pieces):
         for at in range(piece * len(made) // pieces, (piece + 1) * len(made) // pieces):
@@ -192,4 +211,17 @@ def _differences(fields: dict[str, Any], event: tuple[Any, ...], *, json_: bool)
             found.append(f"{name} is {kept!r} in the payload")
         if not json_ and str(given) != str(kept):
             found.append(f"{name} is {kept!r} in the payload")
+    for name in () if json_ else ALONE:
+        wanted, kept = _alone(name, fields[name]), payload[name]
+        if kept != wanted or type(kept) is not type(wanted):
+            found.append(f"{name} is {kept!r} in the payload")
     return found
+
+
+def _alone(name: str, text: str | None) -> Any:
+    """What a text of a column of `ALONE` is in the payload: as it stands, and of JSON where its column says so."""
+    if name == "truths" and text in ("true", "false"):
+        return text == "true"
+    if name == "sums" and text not in (None, "nan"):
+        return _Number(text.replace(".", "0.", 1) if text.lstrip("-")[0] == "." else text)
+    return text

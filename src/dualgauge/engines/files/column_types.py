@@ -35,20 +35,25 @@ _DAY: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK: Final = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
 _ZONE: Final = r" ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _WHOLE: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+NUMBER: Final = "number"
+"""What is written as a number of any length: no type of SQL, and nothing that may be said of a column."""
+
+NUMBERS: Final = ("BIGINT", "DECIMAL", "DOUBLE", NUMBER)
+"""Those of any size come last."""
+
 _PATTERNS: Final[Mapping[str, str]] = {
     "BOOLEAN": "(?i:true|false)",
     **dict.fromkeys(_WHOLE, f"-?{_DIGITS}"),
     "DECIMAL": f"-?{_POINT}",
     # 1E5 is a code more often than a number; one with a point or a signed exponent is no code.
-    "DOUBLE": rf"(?i:-?({_POINT}(e[+-][0-9]+)?|{_DIGITS}\.[0-9]+e[0-9]+|inf(inity)?)|nan)",
+    **dict.fromkeys(NUMBERS[2:], rf"(?i:-?({_POINT}(e[+-][0-9]+)?|{_DIGITS}\.[0-9]+e[0-9]+|inf(inity)?)|nan)"),
     "DATE": _DAY,
     "TIMESTAMP": f"{_DAY}([ T]{_CLOCK})?",
     "TIMESTAMPTZ": f"{_DAY}[ T]{_CLOCK}{_ZONE}",
     "TIME": f"{_CLOCK}",
 }
-NUMBERS: Final = ("BIGINT", "DECIMAL", "DOUBLE")
 TIMES: Final = ("DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME")
-CANDIDATES: Final = ("BOOLEAN", *NUMBERS, *TIMES)
+CANDIDATES: Final = ("BOOLEAN", *NUMBERS[:3], *TIMES)
 """The types that are tried, the narrowest first."""
 
 _SAID: Final = ("VARCHAR", "BOOLEAN", "BIGINT", "DOUBLE", *TIMES, "DECIMAL(p,s)")
@@ -142,7 +147,7 @@ class Spelling:
             told.append(f"length(rtrim(split_part({number}, '.', 2), '0')) <= {_scale(size):d}")
         if kind == "DOUBLE":
             told.append(shortest(number))
-        elif kind != "DECIMAL":
+        elif kind not in ("DECIMAL", NUMBER):
             told.append(f"TRY_CAST({number} AS {kind}) IS NOT NULL")
         return f"coalesce({' AND '.join(told)}, false)"
 
@@ -175,7 +180,7 @@ def _scale(size: str) -> int:
 
 def is_number(kind: str) -> bool:
     """Whether a type is one of numbers."""
-    return kind.partition("(")[0] in (*_WHOLE, "DECIMAL", "DOUBLE", "FLOAT")
+    return kind.partition("(")[0] in (*_WHOLE, "DECIMAL", "DOUBLE", "FLOAT", NUMBER)
 
 
 def shortest(text: str) -> str:
@@ -242,9 +247,9 @@ def _settled(engine: Engine, relation: str, left: dict[str, list[str]], spelling
 
 def _sized(kind: str, held: _Held) -> str:
     """A type that all values of a column are written in, with as many digits as they have."""
-    if kind == "DOUBLE":
+    if kind in NUMBERS[2:]:
         # Nan is a name, too, where no value has a digit.
-        return "DOUBLE" if held.digits else "VARCHAR"
+        return kind if held.digits else "VARCHAR"
     if kind != "DECIMAL":
         return kind
     width = _WIDE if held.whole + held.scale <= _ROOM else _WIDEST
@@ -297,7 +302,7 @@ def _asked_of(name: str, kind: str, spelling: Spelling) -> tuple[str, str, str, 
         point = f"CASE WHEN contains({number}, '.') THEN instr({number}, '.') ELSE strlen({number}) + 1 END"
         whole = f"max({point} - 1 - CAST(starts_with({number}, '-') AS INTEGER))"
         return count, whole, f"max(greatest(strlen({number}) - ({point}), 0))", "NULL"
-    return count, "NULL", "NULL", f"bool_or(regexp_matches({column}, '[0-9]'))" if kind == "DOUBLE" else "NULL"
+    return count, "NULL", "NULL", f"bool_or(regexp_matches({column}, '[0-9]'))" if kind in NUMBERS[2:] else "NULL"
 
 
 def kept_whole(text: str, kind: str) -> str:

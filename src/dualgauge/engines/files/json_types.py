@@ -26,7 +26,7 @@ from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import canonical_json, fold, listed, literal, nearest, quote, sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -83,7 +83,7 @@ def check_json_options(options: Mapping[str, Any]) -> None:
     check_types(options)
 
 
-_ALLOWED: Final[Mapping[Held, Sequence[str]]] = {Held.TEXT: TIMES, Held.TRUTH: ("BOOLEAN",), Held.NUMBER: NUMBERS}
+_ALLOWED: Final = {Held(0): (*CANDIDATES, *NUMBERS), Held.TEXT: TIMES, Held.TRUTH: ("BOOLEAN",), Held.NUMBER: NUMBERS}
 _FIRST: Final = {'"': Held.TEXT, "{": Held.OBJECT, "[": Held.LIST, "t": Held.TRUTH, "f": Held.TRUTH}
 """Kinds of values by their first character; all others are numbers."""
 
@@ -108,7 +108,9 @@ class JsonSpelling(Spelling):
     def pattern_of(self, family: str) -> str | None:
         """As `Spelling` has it; 1E5 is a number here."""
         pattern = Spelling.pattern_of(self, family)
-        return r"(?i:-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-]?[0-9]+)?|-?inf(inity)?|nan)" if family == "DOUBLE" else pattern
+        return (
+            r"(?i:-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-]?[0-9]+)?|-?inf(inity)?|nan)" if family in NUMBERS[2:] else pattern
+        )
 
     def value(self, name: str, kind: str) -> str:
         """The value of a type or a shape that a field's text is, which `fits` says."""
@@ -126,7 +128,7 @@ class JsonSpelling(Spelling):
         # Rows of CSV files beside them have no JSON.
         is_one = f"coalesce({quoted}starts_with({raw}, '\"'), true)"
         fits = Spelling.fits(self, name, kind)
-        if kind == "DOUBLE":
+        if kind in NUMBERS[2:]:
             by_csv = Spelling.fits(Spelling(self.date, self.timestamp, self.decimal), name, kind)
             fits = f"CASE WHEN {raw} IS NULL THEN {by_csv} ELSE {fits} END"
         return fits if kind == "VARCHAR" or fold(name) in self.said else f"({is_one} AND {fits})"
@@ -248,23 +250,23 @@ def _as_json(text: str) -> str:
 
 
 def json_types(
-    engine: Engine, relation: str, names: Sequence[str], spelling: JsonSpelling, *, beside_csv: bool = False
+    engine: Engine, relation: str, names: Mapping[str, Sequence[str]], spelling: JsonSpelling, *, beside_csv: bool
 ) -> tuple[dict[str, str], set[str]]:
     """
     The types and shapes of fields of a relation, by their names, and which of them a value may not fit.
 
-    A field of values of several kinds is a text where none is an object or a list, and JSON otherwise. One without a
-    value has no type. `beside_csv`: there are rows of CSV files in it, which have no JSON; nothing has a shape then.
+    `names` are the fields, with the types that are tried. One of values of several kinds is a text where none is an
+    object or a list, and JSON otherwise; one without a value has no type. `beside_csv`: there are rows of CSV files
+    in it, which have no JSON; nothing has a shape then.
 
     Raises:
         EngineError: the relation cannot be read.
     """
-    held = kinds_of(engine, relation, names)
+    held = {name: kinds for name, kinds in kinds_of(engine, relation, names).items() if kinds.value or beside_csv}
+    allowed = {name: [one for one in names[name] if one in _ALLOWED.get(kinds, ())] for name, kinds in held.items()}
+    found = types_of(engine, relation, allowed, spelling)
     if beside_csv:
-        allowed = {name: _ALLOWED.get(kinds, ()) if kinds.value else CANDIDATES for name, kinds in held.items()}
-        return types_of(engine, relation, allowed, spelling), set()
-    plain = {name: _ALLOWED.get(kinds, ()) for name, kinds in held.items() if kinds.value and not kinds & Held.NESTED}
-    found = types_of(engine, relation, plain, spelling)
+        return found, set()
     shapes = {
         name: _shape(engine, relation, name) if kinds in (Held.OBJECT, Held.LIST) else "JSON"
         for name, kinds in held.items()
@@ -279,10 +281,8 @@ def json_misfitting(engine: Engine, relation: str, kinds: Mapping[str, str], spe
     nested = {name: kind for name, kind in kinds.items() if kind == "JSON" or is_shape(kind)}
     unsure = misfitting(engine, relation, {name: kind for name, kind in kinds.items() if name not in nested}, spelling)
     for name, kind in nested.items():
-        raw = quote(raw_of(name))
-        loses = (
-            f"({_is_long(raw)} AND NOT {spelling.fits(name, kind)}) OR ({raw} IS NULL AND {quote(name)} IS NOT NULL)"
-        )
+        raw, text = quote(raw_of(name)), quote(name)
+        loses = f"({_is_long(raw)} AND NOT {spelling.fits(name, kind)}) OR ({raw} IS NULL AND {text} IS NOT NULL)"
         (some,) = engine.row(f"SELECT coalesce(bool_or({loses}), false) FROM {relation}")
         shape = json.loads(kind) if is_shape(kind) else kind
         if some or not all(is_of(one, shape) for one in _structures(engine, relation, name)):
@@ -296,7 +296,7 @@ def _is_long(raw: str) -> str:
     return f"(CASE WHEN regexp_matches({raw}, {literal(_LONG)}) THEN {long} ELSE false END)"
 
 
-def kinds_of(engine: Engine, relation: str, names: Sequence[str]) -> dict[str, Held]:
+def kinds_of(engine: Engine, relation: str, names: Collection[str]) -> dict[str, Held]:
     """Which kinds of values fields of a relation hold. Raises EngineError where it cannot be read."""
     if not names:
         return {}

@@ -51,7 +51,8 @@ def read_as_of(
     own = {fold(name) for name in names}
     others = dict.fromkeys(folders, "VARCHAR") | dict(columns)
     kept = [[name, again.kinds.get(fold(name), kind)] for name, kind in others.items() if fold(name) not in own]
-    said = {"columns": [[name, again.kinds.get(fold(name), "VARCHAR")] for name in names], **dialect.kept()}
+    kinds = {**again.kinds, **again.alone}
+    said = {"columns": [[name, kinds.get(fold(name), "VARCHAR")] for name in names], **dialect.kept()}
     return said | ({"beside": kept} if kept else {})
 
 

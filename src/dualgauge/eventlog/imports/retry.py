@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
+from dualgauge.engines.files.column_types import NUMBER
 from dualgauge.engines.files.text_rows import LINES, LineDialect
 from dualgauge.engines.scratch import scratch
 from dualgauge.eventlog.errors import BadFile, BadMapping
@@ -318,6 +319,7 @@ def _seen(log: EventLog, source: SourceSettings) -> dict[str, str]:
     """The columns that an import saw in a source's files, with their types as far as these are known."""
     cursor = log.head().cursors.get(source.name, {})
     types = cursor.get("types", {}) if cursor.get("mapping") == mapping_of(source) else {}
+    types = {name: kind for name, kind in types.items() if kind != NUMBER}
     return {name: types.get(fold(name), "VARCHAR") for name in cursor.get("columns", ())}
 
 

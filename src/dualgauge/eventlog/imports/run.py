@@ -214,8 +214,8 @@ def read_all(
                 if source.settings.path:
                     had = (one.before or {}).get("columns", ())
                     cursors[source.name]["columns"] = list(dict.fromkeys([*had, *file_columns(engine, source)]))
-                if source.kinds:
-                    cursors[source.name]["types"] = dict(source.kinds)
+                if types := {**one.kinds, **source.kinds, **source.alone}:
+                    cursors[source.name]["types"] = types
         except DualgaugeError:
             # A file that grew meanwhile may have been read in the middle of a line.
             if copies.steady(readings):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dualgauge.engines.files.column_types import is_number
+
 if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
 
@@ -44,7 +46,15 @@ def _mended(written: str | None) -> str | None:
     return _TOKEN.sub(lambda found: words.get(found[0], found[0]), written) if written else written
 
 
-def as_written(text: str) -> str:
-    """A number's text as JSON, digit by digit; NULL where JSON writes no such number."""
-    number = rf"CAST(regexp_replace({text}, '^(-?)\.', '\10.') AS JSON)"
+def as_written(text: str, kind: str) -> str:
+    """
+    The text of a value that is one of JSON as it is written, where a column holds NUMBER, another number, or BOOLEAN.
+
+    NULL where JSON writes no such value: all that is left is a string. Empty for a column that holds anything else.
+    """
+    if kind == "BOOLEAN":
+        return f"CASE WHEN {text} IN ('true', 'false') THEN {text} END"
+    if not is_number(kind):
+        return ""
+    number = rf"regexp_replace({text}, '^(-?)\.', '\10.')"
     return rf"CASE WHEN regexp_full_match({text}, '-?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?') THEN {number} END"

@@ -210,11 +210,14 @@ def _alone(settings: SourceSettings, name: str, available: Mapping[str, str], ki
     """A column that stands by itself, for a value of a declared type: its text, but for times that have a format."""
     spelling = Spelling.of(settings.read if settings.path else {})
     if kind == _AS_IT_STANDS:
-        # Rows of Parquet and CSV files beside JSON have no JSON; a number of CSV is written as it stands there.
-        raws = [f"CAST({quote(raw_of(name))} AS JSON)"] if raw_of(name) in available else []
-        if text_of(name) in available and is_number(available[name]):
-            raws.append(as_written(spelling.number(quote(text_of(name)))))
-        return f"coalesce({', '.join(raws)}, {as_json(quote(name), available[name])})" if raws else quote(name)
+        # Rows of Parquet and CSV files beside JSON have no JSON; what stands in CSV is written as it stands there.
+        raws = [quote(raw_of(name))] if raw_of(name) in available else []
+        said = fold(name) in map(fold, settings.read.get("types", ())) or text_of(name) not in available
+        if text_of(name) in available and (is_number(available[name]) or not said):
+            raws.append(as_written(spelling.number(quote(text_of(name))), available[name]))
+        name = name if said else text_of(name)
+        values = [*(f"CAST({one} AS JSON)" for one in raws if one), as_json(quote(name), available[name])]
+        return f"coalesce({', '.join(values)})" if values[1:] else quote(name)
     if text_of(name) in available and kind and not spelling.format_of(kind):
         name = text_of(name)
     return spelling.number(quote(name)) if is_number(kind) and available[name] == "VARCHAR" else quote(name)

@@ -65,8 +65,9 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
     also_parquet = of_texts and len(bodies) > of_texts
     if source.beside:
         # Without a row: a column that only other files have is there, and of the type it has in all of them.
+        typed = {**source.kinds, **dict.fromkeys(source.alone, "VARCHAR")}
         kinds = {
-            name: ANY_TYPE if kind == ANY_TYPE or fold(name) in source.bare else source.kinds.get(fold(name), kind)
+            name: ANY_TYPE if kind == ANY_TYPE or fold(name) in source.bare else typed.get(fold(name), kind)
             for name, kind in source.beside.items()
         }
         kinds |= {text_of(name): "VARCHAR" for name in source.beside if fold(name) in source.texted}
@@ -203,11 +204,13 @@ def spelling_of(source: Source) -> Spelling:
 
 
 def _typed(source: Source, names: Sequence[str], *, placed: bool) -> Iterator[str]:
-    spelling, unfit = spelling_of(source), []
+    spelling = spelling_of(source)
     for name in names:
-        kind, text = source.kinds.get(fold(name), "VARCHAR"), quote(name)
-        raw = quote(raw_of(name)) if source.objects is not None else ""
-        if raw and (kind == "VARCHAR" or fold(name) not in source.bare):
+        kind, text, raw = source.kinds.get(fold(name), "VARCHAR"), quote(name), quote(raw_of(name))
+        own = source.objects is not None and (kind == "VARCHAR" or fold(name) not in source.bare)
+        if held := as_written(spelling.number(text), source.alone.get(fold(name), "")):
+            yield f"{_checked(source, name, f'coalesce({raw}, {held})' if own else held, placed=placed)} AS {raw}"
+        elif own:
             yield raw
         if kind == "VARCHAR":
             yield text
@@ -215,21 +218,31 @@ def _typed(source: Source, names: Sequence[str], *, placed: bool) -> Iterator[st
                 yield f"{text} AS {quote(text_of(name))}"
             continue
         value = spelling.value(name, kind)
-        if fold(name) in source.unsure:
-            words, fits = spelling.fault(name, kind), spelling.fits(name, kind)
-            value = f"CASE WHEN {text} IS NULL OR {fits} THEN {value}{'' if placed else f' ELSE error({words})'} END"
-            unfit.append(f"WHEN {text} IS NOT NULL AND NOT {fits} THEN {words}")
-        yield f"{value} AS {quote(name)}"
+        yield f"{_checked(source, name, value, placed=placed)} AS {text}"
         yield f"{text} AS {quote(text_of(name))}"
         if fold(name) in source.bare:
             # Beside rows of Parquet it becomes a text.
             written = f"CAST({as_json(value, kind)} AS VARCHAR)"
             if is_number(kind):
-                own = f"CAST({as_written(spelling.number(text))} AS VARCHAR)"
-                written = f"coalesce({own}, {written})"
-            yield f"{f'coalesce({raw}, {written})' if raw else written} AS {quote(raw_of(name))}"
+                written = f"coalesce({as_written(spelling.number(text), kind)}, {written})"
+            yield f"{written if source.objects is None else f'coalesce({raw}, {written})'} AS {raw}"
     if placed:
+        unfit = [f"WHEN NOT {fits} THEN {words}" for fits, words in (_fit(source, name) for name in names) if words]
         yield f"{f'CASE {chr(32).join(unfit)} END' if unfit else 'CAST(NULL AS VARCHAR)'} AS _unfit"
+
+
+def _checked(source: Source, name: str, value: str, *, placed: bool) -> str:
+    """What a column gives where its text is of its kind: else NULL, or, unless `placed`, an error that says so."""
+    fits, words = _fit(source, name)
+    return f"CASE WHEN {fits} THEN {value}{'' if placed else f' ELSE error({words})'} END" if words else value
+
+
+def _fit(source: Source, name: str) -> tuple[str, str]:
+    """Whether a row's text is of its column's kind, and why it is not; both empty where all are known to be."""
+    if fold(name) not in source.unsure:
+        return "", ""
+    spelling, kind = spelling_of(source), {**source.kinds, **source.alone}[fold(name)]
+    return f"({quote(name)} IS NULL OR {spelling.fits(name, kind)})", spelling.fault(name, kind)
 
 
 def reader(source: Source, file: Path) -> str:

@@ -100,9 +100,11 @@ class Source:
     What CSV and JSON files are read as are `texts`, by the paths of the parts, and `objects` (see `text_columns`): both
     are None before that was found out; `gathered` is a table of the rows of very many CSV files. `kinds` are the types
     of the columns that an expression needs, by their names in small letters, and `unsure` those of which a value may
-    not be of its type. `ids` are settings with expressions that name texts of columns, which are `texted`, by their
-    names in small letters. `mixed` are, of each Parquet file, those that others have in another type, with
-    their types; of them `bare` are those, folded, that no expression needs as more than what stands in their own file.
+    not be of its type. `alone` are, by the same names, the columns of CSV files that only the payload needs, as texts:
+    what was kept or found of them is NUMBER, BOOLEAN or VARCHAR. `ids` are settings with expressions that name texts
+    of columns, which are `texted`, by their names in small letters. `mixed` are, of each Parquet file, those that
+    others have in another type, with their types; of them `bare` are those, folded, that no expression needs as more
+    than what stands in their own file.
     """
 
     settings: SourceSettings
@@ -119,6 +121,7 @@ class Source:
     objects: JsonFiles | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     unsure: Collection[str] = ()
+    alone: Mapping[str, str] = field(default_factory=dict)
     ids: Mapping[str, Any] = field(default_factory=dict)
     texted: Collection[str] = ()
     mixed: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)

@@ -15,7 +15,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile, EngineError
-from dualgauge.engines.files.column_types import CANDIDATES, Spelling, misfitting, types_of
+from dualgauge.engines.files.column_types import (
+    CANDIDATES,
+    NUMBER,
+    Spelling,
+    is_number,
+    misfitting,
+    types_of,
+)
 from dualgauge.engines.files.csv_options import ALL_TEXT
 from dualgauge.engines.files.csv_text import csv_file, first_fault, nulls_of
 from dualgauge.engines.files.errors import BadJson
@@ -48,6 +55,9 @@ if TYPE_CHECKING:
 
 ASIDE = "or set it aside with --on-bad-row quarantine"
 
+_IN_PAYLOAD = ("BOOLEAN", NUMBER)
+"""The types that are tried of a column that only the payload needs: all else is a text there."""
+
 _FIRST = 1 << 20
 _MANY, _COMPRESSED = 100, 8
 """CSV files that are read by one query: in all, and of those that are compressed, of which each takes 32 MiB."""
@@ -76,7 +86,9 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     csv = [one for kind, one in reading if kind == "read_csv"]
     json = [one for kind, one in reading if kind == "read_json"]
     if not csv and not json:
-        source = replace(source, texts={}, mixed=_mixed(engine, source, parquet))
+        numbers = {name: kind for name, kind in source.kinds.items() if kind == NUMBER}
+        kinds = {name: kind for name, kind in source.kinds.items() if name not in numbers}
+        source = replace(source, texts={}, kinds=kinds, alone=numbers, mixed=_mixed(engine, source, parquet))
         return _with_bare(_with_ids(engine, source, {}), columns)
     folder = engine.folder / f"texts-{uuid.uuid4().hex}"
     texts = _csv_files(source, csv, folder)
@@ -87,11 +99,17 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     refuse_places(source, source.settings.path, names.values())
     _refuse_unknown(source, names)
     source = _with_bare(_with_ids(engine, source, names), columns)
-    only_json = len(json) == len(reading)
-    wanted = {fold(one): one for one in _typed(source.expressions, columns, names, only_json=only_json)}
+    needed = {fold(one): one for one in _typed(source.expressions, columns, names, as_it_stands=True)}
+    wanted = {fold(one): one for one in _typed(source.expressions, columns, names, as_it_stands=not csv)}
     said = {fold(name): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
     said = _by_format(source.settings, columns, names) | said
-    kept = {name: kind for name, kind in {**source.kinds, **said}.items() if name in wanted or name in said}
+    alone = wanted.keys() - needed.keys() - said.keys()
+    # What was kept of a column that only the payload needed says no type for an expression that needs it since.
+    kept = {
+        name: _in_payload(kind) if name in alone else kind
+        for name, kind in {**source.kinds, **said}.items()
+        if name in alone or (kind != NUMBER and (name in needed or name in said))
+    }
     source = _gathered(engine, source)
     relation, spelling = text_rows(source), spelling_of(source)
     there = set(map(fold, text_columns(source)))
@@ -99,18 +117,30 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     try:
         if time in wanted and time in there and time not in kept and (spelling.date or spelling.timestamp):
             kept[time] = _time_kind(engine, relation, names[time], spelling)
-        known = {names[name]: kind for name, kind in kept.items() if name in there}
-        asked = [one for name, one in wanted.items() if name not in kept and name in there]
+        # Beside texts and truths, any text is one.
+        sure = {name for name in alone if kept.get(name) != NUMBER}
+        known = {names[name]: kind for name, kind in kept.items() if name in there - sure}
+        asked = {
+            one: _IN_PAYLOAD if name in alone else CANDIDATES
+            for name, one in wanted.items()
+            if name not in kept and name in there
+        }
         if isinstance(spelling, JsonSpelling):
             found, unsure = json_types(engine, relation, asked, spelling, beside_csv=bool(csv))
             unsure |= json_misfitting(engine, relation, known, spelling)
         else:
-            found = types_of(engine, relation, dict.fromkeys(asked, CANDIDATES), spelling)
+            found = types_of(engine, relation, asked, spelling)
             unsure = misfitting(engine, relation, known, spelling)
     except BadValue as fault:
         raise broken_text(source) or fault from fault
     kinds = {fold(name): kind for name, kind in found.items()} | kept
-    return replace(source, kinds=kinds, unsure={fold(name) for name in unsure})
+    held = {name: kinds.pop(name) for name in alone & kinds.keys()}
+    return replace(source, kinds=kinds, alone=held, unsure={fold(name) for name in unsure})
+
+
+def _in_payload(kind: str) -> str:
+    """What is kept of a column that only the payload needs: an older version kept a type of SQL."""
+    return NUMBER if is_number(kind) else kind if kind == "BOOLEAN" else "VARCHAR"
 
 
 def _gathered(engine: Engine, source: Source) -> Source:
@@ -169,7 +199,7 @@ def _mixed(engine: Engine, source: Source, files: Sequence[Path]) -> dict[Path, 
 
 def _with_bare(source: Source, columns: Mapping[str, str]) -> Source:
     names = {fold(name): name for one in source.mixed.values() for name in one}
-    needed = set(map(fold, _typed(source.expressions, columns, names, only_json=True)))
+    needed = set(map(fold, _typed(source.expressions, columns, names, as_it_stands=True)))
     return replace(source, bare=names.keys() - needed)
 
 
@@ -304,9 +334,9 @@ def _time_kind(engine: Engine, relation: str, name: str, spelling: Spelling) -> 
 
 
 def _typed(
-    settings: SourceSettings, columns: Mapping[str, str], names: Mapping[str, str], *, only_json: bool
+    settings: SourceSettings, columns: Mapping[str, str], names: Mapping[str, str], *, as_it_stands: bool
 ) -> Iterator[str]:
-    """The columns that something needs as more than their text; in the payload JSON stands as it is."""
+    """The columns that something needs as more than their text; the payload needs none that it has `as_it_stands`."""
     declared = {fold(name): kind for name, kind in columns.items()}
     spelling = Spelling.of(settings.read)
     # A time is made by the file's formats; what a row is due by has an order that its text may not have.
@@ -315,7 +345,7 @@ def _typed(
         said.append(settings.occurred_at)
     for name, expression in settings.select.items():
         kind = declared.get(fold(name), "")
-        if spelling.format_of(kind) or not (kind or (only_json and column_of(expression) in names)):
+        if spelling.format_of(kind) or not (kind or (as_it_stands and column_of(expression) in names)):
             said.append(expression)
     by_format = {name for name, kind in declared.items() if spelling.format_of(kind)}
     texts = (settings.event_id, settings.type, settings.caused_by, *settings.select.values())
