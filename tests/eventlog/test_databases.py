@@ -13,7 +13,7 @@ import pytest
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import BadMapping, BadRow, ChangedEvent
 from dualgauge.project.errors import BadSettings, NoVariable
-from dualgauge.stores.errors import AlikeColumns, NoCursorColumn, NullCursor, TablesRefused, UnfitValue
+from dualgauge.stores.errors import AlikeColumns, NoCursorColumn, NullCursor, TablesRefused, UnfitValue, UnnamedColumn
 from support.log_project import LogProject
 from support.shop import call
 
@@ -438,6 +438,77 @@ SERVED_GROWING: dict[str, tuple[str, list[object]]] = {
     "times": ("timestamptz", [f"'2020-01-01 10:{n:02}+00'" for n in range(12)]),
     "uuids": ("uuid", [f"'0190a0b0-0000-7000-8000-0000000000{n:02x}'" for n in range(12)]),
 }
+
+
+def test_bytes_are_no_text_and_a_statement_makes_one_of_them(project: LogProject) -> None:
+    lite(
+        project,
+        "UPDATE orders SET city = x'ff' WHERE id = 1",
+        "UPDATE orders SET city = 'x' || char(39) || 'ff' || char(39) WHERE id = 2",
+    )
+    del project.sources[0]["table"]
+    project.sources[0]["statement"] = "SELECT id, seen, x, coalesce(city, '') AS city FROM orders"
+    with pytest.raises(UnfitValue, match=r"column 'city' holds b'.xff', which is no VARCHAR"):
+        project.take()
+    project.sources[0]["statement"] = (
+        "SELECT id, seen, x, CASE typeof(city) WHEN 'blob' THEN hex(city) ELSE city END AS city FROM orders"
+    )
+    project.take()
+
+    assert [json.loads(one)["city"] for one in project.events("payload")] == ["FF", "x'ff'"]
+
+
+TWICE = {
+    'SELECT id, seen, x AS "City", city FROM orders': "'City' and 'city', which differ by case alone",
+    "SELECT id, seen, x AS city, city FROM orders ORDER BY x DESC -- all": "two columns called 'city'",
+    "WITH o AS (SELECT * FROM orders) SELECT * FROM o AS a JOIN o AS b ON a.id = b.id;": "two columns called 'id'",
+    "SELECT id, id, seen, city FROM orders": "two columns called 'id'",
+}
+
+
+@pytest.mark.parametrize("statement", TWICE)
+def test_columns_of_a_statement_that_are_called_alike_are_refused(project: LogProject, statement: str) -> None:
+    del project.sources[0]["table"]
+    project.sources[0]["statement"] = statement
+
+    with pytest.raises(AlikeColumns, match=f"the statement has (the columns )?{TWICE[statement]}, so one would be"):
+        project.take()
+    assert project.log().head().last == 0
+
+
+@pytest.mark.parametrize("statement", TWICE)
+def test_columns_of_a_statement_of_postgresql_that_are_called_alike_are_refused(
+    served_project: LogProject, statement: str
+) -> None:
+    del served_project.sources[0]["table"]
+    served_project.sources[0]["statement"] = statement
+
+    with pytest.raises(AlikeColumns, match=f"the statement has (the columns )?{TWICE[statement]}, so one would be"):
+        served_project.take()
+
+
+def test_a_column_that_is_called_as_sqlite_would_call_a_second_one_is_read(project: LogProject) -> None:
+    lite(project, 'CREATE VIEW twice AS SELECT id, seen, x, x AS city, city AS "city:1" FROM orders')
+    project.sources[0] |= {"table": "twice", "select": {"a": "city", "b": '"city:1"'}}
+    project.take()
+    project.sources[0]["statement"] = "SELECT * FROM (SELECT id, seen, x, x AS city, city FROM orders)"
+    del project.sources[0]["table"]
+
+    assert counts(project.take()) == (0, 2, 2)
+    assert project.events("payload") == ['{"a":10,"b":"Ulm"}', '{"a":20,"b":"Ulm"}']
+
+
+@pytest.mark.parametrize("name", ['""', "``"])
+def test_a_column_without_a_name_is_refused_with_its_place(project: LogProject, name: str) -> None:
+    del project.sources[0]["table"]
+    project.sources[0]["statement"] = f"SELECT id, seen, x, city, x + 1 AS {name} FROM orders"
+
+    with pytest.raises(UnnamedColumn) as told:
+        project.take()
+    assert str(told.value) == (
+        "source 'orders': the statement gives its column 5 an empty name, which SQL cannot say; read it by "
+        "statement = ..., a SELECT that gives each column a name (`AS other_name`)"
+    )
 
 
 @pytest.mark.parametrize("pieces", PIECES, ids=str)

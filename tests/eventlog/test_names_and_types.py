@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from dualgauge.errors import DualgaugeError
-from dualgauge.eventlog.errors import BadFile, BadReading, BadRow, CutColumn
+from dualgauge.eventlog.errors import BadFile, BadMapping, BadReading, BadRow, CutColumn
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.cursor import beyond_a_row
 from support.log_project import LogProject, csv, jsonl
@@ -464,3 +464,44 @@ def test_the_advice_for_a_field_that_no_row_has_can_be_copied(project: LogProjec
         project.take()
 
     assert f'read = {{types = {{{key} = "VARCHAR"}}}}' in str(caught.value)
+
+
+EVENT = "id AS event_id, 't' AS type, seen AS occurred_at"
+
+
+@pytest.mark.parametrize(
+    ("query", "alike"),
+    [
+        (f"SELECT {EVENT}, b AS a, a FROM source;", "two columns 'a'"),
+        (f"SELECT {EVENT}, b, a AS B FROM source -- all of it", "columns 'b' and 'B', which differ by case alone"),
+        (f"WITH s AS (FROM source) SELECT {EVENT}, b AS n, a AS n, id AS n FROM s ORDER BY 1", "two columns 'n'"),
+    ],
+)
+def test_a_query_that_gives_columns_that_are_called_alike_is_refused(tmp_path: Path, query: str, alike: str) -> None:
+    project = LogProject(tmp_path, columns={"a": "BIGINT"})
+    project.source("s", path="s.csv", query=query)
+    project.write("s.csv", csv("id,seen,a,b", f"1,{SEEN},5,7"))
+
+    with pytest.raises(BadMapping, match=f"^source 's': query: it gives {alike}: give one another name; "):
+        project.take()
+    project.sources[0]["query"] = f"WITH s AS (FROM source) SELECT {EVENT}, b AS x, a AS x_1 FROM s"
+    assert project.take().added == 1
+    assert project.events("payload") == ['{"x":7,"x_1":5}']
+
+
+@pytest.mark.parametrize(
+    ("made", "alike"),
+    [
+        ("pyarrow.table([['1'], [5], [7]], names=['id', 'a', 'a'])", "two columns 'a'"),
+        ("pyarrow.table([['1'], [5], [7]], names=['id', 'a', 'A']).to_reader()", "columns 'a' and 'A', which differ"),
+        ("pandas.DataFrame([['1', 5, 7]], columns=['id', 'a', 'a'])", "two columns 'a'"),
+    ],
+)
+def test_an_object_that_has_columns_that_are_called_alike_is_refused(tmp_path: Path, made: str, alike: str) -> None:
+    project = LogProject(tmp_path, columns={"a": "BIGINT"})
+    project.source("s", python="frames:found", occurred_at=f"'{SEEN}'")
+    project.write("frames.py", f"import pandas\nimport pyarrow\n\nfound = {made}\n")
+
+    with pytest.raises(BadMapping, match=f"^source 's': python: it gives {alike}"):
+        project.take()
+    assert project.log().head().last == 0

@@ -371,6 +371,17 @@ class AlikeColumns(UsageError):
         )
 
 
+class UnnamedColumn(UsageError):
+    """A column of a table or a query that has an empty name; `place` counts from 1."""
+
+    def __init__(self, what: str, place: int) -> None:
+        self.what, self.place = what, place
+        super().__init__(
+            f"{what} gives its column {place} an empty name, which SQL cannot say; read it by statement = ..., a "
+            "SELECT that gives each column a name (`AS other_name`)"
+        )
+
+
 class UnfitCursor(UsageError):
     """The column by which new rows are told holds what cannot be kept and asked for again."""
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
 from dualgauge.engines.files.column_types import Spelling, is_number
 from dualgauge.engines.files.json_types import raw_of
-from dualgauge.engines.lexer import pieces
 from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE
 from dualgauge.eventlog.errors import (
     BadFile,
@@ -26,6 +25,7 @@ from dualgauge.eventlog.errors import (
     NoSuchSource,
     WhichSource,
 )
+from dualgauge.eventlog.sources.advice import in_no_row, only_text, word_of_sql
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.databases import load_rows
 from dualgauge.eventlog.sources.json_values import as_json, as_written, define_json, miswritten
@@ -38,12 +38,12 @@ from dualgauge.eventlog.sources.source import (
     Source,
     by_cursor,
     format_of,
-    keywords,
     load,
     matches,
+    refuse_alike,
     told,
 )
-from dualgauge.eventlog.sources.text_columns import column_of, with_texts, words_of
+from dualgauge.eventlog.sources.text_columns import column_of, with_texts
 from dualgauge.model import fold, listed, literal, quote
 
 if TYPE_CHECKING:
@@ -133,10 +133,23 @@ def events_of(engine: Engine, source: Source, columns: dict[str, str], number: i
     mapped = queried(base, settings) if settings.query else row_mapping(base, settings, columns, available)
     known = tuple(name for name in available if not name.startswith("_"))
     try:
-        return mapped, described(engine, source, mapped, known)
+        names = described(engine, source, mapped, known)
     except BadMapping:
         _refuse_setting(engine, source, base, available, columns)
         raise
+    if settings.query:
+        _refuse_renamed(engine, source, base, names)
+    return mapped, names
+
+
+def _refuse_renamed(engine: Engine, source: Source, base: str, names: Mapping[str, str]) -> None:
+    """Raise BadMapping where a query gives two columns of one name, of which the engine calls the second `a_1`."""
+    if not any(fold(re.sub("_[0-9]+$", "", name)) in lowered(dict(names)) for name in names if name[-1:].isdigit()):
+        return
+    with engine.bound("source", base):
+        # By itself: as a part of another one its columns have other names already.
+        given = [name for name, *_ in engine.rows(f"DESCRIBE {source.expressions.query}")]
+    refuse_alike(source, "query", given)
 
 
 def _refuse_setting(
@@ -156,8 +169,8 @@ def _refuse_setting(
         try:
             engine.columns(queried(base, settings) if name == "query" else f"SELECT {expression} FROM ({base})")
         except EngineError as fault:
-            advice = f"{fault.unknown_column(known)}{_word_of_sql(engine, fault, expression, known)}"
-            advice += _only_text(source, fault, expression, known) or _in_no_row(source, fault, known)
+            advice = f"{fault.unknown_column(known)}{word_of_sql(engine, fault, expression, known)}"
+            advice += only_text(source, fault, expression, known) or in_no_row(source, fault, known)
             reason = f"{fault.reason.splitlines()[0].rstrip('!')}{advice}"
             what = name if name == "query" else f"{name} = {expression!r}"
             raise BadMapping(source.name, reason, known, what) from fault
@@ -221,43 +234,6 @@ def _alone(settings: SourceSettings, name: str, available: Mapping[str, str], ki
     if text_of(name) in available and kind and not spelling.format_of(kind):
         name = text_of(name)
     return spelling.number(quote(name)) if is_number(kind) and available[name] == "VARCHAR" else quote(name)
-
-
-def _word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Sequence[str]) -> str:
-    """Advice for a syntax error where a column has the name of a word that SQL takes for its own."""
-    if "syntax error" not in fault.reason:
-        return ""
-    said = set(map(fold, pieces(expression))) & set(map(fold, known))
-    words = sorted(said & keywords(engine))
-    if not words:
-        return ""
-    return f"; {words[0]!r} is a word of SQL: where it means the column, write it in double quotes"
-
-
-def _only_text(source: Source, fault: EngineError, expression: str, known: Sequence[str]) -> str:
-    """Advice where an expression wants a type of a column of a CSV file that is text, perhaps for one value."""
-    said = words_of([expression])
-    texts = [name for name in known if fold(name) in said and source.kinds.get(fold(name), "VARCHAR") == "VARCHAR"]
-    if (
-        not (source.texts or source.objects)
-        or not texts
-        or fault.unknown_column(known)
-        or "VARCHAR" not in fault.reason
-    ):
-        return ""
-    return (
-        f"; {listed(texts)} {'is' if len(texts) == 1 else 'are'} text, since not all values are written in one other "
-        f'type: say which, read = {{types = {{{_toml_key(texts[0])} = "BIGINT"}}}}, and rows that do not fit it '
-        "are named"
-    )
-
-
-def _in_no_row(source: Source, fault: EngineError, known: Sequence[str]) -> str:
-    """Advice where an expression wants a field that no row of a JSON file has."""
-    name = fault.unknown_name
-    if not name or source.objects is None or fault.unknown_column(known):
-        return ""
-    return f'; of a field that no row has yet say the type, read = {{types = {{{_toml_key(name)} = "VARCHAR"}}}}'
 
 
 def place_of(file: str, row: int) -> str:
@@ -413,8 +389,3 @@ def described(engine: Engine, source: Source, sql: str, known: tuple[str, ...]) 
         raise BadMapping(source.name, fault.reason.splitlines()[0], known) from fault
     except EngineError as fault:
         raise BadMapping(source.name, told(fault), known) from fault
-
-
-def _toml_key(name: str) -> str:
-    """A name as a key of TOML: bare where it can be, else as a basic string, whose escapes are those of JSON."""
-    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)

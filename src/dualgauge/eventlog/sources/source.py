@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.files.text_rows import partitions_of
-from dualgauge.eventlog.errors import BadPython, UnknownFormat
-from dualgauge.model import quote
+from dualgauge.eventlog.errors import BadMapping, BadPython, UnknownFormat
+from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -230,16 +230,39 @@ def matches(settings: SourceSettings, root: Path) -> list[Path]:
 
 
 def load(engine: Engine, source: Source, number: int) -> None:
-    """Give a Python object its name in SQL. What can be read only once is kept by the engine, which may spill it."""
+    """
+    Give a Python object its name in SQL. What can be read only once is kept by the engine, which may spill it.
+
+    Raises:
+        BadPython: there is none that can be read.
+        BadMapping: two of its columns would be taken for one.
+    """
     if not source.settings.python:
         return
-    given, relation = _python_object(source), relation_of(number)
+    given: Any = _python_object(source)
+    relation = relation_of(number)
+    arrow = type(given).__module__.startswith("pyarrow")
+    refuse_alike(source, "python", given.schema.names if arrow else getattr(given, "columns", ()))
     if hasattr(given, "__len__"):
         engine.register(relation, given)
         return
     engine.register(f"{relation}_once", given)
     engine.execute(f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS FROM {quote(f'{relation}_once')}")
     engine.unregister(f"{relation}_once")
+
+
+def refuse_alike(source: Source, setting: str, names: Iterable[object]) -> None:
+    """Raise BadMapping where a setting gives two columns that the engine would take for one."""
+    known: dict[str, str] = {}
+    every = list(map(str, names))
+    for name in every:
+        if (other := known.setdefault(fold(name), name)) != name or every.count(name) > 1:
+            alike = (
+                f"columns {other!r} and {name!r}, which differ by case alone"
+                if other != name
+                else f"two columns {name!r}"
+            )
+            raise BadMapping(source.name, f"it gives {alike}: give one another name", every, setting)
 
 
 def relation_of(number: int) -> str:

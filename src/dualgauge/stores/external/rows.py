@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.model import fold
-from dualgauge.stores.errors import AlikeColumns, NoCursorColumn, NullCursor, UnfitCursor
+from dualgauge.stores.errors import AlikeColumns, NoCursorColumn, NullCursor, UnfitCursor, UnnamedColumn
 from dualgauge.stores.external.running import Noted, running
 from dualgauge.stores.external.tables import VALUE, WAIT_SECONDS, open_tables
 from dualgauge.stores.external.types import TableColumn, arrow_of, arrow_type
@@ -134,7 +134,7 @@ def new_rows(
 
     Raises:
         NoTable, NoCursorColumn, UnfitCursor, TablesRefused: the settings do not fit the database.
-        AlikeColumns: the engine would take two of its columns for one.
+        AlikeColumns, UnnamedColumn: the engine would take two of its columns for one, or one has no name.
         and what `open_tables` raises.
     """
     with open_tables(url, root=root, wait=wait) as tables:
@@ -238,6 +238,8 @@ def _reading(
 def _refuse_alike(chosen: Chosen, names: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for at, name in enumerate(names, 1):
+        if not name:
+            raise UnnamedColumn(chosen.shown, at)
         if (other := seen.get(fold(name))) is not None:
             raise AlikeColumns(chosen.shown, other, name, kept=bool(chosen.place) and at == len(names))
         seen[fold(name)] = name

@@ -10,15 +10,16 @@ of a text that looks like one.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.model import quote
+from dualgauge.model import fold, quote
 from dualgauge.stores.external.types import TIMESTAMPTZ, TableColumn, TablePlace, arrow_of, as_text, as_told
 from dualgauge.stores.long_decimals import as_kept, declared_as, written
 from dualgauge.stores.uuids import UUID_GLOB, uuid_forms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pyarrow as pa
     import sqlalchemy as sa
@@ -165,7 +166,7 @@ class SqliteCatalogue:
             for name in wanted
         ]
 
-    def fixed(self, connection: sa.Connection, source: str, place: TablePlace | None) -> list[TableColumn]:  # noqa: ARG002  (the port's signature)
+    def fixed(self, connection: sa.Connection, source: str, place: TablePlace | None) -> list[TableColumn]:
         """
         By the declared types, which only a view tells of a query's columns; a temporary one, that nobody else sees.
 
@@ -180,7 +181,13 @@ class SqliteCatalogue:
             connection.exec_driver_sql(f"DROP VIEW temp.{_VIEW}")
         finally:
             connection.exec_driver_sql("PRAGMA query_only = ON")
-        return [_fixed(str(name), str(kind or "")) for name, kind in rows]
+        found = [_fixed(str(name), str(kind or "")) for name, kind in rows]
+        if place is None and _renamed(one.name for one in found):
+            # Only now: to say how it calls them itself, SQLite begins to run the query.
+            named = connection.exec_driver_sql(source.removeprefix("(").removesuffix(") t"))
+            found = [replace(one, name=str(name)) for one, name in zip(found, named.keys(), strict=True)]
+            named.close()
+        return found
 
     def cast(self, connection: sa.Connection, source: str, column: str) -> str | None:  # noqa: ARG002  (the port's signature)
         """None: values are bound as they are."""
@@ -222,6 +229,12 @@ class SqliteCatalogue:
         )
         row = connection.exec_driver_sql(statement, tuple(values)).first()
         return None if row is None else dict(zip(declared, row, strict=True))
+
+
+def _renamed(names: Iterable[str]) -> bool:
+    """Whether SQLite may have given a column of a query another name, for one has it already: of two `a`, `a:1`."""
+    known = list(map(fold, names))
+    return any(re.sub(r":[0-9]+$", "", name) in known for name in known if re.search(r":[0-9]+$", name))
 
 
 def _described(connection: sa.Connection, place: TablePlace) -> list[tuple[str, str, int]]:
@@ -282,10 +295,8 @@ def _misfits(column: str, fits: str) -> str:
     return f"count(CASE WHEN {column} IS NOT NULL AND {fits.format(column)} IS NOT TRUE THEN 1 END)"
 
 
-def _column(name: str, kind: str | None) -> TableColumn:
+def _column(name: str, kind: str) -> TableColumn:
     expression = f"t.{quote(name)}"
-    if kind is None:
-        return TableColumn(name, "VARCHAR", expression, as_text)
     return TableColumn(name, kind, expression, arrow_of(kind), written=expression if kind in _WRITTEN_IN_WAYS else None)
 
 
@@ -294,10 +305,17 @@ def _fixed(name: str, declared: str) -> TableColumn:
     kinds = [kind for kind, _ in declared_types(declared)]
     kind = kinds[0] if len(kinds) == 1 else ""
     if kind.partition("(")[0] not in _STRICT:
-        return _column(name, None)
+        return TableColumn(name, "VARCHAR", f"t.{quote(name)}", _texts)
     if declared_as(declared):
         return _column(name, kind)
     return TableColumn(name, kind, f"t.{quote(name)}", lambda values: _strictly(kind, values))
+
+
+def _texts(values: Sequence[Any]) -> pa.Array:
+    """Texts and numbers as texts in Arrow. Raises ValueError where one is bytes: a text may be spelt as these are."""
+    if any(isinstance(one, bytes) for one in values):
+        raise ValueError("VARCHAR")
+    return as_text(values)
 
 
 def _strictly(kind: str, values: Sequence[Any]) -> pa.Array:

@@ -1,0 +1,61 @@
+"""What to do about an expression of a source that fails: phrases that follow the engine's reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from dualgauge.engines.lexer import pieces
+from dualgauge.eventlog.sources.source import keywords
+from dualgauge.eventlog.sources.text_columns import words_of
+from dualgauge.model import fold, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dualgauge.engines.duck import Engine
+    from dualgauge.engines.errors import EngineError
+    from dualgauge.eventlog.sources.source import Source
+
+
+def word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Sequence[str]) -> str:
+    """Advice for a syntax error where a column has the name of a word that SQL takes for its own."""
+    if "syntax error" not in fault.reason:
+        return ""
+    said = set(map(fold, pieces(expression))) & set(map(fold, known))
+    words = sorted(said & keywords(engine))
+    if not words:
+        return ""
+    return f"; {words[0]!r} is a word of SQL: where it means the column, write it in double quotes"
+
+
+def only_text(source: Source, fault: EngineError, expression: str, known: Sequence[str]) -> str:
+    """Advice where an expression wants a type of a column of a CSV file that is text, perhaps for one value."""
+    said = words_of([expression])
+    texts = [name for name in known if fold(name) in said and source.kinds.get(fold(name), "VARCHAR") == "VARCHAR"]
+    if (
+        not (source.texts or source.objects)
+        or not texts
+        or fault.unknown_column(known)
+        or "VARCHAR" not in fault.reason
+    ):
+        return ""
+    return (
+        f"; {listed(texts)} {'is' if len(texts) == 1 else 'are'} text, since not all values are written in one other "
+        f'type: say which, read = {{types = {{{_toml_key(texts[0])} = "BIGINT"}}}}, and rows that do not fit it '
+        "are named"
+    )
+
+
+def in_no_row(source: Source, fault: EngineError, known: Sequence[str]) -> str:
+    """Advice where an expression wants a field that no row of a JSON file has."""
+    name = fault.unknown_name
+    if not name or source.objects is None or fault.unknown_column(known):
+        return ""
+    return f'; of a field that no row has yet say the type, read = {{types = {{{_toml_key(name)} = "VARCHAR"}}}}'
+
+
+def _toml_key(name: str) -> str:
+    """A name as a key of TOML: bare where it can be, else as a basic string, whose escapes are those of JSON."""
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
