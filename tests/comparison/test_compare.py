@@ -882,7 +882,7 @@ def test_any_table_is_the_same_in_two_forms(
         ("twice.csv", "id,id\n1,2\n", "line 1: it names the column 'id' twice"),
         ("packed.csv.gz", b"no gzip", "Not a gzipped file"),
         ("broken.jsonl", '{"id":1}\n{"id":\n', "unexpected end of data"),
-        ("list.json", "[1, 2]", "object 1: it is no object"),
+        ("list.json", "[1, 2]", "value 1: it is no object"),
         ("cut.json", '[{"id":1},\n', "its array is not closed: the file is cut off"),
         ("comma.jsonl", '{"id":1}\n{"id":2,}\n', "line 2: no JSON: a comma before '}'"),
         ("none.json", "[]", "it has no columns"),

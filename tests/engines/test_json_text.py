@@ -93,6 +93,8 @@ def test_values_of_megabytes_and_of_thousands_of_levels_are_whole(tmp_path: Path
         ('[{"a":1},{"a":1,"a":1}]', "object 2: its field 'a' is there twice"),
         ('{"a":1}\n[1]\n', "line 2: it is no object"),
         ('{"a":1}\nnull\n', "line 2: it is no object"),
+        ('[{"a":1}] [{"a":2}]', "value 1: it is no object; see that it is one array of objects, or one object a line"),
+        ('[{"a":1},[{"a":2}]]', "value 2: it is no object; see that it is one array of objects"),
         ('{"a":1}\n{"a":[1,]}\n', "line 2: no JSON: a comma before ']'"),
         ('{"a":1}\n{"a":1} x\n', "line 2: unexpected character"),
         ('{"a":1}\n{"a":01}\n', "line 2: number with leading zero"),

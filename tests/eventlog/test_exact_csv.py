@@ -288,3 +288,15 @@ def test_a_file_of_which_only_the_skipped_line_is_there_has_no_rows_yet(project:
     assert project.take().added == 1
     project.write("d/a.csv", "title\na,2026-01-02\n")
     assert project.take().added == 1
+
+
+def test_a_column_without_a_name_is_called_by_its_place(project: LogProject) -> None:
+    project.columns = {}
+    project.sources[0]["select"] = {"x": "column1", "y": "column3"}
+    project.write("d/1.csv", csv("id,,seen,", "a,1,2026-01-01,2"))
+    project.take()
+    assert project.events("payload") == ['{"x":1,"y":2}']
+    project.write("d/2.csv", csv("id,,seen,column1", "b,1,2026-01-01,2"))
+
+    with pytest.raises(BadFile, match=r"d/2.csv line 1: it names the column 'column1' twice"):
+        project.take()

@@ -16,6 +16,7 @@ from dualgauge.ledger.misfit import RowState
 from support.log_project import LogProject, csv, jsonl, parquet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -284,6 +285,41 @@ def test_a_file_without_an_object_is_empty(project: LogProject) -> None:
 
     with pytest.raises(EmptyFile, match=r"d/1.json is empty"):
         project.take()
+
+
+@pytest.mark.parametrize("given", [{}, {"max_bad_rows": 5}])
+@pytest.mark.parametrize("before", ["none", "parquet", "csv"])
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda _: b"", "it is empty"),
+        (lambda _: b"id,seen\n1,2026-01-01\n", "it is no Parquet file, whatever it is called"),
+        (lambda whole: whole[:6], "it is cut off, or was not written to its end"),
+        (lambda whole: whole[:-1], "it is cut off, or was not written to its end"),
+        (lambda whole: whole[:4] + whole[-20:], "it is cut off, or was not written to its end"),
+    ],
+)
+def test_a_parquet_file_that_is_none_is_named_with_what_became_of_it(
+    project: LogProject, damage: Callable[[bytes], bytes], reason: str, before: str, given: dict[str, int]
+) -> None:
+    """Also where rows may be set aside, behind an import of a whole file, and beside a file of another format."""
+    if before == "parquet":
+        parquet(project, "a.parquet", id=["a"], seen=["2026-01-01"])
+        project.take()
+    elif before == "csv":
+        project.write("d/a.csv", csv("id,seen", "a,2026-01-01"))
+    had = project.log().head().last
+    parquet(project, "b.parquet", id=["x"], seen=["2026-01-01"])
+    file = project.root / "d" / "b.parquet"
+    file.write_bytes(damage(file.read_bytes()))
+
+    with pytest.raises(BadFile) as told:
+        project.take(every=True, **given)
+    assert str(told.value) == (
+        f"source 's', d/b.parquet: {reason}; nothing was imported: mend the file; write it whole under another name "
+        "and rename it, or take it out of the source's path"
+    )
+    assert (told.value.exit_code, project.log().head().last) == (4, had)
 
 
 @pytest.mark.parametrize("kind", ["DATE", "TIMESTAMP", "TIMESTAMPTZ"])

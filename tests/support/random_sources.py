@@ -20,12 +20,13 @@ NAMES = (*DECLARED, "odd name", "é", "q\"'", "p")
 """Fields beside the id and the time; those that are not declared are selected into the payload."""
 
 ALONE = {
-    "times": (
-        "2026-01-05", "2026-01-05T10:00:00", "2026-01-01T00:00:00+05:30", "2026-01-01 10:00:00.120", "10:00:00.500",
-        "2026-01-05 10:00:00Z", "",
-    ),
+    "instants": ("2026-01-01T00:00:00+05:30", "2026-01-05 10:00:00Z", "2026-01-05 10:00:00.120 +01", ""),
+    "times": ("2026-01-05T10:00:00", "2026-01-01 10:00:00.120", "2026-01-05", ""),
     "days": ("2026-01-05", "2025-12-31", "0001-01-01", ""),
+    "clocks": ("10:00:00.500", "23:59", ""),
+    "others": ("2026-01-05", "10:00", "5", "true", "x", ""),
     "truths": ("true", "false", "True", "FALSE", ""),
+    "prices": (*(f"{10**whole}.{'1' * places}" for whole in range(9) for places in range(1, 30)), ""),
     "sums": (
         "5", "1.5", "1.25", "1.50", "-0", ".5", "-.25", "1e-05", "1.5E5", "1e-400", "9007199254740993", "nan", "",
         "-9223372036854775808", "9223372036854775808", "123456789012345678901234567890123456789",
@@ -222,6 +223,6 @@ def _alone(name: str, text: str | None) -> Any:
     """What a text of a column of `ALONE` is in the payload: as it stands, and of JSON where its column says so."""
     if name == "truths" and text in ("true", "false"):
         return text == "true"
-    if name == "sums" and text not in (None, "nan"):
+    if name in ("prices", "sums") and text not in (None, "nan"):
         return _Number(text.replace(".", "0.", 1) if text.lstrip("-")[0] == "." else text)
     return text

@@ -6,7 +6,9 @@ Seen: a DECIMAL of more than 38 digits is read as DOUBLE, and of an INT96 the na
 
 from __future__ import annotations
 
+import os
 import re
+import struct
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.model import fold, literal
@@ -28,6 +30,11 @@ _SCHEMA: Final = (
 _WIDEST: Final = 38
 _BATCH: Final = 50_000
 
+_MARK: Final = b"PAR1"
+_ENCRYPTED: Final = b"PARE"
+_END: Final = struct.Struct("<I4s")
+"""How long the schema is that a file ends with, and the mark behind it."""
+
 INT96: Final = "an INT96 time"
 """What `cut` says of a time of 96 bits, whose nanoseconds may be nought."""
 
@@ -45,6 +52,22 @@ def schemas(engine: Engine, files: Sequence[Path]) -> dict[str, list[Row]]:
     for name, *row in engine.rows(_SCHEMA.format(files=", ".join(literal(exact(file)) for file in files))):
         found.setdefault(name, []).append(tuple(row))
     return found
+
+
+def damage(file: Path) -> str:
+    """Why a file is no Parquet file, by its first bytes and its last ones; empty where these say that it is one."""
+    with file.open("rb") as opened:
+        begin = opened.read(len(_MARK))
+        size = opened.seek(0, os.SEEK_END)
+        opened.seek(max(0, size - _END.size))
+        end = opened.read()
+    if not size:
+        return "it is empty"
+    if begin not in (_MARK, _ENCRYPTED):
+        return "it is no Parquet file, whatever it is called"
+    footer, mark = _END.unpack(end) if len(end) == _END.size else (0, b"")
+    whole = mark in (_MARK, _ENCRYPTED) and footer + 2 * len(_MARK) < size
+    return "" if whole else "it is cut off, or was not written to its end"
 
 
 def schema_columns(rows: Sequence[Row]) -> list[list[Row]]:

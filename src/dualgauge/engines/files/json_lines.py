@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MARK: Final = b"\xef\xbb\xbf"
-WHOLE: Final = "see that it is an array of objects, or one object a line, in UTF-8"
+WHOLE: Final = "see that it is one array of objects, or one object a line, in UTF-8"
 _READ: Final = "see that it is a whole file, and that you may read it"
 
 

@@ -136,7 +136,7 @@ def _refused(file: Path, form: str, row: int, reason: str) -> BadJson:
     """The error of one object of a file, counted from 1."""
     numbers = (line for at, (line, _) in enumerate(lines_of(file), 1) if at == row)
     line = next(numbers, None) if form == LINES or has_lines(file) else None
-    where = "" if line is not None else f"object {row}: "
+    where = "" if line is not None else f"{'value' if reason.endswith('no object') else 'object'} {row}: "
     return BadJson(file, line, f"{where}{reason}", _RENAME if "field" in reason else WHOLE)
 
 

@@ -11,6 +11,7 @@ from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.engines.parquet_schema import (
     INT96,
     cut,
+    damage,
     holds_nanoseconds,
     of_old_calendar,
     schema_columns,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine, Row
     from dualgauge.eventlog.sources.source import Part, Source
 
+_WHOLE = "write it whole under another name and rename it, or take it out of the source's path"
+
 
 def refuse_cut(engine: Engine, source: Source) -> None:
     """
@@ -38,15 +41,18 @@ def refuse_cut(engine: Engine, source: Source) -> None:
         CutColumn: one has a DECIMAL of more than 38 digits, times of INT96 finer than a microsecond, two columns whose
             names differ by case alone, or values that the type does not hold which the column has with other files; or
             a name is spelt otherwise in another file.
-        BadFile: a folder is called as a column is.
+        BadFile: a file is none of Parquet, or is cut off; a folder is called as a column is.
     """
     parts = {part.path: part for part in source.reading if format_of(source, part.path) == "read_parquet"}
     if not parts:
         return
     try:
         trees = schemas(engine, list(parts))
-    except EngineError:
-        # Damaged: DuckDB says how.
+    except EngineError as fault:
+        for path, part in parts.items():
+            if reason := damage(path):
+                raise BadFile(source.name, source.label_of(part), reason, _WHOLE) from fault
+        # Damaged inside: DuckDB says how.
         return
     others = {fold(name): name for name in source.beside}
     for path, part in parts.items():
