@@ -388,7 +388,7 @@ def test_a_bad_row_of_a_query_names_its_source(project: LogProject) -> None:
         ("b.csv", csv(HEAD, *["a,2020-01-01,1"] * 25_000, "b,2020-01-01,2,3,4"), "b.csv line 25002: it has 5 values"),
         ("b.csv", csv(HEAD, *["a,2020-01-01,1"] * 25_000, "b,2020-01-01,two"), "b.csv row 25001: x = 'two' is no"),
         ("b.jsonl", '{"id": "b", "seen": "2020-01-01"}\n{"id": \n', "line 2: unexpected end of data"),
-        ("b.parquet", "no parquet", "too small to be a Parquet file"),
+        ("b.parquet", "no parquet", "it is no Parquet file"),
         ("b.csv.gz", "no gzip", "b.csv.gz: it cannot be read (Not a gzipped"),
     ],
 )
