@@ -10,13 +10,10 @@ import pytest
 import dualgauge
 from dualgauge.replay.errors import BrokenBatch
 from support.shop import call
-from support.tailed import VIEWS, events, judged, laid_out, opened
+from support.tailed import KEPT, VIEWS, events, judge_all_splits, judged, laid_out, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
-
-KEPT = [name for name, (strategy, _) in VIEWS.items() if strategy in ("merge", "append")]
 
 LOGS: dict[str, list[dict[str, Any]]] = {
     "ups and downs": [
@@ -43,27 +40,8 @@ def test_each_view_gets_the_strategy_that_it_must(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", LOGS.values(), ids=LOGS)
 def test_however_a_log_is_parted_every_view_is_what_its_query_gives(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    splits = 0
     with opened(tmp_path, rows) as project:
-
-        def go_on(at: int, parts: Sequence[int]) -> None:
-            nonlocal splits
-            splits += at == len(rows)
-            before = project.kept()
-            for end in range(at + 1, len(rows) + 1):
-                project.put_back(before)
-                done = project.tail(end)
-                assert {one.view for one in done if not one.left} == set(KEPT)
-                assert {(one.position, one.error) for one in done if not one.left} == {(end, "")}
-                assert project.wrong(end, KEPT) == [], (*parts, end)
-                go_on(end, (*parts, end))
-
-        for first in range(1, len(rows) + 1):
-            project.replay(first)
-            assert project.wrong(first, list(VIEWS)) == [], first
-            go_on(first, (first,))
-
-    assert splits == 2 ** (len(rows) - 1)
+        assert judge_all_splits(project, len(rows)) == 2 ** (len(rows) - 1)
 
 
 def random_rows(chance: random.Random, count: int) -> list[dict[str, Any]]:

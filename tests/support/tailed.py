@@ -56,6 +56,9 @@ def _views() -> dict[str, tuple[str, str]]:
 VIEWS: Final = _views()
 """The strategy that each view must get, and its text."""
 
+KEPT: Final = [name for name, (strategy, _) in VIEWS.items() if strategy in ("merge", "append")]
+"""The views that a tail keeps."""
+
 
 def events(rows: Sequence[Mapping[str, Any]]) -> list[Event]:
     """
@@ -176,6 +179,33 @@ def opened(
         schemas = [one.view for one in handles.plans]
         shape_store(handles.builds, root / "migrations", schemas, mode="auto", dry_run=False)
         yield TailedProject(handles, root)
+
+
+def judge_all_splits(project: TailedProject, count: int) -> int:
+    """
+    Part a log of so many events in every way, and see that after each batch every view is what its query gives.
+
+    Gives how many ways there were.
+    """
+    splits = 0
+
+    def go_on(at: int, parts: Sequence[int]) -> None:
+        nonlocal splits
+        splits += at == count
+        before = project.kept()
+        for end in range(at + 1, count + 1):
+            project.put_back(before)
+            done = project.tail(end)
+            assert {one.view for one in done if not one.left} == set(KEPT)
+            assert {(one.position, one.error) for one in done if not one.left} == {(end, "")}
+            assert project.wrong(end, KEPT) == [], (*parts, end)
+            go_on(end, (*parts, end))
+
+    for first in range(1, count + 1):
+        project.replay(first)
+        assert project.wrong(first, list(VIEWS)) == [], first
+        go_on(first, (first,))
+    return splits
 
 
 def judged(root: Path) -> dict[str, int]:
