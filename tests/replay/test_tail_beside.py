@@ -161,6 +161,27 @@ def test_a_holder_that_is_gone_holds_nothing_and_one_of_another_machine_does(pro
         assert lease.holds(now)
 
 
+def test_a_new_build_that_fails_on_the_way_to_the_old_one_is_not_served(project: Path, follower: Process) -> None:
+    with dualgauge.open(project).appender() as log:
+        log.append(events([*ROWS[:20], {"note": "x"}, {"note": "5"}])[20:])
+    assert come_to(project, Side.V1, {"counts": 22})
+    with handles_of(dualgauge.open(project)) as handles:
+        old = handles.builds.served(Side.V1)
+    file = project / "views_v1" / "counts.sql"
+    before = file.read_text()
+    file.write_text("-- key: type\nSELECT type, sum(CAST(note AS BIGINT)) AS b FROM events GROUP BY type\n")
+    dualgauge.open(project).replay(to=20)
+    file.write_text(before)
+    append(project, 22, 30)
+
+    assert come_to(project, Side.V1, {"counts": 30})
+    time.sleep(1)
+    with handles_of(dualgauge.open(project)) as handles:
+        assert handles.builds.served(Side.V1) == old
+    assert follower.poll() is None
+    assert judged(project) == {}
+
+
 OTHERS = [{"type": "out", "who": "bob", "n": 7} for _ in range(60)]
 
 

@@ -182,8 +182,9 @@ class Tail:
             )
             old = next((one for one in of_view if one.done.build == number), None)
             for new in (one for one in of_view if one.done.build > number):
-                # One that is not moved will come no further.
-                if not isinstance(new, _Moving) or old is None or old.done.position <= new.done.position:
+                # One that no tail keeps will come no further; one that stopped at an error does not take its place.
+                stays = bool(new.done.left) or isinstance(new, _Rebuilt)
+                if stays or old is None or old.done.position <= new.done.position:
                     self.store.serve(view, new.done.build, self.leases[side], self.clock())
                     self._builds = [one for one in self._builds if one is not old]
 
@@ -288,8 +289,9 @@ class Tail:
                 (made,) = replay(self.engine, self.log, self.store, [build.plan], to, progress=self.progress)
                 self.look()
                 self.swap()
-                new = next(one for one in self._builds if one.key == (side, view, made.build))
-                new.done = replace(new.done, begun=build.done.begun, rows=build.done.rows + made.rows)
+                for new in self._builds:
+                    if new.key == (side, view, made.build):
+                        new.done = replace(new.done, begun=build.done.begun, rows=build.done.rows + made.rows)
             ended = time.monotonic()
             self._due[side, view] = ended + 4 * (ended - start)
 
