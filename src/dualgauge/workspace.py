@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from dualgauge.stores.external.sql_location import SqlLocation
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.port import BuildStore, ServedStore
+    from dualgauge.stores.serving.tail_state import TailState
     from dualgauge.views.definition import ViewDefinition
     from dualgauge.views.plan.plan import Plan, Strategy
 
@@ -264,10 +265,22 @@ class Handles:
         return [self._plan(view) for view in self.views]
 
     def kept(self, view: ViewDefinition) -> bool:
-        """Whether a tail can bring a build of the view's text forward. Raises ViewError."""
+        """Whether a tail can bring the view forward, and has not stopped at an event. Raises ViewError."""
         from dualgauge.replay.advance import KEPT
 
-        return self.strategy(view) in KEPT
+        return (self.strategy(view) in KEPT or view.allows_full) and not self._stopped(view)
+
+    def _stopped(self, view: ViewDefinition) -> bool:
+        """Whether a tail stopped at an error where the build that readers get is."""
+        build = self.served[view.side].get(view.name)
+        return build is not None and any(
+            (state.view, state.build, state.error_position) == (view.name, build.build, build.position)
+            for state in self._tail_states[view.side]
+        )
+
+    @cached_property
+    def _tail_states(self) -> Mapping[Side, Sequence[TailState]]:
+        return {side: self.builds.tail_states(side) for side in Side}
 
     def strategy(self, view: ViewDefinition) -> Strategy:
         """By what a view is kept, whatever becomes of the others. Raises ViewError."""

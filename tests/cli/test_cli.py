@@ -41,6 +41,7 @@ WORKING = {
     "migrate history": [],
     "replay": [],
     "tail": ["--once"],
+    "throttle": [],
     "quarantine list": [],
     "quarantine retry": ["--all"],
     "quarantine skip": ["--all"],
@@ -135,8 +136,8 @@ def test_dualgauge_alone_shows_the_commands_in_the_order_of_the_work(tmp_path: P
     shown = re.findall(r"^\W+(\w+)  ", said.out, re.MULTILINE)
 
     assert [name for name in shown if (name,) in COMMANDS] == [
-        "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "quarantine", "status", "diff", "check",
-        "evidence", "report", "read", "switch", "rollback", "journal",
+        "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "throttle", "quarantine", "status",
+        "diff", "check", "evidence", "report", "read", "switch", "rollback", "journal",
     ]  # fmt: skip
 
 

@@ -709,7 +709,7 @@ def test_v2_gets_no_more_reads_while_one_of_its_views_is_behind_one_of_v1(projec
     migration.import_()
     migration.replay(["v1.others", "v2.customers"])
 
-    with pytest.raises(GateRefused, match="v1 is at position 6 and v2 at position 4"):
+    with pytest.raises(GateRefused, match=r"v2\.others is 2 events and .* behind"):
         migration.switch(500_000)
 
 

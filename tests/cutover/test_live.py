@@ -168,3 +168,36 @@ def test_the_share_grows_while_a_tail_follows_events_that_never_stop(project: Pa
             tail.kill()
 
     assert stages == ["canary", "canary", "live"]
+
+
+def test_a_view_that_a_tail_stopped_at_closes_the_gate_however_much_it_may_lag(project: Path) -> None:
+    text = "-- key: type\nSELECT type, count({}) AS counted FROM events GROUP BY type\n"
+    (project / "views_v1" / "counts.sql").write_text(text.format("TRY_CAST(note AS BIGINT)"))
+    (project / "views_v2" / "counts.sql").write_text(text.format("CAST(note AS BIGINT)"))
+    with (project / "pyproject.toml").open("a") as settings:
+        settings.write('[tool.dualgauge.gates]\nmax_lag = "1h"\nmax_lag_events = 1000\n')
+    at(project, 10).replay()
+    at(project, 20).diff()
+    with at(project, 30).appender() as log:
+        log.append(events([*ROWS[:20], {"note": "x"}, {"n": 1}])[20:])
+    at(project, 40).tail(once=True)
+    found = lag(project, 50)
+
+    assert found.outcome is Outcome.FAIL
+    assert found.why == "v2.counts lacks the newest events, which only a replay brings it"
+    with pytest.raises(GateRefused):
+        at(project, 50).switch(1_000_000)
+    (project / "views_v2" / "counts.sql").write_text(text.format("TRY_CAST(note AS BIGINT)"))
+    at(project, 60).replay()
+    assert lag(project, 60).outcome is Outcome.PASS
+
+
+def test_a_view_that_a_tail_rebuilds_may_lag_as_others_do(project: Path) -> None:
+    text = "-- key: type\n-- allow: full\nSELECT type, median(n) AS counted FROM events GROUP BY type\n"
+    for side in ("views_v1", "views_v2"):
+        (project / side / "counts.sql").write_text(text)
+    at(project, 10).replay()
+    append(project, 20, 30, 30)
+
+    assert lag(project, 31).outcome is Outcome.PASS
+    assert lag(project, 40).outcome is Outcome.FAIL

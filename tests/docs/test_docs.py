@@ -196,6 +196,7 @@ def test_every_public_name_is_on_the_page_of_the_python_interface() -> None:
         "log.import_", "log.appender", "log.propose", "log.forget", "log.head", "log.show", "log.compact", "log.verify",
         "quarantine.list", "quarantine.retry", "quarantine.skip",
         "views.plan", "views.shapes", "views.revise", "views.upgrade", "views.revisions", "views.replay", "views.tail",
+        "views.undo", "views.throttle", "views.set_throttle",
         "compare.diff", "compare.check", "evidence.list", "evidence.show", "evidence.report",
         "traffic.read", "traffic.reader",
         "cutover.state", "cutover.status", "cutover.switch", "cutover.gates", "cutover.rollback", "cutover.journal",

@@ -505,3 +505,21 @@ def test_an_object_that_has_columns_that_are_called_alike_is_refused(tmp_path: P
     with pytest.raises(BadMapping, match=f"^source 's': python: it gives {alike}"):
         project.take()
     assert project.log().head().last == 0
+
+
+@pytest.mark.parametrize("names", [("a", "A"), ("A", "a"), ("amount", "Amount")])
+def test_names_in_select_that_differ_by_case_alone_are_refused(project: LogProject, names: tuple[str, str]) -> None:
+    project.source("s", path="s.csv", select=dict(zip(names, ("x", "y"), strict=True)))
+    project.write("s.csv", f"id,seen,x,y\n1,{SEEN},fromx,fromy\n")
+    with pytest.raises(DualgaugeError, match=f"'{names[0]}' and '{names[1]}' in select differ by case alone"):
+        project.take()
+
+
+def test_the_name_of_a_folder_is_text_whatever_the_others_are(project: LogProject) -> None:
+    project.source("folders", path="d/*/*.csv", select={"zip": "zip"})
+    project.write("d/zip=12345/a.csv", f"id,seen\n1,{SEEN}\n")
+    project.take()
+    project.write("d/zip=007/b.csv", f"id,seen\n2,{SEEN}\n")
+    project.take()
+
+    assert [json.loads(one) for one in project.events("payload")] == [{"zip": "12345"}, {"zip": "007"}]

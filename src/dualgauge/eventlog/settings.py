@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE
-from dualgauge.model import listed
+from dualgauge.model import fold, listed
 from dualgauge.project.settings import EVIDENCE, Section
 
 COLUMN_TYPES = ("BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "BLOB")
@@ -232,6 +232,14 @@ class SourceSettings(Section):
         if taken := [name for name in self.select if name.lower() in _OWN or name.startswith("_")]:
             message = f"source {self.name!r}: {listed(taken)} in select: the log has columns of its own of such names"
             raise ValueError(message)
+        alike: dict[str, str] = {}
+        for name in self.select:
+            if (other := alike.setdefault(fold(name), name)) != name:
+                message = (
+                    f"source {self.name!r}: {other!r} and {name!r} in select differ by case alone, and would be one "
+                    "column; give one of them another name"
+                )
+                raise ValueError(message)
         for option in self.read:
             if not _NAME.fullmatch(option):
                 message = f"source {self.name!r}: {option!r} is no option of a DuckDB reader"

@@ -110,6 +110,10 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
         for name, kind in {**source.kinds, **said}.items()
         if name in alone or (kind != NUMBER and (name in needed or name in said))
     }
+    if not json:
+        # The name of a folder is text, also where it is a number: `zip=007` may come.
+        folders = {fold(name) for text in texts.values() for name in text.partitions}
+        kept |= dict.fromkeys(alone & folders, "VARCHAR")
     source = _gathered(engine, source)
     relation, spelling = text_rows(source), spelling_of(source)
     there = set(map(fold, text_columns(source)))
