@@ -515,8 +515,9 @@ def test_names_in_select_that_differ_by_case_alone_are_refused(project: LogProje
         project.take()
 
 
-def test_the_name_of_a_folder_is_text_whatever_the_others_are(project: LogProject) -> None:
-    project.source("folders", path="d/*/*.csv", select={"zip": "zip"})
+def test_the_name_of_a_folder_is_text_whatever_the_others_are(tmp_path: Path) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*/*.csv", select={"zip": "zip"})
     project.write("d/zip=12345/a.csv", f"id,seen\n1,{SEEN}\n")
     project.take()
     project.write("d/zip=007/b.csv", f"id,seen\n2,{SEEN}\n")
