@@ -100,7 +100,9 @@ def follow(
         pause, owed, first = SHORTEST_PAUSE, False, True
         while True:
             if import_every is not None and imports.due():
-                _import(workspace, handles)
+                # Of a source that has to be read whole, an import may take longer than a lease lasts.
+                with holding.renewed():
+                    _import(workspace, handles)
             head = handles.log.refresh().last
             before = [(one.build, one.position) for one in tail.done]
             tail.catch_up(head, between)
