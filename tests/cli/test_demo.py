@@ -27,7 +27,7 @@ MASKS = (
     (re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}Z(?=  \S+@)"), "WHEN"),
     (re.compile(r"(?<=WHEN )[ ]*\S+@\S+"), "WHO"),
     (re.compile(r"\b\d+\.\d\b(?=\s*$|\s+was there)", re.MULTILINE), "SECONDS"),
-    (re.compile(r"[\d.]+ (?:s|min)\s+behind"), "LAG behind"),
+    (re.compile(r"[\d.]+ (?:s|minutes?|h)\s+behind"), "LAG behind"),
     (re.compile(r"[\d,]+ events and LAG behind at most"), "LAG behind at most"),
     (re.compile(r"Played in \d+ s"), "Played in SECONDS s"),
     (re.compile(r"/\S*/(one|two)\b|(?<= in )(one|two)\b"), "FOLDER"),
