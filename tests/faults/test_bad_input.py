@@ -219,8 +219,15 @@ def test_another_encoding_is_told_with_what_to_do(encoding: str, shop: Path) -> 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("orders.parquet", "Invalid Input Error: File '{file}' too small to be a Parquet file"),
-        ("orders.csv.gz", "it cannot be read (Not a gzipped file (b'he'))"),
+        (
+            "orders.parquet",
+            "it is no Parquet file, whatever it is called; nothing was imported: mend the file; write it whole under "
+            "another name and rename it, or take it out of the source's path",
+        ),
+        (
+            "orders.csv.gz",
+            "it cannot be read (Not a gzipped file (b'he')); nothing was imported: mend the file",
+        ),
     ],
 )
 def test_a_file_that_is_no_file_of_its_format_is_named(name: str, reason: str, shop: Path) -> None:
@@ -230,7 +237,7 @@ def test_a_file_that_is_no_file_of_its_format_is_named(name: str, reason: str, s
 
     assert refused("log", "import", folder=shop) == (
         4,
-        f"source 'orders', data/{name}: {reason.format(file=file)}; nothing was imported: mend the file",
+        f"source 'orders', data/{name}: {reason}",
     )
 
 
@@ -267,7 +274,8 @@ def test_a_python_source_may_lie_in_the_project_and_one_that_does_not_is_told_wh
          "customer, orders, cents")),
         ("-- key: customer", "-- kye: customer",
          ("line 1: no header is called 'kye' (did you mean 'key'?); known: key, index, unique, affected_by, allow, "
-         "description, adopt, position_query; put a blank line before comments that are not headers")),
+         "description, adopt, position_query and 1 more; put a blank line before comments that "
+             "are not headers")),
         ("-- key: customer", "-- key: custmer",
          ("`-- key:` names 'custmer', which the SELECT does not give (did you mean 'customer'?); its columns are "
          "customer, orders, cents")),

@@ -22,7 +22,7 @@ def throttle(
     debug: Debug = False,
 ) -> None:
     """
-    Throttle `dualgauge tail`, also while it runs; without N, say what holds.
+    Throttle tails, also while they run; without N, say what holds.
 
     It holds until it is changed, in every tail of the project, and stands above the tail's own --max-events-per-second.
 
