@@ -222,8 +222,8 @@ def test_another_encoding_is_told_with_what_to_do(encoding: str, shop: Path) -> 
         (
             "orders.parquet",
             (
-                "it is no Parquet file, whatever it is called; nothing was imported: mend the file; write it whole under "
-                "another name and rename it, or take it out of the source's path"
+                "it is no Parquet file, whatever it is called; nothing was imported: mend the file; write it whole "
+                "under another name and rename it, or take it out of the source's path"
             ),
         ),
         (
