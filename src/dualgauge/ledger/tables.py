@@ -123,7 +123,7 @@ holds it equal to the files."""
 HEAD: Final = REVISIONS[-1]
 """The revision that is written."""
 
-READERS: Final = (("0005", "0005"), ("0006", "0005"))
+READERS: Final = (("0005", "0005"), ("0006", "0005"), ("0007", "0005"))
 """The rows of `READABLE_FROM` in a ledger at `HEAD`: revision, and the one that a reader must know."""
 
 OLDEST_READ: Final = "0004"
