@@ -657,6 +657,34 @@ def test_a_replay_in_the_middle_makes_the_checks_be_asked_again(shop: Path) -> N
     assert [path.name for path in (shop / "reports").iterdir()] == [run.run_id]
 
 
+def test_all_checks_are_asked_of_one_position_while_a_tail_goes_on(shop: Path) -> None:
+    """Also those that GX asks in several statements, and after one that fails."""
+    kept = VISITS.replace("GROUP BY", "WHERE customer IS NOT NULL AND type IS NOT NULL GROUP BY")
+    for side in Side:
+        (shop / side.schema / "visits.sql").write_text(kept, encoding="utf-8")
+    dualgauge.open(shop).replay()
+    orders = iter(range(9, 99))
+
+    def meanwhile(step: str, done: int, total: int | None) -> None:
+        if "expect_" in step:
+            with (shop / "data" / "orders.csv").open("a", encoding="utf-8") as file:
+                file.write(f"{next(orders)},2026-01-09T09:00:00Z,dan,placed,100\n")
+            dualgauge.open(shop).import_(every=True)
+            assert dualgauge.open(shop).tail(once=True).failing == ()
+
+    count = "Check('expect_table_row_count_to_equal', value=4)"
+    unknown = "Check('expect_column_values_to_not_be_null', column='custmer')"
+    sums = "Check('expect_column_sum_to_be_between', column='n', min_value=5, max_value=5)"
+    run = ask(shop, count, unknown, sums, progress=meanwhile)
+
+    assert run.position == 5
+    assert [one.success for one in run.results] == [True, True, None, None, True, True]
+    assert [one.verdict for one in evidence(shop)] == [Outcome.INCONCLUSIVE]
+    later = ask(shop, count, sums)
+    assert later.position == 11
+    assert [one.observed for one in later.results] == [5, 5, 11, 11]
+
+
 def test_builds_that_never_stand_still_are_a_conflict(shop: Path) -> None:
     def always(step: str, done: int, total: int | None) -> None:
         if "v1.visits expect_" in step:

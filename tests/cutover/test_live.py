@@ -13,7 +13,7 @@ import dualgauge
 from dualgauge.cutover.errors import GateRefused
 from dualgauge.model import Outcome
 from support.forked import python
-from support.tailed import VIEWS, events, laid_out
+from support.tailed import VIEWS, events, following, laid_out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,16 +39,12 @@ with dualgauge.open(sys.argv[1]).appender() as log:
         time.sleep(0.01)
 """
 
-HOLDS = """
-import sys
-import dualgauge
-ready = []
-def stop():
-    if not ready:
-        ready.append(True)
-        print("ready", flush=True)
-    return False
-dualgauge.open(sys.argv[1]).tail(stop=stop)
+CHECKED = """
+from dualgauge import Check, Comparator
+counts = Comparator(key="type", checks=[
+    Check("expect_column_values_to_not_be_null", column="type"),
+    Check("expect_column_values_to_be_between", column="a", min_value=1),
+])
 """
 
 
@@ -153,20 +149,23 @@ def test_a_view_that_no_tail_keeps_must_be_at_the_head(project: Path) -> None:
 
 
 def test_the_share_grows_while_a_tail_follows_events_that_never_stop(project: Path) -> None:
+    (project / "comparators" / "counts.py").write_text(CHECKED, encoding="utf-8")
     with (
         python(["-c", WRITES, str(project)], environment=dict(os.environ)) as writer,
-        python(["-c", HOLDS, str(project)], environment=dict(os.environ)) as tail,
+        following(project) as tail,
     ):
         try:
-            assert writer.stdout.readline() == tail.stdout.readline() == "ready\n"
+            assert writer.stdout.readline() == "ready\n"
             migration = dualgauge.open(project)
             assert {one.comparison.verdict for one in migration.diff()} == {Outcome.PASS}
+            checked = [migration.check()[0] for _ in range(3)]
             stages = [migration.switch(share).after.stage for share in (10_000, 500_000, 1_000_000)]
             assert (writer.poll(), tail.poll()) == (None, None)
         finally:
             writer.kill()
-            tail.kill()
 
+    assert [one.verdict for one in checked] == [Outcome.PASS] * 3
+    assert len({one.position for one in checked}) == 3
     assert stages == ["canary", "canary", "live"]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dualgauge.model import Side
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dualgauge.comparison.checking.check_run import CheckRun
     from dualgauge.comparison.runs.barrier import Barrier
@@ -64,7 +64,8 @@ class CompareCommands:
         with workspace.open() as handles:
             return run_checks(
                 handles.engine, handles.log, handles.store, handles.pairs(names),
-                where=handles.sql_location, keeping=self._keeping(handles), progress=workspace.progress,
+                where=handles.sql_location, keeping=self._keeping(handles),
+                barrier=_barrier(handles, workspace.settings.migration), progress=workspace.progress,
             )  # fmt: skip
 
     def _keeping(self, handles: Handles) -> Keeping:
@@ -79,11 +80,13 @@ class CompareCommands:
 
 def _barrier(handles: Handles, migration: str) -> Barrier | None:
     """What asks a tail to hold the sides; None where none is at work."""
+    return _barrier_of(handles, migration) if _is_tailed(handles) else None
+
+
+def _barrier_of(handles: Handles, migration: str, bring: Callable[[], bool] | None = None) -> Barrier:
     from dualgauge.comparison.runs.barrier import Barrier
 
-    if not _is_tailed(handles):
-        return None
-    return Barrier(handles.ledger.barriers_of(migration), handles.store, lambda: handles.log.refresh().last)
+    return Barrier(handles.ledger.barriers_of(migration), handles.store, lambda: handles.log.refresh().last, bring)
 
 
 def _is_tailed(handles: Handles) -> bool:
@@ -96,7 +99,6 @@ def _feeds(workspace: Workspace, handles: Handles) -> Feeds:
     """What brings the log to what v1's adopted tables have, and v2 to the log."""
     from dualgauge.commands.log import tolerance_of
     from dualgauge.commands.tailing import follow
-    from dualgauge.comparison.runs.barrier import Barrier
     from dualgauge.comparison.runs.live import Feeds
     from dualgauge.eventlog.sources.source import Source
     from dualgauge.stores.errors import SideHeld
@@ -120,9 +122,7 @@ def _feeds(workspace: Workspace, handles: Handles) -> Feeds:
         store=handles.adopting,
         sources=sources,
         log=handles.open_log_with(handles.ledger),
-        barrier=Barrier(
-            handles.ledger.barriers_of(migration), handles.builds, lambda: handles.log.refresh().last, bring
-        ),
+        barrier=_barrier_of(handles, migration, bring),
         tolerance=tolerance_of(handles.ledger, list(sources.values()), keep, None),
         clock=workspace.clock,
         sleep=workspace.sleep,

@@ -1,12 +1,14 @@
 """
 A check run: a comparator's checks asked of the views in the serving store, and the drifts between its sides.
 
-Everything is of one position: the builds are read before and after, and if they changed meanwhile it is all done
-again. The result is kept as evidence; a comparator without checks only has its drifts shown.
+Everything is of one position: what is asked of a build is read in one transaction with its checkpoint, which goes on
+where a tail moves the build; an adopted table is read as it is when it is asked. If readers get another build meanwhile
+it is all done again. The result is kept as evidence; a comparator without checks only has its drifts shown.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -14,22 +16,24 @@ from typing import TYPE_CHECKING, Final
 from dualgauge.comparison.checking.gx import expecting, resolve
 from dualgauge.comparison.content.checks import placed, single
 from dualgauge.comparison.engine.profile import between
-from dualgauge.comparison.errors import BuildsMoved
-from dualgauge.comparison.runs.binding import check_bound, served
+from dualgauge.comparison.errors import BuildsMoved, UnequalPositions
+from dualgauge.comparison.runs.binding import builds_of, check_bound, served
 from dualgauge.comparison.runs.recording import Keeping, recording
 from dualgauge.comparison.runs.run import common
 from dualgauge.comparison.runs.snapshot import pin
 from dualgauge.engines.scratch import scratch
 from dualgauge.ledger.values import EvidenceKind
 from dualgauge.model import Outcome, Position, Progress, Side, as_json, plural, silent
+from dualgauge.stores.serving.checkpoints import ADOPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
-    from dualgauge.comparison.checking.gx import CheckResult
+    from dualgauge.comparison.checking.gx import CheckResult, Expecting
     from dualgauge.comparison.content.checks import Check
+    from dualgauge.comparison.runs.barrier import Barrier
     from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.comparison.values import Drift
     from dualgauge.engines.duck import Engine
@@ -88,10 +92,16 @@ class CheckRun:
 class Question:
     """One check of one view, ready to be asked."""
 
-    label: str
+    side: Side
+    view: str
     place: SqlLocation
     check: Check
     expectation: Any
+
+    @property
+    def label(self) -> str:
+        """What messages call the view: `v2.orders`."""
+        return f"{self.side.value}.{self.view}"
 
 
 def run_checks(
@@ -102,6 +112,7 @@ def run_checks(
     *,
     where: Where,
     keeping: Keeping,
+    barrier: Barrier | None = None,
     progress: Progress = silent,
 ) -> list[CheckRun]:
     """
@@ -116,7 +127,7 @@ def run_checks(
     """
     asked = [
         [
-            (f"{side.value}.{view}", where(side, view), check)
+            (side, view, where(side, view), check)
             for check in single(pair.comparator.checks)
             for side, view in placed(pair.name, check, pair.views)
         ]
@@ -125,82 +136,123 @@ def run_checks(
     if any(asked):
         progress("loading Great Expectations", 0, None)
     questions = [
-        [Question(label, place, check, resolve(pair.name, check, place.kind)) for label, place, check in wanted]
+        [
+            Question(side, view, place, check, resolve(pair.name, check, place.kind))
+            for side, view, place, check in wanted
+        ]
         for pair, wanted in zip(pairs, asked, strict=True)
     ]
     look = partial(_look, engine, log, store, keeping=keeping, progress=progress)
-    return [_steady(partial(look, pair, wanted), pair.name) for pair, wanted in zip(pairs, questions, strict=True)]
+    return [
+        _steady(partial(look, pair, wanted), pair.name, barrier)
+        for pair, wanted in zip(pairs, questions, strict=True)
+    ]  # fmt: skip
 
 
-def _steady(look: Callable[[], CheckRun | None], name: str) -> CheckRun:
-    for _ in range(TRIES):
-        found = look()
+def _steady(look: Callable[[Barrier | None], CheckRun | None], name: str, barrier: Barrier | None) -> CheckRun:
+    """Look at the sides as they are, and where something moves them, as a tail holds them for it."""
+    for at in range(TRIES):
+        try:
+            found = look(barrier if at else None)
+        except UnequalPositions:
+            if at or barrier is None:
+                raise
+            continue
         if found is not None:
             return found
     raise BuildsMoved(name, TRIES)
 
 
-def _look(
+def _look(  # noqa: PLR0917  (partial gives them in this order)
     engine: Engine,
     log: EventLog,
     store: ServedStore,
     pair: Pair,
     questions: Sequence[Question],
+    barrier: Barrier | None,
     *,
     keeping: Keeping,
     progress: Progress,
 ) -> CheckRun | None:
-    """Look once; None where the builds changed meanwhile, and the run is then kept as one that could not tell."""
+    """Look once; None where the builds changed meanwhile, and a run that was begun is one that could not tell."""
     started = keeping.clock()
-    with scratch("check") as pins:
-        pinned = pin(engine, store, pair.views, log.settings.all_columns, pins, progress=progress)
-        v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
-        progress(f"{pair.name}: drifts", 0, None)
-        drifts = between(engine, v1, v2, pair.comparator, stable=pair.plain, context=not pair.plain)
-    if not questions:
-        seconds = (keeping.clock() - started).total_seconds()
-        return CheckRun(
-            None, pair.name, pinned.position, None, (), None, None, None, seconds=seconds, results=(), drifts=drifts
-        )
-    about = check_bound(pair, pinned.builds, keeping.basis)
-    with recording(keeping, EvidenceKind.CHECK, pair.name, about, position=pinned.position, started=started) as record:
-        results = _ask(pair.name, questions, progress)
-        if _state(served(store, pair)) != _state(pinned.builds):
-            record.could_not_look("the builds changed while they were checked")
+    with expecting() if questions else nullcontext() as work:
+        seen: dict[Side, Mapping[str, Checkpoint]] = {}
+
+        def opened(side: Side) -> None:
+            if work is not None:
+                builds = {name for name, build in store.served(side).items() if build != ADOPTED}
+                for one in questions:
+                    if one.side is side and one.view in builds:
+                        work.hold(one.place)
+            # Read behind the transactions: what is so before them and behind them is so in them.
+            seen[side] = store.served_builds(side)
+
+        asked = barrier.asked(pair.views) if barrier else nullcontext()
+        with scratch("check") as pins, asked as held:
+            pinned = pin(
+                engine, store, pair.views, log.settings.all_columns, pins, held=held, opened=opened, progress=progress
+            )
+            v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
+            progress(f"{pair.name}: drifts", 0, None)
+            drifts = between(engine, v1, v2, pair.comparator, stable=pair.plain, context=not pair.plain)
+        if work is None:
+            seconds = (keeping.clock() - started).total_seconds()
+            return CheckRun(
+                None, pair.name, pinned.position, None, (), None, None, None, seconds=seconds, results=(), drifts=drifts
+            )
+        if _places(pinned.builds) != _places(builds_of(pair, seen.__getitem__)):
             return None
-        verdict, why = judged(results)
-        finished = keeping.clock()
-        run = CheckRun(
-            run_id=record.run_id,
-            name=pair.name,
-            position=pinned.position,
-            verdict=verdict,
-            why=why,
-            evidence_key=record.evidence_key,
-            folder=record.folder,
-            shown_folder=record.shown,
-            seconds=(finished - started).total_seconds(),
-            results=results,
-            drifts=drifts,
-        )
-        record.finish(RESULT, run.to_json(), verdict, {**_summary(results), "why": list(why)}, at=finished)
+        about = check_bound(pair, pinned.builds, keeping.basis)
+        begun = recording(keeping, EvidenceKind.CHECK, pair.name, about, position=pinned.position, started=started)
+        with begun as record:
+            results = _ask(work, pair.name, questions, progress)
+            if _numbers(served(store, pair)) != _numbers(pinned.builds):
+                record.could_not_look("the builds changed while they were checked")
+                return None
+            verdict, why = judged(results)
+            finished = keeping.clock()
+            run = CheckRun(
+                run_id=record.run_id,
+                name=pair.name,
+                position=pinned.position,
+                verdict=verdict,
+                why=why,
+                evidence_key=record.evidence_key,
+                folder=record.folder,
+                shown_folder=record.shown,
+                seconds=(finished - started).total_seconds(),
+                results=results,
+                drifts=drifts,
+            )
+            record.finish(RESULT, run.to_json(), verdict, {**_summary(results), "why": list(why)}, at=finished)
     return run
 
 
-def _ask(name: str, questions: Sequence[Question], progress: Progress) -> tuple[CheckResult, ...]:
+def _ask(
+    work: Expecting, name: str, questions: Sequence[Question], progress: Progress
+) -> tuple[CheckResult, ...]:  # fmt: skip
     found = []
-    with expecting() as work:
-        for at, one in enumerate(questions):
-            progress(f"{name}: {one.label} {one.check.name}", at, len(questions))
-            found.append(work.judge(one.label, one.place, one.check, one.expectation))
+    for at, one in enumerate(questions):
+        progress(f"{name}: {one.label} {one.check.name}", at, len(questions))
+        found.append(work.judge(one.label, one.place, one.check, one.expectation))
     return tuple(found)
 
 
-def _state(builds: Mapping[Side, Mapping[str, Checkpoint]]) -> dict[tuple[Side, str], tuple[object, ...]]:
+def _numbers(builds: Mapping[Side, Mapping[str, Checkpoint]]) -> dict[tuple[Side, str], tuple[int, str]]:
+    """Which build each view is."""
     return {
-        (side, name): (one.build, one.definition_hash, one.position)
+        (side, name): (one.build, one.definition_hash) for side, views in builds.items() for name, one in views.items()
+    }
+
+
+def _places(builds: Mapping[Side, Mapping[str, Checkpoint]]) -> dict[tuple[Side, str], tuple[int, Position | None]]:
+    """Which build each view is, and how far; adopted tables stand for themselves."""
+    return {
+        (side, name): (one.build, one.position)
         for side, views in builds.items()
         for name, one in views.items()
+        if not one.adopted
     }
 
 

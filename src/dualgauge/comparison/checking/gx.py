@@ -24,10 +24,11 @@ from dualgauge.comparison.content.checks import DERIVED, own
 from dualgauge.comparison.errors import BadArguments, NoSuchExpectation
 from dualgauge.errors import redact
 from dualgauge.model import AsJson, nearest
+from dualgauge.stores.external.sql_location import still
 from dualgauge.stores.long_decimals import SQLITE_DIGITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from dualgauge.comparison.content.checks import Check
     from dualgauge.stores.external.sql_location import SqlLocation
@@ -73,6 +74,13 @@ class Expecting:
         self._context = context
         self._batches: dict[tuple[str, str | None, str], Any] = {}
         self._sources: dict[str, Any] = {}
+        self._held = contextlib.ExitStack()
+        self._creators: dict[str, Callable[[], Any]] = {}
+
+    def hold(self, place: SqlLocation) -> None:
+        """Read a view's SQLite file as it is now, whatever is written meanwhile. It has a write-ahead log."""
+        if place.url not in self._creators:
+            self._creators[place.url] = self._held.enter_context(still(place))
 
     def judge(self, label: str, place: SqlLocation, check: Check, expectation: Any) -> CheckResult:  # noqa: ANN401
         """
@@ -112,6 +120,7 @@ class Expecting:
             for let_go in (source.get_execution_engine().close, source.get_engine().dispose):
                 with contextlib.suppress(Exception):
                     let_go()
+        self._held.close()
 
     def _batch(self, place: SqlLocation) -> Any:  # noqa: ANN401
         at = (place.url, place.schema, place.table)
@@ -127,7 +136,10 @@ class Expecting:
         if place.url not in self._sources:
             add = {"sqlite": "add_sqlite", "postgresql": "add_postgres"}.get(place.kind, "add_sql")
             name = f"database {len(self._sources)}"
-            self._sources[place.url] = getattr(self._context.data_sources, add)(name, connection_string=place.url)
+            creator = self._creators.get(place.url)
+            self._sources[place.url] = getattr(self._context.data_sources, add)(
+                name, connection_string=place.url, kwargs={"creator": creator} if creator else {}
+            )
         return self._sources[place.url]
 
 

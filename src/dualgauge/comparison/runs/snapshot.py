@@ -23,7 +23,7 @@ from dualgauge.stores.external.types import arrow_type
 from dualgauge.views.definition import output_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dualgauge.comparison.runs.barrier import Held
     from dualgauge.engines.duck import Engine
@@ -62,6 +62,7 @@ def pin(
     folder: Path,
     *,
     held: Held | None = None,
+    opened: Callable[[Side], None] = lambda _: None,
     progress: Progress = silent,
 ) -> Pinned:
     """
@@ -74,6 +75,7 @@ def pin(
         event_columns: columns of `events`, by which the builds' own texts are typed.
         folder: where the Parquet files go; the caller removes it.
         held: the sides that were asked to be held at one position, where something moves them.
+        opened: called when a side's transaction is open, while the side is still held.
         progress: told rows read.
 
     Raises:
@@ -84,7 +86,7 @@ def pin(
     builds: dict[Side, dict[str, Checkpoint]] = {side: {} for side in wanted}
     columns: dict[Side, dict[str, Mapping[str, str]]] = {side: {} for side in wanted}
     with ExitStack() as stack:
-        snapshots = _opened(store, wanted, held, stack)
+        snapshots = _opened(store, wanted, held, opened, stack)
         for side, name in _each(wanted):
             checkpoint = snapshots[side].served(name)
             if checkpoint is None:
@@ -119,14 +121,16 @@ def pin(
 
 
 def _opened(
-    store: ServedStore, wanted: Mapping[Side, Sequence[str]], held: Held | None, stack: ExitStack
-) -> dict[Side, Snapshot]:
+    store: ServedStore, wanted: Mapping[Side, Sequence[str]], held: Held | None, opened: Callable[[Side], None],
+    stack: ExitStack,
+) -> dict[Side, Snapshot]:  # fmt: skip
     """A snapshot of each side, of one that is held for no longer than it takes to open it."""
     snapshots = {}
     for side in wanted:
         if held is not None:
             held.wait(side)
         snapshots[side] = stack.enter_context(store.snapshot(side))
+        opened(side)
         if held is not None:
             held.release(side)
     return snapshots

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from dualgauge.errors import keep_secret
+from dualgauge.sqlite_files import Watched, watched
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,42 @@ def in_file(file: Path, table: str, key: tuple[str, ...]) -> SqlLocation:
     uri = file.absolute().as_uri()
     url = sa.URL.create("sqlite", database=uri, query={"mode": "ro", "uri": "true"})
     return SqlLocation(url=url.render_as_string(), kind="sqlite", table=table, schema=None, key=key)
+
+
+class _Still(Watched):
+    """A connection whose one transaction stays open, whatever its user ends or closes."""
+
+    def commit(self) -> None:
+        """Go on in the transaction."""
+
+    def rollback(self) -> None:
+        """Go on in the transaction."""
+
+    def close(self) -> None:
+        """Stay open."""
+
+    def let_go(self) -> None:
+        """Close it."""
+        super().close()
+
+
+@contextmanager
+def still(place: SqlLocation) -> Iterator[Callable[[], sqlite3.Connection]]:
+    """
+    A SQLite file as it is now, for as long as the context: the `creator` of an SQLAlchemy engine.
+
+    The transaction is open when this returns. The file must have a write-ahead log: else its writers wait.
+    """
+    dialect = sa.create_engine(place.url).dialect
+    given, named = dialect.create_connect_args(sa.make_url(place.url))
+    raw = sqlite3.connect(given[0], factory=_Still, isolation_level=None, **named)
+    try:
+        watched(raw, Path(raw.execute("PRAGMA database_list").fetchone()[2]))
+        raw.execute("BEGIN")
+        raw.execute("SELECT 1 FROM sqlite_master").fetchone()
+        yield lambda: raw
+    finally:
+        raw.let_go()
 
 
 def in_database(url: str, table: str, key: tuple[str, ...], *, root: Path) -> SqlLocation:
