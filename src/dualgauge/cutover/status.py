@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dualgauge.ledger.values import EvidenceRun, MigrationState
     from dualgauge.model import Position, Side
     from dualgauge.stores.serving.checkpoints import Checkpoint
-    from dualgauge.stores.serving.tail_state import TailState
+    from dualgauge.stores.serving.tail_state import HotKey, TailState
     from dualgauge.stores.serving.writers import Lease
     from dualgauge.views.definition import ViewDefinition
 
@@ -46,9 +46,8 @@ class ViewStatus(AsJson):
     `lag_seconds`: for how long the log has had the first event that it lacks, 0.0 at the head. `strategy`: how its file
     says that it is kept. `stale`: its file changed since its build was made. `error`: what stopped a tail behind
     `stopped_at`. `rate`: events a second that a tail last applied to it. `eta_seconds`: until it is at the head, where
-    a tail brings it there; None also where that applies no more events than come, which `catches_up` says.
-
-    All of these are None where nobody can tell.
+    a tail brings it there; None also where that applies no more events than come, which `catches_up` says. All of these
+    are None where nobody can tell. `hot_keys`: the keys that a tenth or more of the newest events under a tail went to.
     """
 
     side: Side
@@ -66,6 +65,7 @@ class ViewStatus(AsJson):
     rate: float | None = None
     eta_seconds: float | None = None
     catches_up: bool | None = None
+    hot_keys: tuple[HotKey, ...] = ()
 
     @property
     def label(self) -> str:
@@ -204,13 +204,14 @@ def view_status(
     )  # fmt: skip
     if not keeps or error or live.holders.get(view.side) is None or tail is None or tail.rate is None:
         return found
+    found = replace(found, rate=tail.rate, hot_keys=tail.hot_keys)
     arrivals = live.arrivals
     if not behind or arrivals is None:
-        return replace(found, rate=tail.rate, catches_up=None if behind else True, eta_seconds=None if behind else 0.0)
+        return replace(found, catches_up=None if behind else True, eta_seconds=None if behind else 0.0)
     if tail.rate > arrivals:
-        return replace(found, rate=tail.rate, catches_up=True, eta_seconds=behind / (tail.rate - arrivals))
+        return replace(found, catches_up=True, eta_seconds=behind / (tail.rate - arrivals))
     # Few events at a time go slowly, and a tail that is right behind the head has no more of them.
-    return replace(found, rate=tail.rate, catches_up=None if lag is None or lag < FALLEN_BEHIND else False)
+    return replace(found, catches_up=None if lag is None or lag < FALLEN_BEHIND else False)
 
 
 def _last_diffs(evidence: Evidence) -> tuple[EvidenceRun, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.errors import BadValue, CannotRead
 from dualgauge.model import quote
 from dualgauge.replay.answer import answered
 from dualgauge.replay.errors import CannotCompute
+from dualgauge.replay.hot_keys import HEAVIEST
 from dualgauge.replay.remembered import last_rows
 from dualgauge.replay.unique import check_ties, check_unique
 from dualgauge.stores.errors import UnstorableValue
@@ -49,11 +50,14 @@ class Change:
     What a batch changes in a build: rows by the build's columns, and what its view looks up from then on.
 
     `windows` are the windows of time that it changes, as they are stored, where the view's key has such a column.
+    `heaviest` are the keys, as text, that most of its `events` went to, each with its number, where groups are merged.
     """
 
     rows: pa.Table
-    lookups: Sequence[tuple[int, str, str]]
+    lookups: Sequence[tuple[int, str, str]] = ()
     windows: pa.ChunkedArray | None = None
+    heaviest: Sequence[tuple[tuple[str, ...], int]] = ()
+    events: int = 0
 
     @property
     def empty(self) -> bool:
@@ -81,29 +85,25 @@ def change(engine: Engine, plan: Plan, build: Advancing, remembered: Remembered,
     """
     try:
         with remembered.bound():
-            rows, windows = _rows(engine, plan, build, dialect)
+            made = _rows(engine, plan, build, dialect)
     except CannotRead:
         raise
     except BadValue as fault:
         raise UnstorableValue(plan.view.label, fault.reason.split(": ", 1)[-1]) from fault
-    return Change(rows, last_rows(engine, plan.lookups), windows)
+    return replace(made, lookups=last_rows(engine, plan.lookups))
 
 
-def _rows(
-    engine: Engine, plan: Plan, build: Advancing, dialect: str
-) -> tuple[pa.Table, pa.ChunkedArray | None]:  # fmt: skip
+def _rows(engine: Engine, plan: Plan, build: Advancing, dialect: str) -> Change:
     check_unique(engine, plan)
     if plan.merge is not None:
         return _merged(engine, plan, plan.merge, build, dialect)
     with answered(engine, plan, plan.batch_sql) as answer:
         answer.check_keys()
-        return answer.table(dialect), None
+        return Change(answer.table(dialect))
 
 
-def _merged(
-    engine: Engine, plan: Plan, merge: Merge, build: Advancing, dialect: str
-) -> tuple[pa.Table, pa.ChunkedArray | None]:  # fmt: skip
-    """The rows of the batch's groups, made one with what is stored of them, and their windows."""
+def _merged(engine: Engine, plan: Plan, merge: Merge, build: Advancing, dialect: str) -> Change:
+    """The rows of the batch's groups, made one with what is stored of them."""
     view = plan.view
     key = ", ".join(map(quote, merge.key))
     numbered = f"SELECT *, row_number() OVER (ORDER BY {key}) - 1 AS _i FROM ({merge.of_batch}\n)"
@@ -125,8 +125,18 @@ def _merged(
             check_ties(engine, plan, merge.tied(_GROUPS, _STORED))
             with answered(engine, plan, merge.rows(merge.joined(_GROUPS, _STORED))) as answer:
                 answer.check_keys()
-                return answer.table(dialect), windows
+                return Change(answer.table(dialect), (), windows, *_heaviest(engine, merge))
         finally:
             engine.unregister(_STORED)
     finally:
         engine.execute(f"DROP TABLE IF EXISTS {_GROUPS}")
+
+
+def _heaviest(engine: Engine, merge: Merge) -> tuple[Sequence[tuple[tuple[str, ...], int]], int]:
+    """The keys that most events of a batch went to, each with its number, and how many it has for all keys."""
+    key = ", ".join(f"CAST({quote(name)} AS VARCHAR)" for name in merge.key)
+    found = engine.rows(
+        f"SELECT {key}, _events, CAST(sum(_events) OVER () AS BIGINT) FROM {_GROUPS} "
+        f"ORDER BY _events DESC, _i LIMIT {HEAVIEST}"
+    )
+    return [(tuple(row[:-2]), row[-2]) for row in found], found[0][-1] if found else 0

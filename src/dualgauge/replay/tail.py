@@ -18,6 +18,7 @@ from dualgauge.errors import DataError, UsageError
 from dualgauge.model import Clock, Position, Progress, Side, silent, utc_now
 from dualgauge.replay.advance import KEPT, Batch, change
 from dualgauge.replay.errors import BrokenBatch
+from dualgauge.replay.hot_keys import Tally
 from dualgauge.replay.late import old_windows
 from dualgauge.replay.pace import Pace
 from dualgauge.replay.remembered import Remembered
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.port import Advancing, BuildStore
+    from dualgauge.stores.serving.tail_state import HotKey
     from dualgauge.stores.serving.writers import Lease
     from dualgauge.views.plan.plan import Plan
 
@@ -55,7 +57,7 @@ class Tailed:
     `left` says why it is not brought forward by a tail, and `error` what stopped it; both are empty where it went on.
     `by_plan`: it is left because its view's plan is to be replayed, which `dualgauge plan` says at length.
     `old_windows`: how often a batch changed a window of time (an hour or a day in the view's key) that was not, or
-    after, the newest one that the build had before that batch.
+    after, the newest one that the build had before that batch. `hot_keys`: see `HotKey`.
     """
 
     view: str
@@ -68,6 +70,7 @@ class Tailed:
     error: str = ""
     by_plan: bool = False
     old_windows: int = 0
+    hot_keys: tuple[HotKey, ...] = ()
 
     @property
     def label(self) -> str:
@@ -104,6 +107,7 @@ class _Moving(_Build):
     plan: Plan
     advancing: Advancing
     remembered: Remembered
+    tally: Tally
     checked: Head | None = None
     newest: object = None
 
@@ -206,7 +210,12 @@ class Tail:
             return _Build(replace(done, left=left))
         remembered = Remembered(self.engine, plan.lookups, advancing.lookups())
         return _Moving(
-            done, plan, advancing, remembered, newest=advancing.newest(plan.windows[0]) if plan.windows else None
+            done,
+            plan,
+            advancing,
+            remembered,
+            Tally(plan.merge.key if plan.merge else ()),
+            newest=advancing.newest(plan.windows[0]) if plan.windows else None,
         )
 
     def _stop(self, build: _Build, *, left: str = "", error: str = "") -> None:
@@ -354,9 +363,10 @@ class Tail:
         late = 0
         if made.windows is not None:
             late, build.newest = old_windows(made.windows, build.newest)
+        build.tally.add(made.heaviest, made.events)
         build.done = replace(
             build.done, position=batch.last, rows=build.done.rows + made.rows.num_rows,
-            old_windows=build.done.old_windows + late,
+            old_windows=build.done.old_windows + late, hot_keys=build.tally.hot(),
         )  # fmt: skip
         return True
 

@@ -70,7 +70,7 @@ class TailRecord:
             states = [
                 TailState(
                     one.view, one.build, self._clock(), self._rates.get((side, one.view, one.build)), one.error,
-                    one.position if one.error else None,
+                    one.position if one.error else None, one.hot_keys,
                 )
                 for one in done if one.side is side
             ]  # fmt: skip

@@ -49,7 +49,7 @@ def status(
 
     A view is `unbuilt`, `stale` (its file changed since its build was made), `failing` (a tail stopped at an error),
     `lagging` (behind the log's head) or `ready`; `adopted` where code of your own keeps it. Its lag is for how long the
-    log has had the first event that it lacks.
+    log has had the first event that it lacks. Keys that a tenth or more of its newest events go to are named.
 
     Example: dualgauge status --watch
     """
@@ -144,6 +144,9 @@ def _show_tails(screen: Console, now: Status) -> None:
         if lease is not None:
             screen.print(f"{side.value} is kept by {lease.holder} until {lease.until:%H:%M:%S}Z", soft_wrap=True)
     for one in now.views:
+        if one.hot_keys:
+            hot = listed(f"{key.label} ({key.share * 100:.0f} %)" for key in one.hot_keys[:3])
+            screen.print(f"{one.label}: of its newest events many go to {hot}", soft_wrap=True)
         if one.error:
             screen.print(f"{one.label} stopped behind position {one.stopped_at:,}: {one.error}", soft_wrap=True)
         elif one.behind and one.rate is not None:

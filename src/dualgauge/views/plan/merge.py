@@ -45,7 +45,8 @@ class Merge:
 
     Args:
         groups: a SELECT over `events` of each group's key, its states `_s0`, `_s1` ... and `_position`.
-        of_batch: the same over the events of a batch, with the relations of its look-ups.
+        of_batch: the same over the events of a batch, with the relations of its look-ups, and `_events`, which counts
+            the events of each group.
         key: the columns of the key.
         states: the type of each state, by its name.
         merged: SQL that makes a state of one before, `_o0`, and one over later events, `_n0`.
@@ -147,13 +148,13 @@ def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> 
     given = [f"{column.text} AS {quote(column.name)}" for column in key]
     given += [f"{state.sql} AS _s{at}" for at, state in enumerate(states)]
     given.append(f"coalesce(max({quote(alias)}.position), 0) AS {POSITION}")
-    groups = f"SELECT {', '.join(given)}\n{parts.source}"
-    if parts.group is not None:
-        groups += f"\nGROUP BY {', '.join(str(at) for at in range(1, len(key) + 1))}"
+    grouped = f"\nGROUP BY {', '.join(str(at) for at in range(1, len(key) + 1))}" if parts.group is not None else ""
+    groups = f"SELECT {', '.join(given)}\n{parts.source}{grouped}"
+    counted = f"SELECT {', '.join([*given, 'count(*) AS _events'])}\n{parts.source}{grouped}"
     try:
         kinds = engine.columns(groups)
         found = Merge(
-            groups=groups, of_batch=on_batch(engine, groups), key=tuple(names), having=having,
+            groups=groups, of_batch=on_batch(engine, counted), key=tuple(names), having=having,
             merged=tuple(merged_states(aggregates)),
             states={f"_s{at}": kinds[f"_s{at}"] for at in range(len(states))},
             columns={column.name: names.get(column.name) or columns[column.name] for column in parts.columns},
