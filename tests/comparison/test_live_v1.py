@@ -501,13 +501,14 @@ def test_a_job_in_postgresql_is_placed_by_its_cursor(server: tuple[str, str], tm
 
 
 def test_under_four_writers_nothing_differs_but_the_row_that_is_wrong(server: tuple[str, str], tmp_path: Path) -> None:
-    """A tail imports and follows; every diff is of another position, and none is of a row that is on its way."""
+    """A tail imports and follows; every diff is of another position, none of a row on its way; the gates take them."""
     url, reader = server
     with psycopg.connect(plain(url), autocommit=True) as other:
         sell(other, "wrong", 500)
         project(tmp_path / "shop", reader)
         with selling(url) as end, tailing(tmp_path / "shop") as tail:
             right = [diff(tmp_path / "shop") for _ in range(3)]
+            moved = dualgauge.open(tmp_path / "shop").switch(100_000)
             other.execute(WRONG.format("wrong").encode())
             wrong = diff(tmp_path / "shop")
             assert tail.poll() is None
@@ -515,6 +516,7 @@ def test_under_four_writers_nothing_differs_but_the_row_that_is_wrong(server: tu
             last = diff(tmp_path / "shop")
 
     assert [one.comparison.verdict for one in right] == [Outcome.PASS] * 3
+    assert (moved.after.stage, moved.after.share_ppm) == ("canary", 100_000)
     assert len({one.position for one in [*right, wrong]}) == 4
     assert [[one.key for one in run.comparison.mismatches] for run in (wrong, last)] == [[{"customer": "wrong"}]] * 2
     assert (last.position, len(set(ids(tmp_path / "shop", events)))) == (events + 1, events + 1)

@@ -29,6 +29,9 @@ def test_of_fifty_diffs_none_tells_of_a_row_on_its_way_and_each_of_one_that_is_w
         migration = project(tmp_path / "shop", reader)
         with selling(postgres_url) as end, tailing(tmp_path / "shop") as tail:
             for number in range(DIFFS):
+                if number == DIFFS // 10 * 5 + 2:
+                    # In the diff right before nothing was planted.
+                    assert migration.switch(100_000).after.share_ppm == 100_000
                 planted = number % 5 == 4
                 other.execute("UPDATE summary SET cents = %s WHERE customer = 'wrong'", [501 if planted else 500])
                 [run] = migration.diff(settle=0)

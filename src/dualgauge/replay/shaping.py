@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from dualgauge.replay.run import shape_of
 from dualgauge.stores.errors import MissingShape
-from dualgauge.stores.serving.migrations import revision_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +34,7 @@ def shape_store(
     if dry_run:
         return None, ()
     applied = store.upgrade(folder, shapes)
-    written = store.revise(folder, shapes, revision_message(store.missing(folder, shapes)))
+    written = store.revise(folder, shapes)
     if written is not None:
         applied += store.upgrade(folder, shapes)
     return written, tuple(applied)

@@ -13,7 +13,7 @@ import io
 import itertools
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,7 @@ def write_revision(folder: Path, connection: sa.Connection, shapes: Sequence[Sha
     wanted = missing(connection, shapes)
     if not wanted:
         return None
+    message = message or _message(wanted)
     config = configuration(folder, connection, shapes)
     (folder / "versions").mkdir(exist_ok=True)
     with _translated(folder):
@@ -93,11 +94,13 @@ def write_revision(folder: Path, connection: sa.Connection, shapes: Sequence[Sha
 
 def upgrade(folder: Path, connection: sa.Connection, shapes: Sequence[Shape]) -> list[Revision]:
     """Apply every revision that is not applied yet; gives them, oldest first."""
-    before = {one.id for one in history(folder, connection) if one.applied}
+    waiting = [one for one in history(folder, connection) if not one.applied]
+    if not waiting:
+        return []
     config = configuration(folder, connection, shapes)
     with _translated(folder), ALEMBIC:
         command.upgrade(config, "head")
-    return [one for one in history(folder, connection) if one.applied and one.id not in before]
+    return [replace(one, applied=True) for one in waiting]
 
 
 def history(folder: Path, connection: sa.Connection) -> list[Revision]:
@@ -254,7 +257,7 @@ def _path(script: Script) -> Path:
     return Path(script.path)
 
 
-def revision_message(missing: Sequence[str]) -> str:
-    """A revision's message: the shapes it touches."""
+def _message(missing: Sequence[str]) -> str:
+    """A revision's message, where nobody gave one: the shapes it touches."""
     names = sorted({line.split(" ", 1)[1].split(".")[1].removesuffix("__shape") for line in missing if "." in line})
     return "shapes of " + ", ".join(names) if names else "shapes"

@@ -212,8 +212,8 @@ class BuildStore(ServedStore, Protocol):
     def dialect(self) -> str:
         """`sqlite` or `postgresql`: which column of the type table counts."""
 
-    def revise(self, folder: Path, shapes: Sequence[Shape], message: str) -> Revision | None:
-        """Write the revision that brings the shapes to the views; None where none is missing."""
+    def revise(self, folder: Path, shapes: Sequence[Shape], message: str = "") -> Revision | None:
+        """Write the revision that brings the shapes to the views, by default named after them; None: none is."""
 
     def upgrade(self, folder: Path, shapes: Sequence[Shape]) -> list[Revision]:
         """Apply what is not applied; gives it."""

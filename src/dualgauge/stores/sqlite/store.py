@@ -39,7 +39,7 @@ class SqliteStore:
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
 
-    def revise(self, folder: Path, shapes: Sequence[Shape], message: str) -> Revision | None:
+    def revise(self, folder: Path, shapes: Sequence[Shape], message: str = "") -> Revision | None:
         """Write the missing revision; see the port."""
         from dualgauge.stores.serving import migrations
 
