@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 NULL = ("null",)
@@ -57,8 +58,12 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {column.name: at for at, column in reversed(list(enumerate(self.columns)))}
+
     def at(self, name: str) -> int:
-        return [column.name for column in self.columns].index(name)
+        return self._places[name]
 
     def kind(self, name: str) -> Kind:
         return self.columns[self.at(name)].kind
