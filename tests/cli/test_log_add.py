@@ -767,3 +767,22 @@ def test_the_ids_of_causes_are_texts(root: Path) -> None:
     assert call("log", "add", "a.csv", "--write", folder=root).exit_code == 0
     assert 'caused_by = "VARCHAR"' in (root / "pyproject.toml").read_text()
     assert call("log", "import", "--all", folder=root).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["z\x01", "a\x7fb", 'say "\x1b"', "\u2028"])
+def test_a_name_with_control_characters_is_written_so_that_it_is_read_as_it_is(root: Path, name: str) -> None:
+    put(root, "s.jsonl", json.dumps({"id": 1, "t": "2026-01-01", name: 4}) + "\n")
+    said = call("log", "add", "s.jsonl", "--write", folder=root)
+    assert (said.exit_code, said.err) == (0, "")
+    (source,) = tomllib.loads((root / SETTINGS).read_text(encoding="utf-8"))["tool"]["dualgauge"]["sources"]
+    assert list(source["select"].values()) == ['"' + name.replace('"', '""') + '"']
+    assert call("log", "import", "s", folder=root).exit_code == 0
+    (event,) = dualgauge.open(root).log.show(1, 2).events
+    assert event[next(iter(source["select"]))] == 4
+
+
+def test_instants_of_seven_digits_are_not_called_none(root: Path) -> None:
+    put(root, "s.csv", csv("id,time", "1,2026-01-01T00:00:00.1234567Z", "2,2026-01-01T00:00:01.1234567Z"))
+    said = call("log", "add", "s.csv", folder=root)
+    assert "instants, with 7 digits of a second" in said.out
+    assert "read as none" not in said.out

@@ -241,7 +241,7 @@ def test_json_fields_that_differ_by_case_alone_are_compared_each_by_itself(tmp_p
 def test_a_field_that_one_object_names_twice_is_refused_with_its_line(tmp_path: Path) -> None:
     file = write(tmp_path / "twice.jsonl", '{"id":1,"x":1}\n\n{"id":2,"x":1,"\\u0078":2}\n')
 
-    with pytest.raises(UnreadableLocation, match="line 3: its field 'x' is there twice; rename one of the two"):
+    with pytest.raises(UnreadableLocation, match="line 3: its field 'x' is there twice; give each a name of its own"):
         dualgauge.compare(file, file, BY_ID)
 
 

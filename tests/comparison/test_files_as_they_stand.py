@@ -107,3 +107,14 @@ def test_a_primary_key_that_is_a_part_of_the_other_sides_is_not_taken(tmp_path: 
 
     with pytest.raises(NoKeyGiven, match="no primary key is stated on both sides"):
         diff_sources(str(tmp_path / "old.db"), str(tmp_path / "new.db"))
+
+
+@pytest.mark.parametrize("written", ["1.5E8", "1.5e8", "1.5E+8", "150000000", "1.50E08"])
+def test_an_exponent_behind_a_fraction_is_a_number_as_programs_write_it(tmp_path: Path, written: str) -> None:
+    (tmp_path / "a.csv").write_text(f"id,v\n1,{written}\n2,2.5\n")
+    (tmp_path / "b.csv").write_text("id,v\n1,150000000.0\n2,2.50\n")
+    (tmp_path / "c.csv").write_text("id,v\n1,150000001.0\n2,2.50\n")
+    pq.write_table(pa.table({"id": [1, 2], "v": [150000000.0, 2.5]}), tmp_path / "d.parquet")
+    for other in ("b.csv", "d.parquet"):
+        assert dualgauge.compare(tmp_path / "a.csv", tmp_path / other, Comparator(key="id")).matched == 2
+    assert dualgauge.compare(tmp_path / "a.csv", tmp_path / "c.csv", Comparator(key="id")).changed == 1

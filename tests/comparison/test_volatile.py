@@ -43,6 +43,7 @@ def compare(engine: Engine, when: str, n: str = "v2.n") -> Comparison:
         ("v1.n /* */ < main.random()", "random()"),
         ("uuid() IS NOT NULL", "uuid()"),
         ("now() > '2026-01-01'", "now()"),
+        ("ago(INTERVAL 1 DAY) > '2026-01-01'", "ago()"),
         ("current_date > '2026-01-01'", "current_date"),
         ("CURRENT_TIMESTAMP > '2026-01-01'", "current_timestamp"),
         ("today() = '2026-01-01'", "today()"),

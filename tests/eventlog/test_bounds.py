@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -273,6 +274,18 @@ def test_an_event_whose_number_has_another_last_digit_is_another_one(project: Lo
 
     with pytest.raises(ChangedEvent, match="payload"):
         project.take()
+
+
+@pytest.mark.parametrize("last", ["9999-12-31T00:00:01Z", "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z"])
+def test_an_event_may_have_occurred_at_any_time_of_these_years(project: LogProject, last: str) -> None:
+    project.write("d/a.csv", csv("id,seen", f"a,{last}", "b,2026-01-01"))
+    project.take()
+    project.write("d/b.csv", csv("id,seen", f"c,{last}"))
+    project.take()
+
+    times = [one.astimezone(UTC) for one in project.events("occurred_at")]
+    assert sorted(times) == sorted(map(datetime.fromisoformat, (last, "2026-01-01T00:00:00Z", last)))
+    project.verify()
 
 
 @pytest.mark.parametrize("kind", ["DATE", "TIMESTAMP", "TIMESTAMPTZ"])

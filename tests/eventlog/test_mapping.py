@@ -311,6 +311,7 @@ BAD_ROWS = {
     "a fraction": ("b,2020-01-02,2.5", "x = '2.5' does not fit into BIGINT without loss"),
     # The file before had days, and that is what the column has been since.
     "no time at all": ("b,yesterday,2", "occurred_at = 'yesterday' is no TIMESTAMPTZ"),
+    "behind the last day": ("b,10000-01-01,2", "occurred_at = '10000-01-01' is not in the years 1 to 9999"),
     "endless": ("b,infinity,2", "occurred_at = 'infinity' is not in the years 1 to 9999"),
     "before our time": ("b,0044-03-15 (BC),2", "occurred_at = '0044-03-15 (BC)' is not in the years 1 to 9999"),
 }

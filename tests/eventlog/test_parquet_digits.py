@@ -9,11 +9,12 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dualgauge.eventlog.errors import BadRow, CutColumn
+from dualgauge.eventlog.errors import BadFile, BadRow, CutColumn
 from support.log_project import LogProject
 from support.shop import call
 
@@ -178,3 +179,65 @@ def test_a_decimal_without_a_whole_digit_keeps_all_of_its_digits(tmp_path: Path,
     assert [Decimal(one["st"]["a"]) for one in found] == values
     assert [one["y"] for one in found] == [1, 2, 3, 2**63 - 1]
     assert [str(one["d"]) for one in found] == ["0.1", "nan", "1E+23", "2.0"]
+
+
+LAST = 2**63 - 1
+ENDS = {
+    "ns": pa.array([LAST, None, 5], pa.timestamp("ns")),
+    "first ns": pa.array([-LAST], pa.timestamp("ns")),
+    "us": pa.array([LAST], pa.timestamp("us")),
+    "instant": pa.array([5, -LAST], pa.timestamp("us", "UTC")),
+    "ns instant": pa.array([LAST], pa.timestamp("ns", "UTC")),
+    "day": pa.array([2**31 - 1], pa.date32()),
+    "list": pa.array([[5], [LAST]], pa.list_(pa.timestamp("us"))),
+    "struct": pa.array([{"a'b": [{"c": LAST}]}], pa.struct({"a'b": pa.list_(pa.struct({"c": pa.timestamp("ns")}))})),
+    "map": pa.array([[("infinity", LAST)]], pa.map_(pa.string(), pa.timestamp("us"))),
+    "key": pa.array([[(LAST, "x")]], pa.map_(pa.timestamp("us"), pa.string())),
+}
+"""Times like any, which the engine takes for infinite."""
+
+BEFORE_ENDS = {
+    "ns": pa.array([LAST - 1, 1 - LAST], pa.timestamp("ns")),
+    "text": pa.array([{"t": 5, "infinity": "infinity"}], pa.struct({"t": pa.timestamp("us"), "infinity": pa.string()})),
+    "nothing": pa.array([None, [], [None]], pa.list_(pa.timestamp("us"))),
+}
+
+
+@pytest.mark.parametrize("column", ENDS.values(), ids=ENDS)
+def test_the_last_time_of_a_type_is_refused_by_name_and_never_endless(tmp_path: Path, column: pa.Array) -> None:
+    project = project_of(tmp_path, column)
+    with pytest.raises(
+        CutColumn, match=r"s.parquet: its column 'n' holds the first or the last time of its type"
+    ) as told:
+        project.take()
+
+    assert "nothing was imported: write it as NULL, or as text" in str(told.value)
+    assert call("diff", "s.parquet", "s.parquet", "--key", "id", folder=tmp_path).err == (
+        "error: s.parquet cannot be read: its column 'n' holds the first or the last time of its type, which would be "
+        "read as infinity; write NULL, or a text\n"
+    )
+
+
+@pytest.mark.parametrize("column", BEFORE_ENDS.values(), ids=BEFORE_ENDS)
+def test_a_time_that_is_not_the_last_one_is_taken(tmp_path: Path, column: pa.Array) -> None:
+    project_of(tmp_path, column).take()
+    assert call("diff", "s.parquet", "s.parquet", "--key", "id", folder=tmp_path).exit_code == 0
+
+
+def test_what_the_engine_itself_wrote_as_endless_is_that(tmp_path: Path) -> None:
+    project = project_of(tmp_path, pa.array([5]))
+    duckdb.sql("SELECT 'a' AS id, TIMESTAMP '2020-01-01' AS seen, 'infinity'::TIMESTAMP AS n").write_parquet(
+        str(tmp_path / "s.parquet")
+    )
+    project.take()
+    assert project.events("payload") == ['{"n":"infinity"}']
+    assert call("diff", "s.parquet", "s.parquet", "--key", "id", folder=tmp_path).exit_code == 0
+
+
+def test_a_column_without_a_name_is_refused(tmp_path: Path) -> None:
+    project = project_of(tmp_path, pa.array([5]), name="C1")
+    write(tmp_path / "s.parquet", pa.array([5]), "")
+    with pytest.raises(BadFile, match=r"s.parquet: it has a column without a name; nothing was imported"):
+        project.take()
+    said = call("diff", "s.parquet", "s.parquet", "--key", "id", folder=tmp_path)
+    assert said.err == "error: s.parquet cannot be read: it has a column without a name; give it one\n"

@@ -299,6 +299,23 @@ def test_an_odd_quote_before_it_hides_no_quote_that_a_grown_file_closes(project:
     assert project.events() == events
 
 
+@pytest.mark.parametrize("lone", ["x\ry", "x\ry\rz", "\r"])
+def test_a_carriage_return_by_itself_in_a_value_moves_no_line(project: LogProject, lone: str) -> None:
+    """It ends a line as others do, so that rows behind it are on later lines."""
+    project.write("d/a.csv", csv("id,seen,x", f'a,2026-01-01,"{lone}"', 'b,2026-01-01,"two\nlines"'))
+    assert project.take().added == 2
+    grow(project, "c,2026-01-01,z")
+    assert project.take().added == 1
+    project.write("d/b.csv", csv("id,seen,x", f'd,2026-01-01,"{lone}"', 'e,2026-01-01,"open', "f,2026-01-01,y"))
+    project.take(max_bad_rows=5)
+    events = project.events()
+    with (project.root / "d" / "b.csv").open("a") as opened:
+        opened.write('g,2026-01-01,z"\n')
+    with pytest.raises(ChangedFile, match="goes on over line"):
+        project.take(max_bad_rows=5)
+    assert project.events() == events
+
+
 @pytest.mark.parametrize("closing", ['d,2026-01-01,5"', 'd,2026-01-01,5",y', 'd"', 'd" x', 'd","a"b'])
 @pytest.mark.parametrize("numbered", [True, False])
 def test_a_quote_that_is_closed_by_rows_that_come_later_takes_none_of_those_that_were_taken_in(
@@ -333,3 +350,27 @@ def test_a_row_whose_lines_were_whole_goes_on_over_nothing(project: LogProject) 
     assert project.take(max_bad_rows=5).added == 2
     grow(project, 'c,2026-01-01,"two\nlines"')
     assert project.take().added == 1
+
+
+@pytest.mark.parametrize("blank", ["\x0c", "\x0b", " \x0c\t"])
+def test_a_blank_that_only_the_engine_knows_moves_no_line(project: LogProject, blank: str) -> None:
+    project.write(
+        "d/a.jsonl",
+        f'{{"id":1,"seen":"2026-01-01","x":1}}{blank}\n{{"id":2,"seen":"2026-01-01"}}\n{{"id":3,"seen":x}}\n',
+    )
+    with pytest.raises(BadRow, match=r"d/a.jsonl line 3"):
+        project.take()
+
+
+def test_a_file_of_nothing_but_a_mark_cannot_be_set_aside(project: LogProject) -> None:
+    project.write("d/a.csv", "\ufeff")
+    with pytest.raises(BadRow) as told:
+        project.take()
+    assert "set it aside" not in str(told.value)
+
+
+def test_half_of_a_surrogate_pair_is_told_as_such(project: LogProject) -> None:
+    project.write("d/a.jsonl", '{"id":1,"seen":"2026-01-01","x":"\\ud800"}\n{"id":2,"seen":"2026-01-01","x":"y"}\n')
+    assert project.take(max_bad_rows=1).added == 1
+    (kept,) = project.open().quarantine.list()
+    assert kept.misfit.reason == "it has half of a surrogate pair, or more levels than can be read"

@@ -119,7 +119,7 @@ def test_bad_keys_are_refused_with_a_sample_and_readers_keep_the_build_before(
     with pytest.raises(BadKeys) as caught:
         shop.opened(folder).replay()
     assert str(caught.value).startswith(message)
-    assert str(caught.value).endswith("or choose another key; readers keep the build before")
+    assert str(caught.value).endswith("or choose another key; readers keep what they had")
     assert caught.value.exit_code == 4
     shop.view(folder, "v1", "totals", shop.TOTALS)
     assert stored(migration, Side.V1, "totals") == before
@@ -163,7 +163,7 @@ def test_a_select_that_fails_on_an_event_says_so_and_readers_keep_what_they_had(
     with pytest.raises(CannotCompute) as caught:
         shop.opened(folder).replay()
     assert str(caught.value).startswith("view v1.totals: its SELECT cannot be computed over these events: ")
-    assert str(caught.value).endswith("readers keep the build before")
+    assert str(caught.value).endswith("readers keep what they had")
     assert caught.value.exit_code == 4
     assert store_of(migration).served(Side.V1) == before
 

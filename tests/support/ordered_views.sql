@@ -116,6 +116,42 @@ SELECT 1 AS src, position, event_id FROM events UNION ALL SELECT 2, position, no
 SELECT 1 AS src, position, event_id FROM events UNION ALL (SELECT 2, position, note FROM events UNION ALL SELECT 1, position, note FROM events) ORDER BY src, position LIMIT 3
 -- no: LIMIT without a unique ORDER BY
 SELECT 1 AS src, position, event_id FROM events UNION ALL BY NAME SELECT position AS src, 1 AS position, note AS event_id FROM events ORDER BY src, position LIMIT 3
+-- no: n.first()
+SELECT type, n.first() AS a FROM events GROUP BY type
+-- no: n.any_value()
+SELECT type, n.any_value() AS a FROM events GROUP BY type
+-- no: n.list()
+SELECT type, n.list() AS a FROM events GROUP BY type
+-- no: events.note.array_agg()
+SELECT type, events.note.array_agg() AS a FROM events GROUP BY type
+-- no: who.string_agg(',')
+SELECT type, who.string_agg(',') AS a FROM events GROUP BY type
+-- no: note.arg_max(occurred_at)
+SELECT type, note.arg_max(occurred_at) AS a FROM events GROUP BY type
+-- no: note.min_by(n)
+SELECT type, note.min_by(n) AS a FROM events GROUP BY type
+-- no: main.first(note)
+SELECT type, main.first(note) AS a FROM events GROUP BY type
+-- no: json_group_array(n)
+SELECT type, json_group_array(n) AS a FROM events GROUP BY type
+-- no: json_group_object(event_id, n)
+SELECT type, json_group_object(event_id, n) AS a FROM events GROUP BY type
+-- no: ARRAY(SELECT ...)
+SELECT type, ARRAY(SELECT n FROM events) AS a FROM events WHERE position = 1
+-- no: a POSITIONAL JOIN
+SELECT e.position, o.n FROM events AS e POSITIONAL JOIN (SELECT n FROM events WHERE n = 3) AS o WHERE e.position IS NOT NULL
+-- no: bitstring_agg(n)
+SELECT type, bitstring_agg(n) AS a FROM events GROUP BY type
+-- no: a COLLATE, which makes several texts one
+SELECT (CASE WHEN n > 2 THEN 'a' ELSE 'A' END) COLLATE NOCASE AS note, count(*) AS a FROM events GROUP BY ALL
+-- no: a COLLATE, which makes several texts one
+SELECT type, max((CASE WHEN n > 2 THEN 'a' ELSE 'A' END) COLLATE NOCASE) AS a FROM events GROUP BY type
+-- no: DISTINCT ON without a unique ORDER BY
+SELECT DISTINCT ON (type) type, n, n % 2 AS position FROM events ORDER BY type, position
+-- no: LIMIT without a unique ORDER BY
+SELECT who AS position, n FROM events ORDER BY position LIMIT 5
+-- no: LIMIT without a unique ORDER BY
+SELECT sum(n) AS s, n % 3 AS n FROM events GROUP BY events.n ORDER BY n LIMIT 1
 ---- Honest: every order is unique, or says nothing.
 -- yes
 SELECT type, count(*) AS a, sum(n) AS b, min(note) AS c FROM events GROUP BY type
@@ -219,3 +255,21 @@ SELECT who, arg_max(x, (p, src)) AS a FROM (SELECT 'n' AS src, position AS p, wh
 SELECT src, p, row_number() OVER (ORDER BY p, src) AS a FROM (SELECT 1 AS src, position AS p FROM events UNION ALL (SELECT 2, position FROM events UNION ALL SELECT 3, position FROM events))
 -- yes
 SELECT 1 AS src, type, count(*) AS n FROM events GROUP BY type UNION ALL SELECT 2, who, count(*) FROM events GROUP BY who ORDER BY src, type LIMIT 3
+-- yes
+SELECT type, n.sum() AS a, n.max() AS b, note.max() AS c FROM events GROUP BY type
+-- yes
+SELECT type, note.arg_max(position) AS a, main.max(n) AS b FROM events GROUP BY type
+-- yes
+SELECT type, n.list(ORDER BY position) AS a FROM events GROUP BY type
+-- yes
+SELECT type, bitstring_agg(n, 0, 9) AS a FROM events GROUP BY type
+-- yes
+SELECT type, count(DISTINCT note COLLATE NOCASE) AS a, bool_or(note = 'NOTE 1' COLLATE NOCASE) AS b FROM events GROUP BY type
+-- yes
+SELECT type, list_first(list(n ORDER BY position)) AS a, fmod(max(n), 2) AS b FROM events GROUP BY type
+-- yes
+SELECT who AS position, n FROM events ORDER BY (position, n) LIMIT 5
+-- yes
+SELECT position AS who, who AS other FROM events ORDER BY who LIMIT 5
+-- yes
+SELECT DISTINCT ON (who) n, position AS who FROM events ORDER BY who

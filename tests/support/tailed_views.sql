@@ -266,7 +266,7 @@ GROUP BY o.who
 
 -- view: collated, replay
 -- key: who
-SELECT coalesce(who, '') COLLATE NOCASE AS who, count(*) AS a FROM events GROUP BY ALL
+SELECT who, count(*) AS a FROM events WHERE who = 'ADA' COLLATE NOCASE GROUP BY ALL
 
 -- view: by_place, replay
 -- key: type

@@ -33,6 +33,13 @@ def test_a_header_gives_key_indexes_affected_by_and_description() -> None:
     assert header.description == "Flights, by carrier"
 
 
+@pytest.mark.parametrize("letter", ["\u2028", "\x85", "\x0b", "\x0c", "\x1d"])
+def test_a_line_ends_where_the_engine_ends_a_comment(letter: str) -> None:
+    header = parse(f"-- description: a{letter}b\r\n-- key: a\rSELECT a FROM events", FILE)
+
+    assert (header.description, header.key) == (f"a{letter}b", ("a",))
+
+
 def test_a_header_is_ended_by_the_first_blank_line() -> None:
     header = parse("-- key: a\n\n-- index: b\n-- remark: not a header\nSELECT a FROM events", FILE)
 

@@ -405,9 +405,9 @@ ADVISED = {
         "SELECT position AS k, position AS again FROM events",
     ),
     "COLLATE": (
-        "SELECT type COLLATE NOCASE AS k, count(*) AS n FROM events GROUP BY ALL",
+        "SELECT type AS k, count(*) AS n FROM events WHERE type = 'A' COLLATE NOCASE GROUP BY ALL",
         "write lower(x), or another expression of the text, instead",
-        "SELECT lower(type) AS k, count(*) AS n FROM events GROUP BY ALL",
+        "SELECT type AS k, count(*) AS n FROM events WHERE lower(type) = 'a' GROUP BY ALL",
     ),
     "a subquery": (
         "SELECT type AS k, count(*) AS n FROM events WHERE delay > (SELECT 1) GROUP BY type",

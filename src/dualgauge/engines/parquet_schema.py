@@ -35,6 +35,8 @@ _ENCRYPTED: Final = b"PARE"
 _END: Final = struct.Struct("<I4s")
 """How long the schema is that a file ends with, and the mark behind it."""
 
+UNNAMED: Final = "it has a column without a name"
+
 INT96: Final = "an INT96 time"
 """What `cut` says of a time of 96 bits, whose nanoseconds may be nought."""
 

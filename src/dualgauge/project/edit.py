@@ -149,7 +149,7 @@ def _item(value: object) -> items.Item:
         for key, one in value.items():
             inline.add(key, _item(one))
         return inline
-    if isinstance(value, str) and '"' in value and "'" not in value and "\n" not in value and "\\" not in value:
+    if isinstance(value, str) and '"' in value and "'" not in value and "\\" not in value and value.isprintable():
         return tomlkit.string(value, literal=True)
     return tomlkit.item(value)
 
@@ -157,7 +157,7 @@ def _item(value: object) -> items.Item:
 def _end_of_columns(text: str) -> int | None:
     """Where the last key of `[tool.dualgauge.log.columns]` ends, or its header and comments where it has no key."""
     spot, inside, at, keyed = None, False, 0, False
-    for line in text.splitlines(keepends=True):
+    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
         at += len(line)
         bare = line.rstrip("\r\n")
         if _HEADER.match(bare):

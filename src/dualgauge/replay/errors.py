@@ -75,7 +75,7 @@ class CannotCompute(DataError):
         self.view, self.reason = view, reason
         super().__init__(
             f"view {view}: its SELECT cannot be computed over these events: {reason}; "
-            "mend the expression (TRY_CAST gives NULL where a cast fails) and replay; readers keep the build before"
+            "mend the expression (TRY_CAST gives NULL where a cast fails) and replay; readers keep what they had"
         )
 
 

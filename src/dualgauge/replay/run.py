@@ -101,7 +101,7 @@ def replay(
     Raises:
         CannotCompute: a view's SELECT fails on an event.
         NotUnique: a view's `-- unique:` does not hold.
-        BadKeys: a key is NULL or repeats; readers keep the build before.
+        BadKeys: a key is NULL or repeats; readers keep what they had.
         UnstorableValue: a value does not fit its stored type.
         Fenced: another replay took a build over.
     """

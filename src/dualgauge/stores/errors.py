@@ -36,7 +36,7 @@ class UnstorableValue(DataError):
 
     def __init__(self, view: str, reason: str) -> None:
         self.view, self.reason = view, reason
-        super().__init__(f"view {view}: {reason}; nothing was served from this build, and readers keep the one before")
+        super().__init__(f"view {view}: {reason}; nothing of it was written, and readers keep what they had")
 
 
 class BadKeys(DataError):
@@ -47,7 +47,7 @@ class BadKeys(DataError):
         super().__init__(
             f"view {view}: {problem} in its key ({listed(key)}), for example {sample}; a key is never NULL and is "
             "there once: filter or group the rows in the view's SELECT, or choose another key; "
-            "readers keep the build before"
+            "readers keep what they had"
         )
 
 

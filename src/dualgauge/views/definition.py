@@ -15,6 +15,7 @@ from sqlglot import expressions as exp
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.lexer import bare, plain, tokens
+from dualgauge.engines.macros import macros_with
 from dualgauge.engines.syntax import statements_of
 from dualgauge.model import Side, fold, listed, nearest, quote
 from dualgauge.views.affected_by import equation
@@ -70,6 +71,11 @@ CHANGING = {
     "reservoir_quantile", "sleep_ms", "stats", "vector_type", "write_log",
 }  # fmt: skip
 """Functions whose answer is not one of their arguments' alone."""
+
+
+def changing(engine: Engine) -> frozenset[str]:
+    """The same, with the engine's macros that call one of them, or read what is none of their arguments."""
+    return frozenset(CHANGING) | macros_with(engine, frozenset((*CHANGING, "from")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +194,7 @@ def from_text(  # noqa: PLR0917  (called with all of them, in this order)
         words = [token.text for token in tokens(text)]
     except ValueError as fault:
         raise ViewError(file, f"{fault}; close it") from fault
-    tree = _one_select(text, file)
+    tree = _one_select(engine, text, file)
     known = _refuse_others(engine, text, file)
     columns = output_columns(engine, text, file, event_columns)
     if tree is None or not known:
@@ -276,7 +282,7 @@ def _check_affected_by(
     """Raise where a line gives no rows of the view, or reads what no tail has."""
     expressions = ", ".join(f"({expression})" for expression in line.key.values())
     sql = line.query or f"SELECT {expressions} FROM {EVENTS}"
-    _one_select(sql, file)
+    _one_select(engine, sql, file)
     try:
         with no_events(engine, event_columns), engine.bound(BATCH, f"FROM {EVENTS}"):
             kinds = engine.columns(sql)
@@ -319,7 +325,7 @@ def _refuse_others(engine: Engine, text: str, file: Path) -> bool:
     return read is not None
 
 
-def _one_select(text: str, file: Path) -> exp.Query | None:
+def _one_select(engine: Engine, text: str, file: Path) -> exp.Query | None:
     """Refuse what makes a view anything but a function of the log; None where sqlglot cannot tell."""
     try:
         statements = [one for one in sqlglot.parse(plain(text), dialect="duckdb") if one is not None]
@@ -331,9 +337,8 @@ def _one_select(text: str, file: Path) -> exp.Query | None:
     tree = statements[0]
     if not isinstance(tree, exp.Query):
         raise ViewError(file, "it is no SELECT; a view is one SELECT over `events`")
-    changing = sorted({_function(node) for node in tree.find_all(exp.Func)} & CHANGING)
-    if changing:
-        raise NotDeterministic(file, [f"{name}()" for name in changing])
+    if found := sorted({_function(node) for node in tree.find_all(exp.Func)} & changing(engine)):
+        raise NotDeterministic(file, [f"{name}()" for name in found])
     # One, or none behind a dot: `age(x)` is `x.age()`.
     if any(_function(node) == "age" and len(node.expressions) <= 1 for node in tree.find_all(exp.Anonymous)):
         raise NotDeterministic(file, ["age() of one time"])

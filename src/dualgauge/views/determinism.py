@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.engines.aggregates import BY_KEY, OF_ONE, PACKED, aggregates_of, has_aggregate, named
+from dualgauge.engines.macros import macros_with
 from dualgauge.engines.syntax import Node, arguments_of, expressions, meaning, name_of, with_parents, written
 from dualgauge.model import fold
 from dualgauge.views.rows import Rows, constant_of, union_of
@@ -26,11 +27,16 @@ Name = tuple[str, str]
 """A column: what its relation is called, and its own name, both folded."""
 
 _LISTS: Final = frozenset(("list", "array_agg", "string_agg", "group_concat", "listagg"))
+_SCHEMAS: Final = (["main"], ["pg_catalog"], ["system"], ["system", "main"], ["memory", "main"])
+"""What may stand before a function's name and is no value: `n.first()` is `first(n)`."""
+
 _NEVER: Final = {
     "mode": "of several values that are there as often it gives any: `arg_max(value, (n, value))` over a count of each",
     "approx_count_distinct": "count(DISTINCT ...)", "approx_quantile": "quantile_cont(...)",
     "approx_top_k": "a count of each value, and LIMIT with a unique ORDER BY",
     "reservoir_quantile": "quantile_cont(...)", "hash": "md5(...)",
+    "lttb": "a SELECT of the rows that are wanted", "combine_aggr": "the aggregate itself",
+    "variant_group_object": "map(list(key ORDER BY key), list(value ORDER BY key)), of unique keys",
 }  # fmt: skip
 _PLACES: Final = frozenset(("row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value", "fill"))
 _SORTING: Final = frozenset(
@@ -40,6 +46,9 @@ _SORTING: Final = frozenset(
 
 _SEVERAL: Final = frozenset(("unnest", "unlist", "generate_subscripts"))
 """Functions of a SELECT's columns that give several rows for one."""
+
+_BOUNDED: Final = 3
+"""Arguments of a bitstring_agg that says between which values it is."""
 
 ORDERED: Final = "give it an ORDER BY that ends with position"
 IDIOM: Final = "add `position` as the last thing that it is ordered by"
@@ -77,7 +86,16 @@ class _Scope:
         name = fold(node["column_names"][0])
         if any(name in columns for columns in self.columns.values()):
             return node
-        return next((item for item in self.items if item["alias"] and fold(item["alias"]) == name), node)
+        return self._called(name) or node
+
+    def ordered(self, node: Node) -> Node:
+        """The same behind ORDER BY and DISTINCT ON, where an alias goes before a column of its name."""
+        if node["class"] == "COLUMN_REF" and len(node["column_names"]) == 1:
+            return self._called(fold(node["column_names"][0])) or node
+        return node
+
+    def _called(self, name: str) -> Node | None:
+        return next((item for item in self.items if item["alias"] and fold(item["alias"]) == name), None)
 
 
 def doubts(
@@ -103,6 +121,7 @@ def doubts(
 class _Work:
     def __init__(self, engine: Engine, sql: str, events: Rows) -> None:
         self._engine, self._sql, self._events, self._aggregates = engine, sql, events, aggregates_of(engine)
+        self._unordered = macros_with(engine, frozenset(_LISTS | OF_ONE.keys() | _NEVER.keys()))
         self.found: list[Doubt] = []
 
     def query(self, node: Node, known: Mapping[str, Rows]) -> Rows:
@@ -135,8 +154,11 @@ class _Work:
         for below in _subqueries(parts):
             self.query(below, known)
         for call, _ in with_parents(parts, windows=True):
-            if name_of(call) in _NEVER:
-                self._doubt(call, _NEVER[name_of(call)])
+            self._never(call)
+        for call, parent in with_parents([items, node["group_expressions"]]):
+            told = parent is not None and (parent["class"] == "COMPARISON" or name_of(parent) == "count")
+            if call["class"] == "COLLATE" and not told:
+                self.found.append(Doubt("a COLLATE, which makes several texts one", "group by lower(x), and SELECT it"))
         grouped = bool(node["group_expressions"]) or node["aggregate_handling"] == "FORCE_AGGREGATES"
         single = not grouped and has_aggregate(self._engine, items)
         groups = self._groups(node) if grouped else []
@@ -160,6 +182,18 @@ class _Work:
             # A row's number is repeated with it.
             rows = replace(rows, unique=(frozenset(rows.columns),) if _is_distinct(node) and rows.placed else ())
         return rows
+
+    def _never(self, call: Node) -> None:
+        """Look at a call that no order helps."""
+        name = name_of(call)
+        if name in _NEVER:
+            self._doubt(call, _NEVER[name])
+        elif name in self._unordered:
+            self._doubt(call, "to_json(list(x ORDER BY position)), or what else it stands for, with an ORDER BY")
+        elif name == "bitstring_agg" and len(_given(call)) < _BOUNDED:
+            self._doubt(call, "name the least and the greatest value: bitstring_agg(x, 0, 99)")
+        elif name in _LISTS and any(one["class"] == "POSITIONAL_REFERENCE" for one in _given(call)):
+            self.found.append(Doubt("ARRAY(SELECT ...)", "(SELECT list(x ORDER BY position) FROM ...)"))
 
     def _groups(self, node: Node) -> list[Node]:
         items = node["select_list"]
@@ -227,7 +261,10 @@ class _Work:
         names = [_names(one, found) for one in expressions(node["condition"]) if one["class"] == "COLUMN_REF"]
         compared = {name for group in names for name in group} & _of(right)
         compared |= {name for name in _of(right) if name[1] in map(fold, node["using_columns"])}
-        if any(keys <= compared for keys in right.unique):
+        if node["ref_type"] == "POSITIONAL":
+            self.found.append(Doubt("a POSITIONAL JOIN", "join by `position`, or by a row_number() of each side"))
+            found.unique = []
+        elif any(keys <= compared for keys in right.unique):
             # Each row of the left side meets one of the right, or none.
             found.unique += left.unique
         elif node["ref_type"] == "ASOF":
@@ -242,7 +279,7 @@ class _Work:
             name = name_of(call)
             if name not in self._aggregates:
                 continue
-            arguments = arguments_of(call)
+            arguments = _given(call)
             given = [one["expression"] for one in call["order_bys"]["orders"]]
             value = arguments[:1]
             if named(name) in BY_KEY and len(arguments) > 1:
@@ -267,7 +304,7 @@ class _Work:
         for call, _ in with_parents(parts, windows=True):
             if call["class"] != "WINDOW":
                 continue
-            name, arguments = name_of(call), arguments_of(call)
+            name, arguments = name_of(call), _given(call)
             within = _all_names(call["partitions"], scope)
             orders = [one["expression"] for one in (*call["orders"], *call["arg_orders"])]
             rows = any(str(call[end]).endswith("_ROWS") for end in ("start", "end"))
@@ -281,7 +318,7 @@ class _Work:
 
     def _modifiers(self, node: Node, scope: _Scope, unique: Sequence[frozenset[Name]]) -> None:
         kinds = {one["type"]: one for one in node["modifiers"]}
-        orders = [one["expression"] for one in kinds.get("ORDER_MODIFIER", {}).get("orders", ())]
+        orders = [scope.ordered(one["expression"]) for one in kinds.get("ORDER_MODIFIER", {}).get("orders", ())]
         keys = _all_names(orders, scope)
         if any(one["class"] == "STAR" for one in orders):
             keys |= _all_names(scope.items, scope)
@@ -289,7 +326,7 @@ class _Work:
             self.found.append(Doubt("LIMIT without a unique ORDER BY", IDIOM + _declared(orders, scope)))
         distinct = kinds.get("DISTINCT_MODIFIER")
         if distinct and distinct["distinct_on_targets"]:
-            keys |= _all_names(distinct["distinct_on_targets"], scope)
+            keys |= _all_names(map(scope.ordered, distinct["distinct_on_targets"]), scope)
             if not _covers(unique, keys):
                 idiom = IDIOM + _declared(orders, scope)
                 self.found.append(Doubt("DISTINCT ON without a unique ORDER BY", idiom))
@@ -341,6 +378,14 @@ def _subqueries(node: Any) -> Iterator[Node]:  # noqa: ANN401
     for one in expressions(node):
         if one["class"] == "SUBQUERY":
             yield one["subquery"]["node"]
+
+
+def _given(call: Node) -> list[Node]:
+    """What a function is called with, the value before its name too: `n.first()`."""
+    path = call.get("qualified_name", {}).get("path", [])[:-1]
+    if not path or path in _SCHEMAS:
+        return arguments_of(call)
+    return [{"class": "COLUMN_REF", "alias": "", "column_names": path}, *arguments_of(call)]
 
 
 def _unpacked(key: Node) -> list[Node]:

@@ -185,7 +185,7 @@ def parse(text: str, file: Path) -> Header:
 def _lines(text: str, file: Path) -> dict[str, list[str]]:
     """The values of each name, in the order of the lines."""
     found: dict[str, list[str]] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(re.split(r"\r\n?|\n", text), start=1):
         if not line.strip() or not line.lstrip().startswith("--"):
             break
         match = _LINE.fullmatch(line.strip())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.lexer import Token, tokens
 from dualgauge.model import fold
-from dualgauge.views.definition import CHANGING
+from dualgauge.views.definition import changing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ _BARE: Final = frozenset(
 def volatile_functions(engine: Engine) -> frozenset[str]:
     """The functions whose answer is not one of their arguments' alone; error() gives none."""
     found = engine.rows("SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'")
-    return frozenset({*CHANGING, *(str(name) for (name,) in found)} - {"error"})
+    return frozenset({*changing(engine), *(str(name) for (name,) in found)} - {"error"})
 
 
 def changing_parts(text: str, volatile: frozenset[str]) -> Iterator[str]:

@@ -23,8 +23,9 @@ from dualgauge.comparison.files.plain_arrow import bare
 from dualgauge.comparison.files.plain_arrow import held as held_in
 from dualgauge.comparison.files.read_files import told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
+from dualgauge.engines.endless import WHAT, endless, of_others
 from dualgauge.engines.parquet_files import parquet, scan
-from dualgauge.engines.parquet_schema import cut, exact, schema_columns, schemas
+from dualgauge.engines.parquet_schema import UNNAMED, cut, exact, schema_columns, schemas
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
@@ -116,12 +117,11 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
             found[key].files.append(file)
             continue
         found[key] = part = _Part([file], {})
-        # The engine calls the second of two names that differ in case otherwise.
-        kinds = engine.columns(f"SELECT * FROM {scan([file])}")
         columns = schema_columns(rows)
         names = [tree[0][0] for tree in columns]
-        if (double := twice(names)) is not None:
-            raise UnreadableLocation(str(file), f"it has two columns {double!r}", "give each column a name of its own")
+        _refuse_names(file, names)
+        # The engine calls the second of two names that differ in case otherwise.
+        kinds = engine.columns(f"SELECT * FROM {scan([file])}")
         part.fields = kinds
         part.spelt = dict(zip(names, kinds, strict=True))
         for name, tree in zip(names, columns, strict=True):
@@ -134,7 +134,16 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
                 part.cut[name] = spans.get(name, what)
     for part in found.values():
         part.source = f"({parquet(part.files, part.fields)})"
+        if (others := of_others(engine, part.files)) and (name := endless(engine, scan(others), part.fields)):
+            raise UnreadableLocation(str(others[0]), f"its column {name!r} holds {WHAT}", "write NULL, or a text")
     return list(found.values())
+
+
+def _refuse_names(file: Path, names: Sequence[str]) -> None:
+    if "" in names:
+        raise UnreadableLocation(str(file), UNNAMED, "give it one")
+    if (double := twice(names)) is not None:
+        raise UnreadableLocation(str(file), f"it has two columns {double!r}", "give each column a name of its own")
 
 
 def _durations(written: bytes) -> dict[str, str]:

@@ -16,6 +16,7 @@ from dualgauge.comparison.files.number_text import plain_number
 from dualgauge.comparison.files.read_files import told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.duck import translated
+from dualgauge.engines.endless import WHAT, endless
 from dualgauge.engines.parquet_files import bent, parquet, whole_parquet
 from dualgauge.model import Progress, quote
 
@@ -111,6 +112,7 @@ def read_memory(engine: Engine, given: object, name: str, folder: Path) -> FileS
     if isinstance(given, pa.RecordBatch):
         given = pa.Table.from_batches([given])
     typed: dict[str, str] = {}
+    is_relation = type(given).__name__ == "DuckDBPyRelation"
     if isinstance(given, pa.Table):
         _check_names(given.schema, label)
         exact = ExactColumns(given.schema, label)
@@ -133,6 +135,9 @@ def read_memory(engine: Engine, given: object, name: str, folder: Path) -> FileS
                     write(pa.RecordBatch.from_arrays(exact.batch(batch).columns, schema=own))
         source = f"({whole_parquet(engine, [folder / 'stream.parquet'])})"
     kinds = engine.columns(f"SELECT * FROM {source}") if names else {}
+    if not is_relation and (column := endless(engine, source, kinds)):
+        name = names[list(kinds).index(column)]
+        raise UnreadableLocation(label, f"its column {name!r} holds {WHAT}", "give NULL, or a text")
     readings = [
         typed_reading(name, typed[name], f"CAST({column} AS {typed[name]})")
         if name in typed

@@ -37,9 +37,9 @@ _WRITTEN: Final = "DOUBLE as it is written"
 
 _TIMESTAMPTZ: Final = "TIMESTAMP WITH TIME ZONE"
 
-# The exponent has a sign, as programs write it: 1e5 is more often a code than a number.
+# The exponent has a sign or a point before it, as programs write it: 1e5 is more often a code than a number.
 _NO_DIGITS: Final = "-?(inf|Inf|infinity|Infinity)|nan|NaN"
-_FLOAT: Final = rf"{NUMBER}([eE][+-][0-9]+)?|{_NO_DIGITS}"
+_FLOAT: Final = rf"{NUMBER}([eE][+-][0-9]+)?|-?(0|[1-9][0-9]*)\.[0-9]+[eE][0-9]+|{_NO_DIGITS}"
 _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK: Final = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
 _ZONE: Final = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"

@@ -79,7 +79,8 @@ def fault_of(line: bytes) -> str | None:
     """What is wrong with a line that should be JSON."""
     try:
         # Python makes no integer of more than 4,300 digits.
-        json.loads(line.decode().rstrip("\r\n"), parse_int=str, parse_float=str)
+        # The engine takes two more characters for blanks.
+        json.loads(line.decode().lstrip("\v\f").rstrip("\v\f\r\n\t "), parse_int=str, parse_float=str)
     except UnicodeDecodeError:
         return "a text is not UTF-8"
     except json.JSONDecodeError as fault:

@@ -49,8 +49,8 @@ _ENCODE_LINES: Final = msgspec.json.Encoder().encode_lines
 _LACKING: Final = msgspec.Raw(b"")
 _BLANKS: Final = (b" ", b"\t", b"\r")
 
-_RENAME: Final = "rename one of the two"
-_NO_JSON: Final = "it is no JSON"
+_RENAME: Final = "give each a name of its own"
+_NO_JSON, _UNHELD = "it is no JSON", "it has half of a surrogate pair, or more levels than can be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def read_json_texts(
                 counts[-1] += len(numbers)
                 parts.add(batch.columns, numbers, at)
             faults += [
-                Fault(file, line, wrong[row] if wrong[row] != _NO_JSON else fault_of(text) or _NO_JSON)
+                Fault(file, line, wrong[row] if wrong[row] != _NO_JSON else fault_of(text) or _UNHELD)
                 for row, (line, text) in enumerate(lines_of(file) if wrong else (), 1)
                 if row in wrong
             ]

@@ -358,16 +358,16 @@ def opened_bytes(file: Path) -> Iterator[gzip.GzipFile | BufferedReader]:
         raise gzip.BadGzipFile(str(fault)) from fault
 
 
-def newlines(file: Path, upto: int) -> int:
-    """How many lines end in the first bytes of a file."""
-    count = 0
+def newlines(file: Path, upto: int, *, lone: bool = False) -> int:
+    """How many lines end in the first bytes of a file; `lone`: a carriage return by itself ends one too."""
+    count, decoder = 0, io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("latin-1")(), translate=lone)
     # A row of the quarantine outlives its file.
     if not upto:
         return count
     with file.open("rb") as opened:
         while upto > 0 and (block := opened.read(min(upto, _BLOCK))):
-            count, upto = count + block.count(b"\n"), upto - len(block)
-    return count
+            count, upto = count + decoder.decode(block).count("\n"), upto - len(block)
+    return count + decoder.decode(b"", final=True).count("\n")
 
 
 def partitions_of(file: Path, names: Sequence[str]) -> dict[str, str | None]:

@@ -137,6 +137,8 @@ def _unknown(column: ProfiledColumn) -> ProfiledColumn:
     """A column that is called a time and has digits enough for one, and is none that is known."""
     if sum(one.isdigit() for one in column.least) < _FEWEST_DIGITS:
         return column
+    if column.time:
+        return column
     if column.type == "BIGINT":
         if len(column.least) < len(str(_UNITS[0][1])):
             return column

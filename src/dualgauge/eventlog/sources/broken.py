@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dualgauge.engines.endless import WHAT, endless, of_others
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.files.json_types import is_shape
 from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.engines.parquet_schema import (
     INT96,
+    UNNAMED,
     cut,
     damage,
     holds_nanoseconds,
@@ -38,10 +40,11 @@ def refuse_cut(engine: Engine, source: Source) -> None:
     Look at the Parquet files of a source before they are read.
 
     Raises:
-        CutColumn: one has a DECIMAL of more than 38 digits, times of INT96 finer than a microsecond, two columns whose
-            names differ by case alone, or values that the type does not hold which the column has with other files; or
-            a name is spelt otherwise in another file.
-        BadFile: a file is none of Parquet, or is cut off; a folder is called as a column is.
+        CutColumn: one has a DECIMAL of more than 38 digits, times of INT96 finer than a microsecond, times that would
+            be read as infinite, two columns whose names differ by case alone, or values that the type does not hold
+            which the column has with other files; or a name is spelt otherwise in another file.
+        BadFile: a file is none of Parquet, or is cut off, or has a column without a name; a folder is called as a
+            column is.
     """
     parts = {part.path: part for part in source.reading if format_of(source, part.path) == "read_parquet"}
     if not parts:
@@ -57,6 +60,8 @@ def refuse_cut(engine: Engine, source: Source) -> None:
     others = {fold(name): name for name in source.beside}
     for path, part in parts.items():
         columns = schema_columns(trees[str(path)])
+        if any(not column[0][0] for column in columns):
+            raise BadFile(source.name, source.label(part.file), UNNAMED, "give it one")
         _refuse_alike(source, source.label(part.file), columns, others)
         refuse_places(source, source.label(part.file), [column[0][0] for column in columns])
         _refuse_folder(source, part, {fold(column[0][0]): column[0][0] for column in columns})
@@ -64,6 +69,7 @@ def refuse_cut(engine: Engine, source: Source) -> None:
             if found := _cut(path, column):
                 raise CutColumn(source.name, source.label(part.file), column[0][0], *found)
     _refuse_julian(engine, source, parts)
+    _refuse_endless(engine, source, parts)
     if (source.kinds and text_columns(source)) or len({tuple(map(tuple, tree[1:])) for tree in trees.values()}) > 1:
         _refuse_bent(engine, source, list(parts.values()))
 
@@ -120,6 +126,14 @@ def _refuse_julian(engine: Engine, source: Source, parts: Mapping[Path, Part]) -
                     "days before 1582-10-15 of the calendar that was used then, as Spark writes them in its mode LEGACY"
                 )
                 raise CutColumn(source.name, source.label(parts[path].file), name, what, "in the mode CORRECTED")
+
+
+def _refuse_endless(engine: Engine, source: Source, parts: Mapping[Path, Part]) -> None:
+    """Raise where the engine would take a time for infinite that it did not write."""
+    for path in of_others(engine, list(parts)):
+        read = reader(source, path)
+        if name := endless(engine, read, engine.columns(f"SELECT * FROM {read}")):
+            raise CutColumn(source.name, source.label(parts[path].file), name, WHAT, "as NULL")
 
 
 def _refuse_bent(engine: Engine, source: Source, parts: Sequence[Part]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dualgauge.engines.files.column_types import is_number, kept_whole
 
-_FIRST_TIME, _END_OF_TIME = "TIMESTAMPTZ '0001-01-01 00:00:00Z'", "TIMESTAMPTZ '9999-12-31 00:00:00Z'"
+_FIRST_TIME, _END_OF_TIME = "TIMESTAMPTZ '0001-01-01 00:00:00Z'", "TIMESTAMPTZ '9999-12-31 23:59:59.999999Z'"
 """Arrow, Python and Delta's statistics hold the years 1 to 9999 alone."""
 
 _FLOATS = ("DOUBLE", "FLOAT")

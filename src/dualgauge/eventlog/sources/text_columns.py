@@ -248,7 +248,8 @@ def _csv_files(source: Source, parts: Sequence[Part], folder: Path) -> dict[Path
         except BadDialect as fault:
             raise BadReading(source.name, fault) from fault
         except BrokenFile as fault:
-            raise BadFile(source.name, f"{label} line {fault.line}", fault.reason, fault.hint or ASIDE) from fault
+            # What is wrong before the first row is of no row that could be set aside.
+            raise BadFile(source.name, f"{label} line {fault.line}", fault.reason, fault.hint) from fault
         except (OSError, EOFError) as fault:
             raise BadFile(source.name, label, f"it cannot be read ({fault})") from fault
     return found

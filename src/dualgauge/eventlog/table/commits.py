@@ -125,7 +125,7 @@ def read_commit(place: Place, version: int) -> Commit:
     with place.opened(file_of(version)) as file:
         text = file.read()
     try:
-        return _read(version, [json.loads(line) for line in text.decode().splitlines() if line.strip()])
+        return _read(version, [json.loads(line) for line in text.decode().split("\n") if line.strip()])
     except (LookupError, TypeError, AttributeError) as fault:
         message = f"{type(fault).__name__}: {fault}"
         raise ValueError(message) from fault

@@ -1,0 +1,79 @@
+"""
+Times that the engine takes for infinite though they are times like any: the last and the first of their type.
+
+Only the engine keeps infinity as such a number. Others mean what they write: `pandas.Timestamp.max` is an instant of
+2262, and a program's "for ever" may be the last microsecond of 294247.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, cast
+
+import duckdb
+
+from dualgauge.engines.parquet_schema import exact
+from dualgauge.model import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from duckdb.sqltypes import DuckDBPyType
+
+    from dualgauge.engines.duck import Engine
+
+WHAT: Final = "the first or the last time of its type, which would be read as infinity"
+"""What messages say of such a value."""
+
+_TIMES: Final = re.compile(r"DATE|TIMESTAMP")
+_ZONED: Final = ("timestamp with time zone", "timestamptz_ns")
+
+
+def endless(engine: Engine, relation: str, kinds: Mapping[str, str]) -> str | None:
+    """
+    A column of a relation in which some time, be it nested, is taken for infinite; None where none is.
+
+    Args:
+        engine: the engine.
+        relation: what stands behind FROM.
+        kinds: its columns with their DuckDB types.
+
+    Raises:
+        EngineError: the relation cannot be read.
+    """
+    timed = {name: duckdb.sqltype(kind) for name, kind in kinds.items() if _TIMES.search(kind)}
+    asked = {name: found for name, kind in timed.items() if (found := _endless(quote(name), kind))}
+    if not asked:
+        return None
+    row = engine.row(f"SELECT {', '.join(f'bool_or({condition})' for condition in asked.values())} FROM {relation}")
+    return next((name for name, found in zip(asked, row, strict=True) if found), None)
+
+
+def _endless(value: str, kind: DuckDBPyType, depth: int = 0) -> str:
+    """A condition that a time in a value is infinite; empty where the type holds no time."""
+    if kind.id in _ZONED:
+        return f"isinf(CAST({value} AS TIMESTAMPTZ))"
+    if kind.id == "date" or kind.id.startswith("timestamp"):
+        return f"isinf({value})"
+    if kind.id == "struct":
+        fields = [(name, cast("DuckDBPyType", part)) for name, part in kind.children]
+        parts = (_endless(f"struct_extract({value}, {literal(name)})", part, depth) for name, part in fields)
+        return " OR ".join(filter(None, parts))
+    if kind.id in ("list", "array", "map"):
+        lists = (f"map_keys({value})", f"map_values({value})") if kind.id == "map" else (value,)
+        one = f"_one{depth}"
+        # Of an array the second child is its size.
+        parts = (_endless(one, cast("DuckDBPyType", part), depth + 1) for _, part in kind.children[: len(lists)])
+        return " OR ".join(
+            f"len(list_filter({of}, lambda {one}: {part})) > 0" for of, part in zip(lists, parts, strict=True) if part
+        )
+    return ""
+
+
+def of_others(engine: Engine, files: Sequence[Path]) -> list[Path]:
+    """Those Parquet files that the engine did not write. Raises EngineError."""
+    names = {exact(file): file for file in files}
+    asked = f"parquet_file_metadata([{', '.join(map(literal, names))}])"
+    own = {str(name) for (name,) in engine.rows(f"SELECT file_name FROM {asked} WHERE created_by LIKE 'DuckDB %'")}
+    return [file for file in files if str(file) not in own]
