@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 WHAT: Final = "the first or the last time of its type, which would be read as infinity"
 """What messages say of such a value."""
 
-_TIMES: Final = re.compile(r"DATE|TIMESTAMP")
+TIMES: Final = re.compile(r"DATE|TIMESTAMP")
+"""What the name of a type has that holds such times."""
+
 _ZONED: Final = ("timestamp with time zone", "timestamptz_ns")
 
 
@@ -42,7 +44,7 @@ def endless(engine: Engine, relation: str, kinds: Mapping[str, str]) -> str | No
     Raises:
         EngineError: the relation cannot be read.
     """
-    timed = {name: duckdb.sqltype(kind) for name, kind in kinds.items() if _TIMES.search(kind)}
+    timed = {name: duckdb.sqltype(kind) for name, kind in kinds.items() if TIMES.search(kind)}
     asked = {name: found for name, kind in timed.items() if (found := _endless(quote(name), kind))}
     if not asked:
         return None

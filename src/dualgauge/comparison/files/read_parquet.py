@@ -23,7 +23,7 @@ from dualgauge.comparison.files.plain_arrow import bare
 from dualgauge.comparison.files.plain_arrow import held as held_in
 from dualgauge.comparison.files.read_files import told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
-from dualgauge.engines.endless import WHAT, endless, of_others
+from dualgauge.engines.endless import TIMES, WHAT, endless, of_others
 from dualgauge.engines.parquet_files import parquet, scan
 from dualgauge.engines.parquet_schema import UNNAMED, cut, exact, schema_columns, schemas
 from dualgauge.model import literal, quote
@@ -134,8 +134,7 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
                 part.cut[name] = spans.get(name, what)
     for part in found.values():
         part.source = f"({parquet(part.files, part.fields)})"
-        if (others := of_others(engine, part.files)) and (name := endless(engine, scan(others), part.fields)):
-            raise UnreadableLocation(str(others[0]), f"its column {name!r} holds {WHAT}", "write NULL, or a text")
+        _refuse_endless(engine, part)
     return list(found.values())
 
 
@@ -144,6 +143,17 @@ def _refuse_names(file: Path, names: Sequence[str]) -> None:
         raise UnreadableLocation(str(file), UNNAMED, "give it one")
     if (double := twice(names)) is not None:
         raise UnreadableLocation(str(file), f"it has two columns {double!r}", "give each column a name of its own")
+
+
+def _refuse_endless(engine: Engine, part: _Part) -> None:
+    """Raise where the engine would take a time for infinite that it did not write."""
+    if not any(map(TIMES.search, part.fields.values())):
+        return
+    others = of_others(engine, part.files)
+    if others and endless(engine, scan(others), part.fields):
+        for file in others:
+            if name := endless(engine, scan([file]), part.fields):
+                raise UnreadableLocation(str(file), f"its column {name!r} holds {WHAT}", "write NULL, or a text")
 
 
 def _durations(written: bytes) -> dict[str, str]:

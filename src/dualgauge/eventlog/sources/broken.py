@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dualgauge.engines.endless import WHAT, endless, of_others
+from dualgauge.engines.endless import TIMES, WHAT, endless, of_others
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.files.json_types import is_shape
 from dualgauge.engines.files.text_rows import partitions_of
+from dualgauge.engines.parquet_files import scan
 from dualgauge.engines.parquet_schema import (
     INT96,
     UNNAMED,
@@ -69,7 +70,7 @@ def refuse_cut(engine: Engine, source: Source) -> None:
             if found := _cut(path, column):
                 raise CutColumn(source.name, source.label(part.file), column[0][0], *found)
     _refuse_julian(engine, source, parts)
-    _refuse_endless(engine, source, parts)
+    _refuse_endless(engine, source, parts, trees)
     if (source.kinds and text_columns(source)) or len({tuple(map(tuple, tree[1:])) for tree in trees.values()}) > 1:
         _refuse_bent(engine, source, list(parts.values()))
 
@@ -128,12 +129,21 @@ def _refuse_julian(engine: Engine, source: Source, parts: Mapping[Path, Part]) -
                 raise CutColumn(source.name, source.label(parts[path].file), name, what, "in the mode CORRECTED")
 
 
-def _refuse_endless(engine: Engine, source: Source, parts: Mapping[Path, Part]) -> None:
+def _refuse_endless(
+    engine: Engine, source: Source, parts: Mapping[Path, Part], trees: Mapping[str, Sequence[Row]]
+) -> None:
     """Raise where the engine would take a time for infinite that it did not write."""
-    for path in of_others(engine, list(parts)):
-        read = reader(source, path)
-        if name := endless(engine, read, engine.columns(f"SELECT * FROM {read}")):
-            raise CutColumn(source.name, source.label(parts[path].file), name, WHAT, "as NULL")
+    timed = [path for path in parts if any(TIMES.search(row[-1] or "") for row in trees[str(path)])]
+    alike: dict[object, list[Path]] = {}
+    for path in of_others(engine, timed) if timed else ():
+        alike.setdefault(tuple(trees[str(path)][1:]), []).append(path)
+    for paths in alike.values():
+        kinds = engine.columns(f"SELECT * FROM {scan(paths)}")
+        if endless(engine, scan(paths), kinds) is None:
+            continue
+        for path in paths:
+            if name := endless(engine, scan([path]), kinds):
+                raise CutColumn(source.name, source.label(parts[path].file), name, WHAT, "as NULL")
 
 
 def _refuse_bent(engine: Engine, source: Source, parts: Sequence[Part]) -> None:
