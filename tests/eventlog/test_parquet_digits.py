@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dualgauge.eventlog.errors import BadFile, BadRow, CutColumn
+from dualgauge.eventlog.errors import BadFile, BadMapping, BadRow, CutColumn
 from support.log_project import LogProject
 from support.shop import call
 
@@ -241,3 +241,18 @@ def test_a_column_without_a_name_is_refused(tmp_path: Path) -> None:
         project.take()
     said = call("diff", "s.parquet", "s.parquet", "--key", "id", folder=tmp_path)
     assert said.err == "error: s.parquet cannot be read: it has a column without a name; give it one\n"
+
+
+@pytest.mark.parametrize("made", ["frame()", "table()", "table().to_reader()"])
+def test_an_object_of_python_with_such_a_time_is_refused_too(tmp_path: Path, made: str) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", python="made:given", select={"n": "n"})
+    project.write(
+        "made.py",
+        "import pandas as pd\nimport pyarrow as pa\n"
+        "def frame():\n    return pd.DataFrame({'id': ['a'], 'seen': ['2026-01-01'], 'n': [pd.Timestamp.max]})\n"
+        "def table():\n    return pa.Table.from_pandas(frame(), preserve_index=False)\n"
+        f"def given():\n    return {made}\n",
+    )
+    with pytest.raises(BadMapping, match=r"python: its column 'n' holds the first or the last time of its type"):
+        project.take()

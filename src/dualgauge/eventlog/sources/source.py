@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dualgauge.engines.endless import WHAT, endless
 from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.eventlog.errors import BadMapping, BadPython, UnknownFormat
 from dualgauge.model import fold, quote
@@ -235,20 +236,25 @@ def load(engine: Engine, source: Source, number: int) -> None:
 
     Raises:
         BadPython: there is none that can be read.
-        BadMapping: two of its columns would be taken for one.
+        BadMapping: two of its columns would be taken for one; or a time for infinite.
     """
     if not source.settings.python:
         return
     given: Any = _python_object(source)
     relation = relation_of(number)
     arrow = type(given).__module__.startswith("pyarrow")
-    refuse_alike(source, "python", given.schema.names if arrow else getattr(given, "columns", ()))
+    names = list(map(str, given.schema.names if arrow else getattr(given, "columns", ())))
+    refuse_alike(source, "python", names)
     if hasattr(given, "__len__"):
         engine.register(relation, given)
-        return
-    engine.register(f"{relation}_once", given)
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS FROM {quote(f'{relation}_once')}")
-    engine.unregister(f"{relation}_once")
+    else:
+        engine.register(f"{relation}_once", given)
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS FROM {quote(f'{relation}_once')}")
+        engine.unregister(f"{relation}_once")
+    if name := endless(engine, quote(relation), engine.columns(f"FROM {quote(relation)}")):
+        raise BadMapping(
+            source.name, f"its column {name!r} holds {WHAT}: give NULL or a text in its place", names, "python"
+        )
 
 
 def refuse_alike(source: Source, setting: str, names: Iterable[object]) -> None:
