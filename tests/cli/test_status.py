@@ -168,7 +168,7 @@ def test_without_a_build_it_says_what_is_known(tmp_path: Path) -> None:
     assert found["views"]["v1.counts"] | {"view": ""} == {
         "side": "v1", "view": "", "readiness": "unbuilt", "build": None, "position": None, "behind": None,
         "adopted": None, "lag_seconds": None, "strategy": "merge", "stale": None, "error": None, "stopped_at": None,
-        "rate": None, "eta_seconds": None, "catches_up": None,
+        "rate": None, "eta_seconds": None, "catches_up": None, "hot_keys": [],
     }  # fmt: skip
     assert found["sides"]["v1"]["holder"] is None
 

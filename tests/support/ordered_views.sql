@@ -152,6 +152,44 @@ SELECT DISTINCT ON (type) type, n, n % 2 AS position FROM events ORDER BY type, 
 SELECT who AS position, n FROM events ORDER BY position LIMIT 5
 -- no: LIMIT without a unique ORDER BY
 SELECT sum(n) AS s, n % 3 AS n FROM events GROUP BY events.n ORDER BY n LIMIT 1
+-- no: any_value(note)
+SELECT type, length(any_value(note)) AS a FROM events GROUP BY type
+-- no: last(n)
+SELECT type, list_sort([last(n)]) AS a FROM events GROUP BY type
+-- no: LIMIT without a unique ORDER BY
+SELECT e.type, o.note FROM (SELECT DISTINCT type FROM events) AS e JOIN events AS o ON o.position < 999 ORDER BY e.type LIMIT 1
+-- no: LIMIT without a unique ORDER BY
+SELECT e.type, o.note FROM (SELECT DISTINCT type FROM events) AS e JOIN events AS o ON o.position <> 1 ORDER BY e.type LIMIT 1
+-- no: LIMIT without a unique ORDER BY
+SELECT e.type, o.note FROM (SELECT DISTINCT type FROM events) AS e JOIN events AS o ON o.position = 1 OR o.n = 2 ORDER BY e.type LIMIT 1
+-- no: LIMIT without a unique ORDER BY
+SELECT o.note FROM (SELECT position FROM events WHERE n = 1) AS e RIGHT JOIN events AS o ON o.position = e.position ORDER BY e.position DESC NULLS FIRST LIMIT 1
+-- no: any_value(type)
+SELECT type, n, any_value(type) AS a FROM events GROUP BY ROLLUP (type, n)
+-- no: any_value(n)
+SELECT type, count(*) AS c FROM events GROUP BY type ORDER BY any_value(n), type LIMIT 1
+-- no: row_number() OVER (ORDER BY n)
+SELECT note FROM events ORDER BY row_number() OVER (ORDER BY n), position LIMIT 1
+-- no: any_value(n)
+SELECT position FROM events ORDER BY position LIMIT (SELECT any_value(n) + 1 FROM events)
+-- no: first(n)
+SELECT e.position FROM events AS e JOIN events AS o ON o.position = e.position AND e.n = (SELECT first(n) FROM events)
+-- no: first(note)
+SELECT x FROM (VALUES ((SELECT first(note) FROM events))) AS v(x)
+-- no: LIMIT without a unique ORDER BY
+SELECT * FROM (SELECT n, note FROM events) ORDER BY 1 LIMIT 1
+-- no: LIMIT without a unique ORDER BY
+SELECT * REPLACE (n AS position) FROM events ORDER BY position LIMIT 1
+-- no: LIMIT without a unique ORDER BY
+SELECT * EXCLUDE (position) RENAME (n AS position) FROM events ORDER BY position LIMIT 1
+-- no: LIMIT without a unique ORDER BY
+SELECT n, note FROM events ORDER BY COLUMNS('^n$') LIMIT 1
+-- no: first(note)
+FROM events PIVOT (first(note) FOR type IN ('a', 'b') GROUP BY n)
+-- no: WITH RECURSIVE ... USING KEY
+WITH RECURSIVE r USING KEY (k) AS (SELECT n AS k, note AS v FROM events UNION SELECT k, v FROM r WHERE false) SELECT k, v FROM r
+-- no: arg_max(n, position) OVER (ORDER BY occurred_at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+SELECT position, arg_max(n, position) OVER (ORDER BY occurred_at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS a FROM events
 ---- Honest: every order is unique, or says nothing.
 -- yes
 SELECT type, count(*) AS a, sum(n) AS b, min(note) AS c FROM events GROUP BY type
@@ -273,3 +311,17 @@ SELECT who AS position, n FROM events ORDER BY (position, n) LIMIT 5
 SELECT position AS who, who AS other FROM events ORDER BY who LIMIT 5
 -- yes
 SELECT DISTINCT ON (who) n, position AS who FROM events ORDER BY who
+-- yes
+SELECT type FROM events UNION SELECT who FROM events WHERE who IS NOT NULL ORDER BY ALL LIMIT 3
+-- yes
+SELECT o.position AS k, first(e.n ORDER BY o.position) AS a FROM (SELECT * FROM events WHERE n = 1) AS e RIGHT JOIN events AS o ON o.position = e.position GROUP BY o.type, o.position
+-- yes
+SELECT type, list(note ORDER BY note COLLATE NOCASE, position) AS a FROM events GROUP BY type
+-- yes
+FROM events PIVOT (sum(n) FOR type IN ('a', 'b') GROUP BY who)
+-- yes
+SELECT e.position, o.note FROM events AS e ASOF JOIN events AS o ON e.who = o.who AND e.position >= o.position
+-- yes
+SELECT e.position AS k, list(e.note ORDER BY e.position) AS a FROM events AS e JOIN events AS o ON o.event_id = e.event_id AND o.n > 1 GROUP BY ALL
+-- yes
+SELECT e.event_id FROM events AS e SEMI JOIN events AS o ON o.who = e.who ORDER BY e.event_id LIMIT 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from dualgauge.engines.macros import aggregates_of
 from dualgauge.engines.syntax import name_of, with_parents
 from dualgauge.model import fold
 
@@ -26,20 +27,10 @@ OF_ONE: Final = {"last": True, "first": False, "arbitrary": False, "any_value": 
 PACKED: Final = frozenset(("row", "struct_pack"))
 """Functions that make one value of several, by which rows are ordered from the first to the last."""
 
-_AGGREGATES: set[str] = set()
-
 
 def named(name: str) -> str:
     """The name that an aggregate goes by, of any that it has; another function's as it is, folded."""
     return _ALSO.get(fold(name), fold(name))
-
-
-def aggregates_of(engine: Engine) -> frozenset[str]:
-    """The folded names of the engine's aggregates: asked for once, for they are those of the library."""
-    if not _AGGREGATES:
-        rows = engine.rows("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'")
-        _AGGREGATES.update(fold(name) for (name,) in rows)
-    return frozenset(_AGGREGATES)
 
 
 def has_aggregate(engine: Engine, node: Any) -> bool:  # noqa: ANN401  (a tree of JSON)

@@ -217,7 +217,13 @@ def _refuse_ties(
 ) -> None:
     """Raise where an answer hangs on an order that is not unique."""
     sql = bare(text)
-    for statement in statements_of(engine, sql) or ():
+    statements = statements_of(engine, sql)
+    if statements is None:
+        raise ViewError(
+            file, "DuckDB makes several statements of it, so what hangs on an order cannot be seen: write a PIVOT "
+            "as `FROM events PIVOT (sum(x) FOR type IN ('a', 'b') GROUP BY k)`"
+        )  # fmt: skip
+    for statement in statements:
         if found := doubts(engine, sql, statement["node"], event_columns, unique):
             raise UnsureOrder(file, [(one.sql, one.idiom) for one in found])
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from dualgauge.engines.aggregates import BY_KEY, OF_ONE, PACKED, aggregates_of, has_aggregate, named
-from dualgauge.engines.macros import macros_with
+from dualgauge.engines.aggregates import BY_KEY, OF_ONE, PACKED, has_aggregate, named
+from dualgauge.engines.macros import aggregates_of, macros_with
 from dualgauge.engines.syntax import Node, arguments_of, expressions, meaning, name_of, with_parents, written
 from dualgauge.model import fold
 from dualgauge.views.rows import Rows, constant_of, union_of
@@ -47,6 +47,13 @@ _SORTING: Final = frozenset(
 _SEVERAL: Final = frozenset(("unnest", "unlist", "generate_subscripts"))
 """Functions of a SELECT's columns that give several rows for one."""
 
+_PARTS: Final = ("select_list", "where_clause", "having", "qualify", "group_expressions", "modifiers")
+_BOUNDS: Final = (
+    "COMPARE_GREATERTHAN", "COMPARE_GREATERTHANOREQUALTO", "COMPARE_LESSTHAN", "COMPARE_LESSTHANOREQUALTO",
+)  # fmt: skip
+_ORDERING: Final = ("order_bys", "orders", "arg_orders", "partitions", "filter", "filter_expr")
+"""Parts of a call that say in which order, or of which rows, and not what it gives."""
+
 _BOUNDED: Final = 3
 """Arguments of a bitstring_agg that says between which values it is."""
 
@@ -80,7 +87,9 @@ class _Scope:
         """What an alias, or the number of a column, stands for; any other expression as it is."""
         if node["class"] == "CONSTANT" and node["literal"]["kind"] == "INTEGER":
             at = int(node["literal"]["text"]) - 1
-            return self.items[at] if at < len(self.items) else node
+            # Behind a star the numbers are others.
+            known = at < len(self.items) and not any(item["class"] == "STAR" for item in self.items[: at + 1])
+            return self.items[at] if known else node
         if node["class"] != "COLUMN_REF" or len(node["column_names"]) != 1:
             return node
         name = fold(node["column_names"][0])
@@ -95,7 +104,18 @@ class _Scope:
         return node
 
     def _called(self, name: str) -> Node | None:
-        return next((item for item in self.items if item["alias"] and fold(item["alias"]) == name), None)
+        """The column that an alias is, also one that a star gives another value or another name."""
+        for item in self.items:
+            if item["alias"] and fold(item["alias"]) == name:
+                return item
+            if item["class"] == "STAR":
+                changed = {fold(one["key"]): one["value"] for one in item["replace_list"]}
+                renamed = {fold(one["value"]): one["key"]["column"] for one in item["rename_list"]}
+                if name in renamed:
+                    return {"class": "COLUMN_REF", "alias": "", "column_names": [renamed[name]]}
+                if name in changed:
+                    return dict(changed[name])
+        return None
 
 
 def doubts(
@@ -113,8 +133,13 @@ def doubts(
     """
     unique = [("position",), ("event_id",), *declared]
     events = Rows(tuple(map(fold, event_columns)), tuple(frozenset(map(fold, names)) for names in unique), placed=True)
-    work = _Work(engine, sql, events)
-    work.query(tree, {"events": events})
+    return doubts_over(engine, sql, tree, {"events": events})
+
+
+def doubts_over(engine: Engine, sql: str, tree: Node, known: Mapping[str, Rows]) -> list[Doubt]:
+    """The same of a SELECT over other relations, by their folded names."""
+    work = _Work(engine, sql, known.get("events", Rows()))
+    work.query(tree, known)
     return list(dict.fromkeys(work.found))
 
 
@@ -122,6 +147,7 @@ class _Work:
     def __init__(self, engine: Engine, sql: str, events: Rows) -> None:
         self._engine, self._sql, self._events, self._aggregates = engine, sql, events, aggregates_of(engine)
         self._unordered = macros_with(engine, frozenset(_LISTS | OF_ONE.keys() | _NEVER.keys()))
+        self._several = _SEVERAL | macros_with(engine, _SEVERAL)
         self.found: list[Doubt] = []
 
     def query(self, node: Node, known: Mapping[str, Rows]) -> Rows:
@@ -129,6 +155,8 @@ class _Work:
         known = dict(known)
         for one in node.get("cte_map", {}).get("map", ()):
             inner = one["value"].get("query_node") or one["value"].get("query", {}).get("node")
+            if one["value"].get("key_targets"):
+                self.found.append(Doubt("WITH RECURSIVE ... USING KEY", "a fold with `arg_max(x, position)`"))
             if inner is not None:
                 known[fold(one["key"])] = self.query(inner, known).renamed(one["value"].get("aliases") or ())
         if node["type"] == "SELECT_NODE":
@@ -140,7 +168,7 @@ class _Work:
             if node["setop_type"] == "UNION":
                 found = union_of(rows, distinct=not node["setop_all"])
             names = [frozenset(("", name) for name in one) for one in found.unique]
-            self._modifiers(node, _Scope(), names)
+            self._modifiers(node, _Scope({"": found.columns} if found.placed else {}), names)
             return found
         for inner in (node.get("left"), node.get("right")):
             if isinstance(inner, dict):
@@ -150,28 +178,28 @@ class _Work:
     def _select(self, node: Node, known: Mapping[str, Rows]) -> Rows:
         scope = self._source(node["from_table"], known)
         scope.items = items = node["select_list"]
-        parts = [node[part] for part in ("select_list", "where_clause", "having", "qualify", "group_expressions")]
+        parts = [node[part] for part in _PARTS]
         for below in _subqueries(parts):
             self.query(below, known)
         for call, _ in with_parents(parts, windows=True):
             self._never(call)
-        for call, parent in with_parents([items, node["group_expressions"]]):
-            told = parent is not None and (parent["class"] == "COMPARISON" or name_of(parent) == "count")
-            if call["class"] == "COLLATE" and not told:
-                self.found.append(Doubt("a COLLATE, which makes several texts one", "group by lower(x), and SELECT it"))
+        if _shows_collated([items, node["group_expressions"]]):
+            self.found.append(Doubt("a COLLATE, which makes several texts one", "group by lower(x), and SELECT it"))
         grouped = bool(node["group_expressions"]) or node["aggregate_handling"] == "FORCE_AGGREGATES"
         single = not grouped and has_aggregate(self._engine, items)
         groups = self._groups(node) if grouped else []
         by = _all_names(groups, scope)
-        self._calls([*items, node["having"]], scope, by)
+        # Of several sets a group has the values of one of them.
+        of_all = by if len(node["group_sets"]) <= 1 else set()
+        self._calls([*items, node["having"], node["qualify"], node["modifiers"]], scope, of_all)
         unique = list(scope.unique)
         if grouped or single:
             # Behind a GROUP BY its expressions are unique, whatever the rows were; without one there is one row.
             unique, scope.of_events = [frozenset(by)], False
         if len(node["group_sets"]) > 1:
             unique, groups = [], []
-        self._windows([*items, node["qualify"]], scope, unique)
-        several = any(name_of(call) in _SEVERAL for call, _ in with_parents(items))
+        self._windows([*items, node["qualify"], node["modifiers"]], scope, unique)
+        several = any(name_of(call) in self._several for call, _ in with_parents(items))
         if several:
             unique, groups, scope.of_events = [], [], False
         if _is_distinct(node):
@@ -248,6 +276,13 @@ class _Work:
             name = name or fold(node["table_name"])
         elif kind == "SUBQUERY":
             rows = self.query(node["subquery"]["node"], known)
+        elif kind == "PIVOT":
+            self._calls(node["aggregates"], self._source(node["source"], known), set())
+            for call, _ in with_parents(node["aggregates"]):
+                self._never(call)
+        else:
+            for below in _subqueries(node):
+                self.query(below, known)
         if kind == "EMPTY":
             return _Scope(unique=[frozenset()])
         if node.get("column_name_alias"):
@@ -257,20 +292,29 @@ class _Work:
 
     def _join(self, node: Node, known: Mapping[str, Rows]) -> _Scope:
         left, right = self._source(node["left"], known), self._source(node["right"], known)
+        for below in _subqueries(node["condition"]):
+            self.query(below, known)
         found = _Scope(left.columns | right.columns, unique=[a | b for a in left.unique for b in right.unique])
-        names = [_names(one, found) for one in expressions(node["condition"]) if one["class"] == "COLUMN_REF"]
-        compared = {name for group in names for name in group} & _of(right)
-        compared |= {name for name in _of(right) if name[1] in map(fold, node["using_columns"])}
+        using, kind = set(map(fold, node["using_columns"])), node["join_type"]
+        by_order = node["ref_type"] == "ASOF"
+        met_right, met_left = (
+            _compared(node["condition"], side, other, found, by_order=by_order)
+            | {name for name in _of(side) if name[1] in using}
+            for side, other in ((right, left), (left, right))
+        )
         if node["ref_type"] == "POSITIONAL":
             self.found.append(Doubt("a POSITIONAL JOIN", "join by `position`, or by a row_number() of each side"))
             found.unique = []
-        elif any(keys <= compared for keys in right.unique):
-            # Each row of the left side meets one of the right, or none.
-            found.unique += left.unique
-        elif node["ref_type"] == "ASOF":
+            return found
+        sure = any(keys <= met_right for keys in right.unique)
+        if by_order and not sure:
             text = "an ASOF JOIN by something that is not unique"
             self.found.append(Doubt(text, "join by `position`, or look up a relation whose times are unique"))
+        # Each row of the left side meets one of the right, or none; rows of the right that meet none have no left side.
+        if kind in ("SEMI", "ANTI") or (kind in ("INNER", "LEFT") and (sure or by_order)):
             found.unique += left.unique
+        if kind in ("INNER", "RIGHT") and not by_order and any(keys <= met_left for keys in left.unique):
+            found.unique += right.unique
         return found
 
     def _calls(self, parts: Any, scope: _Scope, by: set[Name]) -> None:  # noqa: ANN401  (a tree of JSON)
@@ -285,7 +329,7 @@ class _Work:
             if named(name) in BY_KEY and len(arguments) > 1:
                 if not self._tells(value, arguments[1:2], scope, scope.unique, by):
                     self._doubt(call, TUPLE + _declared(arguments[1:2], scope))
-            elif (name in OF_ONE or name in _LISTS) and name_of(parent or {"class": ""}) not in _SORTING:
+            elif name in OF_ONE or (name in _LISTS and name_of(parent or {"class": ""}) not in _SORTING):
                 if _inner(value, scope) <= by or _all_names(value, scope) <= by:
                     continue
                 if not (given and self._tells(value, given, scope, scope.unique, by)):
@@ -308,11 +352,15 @@ class _Work:
             within = _all_names(call["partitions"], scope)
             orders = [one["expression"] for one in (*call["orders"], *call["arg_orders"])]
             rows = any(str(call[end]).endswith("_ROWS") for end in ("start", "end"))
+            framed = [one["expression"] for one in call["orders"]]
+            if rows and not _covers(unique, _all_names(framed, scope) | within):
+                self._doubt(call, IDIOM + _declared(framed, scope))
+                continue
             if named(name) in BY_KEY and len(arguments) > 1:
                 if not self._tells(arguments[:1], arguments[1:2], scope, unique, within):
                     self._doubt(call, TUPLE + _declared(arguments[1:2], scope))
                 continue
-            placed = rows or name in OF_ONE or name in _PLACES | _LISTS
+            placed = name in OF_ONE or name in _PLACES | _LISTS
             if placed and not _covers(unique, _all_names(orders, scope) | within):
                 self._doubt(call, IDIOM + _declared(orders, scope))
 
@@ -320,8 +368,8 @@ class _Work:
         kinds = {one["type"]: one for one in node["modifiers"]}
         orders = [scope.ordered(one["expression"]) for one in kinds.get("ORDER_MODIFIER", {}).get("orders", ())]
         keys = _all_names(orders, scope)
-        if any(one["class"] == "STAR" for one in orders):
-            keys |= _all_names(scope.items, scope)
+        if any(map(_is_all, orders)):
+            keys |= _all_names(scope.items, scope) | {("", name) for name in scope.columns.get("", ())}
         if "LIMIT_MODIFIER" in kinds and not _covers(unique, keys):
             self.found.append(Doubt("LIMIT without a unique ORDER BY", IDIOM + _declared(orders, scope)))
         distinct = kinds.get("DISTINCT_MODIFIER")
@@ -386,6 +434,44 @@ def _given(call: Node) -> list[Node]:
     if not path or path in _SCHEMAS:
         return arguments_of(call)
     return [{"class": "COLUMN_REF", "alias": "", "column_names": path}, *arguments_of(call)]
+
+
+def _is_all(order: Node) -> bool:
+    """Whether something to order by is every column: a bare star, or ALL."""
+    changed = order["class"] != "STAR" or any(order[one] for one in ("exclude_list", "replace_list", "rename_list"))
+    return not changed and not order["qualified_exclude_list"] and order["expr"] is None and not order["relation_name"]
+
+
+def _compared(condition: Any, side: _Scope, other: _Scope, both: _Scope, *, by_order: bool) -> set[Name]:  # noqa: ANN401
+    """The columns of a side that a join holds equal to something of the other side, or an as-of join orders by."""
+    if not condition:
+        return set()
+    if condition["class"] == "CONJUNCTION" and condition["type"] == "CONJUNCTION_AND":
+        found = (_compared(one, side, other, both, by_order=by_order) for one in condition["children"])
+        return set().union(*found)
+    told = condition["class"] == "COMPARISON" and (
+        condition["type"] == "COMPARE_EQUAL" or (by_order and condition["type"] in _BOUNDS)
+    )
+    if not told:
+        return set()
+    for own, against in (("left", "right"), ("right", "left")):
+        names, far = _names(condition[own], both), _inner([condition[against]], both)
+        if condition[own]["class"] == "COLUMN_REF" and names and names <= _of(side) and far and far <= _of(other):
+            return names
+    return set()
+
+
+def _shows_collated(node: Any) -> bool:  # noqa: ANN401  (a tree of JSON)
+    """Whether what columns or groups are is of texts that a COLLATE makes one; not what is ordered by or compared."""
+    if isinstance(node, list):
+        return any(map(_shows_collated, node))
+    if not isinstance(node, dict) or node.get("class") in ("COMPARISON", "SUBQUERY"):
+        return False
+    if node.get("class") == "COLLATE":
+        return True
+    if node.get("class") == "FUNCTION" and name_of(node) == "count":
+        return False
+    return any(_shows_collated(part) for name, part in node.items() if name not in _ORDERING)
 
 
 def _unpacked(key: Node) -> list[Node]:

@@ -6,10 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.content.comparator import Comparator
+from dualgauge.comparison.engine.volatile import changing_parts
 from dualgauge.comparison.errors import BadComparator, BadRelation, NoSuchComparator, NothingToCompare, NoViewToCompare
-from dualgauge.model import Side, listed, quote
+from dualgauge.engines.syntax import statements_of
+from dualgauge.model import Side, fold, listed, quote
+from dualgauge.views.definition import changing
+from dualgauge.views.determinism import doubts_over
 from dualgauge.views.plan.tracing import Tracing, tracing
 from dualgauge.views.relations import relations
+from dualgauge.views.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,6 +89,9 @@ def _pair(
         except BadComparator as fault:
             raise fault.within(f"comparator {name!r}") from None
     views = {side: views_of(engine, name, side, sql[side], list(by_side[side])) for side in Side}
+    for side in Side:
+        if given and (given.v1 if side is Side.V1 else given.v2):
+            _refuse_unstable(engine, name, side, sql[side], [by_side[side][view] for view in views[side]])
     return Pair(
         name=name,
         comparator=comparator,
@@ -94,6 +102,20 @@ def _pair(
         plain=plain,
         undeclared=given is None,
     )
+
+
+def _refuse_unstable(engine: Engine, name: str, side: Side, sql: str, read: Sequence[ViewDefinition]) -> None:
+    """Raise BadRelation where a query may answer otherwise at the next reading of the same rows."""
+    found = [f"{part}, which may give another answer each time" for part in changing_parts(sql, changing(engine))]
+    known = {
+        fold(view.name): Rows(tuple(map(fold, view.columns)), (frozenset(map(fold, view.key)),), placed=True)
+        for view in read
+    }
+    for statement in statements_of(engine, sql) or ():
+        doubts = doubts_over(engine, sql, statement["node"], known)
+        found += [f"{one.sql}, which hangs on an order that is not unique: end it with the key" for one in doubts]
+    if found:
+        raise BadRelation(side.value, f"it has {found[0]}").within(f"comparator {name!r}")
 
 
 def _tracings(

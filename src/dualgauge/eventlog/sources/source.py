@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.engines.endless import WHAT, endless
 from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.eventlog.errors import BadMapping, BadPython, UnknownFormat
+from dualgauge.eventlog.sources.objects import check_whole, table_of
 from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:
@@ -245,16 +246,29 @@ def load(engine: Engine, source: Source, number: int) -> None:
     arrow = type(given).__module__.startswith("pyarrow")
     names = list(map(str, given.schema.names if arrow else getattr(given, "columns", ())))
     refuse_alike(source, "python", names)
+
+    def refuse(name: str, reason: str) -> BadMapping:
+        column = f"its column {name!r} {reason}" if name else f"it {reason}"
+        return BadMapping(source.name, column, names, "python")
+
+    if type(given).__module__.partition(".")[0] == "pandas":
+        given = table_of(given, refuse)
+        arrow = True
+    if arrow:
+        check_whole(given.schema, given.to_batches() if hasattr(given, "to_batches") else None, refuse)
     if hasattr(given, "__len__"):
         engine.register(relation, given)
     else:
         engine.register(f"{relation}_once", given)
         engine.execute(f"CREATE OR REPLACE TEMP TABLE {quote(relation)} AS FROM {quote(f'{relation}_once')}")
         engine.unregister(f"{relation}_once")
-    if name := endless(engine, quote(relation), engine.columns(f"FROM {quote(relation)}")):
-        raise BadMapping(
-            source.name, f"its column {name!r} holds {WHAT}: give NULL or a text in its place", names, "python"
-        )
+    kinds = engine.columns(f"FROM {quote(relation)}")
+    if name := endless(engine, quote(relation), kinds):
+        raise refuse(name, f"holds {WHAT}: give NULL or a text in its place")
+    for name in (one for one, kind in kinds.items() if kind == "JSON"):
+        asked = f"SELECT count(*) FROM {quote(relation)} WHERE NOT json_valid(CAST({quote(name)} AS VARCHAR))"
+        if engine.row(asked) != (0,):
+            raise refuse(name, "holds what is no JSON, though its type says so: give it as text")
 
 
 def refuse_alike(source: Source, setting: str, names: Iterable[object]) -> None:

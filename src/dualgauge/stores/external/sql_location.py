@@ -67,8 +67,11 @@ def still(place: SqlLocation) -> Iterator[Callable[[], sqlite3.Connection]]:
     """
     dialect = sa.create_engine(place.url).dialect
     given, named = dialect.create_connect_args(sa.make_url(place.url))
-    raw = sqlite3.connect(given[0], factory=_Still, isolation_level=None, **named)
+    # Who opened a file by mode=ro and closes it last leaves its write-ahead log behind.
+    file = given[0].replace("mode=ro", "mode=rw")
+    raw = sqlite3.connect(file, factory=_Still, isolation_level=None, **named)
     try:
+        raw.execute("PRAGMA query_only = ON")
         watched(raw, Path(raw.execute("PRAGMA database_list").fetchone()[2]))
         raw.execute("BEGIN")
         raw.execute("SELECT 1 FROM sqlite_master").fetchone()

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.engines.aggregates import aggregates_of, has_aggregate
+from dualgauge.engines.aggregates import has_aggregate
 from dualgauge.engines.errors import EngineError
+from dualgauge.engines.macros import aggregates_of
 from dualgauge.engines.syntax import Node, arguments_of, expressions, meaning, name_of, put_into, select_of, written
 from dualgauge.model import POSITION, PRESENT, fold, literal, quote
 from dualgauge.views.plan.left import NotKept
