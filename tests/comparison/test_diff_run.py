@@ -17,7 +17,7 @@ import pytest
 
 import dualgauge
 from dualgauge.cli import main
-from dualgauge.comparison.errors import NothingToCompare, NoViewToCompare, UnequalPositions
+from dualgauge.comparison.errors import BadRelation, NothingToCompare, NoViewToCompare, UnequalPositions
 from dualgauge.comparison.values import DifferenceKind
 from dualgauge.cutover.errors import GateRefused
 from dualgauge.errors import DualgaugeError
@@ -244,6 +244,43 @@ def test_a_comparator_that_names_a_missing_view_is_refused_with_the_nearest_one(
     )
     assert told("diff")[0] == 2
     assert (project.evidence(), project.reports()) == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELECT * FROM v1.customers WHERE random() < 2", "random(), which may give another answer each time"),
+        ("SELECT * FROM v1.customers WHERE ago(INTERVAL 1 DAY) > '2020-01-01'", "ago(), which may give another answer"),
+        ("SELECT * FROM v1.customers USING SAMPLE 2", "a sample, which may give another answer each time"),
+        ("SELECT * FROM v1.customers LIMIT 2", "LIMIT without a unique ORDER BY, which hangs on an order"),
+        ("SELECT DISTINCT ON (orders) * FROM v1.customers ORDER BY orders", "DISTINCT ON without a unique ORDER BY"),
+        ("SELECT any_value(customer) AS customer FROM v1.customers", "any_value(customer), which hangs on an order"),
+        ("SELECT *, row_number() OVER () AS n FROM v1.customers", "row_number() OVER (), which hangs on an order"),
+    ],
+)
+def test_a_query_that_answers_otherwise_each_time_is_refused(project: Project, sql: str, said: str) -> None:
+    project.build()
+    project.comparator(f'key="customer", v1="{sql}", v2="SELECT * FROM v2.customers"')
+    with pytest.raises(BadRelation) as refused:
+        project.open().diff()
+    assert str(refused.value).startswith("comparator 'customers': the query of v1 cannot be run: it has ")
+    assert said in str(refused.value)
+    assert project.evidence() == ()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM v1.customers ORDER BY customer LIMIT 99",
+        "SELECT c.customer, any_value(c.orders) AS n FROM v1.customers AS c GROUP BY c.customer, c.orders",
+        "SELECT *, row_number() OVER (ORDER BY orders, customer) AS n FROM v1.customers",
+    ],
+)
+def test_a_query_whose_order_ends_with_the_key_of_its_view_is_taken(project: Project, sql: str) -> None:
+    project.build()
+    project.comparator(f'key="customer", v1="{sql}", v2="{sql.replace("v1.", "v2.")}"')
+    [run] = project.open().diff()
+    assert run.comparison.compared > 0
 
 
 def test_a_comparator_that_has_no_name_of_ours_is_refused_with_those_there_are(project: Project, told: Told) -> None:

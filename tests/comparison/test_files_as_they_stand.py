@@ -12,7 +12,7 @@ import pytest
 
 import dualgauge
 from dualgauge import Comparator
-from dualgauge.comparison.errors import NoKeyGiven
+from dualgauge.comparison.errors import NoKeyGiven, UnreadableLocation
 from dualgauge.comparison.files.compare import diff_sources
 from dualgauge.model import Outcome
 
@@ -118,3 +118,11 @@ def test_an_exponent_behind_a_fraction_is_a_number_as_programs_write_it(tmp_path
     for other in ("b.csv", "d.parquet"):
         assert dualgauge.compare(tmp_path / "a.csv", tmp_path / other, Comparator(key="id")).matched == 2
     assert dualgauge.compare(tmp_path / "a.csv", tmp_path / "c.csv", Comparator(key="id")).changed == 1
+
+
+@pytest.mark.parametrize("number", [10**40, -(2**70)])
+def test_a_number_of_python_that_no_type_of_arrow_holds_is_told(number: int) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"id": [1], "v": pandas.Series([number], dtype=object)})
+    with pytest.raises(UnreadableLocation, match="too large"):
+        dualgauge.compare(frame, frame, BY_ID)

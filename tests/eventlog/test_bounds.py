@@ -301,3 +301,52 @@ def test_a_time_of_the_last_year_fits(project: LogProject, kind: str, ending: st
     project.take()
 
     assert [f"{one:%Y-%m-%d}" for one in project.events("t")] == [day]
+
+
+NOT_ISO = [
+    "2026-01-01 10:00 30", "2026-01-01T00:00:00.12345 6", "2026-01-01T00:00:00.1 -", "2026-01-01T00:00:00 6", "1/2/26",
+    "01/02/03", "26-01-01", "2026-01-01T00:00:00+20:00", "2026-01-01T00:00:00-23:30", "2026-01-01T00:00:00+24:00",
+    "epoch", "2026-01-01x", "2026-01-01 00:00:00 Z Z",
+]  # fmt: skip
+ISO = [
+    "2026-01-01",
+    "2026-1-1",
+    "2026-01-01T00:00:00Z",
+    "2026-01-01 00:00:00+00:00",
+    " 2026-01-01 00:00 ",
+    "2026/01/01",
+]
+
+
+@pytest.mark.parametrize("kind", ["DATE", "TIMESTAMP", "TIMESTAMPTZ"])
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_time_that_is_not_written_as_one_is_set_aside_and_never_cut(
+    project: LogProject, kind: str, ending: str
+) -> None:
+    project.columns = {"t": kind}
+    texts = [*ISO, *NOT_ISO]
+    rows = [{"id": f"{at:02d}", "seen": "2026-01-01", "t": text} for at, text in enumerate(texts)]
+    lines = (
+        [json.dumps(row) for row in rows] if ending == "jsonl" else ["id,seen,t", *(",".join(r.values()) for r in rows)]
+    )
+    project.write(f"d/a.{ending}", "".join(f"{line}\n" for line in lines))
+    project.take(max_bad_rows=100)
+
+    # Of an instant the zone counts, and is none to lose.
+    zoned = [text for text in NOT_ISO if "+2" in text or "-23" in text] if kind == "TIMESTAMPTZ" else []
+    taken = [f"{at:02d}" for at, text in enumerate(texts) if text in ISO or text in zoned]
+    assert set(project.events("event_id")) - set(taken) == set()
+    assert {f"{at:02d}" for at in range(len(ISO))} <= set(project.events("event_id"))
+    days = {f"{one:%Y-%m-%d}" for one in project.events("t")}
+    assert days <= {"2026-01-01"} | ({"2025-12-31", "2026-01-02"} if zoned else set())
+
+
+@pytest.mark.parametrize("text", ["not json", "{'a': 1}", "{", '{"a":1}x'])
+def test_a_payload_that_is_no_json_is_set_aside(project: LogProject, text: str) -> None:
+    project.sources[0]["select"] = {"payload": "v"}
+    quoted = text.replace('"', '""')
+    project.write("d/a.csv", csv("id,seen,v", f'a,2026-01-01,"{quoted}"', "b,2026-01-01,[1]", "c,2026-01-01,"))
+    with pytest.raises(BadRow, match=r"row 1: payload = .* is no JSON"):
+        project.take()
+    assert project.take(max_bad_rows=1).added == 2
+    assert project.events("payload") == ["[1]", None]

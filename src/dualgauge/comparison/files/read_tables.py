@@ -175,7 +175,7 @@ def _from_pandas(frame: Any, label: str) -> pa.Table:  # noqa: ANN401  (pandas i
     named = [name for name in frame.index.names if name is not None]
     try:
         return pa.Table.from_pandas(frame.reset_index() if named else frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as fault:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError, OverflowError) as fault:
         reason = "; ".join(str(one) for one in fault.args)
         raise UnreadableLocation(label, reason, "give the column one type, for example with astype(str)") from fault
 

@@ -63,19 +63,15 @@ _SIZES: Final = re.compile(r"DECIMAL\(([0-9]{1,2}), *([0-9]{1,2})\)")
 _NUMBER: Final = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,9})?"
 _NO_NUMBER: Final = "(?i:nan|[+-]?inf(inity)?)"
 _MOST_OF_DOUBLE: Final = 17
-_OFFSET: Final = r":[0-9]{2}(\.[0-9]+)? ?[+-](0[1-9]|1[0-9]|00:?0[1-9]|00:?[1-9])[0-9:]*$"
-"""An offset from UTC that is not nought, which a time without a zone would lose."""
-
-_ZONE_NAME: Final = r":[0-9]{2}(\.[0-9]+)? ?[A-Za-z]"
-_UTC: Final = "(?i:.*[0-9] ?(z|utc))"
+_ANY_ZONE: Final = r"([zZ]|[+-][0-9]{1,2}(:?[0-9]{2}){0,2}|[A-Za-z][A-Za-z0-9_/+-]*)"
+_NO_OFFSET: Final = r"([zZ]|(?i:utc)|[+-]00?(:?00){0,2})"
+"""What stands behind a clock and says that it is UTC's: another one a time without a zone would lose."""
 
 _LAST: Final = (
     "(TRY_CAST(coalesce(nullif(split_part(_text, 'e', 2), ''), '0') AS BIGINT) "
     "- length(split_part(_front, '.', 2)) + length(_all) - length(rtrim(_all, '0')))"
 )
 """Its last digit's exponent, of what `_apart` gives: of e and nothing behind it none; no number's is longer."""
-
-_FINE: Final = r"\.[0-9]{6}[0-9]*[1-9]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,15 +331,16 @@ def kept_whole(text: str, kind: str) -> str:
         none = f"regexp_full_match({number}, {literal(_NO_NUMBER)})"
         short = f"regexp_full_match({text}, {literal(plain)})"
         return f"(CASE WHEN {short} THEN true WHEN {written} THEN {digits} AND {there} ELSE {none} END)"
-    # Seen: the engine drops a zone that has a name.
-    named = f"regexp_matches({text}, {literal(_ZONE_NAME)}) AND NOT regexp_full_match({text}, {literal(_UTC)})"
-    # Nearly all end with their clock, or with Z.
-    plain = f"regexp_full_match({text}, {literal(_PATTERNS['TIMESTAMP'] + 'Z?')})"
-    bare = f"NOT regexp_matches({text}, {literal(_OFFSET)}) AND NOT ({named})"
-    no_offset = f"(CASE WHEN {plain} THEN true ELSE {bare} END)"
     if family == "DATE":
-        return f"({no_offset} AND TRY_CAST({text} AS TIMESTAMP) = CAST(TRY_CAST({text} AS DATE) AS TIMESTAMP))"
+        written = iso_time(text, "0*", _NO_OFFSET)
+        return f"({written} AND TRY_CAST({text} AS TIMESTAMP) = CAST(TRY_CAST({text} AS DATE) AS TIMESTAMP))"
     if family in ("TIMESTAMP", "TIMESTAMPTZ"):
-        whole = f"(CASE WHEN contains({text}, '.') THEN NOT regexp_matches({text}, {literal(_FINE)}) ELSE true END)"
-        return whole if family == "TIMESTAMPTZ" else f"({no_offset} AND {whole})"
+        return iso_time(text, "[0-9]{0,6}0*", _NO_OFFSET if family == "TIMESTAMP" else _ANY_ZONE)
     return "true"
+
+
+def iso_time(text: str, fraction: str = "[0-9]*", zone: str = _ANY_ZONE) -> str:
+    """A condition that a text is written as a day or a time of ISO 8601; the engine's cast takes much besides."""
+    day, clock = "[0-9]{4,6}[-/][0-9]{1,2}[-/][0-9]{1,2}", "[0-9]{1,2}:[0-9]{1,2}"
+    pattern = rf"\s*({day}([ T]+{clock}(:[0-9]{{1,2}}(\.{fraction})?)?( ?{zone})?)?( \(BC\))?|-?infinity)\s*"
+    return f"regexp_full_match({text}, {literal(pattern)})"

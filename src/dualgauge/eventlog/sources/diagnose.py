@@ -12,9 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.engines.files.column_types import Spelling
+from dualgauge.engines.files.column_types import Spelling, iso_time
 from dualgauge.eventlog.errors import BadFile
-from dualgauge.eventlog.sources.losses import by_text, finer_than_kept, loses, outside
+from dualgauge.eventlog.sources.losses import NO_PAYLOAD, by_text, finer_than_kept, loses, outside
 from dualgauge.eventlog.sources.mapping import (
     columns_quoted,
     described,
@@ -29,12 +29,13 @@ from dualgauge.eventlog.sources.text_columns import ASIDE, broken_text, with_tex
 from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.sources.source import Source
 
 _FINER = "is finer than a microsecond, which the log keeps: left(time, 26) || 'Z' cuts a text"
+_NOT_ISO = "is not written as ISO 8601: say its form by dateformat or timestampformat, or by strptime in select"
 _NEEDED = ("event_id", "type", "occurred_at", "_order")
 
 
@@ -208,6 +209,16 @@ def _tried(base: str, expressions: Mapping[str, str], where: str, *, unfit: bool
     return f"SELECT {place}, {', '.join(outer)} FROM (SELECT {place}, {', '.join(inner)} FROM ({base})){met}"
 
 
+def _needed(given: Mapping[str, str], expressions: Mapping[str, str]) -> Iterator[_Check]:
+    """What a row must have, and that its payload is JSON."""
+    for name in _NEEDED:
+        if name in given:
+            setting = "order_by" if name == "_order" else name
+            yield _Check(f"{quote(name)} IS NULL", f"its {setting} is NULL", name, expressions.get(name, ""))
+    if "payload" in given:
+        yield _Check(f"({NO_PAYLOAD})", "payload = {} is no JSON", "payload", value=True)
+
+
 def _checks(
     names: Mapping[str, str],
     columns: Mapping[str, str],
@@ -217,10 +228,7 @@ def _checks(
 ) -> tuple[_Check, ...]:
     checks = [_Check("_failed_where", "its where fails", "", where)] if where else []
     given = lowered(dict(names))
-    for name in _NEEDED:
-        if name in given:
-            setting = "order_by" if name == "_order" else name
-            checks.append(_Check(f"{quote(name)} IS NULL", f"its {setting} is NULL", name, expressions.get(name, "")))
+    checks += _needed(given, expressions)
     checks += [
         _Check(quote(f"_failed_{name}"), f"its {name} fails", name, expression)
         for name, expression in expressions.items()
@@ -237,6 +245,8 @@ def _checks(
         value = by_text(column, given[fold(name)], kind)
         there, none = f"({value}) IS NOT NULL", f"TRY_CAST({value} AS {kind}) IS NULL"
         checks.append(tell(f"({there} AND {none})", f"{called} = {{}} is no {kind}"))
+        if kind in ("DATE", "TIMESTAMP", "TIMESTAMPTZ") and given[fold(name)] == "VARCHAR":
+            checks.append(tell(f"({there} AND NOT {iso_time(value)})", f"{called} = {{}} {_NOT_ISO}"))
         lossy, words = loses(column, given[fold(name)], kind), f"does not fit into {kind} without loss"
         if value != column and kind.startswith("DECIMAL"):
             words += f": round({name}, {kind[:-1].rpartition(',')[2].strip()}) gives the nearest"

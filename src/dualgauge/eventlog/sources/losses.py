@@ -7,6 +7,9 @@ from dualgauge.engines.files.column_types import is_number, kept_whole
 _FIRST_TIME, _END_OF_TIME = "TIMESTAMPTZ '0001-01-01 00:00:00Z'", "TIMESTAMPTZ '9999-12-31 23:59:59.999999Z'"
 """Arrow, Python and Delta's statistics hold the years 1 to 9999 alone."""
 
+NO_PAYLOAD = "payload IS NOT NULL AND NOT json_valid(CAST(payload AS VARCHAR))"
+"""A condition: what a source gives as the payload is no JSON."""
+
 _FLOATS = ("DOUBLE", "FLOAT")
 _WIDE = ("BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT", "DECIMAL")
 """Types of numbers that may have more digits than a DOUBLE."""

@@ -29,7 +29,7 @@ from dualgauge.eventlog.sources.advice import in_no_row, only_text, word_of_sql
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.databases import load_rows
 from dualgauge.eventlog.sources.json_values import as_json, as_written, define_json, miswritten
-from dualgauge.eventlog.sources.losses import by_text, finer_than_kept, loses, outside
+from dualgauge.eventlog.sources.losses import NO_PAYLOAD, by_text, finer_than_kept, loses, outside
 from dualgauge.eventlog.sources.ordering import due, order_of
 from dualgauge.eventlog.sources.readers import raw_rows, reader, text_of, unbounded_rows
 from dualgauge.eventlog.sources.source import (
@@ -304,7 +304,7 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
     given = lowered(names)
     own = {*lowered(columns), *ENVELOPE}
     rest = [name for name in names if fold(name) not in own and not name.startswith("_")]
-    payload = "payload" if "payload" in given else "NULL"
+    payload = "NULL"
     if rest and "payload" in given:
         reason = f"it gives payload, and {listed(rest)} beside it, which would stand in the payload: declare them"
         raise BadMapping(source.name, reason, tuple(names))
@@ -321,7 +321,8 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
     fields = [
         *(_checked(name, f"{name} IS NULL", f"a row without {name}", ENVELOPE[name]) for name in ("event_id", "type")),
         _checked("occurred_at", untimely, "a row without occurred_at (years 1 to 9999) or order_by", "TIMESTAMPTZ"),
-        f"CAST({payload} AS VARCHAR) AS payload",
+        _checked("payload", NO_PAYLOAD, "a payload that is no JSON", "VARCHAR")
+        if "payload" in given else f"CAST({payload} AS VARCHAR) AS payload",
         *(_declared(name, given[fold(name)], kind)
           if fold(name) in given else f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items()),
     ]  # fmt: skip
