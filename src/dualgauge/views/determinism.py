@@ -8,23 +8,34 @@ both sides together, and of an as-of one those of its left side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from dualgauge.engines.aggregates import BY_KEY, OF_ONE, PACKED, has_aggregate, named
+from dualgauge.engines.aggregates import BY_KEY, OF_ONE, has_aggregate, named
 from dualgauge.engines.macros import aggregates_of, macros_with
 from dualgauge.engines.syntax import Node, arguments_of, expressions, meaning, name_of, with_parents, written
 from dualgauge.model import fold
 from dualgauge.views.rows import Rows, constant_of, union_of
+from dualgauge.views.scope import (
+    Name,
+    Scope,
+    all_names,
+    columns_of,
+    compared,
+    covers,
+    is_all,
+    made_of,
+    names_of,
+    replaced,
+    starred,
+    unpacked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dualgauge.engines.duck import Engine
     from dualgauge.views.rows import Value
-
-Name = tuple[str, str]
-"""A column: what its relation is called, and its own name, both folded."""
 
 _LISTS: Final = frozenset(("list", "array_agg", "string_agg", "group_concat", "listagg"))
 _SCHEMAS: Final = (["main"], ["pg_catalog"], ["system"], ["system", "main"], ["memory", "main"])
@@ -48,9 +59,6 @@ _SEVERAL: Final = frozenset(("unnest", "unlist", "generate_subscripts"))
 """Functions of a SELECT's columns that give several rows for one."""
 
 _PARTS: Final = ("select_list", "where_clause", "having", "qualify", "group_expressions", "modifiers")
-_BOUNDS: Final = (
-    "COMPARE_GREATERTHAN", "COMPARE_GREATERTHANOREQUALTO", "COMPARE_LESSTHAN", "COMPARE_LESSTHANOREQUALTO",
-)  # fmt: skip
 _ORDERING: Final = ("order_bys", "orders", "arg_orders", "partitions", "filter", "filter_expr")
 """Parts of a call that say in which order, or of which rows, and not what it gives."""
 
@@ -68,54 +76,6 @@ class Doubt:
 
     sql: str
     idiom: str
-
-
-@dataclass(slots=True)
-class _Scope:
-    """
-    What stands behind FROM: the columns of each relation, and what is unique of them together.
-
-    `of_events` says that it is `events` and nothing beside it.
-    """
-
-    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    of_events: bool = False
-    unique: list[frozenset[Name]] = field(default_factory=list)
-    items: Sequence[Node] = ()
-
-    def resolved(self, node: Node) -> Node:
-        """What an alias, or the number of a column, stands for; any other expression as it is."""
-        if node["class"] == "CONSTANT" and node["literal"]["kind"] == "INTEGER":
-            at = int(node["literal"]["text"]) - 1
-            # Behind a star the numbers are others.
-            known = at < len(self.items) and not any(item["class"] == "STAR" for item in self.items[: at + 1])
-            return self.items[at] if known else node
-        if node["class"] != "COLUMN_REF" or len(node["column_names"]) != 1:
-            return node
-        name = fold(node["column_names"][0])
-        if any(name in columns for columns in self.columns.values()):
-            return node
-        return self._called(name) or node
-
-    def ordered(self, node: Node) -> Node:
-        """The same behind ORDER BY and DISTINCT ON, where an alias goes before a column of its name."""
-        if node["class"] == "COLUMN_REF" and len(node["column_names"]) == 1:
-            return self._called(fold(node["column_names"][0])) or node
-        return node
-
-    def _called(self, name: str) -> Node | None:
-        """The column that an alias is, also one that a star gives another value or another name."""
-        for item in self.items:
-            if item["alias"] and fold(item["alias"]) == name:
-                return item
-            if item["class"] == "STAR":
-                changed = {fold(one["key"]): one["value"] for one in item["replace_list"]}
-                renamed = {fold(one["value"]): one["key"]["column"] for one in item["rename_list"]}
-                if name in renamed:
-                    return {"class": "COLUMN_REF", "alias": "", "column_names": [renamed[name]]}
-                if name in changed:
-                    return dict(changed[name])
-        return None
 
 
 def doubts(
@@ -168,7 +128,7 @@ class _Work:
             if node["setop_type"] == "UNION":
                 found = union_of(rows, distinct=not node["setop_all"])
             names = [frozenset(("", name) for name in one) for one in found.unique]
-            self._modifiers(node, _Scope({"": found.columns} if found.placed else {}), names)
+            self._modifiers(node, Scope({"": found.columns} if found.placed else {}), names)
             return found
         for inner in (node.get("left"), node.get("right")):
             if isinstance(inner, dict):
@@ -188,7 +148,7 @@ class _Work:
         grouped = bool(node["group_expressions"]) or node["aggregate_handling"] == "FORCE_AGGREGATES"
         single = not grouped and has_aggregate(self._engine, items)
         groups = self._groups(node) if grouped else []
-        by = _all_names(groups, scope)
+        by = all_names(groups, scope)
         # Of several sets a group has the values of one of them.
         of_all = by if len(node["group_sets"]) <= 1 else set()
         self._calls([*items, node["having"], node["qualify"], node["modifiers"]], scope, of_all)
@@ -203,7 +163,7 @@ class _Work:
         if several:
             unique, groups, scope.of_events = [], [], False
         if _is_distinct(node):
-            unique.append(frozenset(_all_names(items, scope)))
+            unique.append(frozenset(all_names(items, scope)))
         self._modifiers(node, scope, unique)
         rows = self._output(node, scope, unique, groups)
         if several:
@@ -229,7 +189,7 @@ class _Work:
             return [item for item in items if not has_aggregate(self._engine, item)]
         return list(node["group_expressions"])
 
-    def _output(self, node: Node, scope: _Scope, unique: Sequence[frozenset[Name]], groups: Sequence[Node]) -> Rows:
+    def _output(self, node: Node, scope: Scope, unique: Sequence[frozenset[Name]], groups: Sequence[Node]) -> Rows:
         """What the rows of a SELECT are by the names of its columns."""
         names: dict[Name, str] = {}
         columns: list[str] = []
@@ -239,9 +199,9 @@ class _Work:
         constants: dict[str, frozenset[Value]] = {}
         for at, item in enumerate(node["select_list"]):
             if item["class"] == "STAR":
-                for (relation, column), new in _starred(item, scope).items():
+                for (relation, column), new in starred(item, scope).items():
                     columns.append(new)
-                    if (relation, column) not in _replaced(item, scope):
+                    if (relation, column) not in replaced(item, scope):
                         names[relation, column] = new
                 placed = placed and len(scope.columns) == 1 and not item["columns"]
                 complete = complete and not item["columns"] and all(scope.columns.values())
@@ -253,9 +213,9 @@ class _Work:
                 constants[name] = value
             by_meaning[repr(meaning(item))] = name
             if item["class"] == "COLUMN_REF":
-                names |= dict.fromkeys(_names(item, scope), name)
+                names |= dict.fromkeys(names_of(item, scope), name)
             if item["class"] == "WINDOW" and name_of(item) == "row_number":
-                numbered.append(frozenset({("", name), *_all_names(item["partitions"], scope)}))
+                numbered.append(frozenset({("", name), *all_names(item["partitions"], scope)}))
                 names["", name] = name
         found = [frozenset(names[one] for one in keys) for keys in unique if keys <= names.keys()]
         found += [frozenset(names[one] for one in keys) for keys in numbered if keys <= names.keys()]
@@ -266,7 +226,7 @@ class _Work:
         placed = placed and complete and len(set(columns)) == len(columns)
         return Rows(tuple(columns), tuple(found), constants, placed)
 
-    def _source(self, node: Node, known: Mapping[str, Rows]) -> _Scope:
+    def _source(self, node: Node, known: Mapping[str, Rows]) -> Scope:
         kind = node["type"]
         if kind == "JOIN":
             return self._join(node, known)
@@ -284,22 +244,22 @@ class _Work:
             for below in _subqueries(node):
                 self.query(below, known)
         if kind == "EMPTY":
-            return _Scope(unique=[frozenset()])
+            return Scope(unique=[frozenset()])
         if node.get("column_name_alias"):
             rows = rows.renamed(node["column_name_alias"])
         unique = [frozenset((name, one) for one in keys) for keys in rows.unique]
-        return _Scope({name: rows.columns}, rows is self._events, unique)
+        return Scope({name: rows.columns}, rows is self._events, unique)
 
-    def _join(self, node: Node, known: Mapping[str, Rows]) -> _Scope:
+    def _join(self, node: Node, known: Mapping[str, Rows]) -> Scope:
         left, right = self._source(node["left"], known), self._source(node["right"], known)
         for below in _subqueries(node["condition"]):
             self.query(below, known)
-        found = _Scope(left.columns | right.columns, unique=[a | b for a in left.unique for b in right.unique])
+        found = Scope(left.columns | right.columns, unique=[a | b for a in left.unique for b in right.unique])
         using, kind = set(map(fold, node["using_columns"])), node["join_type"]
         by_order = node["ref_type"] == "ASOF"
         met_right, met_left = (
-            _compared(node["condition"], side, other, found, by_order=by_order)
-            | {name for name in _of(side) if name[1] in using}
+            compared(node["condition"], side, other, found, by_order=by_order)
+            | {name for name in columns_of(side) if name[1] in using}
             for side, other in ((right, left), (left, right))
         )
         if node["ref_type"] == "POSITIONAL":
@@ -317,7 +277,7 @@ class _Work:
             found.unique += right.unique
         return found
 
-    def _calls(self, parts: Any, scope: _Scope, by: set[Name]) -> None:  # noqa: ANN401  (a tree of JSON)
+    def _calls(self, parts: Any, scope: Scope, by: set[Name]) -> None:  # noqa: ANN401  (a tree of JSON)
         """Look at the aggregates of expressions over groups of the rows of a scope."""
         for call, parent in with_parents(parts):
             name = name_of(call)
@@ -330,30 +290,30 @@ class _Work:
                 if not self._tells(value, arguments[1:2], scope, scope.unique, by):
                     self._doubt(call, TUPLE + _declared(arguments[1:2], scope))
             elif name in OF_ONE or (name in _LISTS and name_of(parent or {"class": ""}) not in _SORTING):
-                if _inner(value, scope) <= by or _all_names(value, scope) <= by:
+                if made_of(value, scope) <= by or all_names(value, scope) <= by:
                     continue
                 if not (given and self._tells(value, given, scope, scope.unique, by)):
                     idiom = ORDERED if name in _LISTS else f"write arg_max(x, position), or {ORDERED}"
                     self._doubt(call, idiom + _declared(given, scope))
 
     def _tells(
-        self, value: Sequence[Node], order: Sequence[Node], scope: _Scope, unique: Iterable[frozenset[Name]],
+        self, value: Sequence[Node], order: Sequence[Node], scope: Scope, unique: Iterable[frozenset[Name]],
         beside: set[Name],
     ) -> bool:  # fmt: skip
         """Whether an order leaves no tie, or only such of one value, within what agrees in some columns."""
-        keys = _all_names(order, scope) | beside
-        return _inner(value, scope) <= keys or _all_names(value, scope) <= keys or _covers(unique, keys)
+        keys = all_names(order, scope) | beside
+        return made_of(value, scope) <= keys or all_names(value, scope) <= keys or covers(unique, keys)
 
-    def _windows(self, parts: Any, scope: _Scope, unique: Sequence[frozenset[Name]]) -> None:  # noqa: ANN401
+    def _windows(self, parts: Any, scope: Scope, unique: Sequence[frozenset[Name]]) -> None:  # noqa: ANN401
         for call, _ in with_parents(parts, windows=True):
             if call["class"] != "WINDOW":
                 continue
             name, arguments = name_of(call), _given(call)
-            within = _all_names(call["partitions"], scope)
+            within = all_names(call["partitions"], scope)
             orders = [one["expression"] for one in (*call["orders"], *call["arg_orders"])]
             rows = any(str(call[end]).endswith("_ROWS") for end in ("start", "end"))
             framed = [one["expression"] for one in call["orders"]]
-            if rows and not _covers(unique, _all_names(framed, scope) | within):
+            if rows and not covers(unique, all_names(framed, scope) | within):
                 self._doubt(call, IDIOM + _declared(framed, scope))
                 continue
             if named(name) in BY_KEY and len(arguments) > 1:
@@ -361,21 +321,21 @@ class _Work:
                     self._doubt(call, TUPLE + _declared(arguments[1:2], scope))
                 continue
             placed = name in OF_ONE or name in _PLACES | _LISTS
-            if placed and not _covers(unique, _all_names(orders, scope) | within):
+            if placed and not covers(unique, all_names(orders, scope) | within):
                 self._doubt(call, IDIOM + _declared(orders, scope))
 
-    def _modifiers(self, node: Node, scope: _Scope, unique: Sequence[frozenset[Name]]) -> None:
+    def _modifiers(self, node: Node, scope: Scope, unique: Sequence[frozenset[Name]]) -> None:
         kinds = {one["type"]: one for one in node["modifiers"]}
         orders = [scope.ordered(one["expression"]) for one in kinds.get("ORDER_MODIFIER", {}).get("orders", ())]
-        keys = _all_names(orders, scope)
-        if any(map(_is_all, orders)):
-            keys |= _all_names(scope.items, scope) | {("", name) for name in scope.columns.get("", ())}
-        if "LIMIT_MODIFIER" in kinds and not _covers(unique, keys):
+        keys = all_names(orders, scope)
+        if any(map(is_all, orders)):
+            keys |= all_names(scope.items, scope) | {("", name) for name in scope.columns.get("", ())}
+        if "LIMIT_MODIFIER" in kinds and not covers(unique, keys):
             self.found.append(Doubt("LIMIT without a unique ORDER BY", IDIOM + _declared(orders, scope)))
         distinct = kinds.get("DISTINCT_MODIFIER")
         if distinct and distinct["distinct_on_targets"]:
-            keys |= _all_names(map(scope.ordered, distinct["distinct_on_targets"]), scope)
-            if not _covers(unique, keys):
+            keys |= all_names(map(scope.ordered, distinct["distinct_on_targets"]), scope)
+            if not covers(unique, keys):
                 idiom = IDIOM + _declared(orders, scope)
                 self.found.append(Doubt("DISTINCT ON without a unique ORDER BY", idiom))
 
@@ -384,9 +344,9 @@ class _Work:
         self.found.append(Doubt(" ".join(text.split()) or f"{call['function_name']}()", idiom))
 
 
-def _declared(order: Sequence[Node], scope: _Scope) -> str:
+def _declared(order: Sequence[Node], scope: Scope) -> str:
     """What a view may say of an order by columns of the events, behind other advice; empty where that is no help."""
-    parts = [part for node in order for part in _unpacked(node)]
+    parts = [part for node in order for part in unpacked(node)]
     names = [part["column_names"][-1] for part in parts if part["class"] == "COLUMN_REF"]
     if not scope.of_events or not names:
         return ""
@@ -403,25 +363,6 @@ def _called(item: Node) -> str:
     return fold(item["alias"] or (item["column_names"][-1] if item["class"] == "COLUMN_REF" else ""))
 
 
-def _starred(star: Node, scope: _Scope) -> dict[Name, str]:
-    """The columns that a star stands for, each with the name that it gets; none of COLUMNS, for they are unknown."""
-    new = {fold(one["key"]["column"]): fold(one["value"]) for one in star["rename_list"]}
-    without = {fold(one) for one in star["exclude_list"]}
-    without |= {fold(one["column"]) for one in star["qualified_exclude_list"]}
-    return {
-        (relation, column): new.get(column, column)
-        for relation, columns in scope.columns.items()
-        for column in columns
-        if fold(star["relation_name"]) in ("", relation) and column not in without and not star["columns"]
-    }
-
-
-def _replaced(star: Node, scope: _Scope) -> set[Name]:
-    """The columns that a star gives with other values."""
-    names = {fold(one["key"]) for one in star["replace_list"]}
-    return {name for name in _of(scope) if name[1] in names}
-
-
 def _subqueries(node: Any) -> Iterator[Node]:  # noqa: ANN401
     for one in expressions(node):
         if one["class"] == "SUBQUERY":
@@ -436,31 +377,6 @@ def _given(call: Node) -> list[Node]:
     return [{"class": "COLUMN_REF", "alias": "", "column_names": path}, *arguments_of(call)]
 
 
-def _is_all(order: Node) -> bool:
-    """Whether something to order by is every column: a bare star, or ALL."""
-    changed = order["class"] != "STAR" or any(order[one] for one in ("exclude_list", "replace_list", "rename_list"))
-    return not changed and not order["qualified_exclude_list"] and order["expr"] is None and not order["relation_name"]
-
-
-def _compared(condition: Any, side: _Scope, other: _Scope, both: _Scope, *, by_order: bool) -> set[Name]:  # noqa: ANN401
-    """The columns of a side that a join holds equal to something of the other side, or an as-of join orders by."""
-    if not condition:
-        return set()
-    if condition["class"] == "CONJUNCTION" and condition["type"] == "CONJUNCTION_AND":
-        found = (_compared(one, side, other, both, by_order=by_order) for one in condition["children"])
-        return set().union(*found)
-    told = condition["class"] == "COMPARISON" and (
-        condition["type"] == "COMPARE_EQUAL" or (by_order and condition["type"] in _BOUNDS)
-    )
-    if not told:
-        return set()
-    for own, against in (("left", "right"), ("right", "left")):
-        names, far = _names(condition[own], both), _inner([condition[against]], both)
-        if condition[own]["class"] == "COLUMN_REF" and names and names <= _of(side) and far and far <= _of(other):
-            return names
-    return set()
-
-
 def _shows_collated(node: Any) -> bool:  # noqa: ANN401  (a tree of JSON)
     """Whether what columns or groups are is of texts that a COLLATE makes one; not what is ordered by or compared."""
     if isinstance(node, list):
@@ -472,47 +388,3 @@ def _shows_collated(node: Any) -> bool:  # noqa: ANN401  (a tree of JSON)
     if node.get("class") == "FUNCTION" and name_of(node) == "count":
         return False
     return any(_shows_collated(part) for name, part in node.items() if name not in _ORDERING)
-
-
-def _unpacked(key: Node) -> list[Node]:
-    """The parts of a key that is a tuple; else the key."""
-    return arguments_of(key) if name_of(key) in PACKED else [key]
-
-
-def _names(node: Node, scope: _Scope) -> set[Name]:
-    """The columns that an expression is, if it is nothing but one of them; each that it may be; all that a star is."""
-    if node["class"] == "STAR" and not node["columns"] and not node["replace_list"] and all(scope.columns.values()):
-        return set(_starred(node, scope))
-    if node["class"] != "COLUMN_REF":
-        # What a star stands for that is not known is ordered by nothing but the same star.
-        return {("*", repr(meaning(node)))} if node["class"] == "STAR" else set()
-    *relation, name = map(fold, node["column_names"])
-    if relation:
-        return {(relation[-1], name)}
-    return {(one, name) for one, columns in scope.columns.items() if name in columns} or {("", name)}
-
-
-def _all_names(nodes: Iterable[Node], scope: _Scope) -> set[Name]:
-    """
-    What some expressions are: columns, or of one that is made of columns a name for itself.
-
-    Only columns that stand alone, or in a tuple, tell rows apart: `lower(x)` does not tell `A` from `a`.
-    """
-    found: set[Name] = set()
-    for node in nodes:
-        for part in map(scope.resolved, _unpacked(scope.resolved(node))):
-            found |= _names(part, scope) or ({("=", repr(meaning(part)))} if _inner([part], scope) else set())
-    return found
-
-
-def _inner(nodes: Iterable[Node], scope: _Scope) -> set[Name]:
-    """The columns that some expressions are made of."""
-    return {name for node in nodes for one in expressions(node) for name in _names(one, scope)}
-
-
-def _covers(unique: Iterable[frozenset[Name]], keys: set[Name]) -> bool:
-    return any(one <= keys for one in unique)
-
-
-def _of(scope: _Scope) -> set[Name]:
-    return {(relation, name) for relation, columns in scope.columns.items() for name in columns}
