@@ -44,6 +44,7 @@ def compare(engine: Engine, when: str, n: str = "v2.n") -> Comparison:
         ("uuid() IS NOT NULL", "uuid()"),
         ("now() > '2026-01-01'", "now()"),
         ("ago(INTERVAL 1 DAY) > '2026-01-01'", "ago()"),
+        ("CAST(current_date AS DATE) > '2026-01-01'", "current_date"),
         ("current_date > '2026-01-01'", "current_date"),
         ("CURRENT_TIMESTAMP > '2026-01-01'", "current_timestamp"),
         ("today() = '2026-01-01'", "today()"),

@@ -71,6 +71,7 @@ def refused(root: Path, text: str) -> str:
         ('D("1.10")', 'D("-Infinity")', "the decimal -Infinity, which would be nothing"),
         ('[D("1.10")]', '[D("sNaN")]', "the decimal sNaN, which would be nothing"),
         ("pd.Timestamp('2026-01-01')", "pd.Timestamp('2026-01-01 00:00:00.000000001')", "nanoseconds would be cut"),
+        ("dt.time(5)", "dt.time(5, tzinfo=zone)", "of which the zone would be lost"),
     ],
 )
 def test_one_value_of_another_type_among_ten_thousand_is_found_and_named(
@@ -87,6 +88,7 @@ def test_one_value_of_another_type_among_ten_thousand_is_found_and_named(
         ("1", "2.5", "2.5"), ('D("1.5")', 'D("1.23456789")', "1.23456789"), ("None", '"007"', '"007"'),
         ("1", "9007199254740993", "9007199254740993"), ("float('nan')", "0.30000000000000004", "0.30000000000000004"),
         ('"a"', '"é😀"', '"é😀"'), ("None", "dt.date(2026, 1, 1)", '"2026-01-01"'), ("True", "None", ""),
+        ("pd.NaT", "dt.datetime(2026, 1, 1, 5)", '"2026-01-01 05:00:00"'), ("'a'", "pd.NaT", ""), ("1", "pd.NA", ""),
         ('{"a": 1}', '{"a": 2.5}', '{"a":2.5}'), ("[1.0]", "[2.7]", "[2.7]"), ("np.int64(5)", "2.5", "2.5"),
         ("dt.datetime(2026, 1, 1, tzinfo=zone)", "dt.datetime(2026, 1, 1, 1, tzinfo=dt.timezone.utc)",
          '"2026-01-01 01:00:00+00"'),
@@ -111,6 +113,13 @@ def test_what_no_type_holds_is_refused(tmp_path: Path, values: str, said: str) -
     assert said in refused(tmp_path, FEW.format(values=values))
 
 
+def test_categories_are_looked_at_as_objects_are(tmp_path: Path) -> None:
+    text = FEW.format(values="[dt.date(2026, 1, 1), dt.datetime(2026, 1, 1, 5)]").replace(
+        "dtype=object)", "dtype=object).astype('category')"
+    )
+    assert "days beside times without a zone" in refused(tmp_path, text)
+
+
 @pytest.mark.parametrize("reader", ["", ".to_reader()"])
 @pytest.mark.parametrize(
     ("array", "said"),
@@ -120,8 +129,10 @@ def test_what_no_type_holds_is_refused(tmp_path: Path, values: str, said: str) -
         ("pa.array([D('1' * 40)])", "no more than 38 digits"),
         ("pa.array([[D('1' * 40)]])", "no more than 38 digits"),
         ("pa.array([{'a': 1001}], pa.struct({'a': pa.duration('ns')}))", "would be cut"),
-        ("pa.array([1], pa.date64()).view(pa.date64()) if False else pa.array([1], pa.int64()).view(pa.date64())",
+        ("pa.array([1], pa.int64()).view(pa.date64())",
          "would be cut"),
+        ("pa.array([5_000]).view(pa.date64()).dictionary_encode()", "would be cut"),
+        ("pa.array([1001], pa.duration('ns')).dictionary_encode()", "would be cut"),
         ("pa.array([1.5], pa.float16())", "give it as float32"),
         ("pa.ExtensionArray.from_storage(pa.json_(), pa.array(['bad json']))", "is no JSON, though its type says so"),
         ("pa.array([2**63 - 1], pa.timestamp('us'))", "would be read as infinity"),

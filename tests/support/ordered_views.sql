@@ -190,6 +190,14 @@ FROM events PIVOT (first(note) FOR type IN ('a', 'b') GROUP BY n)
 WITH RECURSIVE r USING KEY (k) AS (SELECT n AS k, note AS v FROM events UNION SELECT k, v FROM r WHERE false) SELECT k, v FROM r
 -- no: arg_max(n, position) OVER (ORDER BY occurred_at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
 SELECT position, arg_max(n, position) OVER (ORDER BY occurred_at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS a FROM events
+-- no: row_number() OVER (ORDER BY 1)
+SELECT position, row_number() OVER (ORDER BY 1) AS a FROM events
+-- no: first(note ORDER BY 1)
+SELECT type, first(note ORDER BY 1) AS a FROM events GROUP BY type
+-- no: LIMIT without a unique ORDER BY
+SELECT e.position, o.n FROM (SELECT position, 'X' AS who FROM events WHERE position = 1) AS e JOIN (SELECT DISTINCT ON (w) CASE WHEN n > 2 THEN 'x' ELSE 'X' END AS w, n FROM events ORDER BY w, position) AS o ON o.w = e.who COLLATE NOCASE ORDER BY e.position LIMIT 1
+-- no: hash(e.n)
+SELECT e.position FROM events AS e JOIN events AS o ON hash(e.n) = o.position + 0 AND e.position = o.position
 ---- Honest: every order is unique, or says nothing.
 -- yes
 SELECT type, count(*) AS a, sum(n) AS b, min(note) AS c FROM events GROUP BY type
@@ -325,3 +333,7 @@ SELECT e.position, o.note FROM events AS e ASOF JOIN events AS o ON e.who = o.wh
 SELECT e.position AS k, list(e.note ORDER BY e.position) AS a FROM events AS e JOIN events AS o ON o.event_id = e.event_id AND o.n > 1 GROUP BY ALL
 -- yes
 SELECT e.event_id FROM events AS e SEMI JOIN events AS o ON o.who = e.who ORDER BY e.event_id LIMIT 3
+-- yes
+SELECT type, bool_or(note COLLATE NOCASE IN ('NOTE 1', 'NOTE 2')) AS a, bool_or(note COLLATE NOCASE LIKE 'NOTE%') AS b FROM events GROUP BY 1
+-- yes
+SELECT position, count(DISTINCT note COLLATE NOCASE) OVER () AS a FROM events

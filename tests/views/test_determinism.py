@@ -128,6 +128,7 @@ UNSEEN = {
     r"DISTINCT who|(GROUP BY (who|type)) ORDER BY|ORDER BY total": "ties of groups lie as their hashes do",
     r"GROUP BY events\.n": "the alias that it is ordered by ties, and the groups lie as their hashes do",
     r"END\) COLLATE NOCASE AS": "of the texts that are one it gave the same in each order that was tried",
+    r"e\.who COLLATE": "of the rows that one meets it gave the same in each order that was tried",
     r"bitstring_agg": "it goes by the least and the greatest value that the log's files say of themselves",
     r"e\.event_id\) e|FROM events e JOIN events o ON o.who = e.who\) e": "the rows that tie are alike here",
     r"UNION ALL (BY NAME )?(\()?SELECT (position|[12'])|unnest": "what ties is of one event, as the text has it",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import duckdb
 
+from dualgauge.engines.parquet_files import scan
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import literal, quote
 
@@ -73,9 +74,27 @@ def _endless(value: str, kind: DuckDBPyType, depth: int = 0) -> str:
     return ""
 
 
-def of_others(engine: Engine, files: Sequence[Path]) -> list[Path]:
+def endless_file(engine: Engine, files: Sequence[Path], kinds: Mapping[str, str]) -> tuple[Path, str] | None:
+    """
+    A Parquet file that the engine did not write, and a column of it in which it would take a time for infinite.
+
+    Args:
+        engine: the engine.
+        files: files of one schema.
+        kinds: its columns with their DuckDB types.
+
+    Raises:
+        EngineError: one cannot be read.
+    """
+    others = _of_others(engine, files) if any(map(TIMES.search, kinds.values())) else []
+    if not others or endless(engine, scan(others), kinds) is None:
+        return None
+    found = ((file, endless(engine, scan([file]), kinds)) for file in others)
+    return next(((file, name) for file, name in found if name), None)
+
+
+def _of_others(engine: Engine, files: Sequence[Path]) -> list[Path]:
     """Those Parquet files that the engine did not write. Raises EngineError."""
-    names = {exact(file): file for file in files}
-    asked = f"parquet_file_metadata([{', '.join(map(literal, names))}])"
+    asked = f"parquet_file_metadata([{', '.join(literal(exact(file)) for file in files)}])"
     own = {str(name) for (name,) in engine.rows(f"SELECT file_name FROM {asked} WHERE created_by LIKE 'DuckDB %'")}
     return [file for file in files if str(file) not in own]

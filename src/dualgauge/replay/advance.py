@@ -125,7 +125,8 @@ def _merged(engine: Engine, plan: Plan, merge: Merge, build: Advancing, dialect:
             check_ties(engine, plan, merge.tied(_GROUPS, _STORED))
             with answered(engine, plan, merge.rows(merge.joined(_GROUPS, _STORED))) as answer:
                 answer.check_keys()
-                return Change(answer.table(dialect), (), windows, *_heaviest(engine, merge))
+                heaviest, events = _heaviest(engine, merge)
+                return Change(answer.table(dialect), windows=windows, heaviest=heaviest, events=events)
         finally:
             engine.unregister(_STORED)
     finally:

@@ -62,6 +62,9 @@ _PARTS: Final = ("select_list", "where_clause", "having", "qualify", "group_expr
 _ORDERING: Final = ("order_bys", "orders", "arg_orders", "partitions", "filter", "filter_expr")
 """Parts of a call that say in which order, or of which rows, and not what it gives."""
 
+_TELLING: Final = frozenset(("count", "~~", "!~~", "~~*", "!~~*", "like_escape", "not_like_escape"))
+"""Functions that tell the same of texts that a COLLATE makes one."""
+
 _BOUNDED: Final = 3
 """Arguments of a bitstring_agg that says between which values it is."""
 
@@ -147,7 +150,7 @@ class _Work:
             self.found.append(Doubt("a COLLATE, which makes several texts one", "group by lower(x), and SELECT it"))
         grouped = bool(node["group_expressions"]) or node["aggregate_handling"] == "FORCE_AGGREGATES"
         single = not grouped and has_aggregate(self._engine, items)
-        groups = self._groups(node) if grouped else []
+        groups = list(map(scope.numbered, self._groups(node))) if grouped else []
         by = all_names(groups, scope)
         # Of several sets a group has the values of one of them.
         of_all = by if len(node["group_sets"]) <= 1 else set()
@@ -254,6 +257,8 @@ class _Work:
         left, right = self._source(node["left"], known), self._source(node["right"], known)
         for below in _subqueries(node["condition"]):
             self.query(below, known)
+        for call, _ in with_parents(node["condition"]):
+            self._never(call)
         found = Scope(left.columns | right.columns, unique=[a | b for a in left.unique for b in right.unique])
         using, kind = set(map(fold, node["using_columns"])), node["join_type"]
         by_order = node["ref_type"] == "ASOF"
@@ -381,10 +386,10 @@ def _shows_collated(node: Any) -> bool:  # noqa: ANN401  (a tree of JSON)
     """Whether what columns or groups are is of texts that a COLLATE makes one; not what is ordered by or compared."""
     if isinstance(node, list):
         return any(map(_shows_collated, node))
-    if not isinstance(node, dict) or node.get("class") in ("COMPARISON", "SUBQUERY"):
+    if not isinstance(node, dict) or node.get("class") in ("COMPARISON", "BETWEEN", "SUBQUERY"):
         return False
     if node.get("class") == "COLLATE":
         return True
-    if node.get("class") == "FUNCTION" and name_of(node) == "count":
+    if node.get("type") in ("COMPARE_IN", "COMPARE_NOT_IN") or ("class" in node and name_of(node) in _TELLING):
         return False
     return any(_shows_collated(part) for name, part in node.items() if name not in _ORDERING)

@@ -33,13 +33,17 @@ class Scope:
     unique: list[frozenset[Name]] = field(default_factory=list)
     items: Sequence[Node] = ()
 
+    def numbered(self, node: Node) -> Node:
+        """What the number of a column stands for, behind GROUP BY and ORDER BY; any other expression as it is."""
+        if node["class"] != "CONSTANT" or node["literal"]["kind"] != "INTEGER":
+            return node
+        at = int(node["literal"]["text"]) - 1
+        # Behind a star the numbers are others.
+        known = 0 <= at < len(self.items) and not any(item["class"] == "STAR" for item in self.items[: at + 1])
+        return self.items[at] if known else node
+
     def resolved(self, node: Node) -> Node:
-        """What an alias, or the number of a column, stands for; any other expression as it is."""
-        if node["class"] == "CONSTANT" and node["literal"]["kind"] == "INTEGER":
-            at = int(node["literal"]["text"]) - 1
-            # Behind a star the numbers are others.
-            known = at < len(self.items) and not any(item["class"] == "STAR" for item in self.items[: at + 1])
-            return self.items[at] if known else node
+        """What an alias stands for; any other expression as it is."""
         if node["class"] != "COLUMN_REF" or len(node["column_names"]) != 1:
             return node
         name = fold(node["column_names"][0])
@@ -48,7 +52,8 @@ class Scope:
         return self._called(name) or node
 
     def ordered(self, node: Node) -> Node:
-        """The same behind ORDER BY and DISTINCT ON, where an alias goes before a column of its name."""
+        """What an expression behind ORDER BY or DISTINCT ON is: there an alias goes before a column of its name."""
+        node = self.numbered(node)
         if node["class"] == "COLUMN_REF" and len(node["column_names"]) == 1:
             return self._called(fold(node["column_names"][0])) or node
         return node
@@ -89,8 +94,8 @@ def replaced(star: Node, scope: Scope) -> set[Name]:
 
 def is_all(order: Node) -> bool:
     """Whether something to order by is every column: a bare star, or ALL."""
-    changed = order["class"] != "STAR" or any(order[one] for one in ("exclude_list", "replace_list", "rename_list"))
-    return not changed and not order["qualified_exclude_list"] and order["expr"] is None and not order["relation_name"]
+    lists = ("exclude_list", "replace_list", "rename_list", "qualified_exclude_list", "relation_name")
+    return order["class"] == "STAR" and order["expr"] is None and not any(order[one] for one in lists)
 
 
 def compared(condition: Any, side: Scope, other: Scope, both: Scope, *, by_order: bool) -> set[Name]:  # noqa: ANN401
@@ -103,7 +108,7 @@ def compared(condition: Any, side: Scope, other: Scope, both: Scope, *, by_order
     told = condition["class"] == "COMPARISON" and (
         condition["type"] == "COMPARE_EQUAL" or (by_order and condition["type"] in _BOUNDS)
     )
-    if not told:
+    if not told or any(one["class"] == "COLLATE" for one in expressions(condition)):
         return set()
     for own, against in (("left", "right"), ("right", "left")):
         names, far = names_of(condition[own], both), made_of([condition[against]], both)

@@ -145,7 +145,7 @@ def _show_tails(screen: Console, now: Status) -> None:
             screen.print(f"{side.value} is kept by {lease.holder} until {lease.until:%H:%M:%S}Z", soft_wrap=True)
     for one in now.views:
         if one.hot_keys:
-            hot = listed(f"{key.label} ({key.share * 100:.0f} %)" for key in one.hot_keys[:3])
+            hot = listed(f"{key.label} ({key.share * 100:.0f} %)" for key in one.hot_keys)
             screen.print(f"{one.label}: of its newest events many go to {hot}", soft_wrap=True)
         if one.error:
             screen.print(f"{one.label} stopped behind position {one.stopped_at:,}: {one.error}", soft_wrap=True)

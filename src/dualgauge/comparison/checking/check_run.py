@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 RESULT: Final = "check.json"
 
 TRIES: Final = 3
-"""How often checks are asked again because a replay went on meanwhile."""
+"""Looks at most: the builds may change in one, by a replay or a tail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,8 @@ def run_checks(
     Raises:
         NotRead, UnclearView, NoSuchExpectation, BadArguments: a check cannot be asked; no run was begun.
         NotBuilt, UnequalPositions: the sides cannot be looked at now.
-        BuildsMoved: the builds changed each time; the runs are inconclusive.
+        BuildsMoved: the builds changed at each look; a run that was begun is inconclusive.
+        StoreRefused: a side's file cannot be read.
     """
     asked = [
         [

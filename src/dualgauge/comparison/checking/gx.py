@@ -24,7 +24,7 @@ from dualgauge.comparison.content.checks import DERIVED, own
 from dualgauge.comparison.errors import BadArguments, NoSuchExpectation
 from dualgauge.errors import redact
 from dualgauge.model import AsJson, nearest
-from dualgauge.stores.external.sql_location import still
+from dualgauge.stores.external.sql_location import standing_still
 from dualgauge.stores.long_decimals import SQLITE_DIGITS
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ class Expecting:
         self._creators: dict[str, Callable[[], Any]] = {}
 
     def hold(self, place: SqlLocation) -> None:
-        """Read a view's SQLite file as it is now, whatever is written meanwhile. It has a write-ahead log."""
+        """Read a view's SQLite file as it is now, whatever is written meanwhile. Raises StoreRefused."""
         if place.url not in self._creators:
-            self._creators[place.url] = self._held.enter_context(still(place))
+            self._creators[place.url] = self._held.enter_context(standing_still(place))
 
     def judge(self, label: str, place: SqlLocation, check: Check, expectation: Any) -> CheckResult:  # noqa: ANN401
         """

@@ -21,6 +21,9 @@ _BARE: Final = frozenset(
 )  # fmt: skip
 """Words that are functions without parentheses."""
 
+_NAMES_FOLLOW: Final = (".", "as", "with")
+"""What stands before a name that somebody gave."""
+
 
 def volatile_functions(engine: Engine) -> frozenset[str]:
     """The functions whose answer is not one of their arguments' alone; error() gives none."""
@@ -49,7 +52,7 @@ def changing_parts(text: str, volatile: frozenset[str]) -> Iterator[str]:
                 yield "age() of one time"
         elif after == "(" and word in volatile:
             yield f"{word}()"
-        elif word in _BARE and not quoted and before != ".":
+        elif word in _BARE and not quoted and before not in _NAMES_FOLLOW and (before, word) != ("from", "user"):
             yield word
         elif word == "tablesample" or (word == "sample" and before == "using"):
             yield "a sample"

@@ -23,7 +23,7 @@ from dualgauge.comparison.files.plain_arrow import bare
 from dualgauge.comparison.files.plain_arrow import held as held_in
 from dualgauge.comparison.files.read_files import told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
-from dualgauge.engines.endless import TIMES, WHAT, endless, of_others
+from dualgauge.engines.endless import WHAT, endless_file
 from dualgauge.engines.parquet_files import parquet, scan
 from dualgauge.engines.parquet_schema import UNNAMED, cut, exact, schema_columns, schemas
 from dualgauge.model import literal, quote
@@ -67,7 +67,8 @@ def read_parquet(engine: Engine, files: Sequence[Path], label: str, folder: Path
     Parquet files, read in place but for columns that the engine would cut; those go to `folder`.
 
     Raises:
-        UnreadableLocation: one is no Parquet file, has a column twice, or columns of one name have no common type.
+        UnreadableLocation: one is no Parquet file, has a column twice or without a name, or times that would be read as
+            infinite; or columns of one name have no common type.
     """
     with told(label, _WHOLE_FILE):
         whole = _parts(engine, files)
@@ -134,7 +135,8 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
                 part.cut[name] = spans.get(name, what)
     for part in found.values():
         part.source = f"({parquet(part.files, part.fields)})"
-        _refuse_endless(engine, part)
+        if times := endless_file(engine, part.files, part.fields):
+            raise UnreadableLocation(str(times[0]), f"its column {times[1]!r} holds {WHAT}", "write NULL, or a text")
     return list(found.values())
 
 
@@ -143,17 +145,6 @@ def _refuse_names(file: Path, names: Sequence[str]) -> None:
         raise UnreadableLocation(str(file), UNNAMED, "give it one")
     if (double := twice(names)) is not None:
         raise UnreadableLocation(str(file), f"it has two columns {double!r}", "give each column a name of its own")
-
-
-def _refuse_endless(engine: Engine, part: _Part) -> None:
-    """Raise where the engine would take a time for infinite that it did not write."""
-    if not any(map(TIMES.search, part.fields.values())):
-        return
-    others = of_others(engine, part.files)
-    if others and endless(engine, scan(others), part.fields):
-        for file in others:
-            if name := endless(engine, scan([file]), part.fields):
-                raise UnreadableLocation(str(file), f"its column {name!r} holds {WHAT}", "write NULL, or a text")
 
 
 def _durations(written: bytes) -> dict[str, str]:

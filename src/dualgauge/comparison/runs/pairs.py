@@ -56,7 +56,7 @@ def pairs(
     Raises:
         NoSuchComparator: a wanted name is neither.
         NothingToCompare: there is none.
-        NoViewToCompare, BadRelation: a comparator does not fit the views.
+        NoViewToCompare, BadRelation: a comparator does not fit the views, or its query may answer otherwise each time.
     """
     by_side = {side: {one.name: one for one in known if one.side is side} for side in Side}
     shared = [name for name in by_side[Side.V1] if name in by_side[Side.V2]]
@@ -90,7 +90,8 @@ def _pair(
             raise fault.within(f"comparator {name!r}") from None
     views = {side: views_of(engine, name, side, sql[side], list(by_side[side])) for side in Side}
     for side in Side:
-        if given and (given.v1 if side is Side.V1 else given.v2):
+        # What nobody wrote is the whole of a view.
+        if not plain:
             _refuse_unstable(engine, name, side, sql[side], [by_side[side][view] for view in views[side]])
     return Pair(
         name=name,
@@ -113,9 +114,14 @@ def _refuse_unstable(engine: Engine, name: str, side: Side, sql: str, read: Sequ
     }
     for statement in statements_of(engine, sql) or ():
         doubts = doubts_over(engine, sql, statement["node"], known)
-        found += [f"{one.sql}, which hangs on an order that is not unique: end it with the key" for one in doubts]
+        found += [f"{one.sql}, which may give another answer each time: {_of_key(one.idiom)}" for one in doubts]
     if found:
         raise BadRelation(side.value, f"it has {found[0]}").within(f"comparator {name!r}")
+
+
+def _of_key(idiom: str) -> str:
+    """What is advised of the events' position, of a view's key."""
+    return idiom.replace("`position`", "the key").replace("position", "the key")
 
 
 def _tracings(

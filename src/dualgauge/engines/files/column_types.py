@@ -63,7 +63,7 @@ _SIZES: Final = re.compile(r"DECIMAL\(([0-9]{1,2}), *([0-9]{1,2})\)")
 _NUMBER: Final = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,9})?"
 _NO_NUMBER: Final = "(?i:nan|[+-]?inf(inity)?)"
 _MOST_OF_DOUBLE: Final = 17
-_ANY_ZONE: Final = r"([zZ]|[+-][0-9]{1,2}(:?[0-9]{2}){0,2}|[A-Za-z][A-Za-z0-9_/+-]*)"
+_ANY_ZONE: Final = r"([zZ]|[+-]([01]?[0-9]|2[0-3])(:?[0-5][0-9]){0,2}|[A-Za-z][A-Za-z0-9_/+-]*)"
 _NO_OFFSET: Final = r"([zZ]|(?i:utc)|[+-]00?(:?00){0,2})"
 """What stands behind a clock and says that it is UTC's: another one a time without a zone would lose."""
 
@@ -340,7 +340,11 @@ def kept_whole(text: str, kind: str) -> str:
 
 
 def iso_time(text: str, fraction: str = "[0-9]*", zone: str = _ANY_ZONE) -> str:
-    """A condition that a text is written as a day or a time of ISO 8601; the engine's cast takes much besides."""
+    """
+    A condition that a text is written as a day or a time of ISO 8601, with `-` or `/`; the engine's cast takes more.
+
+    What lies out of the years 1 to 9999 is so written too, for another condition to tell.
+    """
     day, clock = "[0-9]{4,6}[-/][0-9]{1,2}[-/][0-9]{1,2}", "[0-9]{1,2}:[0-9]{1,2}"
     pattern = rf"\s*({day}([ T]+{clock}(:[0-9]{{1,2}}(\.{fraction})?)?( ?{zone})?)?( \(BC\))?|-?infinity)\s*"
     return f"regexp_full_match({text}, {literal(pattern)})"

@@ -135,9 +135,7 @@ def odd_times(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColu
 
 def _unknown(column: ProfiledColumn) -> ProfiledColumn:
     """A column that is called a time and has digits enough for one, and is none that is known."""
-    if sum(one.isdigit() for one in column.least) < _FEWEST_DIGITS:
-        return column
-    if column.time:
+    if column.time or sum(one.isdigit() for one in column.least) < _FEWEST_DIGITS:
         return column
     if column.type == "BIGINT":
         if len(column.least) < len(str(_UNITS[0][1])):

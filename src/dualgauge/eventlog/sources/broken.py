@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dualgauge.engines.endless import TIMES, WHAT, endless, of_others
+from dualgauge.engines.endless import TIMES, WHAT, endless_file
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.files.json_types import is_shape
 from dualgauge.engines.files.text_rows import partitions_of
@@ -133,17 +133,14 @@ def _refuse_endless(
     engine: Engine, source: Source, parts: Mapping[Path, Part], trees: Mapping[str, Sequence[Row]]
 ) -> None:
     """Raise where the engine would take a time for infinite that it did not write."""
-    timed = [path for path in parts if any(TIMES.search(row[-1] or "") for row in trees[str(path)])]
     alike: dict[object, list[Path]] = {}
-    for path in of_others(engine, timed) if timed else ():
-        alike.setdefault(tuple(trees[str(path)][1:]), []).append(path)
+    for path in parts:
+        if any(TIMES.search(row[-1] or "") for row in trees[str(path)]):
+            alike.setdefault(tuple(trees[str(path)][1:]), []).append(path)
     for paths in alike.values():
-        kinds = engine.columns(f"SELECT * FROM {scan(paths)}")
-        if endless(engine, scan(paths), kinds) is None:
-            continue
-        for path in paths:
-            if name := endless(engine, scan([path]), kinds):
-                raise CutColumn(source.name, source.label(parts[path].file), name, WHAT, "as NULL")
+        if found := endless_file(engine, paths, engine.columns(f"SELECT * FROM {scan(paths)}")):
+            path, name = found
+            raise CutColumn(source.name, source.label(parts[path].file), name, WHAT, "as NULL")
 
 
 def _refuse_bent(engine: Engine, source: Source, parts: Sequence[Part]) -> None:

@@ -318,6 +318,8 @@ def _enveloped(engine: Engine, source: Source, mapped: str, names: dict[str, str
         untimely += f" OR {finer}"
     if order:
         untimely += f" OR ({order}) IS NULL"
+    if order and kind == "VARCHAR":
+        untimely += f" OR {loses(f'({order})', kind, 'TIMESTAMPTZ')}"
     fields = [
         *(_checked(name, f"{name} IS NULL", f"a row without {name}", ENVELOPE[name]) for name in ("event_id", "type")),
         _checked("occurred_at", untimely, "a row without occurred_at (years 1 to 9999) or order_by", "TIMESTAMPTZ"),

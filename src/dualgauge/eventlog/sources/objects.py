@@ -39,8 +39,10 @@ def table_of(frame: Any, refuse: Refuse) -> pa.Table:  # noqa: ANN401  (pandas i
     import pyarrow as pa
 
     for name in frame.columns:
-        if str(frame[name].dtype) == "object":
-            _check_families(str(name), frame[name].tolist(), refuse)
+        kind: Any = frame[name].dtype
+        values = kind.categories if str(kind) == "category" else frame[name]
+        if str(values.dtype) == "object":
+            _check_families(str(name), values.tolist(), refuse)
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError, OverflowError) as fault:
@@ -94,14 +96,14 @@ def _unread(kind: pa.DataType) -> str:
 
 
 def _parts(kind: pa.DataType, depth: int = 0) -> Iterator[tuple[int, pa.DataType]]:
-    """A type and the types in it, each with its depth; what it is wrapped in does not count."""
+    """A type and the types in it, each with its depth; an extension type is what it keeps its values in."""
     import pyarrow as pa
 
     if isinstance(kind, pa.BaseExtensionType):
         yield from _parts(kind.storage_type, depth)
         return
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        yield from _parts(kind.value_type, depth)
+        yield from _parts(kind.value_type, depth + 1)
         return
     yield depth, kind
     for at in range(kind.num_fields):
@@ -131,12 +133,20 @@ def _note(value: Any, path: tuple[object, ...], found: dict[tuple[object, ...], 
     if isinstance(value, list | tuple | set) or (hasattr(value, "tolist") and getattr(value, "ndim", None)):
         found.setdefault(path, set()).add("lists")
         return next((one for one in (_note(each, (*path, 0), found) for each in value) if one), None)
+    if not (family := _family(value)):
+        return None
+    found.setdefault(path, set()).add(family)
+    return _cut(value)
+
+
+def _cut(value: Any) -> str | None:  # noqa: ANN401
+    """What of a value Arrow would cut, if anything."""
     if isinstance(value, Decimal) and not value.is_finite():
         return f"holds the decimal {value}, which would be nothing: give its numbers as float, or as text"
+    if isinstance(value, dt.time) and value.tzinfo is not None:
+        return f"holds {value}, of which the zone would be lost: give it as text"
     if getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0):
         return f"holds {value}, of which nanoseconds would be cut: give the column the type datetime64[ns]"
-    if family := _family(value):
-        found.setdefault(path, set()).add(family)
     return None
 
 

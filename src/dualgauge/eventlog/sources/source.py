@@ -237,7 +237,8 @@ def load(engine: Engine, source: Source, number: int) -> None:
 
     Raises:
         BadPython: there is none that can be read.
-        BadMapping: two of its columns would be taken for one; or a time for infinite.
+        BadMapping: two of its columns would be taken for one, or one holds what the engine would read as another value:
+            mixed types, parts of a microsecond, more than 38 digits, the last time of a type, JSON that is none.
     """
     if not source.settings.python:
         return

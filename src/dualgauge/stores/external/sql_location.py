@@ -6,12 +6,13 @@ import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
 from dualgauge.errors import keep_secret
 from dualgauge.sqlite_files import Watched, watched
+from dualgauge.stores.errors import StoreRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,10 @@ def in_file(file: Path, table: str, key: tuple[str, ...]) -> SqlLocation:
     return SqlLocation(url=url.render_as_string(), kind="sqlite", table=table, schema=None, key=key)
 
 
+_WAIT: Final = 30.0
+"""Seconds to wait for another process's lock, as the store does."""
+
+
 class _Still(Watched):
     """A connection whose one transaction stays open, whatever its user ends or closes."""
 
@@ -59,25 +64,34 @@ class _Still(Watched):
 
 
 @contextmanager
-def still(place: SqlLocation) -> Iterator[Callable[[], sqlite3.Connection]]:
+def standing_still(place: SqlLocation) -> Iterator[Callable[[], sqlite3.Connection]]:
     """
     A SQLite file as it is now, for as long as the context: the `creator` of an SQLAlchemy engine.
 
     The transaction is open when this returns. The file must have a write-ahead log: else its writers wait.
+
+    Raises:
+        StoreRefused: it cannot be opened or read.
     """
     dialect = sa.create_engine(place.url).dialect
     given, named = dialect.create_connect_args(sa.make_url(place.url))
     # Who opened a file by mode=ro and closes it last leaves its write-ahead log behind.
     file = given[0].replace("mode=ro", "mode=rw")
-    raw = sqlite3.connect(file, factory=_Still, isolation_level=None, **named)
+    raw = None
     try:
-        raw.execute("PRAGMA query_only = ON")
-        watched(raw, Path(raw.execute("PRAGMA database_list").fetchone()[2]))
-        raw.execute("BEGIN")
-        raw.execute("SELECT 1 FROM sqlite_master").fetchone()
-        yield lambda: raw
+        try:
+            raw = sqlite3.connect(file, factory=_Still, isolation_level=None, **{**named, "timeout": _WAIT})
+            raw.execute("PRAGMA query_only = ON")
+            watched(raw, Path(raw.execute("PRAGMA database_list").fetchone()[2]))
+            raw.execute("BEGIN")
+            raw.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.Error as fault:
+            raise StoreRefused(file, str(fault)) from fault
+        opened = raw
+        yield lambda: opened
     finally:
-        raw.let_go()
+        if raw is not None:
+            raw.let_go()
 
 
 def in_database(url: str, table: str, key: tuple[str, ...], *, root: Path) -> SqlLocation:

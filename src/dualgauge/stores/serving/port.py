@@ -213,7 +213,7 @@ class BuildStore(ServedStore, Protocol):
         """`sqlite` or `postgresql`: which column of the type table counts."""
 
     def revise(self, folder: Path, shapes: Sequence[Shape], message: str = "") -> Revision | None:
-        """Write the revision that brings the shapes to the views, by default named after them; None: none is."""
+        """Write the revision that brings the shapes to the views; None where none is due. It names them by default."""
 
     def upgrade(self, folder: Path, shapes: Sequence[Shape]) -> list[Revision]:
         """Apply what is not applied; gives it."""
