@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from contextlib import closing
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -122,7 +125,22 @@ def test_an_exponent_behind_a_fraction_is_a_number_as_programs_write_it(tmp_path
 
 @pytest.mark.parametrize("number", [10**40, -(2**70)])
 def test_a_number_of_python_that_no_type_of_arrow_holds_is_told(number: int) -> None:
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({"id": [1], "v": pandas.Series([number], dtype=object)})
+    frame = pd.DataFrame({"id": [1], "v": pd.Series([number], dtype=object)})
     with pytest.raises(UnreadableLocation, match="too large"):
+        dualgauge.compare(frame, frame, BY_ID)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([Decimal("1.5"), Decimal("NaN")], "holds the decimal NaN, which would be nothing"),
+        ([dt.date(2026, 1, 1), dt.datetime(2026, 1, 1, 5, tzinfo=dt.UTC)], "holds days beside times with a zone"),
+        ([[dt.date(2026, 1, 1)], [dt.datetime(2026, 1, 1, 5, tzinfo=dt.UTC)]], "holds days beside times with a zone"),
+        ([dt.time(5), dt.time(5, tzinfo=dt.UTC)], "of which the zone would be lost"),
+        ([pd.Timestamp("2026-01-01 00:00:00.000000001"), pd.Timestamp("2026-01-01")], "nanoseconds would be cut"),
+    ],
+)
+def test_values_of_a_data_frame_that_arrow_would_bend_are_told(values: list[object], said: str) -> None:
+    frame = pd.DataFrame({"id": [1, 2], "v": pd.Series(values, dtype=object)})
+    with pytest.raises(UnreadableLocation, match=rf"(?s)its column 'v' {said}|its column 'v' holds .*{said}"):
         dualgauge.compare(frame, frame, BY_ID)

@@ -86,7 +86,7 @@ def _barrier(handles: Handles, migration: str) -> Barrier | None:
 def _barrier_of(handles: Handles, migration: str, bring: Callable[[], bool] | None = None) -> Barrier:
     from dualgauge.comparison.runs.barrier import Barrier
 
-    return Barrier(handles.ledger.barriers_of(migration), handles.store, lambda: handles.log.refresh().last, bring)
+    return Barrier(handles.ledger.barriers_of(migration), handles.builds, lambda: handles.log.refresh().last, bring)
 
 
 def _is_tailed(handles: Handles) -> bool:

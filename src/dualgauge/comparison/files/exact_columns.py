@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.fetch import groups_of
 from dualgauge.comparison.errors import UnreadableLocation
-from dualgauge.comparison.files.plain_arrow import bare, compact, held, is_readable, plain, unwrapped
 from dualgauge.comparison.files.value_types import Reading, typed_reading
+from dualgauge.engines.plain_arrow import bare, compact, held, is_beyond_decimal, is_readable, plain, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -143,19 +143,12 @@ def spelt(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
-def _is_decimal_text(kind: pa.DataType) -> bool:
-    """Whether a type is of decimals that the engine has not: of more digits than 38, or with a scale below nought."""
-    import pyarrow as pa
-
-    return bool(pa.types.is_decimal256(kind) or (pa.types.is_decimal(kind) and kind.scale < 0))
-
-
 def _is_cut(kind: pa.DataType) -> bool:
     """Whether values of a type would be cut inside of another one."""
     import pyarrow as pa
 
     return bool(
-        _is_decimal_text(kind)
+        is_beyond_decimal(kind)
         or pa.types.is_float16(kind)
         or pa.types.is_duration(kind)
         or kind == pa.month_day_nano_interval()
@@ -183,7 +176,7 @@ class ExactColumns:
         fields = []
         for one in schema:
             kind = became = bare(one.type)
-            if _is_decimal_text(kind):
+            if is_beyond_decimal(kind):
                 became, self._digits[one.name] = pa.string(), (1, 0)
             elif pa.types.is_float16(kind):
                 became = pa.float32()

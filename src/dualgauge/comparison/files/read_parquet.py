@@ -19,13 +19,13 @@ from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.exact_columns import DURATIONS, FINE, wide_decimals, write_exact
 from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.number_text import number_text
-from dualgauge.comparison.files.plain_arrow import bare
-from dualgauge.comparison.files.plain_arrow import held as held_in
 from dualgauge.comparison.files.read_files import told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.endless import WHAT, endless_file
 from dualgauge.engines.parquet_files import parquet, scan
 from dualgauge.engines.parquet_schema import UNNAMED, cut, exact, schema_columns, schemas
+from dualgauge.engines.plain_arrow import bare
+from dualgauge.engines.plain_arrow import held as held_in
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:

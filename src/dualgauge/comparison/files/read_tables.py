@@ -15,6 +15,7 @@ from dualgauge.comparison.files.names import place, twice
 from dualgauge.comparison.files.number_text import plain_number
 from dualgauge.comparison.files.read_files import told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
+from dualgauge.engines.data_frames import table_of
 from dualgauge.engines.duck import translated
 from dualgauge.engines.endless import WHAT, endless
 from dualgauge.engines.parquet_files import bent, parquet, whole_parquet
@@ -169,15 +170,13 @@ def _kept_types(given: Any, label: str) -> tuple[object, dict[str, str]]:  # noq
 
 
 def _from_pandas(frame: Any, label: str) -> pa.Table:  # noqa: ANN401  (pandas is not imported here)
-    import pyarrow as pa
+    def refuse(column: str, reason: str) -> Exception:
+        what, _, advice = reason.rpartition(": ")
+        return UnreadableLocation(label, f"its column {column!r} {what}" if column else f"it {what}", advice)
 
     # An index with a name is data, most often the key; one without counts rows only.
     named = [name for name in frame.index.names if name is not None]
-    try:
-        return pa.Table.from_pandas(frame.reset_index() if named else frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError, OverflowError) as fault:
-        reason = "; ".join(str(one) for one in fault.args)
-        raise UnreadableLocation(label, reason, "give the column one type, for example with astype(str)") from fault
+    return table_of(frame.reset_index() if named else frame, refuse)
 
 
 def _stream(given: object, label: str) -> pa.RecordBatchReader:

@@ -17,10 +17,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dualgauge.engines.data_frames import table_of
 from dualgauge.engines.endless import WHAT, endless
 from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.eventlog.errors import BadMapping, BadPython, UnknownFormat
-from dualgauge.eventlog.sources.objects import check_whole, table_of
+from dualgauge.eventlog.sources.arrow_data import check_whole
 from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:

@@ -59,6 +59,13 @@ def held(kind: pa.DataType) -> Iterator[pa.DataType]:
         yield from held(kind.field(at).type)
 
 
+def is_beyond_decimal(kind: pa.DataType) -> bool:
+    """Whether a type is of decimals that the engine has not: of more digits than 38, or with a scale below nought."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_decimal256(kind) or (pa.types.is_decimal(kind) and kind.scale < 0))
+
+
 def plain(kind: pa.DataType) -> pa.DataType:
     """The type of what `unwrapped` gives."""
     import pyarrow as pa

@@ -1,9 +1,8 @@
 """
-What a Python source gives, so that the engine reads every value of it as it is, or the column is refused by name.
+Data frames of pandas as Arrow tables: every value as it is, or the column is refused by name.
 
-Of a data frame's column of objects the engine looks at some values and bends the others to their type. Arrow looks at
-all of them, but makes a datetime beside dates a date, and a NaN among decimals nothing. Of some of Arrow's types the
-engine cuts values, without a word.
+Of a column of objects the engine looks at some values and bends the others to their type. Arrow looks at all of them,
+but makes a datetime beside dates a date, and a NaN among decimals nothing.
 """
 
 from __future__ import annotations
@@ -15,18 +14,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     import pyarrow as pa
 
     Refuse = Callable[[str, str], Exception]
-    """Makes the error that a column is refused with, of its name and the reason."""
+    """Makes the error that a column is refused with, of its name and the reason: what it holds, `: `, what to do."""
 
 _ONE_TYPE: Final = "give all of them one type, for example with astype(str)"
 _TOGETHER: Final = ({"whole numbers", "numbers"}, {"whole numbers", "decimals"})
 """Families of values that one type of numbers holds, or Arrow refuses."""
-
-_AS_WHOLE: Final = "give them as whole numbers, or as text"
 
 
 def table_of(frame: Any, refuse: Refuse) -> pa.Table:  # noqa: ANN401  (pandas is not imported here)
@@ -38,76 +35,19 @@ def table_of(frame: Any, refuse: Refuse) -> pa.Table:  # noqa: ANN401  (pandas i
     """
     import pyarrow as pa
 
-    for name in frame.columns:
-        kind: Any = frame[name].dtype
-        values = kind.categories if str(kind) == "category" else frame[name]
+    for at, name in enumerate(frame.columns):
+        # By place: two columns of one name are for others to refuse.
+        column: Any = frame.iloc[:, at]
+        values = column.dtype.categories if str(column.dtype) == "category" else column
         if str(values.dtype) == "object":
             _check_families(str(name), values.tolist(), refuse)
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError, OverflowError) as fault:
-        column = str(fault.args[-1]).partition("column ")[2].partition(" with type")[0]
+        named = str(fault.args[-1]).partition("column ")[2].partition(" with type")[0]
         known = {str(name) for name in frame.columns}
-        raise refuse(column if column in known else "", f"holds values of no one type ({fault.args[0]})") from fault
-
-
-def check_whole(schema: pa.Schema, batches: Iterable[pa.RecordBatch] | None, refuse: Refuse) -> None:
-    """
-    Look whether the engine reads all values of Arrow data whole.
-
-    Args:
-        schema: its columns.
-        batches: all of it; None where it can be read but once, and its types alone have to tell.
-        refuse: see `Refuse`.
-
-    Raises:
-        what `refuse` makes: a column is of a type of which the engine cuts values.
-    """
-    import pyarrow as pa
-
-    fine: list[str] = []
-    for field in schema:
-        for depth, part in _parts(field.type):
-            if reason := _unread(part):
-                raise refuse(field.name, f"is {part}, {reason}")
-            if pa.types.is_date64(part) or (pa.types.is_duration(part) and part.unit == "ns"):
-                if depth or batches is None:
-                    raise refuse(field.name, f"is {part}, of which parts would be cut: {_AS_WHOLE}")
-                fine.append(field.name)
-    for batch in batches or () if fine else ():
-        for name in fine:
-            array = batch.column(name)
-            unit, part = (86_400_000, "day") if pa.types.is_date64(array.type) else (1_000, "microsecond")
-            if (array.cast(pa.int64()).fill_null(0).to_numpy() % unit).any():
-                raise refuse(name, f"holds parts of a {part}, which would be cut: {_AS_WHOLE}")
-
-
-def _unread(kind: pa.DataType) -> str:
-    """Why the engine reads a type not at all, or cuts its values; empty where it reads it whole."""
-    import pyarrow as pa
-
-    if pa.types.is_decimal256(kind) or (pa.types.is_decimal(kind) and kind.scale < 0):
-        return "and the engine has no more than 38 digits: give it as text"
-    if pa.types.is_float16(kind):
-        return "which the engine has not: give it as float32"
-    if kind == pa.month_day_nano_interval():
-        return f"of which nanoseconds would be cut: {_AS_WHOLE}"
-    return ""
-
-
-def _parts(kind: pa.DataType, depth: int = 0) -> Iterator[tuple[int, pa.DataType]]:
-    """A type and the types in it, each with its depth; an extension type is what it keeps its values in."""
-    import pyarrow as pa
-
-    if isinstance(kind, pa.BaseExtensionType):
-        yield from _parts(kind.storage_type, depth)
-        return
-    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        yield from _parts(kind.value_type, depth + 1)
-        return
-    yield depth, kind
-    for at in range(kind.num_fields):
-        yield from _parts(kind.field(at).type, depth + 1)
+        reason = f"holds values of no one type ({fault.args[0]}): {_ONE_TYPE}"
+        raise refuse(named if named in known else "", reason) from fault
 
 
 def _check_families(name: str, values: list[Any], refuse: Refuse) -> None:
