@@ -27,6 +27,7 @@ from dualgauge.model import Outcome, Position, Progress, Side, as_json, plural, 
 from dualgauge.stores.serving.checkpoints import ADOPTED
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from dualgauge.comparison.content.checks import Check
     from dualgauge.comparison.runs.barrier import Barrier
     from dualgauge.comparison.runs.pairs import Pair
+    from dualgauge.comparison.runs.snapshot import Pinned
     from dualgauge.comparison.values import Drift
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
@@ -143,11 +145,11 @@ def run_checks(
         ]
         for pair, wanted in zip(pairs, asked, strict=True)
     ]
-    look = partial(_look, engine, log, store, keeping=keeping, progress=progress)
+    sides = _Sides(engine, log, store, keeping, progress)
     return [
-        _steady(partial(look, pair, wanted), pair.name, barrier)
+        _steady(partial(sides.look, pair, wanted), pair.name, barrier)
         for pair, wanted in zip(pairs, questions, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _steady(look: Callable[[Barrier | None], CheckRun | None], name: str, barrier: Barrier | None) -> CheckRun:
@@ -164,55 +166,84 @@ def _steady(look: Callable[[Barrier | None], CheckRun | None], name: str, barrie
     raise BuildsMoved(name, TRIES)
 
 
-def _look(  # noqa: PLR0917  (partial gives them in this order)
-    engine: Engine,
-    log: EventLog,
-    store: ServedStore,
-    pair: Pair,
-    questions: Sequence[Question],
-    barrier: Barrier | None,
-    *,
-    keeping: Keeping,
-    progress: Progress,
-) -> CheckRun | None:
-    """Look once; None where the builds changed meanwhile, and a run that was begun is one that could not tell."""
-    started = keeping.clock()
-    with expecting() if questions else nullcontext() as work:
-        seen: dict[Side, Mapping[str, Checkpoint]] = {}
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """Both sides, to be looked at for one pair after the other."""
+
+    engine: Engine
+    log: EventLog
+    store: ServedStore
+    keeping: Keeping
+    progress: Progress
+
+    def look(self, pair: Pair, questions: Sequence[Question], barrier: Barrier | None) -> CheckRun | None:
+        """Look once; None where the builds changed meanwhile, and a run that was begun is one that could not tell."""
+        started = self.keeping.clock()
+        with expecting() if questions else nullcontext() as work:
+            seen: dict[Side, Mapping[str, Checkpoint]] = {}
+            pinned, drifts = self._pin(pair, questions, work, barrier, seen)
+            if work is None:
+                seconds = (self.keeping.clock() - started).total_seconds()
+                return CheckRun(
+                    None, pair.name, pinned.position, None, (), None, None, None,
+                    seconds=seconds, results=(), drifts=drifts,
+                )  # fmt: skip
+            if _places(pinned.builds) != _places(builds_of(pair, seen.__getitem__)):
+                return None
+            return self._judge(pair, questions, work, pinned, drifts, started=started)
+
+    def _pin(
+        self,
+        pair: Pair,
+        questions: Sequence[Question],
+        work: Expecting | None,
+        barrier: Barrier | None,
+        seen: dict[Side, Mapping[str, Checkpoint]],
+    ) -> tuple[Pinned, tuple[Drift, ...]]:
+        """
+        Open what the checks will read, and look at the drifts, at one position.
+
+        `seen` gets how far each side's builds are once its transactions are open.
+        """
 
         def opened(side: Side) -> None:
             if work is not None:
-                builds = {name for name, build in store.served(side).items() if build != ADOPTED}
+                builds = {name for name, build in self.store.served(side).items() if build != ADOPTED}
                 for one in questions:
                     if one.side is side and one.view in builds:
                         work.hold(one.place)
             # Read behind the transactions: what is so before them and behind them is so in them.
-            seen[side] = store.served_builds(side)
+            seen[side] = self.store.served_builds(side)
 
-        asked = barrier.asked(pair.views) if barrier else nullcontext()
-        with scratch("check") as pins, asked as held:
+        with scratch("check") as pins, barrier.asked(pair.views) if barrier else nullcontext() as held:
             pinned = pin(
-                engine, store, pair.views, log.settings.all_columns, pins, held=held, opened=opened, progress=progress
-            )
+                self.engine, self.store, pair.views, self.log.settings.all_columns, pins,
+                held=held, opened=opened, progress=self.progress,
+            )  # fmt: skip
             v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
-            progress(f"{pair.name}: drifts", 0, None)
-            drifts = between(engine, v1, v2, pair.comparator, stable=pair.plain, context=not pair.plain)
-        if work is None:
-            seconds = (keeping.clock() - started).total_seconds()
-            return CheckRun(
-                None, pair.name, pinned.position, None, (), None, None, None, seconds=seconds, results=(), drifts=drifts
-            )
-        if _places(pinned.builds) != _places(builds_of(pair, seen.__getitem__)):
-            return None
-        about = check_bound(pair, pinned.builds, keeping.basis)
-        begun = recording(keeping, EvidenceKind.CHECK, pair.name, about, position=pinned.position, started=started)
+            self.progress(f"{pair.name}: drifts", 0, None)
+            return pinned, between(self.engine, v1, v2, pair.comparator, stable=pair.plain, context=not pair.plain)
+
+    def _judge(
+        self,
+        pair: Pair,
+        questions: Sequence[Question],
+        work: Expecting,
+        pinned: Pinned,
+        drifts: tuple[Drift, ...],
+        *,
+        started: dt.datetime,
+    ) -> CheckRun | None:
+        """Ask the checks and keep what they say as evidence; None where readers got other builds meanwhile."""
+        about = check_bound(pair, pinned.builds, self.keeping.basis)
+        begun = recording(self.keeping, EvidenceKind.CHECK, pair.name, about, position=pinned.position, started=started)
         with begun as record:
-            results = _ask(work, pair.name, questions, progress)
-            if _numbers(served(store, pair)) != _numbers(pinned.builds):
+            results = _ask(work, pair.name, questions, self.progress)
+            if _numbers(served(self.store, pair)) != _numbers(pinned.builds):
                 record.could_not_look("the builds changed while they were checked")
                 return None
             verdict, why = judged(results)
-            finished = keeping.clock()
+            finished = self.keeping.clock()
             run = CheckRun(
                 run_id=record.run_id,
                 name=pair.name,
@@ -227,7 +258,7 @@ def _look(  # noqa: PLR0917  (partial gives them in this order)
                 drifts=drifts,
             )
             record.finish(RESULT, run.to_json(), verdict, {**_summary(results), "why": list(why)}, at=finished)
-    return run
+        return run
 
 
 def _ask(
