@@ -337,3 +337,27 @@ SELECT e.event_id FROM events AS e SEMI JOIN events AS o ON o.who = e.who ORDER 
 SELECT type, bool_or(note COLLATE NOCASE IN ('NOTE 1', 'NOTE 2')) AS a, bool_or(note COLLATE NOCASE LIKE 'NOTE%') AS b FROM events GROUP BY 1
 -- yes
 SELECT position, count(DISTINCT note COLLATE NOCASE) OVER () AS a FROM events
+-- yes
+SELECT type, first(note ORDER BY position) AS a FROM (SELECT *, position AS p FROM events) GROUP BY type
+-- yes
+SELECT type, first(note ORDER BY p) AS a FROM (SELECT *, position AS p FROM events) GROUP BY type
+-- yes
+SELECT type, first(note ORDER BY event_id) AS a FROM (SELECT *, event_id AS id, event_id AS other FROM events) GROUP BY type
+-- yes
+SELECT position AS k, note FROM (SELECT *, position AS p FROM events) ORDER BY position LIMIT 10
+-- yes
+SELECT e.position AS k, o.p, o.note FROM events AS e ASOF LEFT JOIN (SELECT position, position AS p, who, note FROM events) AS o ON e.who = o.who AND e.position > o.position
+-- no: first(note ORDER BY p)
+SELECT type, first(note ORDER BY p) AS a FROM (SELECT *, position // 5 AS p FROM events) GROUP BY type
+-- yes
+SELECT 1 AS k, first(a ORDER BY src, position) AS a FROM (SELECT 1 AS src, position, note AS a FROM events UNION ALL BY NAME SELECT position, 2 AS src, who AS a FROM events)
+-- no: first(a ORDER BY src, position)
+SELECT 1 AS k, first(a ORDER BY src, position) AS a FROM (SELECT 1 AS src, position, note AS a FROM events UNION ALL BY NAME SELECT position, 1 AS src, who AS a FROM events)
+-- no: first(n ORDER BY src DESC)
+SELECT 1 AS k, first(n ORDER BY src DESC) AS a FROM (SELECT 1 AS src UNION BY NAME SELECT 2 AS src, n FROM events)
+-- yes
+SELECT position AS k, list(n ORDER BY n) OVER (PARTITION BY type) AS a FROM events
+-- no: list(note ORDER BY n) OVER (PARTITION BY type)
+SELECT position AS k, list(note ORDER BY n) OVER (PARTITION BY type) AS a FROM events
+-- yes
+SELECT e.position AS k, o.note FROM events AS e ASOF JOIN (SELECT DISTINCT ON (who, occurred_at) who, occurred_at, note FROM events ORDER BY who, occurred_at, position) AS o ON e.who = o.who AND e.occurred_at > o.occurred_at

@@ -13,7 +13,7 @@ from dualgauge.engines.syntax import statements_of
 from dualgauge.model import Side
 from dualgauge.views.definition import from_text
 from dualgauge.views.determinism import doubts
-from dualgauge.views.errors import UnsureOrder
+from dualgauge.views.errors import UnlikeValues, UnsureOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +75,30 @@ def test_a_view_is_refused_with_the_expression_and_its_idiom(engine: Engine) -> 
     assert "(so may arg_max(note, n))" in str(caught.value)
     assert "write arg_max(x, position), or give it an ORDER BY that ends with position" in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("select", "kind"),
+    [
+        ("CAST(a AS VARCHAR) AS k, c FROM (SELECT CAST(note AS INTERVAL) AS a, count(*) AS c FROM events GROUP BY 1)",
+         "INTERVAL"),
+        ("DISTINCT epoch(to_days(n::INTEGER)) AS k FROM events", ""),
+        ("CAST(a AS VARCHAR) AS k FROM (SELECT DISTINCT to_days(n::INTEGER) AS a FROM events)", "INTERVAL"),
+        ("a[1]::VARCHAR AS k FROM (SELECT [age(occurred_at, recorded_at)] AS a FROM events UNION SELECT [NULL])",
+         "INTERVAL"),
+        ("CAST(a AS VARCHAR) AS k, c FROM (SELECT n::VARIANT AS a, count(*) AS c FROM events GROUP BY a)", "VARIANT"),
+        ("date_trunc('day', occurred_at + INTERVAL 1 DAY) AS k, count(*) AS c FROM events GROUP BY 1", ""),
+        ("epoch(recorded_at - occurred_at) AS k, count(*) AS c FROM events GROUP BY recorded_at - occurred_at", ""),
+        ("type AS k, max(CAST(note AS INTERVAL))::VARCHAR AS c FROM events GROUP BY type", ""),
+    ],
+)  # fmt: skip
+def test_a_group_of_values_that_are_one_and_written_unlike_is_refused(engine: Engine, select: str, kind: str) -> None:
+    text = f"-- key: k\nSELECT {select}"
+    if not kind:
+        assert from_text(engine, text, "v", Side.V1, Path("views_v1/v.sql"), COLUMNS).key == ("k",)
+        return
+    with pytest.raises(UnlikeValues, match=rf"it groups by a value of type {kind}, .* group by its text"):
+        from_text(engine, text, "v", Side.V1, Path("views_v1/v.sql"), COLUMNS)
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,13 @@ from dualgauge.views.errors import (
     OtherRelation,
     TakenName,
     UnknownColumn,
+    UnlikeValues,
     UnsureOrder,
     ViewError,
 )
 from dualgauge.views.header import Header, adoption, definition_hash, parse
 from dualgauge.views.relations import relations
+from dualgauge.views.unlike import grouped_unlike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -226,6 +228,10 @@ def _refuse_ties(
     for statement in statements:
         if found := doubts(engine, sql, statement["node"], event_columns, unique):
             raise UnsureOrder(file, [(one.sql, one.idiom) for one in found])
+    with no_events(engine, event_columns):
+        kind = grouped_unlike(engine, sql, event_columns.values())
+    if kind:
+        raise UnlikeValues(file, kind)
 
 
 def _check_header(

@@ -9,13 +9,14 @@ both sides together, and of an as-of one those of its left side.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice, product
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.engines.aggregates import BY_KEY, OF_ONE, has_aggregate, named
 from dualgauge.engines.macros import aggregates_of, macros_with
 from dualgauge.engines.syntax import Node, arguments_of, expressions, meaning, name_of, with_parents, written
 from dualgauge.model import fold
-from dualgauge.views.rows import Rows, constant_of, union_of
+from dualgauge.views.rows import Rows, by_name, constant_of, union_of
 from dualgauge.views.scope import (
     Name,
     Scope,
@@ -64,6 +65,9 @@ _ORDERING: Final = ("order_bys", "orders", "arg_orders", "partitions", "filter",
 
 _TELLING: Final = frozenset(("count", "~~", "!~~", "~~*", "!~~*", "like_escape", "not_like_escape"))
 """Functions that tell the same of texts that a COLLATE makes one."""
+
+_NAMES: Final = 8
+"""Sets of names under which one set of columns is looked for."""
 
 _BOUNDED: Final = 3
 """Arguments of a bitstring_agg that says between which values it is."""
@@ -127,8 +131,10 @@ class _Work:
         if node["type"] == "SET_OPERATION_NODE":
             sides = node.get("children") or [node["left"], node["right"]]
             rows = [self.query(one.get("node", one), known) for one in sides if one]
+            if node["setop_type"] == "UNION_BY_NAME":
+                rows = by_name(rows)
             found = Rows(rows[0].columns, placed=rows[0].placed)
-            if node["setop_type"] == "UNION":
+            if node["setop_type"].startswith("UNION"):
                 found = union_of(rows, distinct=not node["setop_all"])
             names = [frozenset(("", name) for name in one) for one in found.unique]
             self._modifiers(node, Scope({"": found.columns} if found.placed else {}), names)
@@ -168,6 +174,8 @@ class _Work:
         if _is_distinct(node):
             unique.append(frozenset(all_names(items, scope)))
         self._modifiers(node, scope, unique)
+        if on := [target for one in node["modifiers"] for target in one.get("distinct_on_targets", ())]:
+            unique.append(frozenset(all_names(map(scope.ordered, on), scope)))
         rows = self._output(node, scope, unique, groups)
         if several:
             # A row's number is repeated with it.
@@ -194,7 +202,7 @@ class _Work:
 
     def _output(self, node: Node, scope: Scope, unique: Sequence[frozenset[Name]], groups: Sequence[Node]) -> Rows:
         """What the rows of a SELECT are by the names of its columns."""
-        names: dict[Name, str] = {}
+        names: dict[Name, list[str]] = {}
         columns: list[str] = []
         placed = complete = True
         by_meaning: dict[str, str] = {}
@@ -205,7 +213,7 @@ class _Work:
                 for (relation, column), new in starred(item, scope).items():
                     columns.append(new)
                     if (relation, column) not in replaced(item, scope):
-                        names[relation, column] = new
+                        names.setdefault((relation, column), []).append(new)
                 placed = placed and len(scope.columns) == 1 and not item["columns"]
                 complete = complete and not item["columns"] and all(scope.columns.values())
                 continue
@@ -215,13 +223,16 @@ class _Work:
             if value := constant_of(item):
                 constants[name] = value
             by_meaning[repr(meaning(item))] = name
-            if item["class"] == "COLUMN_REF":
-                names |= dict.fromkeys(names_of(item, scope), name)
+            for source in names_of(item, scope) if item["class"] == "COLUMN_REF" else ():
+                names.setdefault(source, []).append(name)
             if item["class"] == "WINDOW" and name_of(item) == "row_number":
                 numbered.append(frozenset({("", name), *all_names(item["partitions"], scope)}))
-                names["", name] = name
-        found = [frozenset(names[one] for one in keys) for keys in unique if keys <= names.keys()]
-        found += [frozenset(names[one] for one in keys) for keys in numbered if keys <= names.keys()]
+                names["", name] = [name]
+        known = [keys for keys in (*unique, *numbered) if keys <= names.keys()]
+        # A column may be given twice, under two names.
+        found = [
+            frozenset(chosen) for keys in known for chosen in islice(product(*(names[one] for one in keys)), _NAMES)
+        ]
         grouped = [by_meaning.get(repr(meaning(scope.resolved(group))), "") for group in groups]
         found += [frozenset(grouped)] * (bool(groups) and all(grouped))
         if _is_distinct(node):
@@ -324,6 +335,9 @@ class _Work:
             if named(name) in BY_KEY and len(arguments) > 1:
                 if not self._tells(arguments[:1], arguments[1:2], scope, unique, within):
                     self._doubt(call, TUPLE + _declared(arguments[1:2], scope))
+                continue
+            inner = [one["expression"] for one in call["arg_orders"]]
+            if name in (*OF_ONE, *_LISTS) and inner and self._tells(arguments[:1], inner, scope, unique, within):
                 continue
             placed = name in OF_ONE or name in _PLACES | _LISTS
             if placed and not covers(unique, all_names(orders, scope) | within):

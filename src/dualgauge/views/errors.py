@@ -176,6 +176,22 @@ class UnsureOrder(ViewError):
         )
 
 
+class UnlikeValues(ViewError):
+    """A view that groups by values that are one to the engine and written unlike."""
+
+    def __init__(self, file: Path, kind: str) -> None:
+        self.kind = kind
+        example, instead = {
+            "INTERVAL": ("1 month and 30 days", "its text, CAST(x AS VARCHAR), or a number, as epoch(x)"),
+            "VARIANT": ("the numbers 1 and 1.0", "its text, CAST(x AS VARCHAR)"),
+        }[kind]
+        super().__init__(
+            file,
+            f"it groups by a value of type {kind}, or makes such values distinct: {example} are one there, and which "
+            f"of them is shown may be another at the next replay of the same log; group by {instead}",
+        )
+
+
 class OtherRelation(ViewError):
     """A view that reads something besides the log."""
 

@@ -58,6 +58,14 @@ def constant_of(node: Node) -> frozenset[Value]:
     return frozenset(((kind, str(int(text)) if kind == "INTEGER" else text),))
 
 
+def by_name(sides: Sequence[Rows]) -> list[Rows]:
+    """The sides of a UNION BY NAME as those of one by place; where their columns are not the same, nothing is known."""
+    columns = sides[0].columns
+    if not all(one.placed and len(one.columns) == len(columns) and {*one.columns} == {*columns} for one in sides):
+        return [Rows()] * len(sides)
+    return [replace(one, columns=columns) for one in sides]
+
+
 def union_of(sides: Sequence[Rows], *, distinct: bool) -> Rows:
     """
     The rows of a UNION by place, one after the other.
@@ -66,7 +74,7 @@ def union_of(sides: Sequence[Rows], *, distinct: bool) -> Rows:
     with what is unique in each side it is unique.
     """
     first = sides[0]
-    unique = [frozenset(first.columns)] if distinct else []
+    unique = [frozenset(first.columns)] if distinct and first.columns else []
     if not all(one.placed and len(one.columns) == len(first.columns) for one in sides):
         return Rows(first.columns, tuple(unique))
     constants: dict[str, frozenset[Value]] = {}
