@@ -23,7 +23,7 @@ from dualgauge.cutover.settings import GateSettings
 from dualgauge.cutover.values import EvidenceLimits, GateLimits, GateResult, LagLimits, Readiness
 from dualgauge.ledger.journal import EvidenceEntry, TamperedRow
 from dualgauge.ledger.seal import Evidence, Sealed, Stray
-from dualgauge.ledger.values import EvidenceKind, EvidenceRun, RunState, evidence_key
+from dualgauge.ledger.values import LAG, EvidenceKind, EvidenceRun, RunState, evidence_key
 from dualgauge.model import Outcome, Position, Side
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -250,6 +250,17 @@ def test_an_unfinished_run_closes_no_gate_and_is_mentioned() -> None:
 
     assert opened(found)
     assert asked(found, "diff:orders").why == "run r9 began at 2026-03-01 12:00:00Z and did not finish"
+
+
+@pytest.mark.parametrize(("seconds", "passes"), [(0.0, True), (5.0, True), (5.000001, False), (7_200.0, False)])
+def test_evidence_of_builds_that_lagged_then_opens_nothing_now(seconds: float, *, passes: bool) -> None:
+    found = present(sealed(summary={LAG: seconds}))
+
+    gate = asked(found, "diff:orders")
+    assert (gate.passed, opened(found)) == (passes, passes)
+    lacked = "5.0 s" if seconds < 6 else "2 h"
+    assert gate.why == ("" if passes else f"when run r1 began, its builds had lacked an event of the log for {lacked}")
+    assert opened(found, GateSettings(max_lag="2h").limits)
 
 
 def test_evidence_from_before_an_expected_difference_ended_does_not_outlive_it() -> None:

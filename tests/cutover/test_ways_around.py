@@ -518,6 +518,20 @@ def a_clock_that_went_ahead(shop: Path) -> None:
     ahead.diff()
 
 
+def builds_held_back_to_where_they_agree(shop: Path) -> None:
+    view = VIEW.replace("WHERE", "WHERE customer IS NOT NULL AND")
+    other = view.replace("sum(cents)", "sum(CASE WHEN cents < 9900 THEN cents ELSE 0 END)")
+    for side, text in (("views_v1", view), ("views_v2", other)):
+        (shop / side / "customers.sql").write_text(text, encoding="utf-8")
+    call("replay", folder=shop)
+    assert call("diff", folder=shop).exit_code == 4
+    call("replay", "--to", "3", "--force", folder=shop)
+    # A minute later than the events came.
+    (found,) = dualgauge.open(shop, clock=lambda: datetime.now(UTC) + timedelta(minutes=1)).diff()
+    assert (found.position, found.comparison.verdict) == (3, Outcome.PASS)
+    assert call("tail", "--once", folder=shop).exit_code == 0
+
+
 WAYS: dict[Callable[[Path], None], str] = {
     the_file_of_a_failed_view_removed: "readers get v2.customers, whose file is gone",
     the_file_of_a_failed_view_renamed: "readers get v2.customers, whose file is gone",
@@ -572,6 +586,7 @@ WAYS: dict[Callable[[Path], None], str] = {
     v2_built_anew_after_its_diff: "readers get build",
     events_imported_after_the_diff: "readers get build",
     another_store_by_another_url: "the evidence is of another build 1 of v",
+    builds_held_back_to_where_they_agree: "began, its builds had lacked an event of the log for",
     a_clock_that_went_ahead: "one of two clocks is wrong",
 }
 """What each way is refused for."""

@@ -96,7 +96,7 @@ def restore(root: Path) -> Report:
         wanted=wanted, evidence=evidence,
     )  # fmt: skip
     state = MigrationState(kept["migration"], stage=kept["stage"], share_ppm=kept["share_ppm"])
-    found = StoredRuns(tuple(lines(evidence, present, GateLimits().evidence)), head, GateLimits(), present)
+    found = StoredRuns(tuple(lines(evidence, present, GateLimits())), head, GateLimits(), present)
     return make_report(found, state, Asked(), root=root, now=now)
 
 

@@ -58,4 +58,4 @@ class EvidenceCommands:
         if handles.known_ledger is None:
             return []
         present = handles.present_if_readable
-        return lines(handles.evidence, present, self._workspace.settings.gates.limits.evidence)
+        return lines(handles.evidence, present, self._workspace.settings.gates.limits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dualgauge.model import canonical_json, sha256
 
@@ -30,6 +30,10 @@ class MigrationState:
     rollout: str = "v2"
     revision: int = 0
     changed_at: datetime | None = None
+
+
+LAG: Final = "lag_seconds"
+"""What a run's summary says of the log that it was made by: see `cutover.gates.validity.lag_when_made`."""
 
 
 class EvidenceKind(StrEnum):

@@ -63,7 +63,7 @@ def kept_of(
         trouble = str(fault)
     evidence = present.evidence if present else evidence_of()
     problem = evidence.problem.problem if evidence.problem else ""
-    return StoredRuns(tuple(lines(evidence, present, limits.evidence)), head, limits, present, trouble, problem)
+    return StoredRuns(tuple(lines(evidence, present, limits)), head, limits, present, trouble, problem)
 
 
 def run_of(line: EvidenceLine, kept: StoredRuns, root: Path) -> Run:
@@ -149,7 +149,7 @@ def _reasons(line: EvidenceLine, kept: StoredRuns, present: Present) -> Iterator
     phrases: list[str] = []
     if run is not None and wanted is not None and wanted.bound is not None and run.state is RunState.FINISHED:
         phrases = [long for _, long in differences(run.bound, wanted.bound)]
-        stale = list(staleness(present, wanted, run, kept.limits.evidence))
+        stale = list(staleness(present, wanted, run, kept.limits))
         if not phrases and line.why in [short for short, _ in stale]:
             phrases = [long for _, long in stale]
     yield from phrases or [line.why]

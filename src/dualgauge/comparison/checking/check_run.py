@@ -22,6 +22,7 @@ from dualgauge.comparison.runs.recording import Keeping, recording
 from dualgauge.comparison.runs.run import common
 from dualgauge.comparison.runs.snapshot import pin
 from dualgauge.engines.scratch import scratch
+from dualgauge.eventlog.table.lag import lag_of
 from dualgauge.ledger.values import EvidenceKind
 from dualgauge.model import Outcome, Position, Progress, Side, as_json, plural, silent
 from dualgauge.stores.serving.checkpoints import ADOPTED
@@ -179,6 +180,7 @@ class _Sides:
     def look(self, pair: Pair, questions: Sequence[Question], barrier: Barrier | None) -> CheckRun | None:
         """Look once; None where the builds changed meanwhile, and a run that was begun is one that could not tell."""
         started = self.keeping.clock()
+        self.log.refresh()
         with expecting() if questions else nullcontext() as work:
             seen: dict[Side, Mapping[str, Checkpoint]] = {}
             pinned, drifts = self._pin(pair, questions, work, barrier, seen)
@@ -236,7 +238,10 @@ class _Sides:
     ) -> CheckRun | None:
         """Ask the checks and keep what they say as evidence; None where readers got other builds meanwhile."""
         about = check_bound(pair, pinned.builds, self.keeping.basis)
-        begun = recording(self.keeping, EvidenceKind.CHECK, pair.name, about, position=pinned.position, started=started)
+        lag = lag_of(self.log, pinned.position, started)
+        begun = recording(
+            self.keeping, EvidenceKind.CHECK, pair.name, about, position=pinned.position, lag=lag, started=started
+        )
         with begun as record:
             results = _ask(work, pair.name, questions, self.progress)
             if _numbers(served(self.store, pair)) != _numbers(pinned.builds):

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from dualgauge.comparison.runs.run_files import file_hashes
 from dualgauge.errors import DualgaugeError
-from dualgauge.ledger.values import EvidenceKind, evidence_key
+from dualgauge.ledger.values import LAG, EvidenceKind, evidence_key
 from dualgauge.model import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from dualgauge.ledger.ledger import Ledger
@@ -44,13 +44,18 @@ class Keeping:
 
 @dataclass(slots=True)
 class Recording:
-    """A run that has begun. `shown` is its folder's path from the project's root; `ended`: it has found something."""
+    """
+    A run that has begun. `shown` is its folder's path from the project's root; `ended`: it has found something.
+
+    `lag`: for how long, when it began, the log had had the first event that what it looks at lacked.
+    """
 
     keeping: Keeping
     run_id: str
     folder: Path
     shown: str
     evidence_key: str
+    lag: timedelta
     ended: bool = False
 
     def finish(
@@ -61,7 +66,7 @@ class Recording:
         self.ended = True
         text = json.dumps(found, indent=2, ensure_ascii=False)
         (self.folder / file).write_text(f"{text}\n", encoding="utf-8")
-        self._end(verdict, {**summary, "files": file_hashes(self.folder)}, at)
+        self._end(verdict, {**summary, LAG: self.lag.total_seconds(), "files": file_hashes(self.folder)}, at)
 
     def could_not_look(self, reason: str) -> None:
         """End the run as one that is evidence of nothing."""
@@ -83,10 +88,13 @@ def recording(
     bound: Mapping[str, object],
     *,
     position: Position,
+    lag: timedelta,
     started: datetime,
 ) -> Iterator[Recording]:
     """
     Begin a run of a comparator, bound to what it looks at; whoever gets it ends it by `finish`.
+
+    For `lag` see `Recording`.
 
     What is raised meanwhile ends it as one that could not look.
     """
@@ -94,7 +102,7 @@ def recording(
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{name}-{mark}{secrets.token_hex(3)}"
     folder = keeping.reports / run_id
     folder.mkdir(parents=True)
-    run = Recording(keeping, run_id, folder, os.path.relpath(folder, keeping.root), evidence_key(bound))
+    run = Recording(keeping, run_id, folder, os.path.relpath(folder, keeping.root), evidence_key(bound), lag)
     keeping.ledger.start_evidence(
         run_id, kind=kind, name=name, bound=bound, started_at=started, position=position, folder=run.shown
     )

@@ -23,6 +23,7 @@ from dualgauge.comparison.runs.trace import touched, trace
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import UsageError
+from dualgauge.eventlog.table.lag import lag_of
 from dualgauge.ledger.values import EvidenceKind
 from dualgauge.model import Outcome, Position, Progress, Side, fold, literal, quote, silent
 
@@ -117,11 +118,15 @@ def run_diff(
         and what `compare_relations` raises; the run then ends inconclusive, with the error as its summary.
     """
     started = keeping.clock()
+    log.refresh()
     with scratch("diff") as pins:
         pinned = _pinned(engine, log, store, pair, pins, barrier, feeds, progress)
+        lag = lag_of(log, pinned.position, started)
         about = bound(pair, pinned.builds, keeping.basis)
         v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
-        begun = recording(keeping, EvidenceKind.DIFF, pair.name, about, position=pinned.position, started=started)
+        begun = recording(
+            keeping, EvidenceKind.DIFF, pair.name, about, position=pinned.position, lag=lag, started=started
+        )
         with _naming(pair), begun as record:
             compare = partial(
                 compare_relations, engine, comparator=pair.comparator,

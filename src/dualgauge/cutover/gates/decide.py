@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dualgauge.cutover.gates.validity import Present, RequiredEvidence, ViewNow
-    from dualgauge.cutover.values import EvidenceLimits, GateLimits, LagLimits
+    from dualgauge.cutover.values import GateLimits, LagLimits
     from dualgauge.ledger.seal import Stray
     from dualgauge.ledger.values import EvidenceRun
     from dualgauge.model import Position
@@ -54,7 +54,7 @@ IMPORT = NextStep("dualgauge log import --all", "bring the log to what the adopt
 
 def decide(present: Present, limits: GateLimits) -> tuple[GateResult, ...]:
     """Ask every gate. The answer depends on nothing but the arguments, and not on the order of the runs in them."""
-    evidence = tuple(_evidence(present, one, limits.evidence) for one in present.wanted)
+    evidence = tuple(_evidence(present, one, limits) for one in present.wanted)
     if not any(one.kind is EvidenceKind.DIFF for one in present.wanted):
         evidence = (_nothing_compared(), *evidence)
     lag = lag_gate(present.views, present.head, limits.lag)
@@ -205,11 +205,12 @@ def _nothing_compared() -> GateResult:
     return GateResult("diff", Outcome.INCONCLUSIVE, "no comparison", needed, why, steps)
 
 
-def _evidence(present: Present, wanted: RequiredEvidence, limits: EvidenceLimits) -> GateResult:
+def _evidence(present: Present, wanted: RequiredEvidence, limits: GateLimits) -> GateResult:
     what = wanted.kind.value
     name = f"{what}:{wanted.name}"
-    events = "" if limits.max_events is None else f" and {plural(limits.max_events, 'event')} behind"
-    needed = f"a passing {what} of what readers get now, at most {limits.shown} old{events}"
+    fresh = limits.evidence
+    events = "" if fresh.max_events is None else f" and {plural(fresh.max_events, 'event')} behind"
+    needed = f"a passing {what} of what readers get now, at most {fresh.shown} old{events}"
     again = NextStep(f"dualgauge {what} {shlex.quote(wanted.name)}", f"make the evidence that {name} asks for")
     deciding = newest(present, wanted)
     if deciding is None:
@@ -234,7 +235,7 @@ def _evidence(present: Present, wanted: RequiredEvidence, limits: EvidenceLimits
 
 
 def _judged(
-    present: Present, wanted: RequiredEvidence, run: EvidenceRun, limits: EvidenceLimits
+    present: Present, wanted: RequiredEvidence, run: EvidenceRun, limits: GateLimits
 ) -> tuple[Outcome, str, tuple[NextStep, ...]]:
     """What the newest run of what is there now says, why, and what to look at first."""
     if run.verdict is not Outcome.PASS:

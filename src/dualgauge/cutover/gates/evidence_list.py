@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.runs.run_files import FileState, file_states
 from dualgauge.cutover.gates.validity import why_not
-from dualgauge.cutover.values import EvidenceLimits
+from dualgauge.cutover.values import GateLimits
 from dualgauge.ledger.errors import UnknownRun
 from dualgauge.ledger.journal import TamperedRow
 from dualgauge.ledger.values import RunState
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.cutover.gates.validity import Present
-    from dualgauge.cutover.values import EvidenceLimits
+    from dualgauge.cutover.values import GateLimits
     from dualgauge.ledger.seal import Evidence, Sealed, Stray
     from dualgauge.ledger.values import EvidenceRun
     from dualgauge.model import Position
@@ -80,7 +80,7 @@ class EvidenceShown:
         }
 
 
-def lines(evidence: Evidence, present: Present | None, limits: EvidenceLimits) -> list[EvidenceLine]:
+def lines(evidence: Evidence, present: Present | None, limits: GateLimits) -> list[EvidenceLine]:
     """All runs, newest first. Without `present`, whether a run counts cannot be told."""
     found = [*(_sealed(one, present, limits) for one in evidence.sealed), *(_stray(one) for one in evidence.strays)]
     return sorted(found, key=lambda one: (one.at, one.row, one.run_id), reverse=True)
@@ -125,7 +125,7 @@ def _changed(evidence: Evidence, root: Path) -> Iterator[TamperedRow]:
                 yield TamperedRow(one.seq, problem, run.run_id)
 
 
-def _sealed(one: Sealed, present: Present | None, limits: EvidenceLimits) -> EvidenceLine:
+def _sealed(one: Sealed, present: Present | None, limits: GateLimits) -> EvidenceLine:
     entry = one.entry
     counts: bool | None = None
     why = ""

@@ -13,13 +13,13 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.ledger.seal import Evidence, Sealed, Stray
-from dualgauge.ledger.values import EvidenceKind, evidence_key
+from dualgauge.ledger.values import LAG, EvidenceKind, evidence_key
 from dualgauge.model import Outcome, Position, Side, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dualgauge.cutover.values import EvidenceLimits, Readiness
+    from dualgauge.cutover.values import GateLimits, Readiness
     from dualgauge.ledger.values import EvidenceRun
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
@@ -150,7 +150,7 @@ def strays(present: Present, wanted: RequiredEvidence) -> list[Stray]:
     return [one for one in present.evidence.strays if (one.kind, one.name) == (wanted.kind.value, wanted.name)]
 
 
-def why_not(present: Present, wanted: RequiredEvidence | None, one: Sealed, limits: EvidenceLimits) -> str:
+def why_not(present: Present, wanted: RequiredEvidence | None, one: Sealed, limits: GateLimits) -> str:
     """Say in a phrase why a gate does not go by this run; empty where it does, with a pass as with a fail."""
     if one.broken:
         return "gone from the ledger" if "is gone" in one.broken else "not what was sealed"
@@ -169,7 +169,7 @@ def why_not(present: Present, wanted: RequiredEvidence | None, one: Sealed, limi
 
 
 def staleness(
-    present: Present, wanted: RequiredEvidence, run: EvidenceRun, limits: EvidenceLimits
+    present: Present, wanted: RequiredEvidence, run: EvidenceRun, limits: GateLimits
 ) -> Iterator[tuple[str, str]]:
     """What makes a run of exactly what is there too old, each in short and as a phrase; nothing where it is fresh."""
     if run.run_id in present.altered:
@@ -182,15 +182,20 @@ def staleness(
         if run.started_at.date() <= until < present.at.date():
             short = f"an expected difference ended on {until}"
             yield short, f"the expected difference {reason!r} ended on {until}, and run {run.run_id} is from before"
-    if age > limits.max_age:
+    fresh = limits.evidence
+    if age > fresh.max_age:
         yield (
-            f"older than {limits.shown}",
-            f"run {run.run_id} finished {lasting(age)} ago, and may be {limits.shown} old",
+            f"older than {fresh.shown}",
+            f"run {run.run_id} finished {lasting(age)} ago, and may be {fresh.shown} old",
         )
+    if (lag := lag_when_made(run)) > limits.lag.max_lag:
+        # Else builds could be held back to where they agree, and be brought on once they have passed.
+        short = f"{brief(lag)} behind the log when it was made"
+        yield short, f"when run {run.run_id} began, its builds had lacked an event of the log for {brief(lag)}"
     behind = behind_of(present, run)
     if behind is None:
         yield "of no position", f"run {run.run_id} does not say which position of the log it is of"
-    elif limits.max_events is not None and behind > limits.max_events:
+    elif fresh.max_events is not None and behind > fresh.max_events:
         short = f"{plural(behind, 'event')} behind"
         yield short, f"{plural(behind, 'event')} came after position {run.position:,}, which run {run.run_id} is of"
     elif behind < 0:
@@ -221,6 +226,12 @@ def differences(then: Mapping[str, object], now: Mapping[str, object]) -> list[t
 def age_of(present: Present, run: EvidenceRun) -> timedelta:
     """How long ago a finished run finished."""
     return present.at - (run.finished_at or run.started_at)
+
+
+def lag_when_made(run: EvidenceRun) -> timedelta:
+    """For how long, when a run began, the log had had the first event that its builds lacked; zero where none."""
+    found = (run.summary or {}).get(LAG)
+    return timedelta(seconds=found if isinstance(found, int | float) else 0)
 
 
 def behind_of(present: Present, run: EvidenceRun) -> int | None:

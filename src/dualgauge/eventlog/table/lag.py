@@ -33,6 +33,11 @@ def lags(log: EventLog, positions: Iterable[Position | None], now: datetime) -> 
     return {Position(at - 1): max(timedelta(), now - when) for at, when in recorded_at(log, following)}
 
 
+def lag_of(log: EventLog, position: Position, now: datetime) -> timedelta:
+    """The same of one position; zero at the head, and beyond it."""
+    return lags(log, [position], now).get(position, timedelta())
+
+
 def arrival_rate(log: EventLog, now: datetime) -> float:
     """
     How many events a second the log got in the last minute; 0.0 of one that is idle.
