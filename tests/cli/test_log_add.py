@@ -179,6 +179,13 @@ def test_a_word_for_nothing_is_read_as_null_unless_a_text_says_it_too(
     assert dualgauge.open(root).settings.log.columns["amount"] == kind
 
 
+def test_words_for_nothing_of_which_a_text_says_one_are_all_texts(root: Path) -> None:
+    put(root, "f.csv", csv("time,a,b", "2026-01-01,NA,x", "2026-01-02,1.5,NA", "2026-01-03,NULL,y"))
+
+    assert "nullstr" not in proposed(root, "f.csv")
+    assert [one["a"] for one in taken(root, "f.csv")] == ["NA", "1.5", "NULL"]
+
+
 def test_a_value_far_behind_the_first_rows_counts_too(root: Path) -> None:
     """DuckDB's own guess looks at twenty thousand rows."""
     rows = [f"2026-01-01T00:00:00Z,{number}" for number in range(30_000)]

@@ -143,11 +143,13 @@ def test_a_number_of_a_later_import_is_there_as_it_stands(project: LogProject, f
 
 
 def test_what_such_a_column_was_stays_in_later_imports(project: LogProject, tmp_path: Path) -> None:
-    """One of numbers takes no text; one of texts or truths takes all, and a number is a text there."""
+    """One of numbers or truths takes no text; one of texts takes all, and a number is a text there."""
     assert alone(project, ["x"], ["5"], ["true"]) == ['"x"', '"5"', '"true"']
     other = LogProject(tmp_path / "truths")
     other.source("s", path="d/*.csv")
-    assert alone(other, ["true"], ["maybe"], ["false"], ["5"]) == ["true", '"maybe"', "false", '"5"']
+    with pytest.raises(BadRow, match=r"d/3.csv row 1: a = '5' is no BOOLEAN"):
+        alone(other, ["true"], ["False"], [""], ["5"])
+    assert other.events("payload") == ['{"a":true}', '{"a":"False"}', '{"a":null}']
     other = LogProject(tmp_path / "numbers")
     other.source("s", path="d/*.csv")
     with pytest.raises(BadRow, match=r"d/1.csv row 1: a = 'zz' is no number"):
@@ -299,4 +301,17 @@ def test_a_column_without_a_name_is_called_by_its_place(project: LogProject) -> 
     project.write("d/2.csv", csv("id,,seen,column1", "b,1,2026-01-01,2"))
 
     with pytest.raises(BadFile, match=r"d/2.csv line 1: it names the column 'column1' twice"):
+        project.take()
+
+
+def test_a_format_of_a_day_takes_no_time_of_a_day(project: LogProject) -> None:
+    project.columns = {"d": "DATE"}
+    project.sources[0] |= {"select": {"d": "a"}, "read": {"dateformat": "%d/%m/%Y %H:%M"}}
+    project.write("d/1.csv", csv("id,seen,a", "1,2026-01-01T00:00:00Z,31/12/2026 00:00", "2,2026-01-01T00:00:00Z,"))
+    project.sources[0]["occurred_at"] = "TIMESTAMPTZ '2026-01-01 00:00:00Z'"
+    project.take()
+    assert list(map(str, project.events("d"))) == ["2026-12-31", "None"]
+
+    project.write("d/2.csv", csv("id,seen,a", "3,2026-01-01T00:00:00Z,31/12/2026 10:00"))
+    with pytest.raises(BadRow, match=r"a = '31/12/2026 10:00' is no DATE"):
         project.take()

@@ -404,9 +404,28 @@ def test_the_names_of_folders_are_codes_or_numbers_over_all_of_them(project: Log
     project.take()
 
     assert project.events("payload") == [
-        '{"zip":"007","year":2026,"day":"2026-01-02"}',
-        '{"zip":"12","year":2027,"day":"2026-01-03"}',
+        '{"zip":"007","year":"2026","day":"2026-01-02"}',
+        '{"zip":"12","year":"2027","day":"2026-01-03"}',
     ]
+
+
+def test_a_folder_that_an_expression_needs_is_a_number_where_all_are(project: LogProject) -> None:
+    project.sources[0] |= {"select": {"next": "year + 1", "zip": "zip"}, "where": "day > DATE '2026-01-02'"}
+    hive(project, "zip=2/year=2026/day=2026-01-02", "zip=3/year=2027/day=2026-01-03", x=[1])
+    project.take()
+
+    assert project.events("payload") == ['{"next":2028,"zip":"3"}']
+
+
+def test_what_is_in_a_folder_hangs_on_no_folder_that_comes_later(project: LogProject) -> None:
+    project.sources[0]["select"] = {"zip": "zip"}
+    hive(project, "zip=2", x=[1])
+    project.take()
+    hive(project, "zip=007", x=[2])
+    project.take()
+    assert project.events("payload") == ['{"zip":"2"}', '{"zip":"007"}']
+    project.open().log.forget("s")
+    assert project.take().added == 0
 
 
 def test_a_folder_takes_no_columns_place(project: LogProject) -> None:

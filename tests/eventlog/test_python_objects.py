@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 
-from dualgauge.eventlog.errors import BadMapping
+import dualgauge
+from dualgauge import Comparator
+from dualgauge.comparison.errors import UnreadableLocation
+from dualgauge.eventlog.errors import BadMapping, CutColumn
 from support.log_project import LogProject
 
 if TYPE_CHECKING:
@@ -134,6 +140,8 @@ def test_categories_are_looked_at_as_objects_are(tmp_path: Path) -> None:
         ("pa.array([5_000]).view(pa.date64()).dictionary_encode()", "would be cut"),
         ("pa.array([1001], pa.duration('ns')).dictionary_encode()", "would be cut"),
         ("pa.array([1.5], pa.float16())", "give it as float32"),
+        ("pa.UnionArray.from_dense(pa.array([0], pa.int8()), pa.array([0], pa.int32()), [pa.array([1])])",
+         "which is not read"),
         ("pa.ExtensionArray.from_storage(pa.json_(), pa.array(['bad json']))", "is no JSON, though its type says so"),
         ("pa.array([2**63 - 1], pa.timestamp('us'))", "would be read as infinity"),
     ],
@@ -156,3 +164,55 @@ def test_arrow_that_it_reads_whole_is_taken(tmp_path: Path, array: str, seen: st
     project = project_of(tmp_path, ARROW.format(array=array, reader=""))
     project.take()
     assert json.loads(project.events("payload")[0]) == {"v": json.loads(seen)}
+
+
+FRAMES = [
+    ("pd.PeriodIndex(['2026-01'], freq='M')", "pandas.period, of which only what it is kept as would be read"),
+    ("pd.arrays.IntervalArray.from_tuples([(0, 1)], closed='left')", "pandas.interval, of which only"),
+    ("np.array([1 + 2j])", "holds values of no one type (Unsupported numpy type"),
+    ("np.array([0.1], np.longdouble)", "holds values of no one type (Unsupported numpy type"),
+    ("np.array([2**62], 'datetime64[s]')", "a time beyond the years that the engine has"),
+]
+
+
+@pytest.mark.parametrize(("column", "said"), FRAMES)
+def test_a_column_of_pandas_that_says_more_than_arrow_keeps_is_refused(tmp_path: Path, column: str, said: str) -> None:
+    text = f"def given():\n    return pd.DataFrame({{'id': ['a'], 'seen': ['2026-01-01'], 'v': {column}}})\n"
+    assert said in refused(tmp_path, text)
+    space: dict[str, Any] = {}
+    exec(HEAD + text, space)
+    with pytest.raises(UnreadableLocation) as told:
+        dualgauge.compare(space["given"](), space["given"](), Comparator(key="id"))
+    assert said in str(told.value)
+    assert "column 'v'" in str(told.value)
+
+
+@pytest.mark.parametrize("column", [column for column, _ in FRAMES[:2]])
+def test_such_a_column_in_parquet_is_refused_where_pandas_is_not_loaded(tmp_path: Path, column: str) -> None:
+    space: dict[str, Any] = {}
+    exec(f"{HEAD}frame = pd.DataFrame({{'id': ['a'], 'seen': ['2026-01-01'], 'v': {column}}})", space)
+    space["frame"].to_parquet(tmp_path / "s.parquet")
+    project = LogProject(tmp_path)
+    project.source("s", path="s.parquet", select={"v": "v"})
+    with pytest.raises(CutColumn, match=r"s.parquet: its column 'v' holds values of pandas.\w+, of which only"):
+        project.take()
+    done = subprocess.run(
+        [sys.executable, "-m", "dualgauge", "diff", "s.parquet", "s.parquet", "--key", "id"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "its column 'v' is pandas." in done.stderr) == (1, True)
+
+
+def test_an_index_with_a_name_is_a_column_and_a_series_is_one(tmp_path: Path) -> None:
+    project = project_of(
+        tmp_path,
+        "index = pd.Index(['x'], name='v')\n"
+        "def given():\n    return pd.DataFrame({'id': ['a'], 'seen': ['2026-01-01']}, index=index)\n",
+    )
+    project.take()
+    assert project.events("payload") == ['{"v":"x"}']
+    clash = "def given():\n    return pd.DataFrame({'v': ['a']}, index=pd.Index(['x'], name='v'))\n"
+    assert "its column 'v' has the name of its index: rename one of them" in refused(tmp_path / "clash", clash)
+    series = pd.Series([5], index=pd.Index(["x"], name="id"), name="v")
+    frame = pd.DataFrame({"id": ["x"], "v": [5]})
+    assert dualgauge.compare(series, frame, Comparator(key="id")).matched == 1

@@ -105,8 +105,8 @@ def test_a_packed_file_that_is_cut_off_or_not_packed_or_damaged_is_named(
 @pytest.mark.parametrize(
     ("read", "said"),
     [
-        ({"dateformat": 5}, "'dateformat' is 5, which is no text"),
-        ({"timestampformat": True}, "'timestampformat' is True, which is no text"),
+        ({"dateformat": 5}, "'dateformat' is 5, which is no format"),
+        ({"timestampformat": True}, "'timestampformat' is True, which is no format"),
         ({"names": "abc"}, "'names' is 'abc', which is no list of names"),
         ({"delim": ";", "quote": ";"}, "'quote' is ';', which is what parts the values"),
         ({"encoding": "base64"}, "'base64' is known to nobody here"),
@@ -373,4 +373,4 @@ def test_half_of_a_surrogate_pair_is_told_as_such(project: LogProject) -> None:
     project.write("d/a.jsonl", '{"id":1,"seen":"2026-01-01","x":"\\ud800"}\n{"id":2,"seen":"2026-01-01","x":"y"}\n')
     assert project.take(max_bad_rows=1).added == 1
     (kept,) = project.open().quarantine.list()
-    assert kept.misfit.reason == "it has half of a surrogate pair, or more levels than can be read"
+    assert kept.misfit.reason == "a text has half of a surrogate pair"

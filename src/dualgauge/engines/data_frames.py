@@ -26,12 +26,26 @@ _TOGETHER: Final = ({"whole numbers", "numbers"}, {"whole numbers", "decimals"})
 """Families of values that one type of numbers holds, or Arrow refuses."""
 
 
-def table_of(frame: Any, refuse: Refuse) -> pa.Table:  # noqa: ANN401  (pandas is not imported here)
+def framed(given: Any, refuse: Refuse) -> Any:  # noqa: ANN401  (pandas is not imported here)
     """
-    A data frame of pandas as an Arrow table; its index is left out.
+    A data frame or a series of pandas as a data frame, whose index is data where it has a name, most often the key.
 
     Raises:
-        what `refuse` makes: a column holds values of no one type.
+        what `refuse` makes: the index has the name of a column.
+    """
+    frame = given if hasattr(given, "columns") or not hasattr(given, "to_frame") else given.to_frame()
+    named = [name for name in frame.index.names if name is not None]
+    if taken := [str(name) for name in named if name in frame.columns]:
+        raise refuse(taken[0], "has the name of its index: rename one of them")
+    return frame.reset_index(level=named) if named else frame
+
+
+def table_of(frame: Any, refuse: Refuse) -> pa.Table:  # noqa: ANN401  (pandas is not imported here)
+    """
+    A data frame of pandas as an Arrow table; its index, which only counts rows, is left out.
+
+    Raises:
+        what `refuse` makes: a column holds values of no one type, or of none that Arrow has.
     """
     import pyarrow as pa
 
@@ -43,11 +57,21 @@ def table_of(frame: Any, refuse: Refuse) -> pa.Table:  # noqa: ANN401  (pandas i
             _check_families(str(name), values.tolist(), refuse)
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError, OverflowError) as fault:
-        named = str(fault.args[-1]).partition("column ")[2].partition(" with type")[0]
-        known = {str(name) for name in frame.columns}
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as fault:
         reason = f"holds values of no one type ({fault.args[0]}): {_ONE_TYPE}"
-        raise refuse(named if named in known else "", reason) from fault
+        raise refuse(_failing(frame), reason) from fault
+
+
+def _failing(frame: Any) -> str:  # noqa: ANN401
+    """The first column that Arrow does not take; empty where it takes each by itself."""
+    import pyarrow as pa
+
+    for at, name in enumerate(frame.columns):
+        try:
+            pa.array(frame.iloc[:, at], from_pandas=True)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            return str(name)
+    return ""
 
 
 def _check_families(name: str, values: list[Any], refuse: Refuse) -> None:

@@ -6,6 +6,7 @@ Seen: a DECIMAL of more than 38 digits is read as DOUBLE, and of an INT96 the na
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import struct
@@ -117,6 +118,27 @@ def of_old_calendar(engine: Engine, files: Sequence[Path]) -> list[str]:
     return [
         name for (name,) in engine.rows(f"SELECT DISTINCT file_name FROM parquet_kv_metadata([{names}]) WHERE {key}")
     ]
+
+
+def arrow_schemas(engine: Engine, files: Sequence[Path], having: bytes = b"") -> Iterator[tuple[str, pa.Schema]]:
+    """
+    The Arrow schemas that files keep beside their own, by the files' paths; of those alone that have some bytes.
+
+    Raises:
+        EngineError: one cannot be read.
+    """
+    import pyarrow as pa
+
+    names = ", ".join(literal(exact(file)) for file in files)
+    key = "key = 'ARROW:schema'::BLOB"
+    for name, written in engine.rows(f"SELECT file_name, value FROM parquet_kv_metadata([{names}]) WHERE {key}"):
+        try:
+            content = base64.b64decode(written)
+            if having in content:
+                yield name, pa.ipc.read_schema(pa.BufferReader(content))
+        except (pa.ArrowException, ValueError, OSError):
+            # Somebody else's: the file's own schema says what the engine reads.
+            continue
 
 
 def exact(file: Path | str) -> str:

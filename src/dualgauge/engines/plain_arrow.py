@@ -18,6 +18,12 @@ _KNOWN: Final = ("arrow.json", "arrow.uuid", "arrow.bool8")
 """Extensions that are types of the engine: a UUID is no text of 16 bytes, and JSON is compared by its content."""
 
 
+_FARTHEST: Final = {"s": 2**63 // 10**6 - 1, "ms": 2**63 // 10**3 - 1}
+TOO_FAR: Final = "a time beyond the years that the engine has"
+_MEANT: Final = ("pandas.period", "pandas.interval")
+"""Extensions that say more than what they keep: of a month its number, of an interval not which end belongs to it."""
+
+
 def _is_known(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
@@ -57,6 +63,33 @@ def held(kind: pa.DataType) -> Iterator[pa.DataType]:
     yield kind
     for at in range(kind.num_fields):
         yield from held(kind.field(at).type)
+
+
+def means_more(field: pa.Field) -> str:
+    """The name of an extension, at any level, whose values are not what they are kept as; empty where there is none."""
+    import pyarrow as pa
+
+    kind = field.type
+    # Of an extension that nobody has registered, its name is all that is left.
+    name: str = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
+    if isinstance(kind, pa.BaseExtensionType):
+        name, kind = str(kind.extension_name), kind.storage_type
+    if name in _MEANT:
+        return name
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return means_more(pa.field("", kind.value_type))
+    return next(filter(None, (means_more(kind.field(at)) for at in range(kind.num_fields))), "")
+
+
+def too_far(array: pa.Array) -> bool:
+    """Whether an array of times has one of which the microseconds are more than 64 bits hold."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_timestamp(array.type) or array.type.unit not in _FARTHEST:
+        return False
+    found = pc.min_max(array.cast(pa.int64())).as_py()
+    return bool(max(abs(found["min"] or 0), abs(found["max"] or 0)) > _FARTHEST[array.type.unit])
 
 
 def is_beyond_decimal(kind: pa.DataType) -> bool:

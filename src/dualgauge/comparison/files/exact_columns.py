@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Final
 from dualgauge.comparison.engine.fetch import groups_of
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.value_types import Reading, typed_reading
-from dualgauge.engines.plain_arrow import bare, compact, held, is_beyond_decimal, is_readable, plain, unwrapped
+from dualgauge.engines.plain_arrow import (
+    TOO_FAR,
+    bare,
+    compact,
+    held,
+    is_beyond_decimal,
+    is_readable,
+    means_more,
+    plain,
+    too_far,
+    unwrapped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +43,8 @@ DURATIONS: Final[Mapping[str, str]] = {
 
 _SPARSE: Final = "give it as a sparse union, or as text"
 _AS_NUMBERS: Final = "give them as whole numbers"
+MEANT: Final = ", of which only what it is kept as would be read"
+AS_TEXT: Final = "give it as text, for example with astype(str)"
 FINE: Final = "holds durations finer than a microsecond, which is the finest that is compared"
 
 
@@ -175,6 +188,8 @@ class ExactColumns:
         self._label = label
         fields = []
         for one in schema:
+            if name := means_more(one):
+                raise UnreadableLocation(label, f"its column {one.name!r} is {name}{MEANT}", AS_TEXT)
             kind = became = bare(one.type)
             if is_beyond_decimal(kind):
                 became, self._digits[one.name] = pa.string(), (1, 0)
@@ -226,6 +241,10 @@ class ExactColumns:
                     raise UnreadableLocation(self._label, reason, "give it as timestamps") from fault
                 if self._units.get(one.name) == "ns" and (made.fill_null(0).to_numpy() % 1000).any():
                     raise UnreadableLocation(self._label, f"its column {one.name!r} {FINE}", _AS_NUMBERS)
+            if too_far(made):
+                raise UnreadableLocation(
+                    self._label, f"its column {one.name!r} holds {TOO_FAR}", "give NULL, or a text"
+                )
             arrays.append(compact(made))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 

@@ -9,35 +9,34 @@ what all of them hold.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from dualgauge.comparison.engine.common_types import CommonType, common_type, is_numeric
 from dualgauge.comparison.engine.fetch import count_where, groups_of
 from dualgauge.comparison.errors import UnreadableLocation
-from dualgauge.comparison.files.exact_columns import DURATIONS, FINE, wide_decimals, write_exact
+from dualgauge.comparison.files.exact_columns import AS_TEXT, DURATIONS, FINE, MEANT, wide_decimals, write_exact
 from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.number_text import number_text
 from dualgauge.comparison.files.read_files import told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.endless import WHAT, endless_file
 from dualgauge.engines.parquet_files import parquet, scan
-from dualgauge.engines.parquet_schema import UNNAMED, cut, exact, schema_columns, schemas
-from dualgauge.engines.plain_arrow import bare
+from dualgauge.engines.parquet_schema import UNNAMED, arrow_schemas, cut, schema_columns, schemas
+from dualgauge.engines.plain_arrow import bare, means_more
 from dualgauge.engines.plain_arrow import held as held_in
-from dualgauge.model import literal, quote
+from dualgauge.model import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pyarrow as pa
+
     from dualgauge.engines.duck import Engine
 
 _WHOLE_FILE: Final = "see that it is a whole Parquet file"
 _ONE_TYPE: Final = "write the files with one type, or compare them one by one"
-
-_ARROW: Final = "SELECT file_name, value FROM parquet_kv_metadata([{files}]) WHERE key = 'ARROW:schema'::BLOB"
 
 
 @dataclass(slots=True)
@@ -108,8 +107,8 @@ def read_parquet(engine: Engine, files: Sequence[Path], label: str, folder: Path
 
 def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
     """The files by their layouts, each in the order in which it comes first."""
-    listed, trees = ", ".join(literal(exact(file)) for file in files), schemas(engine, files)
-    durations = {name: _durations(value) for name, value in engine.rows(_ARROW.format(files=listed))}
+    trees = schemas(engine, files)
+    durations = {name: _durations(name, schema) for name, schema in arrow_schemas(engine, files)}
     found: dict[object, _Part] = {}
     for file in files:
         rows, spans = trees[str(file)], durations.get(str(file), {})
@@ -147,15 +146,13 @@ def _refuse_names(file: Path, names: Sequence[str]) -> None:
         raise UnreadableLocation(str(file), f"it has two columns {double!r}", "give each column a name of its own")
 
 
-def _durations(written: bytes) -> dict[str, str]:
+def _durations(file: str, schema: pa.Schema) -> dict[str, str]:
     """The unit of each column that holds durations, by the Arrow schema that a file keeps."""
     import pyarrow as pa
 
-    try:
-        schema = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(written)))
-    except (pa.ArrowException, ValueError, OSError):
-        # Somebody else's: the file's own schema says what the engine reads.
-        return {}
+    for one in schema:
+        if name := means_more(one):
+            raise UnreadableLocation(file, f"its column {one.name!r} is {name}{MEANT}", AS_TEXT)
     kinds = {one.name: bare(one.type) for one in schema}
     return {
         name: kind.unit if pa.types.is_duration(kind) else "a duration"

@@ -15,7 +15,7 @@ from dualgauge.comparison.files.names import place, twice
 from dualgauge.comparison.files.number_text import plain_number
 from dualgauge.comparison.files.read_files import told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
-from dualgauge.engines.data_frames import table_of
+from dualgauge.engines.data_frames import framed, table_of
 from dualgauge.engines.duck import translated
 from dualgauge.engines.endless import WHAT, endless
 from dualgauge.engines.parquet_files import bent, parquet, whole_parquet
@@ -108,7 +108,7 @@ def read_memory(engine: Engine, given: object, name: str, folder: Path) -> FileS
     import pyarrow as pa
 
     label = f"{name} ({type(given).__name__})"
-    if type(given).__module__.partition(".")[0] == "pandas" and hasattr(given, "columns"):
+    if type(given).__module__.partition(".")[0] == "pandas":
         given = _from_pandas(given, label)
     if isinstance(given, pa.RecordBatch):
         given = pa.Table.from_batches([given])
@@ -174,9 +174,7 @@ def _from_pandas(frame: Any, label: str) -> pa.Table:  # noqa: ANN401  (pandas i
         what, _, advice = reason.rpartition(": ")
         return UnreadableLocation(label, f"its column {column!r} {what}" if column else f"it {what}", advice)
 
-    # An index with a name is data, most often the key; one without counts rows only.
-    named = [name for name in frame.index.names if name is not None]
-    return table_of(frame.reset_index() if named else frame, refuse)
+    return table_of(framed(frame, refuse), refuse)
 
 
 def _stream(given: object, label: str) -> pa.RecordBatchReader:

@@ -115,11 +115,9 @@ class Spelling:
         text = quote(name)
         if form := self.format_of(kind):
             value = f"CAST(strptime({text}, {literal(form)}) AS {kind})"
-            return (
-                f"CASE WHEN {_instant(text)} THEN CAST({text} AS {kind}) ELSE {value} END"
-                if self._or_iso(kind)
-                else value
-            )
+            if self._or_iso(kind):
+                return f"CASE WHEN {_instant(text)} THEN CAST({text} AS {kind}) ELSE {value} END"
+            return value
         return f"CAST({self.number(text) if is_number(kind) else text} AS {kind})"
 
     def fault(self, name: str, kind: str) -> str:
@@ -139,7 +137,9 @@ class Spelling:
         if form := self.format_of(kind):
             # Seen: %Y takes 26 for the year 26.
             years = " >= 1000" if "%Y" in form else " IS NOT NULL"
-            fits = f"coalesce(year(try_strptime({text}, {literal(form)})){years}, false)"
+            time = f"try_strptime({text}, {literal(form)})"
+            whole = f" AND {time} = date_trunc('day', {time})" if kind == "DATE" else ""
+            fits = f"coalesce(year({time}){years}{whole}, false)"
             return f"({fits} OR {_instant(text)})" if self._or_iso(kind) else fits
         family, _, size = kind.partition("(")
         number = self.number(text) if is_number(kind) else text
@@ -169,10 +169,8 @@ def check_types(options: Mapping[str, Any]) -> None:
 
 
 def _is_said(kind: object) -> bool:
-    if not isinstance(kind, str) or kind in _SAID[:-1]:
-        return kind in _SAID[:-1]
-    sizes = _SIZES.fullmatch(kind)
-    return sizes is not None and int(sizes[2]) <= int(sizes[1]) <= _WIDEST and int(sizes[1]) > 0
+    sizes = _SIZES.fullmatch(str(kind))
+    return kind in _SAID[:-1] or (sizes is not None and int(sizes[2]) <= int(sizes[1]) and 0 < int(sizes[1]) <= _WIDEST)
 
 
 def _scale(size: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.engines.errors import BadDialect
@@ -24,23 +25,29 @@ _SAME: Final = {"sep": "delim", "delimiter": "delim", "null": "nullstr", "column
 """Names that the engine has for the same."""
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def _are_types(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(kind, str) for kind in value.values())
+
+
+def _is_delimiter(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 1 and value not in '"\r\n'
 
 
 def _is_mark(value: object) -> bool:
     return isinstance(value, str) and len(value) <= 1 and value not in ("\r", "\n", "\0")
 
 
+def _is_format(value: object) -> bool:
+    return isinstance(value, str) and "%" not in _SPECIFIER.sub("", value)
+
+
+_SPECIFIER: Final = re.compile("%(?:-[djmyHIMS]|[abcdfghjmnpuwxyzABGHIMSTUVWXYZ%])")
+"""What `strptime` of the engine knows."""
+
 _MARK: Final = (_is_mark, ", which is no single character", "say one, or nothing for none")
 _ASCII: Final = (str.isascii, ", which is no character of ASCII", "say one such as \" or '")
 _MUST_BE: Final[Mapping[str, Sequence[tuple[Callable[[Any], bool], str, str]]]] = {
-    "delim": [
-        (
-            lambda one: isinstance(one, str) and len(one) == 1 and one not in '"\r\n',
-            ", which is no single character", "say one such as ; or \\t",
-        ),
-    ],
+    "delim": [(_is_delimiter, ", which is no single character", "say one such as ; or \\t")],
     "quote": [_MARK, _ASCII],
     "escape": [_MARK, _ASCII],
     "comment": [_MARK],
@@ -49,15 +56,13 @@ _MUST_BE: Final[Mapping[str, Sequence[tuple[Callable[[Any], bool], str, str]]]] 
     ],
     "names": [(lambda one: isinstance(one, list), ", which is no list of names", 'say it as ["id", "amount"]')],
     "header": [(lambda one: isinstance(one, bool), "", "say true or false")],
-    "types": [
-        (
-            lambda one: isinstance(one, dict) and all(map(_is_text, one.values())),
-            "", 'say it as {code = "VARCHAR", amount = "DECIMAL(18,2)"}',
-        ),
+    "types": [(_are_types, "", 'say it as {code = "VARCHAR", amount = "DECIMAL(18,2)"}')],
+    "dateformat": [
+        (_is_format, ", which is no format", "say one such as %d.%m.%Y"),
+        (lambda one: not {"%z", "%Z"} & set(_SPECIFIER.findall(one)), ", with a zone", "say it as timestampformat"),
     ],
-    "dateformat": [(_is_text, ", which is no text", "say one such as %d.%m.%Y")],
     "timestampformat": [
-        (_is_text, ", which is no text", "say one such as %d.%m.%Y %H:%M:%S"),
+        (_is_format, ", which is no format", "say one such as %d.%m.%Y %H:%M:%S"),
         (lambda one: "%n" not in one, ", with nanoseconds", "say %f: the log keeps microseconds"),
     ],
     "decimal_separator": [(lambda one: one in (".", ","), "", "say . or ,")],

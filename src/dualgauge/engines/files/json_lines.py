@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MARK: Final = b"\xef\xbb\xbf"
 WHOLE: Final = "see that it is one array of objects, or one object a line, in UTF-8"
+HALF: Final = "a text has half of a surrogate pair"
 _READ: Final = "see that it is a whole file, and that you may read it"
 
 
@@ -80,9 +81,10 @@ def fault_of(line: bytes) -> str | None:
     try:
         # Python makes no integer of more than 4,300 digits.
         # The engine takes two more characters for blanks.
-        json.loads(line.decode().lstrip("\v\f").rstrip("\v\f\r\n\t "), parse_int=str, parse_float=str)
-    except UnicodeDecodeError:
-        return "a text is not UTF-8"
+        found = json.loads(line.decode().lstrip("\v\f").rstrip("\v\f\r\n\t "), parse_int=str, parse_float=str)
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeError as fault:
+        return HALF if isinstance(fault, UnicodeEncodeError) else "a text is not UTF-8"
     except json.JSONDecodeError as fault:
         return f"no JSON: {fault.msg[0].lower()}{fault.msg[1:]} (character {fault.colno})"
     except RecursionError:

@@ -25,7 +25,7 @@ from msgspec.structs import astuple
 
 from dualgauge.engines.errors import EngineError, OutOfMemory
 from dualgauge.engines.files.errors import BadJson
-from dualgauge.engines.files.json_lines import WHOLE, fault_of, has_lines, is_array, lines_of, without_mark
+from dualgauge.engines.files.json_lines import HALF, WHOLE, fault_of, has_lines, is_array, lines_of, without_mark
 from dualgauge.engines.files.text_rows import LINES
 from dualgauge.engines.parquet_schema import exact
 from dualgauge.model import fold, literal
@@ -42,6 +42,11 @@ _BATCH: Final = 2_048
 _QUOTE, _NEWLINE = ord('"'), ord("\n")
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _MALFORMED: Final = re.compile(r'Malformed JSON in file "[^"]*", at byte \d+ in \S+ \d+: ([^.]*)')
+_WORDS: Final = {
+    "maximum_object_size": "an object is longer than 16 MiB, which none may be", "surrogate in string": HALF,
+    "input length is 0": "behind its last comma there is no value",
+}  # fmt: skip
+"""What a page of the engine means."""
 _NAMES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _UNFIT: Final = (msgspec.MsgspecError, RecursionError, TypeError)
 """What a text raises that has NaN, more levels than Python's stack, or no object, and what NULL does."""
@@ -166,8 +171,7 @@ def _objects(
         line = next((number for number, text in lines_of(file) if fault_of(text) is not None), None)
         line = line if form == LINES or has_lines(file) else None
         reason = found[1].strip() if found else page.splitlines()[0].partition(": ")[2] or page
-        if "maximum_object_size" in page:
-            reason = "an object is longer than 16 MiB, which none may be"
+        reason = next((words for sign, words in _WORDS.items() if sign in page), reason)
         raise BadJson(file, line, reason, WHOLE) from fault
 
 

@@ -225,7 +225,7 @@ def _unreadable(source: Source, file: Path, fault: EngineError) -> UnreadableSou
 
 def _tokens(engine: Engine, found: FileProfile) -> tuple[str, ...]:
     """Texts that mean NULL: a column would be numbers or times but for them, and no column of text holds them."""
-    wanted: set[str] = set()
+    wanted: list[set[str]] = []
     texts: set[str] = set()
     for column in found.columns:
         if column.given != "VARCHAR" or column.type != "VARCHAR" or column.time:
@@ -240,10 +240,12 @@ def _tokens(engine: Engine, found: FileProfile) -> tuple[str, ...]:
         without = f"SELECT CASE WHEN {name} NOT IN ({listed}) THEN {name} END AS {name} FROM ({found.base})"
         would = _column(engine, without, column.name, "VARCHAR", found.rows)
         if would.filled and (would.type != "VARCHAR" or would.time):
-            wanted |= there
+            wanted.append(there)
         else:
             texts |= there
-    return tuple(one for one in NULL_TOKENS if one in wanted - texts)
+    # All that a column has but for its values, or none of them: with some it would stay text.
+    chosen = set[str]().union(*(there for there in wanted if not there & texts))
+    return tuple(one for one in NULL_TOKENS if one in chosen)
 
 
 def _column(

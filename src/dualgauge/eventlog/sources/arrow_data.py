@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.engines.plain_arrow import held, is_beyond_decimal
+from dualgauge.engines.plain_arrow import TOO_FAR, held, is_beyond_decimal, means_more, too_far
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,23 +28,39 @@ def check_whole(schema: pa.Schema, batches: Iterable[pa.RecordBatch] | None, ref
     Raises:
         what `refuse` makes: a column is of a type of which the engine cuts values.
     """
+    fine, far = _unsure(schema, refuse, readable=batches is not None)
+    for batch in batches or () if fine or far else ():
+        for name in far:
+            if too_far(batch.column(name)):
+                raise refuse(name, f"holds {TOO_FAR}: give NULL or a text in its place")
+        for name in fine:
+            _check_fine(name, batch.column(name), refuse)
+
+
+def _unsure(schema: pa.Schema, refuse: Refuse, *, readable: bool) -> tuple[list[str], list[str]]:
+    """The columns of which values may be too fine, and too far, for the engine; raises what `refuse` makes."""
     import pyarrow as pa
 
     fine: list[str] = []
     for field in schema:
+        if name := means_more(field):
+            raise refuse(field.name, f"is {name}, of which only what it is kept as would be read: give it as text")
         for part in held(field.type):
             if reason := _unread(part):
                 raise refuse(field.name, f"is {part}, {reason}")
             if pa.types.is_date64(part) or (pa.types.is_duration(part) and part.unit == "ns"):
-                if part != field.type or batches is None:
+                if part != field.type or not readable:
                     raise refuse(field.name, f"is {part}, of which parts would be cut: {_AS_WHOLE}")
                 fine.append(field.name)
-    for batch in batches or () if fine else ():
-        for name in fine:
-            array = batch.column(name)
-            unit, part = (86_400_000, "day") if pa.types.is_date64(array.type) else (1_000, "microsecond")
-            if (array.cast(pa.int64()).fill_null(0).to_numpy() % unit).any():
-                raise refuse(name, f"holds parts of a {part}, which would be cut: {_AS_WHOLE}")
+    return fine, [one.name for one in schema if pa.types.is_timestamp(one.type) and one.type.unit in ("s", "ms")]
+
+
+def _check_fine(name: str, array: pa.Array, refuse: Refuse) -> None:
+    import pyarrow as pa
+
+    unit, part = (86_400_000, "day") if pa.types.is_date64(array.type) else (1_000, "microsecond")
+    if (array.cast(pa.int64()).fill_null(0).to_numpy() % unit).any():
+        raise refuse(name, f"holds parts of a {part}, which would be cut: {_AS_WHOLE}")
 
 
 def _unread(kind: pa.DataType) -> str:
@@ -55,6 +71,8 @@ def _unread(kind: pa.DataType) -> str:
         return "and the engine has no more than 38 digits: give it as text"
     if pa.types.is_float16(kind):
         return "which the engine has not: give it as float32"
+    if pa.types.is_union(kind) and kind.mode == "dense":
+        return "which is not read: give it as a sparse union, or as text"
     if kind == pa.month_day_nano_interval():
         return f"of which nanoseconds would be cut: {_AS_WHOLE}"
     return ""

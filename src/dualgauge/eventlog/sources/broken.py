@@ -13,6 +13,7 @@ from dualgauge.engines.parquet_files import scan
 from dualgauge.engines.parquet_schema import (
     INT96,
     UNNAMED,
+    arrow_schemas,
     cut,
     damage,
     holds_nanoseconds,
@@ -21,6 +22,7 @@ from dualgauge.engines.parquet_schema import (
     schemas,
     twice_inside,
 )
+from dualgauge.engines.plain_arrow import means_more
 from dualgauge.engines.type_trees import is_nested, stays
 from dualgauge.eventlog.errors import BadFile, CutColumn
 from dualgauge.eventlog.sources.readers import reader, refuse_places, text_columns
@@ -69,6 +71,7 @@ def refuse_cut(engine: Engine, source: Source) -> None:
         for column in columns:
             if found := _cut(path, column):
                 raise CutColumn(source.name, source.label(part.file), column[0][0], *found)
+    _refuse_meant(engine, source, parts)
     _refuse_julian(engine, source, parts)
     _refuse_endless(engine, source, parts, trees)
     if (source.kinds and text_columns(source)) or len({tuple(map(tuple, tree[1:])) for tree in trees.values()}) > 1:
@@ -112,6 +115,15 @@ def _refuse_folder(source: Source, part: Part, names: Mapping[str, str]) -> None
                 f"the name of its folder, {folder}=..., would take the place of its column {name!r}",
                 "say `hive_partitioning = false` in its `read`, and the column is read",
             )  # fmt: skip
+
+
+def _refuse_meant(engine: Engine, source: Source, parts: Mapping[Path, Part]) -> None:
+    """Raise where pandas wrote what means more than it is kept as."""
+    for path, schema in arrow_schemas(engine, list(parts), b"pandas."):
+        for one in schema:
+            if kind := means_more(one):
+                what = f"values of {kind}, of which only what they are kept as would be read"
+                raise CutColumn(source.name, source.label(parts[Path(path)].file), one.name, what, "as days or numbers")
 
 
 def _refuse_julian(engine: Engine, source: Source, parts: Mapping[Path, Part]) -> None:

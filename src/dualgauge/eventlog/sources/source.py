@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.data_frames import table_of
+from dualgauge.engines.data_frames import framed, table_of
 from dualgauge.engines.endless import WHAT, endless
 from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.eventlog.errors import BadMapping, BadPython, UnknownFormat
@@ -133,7 +133,7 @@ class Source:
 
     @property
     def folders(self) -> Mapping[str, str]:
-        """The types of the columns that the names of folders are."""
+        """The types of the columns that the names of folders are: at most those that all files agree in."""
         if not self._folders:
             # Found once for all that is made of this one: there may be thousands of files, which stay the same.
             self._folders.append(_folder_types(self.files))
@@ -244,18 +244,19 @@ def load(engine: Engine, source: Source, number: int) -> None:
     if not source.settings.python:
         return
     given: Any = _python_object(source)
-    relation = relation_of(number)
-    arrow = type(given).__module__.startswith("pyarrow")
-    names = list(map(str, given.schema.names if arrow else getattr(given, "columns", ())))
-    refuse_alike(source, "python", names)
+    relation, names = relation_of(number), list[str]()
 
     def refuse(name: str, reason: str) -> BadMapping:
         column = f"its column {name!r} {reason}" if name else f"it {reason}"
         return BadMapping(source.name, column, names, "python")
 
-    if type(given).__module__.partition(".")[0] == "pandas":
-        given = table_of(given, refuse)
-        arrow = True
+    arrow = type(given).__module__.startswith("pyarrow")
+    if pandas := type(given).__module__.partition(".")[0] == "pandas":
+        given = framed(given, refuse)
+    names += map(str, given.schema.names if arrow else getattr(given, "columns", ()))
+    refuse_alike(source, "python", names)
+    if pandas:
+        given, arrow = table_of(given, refuse), True
     if arrow:
         check_whole(given.schema, given.to_batches() if hasattr(given, "to_batches") else None, refuse)
     if hasattr(given, "__len__"):

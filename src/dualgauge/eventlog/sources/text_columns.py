@@ -88,13 +88,13 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     if not csv and not json:
         numbers = {name: kind for name, kind in source.kinds.items() if kind == NUMBER}
         kinds = {name: kind for name, kind in source.kinds.items() if name not in numbers}
-        source = replace(source, texts={}, kinds=kinds, alone=numbers, mixed=_mixed(engine, source, parquet))
+        source = replace(_with_parquet(engine, source, columns, parquet), texts={}, kinds=kinds, alone=numbers)
         return _with_bare(_with_ids(engine, source, {}), columns)
     folder = engine.folder / f"texts-{uuid.uuid4().hex}"
     texts = _csv_files(source, csv, folder)
     also = [*source.settings.read.get("types", ()), *(name for one in texts.values() for name in one.columns)]
     source = replace(source, texts=texts, objects=_json_files(engine, source, json, folder, also))
-    source = replace(source, mixed=_mixed(engine, source, parquet))
+    source = _with_parquet(engine, source, columns, parquet)
     names = _names(source)
     refuse_places(source, source.settings.path, names.values())
     _refuse_unknown(source, names)
@@ -121,8 +121,8 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     try:
         if time in wanted and time in there and time not in kept and (spelling.date or spelling.timestamp):
             kept[time] = _time_kind(engine, relation, names[time], spelling)
-        # Beside texts and truths, any text is one.
-        sure = {name for name in alone if kept.get(name) != NUMBER}
+        # Beside texts, any text is one.
+        sure = {name for name in alone if kept.get(name) not in _IN_PAYLOAD}
         known = {names[name]: kind for name, kind in kept.items() if name in there - sure}
         asked = {
             one: _IN_PAYLOAD if name in alone else CANDIDATES
@@ -199,6 +199,19 @@ def _mixed(engine: Engine, source: Source, files: Sequence[Path]) -> dict[Path, 
     found = {file: [one[0][0] for one in own if fold(one[0][0]) in several] for file, own in columns.items()}
     types = {file: engine.columns(f"SELECT * FROM {reader(source, file)}") for file, own in found.items() if own}
     return {file: {name: kinds[name] for name in found[file]} for file, kinds in types.items()}
+
+
+def _with_parquet(engine: Engine, source: Source, columns: Mapping[str, str], files: Sequence[Path]) -> Source:
+    """
+    The source with what is known of its Parquet files.
+
+    The names of folders are text where no expression needs more: `zip=007` may come.
+    """
+    names = {fold(name): name for name in source.folders}
+    needed = set(_typed(source.expressions, columns, names, as_it_stands=True))
+    kinds = {name: kind if name in needed else "VARCHAR" for name, kind in source.folders.items()}
+    source = replace(source, _folders=[kinds])
+    return replace(source, mixed=_mixed(engine, source, files))
 
 
 def _with_bare(source: Source, columns: Mapping[str, str]) -> Source:
