@@ -3,8 +3,8 @@
 PYTHON ?= python3
 # pip says nothing but warnings and errors; `make PIP_FLAGS= demo` shows what it does.
 PIP_FLAGS ?= -q
-# Processes that run tests at once, and further arguments for pytest.
-JOBS ?= 2
+# Processes that run tests at once, one more than CI has cores, for some tests wait; and further arguments for pytest.
+JOBS ?= 3
 PYTEST_FLAGS ?=
 # `make lock LOCK_FLAGS=--upgrade` raises every version, without it only what pyproject.toml asks for changes.
 LOCK_FLAGS ?=

@@ -78,7 +78,7 @@ def file_of(random: Random, folder: Path, number: int) -> dict[str, dict[str, st
     return found
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(36))
 def test_one_import_and_many_give_the_same_events(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(f"one and many {seed}")
     # So many CSV files are read by a query each, or gathered in one table.

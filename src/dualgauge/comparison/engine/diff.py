@@ -107,6 +107,7 @@ def compare_relations(
         labelled = label(space, layout, judged)
         if keep is not None:
             keep_keys(engine, layout, labelled, keep)
+        differing = counts.only_in_v1 + counts.only_in_v2 + counts.changed
         verdict, why = decide(
             comparator.limits,
             counts=(counts.only_in_v1, counts.only_in_v2, counts.changed),
@@ -130,8 +131,8 @@ def compare_relations(
             key_problems=paired.problems,
             columns=counts.columns,
             expected_by=counts.expected_by,
-            clusters=clusters_of(engine, layout, labelled),
-            mismatches=sample(engine, layout, labelled, most=samples),
+            clusters=clusters_of(engine, layout, labelled) if differing else (),
+            mismatches=sample(engine, layout, labelled, most=samples) if differing else (),
             plan=candidates.plan,
             verdict=verdict,
             why=why,

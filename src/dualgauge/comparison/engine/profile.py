@@ -148,10 +148,11 @@ def drifts(
     distinct: tuple[dict[str, int], dict[str, int]] = ({}, {})
     if paired and len(keys) == 1 and not paired.problems:
         distinct = ({keys[0]: paired.rows_v1}, {keys[0]: paired.rows_v2})
-    a = _profiles(engine, v1, wanted[0], distinct[0])
+    rows = (paired.rows_v1, paired.rows_v2) if paired else (None, None)
+    a = _profiles(engine, v1, wanted[0], distinct[0], rows[0])
     same = {name: a[name] for name, cells in apart.items() if not cells}
     distinct[1].update(_near(a, apart))
-    b = same | _profiles(engine, v2, [one for one in wanted[1] if fold(one.name) not in same], distinct[1])
+    b = same | _profiles(engine, v2, [one for one in wanted[1] if fold(one.name) not in same], distinct[1], rows[1])
     made = []
     for place, one in enumerate(schema):
         left, right = a.get(fold(one.name)), b.get(fold(one.name))
@@ -183,12 +184,17 @@ def _place(name: str, keys: Sequence[str]) -> int:
 
 
 def _profiles(
-    engine: Engine, relation: str, columns: Sequence[_Wanted], distinct: Mapping[str, int]
+    engine: Engine, relation: str, columns: Sequence[_Wanted], distinct: Mapping[str, int], rows: int | None
 ) -> dict[str, Profile]:
-    """The profile of each column of a side, by its name in small letters; `distinct` has those that are known."""
+    """
+    The profile of each column of a side, by its name in small letters.
+
+    `distinct` has those that are known, and `rows` is how many rows there are, None where nobody counted.
+    """
     if not columns:
         return {}
-    rows = int(engine.row(f"SELECT count(*) FROM {relation}")[0])
+    if rows is None:
+        rows = int(engine.row(f"SELECT count(*) FROM {relation}")[0])
     count = "count(DISTINCT {})" if rows <= EXACT_ROWS else "approx_count_distinct({})"
     queries = [_query(relation, group, distinct, count) for group in groups_of(list(enumerate(columns)), COLUMNS)]
     row = joined_values(engine, queries)[0]
