@@ -392,7 +392,7 @@ def the_migration_renamed_after_a_comparator_failed(shop: Path) -> None:
 def comparing(shop: Path, text: str) -> None:
     """Another comparator, compared."""
     (shop / "comparators" / "customers.py").write_text(
-        f"from datetime import date\nfrom dualgauge import Comparator, Expected\n{text}", encoding="utf-8"
+        f"from datetime import date\nfrom dualgauge import Check, Comparator, Expected\n{text}", encoding="utf-8"
     )
     call("diff", folder=shop)
 
@@ -598,6 +598,25 @@ def test_a_way_onto_v2_without_valid_evidence_is_refused(way: Callable[[Path], N
 
     assert WAYS[way] in refused(shop)
     assert call("rollback", folder=shop).exit_code == 0
+
+
+def test_a_check_of_builds_that_are_held_back_is_no_evidence_either(shop: Path) -> None:
+    comparing(shop, 'customers = Comparator(key="customer", checks=[Check("expect_table_row_count_to_be_between")])\n')
+    view = VIEW.replace("WHERE", "WHERE customer IS NOT NULL AND")
+    for side in ("views_v1", "views_v2"):
+        (shop / side / "customers.sql").write_text(view, encoding="utf-8")
+    call("replay", "--to", "3", "--force", folder=shop)
+    later = dualgauge.open(shop, clock=lambda: datetime.now(UTC) + timedelta(minutes=1))
+    later.diff()
+    (checked,) = later.check()
+    assert checked.run_id is not None
+    call("tail", "--once", folder=shop)
+
+    gates = {one.name: one.why for one in dualgauge.open(shop).cutover.gates(500_000)}
+    for name in ("diff:customers", "check:customers"):
+        assert "its builds had lacked an event of the log for 1 minute" in gates[name]
+    [shown] = [one for one in dualgauge.open(shop).evidence.list() if one.run_id == checked.run_id]
+    assert (shown.counts, shown.why) == (False, "1 minute behind the log when it was made")
 
 
 # What stays open.
