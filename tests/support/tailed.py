@@ -124,9 +124,10 @@ class TailedProject:
         """The views of which readers get other rows than a plain query over the log gives at a position."""
         engine, found = self.handles.engine, []
         views = {one.view.name: one.view for one in self.handles.plans}
-        relation = self.handles.log.relation(Position(position))
+        # Read once, for the queries of all views.
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE judged_events AS {self.handles.log.relation(Position(position))}")
         with (
-            TemporaryDirectory() as folder, engine.bound("events", relation),
+            TemporaryDirectory() as folder, engine.bound("events", "FROM judged_events"),
             self.handles.builds.snapshot(Side.V1) as snapshot,
         ):  # fmt: skip
             for name in names:
@@ -134,9 +135,11 @@ class TailedProject:
                 with snapshot.export(name, view.columns, file) as written:
                     list(written)
                 _, back = snapshot.exported(name, view.columns)
-                served, asked = f"SELECT {back} FROM read_parquet('{file}')", bare(view.text)
-                sides = [(served, asked), (asked, served)]
-                differ = sum(engine.row(f"SELECT count(*) FROM (({a}) EXCEPT ALL ({b}))")[0] for a, b in sides)
+                (differ,) = engine.row(
+                    f"WITH a AS MATERIALIZED (SELECT {back} FROM read_parquet('{file}')), "
+                    f"b AS MATERIALIZED ({bare(view.text)}) SELECT (SELECT count(*) FROM (FROM a EXCEPT ALL FROM b)) "
+                    "+ (SELECT count(*) FROM (FROM b EXCEPT ALL FROM a))"
+                )
                 if differ:
                     found.append(name)
         return found
