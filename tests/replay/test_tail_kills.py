@@ -288,6 +288,21 @@ def test_a_diff_beside_a_tail_gets_both_sides_at_one_position(project: Path) -> 
     assert judged(project) == {}
 
 
+def test_a_diff_beside_a_tail_that_is_late_is_of_the_logs_end(project: Path) -> None:
+    """Both sides stand where they agree, and have events to come: what was found there would be no evidence."""
+    shutil.copytree(project / "views_v1", project / "views_v2", dirs_exist_ok=True)
+    (project / "comparators").mkdir(exist_ok=True)
+    (project / "reports").mkdir(exist_ok=True)
+    migration = dualgauge.open(project)
+    migration.replay(to=100, force=True)
+    with following(project, max_events_per_second=60):
+        found = migration.diff()
+
+    assert {one.position for one in found} == {ROWS}
+    lags = {migration.evidence.show(one.run_id).line.run.summary["lag_seconds"] for one in found}
+    assert lags == {0.0}
+
+
 def test_a_side_is_held_no_longer_than_its_barrier_lasts(project: Path) -> None:
     migration = dualgauge.open(project)
     now = dt.datetime.now(dt.UTC)

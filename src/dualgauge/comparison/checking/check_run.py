@@ -147,24 +147,7 @@ def run_checks(
         for pair, wanted in zip(pairs, asked, strict=True)
     ]
     sides = _Sides(engine, log, store, keeping, progress)
-    return [
-        _steady(partial(sides.look, pair, wanted), pair.name, barrier)
-        for pair, wanted in zip(pairs, questions, strict=True)
-    ]
-
-
-def _steady(look: Callable[[Barrier | None], CheckRun | None], name: str, barrier: Barrier | None) -> CheckRun:
-    """Look at the sides as they are, and where something moves them, as a tail holds them for it."""
-    for at in range(TRIES):
-        try:
-            found = look(barrier if at else None)
-        except UnequalPositions:
-            if at or barrier is None:
-                raise
-            continue
-        if found is not None:
-            return found
-    raise BuildsMoved(name, TRIES)
+    return [sides.steady(pair, wanted, barrier) for pair, wanted in zip(pairs, questions, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +159,21 @@ class _Sides:
     store: ServedStore
     keeping: Keeping
     progress: Progress
+
+    def steady(self, pair: Pair, questions: Sequence[Question], barrier: Barrier | None) -> CheckRun:
+        """Look at the sides as they are, and where something moves them or they are late, as a tail holds them."""
+        self.log.refresh()
+        late = barrier is not None and barrier.late(pair.views, partial(lag_of, self.log, now=self.keeping.clock()))
+        for at in range(TRIES):
+            try:
+                found = self.look(pair, questions, barrier if at or late else None)
+            except UnequalPositions:
+                if at or barrier is None:
+                    raise
+                continue
+            if found is not None:
+                return found
+        raise BuildsMoved(pair.name, TRIES)
 
     def look(self, pair: Pair, questions: Sequence[Question], barrier: Barrier | None) -> CheckRun | None:
         """Look once; None where the builds changed meanwhile, and a run that was begun is one that could not tell."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _PAUSE: Final = 0.01
 
+LATE: Final = dt.timedelta(seconds=1)
+"""For how long the log has had what a build lacks that is asked for at the log's end, and not taken as it is."""
+
 PATIENCE: Final = dt.timedelta(seconds=20)
 """For how long a side that is not there yet is asked for again."""
 
@@ -41,6 +44,11 @@ class Barrier:
     head: Callable[[], Position]
     bring: Callable[[], bool] | None = None
     _asker: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def late(self, wanted: Mapping[Side, Sequence[str]], lag: Callable[[Position], dt.timedelta]) -> bool:
+        """Whether a wanted build, though another may be just there, lacks what the log has had for `LATE`."""
+        builds = [self.store.served_builds(side).get(name) for side, names in wanted.items() for name in names]
+        return any(one is not None and one.position is not None and lag(one.position) > LATE for one in builds)
 
     @contextmanager
     def asked(self, wanted: Mapping[Side, Sequence[str]], position: Position | None = None) -> Iterator[Held]:

@@ -8,7 +8,7 @@ position. A run that was killed stays `running` in the ledger and is evidence of
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from dualgauge.model import Outcome, Position, Progress, Side, fold, literal, qu
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
     from pathlib import Path
     from random import Random
 
@@ -120,8 +121,9 @@ def run_diff(
     started = keeping.clock()
     log.refresh()
     with scratch("diff") as pins:
-        pinned = _pinned(engine, log, store, pair, pins, barrier, feeds, progress)
-        lag = lag_of(log, pinned.position, started)
+        lag_at = partial(lag_of, log, now=started)
+        pinned = _pinned(engine, log, store, pair, pins, barrier, feeds, progress, lag_at)
+        lag = lag_at(pinned.position)
         about = bound(pair, pinned.builds, keeping.basis)
         v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
         begun = recording(
@@ -180,9 +182,13 @@ def run_diff(
 
 def _pinned(  # noqa: PLR0917  (called with all of them, in this order)
     engine: Engine, log: EventLog, store: ServedStore, pair: Pair, folder: Path, barrier: Barrier | None,
-    feeds: Feeds | None, progress: Progress,
+    feeds: Feeds | None, progress: Progress, lag: Callable[[Position], timedelta],
 ) -> Pinned:  # fmt: skip
-    """Both sides as they are, if they are at one position; else, where a tail moves them, as it holds them for it."""
+    """
+    Both sides as they are, if they are at one position.
+
+    Else, and where that is late, as a tail holds them for it, if one moves them.
+    """
     columns = log.settings.all_columns
     if feeds is not None and feeds.of(pair):
         with feeds.moment(engine, pair, progress) as live:
@@ -193,11 +199,11 @@ def _pinned(  # noqa: PLR0917  (called with all of them, in this order)
             except UnequalPositions as fault:
                 raise NotBrought(fault.positions, live.held.position) from fault
         return replace(pinned, lacking=live.lacking)
-    try:
+    if barrier is None:
         return pin(engine, store, pair.views, columns, folder, progress=progress)
-    except UnequalPositions:
-        if barrier is None:
-            raise
+    if not barrier.late(pair.views, lag):
+        with suppress(UnequalPositions):
+            return pin(engine, store, pair.views, columns, folder, progress=progress)
     with barrier.asked(pair.views) as held:
         return pin(engine, store, pair.views, columns, folder, held=held, progress=progress)
 
