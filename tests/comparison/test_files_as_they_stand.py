@@ -144,3 +144,24 @@ def test_values_of_a_data_frame_that_arrow_would_bend_are_told(values: list[obje
     frame = pd.DataFrame({"id": [1, 2], "v": pd.Series(values, dtype=object)})
     with pytest.raises(UnreadableLocation, match=rf"(?s)its column 'v' {said}|its column 'v' holds .*{said}"):
         dualgauge.compare(frame, frame, BY_ID)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.struct({"a": pa.int32(), "A": pa.int32()}),
+        pa.list_(pa.struct({"a": pa.int32(), "A": pa.int32()})),
+        pa.struct({"s": pa.struct({"a": pa.int32(), "A": pa.int32()})}),
+        pa.map_(pa.string(), pa.struct({"b": pa.int32(), "a": pa.int32(), "B": pa.int32()})),
+    ],
+    ids=str,
+)
+def test_fields_of_a_struct_that_differ_by_case_alone_are_refused(tmp_path: Path, kind: pa.DataType) -> None:
+    table = pa.table({"id": pa.array([1]), "x": pa.array([None], kind)})
+    pq.write_table(table, tmp_path / "a.parquet")
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    for given, label in ((table, "v1 (Table)"), (frame, "v1 (DataFrame)"), (tmp_path / "a.parquet", "a.parquet")):
+        with pytest.raises(UnreadableLocation) as told:
+            dualgauge.compare(given, pa.table({"id": [1]}), BY_ID)
+        assert f"{label} cannot be read: its column 'x' has fields " in str(told.value)
+        assert "of which the engine would call one otherwise; rename one of them" in str(told.value)

@@ -140,6 +140,7 @@ def test_categories_are_looked_at_as_objects_are(tmp_path: Path) -> None:
         ("pa.array([5_000]).view(pa.date64()).dictionary_encode()", "would be cut"),
         ("pa.array([1001], pa.duration('ns')).dictionary_encode()", "would be cut"),
         ("pa.array([1.5], pa.float16())", "give it as float32"),
+        ("pa.array([None], pa.list_(pa.struct({'a': pa.int32(), 'A': pa.int32()})))", "with fields 'a' and 'A'"),
         ("pa.UnionArray.from_dense(pa.array([0], pa.int8()), pa.array([0], pa.int32()), [pa.array([1])])",
          "which is not read"),
         ("pa.ExtensionArray.from_storage(pa.json_(), pa.array(['bad json']))", "is no JSON, though its type says so"),

@@ -36,6 +36,9 @@ _ENCRYPTED: Final = b"PARE"
 _END: Final = struct.Struct("<I4s")
 """How long the schema is that a file ends with, and the mark behind it."""
 
+ALIKE: Final = ", of which the engine would call one otherwise"
+"""What messages say of fields of a struct whose names differ by case alone."""
+
 UNNAMED: Final = "it has a column without a name"
 
 INT96: Final = "an INT96 time"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from dualgauge.model import fold
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -79,6 +81,19 @@ def means_more(field: pa.Field) -> str:
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return means_more(pa.field("", kind.value_type))
     return next(filter(None, (means_more(kind.field(at)) for at in range(kind.num_fields))), "")
+
+
+def alike(kind: pa.DataType) -> str:
+    """Two fields of a struct whose names differ by case alone, or not at all: `'a' and 'A'`; empty where none do."""
+    import pyarrow as pa
+
+    known: dict[str, str] = {}
+    for at in range(kind.num_fields) if pa.types.is_struct(kind) or pa.types.is_union(kind) else ():
+        name = kind.field(at).name
+        if fold(name) in known:
+            return f"{known[fold(name)]!r} and {name!r}"
+        known[fold(name)] = name
+    return ""
 
 
 def too_far(array: pa.Array) -> bool:

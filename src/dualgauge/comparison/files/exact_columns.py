@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 from dualgauge.comparison.engine.fetch import groups_of
 from dualgauge.comparison.errors import UnreadableLocation
 from dualgauge.comparison.files.value_types import Reading, typed_reading
+from dualgauge.engines.parquet_schema import ALIKE
 from dualgauge.engines.plain_arrow import (
     TOO_FAR,
+    alike,
     bare,
     compact,
     held,
@@ -45,6 +47,7 @@ _SPARSE: Final = "give it as a sparse union, or as text"
 _AS_NUMBERS: Final = "give them as whole numbers"
 MEANT: Final = ", of which only what it is kept as would be read"
 AS_TEXT: Final = "give it as text, for example with astype(str)"
+RENAME: Final = "rename one of them"
 FINE: Final = "holds durations finer than a microsecond, which is the finest that is compared"
 
 
@@ -216,6 +219,8 @@ class ExactColumns:
                 raise UnreadableLocation(
                     self._label, f"its column {name!r} holds a dense union, which is not read", _SPARSE
                 )
+            if names := alike(part):
+                raise UnreadableLocation(self._label, f"its column {name!r} has fields {names}{ALIKE}", RENAME)
             if _is_cut(part):
                 reason = f"its column {name!r} holds {part} inside a list or a struct, which would be cut"
                 raise UnreadableLocation(self._label, reason, advice)

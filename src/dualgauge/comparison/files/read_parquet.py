@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from dualgauge.comparison.engine.common_types import CommonType, common_type, is_numeric
 from dualgauge.comparison.engine.fetch import count_where, groups_of
 from dualgauge.comparison.errors import UnreadableLocation
-from dualgauge.comparison.files.exact_columns import AS_TEXT, DURATIONS, FINE, MEANT, wide_decimals, write_exact
+from dualgauge.comparison.files.exact_columns import AS_TEXT, DURATIONS, FINE, MEANT, RENAME, wide_decimals, write_exact
 from dualgauge.comparison.files.names import place, twice, united
 from dualgauge.comparison.files.number_text import number_text
 from dualgauge.comparison.files.read_files import told
 from dualgauge.comparison.files.value_types import FileSide, Reading, typed_reading
 from dualgauge.engines.endless import WHAT, endless_file
 from dualgauge.engines.parquet_files import parquet, scan
-from dualgauge.engines.parquet_schema import UNNAMED, arrow_schemas, cut, schema_columns, schemas
+from dualgauge.engines.parquet_schema import ALIKE, UNNAMED, arrow_schemas, cut, schema_columns, schemas, twice_inside
 from dualgauge.engines.plain_arrow import bare, means_more
 from dualgauge.engines.plain_arrow import held as held_in
 from dualgauge.model import quote
@@ -125,6 +125,9 @@ def _parts(engine: Engine, files: Sequence[Path]) -> list[_Part]:
         part.fields = kinds
         part.spelt = dict(zip(names, kinds, strict=True))
         for name, tree in zip(names, columns, strict=True):
+            if pair := twice_inside(tree):
+                reason = f"its column {name!r} has fields {pair[0]!r} and {pair[1]!r}{ALIKE}"
+                raise UnreadableLocation(str(file), reason, RENAME)
             if what := cut(tree) or ("a duration" if name in spans else ""):
                 if len(tree) > 1:
                     _refuse_nested(file, name, what)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.engines.plain_arrow import TOO_FAR, held, is_beyond_decimal, means_more, too_far
+from dualgauge.engines.parquet_schema import ALIKE
+from dualgauge.engines.plain_arrow import TOO_FAR, alike, held, is_beyond_decimal, means_more, too_far
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,6 +72,8 @@ def _unread(kind: pa.DataType) -> str:
         return "and the engine has no more than 38 digits: give it as text"
     if pa.types.is_float16(kind):
         return "which the engine has not: give it as float32"
+    if names := alike(kind):
+        return f"with fields {names}{ALIKE}: rename one of them"
     if pa.types.is_union(kind) and kind.mode == "dense":
         return "which is not read: give it as a sparse union, or as text"
     if kind == pa.month_day_nano_interval():

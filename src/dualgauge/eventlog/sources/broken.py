@@ -11,6 +11,7 @@ from dualgauge.engines.files.json_types import is_shape
 from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.engines.parquet_files import scan
 from dualgauge.engines.parquet_schema import (
+    ALIKE,
     INT96,
     UNNAMED,
     arrow_schemas,
@@ -81,10 +82,7 @@ def refuse_cut(engine: Engine, source: Source) -> None:
 def _cut(path: Path, column: Sequence[Row]) -> tuple[str, str] | None:
     """What of a column the engine would read as something else, and how it is to be written; None where nothing."""
     if names := twice_inside(column):
-        return (
-            f"fields {names[0]!r} and {names[1]!r}, of which the engine would call one otherwise",
-            "under other names",
-        )
+        return f"fields {names[0]!r} and {names[1]!r}{ALIKE}", "under other names"
     what = cut(column)
     if what == INT96:
         fine = holds_nanoseconds(path, column[0][0])
