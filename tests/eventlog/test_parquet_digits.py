@@ -243,6 +243,16 @@ def test_a_column_without_a_name_is_refused(tmp_path: Path) -> None:
     assert said.err == "error: s.parquet cannot be read: it has a column without a name; give it one\n"
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_duration_is_refused_by_name_and_never_a_number(tmp_path: Path, unit: str, *, nested: bool) -> None:
+    kind = pa.duration(unit)
+    column = pa.array([[5]], pa.list_(kind)) if nested else pa.array([5], kind)
+    project = project_of(tmp_path, column)
+    with pytest.raises(CutColumn, match=rf"column 'n' holds values of duration\[{unit}\], of which only the numbers"):
+        project.take()
+
+
 @pytest.mark.parametrize("made", ["frame()", "table()", "table().to_reader()"])
 def test_an_object_of_python_with_such_a_time_is_refused_too(tmp_path: Path, made: str) -> None:
     project = LogProject(tmp_path)

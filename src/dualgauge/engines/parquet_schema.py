@@ -123,9 +123,9 @@ def of_old_calendar(engine: Engine, files: Sequence[Path]) -> list[str]:
     ]
 
 
-def arrow_schemas(engine: Engine, files: Sequence[Path], having: bytes = b"") -> Iterator[tuple[str, pa.Schema]]:
+def arrow_schemas(engine: Engine, files: Sequence[Path]) -> Iterator[tuple[str, pa.Schema]]:
     """
-    The Arrow schemas that files keep beside their own, by the files' paths; of those alone that have some bytes.
+    The Arrow schemas that files keep beside their own, by the files' paths.
 
     Raises:
         EngineError: one cannot be read.
@@ -136,9 +136,7 @@ def arrow_schemas(engine: Engine, files: Sequence[Path], having: bytes = b"") ->
     key = "key = 'ARROW:schema'::BLOB"
     for name, written in engine.rows(f"SELECT file_name, value FROM parquet_kv_metadata([{names}]) WHERE {key}"):
         try:
-            content = base64.b64decode(written)
-            if having in content:
-                yield name, pa.ipc.read_schema(pa.BufferReader(content))
+            yield name, pa.ipc.read_schema(pa.BufferReader(base64.b64decode(written)))
         except (pa.ArrowException, ValueError, OSError):
             # Somebody else's: the file's own schema says what the engine reads.
             continue

@@ -23,7 +23,7 @@ from dualgauge.engines.parquet_schema import (
     schemas,
     twice_inside,
 )
-from dualgauge.engines.plain_arrow import means_more
+from dualgauge.engines.plain_arrow import held, means_more
 from dualgauge.engines.type_trees import is_nested, stays
 from dualgauge.eventlog.errors import BadFile, CutColumn
 from dualgauge.eventlog.sources.readers import reader, refuse_places, text_columns
@@ -116,11 +116,14 @@ def _refuse_folder(source: Source, part: Part, names: Mapping[str, str]) -> None
 
 
 def _refuse_meant(engine: Engine, source: Source, parts: Mapping[Path, Part]) -> None:
-    """Raise where pandas wrote what means more than it is kept as."""
-    for path, schema in arrow_schemas(engine, list(parts), b"pandas."):
+    """Raise where a column means more than it is kept as, by the Arrow schema that is written beside the file's own."""
+    import pyarrow as pa
+
+    for path, schema in arrow_schemas(engine, list(parts)):
         for one in schema:
-            if kind := means_more(one):
-                what = f"values of {kind}, of which only what they are kept as would be read"
+            kind = means_more(one) or next((str(part) for part in held(one.type) if pa.types.is_duration(part)), "")
+            if kind:
+                what = f"values of {kind}, of which only the numbers that they are kept as would be read"
                 raise CutColumn(source.name, source.label(parts[Path(path)].file), one.name, what, "as days or numbers")
 
 
