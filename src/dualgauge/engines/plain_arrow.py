@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 _KNOWN: Final = ("arrow.json", "arrow.uuid", "arrow.bool8")
 """Extensions that are types of the engine: a UUID is no text of 16 bytes, and JSON is compared by its content."""
 
-
 _FARTHEST: Final = {"s": 2**63 // 10**6 - 1, "ms": 2**63 // 10**3 - 1}
+"""The last time, in a unit, of which the microseconds are a number of 64 bits."""
+
 TOO_FAR: Final = "a time beyond the years that the engine has"
+"""What messages say of a time behind that."""
+
 _MEANT: Final = ("pandas.period", "pandas.interval")
 """Extensions that say more than what they keep: of a month its number, of an interval not which end belongs to it."""
 

@@ -38,16 +38,20 @@ def select_of(engine: Engine, sql: str) -> Node | None:
     return node if node["type"] == "SELECT_NODE" else None
 
 
-def expressions(node: Any) -> Iterator[Node]:  # noqa: ANN401  (a tree of JSON)
-    """Every expression of a tree, the outer one first."""
+def nodes(node: Any) -> Iterator[Node]:  # noqa: ANN401  (a tree of JSON)
+    """Every object of a tree, the outer one first."""
     if isinstance(node, list):
         for part in node:
-            yield from expressions(part)
+            yield from nodes(part)
     elif isinstance(node, dict):
-        if "class" in node:
-            yield node
+        yield node
         for part in node.values():
-            yield from expressions(part)
+            yield from nodes(part)
+
+
+def expressions(node: Any) -> Iterator[Node]:  # noqa: ANN401  (a tree of JSON)
+    """Every expression of a tree, the outer one first."""
+    return (one for one in nodes(node) if "class" in one)
 
 
 def with_parents(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.lexer import tokens
-from dualgauge.engines.syntax import Node, meaning, select_of, statements_of
+from dualgauge.engines.syntax import meaning, nodes, select_of, statements_of
 from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from dualgauge.engines.duck import Engine
 
@@ -71,9 +71,9 @@ def _broken(source: str, columns: Sequence[str]) -> str:
 
 def _source(engine: Engine, sql: str) -> str:
     """The text from FROM to the end of WHERE where a SELECT reads `events` in one place alone; else all of `events`."""
-    nodes = list(_nodes(statements_of(engine, sql)))
-    read = [one for one in nodes if one.get("type") == "BASE_TABLE" and fold(one["table_name"]) == "events"]
-    around = [one for one in nodes if one.get("type") == "SELECT_NODE" and one["from_table"] in read]
+    objects = list(nodes(statements_of(engine, sql)))
+    read = [one for one in objects if one.get("type") == "BASE_TABLE" and fold(one["table_name"]) == "events"]
+    around = [one for one in objects if one.get("type") == "SELECT_NODE" and one["from_table"] in read]
     if not len(read) == len(around) == 1 or read[0]["column_name_alias"]:
         return _ALL
     start = len(sql.encode()[: read[0]["query_location"]].decode())
@@ -90,13 +90,3 @@ def _source(engine: Engine, sql: str) -> str:
     parts = ("from_table", "where_clause")
     proven = again is not None and all(meaning(again[part]) == meaning(around[0][part]) for part in parts)
     return source if proven else _ALL
-
-
-def _nodes(node: Any) -> Iterator[Node]:  # noqa: ANN401  (a tree of JSON)
-    if isinstance(node, list):
-        for part in node:
-            yield from _nodes(part)
-    elif isinstance(node, dict):
-        yield node
-        for part in node.values():
-            yield from _nodes(part)

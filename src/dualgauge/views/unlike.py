@@ -12,10 +12,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from dualgauge.engines.syntax import nodes
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from dualgauge.engines.duck import Engine
+    from dualgauge.engines.syntax import Node
 
 _TYPES: Final = ("INTERVAL", "VARIANT")
 _MAKING: Final = re.compile(r"interval|variant|\bto_|\bage\b", re.IGNORECASE)
@@ -38,26 +41,16 @@ def grouped_unlike(engine: Engine, sql: str, event_types: Iterable[str]) -> str:
     (plan,) = engine.row("SELECT json_serialize_plan(?)", [sql])
     groups = (
         expression
-        for node in _objects(json.loads(plan))
+        for node in nodes(json.loads(plan))
         for name in ("groups", "distinct_targets")
         for expression in node.get(name) or ()
     )
-    kinds = {part.get("id") for expression in groups for part in _objects(_types(expression))}
+    kinds = {part.get("id") for expression in groups for part in nodes(_types(expression))}
     return next((kind for kind in _TYPES if kind in kinds), "")
 
 
-def _types(expression: dict[str, Any]) -> list[Any]:
+def _types(expression: Node) -> list[Any]:
     """The type of a group, and where the engine makes a key of its bytes, those of what that is made of."""
     kind = expression.get("return_type") or {}
     inner = expression.get("children") or () if kind.get("id") == "BLOB" else ()
     return [kind, *(part.get("return_type") for part in inner)]
-
-
-def _objects(node: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  (a tree of JSON)
-    if isinstance(node, list):
-        for part in node:
-            yield from _objects(part)
-    elif isinstance(node, dict):
-        yield node
-        for part in node.values():
-            yield from _objects(part)

@@ -47,7 +47,8 @@ class Barrier:
 
     def late(self, wanted: Mapping[Side, Sequence[str]], lag: Callable[[Position], dt.timedelta]) -> bool:
         """Whether a wanted build, though another may be just there, lacks what the log has had for `LATE`."""
-        builds = [self.store.served_builds(side).get(name) for side, names in wanted.items() for name in names]
+        served = {side: self.store.served_builds(side) for side in wanted}
+        builds = [served[side].get(name) for side, names in wanted.items() for name in names]
         return any(one is not None and one.position is not None and lag(one.position) > LATE for one in builds)
 
     @contextmanager

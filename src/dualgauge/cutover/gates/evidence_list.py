@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.runs.run_files import FileState, file_states
 from dualgauge.cutover.gates.validity import why_not
-from dualgauge.cutover.values import GateLimits
 from dualgauge.ledger.errors import UnknownRun
 from dualgauge.ledger.journal import TamperedRow
 from dualgauge.ledger.values import RunState
