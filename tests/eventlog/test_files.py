@@ -731,3 +731,17 @@ def test_a_command_refuses_a_changed_file_and_goes_on_when_the_source_was_forgot
     add_order(shop)
 
     assert call("log", "import", folder=shop).out.startswith("added 2 events at positions 6 to 7 from orders; 5 events")
+
+
+@pytest.mark.parametrize("end", ["", " ", "\t"])
+def test_a_line_that_goes_on_behind_its_object_is_no_new_one(project: LogProject, end: str) -> None:
+    project.source("s", path="a.jsonl")
+    (project.root / "a.jsonl").write_text(jsonl(row(1)).rstrip("\n") + end)
+    assert project.take().added == 1
+    whole = (project.root / "a.jsonl").read_text()
+    (project.root / "a.jsonl").write_text(whole + " " + jsonl(row(2)))
+    with pytest.raises(ChangedFile, match="its last line goes on now behind the object that was taken in"):
+        project.take()
+
+    (project.root / "a.jsonl").write_text(whole + " \n" + jsonl(row(2)))
+    assert project.take().added == 1

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from dualgauge.errors import DualgaugeError
-from dualgauge.eventlog.errors import BadFile, BadMapping, BadRow, CutColumn, EmptyFile
+from dualgauge.eventlog.errors import BadFile, BadMapping, BadRow, CutColumn, EmptyFile, UnlikeColumn
 from dualgauge.ledger.misfit import RowState
 from support.log_project import LogProject, csv, jsonl, parquet
 
@@ -36,14 +36,19 @@ if TYPE_CHECKING:
         (pa.array([[Decimal("1.25")]], pa.list_(pa.decimal128(38, 2))), pa.array([[1.5]])),
     ],
 )
-def test_a_value_that_the_type_of_all_files_does_not_hold_is_refused(
-    project: LogProject, one: pa.Array, two: pa.Array
+@pytest.mark.parametrize("imports", [1, 2])
+def test_a_column_of_another_type_is_refused_where_an_expression_needs_it(
+    project: LogProject, one: pa.Array, two: pa.Array, *, imports: int
 ) -> None:
     project.sources[0] |= {"select": {"x": "x"}, "where": "x IS NOT NULL"}
     parquet(project, "a.parquet", x=one)
+    if imports == 2:
+        project.take()
     parquet(project, "b.parquet", x=two)
 
-    with pytest.raises(CutColumn, match=r"d/[ab].parquet: its column 'x' holds values that .* does not hold"):
+    with pytest.raises(
+        UnlikeColumn, match=r"d/b.parquet: its column 'x' is .*, and .* in the rest of the source: what"
+    ):
         project.take()
 
 
@@ -70,7 +75,7 @@ def test_nested_values_of_several_files_keep_their_fields(project: LogProject) -
     parquet(project, "c.parquet", x=[{"N": 3}])
     project.sources[0]["where"] = "x IS NOT NULL"
     project.open().log.forget("s")
-    with pytest.raises(CutColumn, match=r"does not hold"):
+    with pytest.raises(UnlikeColumn, match=r"d/b.parquet: its column 'x' is STRUCT"):
         project.take()
 
 
@@ -210,7 +215,7 @@ def test_a_double_beside_exact_texts_is_refused(project: LogProject) -> None:
     project.write("d/a.csv", csv("id,seen,amount", "a,2026-01-01,9007199254740993"))
     parquet(project, "b.parquet", amount=[1.5])
 
-    with pytest.raises(CutColumn, match=r"'amount' holds values of DOUBLE beside values of BIGINT in the text files"):
+    with pytest.raises(UnlikeColumn, match=r"'amount' is DOUBLE, and BIGINT in the rest of the source"):
         project.take()
 
 

@@ -125,6 +125,18 @@ class CutColumn(DataError):
         )
 
 
+class UnlikeColumn(DataError):
+    """A column of a Parquet file that is not of the type that it has in expressions; nothing was appended."""
+
+    def __init__(self, source: str, file: str, column: str, *, own: str, kind: str, advice: str) -> None:
+        self.source, self.file, self.column, self.own, self.kind = source, file, column, own, kind
+        super().__init__(
+            f"source {source!r}, {file}: its column {column!r} is {own}, and {kind} in the rest of the source: what an "
+            "expression makes of it would hang on the files that are read together; nothing was imported: write it as "
+            f"{kind}, or say for all files what it is, {advice}"
+        )
+
+
 class EmptyFile(UsageError):
     """A file without a byte: it has no columns that the source's expressions could name."""
 

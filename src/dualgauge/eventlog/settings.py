@@ -172,7 +172,7 @@ class SourceSettings(Section):
         default_factory=dict,
         description="how a CSV file is written: `delim`, `quote`, `escape`, `header`, `skip`, `names`, `nullstr`, "
         "`encoding`, `comment`, `types`, `dateformat`, `timestampformat`, `decimal_separator`; of JSON "
-        "`format`, `types`, `filename`; of Parquet, options of DuckDB's reader",
+        "`format`, `types`, `filename`; of Parquet `types` and options of DuckDB's reader",
     )
     event_id: str = Field(default="", description="expression, unique over the whole log; default: file and row number")
     type: str = Field(default="", description="expression giving the event's type: `\"'arrived'\"`, or a column")

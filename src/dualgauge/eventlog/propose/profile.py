@@ -285,7 +285,7 @@ def _text(engine: Engine, base: str, column: ProfiledColumn, *, said: bool, code
         found = engine.row(f"SELECT {counts} FROM ({base}) WHERE {name} IS NOT NULL")
         like |= dict(zip(likely, found, strict=True))
     made = _plain(engine, base, column, like, coded=coded)
-    if made.type in ("VARCHAR", "BIGINT"):
+    if made.type in ("VARCHAR", "BIGINT", "DOUBLE") or made.type.startswith("DECIMAL"):
         return odd_times(engine, base, made)
     return made
 
@@ -324,7 +324,7 @@ def _typed(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn:
         wide = "BIGINT" if fits else "VARCHAR"
         return replace(column, type=wide, why=f"declared as {kind}{'' if fits else ', past what a BIGINT holds'}")
     if kind.startswith("DECIMAL"):
-        return replace(column, type=kind.replace(" ", ""), why=f"declared as {kind}")
+        return odd_times(engine, base, replace(column, type=kind.replace(" ", ""), why=f"declared as {kind}"))
     if kind in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):
         since = f"epoch_ns(CAST({name} AS TIMESTAMP_NS))"
         (finer,) = engine.row(f"SELECT count(*) FILTER (WHERE {since} % 1000 <> 0) FROM ({base})")
@@ -337,4 +337,5 @@ def _typed(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn:
         made = "TIMESTAMPTZ" if kind.endswith("TIME ZONE") else "TIMESTAMP"
     time = name if made in ("DATE", "TIMESTAMP", "TIMESTAMPTZ") else ""
     inexact = ": sums depend on their order; declare a DECIMAL where the digits are exact" if made == "DOUBLE" else ""
-    return replace(column, type=made, why=f"declared as {kind}{inexact}", time=time)
+    typed = replace(column, type=made, why=f"declared as {kind}{inexact}", time=time)
+    return odd_times(engine, base, typed) if made == "DOUBLE" else typed

@@ -113,8 +113,10 @@ def iso_time(engine: Engine, base: str, column: ProfiledColumn, like: Mapping[st
 def odd_times(engine: Engine, base: str, column: ProfiledColumn) -> ProfiledColumn:
     """The column with an expression that gives a time for every value, where there is one; else as it is."""
     named = bool(_TIME_WORDS & set(words(column.name)))
-    if column.type == "BIGINT" and not named:
+    if column.type != "VARCHAR" and not named:
         return column
+    if column.type not in ("VARCHAR", "BIGINT"):
+        return _unknown(column)
     text = quote(column.name) if column.given == "VARCHAR" else f"CAST({quote(column.name)} AS VARCHAR)"
     if column.type == "BIGINT" and (counted := _since_1970(engine, base, column)):
         return counted
@@ -137,9 +139,12 @@ def _unknown(column: ProfiledColumn) -> ProfiledColumn:
     """A column that is called a time and has digits enough for one, and is none that is known."""
     if column.time or sum(one.isdigit() for one in column.least) < _FEWEST_DIGITS:
         return column
-    if column.type == "BIGINT":
-        if len(column.least) < len(str(_UNITS[0][1])):
+    if column.type != "VARCHAR":
+        if len(column.least.partition(".")[0]) < len(str(_UNITS[0][1])):
             return column
+        if column.type != "BIGINT":
+            say = f'say {quote(column.name)} = "DECIMAL(18,6)" in `types`, and make_timestamp of its microseconds'
+            return replace(column, why=f"{column.why}{NO_TIME}: as counts since 1970 they have a fraction; {say}")
         return replace(column, why=f"{column.why}{NO_TIME}: as counts since 1970 they are in no one unit")
     return replace(column, why=f"{column.why}{NO_TIME}: there is no form of time that all of them have")
 

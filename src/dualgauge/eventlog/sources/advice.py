@@ -43,8 +43,7 @@ def only_text(source: Source, fault: EngineError, expression: str, known: Sequen
         return ""
     return (
         f"; {listed(texts)} {'is' if len(texts) == 1 else 'are'} text, since not all values are written in one other "
-        f'type: say which, read = {{types = {{{_toml_key(texts[0])} = "BIGINT"}}}}, and rows that do not fit it '
-        "are named"
+        f"type: say which, {type_said(texts[0], 'BIGINT')}, and rows that do not fit it are named"
     )
 
 
@@ -53,7 +52,12 @@ def in_no_row(source: Source, fault: EngineError, known: Sequence[str]) -> str:
     name = fault.unknown_name
     if not name or source.objects is None or fault.unknown_column(known):
         return ""
-    return f'; of a field that no row has yet say the type, read = {{types = {{{_toml_key(name)} = "VARCHAR"}}}}'
+    return f"; of a field that no row has yet say the type, {type_said(name, 'VARCHAR')}"
+
+
+def type_said(name: str, kind: str) -> str:
+    """How a column's type is said in the settings."""
+    return f'read = {{types = {{{_toml_key(name)} = "{kind}"}}}}'
 
 
 def _toml_key(name: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.endless import TIMES, WHAT, endless_file
 from dualgauge.engines.errors import EngineError
-from dualgauge.engines.files.json_types import is_shape
 from dualgauge.engines.files.text_rows import partitions_of
 from dualgauge.engines.parquet_files import scan
 from dualgauge.engines.parquet_schema import (
@@ -24,14 +24,16 @@ from dualgauge.engines.parquet_schema import (
     twice_inside,
 )
 from dualgauge.engines.plain_arrow import held, means_more
-from dualgauge.engines.type_trees import is_nested, stays
-from dualgauge.eventlog.errors import BadFile, CutColumn
-from dualgauge.eventlog.sources.readers import reader, refuse_places, text_columns
-from dualgauge.eventlog.sources.source import format_of
+from dualgauge.engines.type_trees import usual
+from dualgauge.eventlog.errors import BadFile, CutColumn, UnlikeColumn
+from dualgauge.eventlog.sources.advice import type_said
+from dualgauge.eventlog.sources.parquet_types import said_types
+from dualgauge.eventlog.sources.readers import reader, refuse_places
+from dualgauge.eventlog.sources.source import ANY_TYPE, format_of
 from dualgauge.model import fold, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dualgauge.engines.duck import Engine, Row
     from dualgauge.eventlog.sources.source import Part, Source
@@ -45,8 +47,9 @@ def refuse_cut(engine: Engine, source: Source) -> None:
 
     Raises:
         CutColumn: one has a DECIMAL of more than 38 digits, times of INT96 finer than a microsecond, times that would
-            be read as infinite, two columns whose names differ by case alone, or values that the type does not hold
-            which the column has with other files; or a name is spelt otherwise in another file.
+            be read as infinite, or two columns whose names differ by case alone; or a name is spelt otherwise in
+            another file.
+        UnlikeColumn: one has a column of another type than it has in the expressions of the source.
         BadFile: a file is none of Parquet, or is cut off, or has a column without a name; a folder is called as a
             column is.
     """
@@ -75,8 +78,7 @@ def refuse_cut(engine: Engine, source: Source) -> None:
     _refuse_meant(engine, source, parts)
     _refuse_julian(engine, source, parts)
     _refuse_endless(engine, source, parts, trees)
-    if (source.kinds and text_columns(source)) or len({tuple(map(tuple, tree[1:])) for tree in trees.values()}) > 1:
-        _refuse_bent(engine, source, list(parts.values()))
+    _refuse_unlike(engine, source, parts.values())
 
 
 def _cut(path: Path, column: Sequence[Row]) -> tuple[str, str] | None:
@@ -156,30 +158,40 @@ def _refuse_endless(
             raise CutColumn(source.name, source.label(parts[path].file), name, WHAT, "as NULL")
 
 
-def _refuse_bent(engine: Engine, source: Source, parts: Sequence[Part]) -> None:
-    """Raise where a value of a file is another one in the type that its column has over all files."""
-    readers = [(part, reader(source, part.path)) for part in parts]
-    # The types that columns of the source's text files have in its expressions.
-    types = source.kinds if text_columns(source) else {}
-    typed = {name: kind for name, kind in types.items() if kind not in ("JSON", "VARCHAR") and not is_shape(kind)}
-    others = [f"(SELECT {', '.join(f'CAST(NULL AS {kind}) AS {quote(name)}' for name, kind in typed.items())})"]
-    bodies = [f"(SELECT * FROM {one})" for _, one in readers] + (others if typed else [])
-    together = engine.columns(" UNION ALL BY NAME ".join(bodies))
-    kinds = {fold(name): kind for name, kind in together.items()}
-    for part, read in readers:
-        for name, kind in engine.columns(f"SELECT * FROM {read}").items():
-            common = kinds[fold(name)]
-            if fold(name) in source.bare:
-                continue
-            if common == "DOUBLE" and typed.get(fold(name), common) != common:
-                other = f"values of {typed[fold(name)]} in the text files"
-                what = f"values of {kind} beside {other}, of which some would be others in one type"
-                raise CutColumn(source.name, source.label(part.file), name, what, f"as {typed[fold(name)]} there too")
-            if common == kind:
+def _refuse_unlike(engine: Engine, source: Source, parts: Iterable[Part]) -> None:
+    """
+    Look at the columns that are read as another type than their file's.
+
+    Raises:
+        UnlikeColumn: values of the two types give other ones in expressions.
+        CutColumn: `types` says one that does not hold all values.
+    """
+    said, plain = said_types(source), replace(source, cast={})
+    for part in parts:
+        for name, kind in source.cast.get(part.path, {}).items():
+            own, label = source.own[part.path][name], source.label(part.file)
+            if fold(name) not in said:
+                if own != ANY_TYPE and usual(own) != kind:
+                    advice = type_said(name, _holding_both(engine, own, kind))
+                    raise UnlikeColumn(source.name, label, name, own=own, kind=kind, advice=advice)
                 continue
             column = quote(name)
-            back = f"TRY_CAST(TRY_CAST({column} AS {common}) AS {kind})"
-            asked = f"SELECT count(*) FROM {read} WHERE {back} IS DISTINCT FROM {column}"
-            if not stays(kind, common) or (not is_nested(kind) and engine.row(asked) != (0,)):
-                what = f"values that {common} does not hold, which it is beside the source's other files"
-                raise CutColumn(source.name, source.label(part.file), name, what, f"as {common} there too")
+            back = f"TRY_CAST(TRY_CAST({column} AS {kind}) AS {own})"
+            asked = f"SELECT count(*) FROM {reader(plain, part.path)} WHERE {back} IS DISTINCT FROM {column}"
+            try:
+                lost = engine.row(asked) != (0,)
+            except EngineError:
+                # The engine makes nothing of the one type from the other.
+                lost = True
+            if lost:
+                what = f"values of {own} that are none of {kind}, which `types` says"
+                raise CutColumn(source.name, label, name, what, f"as {kind}")
+
+
+def _holding_both(engine: Engine, one: str, other: str) -> str:
+    """The type that the engine gives values of two types together; the first of them where there is none."""
+    try:
+        (kind,) = engine.columns(f"SELECT CAST(NULL AS {one}) AS x UNION ALL SELECT CAST(NULL AS {other})").values()
+    except EngineError:
+        return one
+    return kind

@@ -288,10 +288,19 @@ def _changed(source: Source, file: Path, kind: Growth, found: Fingerprint, known
         return f"is another one now: its first {size:,} bytes have changed"
     if found.more and kind is Growth.NONE:
         return f"is longer now than the {size:,} bytes it had, which a file of its kind cannot be"
+    if found.more and size and kind is Growth.LINES and _goes_on(file, size):
+        return "its last line goes on now behind the object that was taken in"
     if found.more and size and (over := _row_over(source, file, size)):
         first, last = over
         return f"its row of line {first} goes on over line {last} now: what stood between was taken in by itself"
     return ""
+
+
+def _goes_on(file: Path, size: int) -> bool:
+    """Whether the line that the first bytes of a file end in has more than blanks behind them."""
+    with file.open("rb") as opened:
+        opened.seek(size - 1)
+        return opened.read(1) != b"\n" and bool(opened.readline().strip())
 
 
 def _row_over(source: Source, file: Path, size: int) -> tuple[int, int] | None:

@@ -247,12 +247,13 @@ def _fit(source: Source, name: str) -> tuple[str, str]:
 
 def reader(source: Source, file: Path) -> str:
     """
-    A file as DuckDB's reader of its format, with the source's options.
+    A file as DuckDB's reader of its format, with the source's options, each column of the type that it is read as.
 
     Raises:
         UnknownFormat: the file's ending says nothing.
     """
     function, options = format_of(source, file), dict(source.settings.read)
+    options.pop("types", None)
     if any(ending_of(one) != ".parquet" for one in source.files):
         # What is said of the text files beside it.
         options = {
@@ -263,7 +264,11 @@ def reader(source: Source, file: Path) -> str:
         types = {name: kinds[name] for name in partitions_of(file, ()) if name in kinds}
         options |= {"hive_types": types, "hive_partitioning": True} if types else {"hive_partitioning": False}
     arguments = "".join(f", {name} = {_value(value)}" for name, value in options.items())
-    return f"{function}({literal(exact(file))}{arguments})"
+    body = f"{function}({literal(exact(file))}{arguments})"
+    if not (cast := source.cast.get(file)):
+        return body
+    casts = ", ".join(f"CAST({quote(name)} AS {kind}) AS {quote(name)}" for name, kind in cast.items())
+    return f"(SELECT * REPLACE ({casts}) FROM {body})"
 
 
 def parquet_columns(engine: Engine, source: Source) -> dict[str, str]:

@@ -105,9 +105,10 @@ class Source:
     of the columns that an expression needs, by their names in small letters, and `unsure` those of which a value may
     not be of its type. `alone` are, by the same names, the columns of CSV files that only the payload needs, as texts:
     what was kept or found of them is NUMBER, BOOLEAN or VARCHAR. `ids` are settings with expressions that name texts
-    of columns, which are `texted`, by their names in small letters. `mixed` are, of each Parquet file, those that
-    others have in another type, with their types; of them `bare` are those, folded, that no expression needs as more
-    than what stands in their own file.
+    of columns, which are `texted`, by their names in small letters. `own` are the columns of each Parquet file, with
+    their types there; `cast` those of them that are read as another type. `mixed` are those that others have in another
+    type, with their types; of them `bare` are those, folded, that no expression needs as more than what stands in their
+    own file.
     """
 
     settings: SourceSettings
@@ -129,6 +130,8 @@ class Source:
     texted: Collection[str] = ()
     mixed: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
     bare: Collection[str] = ()
+    own: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
+    cast: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
     _folders: list[Mapping[str, str]] = field(default_factory=list, repr=False, compare=False)
 
     @property

@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile, EngineError
+from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile
 from dualgauge.engines.files.column_types import (
     CANDIDATES,
     NUMBER,
@@ -35,12 +35,12 @@ from dualgauge.engines.files.json_types import (
 )
 from dualgauge.engines.files.text_rows import newlines, opened_bytes, partitions_of
 from dualgauge.engines.lexer import pieces, unquoted
-from dualgauge.engines.parquet_schema import schema_columns, schemas
 from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.errors import BadFile, BadReading, EmptyFile
 from dualgauge.eventlog.sources.id_texts import with_texts_for
 from dualgauge.eventlog.sources.json_values import define_json
-from dualgauge.eventlog.sources.readers import json_form, reader, refuse_places, spelling_of, text_columns, text_rows
+from dualgauge.eventlog.sources.parquet_types import each_in_its_own_type, with_one_type, with_own_types
+from dualgauge.eventlog.sources.readers import json_form, refuse_places, spelling_of, text_columns, text_rows
 from dualgauge.eventlog.sources.source import FILE_ORDER, format_of
 from dualgauge.model import fold, listed, nearest, quote
 
@@ -81,6 +81,14 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     define_json(engine)
     if source.texts is not None or source.relation or not source.settings.path:
         return source
+    known = {name: kind for name, kind in source.kinds.items() if kind != NUMBER}
+    source = _in_texts(engine, source, columns)
+    names = {fold(name): name for one in source.own.values() for name in one}
+    needed = frozenset(map(fold, _typed(source.expressions, columns, names, as_it_stands=True)))
+    return with_one_type(source, needed, known)
+
+
+def _in_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> Source:
     reading = [(format_of(source, one.path), one) for one in source.reading if not one.nothing]
     parquet = [one.path for kind, one in reading if kind == "read_parquet"]
     csv = [one for kind, one in reading if kind == "read_csv"]
@@ -89,7 +97,9 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
         numbers = {name: kind for name, kind in source.kinds.items() if kind == NUMBER}
         kinds = {name: kind for name, kind in source.kinds.items() if name not in numbers}
         source = replace(_with_parquet(engine, source, columns, parquet), texts={}, kinds=kinds, alone=numbers)
-        return _with_bare(_with_ids(engine, source, {}), columns)
+        source = _with_bare(_with_ids(engine, source, {}), columns)
+        _refuse_unknown(source, {fold(name): name for name in (*source.beside, *chain(*source.own.values()))})
+        return source
     folder = engine.folder / f"texts-{uuid.uuid4().hex}"
     texts = _csv_files(source, csv, folder)
     also = [*source.settings.read.get("types", ()), *(name for one in texts.values() for name in one.columns)]
@@ -97,7 +107,7 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     source = _with_parquet(engine, source, columns, parquet)
     names = _names(source)
     refuse_places(source, source.settings.path, names.values())
-    _refuse_unknown(source, names)
+    _refuse_unknown(source, names | {fold(name): name for name in chain(*source.own.values())})
     source = _with_bare(_with_ids(engine, source, names), columns)
     needed = {fold(one): one for one in _typed(source.expressions, columns, names, as_it_stands=True)}
     wanted = {fold(one): one for one in _typed(source.expressions, columns, names, as_it_stands=not csv)}
@@ -170,35 +180,12 @@ def _gathered(engine: Engine, source: Source) -> Source:
 
 
 def _refuse_unknown(source: Source, names: Mapping[str, str]) -> None:
-    """Raise where a type is said of a column that no CSV file has; a field of JSON may come."""
+    """Raise where a type is said of a column that no file has; a field of JSON may come."""
     unknown = [one for one in source.settings.read.get("types", {}) if fold(one) not in names]
     if unknown and source.objects is None:
         what = f"names {unknown[0]!r}, which no file has{nearest(unknown[0], names.values())}"
         columns = f"the columns are {listed(list(names.values()), len(names))}"
         raise BadReading(source.name, BadDialect("types", what, f"mend the name, or take it out: {columns}"))
-
-
-def _mixed(engine: Engine, source: Source, files: Sequence[Path]) -> dict[Path, dict[str, str]]:
-    """
-    The columns, with their types, of each Parquet file that others have in another type, or as text.
-
-    There are none where a file cannot be read.
-    """
-    texts = set(map(fold, text_columns(source)))
-    if not files[1:] and not (files and texts):
-        return {}
-    shapes: dict[str, set[object]] = {}
-    try:
-        trees = schemas(engine, files)
-    except EngineError:
-        return {}
-    columns = {file: schema_columns(trees[str(file)]) for file in files}
-    for column in chain.from_iterable(columns.values()):
-        shapes.setdefault(fold(column[0][0]), set()).add(tuple(map(tuple, column)))
-    several = {name for name, found in shapes.items() if len(found) > 1} | texts
-    found = {file: [one[0][0] for one in own if fold(one[0][0]) in several] for file, own in columns.items()}
-    types = {file: engine.columns(f"SELECT * FROM {reader(source, file)}") for file, own in found.items() if own}
-    return {file: {name: kinds[name] for name in found[file]} for file, kinds in types.items()}
 
 
 def _with_parquet(engine: Engine, source: Source, columns: Mapping[str, str], files: Sequence[Path]) -> Source:
@@ -210,8 +197,7 @@ def _with_parquet(engine: Engine, source: Source, columns: Mapping[str, str], fi
     names = {fold(name): name for name in source.folders}
     needed = set(_typed(source.expressions, columns, names, as_it_stands=True))
     kinds = {name: kind if name in needed else "VARCHAR" for name, kind in source.folders.items()}
-    source = replace(source, _folders=[kinds])
-    return replace(source, mixed=_mixed(engine, source, files))
+    return with_own_types(engine, replace(source, _folders=[kinds]), files)
 
 
 def _with_bare(source: Source, columns: Mapping[str, str]) -> Source:
@@ -222,8 +208,8 @@ def _with_bare(source: Source, columns: Mapping[str, str]) -> Source:
 
 def _with_ids(engine: Engine, source: Source, names: Mapping[str, str]) -> Source:
     settings, changed = source.settings, dict[str, Any]()
-    mixed = {fold(name): name for one in source.mixed.values() for name in one}
-    texted, names = frozenset(mixed), mixed | dict(names)
+    texted = frozenset(fold(name) for one in source.mixed.values() for name in one)
+    names = {fold(name): name for one in source.own.values() for name in one} | dict(names)
 
     def with_texts_of(expression: str) -> str:
         nonlocal texted
@@ -237,7 +223,7 @@ def _with_ids(engine: Engine, source: Source, names: Mapping[str, str]) -> Sourc
         changed[key] = with_texts_of(getattr(settings, key))
     changed["select"] = {name: with_texts_of(one) for name, one in settings.select.items()}
     ids = {key: one for key, one in changed.items() if one != getattr(settings, key)}
-    return replace(source, ids=ids, texted=texted)
+    return replace(source, ids=ids, texted=texted, mixed=each_in_its_own_type(source, texted))
 
 
 def broken_text(source: Source) -> BadFile | None:

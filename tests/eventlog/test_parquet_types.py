@@ -1,0 +1,159 @@
+"""Columns of Parquet files in expressions: of one type, however the files fall into imports."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+from dualgauge.eventlog.errors import BadReading, BadRow, CutColumn, UnlikeColumn
+from support.log_project import LogProject, csv, parquet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def decimals(text: str, width: int) -> pa.Array:
+    value = Decimal(text)
+    return pa.array([value], pa.decimal128(width, -int(value.as_tuple().exponent)))
+
+
+ALIKE = [
+    [pa.array([1], pa.int8()), pa.array([300], pa.int16()), pa.array([2**40])],
+    [pa.array([1], pa.uint8()), pa.array([300], pa.uint16()), pa.array([2**33], pa.uint64())],
+    [decimals("1.50", 4), decimals("2.25", 15), decimals("1234567890123456.75", 18)],
+    [decimals("1.50", 19), decimals("12345678901234567.75", 38)],
+    [pa.nulls(1), pa.array([7]), pa.array([None], pa.int32())],
+    [pa.array([1.5]), pa.nulls(1), pa.array([None], pa.float64())],
+    [pa.array(["7"]), pa.nulls(1), pa.array(["x"])],
+]
+UNLIKE = [
+    (pa.array([7]), pa.array([1.5])),
+    (pa.array([7]), pa.array([7], pa.uint32())),
+    (pa.array([7], pa.uint64()), decimals("7", 20)),
+    (decimals("1.5", 4), decimals("1.50", 4)),
+    (decimals("1.50", 18), decimals("1.50", 19)),
+    (pa.array([0.1], pa.float32()), pa.array([0.1])),
+    (pa.array([0], pa.date32()), pa.array([0], pa.timestamp("us"))),
+    (pa.array([0], pa.timestamp("us")), pa.array([0], pa.timestamp("us", "UTC"))),
+    (pa.array([True]), pa.array([1])),
+    (pa.array(["7"]), pa.array([7])),
+    (pa.array([[1]]), pa.array([[1.5]])),
+    (pa.array([{"a": 1}]), pa.array([{"a": 1, "b": 2}])),
+]
+
+
+def taken(root: Path, columns: list[pa.Array], *, apart: bool) -> list[Any]:
+    (root / "d").mkdir(parents=True)
+    project = LogProject(root)
+    project.source("s", path="d/*")
+    project.sources[0] |= {"event_id": "id || '-' || to_json([n, n])", "select": {"a": "to_json({'v': n})", "b": "n"}}
+    for at, column in enumerate(columns):
+        parquet(project, f"{at}.parquet", n=column)
+        if apart:
+            project.take()
+    project.take()
+    return project.events("event_id", "payload")
+
+
+@pytest.mark.parametrize("columns", ALIKE)
+def test_types_that_write_alike_are_one_however_files_fall_into_imports(
+    tmp_path: Path, columns: list[pa.Array]
+) -> None:
+    for at, order in enumerate((columns, columns[::-1])):
+        found = [taken(tmp_path / f"{at}-{apart}", order, apart=apart) for apart in (False, True)]
+        assert len(found[0]) == len(columns)
+        assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("pair", UNLIKE)
+@pytest.mark.parametrize("apart", [True, False])
+def test_types_that_write_unlike_are_refused_with_the_way_out(
+    tmp_path: Path, pair: tuple[pa.Array, pa.Array], *, apart: bool
+) -> None:
+    for at, (one, two) in enumerate((pair, pair[::-1])):
+        with pytest.raises(UnlikeColumn, match=r"say for all files what it is, read = \{types = \{n = ") as told:
+            taken(tmp_path / str(at), [one, two], apart=apart)
+        assert (told.value.file, told.value.column) == ("d/1.parquet", "n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "second", "ids"),
+    [
+        ("DOUBLE", pa.array([7]), pa.array([1.5]), ["14.0", "3.0"]),
+        ("BIGINT", pa.array([7]), pa.array([1.0]), ["14", "2"]),
+        ("DECIMAL(9, 2)", pa.array([7]), pa.array([1.5]), ["14.00", "3.00"]),
+        ("decimal(9,3)", decimals("1.5", 4), decimals("2.250", 6), ["3.000", "4.500"]),
+    ],
+)
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_type_that_is_said_holds_for_all_files(
+    project: LogProject, kind: str, first: pa.Array, second: pa.Array, ids: list[str], *, apart: bool, bare: bool
+) -> None:
+    project.sources[0] |= {"event_id": "n * 2", "read": {"types": {"N": kind}}}
+    if bare:
+        project.sources[0]["select"] = {"n": "n"}
+    for at, column in enumerate((first, second)):
+        parquet(project, f"{at}.parquet", n=column)
+        if apart:
+            project.take()
+    project.take()
+
+    assert sorted(project.events("event_id")) == ids
+
+
+def test_a_value_that_is_none_of_the_type_that_is_said_is_refused(project: LogProject) -> None:
+    project.sources[0] |= {"read": {"types": {"n": "BIGINT"}}, "select": {"n": "n"}}
+    for column in (pa.array([7.5]), pa.array(["007"]), pa.array(["x"]), pa.array([[1]]), pa.array([float("nan")])):
+        parquet(project, "a.parquet", n=column)
+        with pytest.raises(CutColumn, match=r"'n' holds values of .* that are none of BIGINT, which `types` says"):
+            project.take()
+    parquet(project, "a.parquet", n=pa.array([7.0]))
+    project.take()
+
+    assert project.events("payload") == ['{"n":7}']
+
+
+def test_what_is_no_type_and_no_column_is_refused(project: LogProject) -> None:
+    parquet(project, "a.parquet", n=[1])
+    project.sources[0]["read"] = {"types": {"n": "NUMBER"}}
+    with pytest.raises(BadReading, match=r"'types' has 'NUMBER'"):
+        project.take()
+    project.sources[0]["read"] = {"types": {"m": "BIGINT"}}
+    with pytest.raises(BadReading, match=r"'types' names 'm', which no file has"):
+        project.take()
+
+
+def test_a_struct_that_gets_a_field_is_taken_where_its_type_is_said(project: LogProject) -> None:
+    project.sources[0] |= {"where": "p.a > 0", "read": {"types": {"p": "STRUCT(a BIGINT, b VARCHAR)"}}}
+    project.sources[0]["select"] = {"b": "p.b"}
+    parquet(project, "a.parquet", p=[{"a": 1}])
+    project.take()
+    parquet(project, "b.parquet", p=[{"a": 2, "b": "x"}])
+    project.take()
+
+    assert project.events("payload") == ['{"b":null}', '{"b":"x"}']
+
+
+@pytest.mark.parametrize("parquet_first", [True, False])
+def test_texts_beside_parquet_have_its_type(project: LogProject, *, parquet_first: bool) -> None:
+    project.sources[0] |= {"path": "d/*", "event_id": "n * 2"}
+    if parquet_first:
+        parquet(project, "b.parquet", n=[7])
+        project.take()
+    project.write("d/a.csv", csv("n,seen", "1,2026-01-01"))
+    project.take()
+    parquet(project, "c.parquet", n=pa.array([9], pa.int16()))
+    project.take()
+    assert set(project.events("event_id")) == {"2", "18", *(["14"] if parquet_first else [])}
+
+    project.write("d/d.csv", csv("n,seen", "1.5,2026-01-01"))
+    with pytest.raises(BadRow, match=r"n = '1.5' is no BIGINT"):
+        project.take()
+    (project.root / "d/d.csv").unlink()
+    parquet(project, "e.parquet", n=[1.5])
+    with pytest.raises(UnlikeColumn, match=r"d/e.parquet: its column 'n' is DOUBLE, and BIGINT in the rest"):
+        project.take()
