@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PAIRS = 1_000
+PAIRS = 400
 BLOCK = 50
 PLANS = list(DiffPlan)
 BLOCKS = [

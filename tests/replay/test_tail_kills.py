@@ -277,12 +277,12 @@ def test_a_diff_beside_a_tail_gets_both_sides_at_one_position(project: Path) -> 
     with run(WRITES, project) as writer, following(project) as tail:
         try:
             assert writer.stdout.readline() == "ready\n"
-            found = [one for _ in range(4) for one in dualgauge.open(project).diff()]
+            found = [one for _ in range(2) for one in dualgauge.open(project).diff()]
             assert (writer.poll(), tail.poll()) == (None, None)
         finally:
             writer.kill()
 
-    assert len(found) == 4 * len(KEPT)
+    assert len(found) == 2 * len(KEPT)
     assert {one.comparison.verdict.value for one in found} == {"pass"}
     assert len({one.position for one in found}) > 1
     assert judged(project) == {}

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+pytestmark = pytest.mark.torture
 
 FIGURES = {"import", "replay", "replay by key", "transaction", "diff", "decide", "peak memory"}
 BARRED = FIGURES - {"decide"}
