@@ -27,11 +27,11 @@ help: ## list the targets
 	  printf '  make %-11s %s\n' "$$target" "$$what"; \
 	done
 
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml packages/router/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dualgauge needs Python 3.11 or newer: say which one by make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) -r requirements.lock
-	$(PIP) --no-deps --no-build-isolation -e .
+	$(PIP) --no-deps --no-build-isolation -e packages/router -e .
 	@touch $@
 
 demo: $(INSTALLED) ## play a whole migration on real events, in build/demo
@@ -44,7 +44,7 @@ lint: $(INSTALLED) ## ruff: rules, and the formatter's opinion
 	$(BIN)/ruff format --check
 
 types: $(INSTALLED) ## mypy, strict, on the package and on samples of its use
-	$(BIN)/mypy src $(wildcard tests/typing)
+	$(BIN)/mypy src packages/router/src $(wildcard tests/typing)
 
 imports: $(INSTALLED) ## import-linter: imports go down only
 	$(BIN)/lint-imports --no-logo
@@ -74,9 +74,12 @@ bench: $(INSTALLED) ## measure: every script of benchmarks/, one after the other
 
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --no-header --python-version 3.11 $(LOCK_FLAGS) \
-	  --all-extras --group test --group dev pyproject.toml -o requirements.lock
+	  --no-emit-package dualgauge-router --all-extras --group test --group dev pyproject.toml -o requirements.lock
+	@# What uv says at the end of what it left out: the router, which stands in this repository.
+	@sed -i '/^$$/,$$d' requirements.lock
 
-wheel: $(INSTALLED) ## build the wheel in dist/
+wheel: $(INSTALLED) ## build both wheels in dist/
+	$(BIN)/python -m build --wheel --no-isolation packages/router --outdir dist
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean: ## remove what was built, reported or cached; .venv and .dualgauge stay

@@ -14,7 +14,6 @@ replay by key   the same, and a floor that gives SQLite its rows in the order of
 transaction     the longest transaction of all these replays that wrote rows, begin and commit included.
 diff            two views of `--rows` rows, equal but for one, by `Migration.diff`; floor: Arrow's driver reads both
                 tables at once, in a process each, and DuckDB joins them.
-decide          one routing decision; floor: one hash and one comparison.
 peak memory     a process of its own that imports the whole history of the reference project (the flights of a year
                 and their weather) and replays all its views; the most memory it ever held, libraries included.
 
@@ -44,9 +43,7 @@ from _project import new_project
 from deltalake import DeltaTable
 
 import dualgauge
-from dualgauge.ledger.values import MigrationState
 from dualgauge.model import Outcome
-from dualgauge.routing.decision import Route, decide
 from dualgauge.scaffold.demo import lay_out
 from dualgauge.stores.sqlite.bulk import SqliteLoading
 
@@ -212,19 +209,6 @@ def diff(base: Path, count: int, rounds: int) -> Figure:
     return Figure("diff", "s", statistics.median(ours), statistics.median(theirs), bar=2.5)
 
 
-def decisions(count: int, rounds: int) -> Figure:
-    """Time `count` routing decisions at a share of 5 %."""
-    route = Route.of(MigrationState("orders_view", stage="canary", share_ppm=50_000))
-    units = [f"user-{i:08}" for i in range(count)]
-    ours, theirs = [], []
-    for _ in range(rounds):
-        theirs.append(floors.timed(lambda: [floors.decide(unit, route.threshold) for unit in units]))
-        ours.append(floors.timed(lambda: [decide(unit, route) for unit in units]))
-        assert [one.side == "v2" for one in ours[-1][1]] == theirs[-1][1]
-    nanoseconds = [statistics.median(seconds for seconds, _ in one) * 1e9 / count for one in (ours, theirs)]
-    return Figure("decide", "ns", *nanoseconds)
-
-
 def flights(folder: Path, until: datetime | None) -> None:
     """Import the flights and replay every view; print the most memory this process ever held, in bytes."""
     lay_out(folder)
@@ -285,7 +269,6 @@ def main() -> int:
         figures = [
             *import_and_replay(base, given.events, keys, given.rounds),
             diff(base, given.rows, given.rounds),
-            decisions(min(given.events, 200_000), given.rounds),
             peak,
         ]
     return publish(

@@ -213,7 +213,7 @@ def view_parts() -> dict[str, str]:
 
 def rules() -> list[type[Any]]:
     """Every rule of `comparison/content/rules.py`, in its order there."""
-    from dualgauge.comparison.content import rules as module
+    from dualgauge_router import rules as module
 
     return [
         one

@@ -19,6 +19,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import dualgauge
+import dualgauge_router
+from support.ledgers import move
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -180,7 +182,8 @@ def test_the_lock_pins_everything_the_project_names_within_its_bounds() -> None:
         *(line for group in groups for line in group if isinstance(line, str)),
         *PYPROJECT["build-system"]["requires"],
     ]
-    for requirement in map(Requirement, lines):
+    # The router is installed from its folder, beside this project.
+    for requirement in (one for one in map(Requirement, lines) if one.name != "dualgauge-router"):
         found = versions.get(canonicalize_name(requirement.name), [])
         assert found, f"{requirement.name} is not in requirements.lock: run `make lock`"
         assert all(map(requirement.specifier.contains, found)), f"{requirement} is locked at {found}: run `make lock`"
@@ -197,3 +200,61 @@ def test_every_line_of_the_lock_pins_one_version() -> None:
 )
 def test_the_lock_names_no_host(word: str) -> None:
     assert word not in (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+
+# The router's wheel.
+
+ROUTER = ROOT / "packages" / "router"
+
+READ = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from dualgauge_router import Router
+with Router(sys.argv[2], "orders") as router:
+    print(router.read("orders", unit="u", v1=lambda key: ["v1", key], v2=lambda key: ["v2", key], args=(7,)))
+    print(router.trouble)
+"""
+
+
+@pytest.fixture(scope="module")
+def router_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("router") / "router"
+    shutil.copytree(ROUTER, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", copy / "dist", copy],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = (copy / "dist").iterdir()
+    return built
+
+
+def test_the_routers_wheel_is_small_holds_its_package_and_requires_nothing(router_wheel: Path) -> None:
+    assert router_wheel.stat().st_size < 200_000
+    info = f"dualgauge_router-{dualgauge_router.__version__}.dist-info"
+    with zipfile.ZipFile(router_wheel) as archive:
+        held = {name for name in archive.namelist() if not name.startswith(info)}
+        metadata = email.message_from_string(archive.read(f"{info}/METADATA").decode())
+        assert archive.read(f"{info}/licenses/LICENSE").decode() == (ROOT / "LICENSE").read_text(encoding="utf-8")
+    source = ROUTER / "src" / "dualgauge_router"
+    assert held == {f"dualgauge_router/{path.name}" for path in source.iterdir() if path.is_file()}
+    needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
+    assert (needed, metadata["Requires-Python"], metadata["Version"]) == ([], ">=3.11", dualgauge_router.__version__)
+
+
+def test_dualgauge_takes_the_router_that_stands_beside_it() -> None:
+    (needed,) = (one for one in map(Requirement, PROJECT["dependencies"]) if one.name == "dualgauge-router")
+    assert needed.specifier.contains(dualgauge_router.__version__)
+
+
+def test_an_application_with_the_router_alone_reads(router_wheel: Path, tmp_path: Path) -> None:
+    """Without any site-packages; the ledger was made by dualgauge."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    move(url, 1_000_000, "live")
+    with zipfile.ZipFile(router_wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-W", "error", "-c", READ, tmp_path / "installed", url],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("['v2', 7]\nNone\n", "")

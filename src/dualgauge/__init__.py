@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dualgauge.comparison.content.checks import Check
     from dualgauge.comparison.content.comparator import Comparator, Expected, Limits
-    from dualgauge.comparison.content.rules import Absolute, Exact, Relative, Rounded
     from dualgauge.comparison.files.compare import compare
     from dualgauge.errors import DualgaugeError
     from dualgauge.eventlog.append.event import Event
     from dualgauge.migration import Migration, open  # noqa: A004  (dualgauge.open is the public door)
-    from dualgauge.routing.router import Router
+    from dualgauge_router.router import Router
+    from dualgauge_router.rules import Absolute, Exact, Relative, Rounded
 
 __all__ = [
     "Absolute",
@@ -47,18 +47,18 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
-    "Absolute": "dualgauge.comparison.content.rules",
+    "Absolute": "dualgauge_router.rules",
     "Check": "dualgauge.comparison.content.checks",
     "Comparator": "dualgauge.comparison.content.comparator",
     "DualgaugeError": "dualgauge.errors",
     "Event": "dualgauge.eventlog.append.event",
-    "Exact": "dualgauge.comparison.content.rules",
+    "Exact": "dualgauge_router.rules",
     "Expected": "dualgauge.comparison.content.comparator",
     "Limits": "dualgauge.comparison.content.comparator",
     "Migration": "dualgauge.migration",
-    "Relative": "dualgauge.comparison.content.rules",
-    "Rounded": "dualgauge.comparison.content.rules",
-    "Router": "dualgauge.routing.router",
+    "Relative": "dualgauge_router.rules",
+    "Rounded": "dualgauge_router.rules",
+    "Router": "dualgauge_router.router",
     "compare": "dualgauge.comparison.files.compare",
     "open": "dualgauge.migration",
 }

@@ -1,18 +1,46 @@
-"""The words that several floors share: sides, positions, next steps, time, and the one quoting function."""
+"""The words that several floors share: positions, time, the one quoting function; and those that the router has."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NewType
+
+from dualgauge_router.model import PPM, NextStep, Side, canonical_json, jsonable
+
+__all__ = [
+    "ALEMBIC",
+    "POSITION",
+    "PPM",
+    "PRESENT",
+    "START",
+    "AsJson",
+    "Clock",
+    "NextStep",
+    "Outcome",
+    "Position",
+    "Progress",
+    "Side",
+    "as_json",
+    "canonical_json",
+    "fold",
+    "jsonable",
+    "listed",
+    "literal",
+    "nearest",
+    "plural",
+    "quote",
+    "sha256",
+    "silent",
+    "unquoted",
+    "utc_now",
+]
 
 Position = NewType("Position", int)
 """A place in the event log: dense, from 1; 0 is "before the first event"."""
@@ -25,9 +53,6 @@ POSITION = "_position"
 PRESENT = "_present"
 """The hidden column of a build that says whether readers see a row: 1 or 0. A build without it hides none."""
 
-PPM = 1_000_000
-"""Shares are whole numbers of parts per million."""
-
 ALEMBIC: Final = threading.RLock()
 """
 Held while Alembic runs revisions: what it works on is one value of the whole process.
@@ -39,32 +64,12 @@ Clock = Callable[[], datetime]
 """Gives the present as an aware UTC time. Passed in, so that tests can hold time still."""
 
 
-class Side(StrEnum):
-    """The two roles of a view set: what readers have today, and the candidate."""
-
-    V1 = "v1"
-    V2 = "v2"
-
-    @property
-    def schema(self) -> str:
-        """Name of the side's schema in the serving store, the same on every database: `views_v1`."""
-        return f"views_{self.value}"
-
-
 class Outcome(StrEnum):
     """What a check of evidence can say; `inconclusive` is never a pass."""
 
     PASS = "pass"  # noqa: S105  (a verdict, no password)
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
-
-
-@dataclass(frozen=True, slots=True)
-class NextStep:
-    """A command worth running next, and why."""
-
-    command: str
-    why: str
 
 
 def utc_now() -> datetime:
@@ -120,34 +125,6 @@ def listed(names: Iterable[object], most: int = 8) -> str:
 def plural(count: int, noun: str) -> str:
     """Count a noun for a sentence: `1 event`, `2,000 events`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def canonical_json(value: object) -> str:
-    """Sorted keys, no blanks, UTF-8 as it is: the text that hashes and keys are taken from."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=jsonable)
-
-
-def jsonable(value: object) -> object:  # noqa: PLR0911  (one row a type reads best)
-    """
-    Turn a value that a view may hold into one that JSON can: the same text on every run and machine.
-
-    Decimals keep their digits as text, times are ISO with their offset, bytes are hex.
-    """
-    match value:
-        case None | bool() | int() | float() | str():
-            return value
-        case Decimal():
-            return str(value)
-        case datetime() | date():
-            return value.isoformat()
-        case bytes():
-            return value.hex()
-        case Mapping():
-            return {str(k): jsonable(v) for k, v in value.items()}
-        case Sequence() | set() | frozenset():
-            return [jsonable(v) for v in value]
-        case _:
-            return str(value)
 
 
 class AsJson:

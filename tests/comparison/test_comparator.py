@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dualgauge.comparison.content.comparator import Comparator, Expected, Limits
-from dualgauge.comparison.content.rules import Absolute, Exact, Rounded
 from dualgauge.comparison.errors import BadComparator
+from dualgauge_router.rules import Absolute, Exact, Rounded
 
 UNTIL = date(2027, 12, 31)
 RIGHT = Expected(when="v1.n > 1", v2_equals={"n": "v1.n + 1"}, reason="UTC", owner="flight-data", until=UNTIL)
@@ -60,7 +60,7 @@ def test_an_expiry_that_is_no_date_is_refused(until: object) -> None:
             {"key": "a", "rules": {"b": Exact}},
             (
                 "Comparator: rules['b'] must be a rule such as Exact() or Absolute(0.01), "
-                "got <class 'dualgauge.comparison.content.rules.Exact'>"
+                "got <class 'dualgauge_router.rules.Exact'>"
             ),
         ),
         (

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dualgauge.comparison.content.comparator import Comparator, Expected, Limits
-from dualgauge.comparison.content.rules import Absolute, Exact, Relative, Rounded, Rule
 from dualgauge.comparison.engine.diff import DiffPlan
 from dualgauge.comparison.errors import (
     BadExpectation,
@@ -31,6 +30,7 @@ from dualgauge.comparison.values import Comparison, DifferenceKind
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.errors import DataError, UsageError
 from dualgauge.model import Outcome
+from dualgauge_router.rules import Absolute, Exact, Relative, Rounded, Rule
 from support.relations import TODAY, compare, rows
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from dualgauge.comparison.content.comparator import Comparator
 from dualgauge.comparison.content.json_content import content_of
-from dualgauge.comparison.content.rules import Exact
 from dualgauge.comparison.engine.diff import compare_relations
 from dualgauge.engines.duck import Engine, open_engine
+from dualgauge_router.rules import Exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

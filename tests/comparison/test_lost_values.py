@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dualgauge.comparison.content.comparator import Comparator, Expected
-from dualgauge.comparison.content.rules import Absolute, Exact, Rounded, Rule
 from dualgauge.comparison.engine.diff import DiffPlan
 from dualgauge.comparison.errors import PlanRefused
 from dualgauge.model import Outcome
+from dualgauge_router.rules import Absolute, Exact, Rounded, Rule
 from support.relations import TODAY, compare, rows
 
 if TYPE_CHECKING:

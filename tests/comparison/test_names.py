@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from dualgauge.comparison.content.comparator import Comparator, Expected, Limits
-from dualgauge.comparison.content.rules import Absolute
 from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
 from dualgauge.comparison.errors import BadComparator, BadRelation, MissingKey
 from dualgauge.comparison.runs.in_flight import still
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.engines.errors import EngineError
 from dualgauge.model import fold, quote
+from dualgauge_router.rules import Absolute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

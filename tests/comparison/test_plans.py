@@ -9,12 +9,12 @@ import pytest
 
 import dualgauge
 from dualgauge.comparison.content.comparator import Comparator, Expected
-from dualgauge.comparison.content.rules import Absolute
 from dualgauge.comparison.engine import candidates
 from dualgauge.comparison.engine.diff import DiffPlan
 from dualgauge.comparison.errors import NoSuchPlan
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.model import Outcome
+from dualgauge_router.rules import Absolute
 from support.relations import TODAY, compare
 
 if TYPE_CHECKING:

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dualgauge.comparison.content.rules import Absolute, Exact, Relative, Rounded, Rule
-from dualgauge.comparison.errors import BadRule, NotANumber
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.errors import UsageError
+from dualgauge_router.rules import Absolute, BadRule, Exact, NotANumber, Relative, Rounded, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dualgauge.comparison.content.comparator import Comparator, Expected
-from dualgauge.comparison.content.rules import Absolute, Relative, Rounded
 from dualgauge.comparison.engine.common_types import common_type
 from dualgauge.comparison.engine.diff import DiffPlan, compare_relations
 from dualgauge.comparison.engine.kinds import kind_of
 from dualgauge.comparison.values import SchemaVerdict
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.model import Outcome
+from dualgauge_router.rules import Absolute, Relative, Rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dualgauge.comparison.content.rules import Rule
     from dualgauge.comparison.values import Comparison
+    from dualgauge_router.rules import Rule
 
 TODAY = date(2026, 3, 1)
 

@@ -12,7 +12,7 @@ from dualgauge.cutover.errors import BadPercent, IllegalMove
 from dualgauge.cutover.moves.percent import parse_percent, percent_text
 from dualgauge.cutover.moves.stages import MOVES, Stage, Verb, allowed, stages_page, target, verb_of_share
 from dualgauge.model import PPM
-from dualgauge.routing.decision import COMPLETE
+from dualgauge_router.decision import COMPLETE
 
 ENDS = {Stage.COMPLETE, Stage.CANCELLED}
 READS_ON_V2 = {Stage.CANARY, Stage.LIVE, Stage.RAMPDOWN}

@@ -12,8 +12,8 @@ from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.misfit import Misfit, RowState
 from dualgauge.ledger.tables import HEAD, VERSION_TABLE
 from dualgauge.model import PPM, Side
-from dualgauge.routing.decision import Reason
-from dualgauge.routing.router import Router
+from dualgauge_router.decision import Reason
+from dualgauge_router.router import Router
 from support.ledgers import AT, downgrade, later, make_by_revisions, move, revision_of, sql, tables_of, url_of
 from support.shop import build, call
 
@@ -54,15 +54,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(built: Path, tmp_path: Path) -> Path:
     shutil.copytree(built, tmp_path / "shop")
     return tmp_path / "shop"
-
-
-class Hand:
-    """A clock that is moved by hand."""
-
-    now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_new_ledger_is_what_all_revisions_make_one_after_the_other(url: str) -> None:
@@ -177,48 +168,44 @@ def test_a_ledger_of_a_later_version_that_says_so_is_looked_at_and_not_written(s
 
 def test_a_router_reads_an_older_ledger_and_reads_on_when_another_process_upgrades_it(url: str) -> None:
     downgrade(url, "0004")
-    clock = Hand()
-    with Router(ledger=url, migration="orders", clock=clock) as router:
+    with Router(ledger=url, migration="orders", refresh=60) as router:
         assert router.decide("u")[:2] == (Side.V2, Reason.HASH)
         assert revision_of(url) == "0004"
         move(url, 0, "shadow")
         assert revision_of(url) == HEAD
-        clock.now += 1
+        assert router.refresh()
         assert (router.decide("u").side, router.trouble) == (Side.V1, None)
 
 
 def test_a_router_that_cannot_read_the_revision_says_so_and_starts_on_v1_until_it_is_upgraded(url: str) -> None:
     downgrade(url, "0003")
-    clock = Hand()
-    with Router(ledger=url, migration="orders", clock=clock) as router:
+    with Router(ledger=url, migration="orders", refresh=60) as router:
         assert router.decide("u")[:2] == (Side.V1, Reason.STALE)
         assert isinstance(router.trouble, OlderLedger)
         assert revision_of(url) == "0003"
         Ledger.open(url).close()
-        clock.now += 1
+        assert router.refresh()
         assert router.decide("u")[:2] == (Side.V2, Reason.HASH)
 
 
 def test_a_router_keeps_what_it_knew_when_a_later_version_locks_it_out(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = Hand()
-    with Router(ledger=url, migration="orders", clock=clock) as router:
+    with Router(ledger=url, migration="orders", refresh=60) as router:
         assert router.decide("u").side is Side.V2
         later(url, reader="0098")
-        clock.now += 1
+        assert router.refresh()
         assert router.decide("u")[:2] == (Side.V2, Reason.HASH)
         assert isinstance(router.trouble, NewerLedger)
         assert [record.getMessage() for record in caplog.records] == [f"migration 'orders': {router.trouble}"]
 
 
 def test_a_router_reads_on_when_a_later_version_says_that_it_can(url: str) -> None:
-    clock = Hand()
-    with Router(ledger=url, migration="orders", clock=clock) as router:
+    with Router(ledger=url, migration="orders", refresh=60) as router:
         assert router.decide("u").side is Side.V2
         move(url, 0, "shadow")
         later(url, reader="0004")
-        clock.now += 1
+        assert router.refresh()
         assert (router.decide("u").side, router.trouble) == (Side.V1, None)
 
 

@@ -15,7 +15,7 @@ from support.oracle import Column, Near, Table, Unclear, within
 from support.table_kinds import DECIMALS, FLOAT, INTEGERS, NUMBERS, WIDE, draw, fits, single
 
 if TYPE_CHECKING:
-    from dualgauge.comparison.content.rules import Rule
+    from dualgauge_router.rules import Rule
     from support.oracle import Kind
 
 # BIGNUM has no tolerant rule: what it should say of a distance is not written.

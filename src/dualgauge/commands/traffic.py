@@ -10,18 +10,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dualgauge.model import Side
-    from dualgauge.routing.decision import Decision
     from dualgauge.stores.serving.port import PointReader
     from dualgauge.workspace import Workspace
+    from dualgauge_router.decision import Decision
 
 
 @dataclass(frozen=True, slots=True)
 class ReadAnswer:
-    """One read: the side that served it and why, and the row, None where that side has none."""
+    """
+    One read: the side that served it and why, and the row, None where that side has none.
+
+    `bucket` is where the unit stands, from 0 to 1: it is on v2 when that is under the share; None without a unit.
+    """
 
     view: str
     key: tuple[str, ...]
     decision: Decision
+    bucket: float | None
     row: dict[str, Any] | None
 
 
@@ -33,12 +38,15 @@ class TrafficCommands:
 
     def read(self, view: str, key: Sequence[str], *, unit: str | None = None) -> ReadAnswer:
         """Answer one read from the side that the share gives the unit, as a router would."""
-        from dualgauge.routing.decision import Route, decide
+        from dualgauge_router.decision import Reason, Routing
+        from dualgauge_router.hashing import bucket
 
         with self._workspace.open() as handles:
-            decision = decide(unit, Route.of(handles.state))
+            state = handles.state
+            decision = Routing(state).decide(unit)
             row = handles.store.point(decision.side, view, key)
-            return ReadAnswer(view=view, key=tuple(key), decision=decision, row=row)
+            at = None if unit is None or decision.reason is not Reason.HASH else bucket(state, unit)
+            return ReadAnswer(view=view, key=tuple(key), decision=decision, bucket=at, row=row)
 
     @contextmanager
     def reader(self, side: Side) -> Iterator[PointReader]:

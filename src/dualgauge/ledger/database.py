@@ -29,7 +29,7 @@ from dualgauge.ledger.errors import (
     NoLedger,
     NotALedger,
 )
-from dualgauge.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
+from dualgauge_router.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.model import canonical_json, sha256
+from dualgauge_router.state import MigrationState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,22 +16,17 @@ if TYPE_CHECKING:
     from dualgauge.model import Outcome, Position
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationState:
-    """
-    One migration as it is. A migration never seen is in stage `off` at revision 0.
-
-    `share_ppm` is the share of reads on v2, 0 to 1,000,000. `revision` counts its moves: it is what a
-    compare-and-set compares. `rollout` is half of the salt that units are hashed with.
-    """
-
-    name: str
-    stage: str = "off"
-    share_ppm: int = 0
-    rollout: str = "v2"
-    revision: int = 0
-    changed_at: datetime | None = None
-
+__all__ = [
+    "LAG",
+    "EvidenceKind",
+    "EvidenceRun",
+    "LogCommit",
+    "MigrationState",
+    "RunState",
+    "evidence_key",
+    "percent_text",
+    "time_text",
+]
 
 LAG: Final = "lag_seconds"
 """What a run's summary says of the log that it was made by: see `cutover.gates.validity.lag_when_made`."""

@@ -12,8 +12,8 @@ from dualgauge.errors import UsageError
 from dualgauge.model import Progress, listed
 
 if TYPE_CHECKING:
-    from dualgauge.comparison.content.rules import Rule
     from dualgauge.comparison.files.compare import SourceDiff
+    from dualgauge_router.rules import Rule
 
 _BOTH: Final = 2
 
@@ -132,7 +132,7 @@ def write_report(found: SourceDiff, file: Path) -> None:
 
 
 def _rules(absolute: Sequence[str], relative: Sequence[str]) -> dict[str, Rule]:
-    from dualgauge.comparison.content.rules import Absolute, Relative
+    from dualgauge_router.rules import Absolute, Relative
 
     rules: dict[str, Rule] = {}
     for option, given, rule in (("--absolute", absolute, Absolute), ("--relative", relative, Relative)):

@@ -11,7 +11,7 @@ from dualgauge.cli.terminal import completion
 from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.terminal.output import answering
 from dualgauge.cutover.moves.percent import percent_text
-from dualgauge.routing.decision import Reason
+from dualgauge_router.decision import Reason
 
 
 def read(
@@ -42,7 +42,7 @@ def read(
         chosen = found.decision
 
         def text(screen: Console) -> None:
-            screen.print(f"{chosen.side.value} answered: {_why(chosen.reason, chosen.bucket, chosen.share_ppm)}")
+            screen.print(f"{chosen.side.value} answered: {_why(chosen.reason, found.bucket, chosen.share_ppm)}")
             if found.row is None:
                 screen.print(f"no row with key {' '.join(key)}")
                 return
@@ -53,7 +53,7 @@ def read(
         answer.give(
             {
                 "view": view, "key": list(key), "unit": unit, "side": chosen.side.value, "reason": chosen.reason.value,
-                "share_ppm": chosen.share_ppm, "bucket": chosen.bucket, "row": found.row,
+                "share_ppm": chosen.share_ppm, "bucket": found.bucket, "row": found.row,
             },
             text,
         )  # fmt: skip
@@ -64,6 +64,8 @@ def _why(reason: Reason, bucket: float | None, share_ppm: int) -> str:
     match reason:
         case Reason.HASH:
             return f"the unit stands at {100 * (bucket or 0):.4f} %, and {share}"
+        case Reason.BAD_UNIT:
+            return f"a unit that cannot be hashed reads v1 ({share})"
         case Reason.NO_UNIT:
             return f"a read without a unit reads v1 ({share})"
         case Reason.COMPLETE:

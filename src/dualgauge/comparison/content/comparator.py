@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Final
 
 from dualgauge.comparison.content.checks import single, taken
-from dualgauge.comparison.content.rules import RULES, Rule
 from dualgauge.comparison.errors import BadComparator
 from dualgauge.model import canonical_json, fold, sha256
+from dualgauge_router.rules import RULES, Rule
 
 CONTEXT: Final = "_"
 """

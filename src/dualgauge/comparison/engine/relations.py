@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.content.json_content import content_of
-from dualgauge.comparison.content.rules import Relative
 from dualgauge.comparison.engine.common_types import CommonType, narrowed
 from dualgauge.comparison.engine.equality import CONTENT, form
 from dualgauge.comparison.engine.fetch import count_where
@@ -16,6 +15,7 @@ from dualgauge.comparison.engine.kinds import kind_of
 from dualgauge.comparison.errors import BadRelation
 from dualgauge.engines.errors import BadStatement, EngineError
 from dualgauge.model import literal, quote
+from dualgauge_router.rules import Relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

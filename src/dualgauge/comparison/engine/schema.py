@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.content.comparator import CONTEXT, Comparator
-from dualgauge.comparison.content.rules import Exact
 from dualgauge.comparison.engine.common_types import CommonType, common_type, is_numeric
 from dualgauge.comparison.engine.equality import equal, form, is_plain, unknown
 from dualgauge.comparison.engine.kinds import NULL, Kind, kind_of, struct_kind
@@ -15,12 +14,13 @@ from dualgauge.comparison.errors import BadRelation, MissingKey, NoColumnToCompa
 from dualgauge.comparison.values import SchemaColumn, SchemaVerdict
 from dualgauge.engines.errors import EngineError
 from dualgauge.model import fold
+from dualgauge_router.rules import Exact
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
-    from dualgauge.comparison.content.rules import Rule
     from dualgauge.engines.duck import Engine
+    from dualgauge_router.rules import Rule
 
 PREFIX = "dg"
 """How names of ours begin; an underscore more for as long as something of the user's begins so too."""

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
-    from dualgauge.comparison.content.rules import Rule
     from dualgauge.comparison.values import Comparison
     from dualgauge.engines.duck import Engine
+    from dualgauge_router.rules import Rule
 
 _T = TypeVar("_T")
 

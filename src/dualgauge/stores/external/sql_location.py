@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from dualgauge.errors import keep_secret
-from dualgauge.sqlite_files import Watched, watched
 from dualgauge.stores.errors import StoreRefused
+from dualgauge_router.sqlite_files import Watched, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

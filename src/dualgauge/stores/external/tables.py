@@ -19,7 +19,6 @@ from sqlalchemy.pool import NullPool
 
 from dualgauge.errors import keep_secret
 from dualgauge.model import listed
-from dualgauge.sqlite_files import Watched, inherited, watched
 from dualgauge.stores.errors import (
     BadKey,
     BadTablesUrl,
@@ -35,6 +34,7 @@ from dualgauge.stores.external.postgresql import PostgresqlCatalogue
 from dualgauge.stores.external.sqlite import SqliteCatalogue
 from dualgauge.stores.external.types import as_text
 from dualgauge.stores.urls import existing, parsed_url, shown_url, sqlite_file
+from dualgauge_router.sqlite_files import Watched, inherited, watched
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence

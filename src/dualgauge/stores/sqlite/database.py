@@ -20,9 +20,9 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import LRUCache
 
 from dualgauge.model import Side, listed, literal
-from dualgauge.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
 from dualgauge.stores.errors import NotADatabase, StoreForked, StoreHeld, StoreRefused
 from dualgauge.stores.holders import holders
+from dualgauge_router.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

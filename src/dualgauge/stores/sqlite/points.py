@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from dualgauge.model import Side, quote
-from dualgauge.sqlite_files import over_forks
 from dualgauge.stores.errors import BadKey, NotBuilt, ReaderClosed, ReaderForked
 from dualgauge.stores.long_decimals import written
 from dualgauge.stores.point_keys import check_key
@@ -22,6 +21,7 @@ from dualgauge.stores.serving.builds import build_name, mark_of
 from dualgauge.stores.serving.freshness import TIMEOUT, wait_for
 from dualgauge.stores.sqlite.database import opened
 from dualgauge.stores.uuids import UUID_GLOB, uuid_text
+from dualgauge_router.sqlite_files import over_forks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,11 +12,13 @@ import hashlib
 import struct
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.model import PPM, canonical_json
-from dualgauge.routing.errors import BadUnit
+from dualgauge_router.errors import UsageError
+from dualgauge_router.model import PPM, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from dualgauge_router.state import MigrationState
 
 _FIRST_8_BYTES: Final = struct.Struct(">Q")  # half the cost of a slice and int.from_bytes, at every read
 
@@ -25,6 +27,17 @@ SPACE: Final = 2**64
 
 Unit = str | int
 """A simple unit. A whole number is hashed as its decimal text, as SQL casts it."""
+
+
+class BadUnit(UsageError):
+    """What was given as a unit cannot be hashed."""
+
+    def __init__(self, unit: object, reason: str) -> None:
+        self.unit, self.reason = unit, reason
+        super().__init__(
+            f"the unit {unit!r} {reason}; "
+            "give a text, a whole number, or a list of these (None for a read without a unit)"
+        )
 
 
 def salt(migration: str, rollout: str) -> str:
@@ -72,6 +85,16 @@ def place(before: bytes, unit: str) -> int:
     except UnicodeEncodeError as fault:
         raise BadUnit(unit, "holds a character that has no UTF-8 form (a lone surrogate)") from fault
     return h
+
+
+def bucket(state: MigrationState, unit: Unit | Sequence[Unit | None]) -> float:
+    """
+    Where a unit stands in a migration, from 0 to 1: it is on v2 when that is under the share.
+
+    Raises:
+        BadUnit: it cannot be hashed.
+    """
+    return place(prefix(salt(state.name, state.rollout)), unit_text(unit)) / SPACE
 
 
 def threshold(share_ppm: int) -> int:

@@ -16,7 +16,24 @@ from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal
 from typing import ClassVar, Final, Protocol
 
-from dualgauge.comparison.errors import BadRule, NotANumber
+from dualgauge_router.errors import UsageError
+
+
+class BadRule(UsageError):
+    """A rule was given a limit that means nothing."""
+
+    def __init__(self, rule: str, field: str, given: object, wanted: str) -> None:
+        self.rule, self.field, self.given = rule, field, given
+        super().__init__(f"{rule}: {field} must be {wanted}, got {given!r}; correct it in the comparator")
+
+
+class NotANumber(UsageError):
+    """A tolerant rule was asked about values that have no distance."""
+
+    def __init__(self, rule: str, given: object) -> None:
+        self.rule, self.given = rule, given
+        super().__init__(f"rule {rule!r} needs numbers, got {given!r}; use Exact() for that column")
+
 
 Limit = float | int | Decimal
 

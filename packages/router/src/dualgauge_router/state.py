@@ -1,0 +1,26 @@
+"""What a ledger says of one migration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationState:
+    """
+    One migration as it is. A migration never seen is in stage `off` at revision 0.
+
+    `share_ppm` is the share of reads on v2, 0 to 1,000,000. `revision` counts its moves: it is what a
+    compare-and-set compares. `rollout` is half of the salt that units are hashed with.
+    """
+
+    name: str
+    stage: str = "off"
+    share_ppm: int = 0
+    rollout: str = "v2"
+    revision: int = 0
+    changed_at: datetime | None = None
