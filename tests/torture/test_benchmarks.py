@@ -133,3 +133,19 @@ def test_the_dual_run_benchmark_gives_every_figure_and_fails_where_a_bar_is_miss
     assert {name for name, one in said["figures"].items() if one["met"] is not None} == barred
     assert all(one["value"] > 0 or name == "idle" for name, one in said["figures"].items())
     assert done.returncode == int(any(one["met"] is False for one in said["figures"].values()))
+
+
+def test_the_routing_benchmark_gives_every_figure_and_fails_where_a_bar_is_missed(tmp_path: Path) -> None:
+    kept = tmp_path / "figures.json"
+
+    done = run(
+        "routing.py", "--units", "2000", "--rounds", "1", "--rollbacks", "1", "--seconds", "4", "--json", str(kept)
+    )
+
+    assert done.stderr == ""
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said == json.loads(kept.read_text(encoding="utf-8"))
+    # The clients beside it are measured where they are installed.
+    assert {"decide", "read", "import", "resident", "rollback"} <= set(said["figures"])
+    assert {"decide", "rollback"} <= {name for name, one in said["figures"].items() if one["met"] is not None}
+    assert done.returncode == int(any(one["met"] is False for one in said["figures"].values()))
