@@ -8,6 +8,7 @@ import pkgutil
 import re
 
 import dualgauge
+import dualgauge_router
 from dualgauge.cli.terminal.output import INTERRUPTED
 from dualgauge.errors import DualgaugeError
 from support.shop import ROOT
@@ -23,8 +24,9 @@ def classes(base: type[DualgaugeError] = DualgaugeError) -> set[type[DualgaugeEr
 
 
 def modules() -> list[str]:
-    """Every module but those that Alembic loads by path."""
-    found = pkgutil.walk_packages(dualgauge.__path__, "dualgauge.")
+    """Every module but those that Alembic loads by path; the router's too."""
+    packages = (dualgauge, dualgauge_router)
+    found = (one for package in packages for one in pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
     return [one.name for one in found if ".revisions" not in one.name and not one.name.endswith("__main__")]
 
 

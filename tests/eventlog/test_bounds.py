@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -184,18 +183,6 @@ def test_times_of_int96_in_a_map_are_refused_by_name(project: LogProject, of: st
 
     with pytest.raises(CutColumn, match=r"d/a.parquet: its column 'n' holds times of INT96 finer than a microsecond"):
         project.take()
-
-
-@pytest.mark.parametrize("ending", ["csv", "jsonl"])
-def test_an_id_of_a_text_file_keeps_its_digits_beside_parquet(project: LogProject, ending: str) -> None:
-    project.sources[0] |= {"event_id": "'x' || n", "select": {"m": "n + 0"}}
-    row = ["1.10", "2.5"]
-    text = "".join(f'{{"seen": "2026-01-01", "n": {one}}}\n' for one in row)
-    project.write(f"d/a.{ending}", text if ending == "jsonl" else csv("seen,n", *(f"2026-01-01,{one}" for one in row)))
-    parquet(project, "b.parquet", n=pa.array([Decimal("7.25")], pa.decimal128(9, 2)))
-    project.take()
-
-    assert sorted(project.events("event_id")) == ["x1.10", "x2.5", "x7.25"]
 
 
 @pytest.mark.parametrize("declared", ["Amount", "AMOUNT", "amount"])

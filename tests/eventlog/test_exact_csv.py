@@ -174,17 +174,6 @@ def test_what_an_older_version_kept_of_such_a_column_says_that_it_is_one_of_numb
     assert project.events("payload") == ['{"a":1.5}', '{"a":1.25}']
 
 
-def test_an_import_of_json_in_between_leaves_a_column_one_of_numbers(project: LogProject) -> None:
-    alone(project, ["5"], path="d/*")
-    project.write("d/1.jsonl", '{"id": "j", "seen": "2026-01-01", "a": "five"}\n')
-    project.take()
-    project.write("d/2.csv", csv("id,seen,a", "c,2026-01-01,five"))
-
-    with pytest.raises(BadRow, match=r"d/2.csv row 1: a = 'five' is no number"):
-        project.take()
-    assert project.events("payload") == ['{"a":5}', '{"a":"five"}']
-
-
 def test_a_column_that_one_value_makes_text_is_told_with_what_to_say(project: LogProject) -> None:
     project.sources[0]["select"] = {"amount": "price * 2"}
     project.write("d/1.csv", csv("id,seen,price", "a,2026-01-01,1", "b,2026-01-02,zz", "c,2026-01-03,3"))

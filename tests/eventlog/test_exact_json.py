@@ -246,17 +246,6 @@ def test_an_array_of_objects_over_many_lines_is_a_file_too(project: LogProject) 
     assert project.events("amount", "payload") == [(Decimal("1.25"), '{"p":null}'), (None, '{"p":{"a":[1,2]}}')]
 
 
-def test_files_of_several_kinds_are_one_source(project: LogProject) -> None:
-    project.sources[0] |= {"path": "d/*", "select": {"more": "more"}}
-    project.write("d/1.csv", "id,seen,amount,code,more\na,2026-01-01,1.50,007,5\n")
-    project.write("d/2.jsonl", '{"id": "b", "seen": "2026-01-02", "amount": 2.5, "code": "008", "more": 6}\n')
-    project.take()
-
-    assert project.events("amount", "code", "payload") == [
-        (Decimal("1.50"), "007", '{"more":5}'), (Decimal("2.50"), "008", '{"more":6}'),
-    ]  # fmt: skip
-
-
 def test_a_field_that_no_row_has_yet_is_null_once_its_type_is_said(project: LogProject) -> None:
     project.sources[0]["select"] = {"coupon": "upper(coupon)"}
     project.write("d/1.jsonl", jsonl({"id": "a", "seen": "2026-01-01"}))

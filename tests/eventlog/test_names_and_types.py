@@ -222,15 +222,6 @@ def test_a_folder_without_a_value_is_an_empty_text(project: LogProject) -> None:
     assert project.events("payload") == ['{"x":""}']
 
 
-def test_what_is_said_of_csv_does_not_trouble_parquet_beside_it(project: LogProject) -> None:
-    project.sources[0]["read"] = {"delim": ";"}
-    project.write("d/a.csv", csv("id;seen", f"a;{SEEN}"))
-    parquet(project, "b.parquet", id=["b"])
-    project.take()
-
-    assert project.events("event_id") == ["a", "b"]
-
-
 def test_a_file_that_comes_later_has_its_own_types(project: LogProject) -> None:
     project.columns = {"n": "BIGINT"}
     project.sources[0] |= {"event_id": "p", "select": {"n": "p"}}
@@ -276,22 +267,6 @@ def test_a_value_of_parquet_is_what_it_is_in_its_own_file(
     assert project.take().added == 0
 
 
-@pytest.mark.parametrize("at_once", [True, False])
-def test_a_code_of_csv_is_one_beside_json(project: LogProject, *, at_once: bool) -> None:
-    project.sources[0] |= {"event_id": "p || ''", "select": {"p": "p"}, "where": "p <> '7'"}
-    project.write(
-        "d/a.csv", csv("seen,p", *(f"2026-01-0{at},{one}" for at, one in enumerate(("007", "1E5", "nan"), 1)))
-    )
-    if not at_once:
-        project.take()
-    project.write("d/b.jsonl", jsonl({"seen": "2026-01-05", "p": 9}))
-    project.take()
-
-    assert project.events("event_id", "payload") == [
-        ("007", '{"p":"007"}'), ("1E5", '{"p":"1E5"}'), ("nan", '{"p":"nan"}'), ("9", '{"p":9}'),
-    ]  # fmt: skip
-
-
 def test_a_csv_file_may_lack_a_column_that_others_have(project: LogProject) -> None:
     project.sources[0] |= {"select": {"p": "upper(p)"}, "where": "p IS NULL OR p <> 'z'"}
     project.write("d/0.csv", csv("id,seen,p", f"a,{SEEN},x"))
@@ -302,21 +277,6 @@ def test_a_csv_file_may_lack_a_column_that_others_have(project: LogProject) -> N
     project.take()
 
     assert dict(project.events("event_id", "payload")) == {"a": '{"p":"X"}', **dict.fromkeys("bcd", '{"p":null}')}
-
-
-@pytest.mark.parametrize("lacking", ["csv", "jsonl"])
-def test_a_file_of_another_kind_may_lack_a_column(project: LogProject, lacking: str) -> None:
-    project.sources[0]["select"] = {"p": "p", "q": "upper(p)"}
-    rows = {"csv": {"id": "a", "seen": SEEN, "p": "x"}, "jsonl": {"id": "b", "seen": SEEN, "p": "x"}}
-    del rows[lacking]["p"]
-    project.write("d/a.csv", csv(",".join(rows["csv"]), ",".join(rows["csv"].values())))
-    project.write("d/b.jsonl", jsonl(rows["jsonl"]))
-    project.take()
-
-    missing = "a" if lacking == "csv" else "b"
-    assert dict(project.events("event_id", "payload")) == {
-        one: '{"p":null,"q":null}' if one == missing else '{"p":"x","q":"X"}' for one in "ab"
-    }
 
 
 def test_a_decimal_without_a_whole_digit_is_a_number_of_json(project: LogProject) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from dualgauge.eventlog.errors import BadReading, BadRow, CutColumn, UnlikeColumn
-from support.log_project import LogProject, csv, parquet
+from dualgauge.eventlog.errors import BadReading, CutColumn, UnlikeColumn
+from support.log_project import LogProject, parquet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,24 +136,3 @@ def test_a_struct_that_gets_a_field_is_taken_where_its_type_is_said(project: Log
     project.take()
 
     assert project.events("payload") == ['{"b":null}', '{"b":"x"}']
-
-
-@pytest.mark.parametrize("parquet_first", [True, False])
-def test_texts_beside_parquet_have_its_type(project: LogProject, *, parquet_first: bool) -> None:
-    project.sources[0] |= {"path": "d/*", "event_id": "n * 2"}
-    if parquet_first:
-        parquet(project, "b.parquet", n=[7])
-        project.take()
-    project.write("d/a.csv", csv("n,seen", "1,2026-01-01"))
-    project.take()
-    parquet(project, "c.parquet", n=pa.array([9], pa.int16()))
-    project.take()
-    assert set(project.events("event_id")) == {"2", "18", *(["14"] if parquet_first else [])}
-
-    project.write("d/d.csv", csv("n,seen", "1.5,2026-01-01"))
-    with pytest.raises(BadRow, match=r"n = '1.5' is no BIGINT"):
-        project.take()
-    (project.root / "d/d.csv").unlink()
-    parquet(project, "e.parquet", n=[1.5])
-    with pytest.raises(UnlikeColumn, match=r"d/e.parquet: its column 'n' is DOUBLE, and BIGINT in the rest"):
-        project.take()

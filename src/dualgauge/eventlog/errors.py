@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from dualgauge.errors import ConflictError, DataError, DualgaugeError, UsageError
@@ -122,6 +123,18 @@ class CutColumn(DataError):
         super().__init__(
             f"source {source!r}, {file}: its column {column!r} holds {what}; nothing was imported: write it "
             f"{advice}, or as text, or give the file by a python source without that column"
+        )
+
+
+class UnlikeFiles(UsageError):
+    """Files of one source in several formats, in each of which a value is written otherwise; nothing was appended."""
+
+    def __init__(self, source: str, one: tuple[str, str], other: tuple[str, str]) -> None:
+        self.source, self.files = source, (one[1], other[1])
+        patterns = [f'path = "*{PurePath(file).suffix}"' for _, file in (one, other)]
+        super().__init__(
+            f"source {source!r} reads files of several formats: {one[1]} is {one[0]}, and {other[1]} is {other[0]}; "
+            f"nothing was imported: write a source for each, such as {patterns[0]} and {patterns[1]} in their folder"
         )
 
 

@@ -38,6 +38,9 @@ _WHOLE: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALL
 NUMBER: Final = "number"
 """What is written as a number of any length: no type of SQL, and nothing that may be said of a column."""
 
+NAN: Final = "nan"
+"""What is said of a column of nothing but nan and infinity: one of numbers, or of texts, for Nan is a name, too."""
+
 NUMBERS: Final = ("BIGINT", "DECIMAL", "DOUBLE", NUMBER)
 """Those of any size come last."""
 
@@ -213,7 +216,7 @@ def types_of(engine: Engine, relation: str, columns: Mapping[str, Sequence[str]]
     """
     The types of columns of a relation of texts, by their names; VARCHAR where the values have no other in common.
 
-    A column without a value has none.
+    A column without a value has none, and one of nothing but nan and infinity NAN.
 
     Args:
         engine: the engine.
@@ -247,8 +250,7 @@ def _settled(engine: Engine, relation: str, left: dict[str, list[str]], spelling
 def _sized(kind: str, held: _Held) -> str:
     """A type that all values of a column are written in, with as many digits as they have."""
     if kind in NUMBERS[2:]:
-        # Nan is a name, too, where no value has a digit.
-        return kind if held.digits else "VARCHAR"
+        return kind if held.digits else NAN
     if kind != "DECIMAL":
         return kind
     width = _WIDE if held.whole + held.scale <= _ROOM else _WIDEST

@@ -122,16 +122,15 @@ class JsonSpelling(Spelling):
         """A condition that a field's text is a value of a type or a shape, and loses nothing as one."""
         raw = quote(raw_of(name))
         if kind == "JSON" or is_shape(kind):
-            # A text of a CSV file is none.
             return f"({raw} IS NOT NULL AND {fault_of(kind)}({raw}) IS NULL)"
         quoted = "" if kind in TIMES else "NOT "
-        # Rows of CSV files beside them have no JSON.
-        is_one = f"coalesce({quoted}starts_with({raw}, '\"'), true)"
         fits = Spelling.fits(self, name, kind)
-        if kind in NUMBERS[2:]:
-            by_csv = Spelling.fits(Spelling(self.date, self.timestamp, self.decimal), name, kind)
-            fits = f"CASE WHEN {raw} IS NULL THEN {by_csv} ELSE {fits} END"
-        return fits if kind == "VARCHAR" or fold(name) in self.said else f"({is_one} AND {fits})"
+        if fold(name) in self.said:
+            return fits
+        if kind == "VARCHAR":
+            # What an expression makes of a text is another thing for a list or an object.
+            return f"(NOT regexp_matches({raw}, '^[\\[{{]'))"
+        return f"({quoted}starts_with({raw}, '\"') AND {fits})"
 
     def fault(self, name: str, kind: str) -> str:
         """A text of SQL: why a field's text is no value of a type or a shape."""
@@ -250,23 +249,20 @@ def _as_json(text: str) -> str:
 
 
 def json_types(
-    engine: Engine, relation: str, names: Mapping[str, Sequence[str]], spelling: JsonSpelling, *, beside_csv: bool
+    engine: Engine, relation: str, names: Mapping[str, Sequence[str]], spelling: JsonSpelling
 ) -> tuple[dict[str, str], set[str]]:
     """
     The types and shapes of fields of a relation, by their names, and which of them a value may not fit.
 
     `names` are the fields, with the types that are tried. One of values of several kinds is a text where none is an
-    object or a list, and JSON otherwise; one without a value has no type. `beside_csv`: there are rows of CSV files
-    in it, which have no JSON; nothing has a shape then.
+    object or a list, and JSON otherwise; one without a value has no type.
 
     Raises:
         EngineError: the relation cannot be read.
     """
-    held = {name: kinds for name, kinds in kinds_of(engine, relation, names).items() if kinds.value or beside_csv}
+    held = {name: kinds for name, kinds in kinds_of(engine, relation, names).items() if kinds.value}
     allowed = {name: [one for one in names[name] if one in _ALLOWED.get(kinds, ())] for name, kinds in held.items()}
     found = types_of(engine, relation, allowed, spelling)
-    if beside_csv:
-        return found, set()
     shapes = {
         name: _shape(engine, relation, name) if kinds in (Held.OBJECT, Held.LIST) else "JSON"
         for name, kinds in held.items()

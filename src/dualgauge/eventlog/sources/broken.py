@@ -189,9 +189,9 @@ def _refuse_unlike(engine: Engine, source: Source, parts: Iterable[Part]) -> Non
 
 
 def _holding_both(engine: Engine, one: str, other: str) -> str:
-    """The type that the engine gives values of two types together; the first of them where there is none."""
+    """The type that the engine gives values of two types together; a text where there is none."""
     try:
         (kind,) = engine.columns(f"SELECT CAST(NULL AS {one}) AS x UNION ALL SELECT CAST(NULL AS {other})").values()
     except EngineError:
-        return one
+        return "VARCHAR"
     return kind

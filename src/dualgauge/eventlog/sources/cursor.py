@@ -24,7 +24,7 @@ from dualgauge.engines.lexer import pieces, unquoted
 from dualgauge.eventlog.errors import BadFile, ChangedFile, NoSuchFile
 from dualgauge.eventlog.sources.fingerprints import fingerprint, state_of
 from dualgauge.eventlog.sources.readers import json_form
-from dualgauge.eventlog.sources.source import FILE_ORDER, Part, ending_of, format_of
+from dualgauge.eventlog.sources.source import FILE_ORDER, Part, ending_of, format_of, refuse_several_formats
 from dualgauge.model import canonical_json, fold, sha256
 
 if TYPE_CHECKING:
@@ -225,6 +225,8 @@ def reading_of(
         raise NoSuchFile(source.name, settings.path)
     alike = said.get("mapping") == mapping_of(settings)
     held = alike and said.get("until") is None
+    if alike:
+        refuse_several_formats(source.name, (*taken, *map(source.label, source.files)))
     lacking = by_file(settings) and any(one.due is None for one in taken.values())
     lacking = lacking or (own_order(settings) and "due" not in said)
     whole = not held or beyond_a_row(settings) or lacking

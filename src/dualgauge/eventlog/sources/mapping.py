@@ -27,6 +27,7 @@ from dualgauge.eventlog.errors import (
 )
 from dualgauge.eventlog.sources.advice import in_no_row, only_text, word_of_sql
 from dualgauge.eventlog.sources.broken import refuse_cut
+from dualgauge.eventlog.sources.comparisons import refuse_rounded
 from dualgauge.eventlog.sources.databases import load_rows
 from dualgauge.eventlog.sources.json_values import as_json, as_written, define_json, miswritten
 from dualgauge.eventlog.sources.losses import NO_PAYLOAD, by_text, finer_than_kept, loses, outside
@@ -41,6 +42,7 @@ from dualgauge.eventlog.sources.source import (
     load,
     matches,
     refuse_alike,
+    refuse_several_formats,
     told,
 )
 from dualgauge.eventlog.sources.text_columns import column_of, with_texts
@@ -139,6 +141,7 @@ def events_of(engine: Engine, source: Source, columns: dict[str, str], number: i
         raise
     if settings.query:
         _refuse_renamed(engine, source, base, names)
+    refuse_rounded(engine, source.name, _expressions(source.settings), available)
     return mapped, names
 
 
@@ -158,14 +161,7 @@ def _refuse_setting(
     """Raise BadMapping for the first of a source's expressions that fails on its own; else do nothing."""
     settings = columns_quoted(source.settings, available, columns)
     known = tuple(name for name in available if not name.startswith("_"))
-    given = {"query": settings.query} if settings.query else {
-        "event_id": settings.event_id, "type": settings.type, "occurred_at": settings.occurred_at,
-        "order_by": "" if settings.order_by == FILE_ORDER else settings.order_by, "where": settings.where,
-        CAUSED_BY: settings.caused_by, **{f"select.{name}": expression for name, expression in settings.select.items()},
-    }  # fmt: skip
-    for name, expression in given.items():
-        if not expression:
-            continue
+    for name, expression in _expressions(settings).items():
         try:
             engine.columns(queried(base, settings) if name == "query" else f"SELECT {expression} FROM ({base})")
         except EngineError as fault:
@@ -174,6 +170,16 @@ def _refuse_setting(
             reason = f"{fault.reason.splitlines()[0].rstrip('!')}{advice}"
             what = name if name == "query" else f"{name} = {expression!r}"
             raise BadMapping(source.name, reason, known, what) from fault
+
+
+def _expressions(settings: SourceSettings) -> dict[str, str]:
+    """The expressions of a source, by the settings that give them; or its query."""
+    given = {"query": settings.query} if settings.query else {
+        "event_id": settings.event_id, "type": settings.type, "occurred_at": settings.occurred_at,
+        "order_by": "" if settings.order_by == FILE_ORDER else settings.order_by, "where": settings.where,
+        CAUSED_BY: settings.caused_by, **{f"select.{name}": expression for name, expression in settings.select.items()},
+    }  # fmt: skip
+    return {name: expression for name, expression in given.items() if expression}
 
 
 def places(engine: Engine, source: Source, columns: dict[str, str], number: int, event_id: str) -> list[str]:
@@ -253,7 +259,9 @@ def _with_files(settings: SourceSettings, root: Path) -> Source:
     # A pattern may match nothing any more: files are archived when they were taken in. An import knows.
     if not files and not set(settings.path) & set("*?["):
         raise NoSuchFile(settings.name, settings.path)
-    return Source(settings=settings, root=root, files=tuple(files))
+    source = Source(settings=settings, root=root, files=tuple(files))
+    refuse_several_formats(source.name, map(source.label, files))
+    return source
 
 
 def queried(base: str, settings: SourceSettings) -> str:

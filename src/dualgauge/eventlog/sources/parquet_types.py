@@ -15,7 +15,7 @@ from dualgauge.engines.errors import BadDialect, EngineError
 from dualgauge.engines.parquet_schema import schemas
 from dualgauge.engines.type_trees import named_type, usual
 from dualgauge.eventlog.errors import BadReading
-from dualgauge.eventlog.sources.readers import reader, text_columns
+from dualgauge.eventlog.sources.readers import reader
 from dualgauge.eventlog.sources.source import ANY_TYPE
 from dualgauge.model import fold
 
@@ -45,7 +45,7 @@ def with_own_types(engine: Engine, source: Source, files: Sequence[Path]) -> Sou
 
 def each_in_its_own_type(source: Source, also: Collection[str]) -> dict[Path, dict[str, str]]:
     """
-    The columns of each Parquet file that others have in another type or as text, with their types.
+    The columns of each Parquet file that others have in another type, with their types.
 
     `also` are others, by their names in small letters, of which a text is made: it is that of their own file's type.
     """
@@ -53,8 +53,7 @@ def each_in_its_own_type(source: Source, also: Collection[str]) -> dict[Path, di
     kinds: dict[str, set[str]] = {}
     for name, kind in chain.from_iterable(columns.items() for columns in types.values()):
         kinds.setdefault(fold(name), set()).add(kind)
-    several = {name for name, found in kinds.items() if len(found) > 1}
-    several |= {*map(fold, text_columns(source)), *also}
+    several = {name for name, found in kinds.items() if len(found) > 1} | set(also)
     return {
         file: found
         for file, columns in types.items()
@@ -98,7 +97,6 @@ def with_one_type(source: Source, needed: Collection[str], before: Mapping[str, 
     type is refused by `refuse_unlike`.
     """
     said, kinds = said_types(source), dict(source.kinds)
-    texts = set(map(fold, text_columns(source)))
     columns = [
         (file, name, kind)
         for file, own in source.own.items()
@@ -107,8 +105,8 @@ def with_one_type(source: Source, needed: Collection[str], before: Mapping[str, 
     ]
     for _, name, kind in columns:
         key = fold(name)
-        if key not in kinds and (key in before or key in texts):
-            kinds[key] = before.get(key, "VARCHAR")
+        if key in before:
+            kinds.setdefault(key, before[key])
         if kind != ANY_TYPE:
             kinds.setdefault(key, usual(kind))
     cast = {file: dict(one) for file, one in source.cast.items()}

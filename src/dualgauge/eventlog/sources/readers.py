@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dualgauge.engines.files.column_types import Spelling, is_number
-from dualgauge.engines.files.csv_options import OPTIONS as CSV_OPTIONS
+from dualgauge.engines.files.column_types import Spelling
 from dualgauge.engines.files.csv_text import nulls_of
-from dualgauge.engines.files.json_types import OPTIONS as JSON_OPTIONS
 from dualgauge.engines.files.json_types import JsonSpelling, is_shape, raw_of
 from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_files import unbounded
@@ -57,12 +55,10 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
         body = f"FROM {quote(source.relation or relation_of(number))}"
         return f"({_numbered(body, whole.label, 0, whole) if numbered else f'SELECT * {body}'})"
     bodies = list(_text_rows(source, numbered=numbered, placed=placed))
-    of_texts = len(bodies)
     for at, part in enumerate(source.reading):
         if not part.nothing and format_of(source, part.path) == "read_parquet":
             body = _parquet(source, part)
             bodies.append(_numbered(body, source.label_of(part), at, part) if numbered else f"SELECT * {body}")
-    also_parquet = of_texts and len(bodies) > of_texts
     if source.beside:
         # Without a row: a column that only other files have is there, and of the type it has in all of them.
         typed = {**source.kinds, **dict.fromkeys(source.alone, "VARCHAR")}
@@ -73,19 +69,7 @@ def raw_rows(source: Source, number: int, *, placed: bool = False) -> str:
         kinds |= {text_of(name): "VARCHAR" for name in source.beside if fold(name) in source.texted}
         nulls = ", ".join(f"{_null(kind)} AS {quote(name)}" for name, kind in kinds.items())
         bodies.append(f"SELECT {nulls} WHERE false")
-    return _with_texts_of_all(source, _together(bodies)) if also_parquet else _together(bodies)
-
-
-def _with_texts_of_all(source: Source, rows: str) -> str:
-    """Rows of text files beside those of Parquet, which have no text: that of their values stands for it."""
-    texts = []
-    for name in text_columns(source):
-        kind = source.kinds.get(fold(name), "VARCHAR")
-        if kind != "VARCHAR" or fold(name) in source.texted:
-            value = f"to_json({quote(name)})" if kind == "JSON" or is_shape(kind) else quote(name)
-            text = quote(text_of(name))
-            texts.append(f"coalesce({text}, CAST({value} AS VARCHAR)) AS {text}")
-    return f"SELECT * REPLACE ({', '.join(texts)}) FROM ({rows})" if texts else rows
+    return _together(bodies)
 
 
 def text_columns(source: Source) -> list[str]:
@@ -112,10 +96,11 @@ def unbounded_rows(source: Source, base: str, columns: Mapping[str, str]) -> str
 def text_rows(source: Source) -> str:
     """The rows of all CSV and JSON files as what stands behind FROM: each value the text that stands there."""
     nulls = nulls_of(source.settings.read)
-    bodies = [f"FROM {one.relation(nulls)}" for one in (source.texts or {}).values()]
+    if source.objects:
+        return source.objects.relation()
     if source.gathered:
-        bodies = [f"FROM {source.gathered}"]
-    return f"({_together(bodies + ([f'FROM {source.objects.relation()}'] if source.objects else []))})"
+        return source.gathered
+    return f"({_together([f'FROM {one.relation(nulls)}' for one in (source.texts or {}).values()])})"
 
 
 def _text_rows(source: Source, *, numbered: bool, placed: bool) -> Iterator[str]:
@@ -207,25 +192,18 @@ def _typed(source: Source, names: Sequence[str], *, placed: bool) -> Iterator[st
     spelling = spelling_of(source)
     for name in names:
         kind, text, raw = source.kinds.get(fold(name), "VARCHAR"), quote(name), quote(raw_of(name))
-        own = source.objects is not None and (kind == "VARCHAR" or fold(name) not in source.bare)
-        if held := as_written(spelling.number(text), source.alone.get(fold(name), "")):
-            yield f"{_checked(source, name, f'coalesce({raw}, {held})' if own else held, placed=placed)} AS {raw}"
-        elif own:
+        if source.objects is not None:
             yield raw
+        elif held := as_written(spelling.number(text), source.alone.get(fold(name), "")):
+            yield f"{_checked(source, name, held, placed=placed)} AS {raw}"
         if kind == "VARCHAR":
-            yield text
+            yield f"{_checked(source, name, text, placed=placed)} AS {text}"
             if fold(name) in source.texted:
                 yield f"{text} AS {quote(text_of(name))}"
             continue
         value = spelling.value(name, kind)
         yield f"{_checked(source, name, value, placed=placed)} AS {text}"
         yield f"{text} AS {quote(text_of(name))}"
-        if fold(name) in source.bare:
-            # Beside rows of Parquet it becomes a text.
-            written = f"CAST({as_json(value, kind)} AS VARCHAR)"
-            if is_number(kind):
-                written = f"coalesce({as_written(spelling.number(text), kind)}, {written})"
-            yield f"{written if source.objects is None else f'coalesce({raw}, {written})'} AS {raw}"
     if placed:
         unfit = [f"WHEN NOT {fits} THEN {words}" for fits, words in (_fit(source, name) for name in names) if words]
         yield f"{f'CASE {chr(32).join(unfit)} END' if unfit else 'CAST(NULL AS VARCHAR)'} AS _unfit"
@@ -254,11 +232,6 @@ def reader(source: Source, file: Path) -> str:
     """
     function, options = format_of(source, file), dict(source.settings.read)
     options.pop("types", None)
-    if any(ending_of(one) != ".parquet" for one in source.files):
-        # What is said of the text files beside it.
-        options = {
-            name: value for name, value in options.items() if name not in {*CSV_OPTIONS, *JSON_OPTIONS} - {"filename"}
-        }
     if function == "read_parquet" and not options.keys() & {"hive_partitioning", "hive_types"}:
         kinds = source.folders if "=" in str(file.parent) else {}
         types = {name: kinds[name] for name in partitions_of(file, ()) if name in kinds}

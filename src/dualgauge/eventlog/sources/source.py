@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.engines.data_frames import framed, table_of
 from dualgauge.engines.endless import WHAT, endless
 from dualgauge.engines.files.text_rows import partitions_of
-from dualgauge.eventlog.errors import BadMapping, BadPython, UnknownFormat
+from dualgauge.eventlog.errors import BadMapping, BadPython, UnknownFormat, UnlikeFiles
 from dualgauge.eventlog.sources.arrow_data import check_whole
 from dualgauge.model import fold, quote
 
@@ -42,6 +42,8 @@ _READERS = {
     ".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet",
     ".jsonl": "read_json", ".ndjson": "read_json", ".json": "read_json",
 }  # fmt: skip
+
+_FORMATS = {"read_csv": "CSV", "read_json": "JSON", "read_parquet": "Parquet"}
 
 CURSOR_ORDER = "_order"
 """The column with a row's place in the order of its database's cursor, where that is the order of the source."""
@@ -319,6 +321,25 @@ def format_of(source: Source, file: Path) -> str:
     if function is None:
         raise UnknownFormat(source.name, file)
     return function
+
+
+def refuse_several_formats(source: str, files: Iterable[str]) -> None:
+    """
+    Look at the files of a source by their names.
+
+    A value is written otherwise in each format: `1.50` of CSV is a text in JSON, and a number without digits in
+    Parquet. Read together, or one after the other, they would have no one type that all of them are written in.
+
+    Raises:
+        UnlikeFiles: they are of several formats.
+    """
+    first: tuple[str, str] | None = None
+    for file in files:
+        if kind := _READERS.get(ending_of(Path(file))):
+            one = (_FORMATS[kind], file)
+            if first is not None and one[0] != first[0]:
+                raise UnlikeFiles(source, first, one)
+            first = first or one
 
 
 def ending_of(file: Path) -> str:

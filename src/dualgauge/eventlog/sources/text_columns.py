@@ -14,10 +14,12 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile
+from dualgauge.engines.errors import BadDialect, BadValue, BrokenFile, EngineError
 from dualgauge.engines.files.column_types import (
     CANDIDATES,
+    NAN,
     NUMBER,
+    NUMBERS,
     Spelling,
     is_number,
     misfitting,
@@ -81,34 +83,36 @@ def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> So
     define_json(engine)
     if source.texts is not None or source.relation or not source.settings.path:
         return source
-    known = {name: kind for name, kind in source.kinds.items() if kind != NUMBER}
-    source = _in_texts(engine, source, columns)
-    names = {fold(name): name for one in source.own.values() for name in one}
-    needed = frozenset(map(fold, _typed(source.expressions, columns, names, as_it_stands=True)))
-    return with_one_type(source, needed, known)
-
-
-def _in_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> Source:
     reading = [(format_of(source, one.path), one) for one in source.reading if not one.nothing]
-    parquet = [one.path for kind, one in reading if kind == "read_parquet"]
     csv = [one for kind, one in reading if kind == "read_csv"]
     json = [one for kind, one in reading if kind == "read_json"]
-    if not csv and not json:
-        numbers = {name: kind for name, kind in source.kinds.items() if kind == NUMBER}
-        kinds = {name: kind for name, kind in source.kinds.items() if name not in numbers}
-        source = replace(_with_parquet(engine, source, columns, parquet), texts={}, kinds=kinds, alone=numbers)
-        source = _with_bare(_with_ids(engine, source, {}), columns)
-        _refuse_unknown(source, {fold(name): name for name in (*source.beside, *chain(*source.own.values()))})
-        return source
+    if csv or json:
+        return _in_texts(engine, source, columns, csv, json)
+    return _in_parquet(engine, source, columns, [one.path for _, one in reading])
+
+
+def _in_parquet(engine: Engine, source: Source, columns: Mapping[str, str], files: Sequence[Path]) -> Source:
+    numbers = {name: kind for name, kind in source.kinds.items() if kind in (NUMBER, NAN)}
+    before = {name: kind for name, kind in source.kinds.items() if name not in numbers}
+    source = replace(_with_parquet(engine, source, columns, files), texts={}, kinds=before, alone=numbers)
+    source = _with_bare(_with_ids(engine, source, {}), columns)
+    names = {fold(name): name for name in chain(*source.own.values())}
+    _refuse_unknown(source, {fold(name): name for name in source.beside} | names)
+    needed = frozenset(map(fold, _typed(source.expressions, columns, names, as_it_stands=True)))
+    return with_one_type(source, needed, before)
+
+
+def _in_texts(
+    engine: Engine, source: Source, columns: Mapping[str, str], csv: Sequence[Part], json: Sequence[Part]
+) -> Source:
     folder = engine.folder / f"texts-{uuid.uuid4().hex}"
     texts = _csv_files(source, csv, folder)
-    also = [*source.settings.read.get("types", ()), *(name for one in texts.values() for name in one.columns)]
+    also = source.settings.read.get("types", ())
     source = replace(source, texts=texts, objects=_json_files(engine, source, json, folder, also))
-    source = _with_parquet(engine, source, columns, parquet)
     names = _names(source)
     refuse_places(source, source.settings.path, names.values())
-    _refuse_unknown(source, names | {fold(name): name for name in chain(*source.own.values())})
-    source = _with_bare(_with_ids(engine, source, names), columns)
+    _refuse_unknown(source, names)
+    source = _with_ids(engine, source, names)
     needed = {fold(one): one for one in _typed(source.expressions, columns, names, as_it_stands=True)}
     wanted = {fold(one): one for one in _typed(source.expressions, columns, names, as_it_stands=not csv)}
     said = {fold(name): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
@@ -118,7 +122,7 @@ def _in_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> Sou
     kept = {
         name: _in_payload(kind) if name in alone else kind
         for name, kind in {**source.kinds, **said}.items()
-        if name in alone or (kind != NUMBER and (name in needed or name in said))
+        if kind != NAN and (name in alone or (kind != NUMBER and (name in needed or name in said)))
     }
     if not json:
         # The name of a folder is text, also where it is a number: `zip=007` may come.
@@ -135,20 +139,25 @@ def _in_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> Sou
         sure = {name for name in alone if kept.get(name) not in _IN_PAYLOAD}
         known = {names[name]: kind for name, kind in kept.items() if name in there - sure}
         asked = {
-            one: _IN_PAYLOAD if name in alone else CANDIDATES
+            one: tuple(
+                kind
+                for kind in (_IN_PAYLOAD if name in alone else CANDIDATES)
+                # Beside nan, `true` and a day are texts.
+                if kind in NUMBERS or source.kinds.get(name) != NAN
+            )
             for name, one in wanted.items()
             if name not in kept and name in there
         }
         if isinstance(spelling, JsonSpelling):
-            found, unsure = json_types(engine, relation, asked, spelling, beside_csv=bool(csv))
+            found, unsure = json_types(engine, relation, asked, spelling)
             unsure |= json_misfitting(engine, relation, known, spelling)
         else:
             found = types_of(engine, relation, asked, spelling)
             unsure = misfitting(engine, relation, known, spelling)
     except BadValue as fault:
-        raise broken_text(source) or fault from fault
+        raise broken_text(source) or _unreadable(engine, source) or fault from fault
     kinds = {fold(name): kind for name, kind in found.items()} | kept
-    held = {name: kinds.pop(name) for name in alone & kinds.keys()}
+    held = {name: kinds.pop(name) for name, kind in tuple(kinds.items()) if name in alone or kind == NAN}
     return replace(source, kinds=kinds, alone=held, unsure={fold(name) for name in unsure})
 
 
@@ -182,6 +191,9 @@ def _gathered(engine: Engine, source: Source) -> Source:
 def _refuse_unknown(source: Source, names: Mapping[str, str]) -> None:
     """Raise where a type is said of a column that no file has; a field of JSON may come."""
     unknown = [one for one in source.settings.read.get("types", {}) if fold(one) not in names]
+    if any(one.nothing for one in source.reading):
+        # What is not read, since no row of it fits, has columns too.
+        return
     if unknown and source.objects is None:
         what = f"names {unknown[0]!r}, which no file has{nearest(unknown[0], names.values())}"
         columns = f"the columns are {listed(list(names.values()), len(names))}"
@@ -224,6 +236,17 @@ def _with_ids(engine: Engine, source: Source, names: Mapping[str, str]) -> Sourc
     changed["select"] = {name: with_texts_of(one) for name, one in settings.select.items()}
     ids = {key: one for key, one in changed.items() if one != getattr(settings, key)}
     return replace(source, ids=ids, texted=texted, mixed=each_in_its_own_type(source, texted))
+
+
+def _unreadable(engine: Engine, source: Source) -> BadFile | None:
+    """The first CSV file that the engine cannot read at all, such as one of gzip with more behind it."""
+    for part in source.reading:
+        if text := (source.texts or {}).get(part.path):
+            try:
+                engine.rows(f"SELECT count(*) FROM {text.relation(nulls_of(source.settings.read))}")
+            except EngineError as fault:
+                return BadFile(source.name, source.label_of(part), f"it cannot be read ({part.told(fault)})")
+    return None
 
 
 def broken_text(source: Source) -> BadFile | None:
