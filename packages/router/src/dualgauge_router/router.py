@@ -115,6 +115,9 @@ class Router:
         """
         Choose the side for a unit, and say why; nothing is raised, nothing waited for.
 
+        The decision is a named tuple of `side` (v1 or v2), `reason` (complete, stale, no_unit, bad_unit or hash),
+        `share_ppm`, the share of reads on v2, and `config_version`, which counts up with every change of the migration.
+
         Args:
             unit: a text, a whole number, or a list of these and None; None for a read without one. What cannot be
                 hashed reads v1, with the reason `bad_unit`.
