@@ -12,7 +12,6 @@ import os
 import sqlite3
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import NullPool, create_engine, event, text
@@ -29,10 +28,12 @@ from dualgauge.ledger.errors import (
     NoLedger,
     NotALedger,
 )
+from dualgauge_router.ledger_url import ledger_url
 from dualgauge_router.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 WRITE_LOCK: Final = 0x6475_616C_6761_7567
 """PostgreSQL's advisory lock of a ledger's writers: "dualgaug" in ASCII."""
@@ -60,7 +61,7 @@ class Database:
             parsed = make_url(url)
             keep_secret(url)
             self.shown = redact(parsed.render_as_string(hide_password=True))
-            self._path = _path(parsed)
+            self._path = _path(url, parsed)
             self._engine = _sqlite(self._path, self.shown, timeout) if self._path else self._server(parsed)
         except NoSuchModuleError as fault:
             raise BadLedgerUrl("its kind of database is unknown") from fault
@@ -194,11 +195,6 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if for_writing else "BEGIN")
 
 
-def _path(url: URL) -> Path | None:
-    """Where a SQLite ledger is; None for a server."""
-    if url.get_backend_name() != "sqlite":
-        return None
-    if url.host or not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-        # With two slashes the path's first part is a host: a ledger in another place would be opened, or made.
-        raise BadLedgerUrl("a SQLite ledger is a file, given by its path behind three slashes")
-    return Path(url.database)
+def _path(text: str, url: URL) -> Path | None:
+    """Where a SQLite ledger is; None for a server. As a router reads it, whichever SQLAlchemy is installed."""
+    return ledger_url(text).path if url.get_backend_name() == "sqlite" else None
