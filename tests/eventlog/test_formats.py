@@ -25,18 +25,17 @@ FILES: dict[str, Callable[[LogProject], object]] = {
 FORMATS = {"a": "CSV", "b": "CSV", "c": "JSON", "d": "JSON", "e": "Parquet"}
 
 
-@pytest.mark.parametrize("imports", [1, 2])
-@pytest.mark.parametrize("archived", [True, False])
+@pytest.mark.parametrize("how", ["at once", "one by one", "archived"])
 @pytest.mark.parametrize("one", FILES)
 @pytest.mark.parametrize("two", FILES)
 def test_files_of_several_formats_are_refused_with_their_names(
-    project: LogProject, one: str, two: str, imports: int, *, archived: bool
+    project: LogProject, one: str, two: str, how: str
 ) -> None:
     project.sources[0]["select"] = {"v": "v"}
     FILES[one](project)
-    if imports == 2:
+    if how != "at once":
         project.take()
-        if archived:
+        if how == "archived":
             (project.root / "d" / one).unlink()
     FILES[two](project)
     if FORMATS[one[0]] == FORMATS[two[0]]:
