@@ -701,6 +701,7 @@ def test_read_bit_by_bit_the_log_is_what_reading_everything_each_time_makes_of_i
             project.source("t", path="t/*.csv", event_id=None)
             for name in ("t/3.csv", "t/1.csv"):
                 project.write(name, HEAD + "\n")
+            project.write("d/0.jsonl", jsonl({"id": "i", "seen": "2020-01-01", "x": 0}))
             for name, days in steps:
                 rows = [{"id": "i", "seen": f"2020-01-{day + 1:02d}", "x": day} for day in days]
                 text = "".join(f"i,{one['seen']},{one['x']}\n" for one in rows) if "csv" in name else jsonl(*rows)

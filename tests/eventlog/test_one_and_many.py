@@ -59,7 +59,8 @@ def file_of(random: Random, folder: Path, number: int, kind: str) -> dict[str, d
     elif kind == "csv":
         rows = []
         for one in ids:
-            texts = [random.choice((*TEXTS, "")) for _ in names]
+            # The first row makes texts of the columns: one of numbers would refuse what comes later.
+            texts = [random.choice((*TEXTS, "")) if (number, one) != (0, ids[0]) else "a b" for _ in names]
             found[one] |= {name: text or None for name, text in zip(names, texts, strict=True)}
             rows.append(",".join([one, "2026-01-01T00:00:00Z", *texts]))
         file.write_text(csv(",".join(["id", "seen", *names]), *rows), encoding="utf-8")
@@ -102,10 +103,8 @@ def test_one_import_and_many_give_the_same_events(
     expected = {f"{name}/{texts['p'] or ''}": (texts["p"], texts["É"]) for name, texts in told.items()}
     for log in logs:
         assert {event_id: (d, e) for event_id, d, e in log.events("event_id", "d", "e")} == expected
-    # What nobody declares has, in CSV, the type of all values of an import.
-    if kind != "csv":
-        payloads = [dict(log.events("event_id", "payload")) for log in logs]
-        assert payloads[0] == payloads[1]
+    payloads = [dict(log.events("event_id", "payload")) for log in logs]
+    assert payloads[0] == payloads[1]
 
 
 def test_hundreds_of_csv_files_are_one_import_row_by_row_and_their_rejected_rows_are_told(tmp_path: Path) -> None:
