@@ -13,17 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
+from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.tables import OLDEST_READ, REVISIONS
 from dualgauge_router.ledger import KNOWN, OLDER, LedgerReader
-from dualgauge_router.ledger_errors import BadLedgerUrl, LedgerBusy, NoLedger, NotALedger
+from dualgauge_router.ledger_errors import BadLedgerUrl, LedgerBusy, LedgerError, NoLedger, NotALedger
 from dualgauge_router.ledger_url import ledger_url
+from dualgauge_router.router import Router
 from support.ledgers import move
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from dualgauge.errors import DualgaugeError
 
 PART = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=12)
 
@@ -59,7 +59,7 @@ def test_a_servers_url_is_read_as_sqlalchemy_reads_it(
     "text", ["sqlite:///a/b.db", "sqlite:////srv/x y.db", "sqlite+pysqlite:///./l.db", "sqlite:///with%20percent.db"]
 )
 def test_a_files_url_is_read_as_sqlalchemy_reads_it(text: str) -> None:
-    assert ledger_url(text).path == Path(str(make_url(text).database))
+    assert ledger_url(text).path == Path(str(make_url(text).database)).absolute()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_what_names_no_ledger_is_refused(text: str) -> None:
 def opened(url: str, make: Callable[[str], None] | None = None) -> LedgerReader:
     if make:
         make(url.removeprefix("sqlite:///"))
-    return LedgerReader(url, timeout=0.1)
+    return LedgerReader(ledger_url(url), timeout=0.1)
 
 
 @pytest.mark.parametrize("postgresql", [False, True])
@@ -139,3 +139,35 @@ def test_a_reader_makes_no_file_and_changes_none(tmp_path: Path) -> None:
     with pytest.raises(NoLedger):
         opened(url).state("orders")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("share", [-1, 1_000_001])
+def test_a_share_that_cannot_be_is_told(tmp_path: Path, share: int) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    move(url, 0, "shadow")
+    write(str(tmp_path / "ledger.db"), f"UPDATE migration SET share_ppm = {share}")
+    with pytest.raises(LedgerError, match=f"the share of 'orders' is {share} parts per million"):
+        opened(url).state("orders")
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("postgresql://me@srv:Azurepw99@127.0.0.1:1/led", ["Azurepw99"]),
+        ("postgresql://q'user:p'Quotepw99@127.0.0.1:1/led", ["Quotepw99"]),
+        ("postgresql://sp:two word99@127.0.0.1:1/led", ["word99"]),
+        ("postgresql://q:be<Anglepw99@127.0.0.1:1/led", ["Anglepw99"]),
+        ("postgresql://127.0.0.1:1/led?user=u&password=ab;Semipw99", ["Semipw99"]),
+        ("postgresql://127.0.0.1:1/led?user=u&password=ab%29Parpw99", ["Parpw99"]),
+        ("postgresql://u:p@ssWORDtail@db.invalid/led", ["ssWORDtail"]),
+        ("postgresql:///led?host=admin:Secretpw99@h.invalid", ["Secretpw99"]),
+    ],
+)
+def test_no_password_is_in_what_a_router_says(url: str, secrets: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    reader = LedgerReader(ledger_url(url), timeout=2)
+    with pytest.raises(DualgaugeError) as told:
+        reader.state("orders")
+    with Router(url, "orders", wait=5) as router:
+        assert router.trouble is not None
+        said = [str(told.value), repr(told.value.__cause__), ledger_url(url).shown, str(router.trouble), caplog.text]
+    assert [one for one in secrets for text in said if one in text] == []

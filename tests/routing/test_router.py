@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dualgauge.ledger.errors import BadLedgerUrl, NoLedger
+from dualgauge.ledger.errors import BadLedgerUrl, LedgerError, NoLedger
 from dualgauge.ledger.journal import JournalEntry
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.model import PPM, Side
@@ -358,10 +359,128 @@ def test_processes_that_are_forked_while_threads_ask_all_read_the_ledger(url: st
             one.result()
 
 
+def test_a_worker_that_is_idle_after_its_fork_answers_its_first_read_by_the_latest_share(url: str) -> None:
+    """As a server that loads the application, forks, and has no request for the worker for a while."""
+    share(url, PPM, "live")
+    with Router(url, "orders", refresh=0.1, stale_after=1.0):
+        router = Router(url, "orders", refresh=0.1, stale_after=1.0)
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(2.5)
+            os._exit(0 if router.decide("u")[:2] == (Side.V1, Reason.HASH) else 1)
+        share(url, 0, "shadow")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        router.close()
+
+
+def test_a_fork_right_behind_the_start_reads_a_server_too(postgres_url: str) -> None:
+    Ledger.open(postgres_url).close()
+    share(postgres_url, PPM, "live")
+    program = """
+import os, sys, time
+from dualgauge_router import Router
+router = Router(sys.argv[1], "orders", refresh=0.05, wait=0)
+pid = os.fork()
+if pid == 0:
+    end = time.monotonic() + 20
+    while router.decide("u").side != "v2" and time.monotonic() < end:
+        time.sleep(0.02)
+    os._exit(router.decide("u").side != "v2")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", program, postgres_url], check=False, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_unit_is_refused_without_being_written_down(url: str) -> None:
+    class Lazy:
+        def __repr__(self) -> str:
+            pytest.fail("asked for")
+
+    with Router(url, "orders") as router:
+        start = time.monotonic()
+        for unit in (Lazy(), b"a" * 60_000 + b"://", ["a" * 60_000 + "://", 1.5], {"url": "https://" + "a" * 60_000}):
+            assert router.decide(unit).reason is Reason.BAD_UNIT  # type: ignore[arg-type]
+        assert time.monotonic() - start < 1
+
+
+def test_a_read_neither_waits_for_whoever_takes_log_records_nor_raises_what_they_raise(url: str) -> None:
+    class Slow(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            time.sleep(2)
+            message = "no room"
+            raise OSError(message)
+
+    handler = Slow()
+    logging.getLogger("dualgauge.router").addHandler(handler)
+    try:
+        share(url, PPM, "live")
+        with Router(url, "orders", refresh=0.02) as router:
+            Path(url.removeprefix("sqlite:///")).unlink()
+            end, longest = time.monotonic() + 1, 0.0
+            while time.monotonic() < end:
+                start = time.monotonic()
+                router.decide("u")
+                longest = max(longest, time.monotonic() - start)
+            assert isinstance(router.trouble, NoLedger)
+            assert longest < 0.5
+    finally:
+        logging.getLogger("dualgauge.router").removeHandler(handler)
+
+
+def test_a_signal_may_ask_in_the_middle_of_a_read(url: str) -> None:
+    program = """
+import signal, sys
+from dualgauge_router import Router
+router = Router(sys.argv[1], "orders", refresh=0)
+signal.signal(signal.SIGALRM, lambda *_: router.decide("y"))
+for _ in range(1_500):
+    signal.setitimer(signal.ITIMER_REAL, 0.0003)
+    for _ in range(200):
+        router.decide("x")
+signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program, url], check=False, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_relative_path_counts_from_where_the_process_was(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share(url, PPM, "live")
+    monkeypatch.chdir(tmp_path)
+    with Router("sqlite:///ledger.db", "orders", refresh=60) as router:
+        monkeypatch.chdir("/")
+        share(url, 0, "shadow")
+        assert router.refresh()
+        assert (router.decide("u").side, router.trouble) == (Side.V1, None)
+
+
+def test_a_share_that_cannot_be_ends_no_looks(url: str) -> None:
+    share(url, PPM, "live")
+    with Router(url, "orders", refresh=0.02) as router:
+        with Ledger.open(url) as ledger:
+            whole = ledger.state("orders")
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as hand:
+            hand.execute("UPDATE migration SET share_ppm = -1")
+        hand.close()
+        until(lambda: isinstance(router.trouble, LedgerError), 5)
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as hand:
+            hand.execute("UPDATE migration SET share_ppm = ?", (whole.share_ppm,))
+        hand.close()
+        until(lambda: router.trouble is None, 5)
+
+
 def test_a_router_that_nobody_has_any_more_looks_no_more(url: str) -> None:
     router = Router(url, "orders", refresh=0.02)
     assert lookers() == 1
     del router
+    until(lambda: lookers() == 0, 10)
+    forgotten = Router(url, "orders", refresh=3_600)
+    del forgotten
     until(lambda: lookers() == 0, 10)
     with Router(url, "orders", refresh=0.02):
         assert lookers() == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +48,23 @@ def test_the_threshold_is_the_share_of_all_places_rounded_down(share_ppm: int, f
 )
 def test_a_composite_unit_is_its_canonical_json_array(unit: str | int | list[str | int | None], text: str) -> None:
     assert unit_text(unit) == text
+
+
+class Tenant(int, Enum):
+    ACME = 7
+
+
+class Padded(int):
+    def __str__(self) -> str:
+        return f"{int(self):05}"
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("unit", [Tenant.ACME, Padded(7)])
+def test_a_whole_number_of_a_class_of_its_own_is_its_digits(unit: int) -> None:
+    assert (unit_text(unit), unit_text([unit])) == ("7", "[7]")
+    assert route(500_000).decide(unit) == route(500_000).decide("7")
 
 
 @pytest.mark.parametrize(

@@ -57,20 +57,24 @@ def unit_text(unit: Unit | Sequence[Unit | None]) -> str:
     Raises:
         BadUnit: it is something else (a float, a boolean, bytes have no one text).
     """
-    match unit:
-        case str():
-            return unit
-        case bool() | bytes() | bytearray():
-            raise BadUnit(unit, f"is of type {type(unit).__name__}")
-        case int():
-            return str(unit)
-        case list() | tuple():
-            for part in unit:
-                if isinstance(part, bool) or not isinstance(part, str | int | None):
-                    raise BadUnit(unit, f"has a part of type {type(part).__name__}")
-            return canonical_json(unit)
-        case _:
-            raise BadUnit(unit, f"is of type {type(unit).__name__}")
+    if (fault := fault_of(unit)) is not None:
+        raise BadUnit(unit, fault)
+    if isinstance(unit, str):
+        return unit
+    # Whatever a class of its own writes for it: `class Tenant(int, Enum)` would write its name.
+    return int.__repr__(unit) if isinstance(unit, int) else canonical_json(unit)
+
+
+def fault_of(unit: object) -> str | None:
+    """Why a unit has no text to be hashed; None where it has one. Nothing of the unit's own is called."""
+    if isinstance(unit, list | tuple):
+        for part in unit:
+            if isinstance(part, bool) or not isinstance(part, str | int | None):
+                return f"has a part of type {type(part).__name__}"
+        return None
+    if isinstance(unit, bool) or not isinstance(unit, str | int):
+        return f"is of type {type(unit).__name__}"
+    return None
 
 
 def place(before: bytes, unit: str) -> int:

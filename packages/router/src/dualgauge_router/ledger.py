@@ -24,7 +24,7 @@ from dualgauge_router.ledger_errors import (
     NotALedger,
     OlderLedger,
 )
-from dualgauge_router.ledger_url import ledger_url
+from dualgauge_router.model import PPM
 from dualgauge_router.sqlite_files import Watched, in_the_way, inherited, watched
 from dualgauge_router.state import MigrationState
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import psycopg
+
+    from dualgauge_router.ledger_url import LedgerUrl
 
     Ask = Callable[[str, Sequence[object]], Sequence[tuple[Any, ...]]]
     """Runs a statement with values for its question marks, and gives all rows."""
@@ -57,18 +59,15 @@ class LedgerReader:
     A SQLite file is opened for each look, so that none is open when the process forks; a connection to a server stays.
     """
 
-    def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, at: LedgerUrl, *, timeout: float = TIMEOUT) -> None:
         """
-        Take a URL without connecting.
+        Take a place without connecting.
 
         Args:
-            url: SQLAlchemy's form. A relative SQLite path counts from the working folder.
+            at: where the ledger is.
             timeout: seconds to wait for a connection, or for a lock.
-
-        Raises:
-            BadLedgerUrl: it names no ledger.
         """
-        self._at, self._timeout = ledger_url(url), timeout
+        self._at, self._timeout = at, timeout
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._process = os.getpid()
 
@@ -135,7 +134,8 @@ class LedgerReader:
         except psycopg.Error as fault:
             self.close()
             reason = str(fault).strip().split("\n", maxsplit=1)[0]
-            raise LedgerError(self._at.shown, redact(reason)) from fault
+            # The driver's own words may hold a part of a password.
+            raise LedgerError(self._at.shown, redact(reason)) from None
 
     def _connected(self, psycopg: Any) -> psycopg.Connection[tuple[Any, ...]]:  # noqa: ANN401  (a module)
         if os.getpid() != self._process:
@@ -170,6 +170,8 @@ def _state(ask: Ask, shown: str, name: str) -> MigrationState:
     if not rows:
         return MigrationState(name)
     stage, share_ppm, rollout, revision, changed_at = rows[0]
+    if not 0 <= int(share_ppm) <= PPM:
+        raise LedgerError(shown, f"the share of {name!r} is {share_ppm} parts per million")
     return MigrationState(name, stage, int(share_ppm), rollout, int(revision), datetime.fromisoformat(changed_at))
 
 

@@ -6,12 +6,15 @@ import logging
 import threading
 import time
 import weakref
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from dualgauge_router.decision import Decision, Routing
-from dualgauge_router.errors import DualgaugeError, keep_secret, redact
+from dualgauge_router.errors import DualgaugeError, keep_secret
 from dualgauge_router.ledger import TIMEOUT, LedgerReader
-from dualgauge_router.ledger_errors import LedgerSilent
+from dualgauge_router.ledger_errors import BadLedgerUrl, LedgerSilent
+from dualgauge_router.ledger_url import LedgerUrl, ledger_url
 from dualgauge_router.model import Side
 from dualgauge_router.sqlite_files import over_forks
 from dualgauge_router.state import MigrationState
@@ -31,6 +34,9 @@ _LETS_GO: Final = 2.0
 
 _SHORTEST_PAUSE: Final = 0.01
 """Seconds between two looks at the least: a loop without a pause would keep one processor busy."""
+
+_LONGEST_PAUSE: Final = 86_400.0
+"""Seconds between two looks at the most, and that a caller waits for one: the system takes no endless ones."""
 
 _NEVER: Final = float("-inf")
 
@@ -88,8 +94,19 @@ class Router:
         self.migration = migration
         self.trouble: DualgaugeError | None = None
         """Why the ledger could not be read the last time; None when it could."""
-        self._url, self._refresh, self._stale_after, self._clock = ledger, refresh, stale_after, clock
+        self._refresh, self._stale_after, self._clock = refresh, stale_after, clock
         keep_secret(ledger)
+        self._at: LedgerUrl | BadLedgerUrl
+        try:
+            # Here, since a relative path counts from where the process is now.
+            self._at = ledger_url(ledger)
+        except BadLedgerUrl as fault:
+            self._at = fault
+        else:
+            if self._at.path is None:
+                # In this thread: a process that is forked while another one imports it never has it whole.
+                with suppress(ImportError):
+                    import psycopg  # noqa: F401
         self._looks = _Looks()
         self._swap = threading.Lock()
         self._known = self._nothing(clock())
@@ -153,13 +170,17 @@ class Router:
         looks = self._looks
         wanted = looks.ask()
         self._run()
-        if looks.wait(wanted, timeout):
+        if looks.wait(wanted, min(timeout, _LONGEST_PAUSE)):
             return True
-        self._silent()
+        if looks.hangs(TIMEOUT - _SHORTEST_PAUSE):
+            self._silent()
         return False
 
     def _run(self) -> None:
-        self._looks.run(weakref.ref(self), max(self._refresh, _SHORTEST_PAUSE))
+        looks = self._looks
+        pause = min(max(self._refresh, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+        # Whoever waits for the next look ends at once where nobody has the router any more.
+        looks.run(weakref.ref(self, lambda _: looks.end()), pause)
 
     def _nothing(self, now: float) -> _Known:
         """What is known before the ledger was read: nothing, so all reads go to v1 as stale."""
@@ -168,15 +189,19 @@ class Router:
     def _late(self, known: _Known) -> _Known:
         """What holds where a new look is due: the same while it is trusted, else v1. The looks go on."""
         now = self._clock()
-        with self._swap:
-            if known is not self._known:
-                return self._known
-            stale = known.stale or now - known.read_at > self._stale_after
-            routing = known.routing
-            if stale and not known.stale:
-                routing = Routing(routing.state, stale=True)
-            self._known = _Known(routing, read_at=known.read_at, until=self._until(known.read_at, now), stale=stale)
-            found = self._known
+        stale = known.stale or now - known.read_at > self._stale_after
+        routing = known.routing
+        if stale and not known.stale:
+            routing = Routing(routing.state, stale=True)
+        found = _Known(routing, read_at=known.read_at, until=self._until(known.read_at, now), stale=stale)
+        # Never waited for: a signal's handler may ask in the middle of this.
+        if self._swap.acquire(blocking=False):
+            try:
+                if known is not self._known:
+                    return self._known
+                self._known = found
+            finally:
+                self._swap.release()
         if self._looks.hangs(TIMEOUT):
             self._silent()
         self._run()
@@ -193,8 +218,9 @@ class Router:
         """One look at the ledger, in the thread for it; gives what the next one reads by."""
         at = self._clock()
         try:
-            reader = reader or LedgerReader(self._url)
+            reader = reader or self._opened()
             state = reader.state(self.migration)
+            routings = {stale: Routing(state, stale=stale) for stale in (False, True)}
         except DualgaugeError as fault:
             self._troubled(fault)
             return reader
@@ -205,20 +231,30 @@ class Router:
             self.trouble = None
             now = self._clock()
             stale = now - at > self._stale_after
-            self._known = _Known(Routing(state, stale=stale), read_at=at, until=self._until(at, now), stale=stale)
+            self._known = _Known(routings[stale], read_at=at, until=self._until(at, now), stale=stale)
         return reader
 
+    def _opened(self) -> LedgerReader:
+        if isinstance(self._at, BadLedgerUrl):
+            raise self._at
+        return LedgerReader(self._at)
+
     def _silent(self) -> None:
-        self._troubled(LedgerSilent(redact(self._url), TIMEOUT))
+        shown = self._at.shown if isinstance(self._at, LedgerUrl) else ""
+        self._troubled(LedgerSilent(shown, TIMEOUT))
 
     def _troubled(self, fault: DualgaugeError) -> None:
-        if type(fault) is not type(self.trouble):
-            LOGGER.warning("migration %r: %s", self.migration, fault)
-        self.trouble = fault
+        known, self.trouble = self.trouble, fault
+        if type(fault) is not type(known):
+            # By a thread of its own: whoever takes records may wait, or raise, and this may be a read's thread.
+            told = threading.Thread(target=_tell, args=("migration %r: %s", self.migration, fault), daemon=True)
+            with suppress(RuntimeError):
+                told.start()
 
     def _hold(self) -> bool:
         """Have no look at a SQLite ledger under way: a forked process cannot open a file that was open at the fork."""
-        return self._url.startswith("sqlite") and self._looks.pause(_LETS_GO)
+        of_file = isinstance(self._at, LedgerUrl) and self._at.path is not None
+        return of_file and self._looks.pause(_LETS_GO)
 
     def _go_on(self) -> None:
         self._looks.go_on()
@@ -228,6 +264,14 @@ class Router:
         self._looks, self._swap = self._looks.forked(), threading.Lock()
         known = self._known
         self._known = _Known(known.routing, read_at=known.read_at, until=_NEVER, stale=known.stale)
+        # At once, and not at the first read: that would be by what the parent knew, however long ago.
+        self._run()
+
+
+def _tell(*record: object) -> None:
+    """Write a log record; who takes it may not end what else goes on."""
+    with suppress(Exception):
+        LOGGER.warning(*record)
 
 
 class _Looks:
@@ -237,7 +281,9 @@ class _Looks:
         self._looking = threading.Lock()
         """Held for each look."""
         self._counted = threading.Condition()
-        self._asked = threading.Event()
+        self._starting = threading.Lock()
+        # No event: a router may be given up in the middle of whatever a thread does.
+        self._asked: SimpleQueue[None] = SimpleQueue()
         self._begun = self._ended = 0
         self._began_at: float | None = None
         self._thread: threading.Thread | None = None
@@ -254,23 +300,26 @@ class _Looks:
         thread = self._thread
         if self._over or (thread is not None and thread.is_alive()):
             return
-        with self._counted:
-            if self._thread is not thread:
-                return
-            made = threading.Thread(target=self._go, args=(router, pause), name="dualgauge-router", daemon=True)
-            try:
-                made.start()
-            except RuntimeError:
-                # No thread is to be had, for example at the end of the process.
-                return
-            self._thread = made
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
+            if self._thread is thread:
+                made = threading.Thread(target=self._go, args=(router, pause), name="dualgauge-router", daemon=True)
+                # No thread is to be had, for example, at the end of the process.
+                with suppress(RuntimeError):
+                    made.start()
+                    self._thread = made
+        finally:
+            self._starting.release()
 
     def _go(self, router: weakref.ref[Router], pause: float) -> None:
         reader: LedgerReader | None = None
         try:
             while not self._over and (found := router()) is not None:
                 with self._looking:
-                    self._asked.clear()
+                    with suppress(Empty):
+                        while True:
+                            self._asked.get_nowait()
                     with self._counted:
                         self._begun += 1
                     self._began_at = time.monotonic()
@@ -280,7 +329,8 @@ class _Looks:
                 with self._counted:
                     self._ended = self._begun
                     self._counted.notify_all()
-                self._asked.wait(pause)
+                with suppress(Empty):
+                    self._asked.get(timeout=pause)
         finally:
             if reader is not None:
                 reader.close()
@@ -290,7 +340,7 @@ class _Looks:
         with self._counted:
             # One that is under way may be from before what the caller wants to see.
             wanted = self._begun + 1
-        self._asked.set()
+        self._asked.put(None)
         return wanted
 
     def wait(self, number: int, timeout: float) -> bool:
@@ -314,7 +364,7 @@ class _Looks:
     def end(self) -> None:
         """End the thread after the look that is under way."""
         self._over = True
-        self._asked.set()
+        self._asked.put(None)
 
 
 over_forks(_ALL, Router._hold, Router._go_on, Router._inherit)  # noqa: SLF001  (this module's own class)
