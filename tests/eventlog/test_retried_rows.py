@@ -612,3 +612,30 @@ def test_what_a_number_of_csv_becomes_in_a_payload_rests_on_its_own_text(tmp_pat
         assert kept == Decimal(text)
         said = json.loads(payload, parse_float=str, parse_int=str)
         assert (said["v"], said["t"]) == (text.replace("-.", "-0."), f"t/{text}")
+
+
+@pytest.mark.parametrize(
+    ("ending", "select"),
+    [("csv", {"v": "v"}), ("csv", {"v": "v", "e": "v * 2"}), ("jsonl", {"v": "v", "e": "v * 2"})],
+)
+def test_a_row_that_does_not_fit_the_type_that_is_said_since_keeps_no_other_one_waiting(
+    project: LogProject, ending: str, select: dict[str, str]
+) -> None:
+    project.sources[0]["select"] = select
+
+    def write(name: str, *values: object) -> None:
+        rows = [{"id": f"{name}-{at}", "seen": "2026-01-01", "v": value} for at, value in enumerate(values)]
+        text = (
+            jsonl(*rows) if ending == "jsonl" else csv("id,seen,v", *(",".join(map(str, row.values())) for row in rows))
+        )
+        project.write(f"d/{name}.{ending}", text)
+
+    write("a", 1.5)
+    project.take()
+    write("b", "foo", "many")
+    assert project.take(max_bad_rows=5).quarantined == 2
+    project.sources[0]["read"] = {"types": {"v": "DOUBLE"}}
+    waiting = project.open().quarantine.list()
+
+    done = project.open().quarantine.retry([one.id for one in waiting])
+    assert [one.state for one in done.rows] == [RowState.WAITING, RowState.WAITING]

@@ -180,7 +180,8 @@ def kinds_anew(engine: Engine, source: Source, columns: Mapping[str, str], folde
     said = set(map(fold, source.settings.read.get("types", ())))
     kinds = {name: source.kinds.get(fold(name), "VARCHAR") for name in text_columns(again) if fold(name) not in said}
     beside = dict.fromkeys(again.beside, "VARCHAR")
-    rows_of = raw_rows(replace(again, kinds={}, beside=beside), 0, placed=True)
+    # As texts, of which none is to be of a type.
+    rows_of = raw_rows(replace(again, kinds={}, alone={}, unsure=(), beside=beside), 0, placed=True)
     return {
         place: {fold(name): kind for name, kind in found.items()}
         for place, found in kinds_by_row(engine, f"({rows_of})", kinds, spelling_of(again)).items()
