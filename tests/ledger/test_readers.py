@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -197,6 +198,10 @@ def test_a_router_keeps_what_it_knew_when_a_later_version_locks_it_out(
         assert router.refresh()
         assert router.decide("u")[:2] == (Side.V2, Reason.HASH)
         assert isinstance(router.trouble, NewerLedger)
+        # Told by a thread of its own.
+        end = time.monotonic() + 10
+        while not caplog.records and time.monotonic() < end:
+            time.sleep(0.01)
         assert [record.getMessage() for record in caplog.records] == [f"migration 'orders': {router.trouble}"]
 
 

@@ -195,11 +195,29 @@ def test_a_tail_that_is_told_to_end_lets_go_at_once(project: Path) -> None:
     assert judged(project) == {}
 
 
+def freeze_outside_the_ledger(project: Path, holder: Process) -> None:
+    """Stop a tail where it has no transaction of the ledger open, which nobody else could write to else."""
+    end, file = time.monotonic() + 30, project / ".dualgauge" / "ledger.db"
+    while time.monotonic() < end:
+        holder.send_signal(signal.SIGSTOP)
+        time.sleep(0.05)
+        with contextlib.closing(sqlite3.connect(file, timeout=0.2, isolation_level=None)) as ledger:
+            try:
+                ledger.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                holder.send_signal(signal.SIGCONT)
+                time.sleep(0.05)
+                continue
+            ledger.execute("ROLLBACK")
+            return
+    pytest.fail("the tail was in the ledger all the time")
+
+
 def test_one_that_is_frozen_past_its_lease_writes_nothing_more(project: Path, holder: Process) -> None:
     until = time.monotonic() + 30
     while positions(project) != {ROWS} and time.monotonic() < until:
         time.sleep(0.05)
-    holder.send_signal(signal.SIGSTOP)
+    freeze_outside_the_ledger(project, holder)
     run_out(project)
     migration = dualgauge.open(project)
     with migration.appender() as log:
