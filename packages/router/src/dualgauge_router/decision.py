@@ -11,7 +11,7 @@ import hashlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dualgauge_router.hashing import Unit, fault_of, prefix, salt, threshold, unit_text
+from dualgauge_router.hashing import Unit, fault_of, prefix, salt, threshold, written
 from dualgauge_router.model import PPM, Side
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Routing:
                 if fault_of(unit) is not None:
                     # Asked first: an error would write the unit down, which may take long.
                     return self.bad_unit
-                unit = unit_text(unit)
+                unit = written(unit)
             return self.v2 if _sha256(self.before + unit.encode()).digest() < self.threshold else self.v1
         except Exception:  # noqa: BLE001  (whatever it is, no read may fail for it)
             return self.bad_unit

@@ -59,6 +59,11 @@ def unit_text(unit: Unit | Sequence[Unit | None]) -> str:
     """
     if (fault := fault_of(unit)) is not None:
         raise BadUnit(unit, fault)
+    return written(unit)
+
+
+def written(unit: Unit | Sequence[Unit | None]) -> str:
+    """The text of a unit that has one, as `fault_of` says."""
     if isinstance(unit, str):
         return unit
     # Whatever a class of its own writes for it: `class Tenant(int, Enum)` would write its name.

@@ -102,7 +102,7 @@ class LedgerReader:
             raise LedgerForked(shown)
         try:
             # mode=rw: a reader of a write-ahead log writes beside it; and a file that is gone must not come back empty.
-            uri = f"{path.absolute().as_uri()}?mode=rw"
+            uri = f"{path.as_uri()}?mode=rw"
             connection = sqlite3.connect(
                 uri, uri=True, timeout=self._timeout, isolation_level=None, factory=Watched, check_same_thread=False
             )

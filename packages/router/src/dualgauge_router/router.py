@@ -220,7 +220,9 @@ class Router:
         try:
             reader = reader or self._opened()
             state = reader.state(self.migration)
-            routings = {stale: Routing(state, stale=stale) for stale in (False, True)}
+            now = self._clock()
+            stale = now - at > self._stale_after
+            routing = Routing(state, stale=stale)
         except DualgaugeError as fault:
             self._troubled(fault)
             return reader
@@ -229,9 +231,7 @@ class Router:
             return reader
         with self._swap:
             self.trouble = None
-            now = self._clock()
-            stale = now - at > self._stale_after
-            self._known = _Known(routings[stale], read_at=at, until=self._until(at, now), stale=stale)
+            self._known = _Known(routing, read_at=at, until=self._until(at, now), stale=stale)
         return reader
 
     def _opened(self) -> LedgerReader:

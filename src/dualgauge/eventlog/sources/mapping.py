@@ -229,7 +229,7 @@ def _alone(settings: SourceSettings, name: str, available: Mapping[str, str], ki
     """A column that stands by itself, for a value of a declared type: its text, but for times that have a format."""
     spelling = Spelling.of(settings.read if settings.path else {})
     if kind == _AS_IT_STANDS:
-        # Rows of Parquet and CSV files beside JSON have no JSON; what stands in CSV is written as it stands there.
+        # A JSON field has its own text; what stands in CSV is written as it stands there.
         raws = [quote(raw_of(name))] if raw_of(name) in available else []
         said = fold(name) in map(fold, settings.read.get("types", ())) or text_of(name) not in available
         if text_of(name) in available and (is_number(available[name]) or not said):

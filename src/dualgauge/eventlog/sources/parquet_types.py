@@ -20,7 +20,7 @@ from dualgauge.eventlog.sources.source import ANY_TYPE
 from dualgauge.model import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
@@ -89,12 +89,12 @@ def _own_types(engine: Engine, source: Source, files: Sequence[Path]) -> dict[Pa
     return found
 
 
-def with_one_type(source: Source, needed: Collection[str], before: Mapping[str, str]) -> Source:
+def with_one_type(source: Source, needed: Collection[str]) -> Source:
     """
     The source with each Parquet column that an expression needs read as one type over all files.
 
-    `needed` are their names in small letters, `before` the types that they had in earlier imports. What is of another
-    type is refused by `refuse_unlike`.
+    `needed` are their names in small letters; `kinds` has the types that they had in earlier imports. What is of
+    another type is refused by `broken.refuse_cut`.
     """
     said, kinds = said_types(source), dict(source.kinds)
     columns = [
@@ -104,11 +104,8 @@ def with_one_type(source: Source, needed: Collection[str], before: Mapping[str, 
         if fold(name) in needed and fold(name) not in said
     ]
     for _, name, kind in columns:
-        key = fold(name)
-        if key in before:
-            kinds.setdefault(key, before[key])
         if kind != ANY_TYPE:
-            kinds.setdefault(key, usual(kind))
+            kinds.setdefault(fold(name), usual(kind))
     cast = {file: dict(one) for file, one in source.cast.items()}
     for file, name, kind in columns:
         if (one := kinds.get(fold(name), kind)) != kind:

@@ -99,7 +99,7 @@ def _in_parquet(engine: Engine, source: Source, columns: Mapping[str, str], file
     names = {fold(name): name for name in chain(*source.own.values())}
     _refuse_unknown(source, {fold(name): name for name in source.beside} | names)
     needed = frozenset(map(fold, _typed(source.expressions, columns, names, as_it_stands=True)))
-    return with_one_type(source, needed, before)
+    return with_one_type(source, needed)
 
 
 def _in_texts(
