@@ -88,7 +88,8 @@ def test_formats_and_a_comma_hold(engine: Engine) -> None:
         ("BIGINT", "7", "7.5"),
         ("BIGINT", "-7", "007"),
         ("DECIMAL(9,2)", "2.50", "2.555"),
-        ("DECIMAL(9,2)", "2.500", "12345678.00"),
+        ("DECIMAL(9,2)", "-2.5", "2.500"),
+        ("DECIMAL(9,2)", "2", "12345678.00"),
         ("DATE", "2026-01-01", "2026-01-01 10:00"),
         ("BOOLEAN", "TRUE", "yes"),
     ],
@@ -96,6 +97,12 @@ def test_formats_and_a_comma_hold(engine: Engine) -> None:
 def test_a_later_value_that_is_not_of_the_type_is_seen(engine: Engine, kind: str, good: str, bad: str) -> None:
     assert misfitting(engine, column(engine, [good, None]), {"a": kind}, Spelling()) == set()
     assert misfitting(engine, column(engine, [good, bad]), {"a": kind}, Spelling()) == {"a"}
+
+
+def test_a_decimal_that_is_said_takes_noughts_that_add_nothing(engine: Engine) -> None:
+    said = Spelling.of({"types": {"A": "DECIMAL(9,2)"}})
+    assert misfitting(engine, column(engine, ["2.500"]), {"a": "DECIMAL(9,2)"}, said) == set()
+    assert misfitting(engine, column(engine, ["2.501"]), {"a": "DECIMAL(9,2)"}, said) == {"a"}
 
 
 def written(chance: random.Random) -> str:

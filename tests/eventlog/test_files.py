@@ -746,3 +746,19 @@ def test_a_line_that_goes_on_behind_its_object_is_no_new_one(project: LogProject
 
     (project.root / "a.jsonl").write_text(whole + " \n" + jsonl(row(2)))
     assert project.take().added == 1
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_quoted_value_of_several_lines_at_the_end_may_get_the_end_of_its_line(
+    project: LogProject, end: str, encoding: str
+) -> None:
+    project.source("s", path="d/1.csv", select={"v": "v"}, read={"encoding": encoding})
+    file = project.root / "d/1.csv"
+    file.parent.mkdir(exist_ok=True)
+    text = f'id,seen,v{end}a,2026-01-01,"x\ny"'
+    for more in ("", end, f"b,2026-01-02,z{end}"):
+        text += more
+        file.write_bytes(text.encode(encoding))
+        project.take()
+    assert project.events("event_id", "payload") == [("a", '{"v":"x\\ny"}'), ("b", '{"v":"z"}')]

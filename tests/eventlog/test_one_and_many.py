@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dualgauge.eventlog.errors import BadFile
+from dualgauge.eventlog.errors import BadFile, BadRow
 from dualgauge.eventlog.sources import text_columns
 from dualgauge.ledger.misfit import RowState
 from support.log_project import LogProject, csv
@@ -222,3 +222,44 @@ def test_names_may_stand_in_quotes(tmp_path: Path, delimiter: str, mark: str) ->
     project.write("s.csv", csv(names, delimiter.join(["1", "2026-01-01", "x"])))
 
     assert project.take().added == 1
+
+
+@pytest.mark.parametrize("select", [{"w": "v"}, {"w": "v * 2"}, {"w": "v", "x": "v + 1"}])
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_row_that_is_left_out_says_nothing_of_a_column_s_type(
+    tmp_path: Path, kind: str, select: dict[str, str]
+) -> None:
+    rows = [("a", "line", "1"), ("b", "total", "n/a"), ("c", "line", "2.50")]
+    found = []
+    for order in ([[0], [1, 2]], [[1], [0, 2]], [[0, 1, 2]]):
+        project = LogProject(tmp_path / str(len(found)))
+        project.source("s", path="d/*", where="kind <> 'total'", select=select)
+        for number, places in enumerate(order):
+            chosen = [(one, "2026-01-01", kind_of, value) for one, kind_of, value in map(rows.__getitem__, places)]
+            if kind == "csv":
+                project.write(f"d/{number}.csv", csv("id,seen,kind,v", *map(",".join, chosen)))
+            else:
+                texts = [value if value[0].isdigit() else f'"{value}"' for *_, value in chosen]
+                lines = [
+                    f'{{"id":"{one}","seen":"{seen}","kind":"{kind_of}","v":{text}}}\n'
+                    for (one, seen, kind_of, _), text in zip(chosen, texts, strict=True)
+                ]
+                project.write(f"d/{number}.jsonl", "".join(lines))
+        project.take()
+        found.append(sorted(project.events("event_id", "payload")))
+    assert found[0] == found[1] == found[2]
+    assert json.loads(found[0][0][1])["w"] in (1, 2)
+
+
+def test_a_decimal_of_more_noughts_is_a_row_that_does_not_fit(tmp_path: Path) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", event_id="id || abs(v)")
+    project.write("d/1.csv", csv("id,seen,v", "a,2026-01-01,1.0"))
+    project.take()
+    project.write("d/2.csv", csv("id,seen,v", "b,2026-01-01,1.50"))
+    # Together the two would be a1.00 and b1.50.
+    with pytest.raises(BadRow, match=r"v = '1.50' is no DECIMAL\(18,1\)"):
+        project.take()
+    project.sources[0]["read"] = {"types": {"v": "DECIMAL(9,3)"}}
+    project.take()
+    assert "b1.500" in project.events("event_id")

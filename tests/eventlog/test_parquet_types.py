@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from dualgauge.eventlog.errors import BadReading, CutColumn, UnlikeColumn
+from dualgauge.eventlog.errors import BadMapping, BadReading, CutColumn, UnlikeColumn
 from support.log_project import LogProject, parquet
 
 if TYPE_CHECKING:
@@ -136,3 +136,34 @@ def test_a_struct_that_gets_a_field_is_taken_where_its_type_is_said(project: Log
     project.take()
 
     assert project.events("payload") == ['{"b":null}', '{"b":"x"}']
+
+
+def test_what_hangs_on_the_type_of_a_column_without_a_value_is_refused_until_it_is_said(tmp_path: Path) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", select={"a": "coalesce(n, 0)"})
+    (tmp_path / "d").mkdir()
+    parquet(project, "0.parquet", n=pa.nulls(1))
+    with pytest.raises(BadMapping, match=r'no row has a value of n yet: .* read = \{types = \{n = "DOUBLE"\}\}'):
+        project.take()
+
+    project.sources[0]["read"] = {"types": {"n": "DOUBLE"}}
+    project.take()
+    parquet(project, "1.parquet", n=pa.array([1.5]))
+    project.take()
+    assert project.events("payload") == ['{"a":0.0}', '{"a":1.5}']
+
+
+def test_the_name_of_a_folder_is_its_text_where_a_text_is_made_of_it(tmp_path: Path) -> None:
+    found = []
+    for apart in (False, True):
+        project = LogProject(tmp_path / str(apart))
+        project.source("s", path="d/*/*.parquet", event_id="zip || '-' || id", select={"zip": "zip"})
+        for name in ("12", "007"):
+            (project.root / f"d/zip={name}").mkdir(parents=True)
+            parquet(project, f"zip={name}/1.parquet", n=pa.array([1]))
+            if apart:
+                project.take()
+        project.take()
+        found.append(sorted(project.events("event_id", "payload")))
+    assert found[0] == found[1]
+    assert [payload for _, payload in found[0]] == ['{"zip":"007"}', '{"zip":"12"}']

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+from dualgauge.engines.lexer import unquoted
+from dualgauge.model import fold
+
 ENVELOPE = {
     "position": "BIGINT",
     "event_id": "VARCHAR",
@@ -14,3 +19,9 @@ ENVELOPE = {
 
 CAUSED_BY = "caused_by"
 """The declared column that holds the id of the event which caused this one."""
+
+
+def column_of(expression: str) -> str:
+    """The column that an expression may be by itself, folded."""
+    text = expression.strip()
+    return fold(unquoted(text) if re.fullmatch('"([^"]|"")+"', text) else text)

@@ -193,6 +193,15 @@ class SourceSettings(Section):
     )
     query: str = Field(default="", description="a SELECT over the relation `source`, one row an event")
 
+    def sql(self) -> dict[str, str]:
+        """The expressions of the source, by the settings that give them; or its query."""
+        given = {"query": self.query} if self.query else {
+            "event_id": self.event_id, "type": self.type, "occurred_at": self.occurred_at,
+            "order_by": "" if self.order_by == "file" else self.order_by, "where": self.where,
+            CAUSED_BY: self.caused_by, **{f"select.{name}": expression for name, expression in self.select.items()},
+        }  # fmt: skip
+        return {name: expression for name, expression in given.items() if expression}
+
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if not _NAME.fullmatch(self.name.replace("-", "_")):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dualgauge.engines.errors import BadDialect
-from dualgauge.model import listed, literal, quote
+from dualgauge.model import fold, listed, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,17 +79,23 @@ _LAST: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """How values are written in a file: formats of `strptime`, empty for ISO 8601, and what parts a fraction off."""
+    """
+    How values are written in a file: formats of `strptime`, empty for ISO 8601, and what parts a fraction off.
+
+    `said` are the columns, by their names in small letters, whose type is said, and not that of what was found in them.
+    """
 
     date: str = ""
     timestamp: str = ""
     decimal: str = "."
+    said: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, read: Mapping[str, Any]) -> Self:
         """As the options of a reader say."""
         date, timestamp = read.get("dateformat", ""), read.get("timestampformat", "")
-        return cls(date, timestamp, str(read.get("decimal_separator", ".")))
+        said = frozenset(map(fold, read.get("types", ())))
+        return cls(date, timestamp, str(read.get("decimal_separator", ".")), said)
 
     def format_of(self, kind: str) -> str:
         """The format of a type of times; empty where it has none."""
@@ -149,7 +155,9 @@ class Spelling:
         pattern = self.pattern_of(family)
         told = [f"regexp_full_match({number}, {literal(pattern)})"] if pattern else []
         if size:
-            told.append(f"length(rtrim(split_part({number}, '.', 2), '0')) <= {_scale(size):d}")
+            # With one nought more it is another text than the values that were found.
+            behind = f"rtrim(split_part({number}, '.', 2), {literal('0' if fold(name) in self.said else '')})"
+            told.append(f"length({behind}) <= {_scale(size):d}")
         if kind == "DOUBLE":
             told.append(shortest(number))
         elif kind not in ("DECIMAL", NUMBER):
@@ -162,18 +170,19 @@ def _instant(text: str) -> str:
     return f"coalesce(regexp_full_match({text}, {pattern}) AND TRY_CAST({text} AS TIMESTAMPTZ) IS NOT NULL, false)"
 
 
-def check_types(options: Mapping[str, Any]) -> None:
-    """Look at the types that are said of columns, by an option's name. Raises BadDialect where one is none."""
+def check_types(options: Mapping[str, Any], *also: str) -> None:
+    """Look at the types that are said of columns, `also` other ones. Raises BadDialect where one is none."""
     types = options.get("types", {})
-    wrong = [one for one in types.values() if not _is_said(one)] if isinstance(types, dict) else [types]
+    wrong = [one for one in types.values() if not _is_said(one, also)] if isinstance(types, dict) else [types]
     if wrong:
-        kinds = listed(_SAID, len(_SAID))
+        kinds = listed((*also, *_SAID), len(_SAID) + len(also))
         raise BadDialect("types", f"has {wrong[0]!r}", f'say it as {{amount = "DECIMAL(18,2)"}}, with {kinds}')
 
 
-def _is_said(kind: object) -> bool:
+def _is_said(kind: object, also: Sequence[str]) -> bool:
     sizes = _SIZES.fullmatch(str(kind))
-    return kind in _SAID[:-1] or (sizes is not None and int(sizes[2]) <= int(sizes[1]) and 0 < int(sizes[1]) <= _WIDEST)
+    sized = sizes is not None and int(sizes[2]) <= int(sizes[1]) and 0 < int(sizes[1]) <= _WIDEST
+    return sized or kind in (*also, *_SAID[:-1])
 
 
 def _scale(size: str) -> int:

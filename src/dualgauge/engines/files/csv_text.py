@@ -262,17 +262,17 @@ def first_fault(file: Path, dialect: LineDialect) -> BrokenFile | None:
         return fault
 
 
-def row_over(file: Path, options: Mapping[str, Any], size: int) -> tuple[int, int] | None:
+def row_over(file: Path, options: Mapping[str, Any], size: int, *, ended: bool) -> tuple[int, int] | None:
     """
     The first and the last line of a row that begins in the first bytes of a file and goes on behind their last line.
 
-    None where there is none, or nobody can tell.
+    None where there is none, or nobody can tell. `ended`: these bytes end with the end of a line.
     """
     try:
         dialect, _ = look_into(file, options)
         if not dialect.quote or _even(file, dialect, size):
             return None
-        lines = newlines(file, size, lone=True)
+        lines = newlines(file, size, lone=True) + (not ended)
         ends = ((row.line, row.line + len(re.findall(r"\r\n?|\n", row.text))) for row in rows(file, dialect))
         return next(((first, last) for first, last in ends if first <= lines < last), None)
     except (BadDialect, BrokenFile, OSError, EOFError):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     Shape = str | dict[str, "Shape"] | list["Shape"]
 
+CLOSED: Final = ""
+"""A field that no object has: in a shape it says that an object with fields that the shape lacks is no value of it."""
+
 _MOST_FIELDS: Final = 1_000
 """An object of more names is no struct: they are keys."""
 
@@ -64,7 +67,7 @@ def is_of(found: Shape, shape: Shape) -> bool:
     if isinstance(found, dict) and isinstance(shape, dict):
         known = {fold(name): name for name in shape}
         return all(
-            known.get(fold(name), name) == name and (name not in shape or is_of(one, shape[name]))
+            known.get(fold(name), name) == name and (is_of(one, shape[name]) if name in shape else CLOSED not in shape)
             for name, one in found.items()
         )
     if isinstance(found, list) and isinstance(shape, list):
@@ -134,6 +137,8 @@ def _object_fault(value: Mapping[str, object], shape: Shape) -> str | None:
     for name, one in value.items():
         if (other := known.get(fold(name), name)) != name:
             return f": its field {name!r} was called {other!r} before"
+        if name not in fields and CLOSED in fields:
+            return f": no object had its field {name!r} before, and an expression takes it whole; `types` may say JSON"
         if name in fields and (fault := _fault(one, fields[name])):
             return f".{name}{fault}"
     return None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dualgauge.engines.errors import BadDialect
 from dualgauge.engines.files.column_types import CANDIDATES, NUMBERS, TIMES, Spelling, check_types, misfitting, types_of
 from dualgauge.engines.files.csv_options import check_value
-from dualgauge.engines.files.json_shapes import is_of, merged, nested_fault, settled
+from dualgauge.engines.files.json_shapes import CLOSED, is_of, merged, nested_fault, settled
 from dualgauge.engines.files.json_text import string_of
 from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_schema import exact
@@ -28,7 +28,6 @@ from dualgauge.model import canonical_json, fold, listed, literal, nearest, quot
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
-    from typing import Self
 
     from dualgauge.engines.duck import Engine
     from dualgauge.engines.files.json_shapes import Shape
@@ -54,8 +53,6 @@ class Held(Flag):
     NESTED = OBJECT | LIST
 
 
-_NOTHING: Shape = "NULL"
-
 _LONG: Final = r"[0-9.]{16}|[0-9][eE][-+0-9]|[nN][aA][nN]|Inf"
 """A number of which a DOUBLE may not hold all."""
 
@@ -73,14 +70,13 @@ def check_json_options(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if name not in OPTIONS:
             near = " (it is called 'types')" if name == "columns" else nearest(name, OPTIONS)
-            needless = "every line counts, and the types are found over all of them"
-            advice = f"take it out: {needless}; there are {listed(OPTIONS, len(OPTIONS))}"
+            advice = f"take it out: types are found over all rows; there are {listed(OPTIONS, len(OPTIONS))}"
             raise BadDialect(name, f"is no option of a JSON file{near}", advice)
         if name in ("dateformat", "timestampformat"):
             check_value(name, value)
         if name == "format" and value not in FORMATS:
             raise BadDialect(name, f"is {value!r}", f"say one of {listed(FORMATS, len(FORMATS))}")
-    check_types(options)
+    check_types(options, "JSON")
 
 
 _ALLOWED: Final = {Held(0): (*CANDIDATES, *NUMBERS), Held.TEXT: TIMES, Held.TRUTH: ("BOOLEAN",), Held.NUMBER: NUMBERS}
@@ -97,31 +93,22 @@ def raw_of(name: str) -> str:
 class JsonSpelling(Spelling):
     """How values are written in JSON: a text stands in quotes, and what does not is none, unless that is `said`."""
 
-    said: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, read: Mapping[str, Any]) -> Self:
-        """As the options of a reader say."""
-        said = frozenset(fold(name) for name in read.get("types", {}))
-        return cls(read.get("dateformat", ""), read.get("timestampformat", ""), said=said)
-
     def pattern_of(self, family: str) -> str | None:
         """As `Spelling` has it; 1E5 is a number here."""
-        pattern = Spelling.pattern_of(self, family)
-        return (
-            r"(?i:-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-]?[0-9]+)?|-?inf(inity)?|nan)" if family in NUMBERS[2:] else pattern
-        )
+        if family in NUMBERS[2:]:
+            return r"(?i:-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-]?[0-9]+)?|-?inf(inity)?|nan)"
+        return Spelling.pattern_of(self, family)
 
     def value(self, name: str, kind: str) -> str:
         """The value of a type or a shape that a field's text is, which `fits` says."""
         if is_shape(kind):
-            return f"from_json({quote(raw_of(name))}, {literal(kind)})"
+            return f"from_json({quote(raw_of(name))}, {literal(opened(kind))})"
         return f"CAST({quote(raw_of(name))} AS JSON)" if kind == "JSON" else Spelling.value(self, name, kind)
 
     def fits(self, name: str, kind: str) -> str:
         """A condition that a field's text is a value of a type or a shape, and loses nothing as one."""
         raw = quote(raw_of(name))
-        if kind == "JSON" or is_shape(kind):
+        if is_nested(kind):
             return f"({raw} IS NOT NULL AND {fault_of(kind)}({raw}) IS NULL)"
         quoted = "" if kind in TIMES else "NOT "
         fits = Spelling.fits(self, name, kind)
@@ -135,14 +122,24 @@ class JsonSpelling(Spelling):
     def fault(self, name: str, kind: str) -> str:
         """A text of SQL: why a field's text is no value of a type or a shape."""
         raw = quote(raw_of(name))
-        if kind == "JSON" or is_shape(kind):
+        if is_nested(kind):
             return f"{literal(name)} || coalesce({fault_of(kind)}({raw}), ' is no JSON')"
         return f"{literal(f'{name} = ')} || {raw} || {literal(f' is no {kind}')}"
+
+
+def opened(kind: str) -> str:
+    """A shape as the engine takes it, without what says that it is `CLOSED`; any other type as it is."""
+    return kind.replace(f'"{CLOSED}":"",', "")
 
 
 def is_shape(kind: str) -> bool:
     """Whether a type is the shape of objects or lists."""
     return kind[:1] in ("{", "[")
+
+
+def is_nested(kind: str) -> bool:
+    """Whether a type is JSON, or a shape."""
+    return kind == "JSON" or is_shape(kind)
 
 
 def fault_of(kind: str) -> str:
@@ -152,7 +149,7 @@ def fault_of(kind: str) -> str:
 
 def define_faults(engine: Engine, kinds: Mapping[str, str]) -> None:
     """Give the functions of the shapes among some types their names in SQL."""
-    for kind in {kind for kind in kinds.values() if kind == "JSON" or is_shape(kind)}:
+    for kind in {kind for kind in kinds.values() if is_nested(kind)}:
         engine.define(fault_of(kind), _fault_in(json.loads(kind) if is_shape(kind) else kind))
 
 
@@ -250,9 +247,9 @@ def _as_json(text: str) -> str:
 
 def json_types(
     engine: Engine, relation: str, names: Mapping[str, Sequence[str]], spelling: JsonSpelling
-) -> tuple[dict[str, str], set[str]]:
+) -> dict[str, str]:
     """
-    The types and shapes of fields of a relation, by their names, and which of them a value may not fit.
+    The types and shapes of fields of a relation, by their names; some value may not be of its shape.
 
     `names` are the fields, with the types that are tried. One of values of several kinds is a text where none is an
     object or a list, and JSON otherwise; one without a value has no type.
@@ -268,13 +265,13 @@ def json_types(
         for name, kinds in held.items()
         if kinds & Held.NESTED
     }
-    return found | shapes, json_misfitting(engine, relation, shapes, spelling)
+    return found | shapes
 
 
 def json_misfitting(engine: Engine, relation: str, kinds: Mapping[str, str], spelling: JsonSpelling) -> set[str]:
     """Those fields of a relation of which some value is none of its type or shape. Raises EngineError."""
     define_faults(engine, kinds)
-    nested = {name: kind for name, kind in kinds.items() if kind == "JSON" or is_shape(kind)}
+    nested = {name: kind for name, kind in kinds.items() if is_nested(kind)}
     unsure = misfitting(engine, relation, {name: kind for name, kind in kinds.items() if name not in nested}, spelling)
     for name, kind in nested.items():
         raw, text = quote(raw_of(name)), quote(name)
@@ -306,7 +303,7 @@ def kinds_of(engine: Engine, relation: str, names: Collection[str]) -> dict[str,
 
 
 def _shape(engine: Engine, relation: str, name: str) -> str:
-    found = settled(reduce(merged, _structures(engine, relation, name), _NOTHING))
+    found = settled(reduce(merged, _structures(engine, relation, name)))
     return found if isinstance(found, str) else canonical_json(found)
 
 

@@ -124,7 +124,7 @@ def value_fault(engine: Engine, read_as: Mapping[str, Any], text: str) -> str:
         same = f"coalesce(CAST(TRY_CAST(t AS {own}) AS VARCHAR) = t, false)"
         known = "TIMESTAMPTZ" if own == "TIMESTAMP WITH TIME ZONE" else own
         if Spelling().pattern_of(known.partition("(")[0]) and not own.endswith("]"):
-            same += f" OR {Spelling().fits('t', known)}"
+            same += f" OR {Spelling(said=frozenset('t')).fits('t', known)}"
         before, behind = literal(f"{name} = '"), literal(f"' is no {own}")
         told = f"{before} || t || {behind}"
         faults.append(f"(SELECT CASE WHEN t IS NOT NULL AND NOT ({same}) THEN {told} END FROM (SELECT {value} AS t))")

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.files.json_shapes import merged, settled
-from dualgauge.engines.files.json_types import JsonSpelling, define_faults, is_shape, raw_of, structure_of
+from dualgauge.engines.files.json_types import JsonSpelling, define_faults, is_shape, opened, raw_of, structure_of
 from dualgauge.model import canonical_json, literal, quote
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def kinds_by_row(
 
 def _beside(kind: str, structure: str) -> str:
     """The type of a column that has values of a type or a shape, and one that is none and has a structure."""
-    own = json.loads(structure)
+    own, kind = json.loads(structure), opened(kind)
     if isinstance(own, str) and own != "JSON" and not is_shape(kind):
         return "VARCHAR"
     found = settled(merged(json.loads(kind) if is_shape(kind) else kind, own))

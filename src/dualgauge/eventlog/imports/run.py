@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dualgauge.engines.errors import BadStatement, BadValue
+from dualgauge.engines.files.json_types import opened
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.append.id_index import IdIndex
@@ -215,7 +216,7 @@ def read_all(
                     had = (one.before or {}).get("columns", ())
                     cursors[source.name]["columns"] = list(dict.fromkeys([*had, *file_columns(engine, source)]))
                 if types := {**one.kinds, **source.kinds, **source.alone}:
-                    cursors[source.name]["types"] = types
+                    cursors[source.name]["types"] = {name: opened(kind) for name, kind in types.items()}
         except DualgaugeError:
             # A file that grew meanwhile may have been read in the middle of a line.
             if copies.steady(readings):

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.lexer import pieces
-from dualgauge.eventlog.sources.source import keywords
+from dualgauge.eventlog.sources.source import ANY_TYPE, keywords
 from dualgauge.eventlog.sources.text_columns import words_of
 from dualgauge.model import fold, listed
 
@@ -31,15 +31,22 @@ def word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Sequ
 
 
 def only_text(source: Source, fault: EngineError, expression: str, known: Sequence[str]) -> str:
-    """Advice where an expression wants a type of a column of a CSV file that is text, perhaps for one value."""
-    said = words_of([expression])
-    texts = [name for name in known if fold(name) in said and source.kinds.get(fold(name), "VARCHAR") == "VARCHAR"]
-    if (
-        not (source.texts or source.objects)
-        or not texts
-        or fault.unknown_column(known)
-        or "VARCHAR" not in fault.reason
-    ):
+    """Advice where an expression wants a type of a column that is text, for one value perhaps, or without any yet."""
+    if not source.settings.path or fault.unknown_column(known) or "VARCHAR" not in fault.reason:
+        return ""
+    said = [name for name in known if fold(name) in words_of([expression])]
+    if source.own:
+        valueless = [one for one in said if ANY_TYPE in {columns.get(one) for columns in source.own.values()}]
+        texts = []
+    else:
+        valueless = [one for one in said if fold(one) not in source.kinds]
+        texts = [one for one in said if source.kinds.get(fold(one)) == "VARCHAR"]
+    if valueless:
+        return (
+            f"; no row has a value of {listed(valueless)} yet: say of which type it will be, "
+            f"{type_said(valueless[0], 'DOUBLE')}"
+        )
+    if not texts:
         return ""
     return (
         f"; {listed(texts)} {'is' if len(texts) == 1 else 'are'} text, since not all values are written in one other "

@@ -307,7 +307,13 @@ def _goes_on(file: Path, size: int) -> bool:
 
 def _row_over(source: Source, file: Path, size: int) -> tuple[int, int] | None:
     """The lines of a CSV row that goes on over the end that the file had: a quote there was closed nowhere then."""
-    return row_over(file, source.settings.read, size) if format_of(source, file) == "read_csv" else None
+    if format_of(source, file) != "read_csv":
+        return None
+    with file.open("rb") as raw:
+        raw.seek(max(size - 4, 0))
+        # Of two bytes a letter, the second one of the line's end is 0.
+        ended = raw.read(min(size, 4)).rstrip(b"\0").endswith((b"\r", b"\n"))
+    return row_over(file, source.settings.read, size, ended=ended)
 
 
 def _has_more(one: FileReading) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
 from dualgauge.engines.files.column_types import Spelling, is_number
 from dualgauge.engines.files.json_types import raw_of
-from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE
+from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE, column_of
 from dualgauge.eventlog.errors import (
     BadFile,
     BadMapping,
@@ -45,7 +45,7 @@ from dualgauge.eventlog.sources.source import (
     refuse_several_formats,
     told,
 )
-from dualgauge.eventlog.sources.text_columns import column_of, with_texts
+from dualgauge.eventlog.sources.text_columns import with_texts
 from dualgauge.model import fold, listed, literal, quote
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def events_of(engine: Engine, source: Source, columns: dict[str, str], number: i
         raise
     if settings.query:
         _refuse_renamed(engine, source, base, names)
-    refuse_rounded(engine, source.name, _expressions(source.settings), available)
+    refuse_rounded(engine, source.name, source.settings.sql(), available)
     return mapped, names
 
 
@@ -161,7 +161,7 @@ def _refuse_setting(
     """Raise BadMapping for the first of a source's expressions that fails on its own; else do nothing."""
     settings = columns_quoted(source.settings, available, columns)
     known = tuple(name for name in available if not name.startswith("_"))
-    for name, expression in _expressions(settings).items():
+    for name, expression in settings.sql().items():
         try:
             engine.columns(queried(base, settings) if name == "query" else f"SELECT {expression} FROM ({base})")
         except EngineError as fault:
@@ -170,16 +170,6 @@ def _refuse_setting(
             reason = f"{fault.reason.splitlines()[0].rstrip('!')}{advice}"
             what = name if name == "query" else f"{name} = {expression!r}"
             raise BadMapping(source.name, reason, known, what) from fault
-
-
-def _expressions(settings: SourceSettings) -> dict[str, str]:
-    """The expressions of a source, by the settings that give them; or its query."""
-    given = {"query": settings.query} if settings.query else {
-        "event_id": settings.event_id, "type": settings.type, "occurred_at": settings.occurred_at,
-        "order_by": "" if settings.order_by == FILE_ORDER else settings.order_by, "where": settings.where,
-        CAUSED_BY: settings.caused_by, **{f"select.{name}": expression for name, expression in settings.select.items()},
-    }  # fmt: skip
-    return {name: expression for name, expression in given.items() if expression}
 
 
 def places(engine: Engine, source: Source, columns: dict[str, str], number: int, event_id: str) -> list[str]:

@@ -108,6 +108,7 @@ def with_one_type(source: Source, needed: Collection[str]) -> Source:
             kinds.setdefault(fold(name), usual(kind))
     cast = {file: dict(one) for file, one in source.cast.items()}
     for file, name, kind in columns:
-        if (one := kinds.get(fold(name), kind)) != kind:
+        # What has no value yet is a text, as in CSV: `coalesce(v, 0)` gives 0 or 0.0 by the type that comes.
+        if (one := kinds.get(fold(name), "VARCHAR" if kind == ANY_TYPE else kind)) != kind:
             cast[file][name] = one
     return replace(source, kinds=kinds, cast=cast)

@@ -8,7 +8,6 @@ that do not fit.
 
 from __future__ import annotations
 
-import re
 import uuid
 from dataclasses import replace
 from itertools import chain
@@ -32,18 +31,21 @@ from dualgauge.engines.files.json_types import (
     JsonFiles,
     JsonSpelling,
     check_json_options,
+    define_faults,
+    is_nested,
     json_misfitting,
     json_types,
 )
 from dualgauge.engines.files.text_rows import newlines, opened_bytes, partitions_of
 from dualgauge.engines.lexer import pieces, unquoted
-from dualgauge.eventlog.columns import CAUSED_BY
+from dualgauge.eventlog.columns import CAUSED_BY, column_of
 from dualgauge.eventlog.errors import BadFile, BadReading, EmptyFile
 from dualgauge.eventlog.sources.id_texts import with_texts_for
 from dualgauge.eventlog.sources.json_values import define_json
 from dualgauge.eventlog.sources.parquet_types import each_in_its_own_type, with_one_type, with_own_types
 from dualgauge.eventlog.sources.readers import json_form, refuse_places, spelling_of, text_columns, text_rows
 from dualgauge.eventlog.sources.source import FILE_ORDER, format_of
+from dualgauge.eventlog.sources.whole_objects import closed
 from dualgauge.model import fold, listed, nearest, quote
 
 if TYPE_CHECKING:
@@ -138,6 +140,9 @@ def _in_texts(
         # Beside texts, any text is one.
         sure = {name for name in alone if kept.get(name) not in _IN_PAYLOAD}
         known = {names[name]: kind for name, kind in kept.items() if name in there - sure}
+        if json:
+            known = closed(engine, source.expressions, known, names)
+            kept |= {fold(name): kind for name, kind in known.items()}
         asked = {
             one: tuple(
                 kind
@@ -148,17 +153,51 @@ def _in_texts(
             for name, one in wanted.items()
             if name not in kept and name in there
         }
+        by_where = words_of([source.settings.where]) & set(map(fold, names))
+        found = _types(engine, relation, {one: asked[one] for one in asked if fold(one) in by_where}, spelling)
+        met = _met(engine, source, relation, {names[one]: "VARCHAR" for one in by_where & there} | known | found)
+        found |= _types(engine, met, {one: asked[one] for one in asked if one not in found}, spelling)
+        # A row that is left out gives no column its type, and need not be of it; nor need all values be of a shape.
+        fitted = known | {name: kind for name, kind in found.items() if met != relation or is_nested(kind)}
         if isinstance(spelling, JsonSpelling):
-            found, unsure = json_types(engine, relation, asked, spelling)
-            unsure |= json_misfitting(engine, relation, known, spelling)
+            unsure = json_misfitting(engine, relation, fitted, spelling)
         else:
-            found = types_of(engine, relation, asked, spelling)
-            unsure = misfitting(engine, relation, known, spelling)
+            unsure = misfitting(engine, relation, fitted, spelling)
     except BadValue as fault:
         raise broken_text(source) or _unreadable(engine, source) or fault from fault
     kinds = {fold(name): kind for name, kind in found.items()} | kept
     held = {name: kinds.pop(name) for name, kind in tuple(kinds.items()) if name in alone or kind == NAN}
     return replace(source, kinds=kinds, alone=held, unsure={fold(name) for name in unsure})
+
+
+def _types(engine: Engine, relation: str, asked: Mapping[str, Sequence[str]], spelling: Spelling) -> dict[str, str]:
+    if isinstance(spelling, JsonSpelling):
+        return json_types(engine, relation, asked, spelling)
+    return types_of(engine, relation, asked, spelling)
+
+
+def _met(engine: Engine, source: Source, relation: str, kinds: Mapping[str, str]) -> str:
+    """The rows that the source's `where` does not leave out, which needs columns of these types; all in doubt."""
+    where, spelling = source.settings.where, spelling_of(source)
+    if not where:
+        return relation
+    if source.objects:
+        define_faults(engine, kinds)
+    texts = {name: quote(f"_of {name}") for name in engine.columns(f"FROM {relation}")}
+    inner = [f"{quote(name)} AS {text}" for name, text in texts.items()]
+    inner += [
+        f"CASE WHEN {spelling.fits(name, kind)} THEN {spelling.value(name, kind)} END AS {quote(name)}"
+        for name, kind in kinds.items()
+        if fold(name) in words_of([where])
+    ]
+    columns = ", ".join(f"{text} AS {quote(name)}" for name, text in texts.items())
+    met = f"(SELECT {columns} FROM (SELECT {', '.join(inner)} FROM {relation}) WHERE TRY({where}\n))"
+    try:
+        engine.columns(f"FROM {met}")
+    except EngineError:
+        # It looks at other rows, or at the place of its own.
+        return relation
+    return met
 
 
 def _in_payload(kind: str) -> str:
@@ -207,7 +246,8 @@ def _with_parquet(engine: Engine, source: Source, columns: Mapping[str, str], fi
     The names of folders are text where no expression needs more: `zip=007` may come.
     """
     names = {fold(name): name for name in source.folders}
-    needed = set(_typed(source.expressions, columns, names, as_it_stands=True))
+    # What an expression takes the text of, it needs as no more than that.
+    needed = set(_typed(_with_ids(engine, source, names).expressions, columns, names, as_it_stands=True))
     kinds = {name: kind if name in needed else "VARCHAR" for name, kind in source.folders.items()}
     return with_own_types(engine, replace(source, _folders=[kinds]), files)
 
@@ -394,12 +434,6 @@ def has_star(expressions: Iterable[str]) -> bool:
         if any(sign == "*" and fold(before) in _BEFORE_A_STAR for before, sign in zip(["", *one], one, strict=False)):
             return True
     return False
-
-
-def column_of(expression: str) -> str:
-    """The column that an expression may be by itself, folded."""
-    text = expression.strip()
-    return fold(unquoted(text) if re.fullmatch('"([^"]|"")+"', text) else text)
 
 
 def words_of(expressions: Iterable[str]) -> set[str]:

@@ -1,0 +1,140 @@
+"""An object of JSON that an expression takes whole: a later field of it is a row that does not fit, and never lost."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dualgauge.engines.duck import Engine, open_engine
+from dualgauge.engines.files.json_shapes import CLOSED
+from dualgauge.eventlog.errors import BadRow
+from dualgauge.eventlog.settings import SourceSettings
+from dualgauge.eventlog.sources.whole_objects import closed
+from support.log_project import LogProject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SHAPES = {
+    "v": '{"a":"BIGINT","s":{"x":"BIGINT","t":{"z":"BIGINT"}}}',
+    "items": '[{"p":"BIGINT","parts":[{"n":"BIGINT"}]}]',
+    "tags": '["VARCHAR"]',
+    "id": "VARCHAR",
+}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with open_engine() as found:
+        yield found
+
+
+def taken(shape: Any, path: str) -> set[str]:
+    """The paths of a shape's closed objects."""
+    if isinstance(shape, list):
+        return taken(shape[0], path)
+    if not isinstance(shape, dict):
+        return set()
+    inner = [taken(one, f"{path}.{name}") for name, one in shape.items() if name != CLOSED]
+    return set().union(*inner, {path} if CLOSED in shape else set())
+
+
+def found_in(engine: Engine, **given: Any) -> set[str]:
+    settings = SourceSettings.model_validate({"name": "s", "path": "d/*", **given})
+    kinds = closed(engine, settings, SHAPES, ["v", "items", "tags", "id", "seen"])
+    assert kinds["id"] == "VARCHAR"
+    return set().union(*(taken(json.loads(kind), name) for name, kind in kinds.items() if name != "id"))
+
+
+V, ITEMS = {"v", "v.s", "v.s.t"}, {"items", "items.parts"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "whole"),
+    [
+        ("v", set()), ('"V"', set()), ("v.a", set()), ("v.s", {"v.s", "v.s.t"}), ("v.s.x + v.a", set()),
+        ("coalesce(v, NULL)", V), ("to_json(v)", V), ("V::JSON", V), ("{'k': v}", V), ("v['s']", {"v.s", "v.s.t"}),
+        ("v['s']['t'].z", set()), ("(v).s.t", {"v.s.t"}), ("struct_extract(v, 'a')", set()),
+        ("v->>'a'", set()), ("v->'s'", {"v.s", "v.s.t"}), ("v::JSON->>'$.a'", set()), ("v->>'$.s.t'", V),
+        ("json_extract_string(v, 'a')", set()), ("v IS NULL", set()), ("v.s IS NOT NULL AND v.a = 1", set()),
+        ("v = NULL", V), ("CASE WHEN v.a = 1 THEN v.s END", {"v.s", "v.s.t"}),
+        ("items[1].p", set()), ("items[1]", ITEMS), ("items[1:2]", ITEMS), ("len(items)", set()), ("md5(items)", ITEMS),
+        ("items[1].parts", {"items.parts"}), ("items->0", ITEMS), ("list_transform(items, lambda i: i.p)", set()),
+        ("[i.parts for i in items]", {"items.parts"}), ("[i for i in items]", ITEMS),
+        ("[i.p for i in items if i.p > 1]", set()), ("[i for i in items if i.p > 1]", ITEMS),
+        ("list_transform(items, lambda i, n: i.p + n)", set()), ("list_filter(items, lambda i: i.p > 1)", ITEMS),
+        ("list_transform(items, lambda v: v.p) || v", V | ITEMS),
+        ("tags", set()), ("tags[1] || 'x'", set()), ("len(tags)", set()),
+        ("to_json(source)", V | ITEMS), ("to_json(COLUMNS(*))", V | ITEMS), ("(SELECT v)", V), ("(SELECT v.a)", set()),
+    ],
+)  # fmt: skip
+def test_an_expression_takes_whole_what_it_does_not_name_a_field_of(
+    engine: Engine, expression: str, whole: set[str]
+) -> None:
+    given = {"event_id": "id", "type": "'t'", "occurred_at": "seen", "select": {"w": expression}}
+    assert found_in(engine, **given) == whole
+
+
+@pytest.mark.parametrize(
+    ("query", "whole"),
+    [
+        ("SELECT id, v.a FROM source", set()), ("SELECT id, v FROM source", V), ("SELECT * FROM source", V | ITEMS),
+        ("SELECT source.v.a FROM source", set()), ("SELECT s.v.s FROM source AS s", {"v.s", "v.s.t"}),
+        ("SELECT s FROM source AS s", V | ITEMS), ("FROM source", V | ITEMS), ("SELECT count(*) FROM source", set()),
+        ("SELECT id, i.p FROM source, unnest(items) AS t(i)", set()),
+        ("SELECT id, i FROM source, unnest(items) AS t(i)", ITEMS),
+        ("SELECT id, t FROM source, unnest(items) AS t(i)", V | ITEMS),
+        ("SELECT id, t.i.p FROM source, unnest(source.items) AS t(i)", set()),
+        ("SELECT n.n FROM source, unnest(items) AS t(i), unnest(i.parts) AS u(n)", set()),
+        ("SELECT n FROM source, unnest(items) AS t(i), unnest(t.i.parts) AS u(n)", {"items.parts"}),
+        ("SELECT id, unnest(items) AS i FROM source", ITEMS), ("SELECT unnest(items).p FROM source", set()),
+        ("SELECT i.p FROM (SELECT unnest(items) AS i FROM source)", set()),
+        ("SELECT i FROM (SELECT unnest(items) AS i FROM source)", ITEMS),
+        ("SELECT unnest(items, recursive := true) FROM source", ITEMS),
+        ("WITH a AS (SELECT v AS w FROM source) SELECT w.a FROM a", set()),
+        ("WITH a AS (SELECT v AS w FROM source) SELECT w FROM a", V),
+        ("WITH a AS (SELECT v.s FROM source) SELECT s.x FROM a", set()),
+        ("WITH a(w) AS (SELECT v FROM source) SELECT w FROM a", V | ITEMS),
+        ("SELECT w FROM (SELECT v FROM source) AS a(w)", V | ITEMS), ("SELECT a FROM source AS q(a, b, c)", V | ITEMS),
+        ("SELECT y FROM (SELECT v.s AS y FROM source UNION ALL SELECT v FROM source)", V),
+        ("SELECT v.a FROM source UNION ALL SELECT v.s.x FROM source", set()),
+        ("SELECT v.a FROM source ORDER BY v", V), ("SELECT v.a FROM source GROUP BY ALL HAVING max(v) IS NULL", V),
+        ("SELECT (SELECT v) AS w FROM source", V),
+        ("SELECT id FROM source WHERE EXISTS (SELECT v.s)", {"v.s", "v.s.t"}),
+    ],
+)  # fmt: skip
+def test_a_query_takes_whole_what_reaches_what_it_gives(engine: Engine, query: str, whole: set[str]) -> None:
+    assert found_in(engine, query=query) == whole
+
+
+def objects(project: LogProject, number: int, value: str) -> None:
+    project.write(f"d/{number}.jsonl", f'{{"id":"{number}","seen":"2026-01-01","v":{value}}}\n')
+
+
+def test_a_new_field_of_what_is_taken_whole_is_a_row_that_does_not_fit_until_it_is_said_to_be_json(
+    tmp_path: Path,
+) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", select={"w": "to_json(v)", "a": "v.a"})
+    objects(project, 1, '{"a":1,"l":[{"p":1}]}')
+    project.take()
+    objects(project, 2, '{"a":1,"l":[{"p":1},{"p":2,"q":7.25}]}')
+    with pytest.raises(BadRow, match=r"v.l\[2\]: no object had its field 'q' before, and an expression takes it whole"):
+        project.take()
+    assert project.take(max_bad_rows=1).added == 0
+
+    project.sources[0]["read"] = {"types": {"v": "JSON"}}
+    project.take()
+    assert '{"w":{"a":1,"l":[{"p":1},{"p":2,"q":7.25}]},"a":1}' in project.events("payload")
+
+
+def test_a_new_field_beside_those_that_are_named_changes_nothing(tmp_path: Path) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", select={"w": "v.a"})
+    for number, value in enumerate(('{"a":1}', '{"a":2,"b":3}', '{"b":{"c":1},"a":3}')):
+        objects(project, number, value)
+        project.take()
+    assert project.events("payload") == [f'{{"w":{one}}}' for one in (1, 2, 3)]
