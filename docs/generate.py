@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
+import json
 import re
 import sys
 import typing
@@ -410,7 +411,16 @@ def _page(name: str) -> str:
     return with_parts((FOLDER / name).read_text(encoding="utf-8"), PARTS[name](), name)
 
 
+def _canary_schema() -> str:
+    """The JSON Schema of canary.yaml, by which editors complete it."""
+    from dualgauge.cutover.canary.model import CanaryFile
+
+    said = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | CanaryFile.model_json_schema()
+    return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "canary.schema.json": _canary_schema,
     "cli.md": _cli,
     "stages.md": _stages,
     **{name: partial(_page, name) for name in PARTS},

@@ -72,10 +72,13 @@ def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["read", "customers", "ada", "--unit", "ada"], "v1 answered: the unit stands at"),
+        (["read", "customers", "ada", "--unit", "ada"], "v1 answered: no read is on v2 in this stage"),
         (["read", "customers", "ada", "--unit", "ada", "--format", "json"], '"dualgauge.read/1"'),
         (["rollback"], "nothing to do: stage shadow (0 % on v2) already"),
         (["journal", "--verify"], "verified: 3 rows"),
+        (["canary", "show"], "no canary.yaml is in force"),
+        (["canary", "who", "ada"], "ada reads v1"),
+        (["canary", "kill", "--dry-run"], "would be killed: all reads go to v1"),
     ],
 )
 def test_reads_and_ways_back_load_nothing_heavy(arguments: list[str], said: str, shop: Path) -> None:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from dualgauge.commands.canary import CanaryCommands
 from dualgauge.commands.compare import CompareCommands
 from dualgauge.commands.cutover import CutoverCommands
 from dualgauge.commands.evidence import EvidenceCommands
@@ -25,7 +26,7 @@ from dualgauge.settings import Settings
 from dualgauge.workspace import Given, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -98,6 +99,11 @@ class Migration:
         return TrafficCommands(self._workspace)
 
     @cached_property
+    def canary(self) -> CanaryCommands:
+        """The ramp as a file: canary.yaml, who reads which side, and kills."""
+        return CanaryCommands(self._workspace)
+
+    @cached_property
     def cutover(self) -> CutoverCommands:
         """The share of reads on v2, and its moves."""
         return CutoverCommands(self._workspace)
@@ -149,17 +155,21 @@ class Migration:
         """`evidence.report`: write a report of kept evidence."""
         return self.evidence.report(names, run=run, output=output)
 
-    def read(self, view: str, key: Sequence[str], *, unit: str | None = None) -> ReadAnswer:
+    def read(
+        self, view: str, key: Sequence[str], *, unit: str | None = None, attrs: Mapping[str, object] | None = None
+    ) -> ReadAnswer:
         """`traffic.read`: answer one read from the side that the share gives the unit."""
-        return self.traffic.read(view, key, unit=unit)
+        return self.traffic.read(view, key, unit=unit, attrs=attrs)
 
     def status(self) -> Status:
         """`cutover.status`: where everything stands."""
         return self.cutover.status()
 
-    def switch(self, share_ppm: int, *, reason: str | None = None, dry_run: bool = False) -> Moved:
+    def switch(
+        self, share_ppm: int, *, cohorts: bool = False, reason: str | None = None, dry_run: bool = False
+    ) -> Moved:
         """`cutover.switch`: set the share of reads on v2, in parts per million."""
-        return self.cutover.switch(share_ppm, reason=reason, dry_run=dry_run)
+        return self.cutover.switch(share_ppm, cohorts=cohorts, reason=reason, dry_run=dry_run)
 
     def rollback(self, *, reason: str | None = None, dry_run: bool = False) -> Moved:
         """`cutover.rollback`: take all reads back to v1."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dualgauge.comparison.content.comparator import Comparator
     from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.cutover.gates.validity import Present, ViewNow
+    from dualgauge.cutover.values import GateResult
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
     from dualgauge.eventlog.table.event_log import EventLog
@@ -358,6 +359,14 @@ class Handles:
             log=self.log, kept=self.kept,
             basis=self.basis, at=self._workspace.clock(), waiting=self.waiting,
         )  # fmt: skip
+
+    def ramp(self, share_ppm: int | None, *, killed: bool = True) -> tuple[GateResult, ...]:
+        """The gates of the ramp itself, for a move to a share; see `cutover.gates.ramp.ramp_gates`."""
+        from dualgauge.cutover.gates.ramp import ramp_gates
+
+        ledger, state = self.known_ledger, self.state
+        rows = ledger.journal(state.name) if ledger and state.canary else ()
+        return ramp_gates(state, rows, share_ppm, self._workspace.clock(), killed=killed)
 
     @cached_property
     def present_if_readable(self) -> Present | None:

@@ -489,8 +489,8 @@ def test_read_says_which_side_answered_and_why(compared: Path) -> None:
         call("read", "customers", "ada", "--unit", name, folder=compared).out.splitlines()[0] for name in ("ada", "cyd")
     ]
     assert lines == [
-        "v1 answered: the unit stands at 62.7165 %, and 50 % of reads are on v2",
-        "v2 answered: the unit stands at 31.5496 %, and 50 % of reads are on v2",
+        "v1 answered: the unit is in bucket 62.7165 %, and 50 % of reads are on v2",
+        "v2 answered: the unit is in bucket 31.5496 %, and 50 % of reads are on v2",
     ]
 
 

@@ -160,7 +160,7 @@ def test_the_shares_of_2_000_customers_follow_the_switch(played: Played) -> None
 def test_one_read_is_answered_by_v2_at_the_end(played: Played) -> None:
     lines = played.steps("read ")[0].splitlines()
 
-    assert lines[1] == "v2 answered: the unit stands at 1.3203 %, and 100 % of reads are on v2"
+    assert lines[1] == "v2 answered: the unit is in bucket 1.3203 %, and 100 % of reads are on v2"
     assert lines[4].split() == ["flights", "291"]
 
 

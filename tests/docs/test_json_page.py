@@ -48,12 +48,19 @@ COMMANDS = {
     "evidence-list": ["evidence", "list"],
     "report": ["report"],
     "read": ["read", "customers", "ada"],
+    "canary-validate": ["canary", "validate"],
+    "canary-apply": ["canary", "apply"],
+    "canary-show": ["canary", "show"],
+    "canary-who": ["canary", "who", "ada"],
+    "canary-kill": ["canary", "kill"],
+    "canary-unkill": ["canary", "unkill"],
     "switch": ["switch", "--percent", "1"],
     "rollback": ["rollback"],
     "journal": ["journal", "--verify"],
 }
 # What is named after data: views, columns, sources, options of a reader.
 BY_NAME = {
+    "configuration",
     "columns",
     "events",
     "sources",
@@ -95,6 +102,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     (folder / "comparators" / "customers.py").write_text(CHECKED)
     with (folder / "data" / "orders.csv").open("a", encoding="utf-8") as orders:
         orders.write("5,2026-01-04T08:15:00Z,eve,placed\n")
+    (folder / "canary.yaml").write_text("steps: [{share: 1%}, {share: 100%}]\n")
     (folder / "more.csv").write_text("id,at,kind\n1,2026-01-01T00:00:00Z,a\n")
     found = {}
     for verb, words in COMMANDS.items():

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,17 @@ from dualgauge.ledger.journal import (
 )
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.misfit import Misfit, RowState, Settled
-from dualgauge.ledger.tables import EVIDENCE, JOURNAL, METADATA, MIGRATION, QUARANTINE, QUARANTINE_SEAL
+from dualgauge.ledger.routing import evidence_for
+from dualgauge.ledger.tables import (
+    CANARY,
+    EVIDENCE,
+    JOURNAL,
+    METADATA,
+    MIGRATION,
+    QUARANTINE,
+    QUARANTINE_SEAL,
+    ROUTING,
+)
 from dualgauge.ledger.values import EvidenceKind
 from dualgauge.model import Outcome, Position, canonical_json, sha256
 from support.ledgers import AT, sql
@@ -139,6 +150,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ledger.move(
                 ledger.state(name), JournalEntry(name, "v", "ana", at, "off", 0, "canary", number, f"op-{number}")
             )
+            routed = replace(ledger.state(name), killed=number % 2 == 0, canary=f'{{"n":{number}}}')
+            here = ("canary", number) * 2
+            for verb, evidence in (("apply", evidence_for(routed.canary)), *([("kill", ())] if routed.killed else [])):
+                entry = JournalEntry(name, verb, "ana", at, *here, f"{verb}-{number}", None, evidence)
+                ledger.move(ledger.state(name), entry, routed=replace(routed, killed=verb == "kill"))
             run = f"r{number}"
             ledger.start_evidence(
                 run, kind=EvidenceKind.DIFF, name=name, bound={"n": number}, started_at=at, position=Position(9),
@@ -159,7 +175,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 TABLES = {
     "migration": MIGRATION, "journal": JOURNAL, "evidence": EVIDENCE, "quarantine": QUARANTINE,
-    "quarantine_seal": QUARANTINE_SEAL,
+    "quarantine_seal": QUARANTINE_SEAL, "routing": ROUTING, "canary": CANARY,
 }  # fmt: skip
 
 CELLS = [(name, column.name) for name, table in TABLES.items() for column in table.columns]

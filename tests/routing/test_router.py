@@ -68,7 +68,7 @@ def share(url: str, share_ppm: int, stage: str = "canary") -> None:
 
 def test_a_migration_that_has_not_begun_reads_v1(url: str) -> None:
     with Router(ledger=url, migration="orders") as router:
-        assert (router.decide("u").side, router.decide("u").reason) == (Side.V1, Reason.HASH)
+        assert (router.decide("u").side, router.decide("u").reason) == (Side.V1, Reason.STAGE)
 
 
 def test_a_read_is_answered_by_the_side_that_the_decision_names(url: str) -> None:
@@ -369,7 +369,7 @@ def test_a_worker_that_is_idle_after_its_fork_answers_its_first_read_by_the_late
         pid = os.fork()
         if pid == 0:
             time.sleep(2.5)
-            os._exit(0 if router.decide("u")[:2] == (Side.V1, Reason.HASH) else 1)
+            os._exit(0 if router.decide("u")[:2] == (Side.V1, Reason.STAGE) else 1)
         share(url, 0, "shadow")
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         router.close()
@@ -402,6 +402,7 @@ def test_a_unit_is_refused_without_being_written_down(url: str) -> None:
         def __repr__(self) -> str:
             pytest.fail("asked for")
 
+    share(url, PPM, "live")
     with Router(url, "orders") as router:
         start = time.monotonic()
         for unit in (Lazy(), b"a" * 60_000 + b"://", ["a" * 60_000 + "://", 1.5], {"url": "https://" + "a" * 60_000}):

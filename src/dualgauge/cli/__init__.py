@@ -19,12 +19,15 @@ from typer.main import get_command
 
 from dualgauge.cli.builds import migrate, plan, quarantine, replay, status, tail, throttle
 from dualgauge.cli.compare import check, diff, evidence, report
-from dualgauge.cli.cutover import journal, read, rollback, switch
+from dualgauge.cli.cutover import journal, rollback, switch
 from dualgauge.cli.log import add, append, compact, forget, import_events, show, verify
 from dualgauge.cli.start import demo, doctor, init
 from dualgauge.cli.terminal.options import Format
 from dualgauge.cli.terminal.output import failing, interrupted, usage_error, version
 from dualgauge.cli.terminal.screen import prepare
+from dualgauge.cli.traffic import apply as canary_apply
+from dualgauge.cli.traffic import kill, read, validate, who
+from dualgauge.cli.traffic import show as canary_show
 from dualgauge.errors import keep_secret
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ class InOrder(TyperGroup):
         """Names as `--help` shows them."""
         order = (
             "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "throttle", "quarantine", "status",
-            "diff", "check", "evidence", "report", "read", "switch", "rollback", "journal",
+            "diff", "check", "evidence", "report", "read", "canary", "switch", "rollback", "journal",
         )  # fmt: skip
         return sorted(self.commands, key=order.index)
 
@@ -80,6 +83,14 @@ runs = typer.Typer(no_args_is_help=True, help="The runs that make evidence: what
 runs.command("list")(evidence.evidence_list)
 runs.command("show")(evidence.evidence_show)
 
+ramp = typer.Typer(no_args_is_help=True, help="The ramp as a file, canary.yaml; who reads which side; kills.")
+ramp.command("validate")(validate.validate)
+ramp.command("apply")(canary_apply.apply)
+ramp.command("show")(canary_show.show)
+ramp.command("kill")(kill.kill)
+ramp.command("unkill")(kill.unkill)
+ramp.command("who")(who.who)
+
 app.command("init", rich_help_panel=START)(init.init)
 app.command("demo", rich_help_panel=START)(demo.demo)
 app.command("doctor", rich_help_panel=START)(doctor.doctor)
@@ -96,6 +107,7 @@ app.command("check", rich_help_panel=COMPARE)(check.check)
 app.command("report", rich_help_panel=COMPARE)(report.report)
 app.add_typer(runs, name="evidence", rich_help_panel=COMPARE)
 app.command("read", rich_help_panel=TRAFFIC)(read.read)
+app.add_typer(ramp, name="canary", rich_help_panel=TRAFFIC)
 app.command("switch", rich_help_panel=CUTOVER)(switch.switch)
 app.command("rollback", rich_help_panel=CUTOVER)(rollback.rollback)
 app.command("journal", rich_help_panel=CUTOVER)(journal.journal)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dualgauge.commands.looks import Looks
 from dualgauge.errors import DualgaugeError
 from dualgauge.model import Side
 
@@ -42,6 +42,7 @@ class CutoverCommands:
         """Where everything stands, and how the tails go. Nothing is written."""
         from dualgauge.commands.live import live_state
         from dualgauge.cutover.gates.decide import decide
+        from dualgauge.cutover.gates.ramp import step_of
         from dualgauge.cutover.status import gather
         from dualgauge.eventlog.table.lateness import lateness_if_readable
 
@@ -54,48 +55,32 @@ class CutoverCommands:
                 lateness_if_readable(handles.engine, handles.log),
                 views=views, served=served, evidence=handles.evidence,
                 live=live_state(handles, self._workspace.clock()),
-                gates=None if present is None else decide(present, settings.gates.limits), waiting=handles.waiting,
+                gates=None if present is None else (*handles.ramp(None), *decide(present, settings.gates.limits)),
+                waiting=handles.waiting, step=step.name if (step := step_of(handles.state)) else None,
             )  # fmt: skip
 
-    def switch(self, share_ppm: int, *, reason: str | None = None, dry_run: bool = False) -> Moved:
-        """Set the share of reads on v2, in parts per million, by one compare-and-set of the ledger."""
-        from dualgauge.cutover.gates.decide import decide, lag_gate
+    def switch(
+        self, share_ppm: int, *, cohorts: bool = False, reason: str | None = None, dry_run: bool = False
+    ) -> Moved:
+        """
+        Set the share of reads on v2, in parts per million, by one compare-and-set of the ledger.
+
+        With `cohorts`, 0 is stage canary: the cohorts of canary.yaml's step at 0 % are on v2.
+        """
         from dualgauge.cutover.moves.switch import switch
 
         workspace = self._workspace
-        looked: Handles | None = None
-
-        def gates() -> tuple[GateResult, ...]:
-            nonlocal looked
-            looks.close()
-            looked = looks.enter_context(workspace.open())
-            return decide(looked.present, workspace.settings.gates.limits)
-
-        def still(end: tuple[int, str]) -> bool:
-            if looked is None or end != looked.evidence.end:
-                return False
-            with workspace.open() as now:
-                if (now.served, now.log.head().last) == (looked.served, looked.log.head().last):
-                    return True
-                # Under a tail the log and the builds go on between any two looks.
-                lag = lag_gate(now.views_now, now.log.head().last, workspace.settings.gates.limits.lag)
-                return _builds(now) == _builds(looked) and lag.passed
-
-        with workspace.open() as handles, ExitStack() as looks:
+        with workspace.open() as handles, Looks(workspace) as looks:
             return switch(
-                handles.ledger_for(dry_run=dry_run), workspace.settings.migration, share_ppm=share_ppm, gates=gates,
-                still=still,
+                handles.ledger_for(dry_run=dry_run), workspace.settings.migration, share_ppm=share_ppm,
+                cohorts=cohorts, gates=lambda: looks.gates(share_ppm), still=looks.still,
                 who=workspace.who, at=workspace.clock(), operation_id=uuid.uuid4().hex, reason=reason, dry_run=dry_run,
             )  # fmt: skip
 
     def gates(self, share_ppm: int) -> tuple[GateResult, ...]:
         """What a move to this share would be asked now, each gate with its answer; nothing where no gate is asked."""
-        from dualgauge.cutover.gates.decide import decide
-
-        with self._workspace.open() as handles:
-            if share_ppm <= handles.state.share_ppm:
-                return ()
-            return decide(handles.present, self._workspace.settings.gates.limits)
+        with Looks(self._workspace) as looks:
+            return looks.gates(share_ppm) if share_ppm > looks.state().share_ppm else ()
 
     def rollback(self, *, reason: str | None = None, dry_run: bool = False) -> Moved:
         """Take all reads back to v1. Nothing is asked for; adopted tables are looked at when the move is made."""
@@ -144,12 +129,3 @@ class CutoverCommands:
             return handles.adopting.positions() if handles.adopting else {}
         except (DualgaugeError, OSError):
             return names
-
-
-def _builds(handles: Handles) -> dict[tuple[Side, str], tuple[int, str | None, str]]:
-    """The builds that readers get, each with what names it and no other, wherever a tail has brought it."""
-    return {
-        (side, one.view): (one.build, one.token, one.definition_hash)
-        for side, found in handles.served.items()
-        for one in found.values()
-    }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dualgauge.model import Side
     from dualgauge.stores.serving.port import PointReader
@@ -36,14 +36,16 @@ class TrafficCommands:
 
     _workspace: Workspace
 
-    def read(self, view: str, key: Sequence[str], *, unit: str | None = None) -> ReadAnswer:
-        """Answer one read from the side that the share gives the unit, as a router would."""
+    def read(
+        self, view: str, key: Sequence[str], *, unit: str | None = None, attrs: Mapping[str, object] | None = None
+    ) -> ReadAnswer:
+        """Answer one read from the side that the share, or a pin or cohort, gives the unit, as a router would."""
         from dualgauge_router.decision import Reason, Routing
         from dualgauge_router.hashing import bucket
 
         with self._workspace.open() as handles:
             state = handles.state
-            decision = Routing(state).decide(unit)
+            decision = Routing(state).decide(unit, attrs)
             row = handles.store.point(decision.side, view, key)
             at = None if unit is None or decision.reason is not Reason.HASH else bucket(state, unit)
             return ReadAnswer(view=view, key=tuple(key), decision=decision, bucket=at, row=row)

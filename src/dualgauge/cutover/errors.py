@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.errors import ConflictError, GateError, UsageError
 from dualgauge.ledger.values import percent_text
-from dualgauge.model import PPM, NextStep, listed
+from dualgauge.model import PPM, NextStep, listed, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dualgauge.cutover.canary.yaml_text import Mistake
     from dualgauge.cutover.moves.stages import Stage, Verb
     from dualgauge.cutover.values import GateResult
 
@@ -98,3 +99,56 @@ class BadPercent(UsageError):
     def __init__(self, text: str, reason: str) -> None:
         self.text, self.reason = text, reason
         super().__init__(f"{text!r} is no percentage of reads: {reason}; write one like 5 or 0.25")
+
+
+class BadCanary(UsageError):
+    """A canary.yaml cannot work. `mistakes` are all of them, by line."""
+
+    def __init__(self, file: str, mistakes: tuple[Mistake, ...]) -> None:
+        self.file, self.mistakes = file, mistakes
+        count = f"{plural(len(mistakes), 'mistake')}: " if mistakes[1:] else ""
+        told = "; ".join(map(str, mistakes))
+        super().__init__(f"{file} cannot work. {count}{told}. Nothing was changed: fix it, and validate it again")
+
+    def details(self) -> dict[str, object]:
+        """Each mistake with its place."""
+        return {"mistakes": [{"line": one.line, "column": one.column, "what": one.what} for one in self.mistakes]}
+
+
+class NoCanary(UsageError):
+    """There is no canary.yaml."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        self.file = file
+        super().__init__(f"{file} cannot be read ({reason}); write it, or name another file. See `dualgauge canary -h`")
+
+
+class NotActedOn(UsageError):
+    """A canary.yaml asks for what this version does not do."""
+
+    def __init__(self, file: str, what: str) -> None:
+        self.file = file
+        super().__init__(f"{file} cannot be applied: {what}. Nothing was changed")
+
+
+class RolloutFrozen(ConflictError):
+    """Another rollout would hash every unit anew, and reads are on v2."""
+
+    def __init__(self, migration: str, stage: str, found: str, wanted: str) -> None:
+        self.migration, self.found, self.wanted = migration, found, wanted
+        super().__init__(
+            f"the rollout of {migration!r} is {found!r}, and cannot become {wanted!r} in stage {stage}: units would "
+            f"change sides. Nothing was changed: say rollout: {found}, or roll back first",
+            next_steps=(NextStep("dualgauge rollback", "take all reads back to v1"),),
+        )
+
+
+class EndedMigration(ConflictError):
+    """A migration that has ended is not routed otherwise any more."""
+
+    def __init__(self, migration: str, stage: str, what: str) -> None:
+        self.migration, self.stage = migration, stage
+        super().__init__(
+            f"the migration {migration!r} is in stage {stage}, an end, and cannot be {what}; nothing was changed",
+            next_steps=(NextStep("dualgauge status", "see where it stands"),),
+        )

@@ -107,8 +107,8 @@ class Status:
 
     `lateness` is of the log's newest events; None where they cannot be read.
     `gates` are what a larger share would be asked; None where the project's files do not let them be asked.
-    `waiting` counts rows of the quarantine. `arrivals` are events a second of the last minute, `holders` who brings
-    each side forward.
+    `step` is the one of canary.yaml that the share stands on. `waiting` counts rows of the quarantine. `arrivals` are
+    events a second of the last minute, `holders` who brings each side forward.
     """
 
     migration: str
@@ -122,6 +122,7 @@ class Status:
     waiting: int = 0
     arrivals: float | None = None
     holders: Mapping[Side, Lease | None] = field(default_factory=dict, hash=False)
+    step: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """What `--format json` gives."""
@@ -130,6 +131,8 @@ class Status:
             "stage": self.state.stage,
             "share_ppm": self.state.share_ppm,
             "rollout": self.state.rollout,
+            "killed": self.state.killed,
+            "step": self.step,
             "log": {"head": self.head, "lateness": as_json(self.lateness), "arrivals_per_second": self.arrivals},
             "sides": {
                 side.value: {"holder": lease and lease.holder, "until": lease and lease.until}
@@ -158,6 +161,7 @@ def gather(
     gates: tuple[GateResult, ...] | None,
     live: LiveState,
     waiting: int = 0,
+    step: str | None = None,
 ) -> Status:
     """Put it together from what log, stores and ledger hold; `evidence` is of this migration."""
     known = {(one.side, one.name) for one in views}
@@ -173,6 +177,7 @@ def gather(
         waiting=waiting,
         arrivals=live.arrivals,
         holders=live.holders,
+        step=step,
     )
 
 

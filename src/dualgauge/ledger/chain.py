@@ -21,6 +21,7 @@ from dualgauge.ledger.journal import (
     TamperedRow,
     read,
 )
+from dualgauge.ledger.routing import RoutingSaid, RoutingVerb
 from dualgauge.ledger.rows import state_of
 from dualgauge.ledger.values import EvidenceKind, percent_text
 from dualgauge.model import Outcome
@@ -51,12 +52,13 @@ class ChainReading:
     """
     What a walk found: the first `problem`, else None; the seals in the journal's order; the quarantine's last change.
 
-    With a problem the rest is what came before it, and worth nothing.
+    `routing` is what it says of routing. With a problem the rest is what came before it, and worth nothing.
     """
 
     problem: TamperedRow | None
     seals: Sequence[tuple[int, EvidenceEntry]] = ()
     quarantine: tuple[int, QuarantineEntry] | None = None
+    routing: RoutingSaid = field(default_factory=RoutingSaid)
 
 
 def walk(rows: Iterable[Sequence[Any]], states: Iterable[Sequence[Any]] | None = None) -> ChainReading:
@@ -101,7 +103,7 @@ def walk(rows: Iterable[Sequence[Any]], states: Iterable[Sequence[Any]] | None =
             return _bad(number, f"cannot be read as a journal entry: {str(fault) or type(fault).__name__}")
         if told != (seq, operation_id):
             return _bad(number, f"was moved: its text is of row {told[0]}, operation {told[1]!r}")
-    return ChainReading(moves.problem(states), seals, quarantine)
+    return ChainReading(moves.problem(states), seals, quarantine, moves.routing)
 
 
 def _bad(number: int, what: str) -> ChainReading:
@@ -137,11 +139,16 @@ class _Moves:
 
     made: dict[str, tuple[int, tuple[Any, ...]]] = field(default_factory=dict)
     loose: dict[str, TamperedRow] = field(default_factory=dict)
+    routing: RoutingSaid = field(default_factory=RoutingSaid)
 
     def add(self, seq: int, fields: Mapping[str, Any]) -> None:
-        name = fields["migration"]
-        found = (fields["from_stage"], fields["from_share_ppm"], fields["rollout"], fields["revision"] - 1)
-        if found != self.made.get(name, (0, _NEVER))[1][:4]:
+        name, verb = fields["migration"], fields["verb"]
+        known = self.made.get(name, (0, _NEVER))[1][:4]
+        # A file that is applied may name another rollout, while no read is on v2.
+        rollout = known[2] if verb == RoutingVerb.APPLY and fields["from_share_ppm"] == 0 else fields["rollout"]
+        found = (fields["from_stage"], fields["from_share_ppm"], rollout, fields["revision"] - 1)
+        self.routing.add(seq, name, verb, fields["evidence"])
+        if found != known:
             problem = f"row {seq} found migration {name!r} {_told(found)}, where no row before it led"
             self.loose.setdefault(name, TamperedRow(seq, problem))
         if fields["to_share_ppm"] == 0:

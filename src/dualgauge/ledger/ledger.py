@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import select
 
-from dualgauge.ledger import journal, journal_rows, quarantine_seal
+from dualgauge.ledger import journal, journal_rows, quarantine_seal, routing
 from dualgauge.ledger.access import Access, EmptyTables, prepared
 from dualgauge.ledger.barriers import Barriers
 from dualgauge.ledger.chain import walk
@@ -25,7 +25,7 @@ from dualgauge.ledger.errors import (
 from dualgauge.ledger.quarantine import Quarantine
 from dualgauge.ledger.rows import run_of, state_of
 from dualgauge.ledger.seal import gather, seal
-from dualgauge.ledger.tables import EVIDENCE, LOG_LINK, MIGRATION
+from dualgauge.ledger.tables import EVIDENCE, HEAD, LOG_LINK, MIGRATION
 from dualgauge.ledger.throttle import Throttle
 from dualgauge.ledger.upgrade import TIMEOUT, bring_up, look
 from dualgauge.ledger.values import (
@@ -127,15 +127,26 @@ class Ledger:
     def state(self, name: str) -> MigrationState:
         """A migration as it is now; one never seen is in stage `off` at revision 0."""
         with self._access.reading() as connection:
-            return _state(connection, name)
+            return _state(connection, self._access.revision(connection), name)
+
+    def applied(self, digest: str) -> str:
+        """The text of a canary.yaml that was applied once, by its digest; empty where it is gone."""
+        with self._access.reading() as connection:
+            return routing.text_of(connection, digest)
 
     def move(
-        self, expected: MigrationState, entry: JournalEntry, still: Callable[[tuple[int, str]], bool] | None = None
+        self,
+        expected: MigrationState,
+        entry: JournalEntry,
+        still: Callable[[tuple[int, str]], bool] | None = None,
+        *,
+        routed: MigrationState | None = None,
     ) -> MigrationState:
         """
         Move a migration from `expected` to what `entry` says, and write the entry: one compare-and-set, one row.
 
-        An operation id that was written before gives the state that it made then, and nothing is written.
+        An operation id that was written before gives the state that it made then, and nothing is written. `routed` is
+        what the migration is to be routed by, where that changes: its `killed`, `canary` and `rollout` are kept.
 
         `still` is asked inside the transaction, with the journal's end, whether what the move rests on is still so.
 
@@ -152,19 +163,22 @@ class Ledger:
             raise ValueError(message)
         with self._access.writing() as connection:
             if done := journal_rows.operation(connection, entry.operation_id):
-                return _same(done.entry, entry, done.after)
-            found = _state(connection, expected.name)
+                now = _state(connection, HEAD, expected.name)
+                return _same(done.entry, entry, replace(done.after, killed=now.killed, canary=now.canary))
+            found = _state(connection, HEAD, expected.name)
             if _compared(found) != _compared(expected):
                 raise StateChanged(expected, found)
             seq, previous = journal_rows.end(connection)
             if still is not None and not still((seq, previous)):
                 raise GroundShifted(expected.name)
-            row = journal.move_row(
-                entry, seq=seq, revision=found.revision + 1, rollout=found.rollout, previous=previous
-            )
-            _set(connection, found, row.after)
+            by = routed or found
+            row = journal.move_row(entry, seq=seq, revision=found.revision + 1, rollout=by.rollout, previous=previous)
+            after = replace(row.after, killed=by.killed, canary=by.canary)
+            _set(connection, found, after)
+            if routed is not None:
+                routing.write(connection, after)
             journal_rows.append(connection, row)
-            return row.after
+            return after
 
     def operation(self, operation_id: str) -> JournalRow | None:
         """The journal row that an operation wrote, or None."""
@@ -200,9 +214,10 @@ class Ledger:
         """
         with self._access.reading() as connection:
             walked = walk(journal_rows.all_rows(connection), connection.execute(select(*_MIGRATION)).all())
-            found = gather(walked.seals, journal_rows.plain(connection.execute(select(EVIDENCE))), walked.problem)
-            if walked.problem is None:
-                revision = self._access.revision(connection)
+            revision = self._access.revision(connection)
+            problem = walked.problem or routing.verify(connection, revision, walked.routing)
+            found = gather(walked.seals, journal_rows.plain(connection.execute(select(EVIDENCE))), problem)
+            if problem is None:
                 quarantine = quarantine_seal.verify(connection, revision, walked.quarantine)
                 found = replace(found, quarantine=quarantine, end=journal_rows.end(connection))
         if migration is None:
@@ -347,9 +362,10 @@ def _link(**row: Any) -> LogCommit:  # noqa: ANN401  (a row of the table)
     return LogCommit(**{**row, "at": row["at"] if row["step"] else 0})
 
 
-def _state(connection: Connection, name: str) -> MigrationState:
+def _state(connection: Connection, revision: str, name: str) -> MigrationState:
     row = connection.execute(select(MIGRATION).where(MIGRATION.c.name == name)).mappings().first()
-    return state_of(row) if row else MigrationState(name)
+    killed, canary = routing.read(connection, revision, name)
+    return replace(state_of(row) if row else MigrationState(name), killed=killed, canary=canary)
 
 
 def _compared(state: MigrationState) -> tuple[str, int, str, int]:
@@ -374,7 +390,7 @@ def _set(connection: Connection, found: MigrationState, after: MigrationState) -
 
 def _same(done: JournalEntry, wanted: JournalEntry, after: MigrationState) -> MigrationState:
     # Who, when, from where and why may differ when a call is repeated; what it does may not.
-    if done.did != wanted.did:
+    if done.did != wanted.did or (wanted.verb == routing.RoutingVerb.APPLY and done.evidence != wanted.evidence):
         raise OperationReused(wanted.operation_id, done.did, wanted.did)
     return after
 

@@ -106,6 +106,23 @@ THROTTLE: Final = Table(
     Column("events_per_second", BigInteger, nullable=False),
 )
 
+CANARY: Final = Table(
+    "canary",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+"""Every canary.yaml that was ever applied, as canonical JSON, by the SHA-256 of that text."""
+
+ROUTING: Final = Table(
+    "routing",
+    METADATA,
+    Column("migration", Text, primary_key=True),
+    Column("killed", BigInteger, nullable=False),
+    Column("canary", String(64), nullable=False),
+)
+"""What routing goes by beside stage and share: `killed` is 0 or 1, `canary` the digest in force; empty for none."""
+
 READABLE_FROM: Final = Table(
     "readable_from",
     METADATA,
@@ -116,14 +133,14 @@ READABLE_FROM: Final = Table(
 
 VERSION_TABLE: Final = "dualgauge_version"
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every revision of these tables, oldest first. Stated here so that opening a ledger needs no alembic; a test
 holds it equal to the files."""
 
 HEAD: Final = REVISIONS[-1]
 """The revision that is written."""
 
-READERS: Final = (("0005", "0005"), ("0006", "0005"), ("0007", "0005"))
+READERS: Final = (("0005", "0005"), ("0006", "0005"), ("0007", "0005"), ("0008", "0008"))
 """The rows of `READABLE_FROM` in a ledger at `HEAD`: revision, and the one that a reader must know."""
 
 OLDEST_READ: Final = "0004"

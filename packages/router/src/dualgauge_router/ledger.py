@@ -11,6 +11,7 @@ import os
 import sqlite3
 from contextlib import closing, contextmanager
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge_router.errors import redact
@@ -39,8 +40,11 @@ if TYPE_CHECKING:
     Ask = Callable[[str, Sequence[object]], Sequence[tuple[Any, ...]]]
     """Runs a statement with values for its question marks, and gives all rows."""
 
-KNOWN: Final = ("0004", "0005", "0006", "0007")
+KNOWN: Final = ("0004", "0005", "0006", "0007", "0008")
 """The revisions of a ledger that are read as they are; dualgauge holds its own equal to these."""
+
+_CANARY: Final = "0008"
+"""The first revision with kills and applied configurations."""
 
 OLDER: Final = ("0001", "0002", "0003")
 """Revisions from before the first that is read."""
@@ -165,14 +169,33 @@ def _state(ask: Ask, shown: str, name: str) -> MigrationState:
         if taken := tables & set(_OWN):
             raise NotALedger(shown, f"it has a table {min(taken)!r} and no revision in 'dualgauge_version'")
         raise NoLedger(shown)
-    _refuse_unknown(ask, shown, str(versions[0][0]), tables)
+    found = str(versions[0][0])
+    _refuse_unknown(ask, shown, found, tables)
     rows = ask("SELECT stage, share_ppm, rollout, revision, changed_at FROM migration WHERE name = ?", (name,))
     if not rows:
         return MigrationState(name)
     stage, share_ppm, rollout, revision, changed_at = rows[0]
     if not 0 <= int(share_ppm) <= PPM:
         raise LedgerError(shown, f"the share of {name!r} is {share_ppm} parts per million")
-    return MigrationState(name, stage, int(share_ppm), rollout, int(revision), datetime.fromisoformat(changed_at))
+    at = datetime.fromisoformat(changed_at)
+    # What a newer dualgauge upgraded has these too.
+    killed, canary = (False, "") if found in KNOWN and found < _CANARY else _canary(ask, shown, name)
+    return MigrationState(name, stage, int(share_ppm), rollout, int(revision), at, killed, canary)
+
+
+def _canary(ask: Ask, shown: str, name: str) -> tuple[bool, str]:
+    """Whether a migration was killed, and the configuration in force, which must be the one of its digest."""
+    rows = ask(
+        "SELECT r.killed, r.canary, c.text FROM routing r LEFT JOIN canary c ON c.digest = r.canary "
+        "WHERE r.migration = ?",
+        (name,),
+    )
+    if not rows:
+        return False, ""
+    killed, digest, text = rows[0]
+    if digest and (text is None or sha256(text.encode()).hexdigest() != digest):
+        raise LedgerError(shown, f"the configuration of {name!r} is not the one that was applied")
+    return bool(killed), text or ""
 
 
 def _tables(ask: Ask, *, sqlite: bool) -> set[str]:

@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 import weakref
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 
 from dualgauge_router.decision import Decision, Routing
 from dualgauge_router.errors import DualgaugeError, keep_secret
@@ -20,7 +21,7 @@ from dualgauge_router.sqlite_files import over_forks
 from dualgauge_router.state import MigrationState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from dualgauge_router.hashing import Unit
@@ -42,6 +43,35 @@ _NEVER: Final = float("-inf")
 
 _ALL: Final[weakref.WeakSet[Router]] = weakref.WeakSet()
 """Every router of this process."""
+
+
+class _Pin(NamedTuple):
+    """A decision that is kept for a unit of a router, in front of those kept around it."""
+
+    router: Router
+    unit: object
+    decision: Decision
+    outer: _Pin | None
+
+    def find(self, router: Router, unit: object) -> Decision | None:
+        """The decision that is kept for a unit, if one is; nothing is raised."""
+        pin: _Pin | None = self
+        while pin is not None:
+            # Of one type: to Python True is 1.
+            if pin.router is router and type(pin.unit) is type(unit) and _alike(pin.unit, unit):
+                return pin.decision
+            pin = pin.outer
+        return None
+
+
+def _alike(a: object, b: object) -> bool:
+    try:
+        return bool(a == b)
+    except Exception:  # noqa: BLE001  (the application's own values; no read may fail for them)
+        return False
+
+
+_PIN: Final[ContextVar[_Pin | None]] = ContextVar("dualgauge_router_pin", default=None)
 
 
 class _Known:
@@ -128,21 +158,62 @@ class Router:
         """Look at the ledger no more; reads go on by the last state, and to v1 once that is stale."""
         self._looks.end()
 
-    def decide(self, unit: Unit | Sequence[Unit | None] | None) -> Decision:
+    def decide(self, unit: Unit | Sequence[Unit | None] | None, attrs: Mapping[str, object] | None = None) -> Decision:
         """
         Choose the side for a unit, and say why; nothing is raised, nothing waited for.
 
-        The decision is a named tuple of `side` (v1 or v2), `reason` (complete, stale, no_unit, bad_unit or hash),
-        `share_ppm`, the share of reads on v2, and `config_version`, which counts up with every change of the migration.
+        The decision is a named tuple of `side` (v1 or v2), `reason` (the first that applies of complete, kill, stale,
+        stage, no_unit, bad_unit, pin_v1, pin_v2, cohort and hash), `share_ppm`, the share of reads on v2, and
+        `config_version`, which counts up with every change of the migration.
 
         Args:
             unit: a text, a whole number, or a list of these and None; None for a read without one. What cannot be
                 hashed reads v1, with the reason `bad_unit`.
+            attrs: what the cohorts of canary.yaml are told by, such as `{"region": "eu-1"}`.
         """
+        routing = self._routing()
+        # What holds for all units, such as a kill, wins over what is kept for a request.
+        if (pin := _PIN.get()) is not None and routing.always is None:
+            held = pin.find(self, unit)
+            if held is not None:
+                return held
+        return routing.decide(unit, attrs)
+
+    def _routing(self) -> Routing:
         known = self._known
         if self._clock() >= known.until:
             known = self._late(known)
-        return known.routing.decide(unit)
+        return known.routing
+
+    @contextmanager
+    def pinned(
+        self,
+        unit: Unit | Sequence[Unit | None] | None,
+        attrs: Mapping[str, object] | None = None,
+        *,
+        header: str | None = None,
+    ) -> Iterator[Decision]:
+        """
+        Keep one decision for a unit in a `with` block, so that a share that moves does not part one request in two.
+
+        It holds in this thread or task, and in tasks that begin in the block. Other units are decided as ever. A kill,
+        a rollback, and a ledger that cannot be read for too long win over it, in the block too.
+
+        Args:
+            unit: as `decide` takes it.
+            attrs: as `decide` takes them.
+            header: `Decision.header` of a service that decided for this request by the same migration, which must be
+                one to be trusted. It is not followed where this router knows of a later change.
+        """
+        decision, every = self.decide(unit, attrs), self._routing().always
+        said = Decision.from_header(header) if header and every is None else None
+        if said is not None and said.config_version >= decision.config_version:
+            decision = said
+        token = _PIN.set(_Pin(self, unit, decision, _PIN.get()))
+        try:
+            yield decision
+        finally:
+            _PIN.reset(token)
 
     def read(
         self,
@@ -152,14 +223,28 @@ class Router:
         v1: Callable[..., T],
         v2: Callable[..., T],
         args: Sequence[object] = (),
+        attrs: Mapping[str, object] | None = None,
     ) -> T:
         """
         Read a view from the side that `decide` chooses: call `v1` or `v2` with `args` and give what it gives.
 
         What the chosen one raises reaches the caller, from v2 too.
         """
-        chosen = v2 if self.decide(unit).side is Side.V2 else v1
+        chosen = v2 if self.decide(unit, attrs).side is Side.V2 else v1
         return chosen(*args)
+
+    async def aread(
+        self,
+        view: str,
+        *,
+        unit: Unit | Sequence[Unit | None] | None,
+        v1: Callable[..., Awaitable[T]],
+        v2: Callable[..., Awaitable[T]],
+        args: Sequence[object] = (),
+        attrs: Mapping[str, object] | None = None,
+    ) -> T:
+        """Read as `read` does, from functions that are awaited."""
+        return await self.read(view, unit=unit, v1=v1, v2=v2, args=args, attrs=attrs)
 
     def refresh(self, timeout: float = TIMEOUT) -> bool:
         """

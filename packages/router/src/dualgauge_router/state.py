@@ -15,7 +15,8 @@ class MigrationState:
     One migration as it is. A migration never seen is in stage `off` at revision 0.
 
     `share_ppm` is the share of reads on v2, 0 to 1,000,000. `revision` counts its moves: it is what a
-    compare-and-set compares. `rollout` is half of the salt that units are hashed with.
+    compare-and-set compares. `rollout` is half of the salt that units are hashed with. `killed`: all reads go to v1
+    until that is taken back, whatever the share is. `canary` is the JSON of the canary.yaml in force; empty for none.
     """
 
     name: str
@@ -24,3 +25,5 @@ class MigrationState:
     rollout: str = "v2"
     revision: int = 0
     changed_at: datetime | None = None
+    killed: bool = False
+    canary: str = ""

@@ -106,12 +106,17 @@ def _line(now: Status, at: datetime) -> str:
         )
         sides.append(f"{side.value} {far}{note}")
     share = percent_text(now.state.share_ppm)
-    return f"{at:%H:%M:%SZ} stage {now.state.stage}, {share} % on v2; head {now.head:,}; {'; '.join(sides)}"
+    killed = ", killed" if now.state.killed else ""
+    return f"{at:%H:%M:%SZ} stage {now.state.stage}, {share} % on v2{killed}; head {now.head:,}; {'; '.join(sides)}"
 
 
 def _show(screen: Console, now: Status) -> None:
     state = now.state
     screen.print(f"migration {now.migration}: stage {state.stage}, {percent_text(state.share_ppm)} % of reads on v2")
+    if state.killed:
+        screen.print("killed: all reads go to v1 until `dualgauge canary unkill`")
+    if now.step:
+        screen.print(f"canary.yaml: step {now.step}", soft_wrap=True)
     screen.print(f"log: head at position {now.head:,}")
     screen.print(late_line(now.lateness), soft_wrap=True)
     if now.waiting:

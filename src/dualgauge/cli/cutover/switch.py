@@ -22,6 +22,9 @@ def switch(
             "--percent", metavar="N", help="Share of reads on v2: 0 is stage shadow, 100 is live, between is canary."
         ),
     ],
+    cohorts: Annotated[
+        bool, typer.Option("--cohorts", help="With 0: stage canary, for the cohorts and pins of canary.yaml alone.")
+    ] = False,
     reason: Reason = None,
     dry_run: DryRun = False,
     project: ProjectDir = HERE,
@@ -40,7 +43,7 @@ def switch(
     """
     with answering("switch", project, form, debug=debug) as answer:
         try:
-            moved = answer.migration.switch(parse_percent(percent), reason=reason, dry_run=dry_run)
+            moved = answer.migration.switch(parse_percent(percent), cohorts=cohorts, reason=reason, dry_run=dry_run)
         except GateRefused as refused:
             if dry_run and form is Format.TEXT:
                 print_gates(console(), refused.gates)

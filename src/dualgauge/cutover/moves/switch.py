@@ -38,6 +38,7 @@ def switch(
     migration: str,
     *,
     share_ppm: int,
+    cohorts: bool = False,
     gates: Callable[[], Sequence[GateResult]],
     still: Callable[[tuple[int, str]], bool] | None = None,
     who: str,
@@ -48,6 +49,8 @@ def switch(
 ) -> Moved:
     """
     Set the share of reads on v2: 0 is stage shadow, 1,000,000 ppm is live, between is canary.
+
+    With `cohorts`, 0 is stage canary too: its cohorts and pins are on v2, and no other read.
 
     `gates` is called only where the share would grow; the runs that its results rest on go into the journal. `still` is
     asked in the move's own transaction whether what `gates` looked at last is what is there now; where it is not, for
@@ -66,17 +69,19 @@ def switch(
     if type(share_ppm) is not int or not 0 <= share_ppm <= PPM:
         raise BadShare(share_ppm)
     before, stage = _present(ledger, migration)
-    verb = verb_of_share(share_ppm)
+    verb = Verb.SHARE_SOME if cohorts and share_ppm == 0 else verb_of_share(share_ppm)
     order = _Order(verb, share_ppm, who, at, operation_id, reason, (), dry_run)
     if done := _done(ledger, migration, order):
         return done
-    if before.share_ppm == share_ppm:
+    # Both at 0 %: the stage of cohorts is left, or entered.
+    turns = share_ppm == before.share_ppm == 0 and (stage is Stage.CANARY) is not cohorts
+    if before.share_ppm == share_ppm and not turns:
         return Moved(before, before, dry_run=dry_run)
     # An end says that it is one, whatever v2 lacks; before shadow, what is missing says more than the table does.
-    if not (allowed(stage) and share_ppm > before.share_ppm):
+    if not (allowed(stage) and (share_ppm > before.share_ppm or (turns and cohorts))):
         return _move(ledger, before, target(stage, verb), order)
     for look in range(LOOKS):
-        asked = _passed(migration, share_ppm, gates())
+        asked = passed(migration, share_ppm, gates())
         resting = replace(order, evidence=tuple(dict.fromkeys(one.run for one in asked if one.run)))
         try:
             return replace(_move(ledger, before, target(stage, verb), resting, still), gates=asked)
@@ -169,7 +174,8 @@ class _Order:
     dry_run: bool
 
 
-def _passed(migration: str, share_ppm: int, gates: Sequence[GateResult]) -> tuple[GateResult, ...]:
+def passed(migration: str, share_ppm: int, gates: Sequence[GateResult]) -> tuple[GateResult, ...]:
+    """The gates of a move to a share, where each is open. Raises GateRefused."""
     if not gates:
         # No gate at all would let everything through. That is a mistake of the calling code.
         message = "a move forward is asked by at least one gate"

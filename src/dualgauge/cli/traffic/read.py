@@ -10,8 +10,7 @@ from rich.console import Console
 from dualgauge.cli.terminal import completion
 from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.terminal.output import answering
-from dualgauge.cutover.moves.percent import percent_text
-from dualgauge_router.decision import Reason
+from dualgauge.cli.traffic.reasons import Attributes, attributes, why
 
 
 def read(
@@ -26,6 +25,7 @@ def read(
             "--unit", metavar="UNIT", help="What chooses the side (a customer, a tenant); without one, v1 answers."
         ),
     ] = None,
+    attr: Attributes = None,
     project: ProjectDir = HERE,
     form: FormatOption = Format.TEXT,
     debug: Debug = False,
@@ -37,12 +37,13 @@ def read(
 
     Example: dualgauge read airport_days JFK 2013-03-01 --unit customer-17
     """
+    given = attributes(attr)
     with answering("read", project, form, debug=debug) as answer:
-        found = answer.migration.read(view, key, unit=unit)
+        found = answer.migration.read(view, key, unit=unit, attrs=given)
         chosen = found.decision
 
         def text(screen: Console) -> None:
-            screen.print(f"{chosen.side.value} answered: {_why(chosen.reason, found.bucket, chosen.share_ppm)}")
+            screen.print(f"{chosen.side.value} answered: {why(chosen.reason, found.bucket, chosen.share_ppm)}")
             if found.row is None:
                 screen.print(f"no row with key {' '.join(key)}")
                 return
@@ -57,18 +58,3 @@ def read(
             },
             text,
         )  # fmt: skip
-
-
-def _why(reason: Reason, bucket: float | None, share_ppm: int) -> str:
-    share = f"{percent_text(share_ppm)} % of reads are on v2"
-    match reason:
-        case Reason.HASH:
-            return f"the unit stands at {100 * (bucket or 0):.4f} %, and {share}"
-        case Reason.BAD_UNIT:
-            return f"a unit that cannot be hashed reads v1 ({share})"
-        case Reason.NO_UNIT:
-            return f"a read without a unit reads v1 ({share})"
-        case Reason.COMPLETE:
-            return "the migration is complete"
-        case Reason.STALE:
-            return "the ledger could not be read"

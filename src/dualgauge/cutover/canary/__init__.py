@@ -1,0 +1,1 @@
+"""canary.yaml: what stands in it, whether it can work, and what each of its steps needs."""

@@ -1,0 +1,132 @@
+"""canary.yaml on the command line: a ramp by its steps, a kill, and who reads which side."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dualgauge_router.router import Router
+from support.shop import build, call
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RAMP = """\
+cohorts:
+  staff: {attr: email, ends_with: "@shop.example"}
+overrides:
+  pin_v1: {units: [bank]}
+steps:
+  - {name: staff, share: 0%, cohorts: [staff]}
+  - {share: 10%, soak: 1h}
+  - {share: 100%}
+"""
+ADA = ("--attr", "email=ada@shop.example")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    folder = build(tmp_path / "shop")
+    (folder / "comparators" / "customers.py").write_text(
+        'from dualgauge import Comparator\n\ncustomers = Comparator(key="customer")\n'
+    )
+    (folder / "canary.yaml").write_text(RAMP)
+    return folder
+
+
+def test_a_ramp_goes_by_its_file_and_a_kill_takes_it_back(shop: Path) -> None:
+    assert call("canary", "validate", folder=shop).exit_code == 0
+    assert call("diff", folder=shop).exit_code == 0
+    assert call("canary", "apply", folder=shop).out.startswith("applied\n")
+    assert call("canary", "apply", folder=shop).out.startswith("nothing to do")
+    assert "no read is on v2 in this stage" in call("canary", "who", "ada", *ADA, folder=shop).out
+    before = datetime.now(UTC).isoformat()
+
+    assert call("switch", "--percent", "0", "--cohorts", folder=shop).exit_code == 0
+    assert call("canary", "who", "ada", *ADA, folder=shop).out.startswith("ada reads v2: it is in a cohort")
+    assert call("canary", "who", "bank", *ADA, folder=shop).out.startswith("bank reads v1: it is pinned to v1")
+    assert call("canary", "who", "ada", *ADA, "--at", before, folder=shop).out.startswith(
+        "ada read v1: no read is on v2"
+    )
+    assert "canary.yaml: step staff" in call("status", folder=shop).out
+    read = call("read", "customers", "ada", "--unit", "ada", *ADA, folder=shop).out
+    assert read.startswith("v2 answered: it is in a cohort that is on v2")
+
+    refused = call("switch", "--percent", "100", folder=shop)
+    assert (refused.exit_code, "Gate soak:10%: the move would pass this step" in refused.err) == (3, True)
+    assert call("switch", "--percent", "10", folder=shop).exit_code == 0
+    refused = call("switch", "--percent", "100", "--format", "json", folder=shop)
+    (closed,) = [one for one in refused.json["error"]["gates"] if one["outcome"] != "pass"]
+    assert (refused.exit_code, closed["name"], closed["limit"]) == (3, "soak:10%", "3,600 s at this step")
+
+    with Router(f"sqlite:///{shop / '.dualgauge' / 'ledger.db'}", "customers", refresh=0.05) as router:
+        assert router.decide("ada", {"email": "ada@shop.example"}).side.value == "v2"
+        assert call("canary", "kill", "--reason", "slow", folder=shop).exit_code == 0
+        assert router.refresh()
+        assert router.decide("ada", {"email": "ada@shop.example"}).reason.value == "kill"
+    assert "killed: all reads go to v1" in call("canary", "show", folder=shop).out
+    assert call("status", "--format", "json", folder=shop).json["result"]["killed"] is True
+    refused = call("switch", "--percent", "50", folder=shop)
+    assert (refused.exit_code, "Gate kill" in refused.err) == (3, True)
+    assert call("rollback", folder=shop).exit_code == 0
+    assert call("canary", "unkill", folder=shop).out.startswith("unkilled")
+    assert call("journal", "--verify", folder=shop).exit_code == 0
+
+
+def test_a_change_that_sends_reads_to_v2_asks_for_evidence_of_what_readers_get_now(shop: Path) -> None:
+    call("canary", "apply", folder=shop)
+    call("diff", folder=shop)
+    assert call("switch", "--percent", "0", "--cohorts", folder=shop).exit_code == 0
+    wider = RAMP.replace("[bank]", "[]").replace("overrides:", "overrides:\n  pin_v2: {units: [ada]}")
+    (shop / "canary.yaml").write_text(wider)
+    assert call("canary", "apply", "--dry-run", folder=shop).out.startswith("would be applied\n")
+    assert call("replay", "--force", folder=shop).exit_code == 0
+    refused = call("canary", "apply", folder=shop)
+    assert (refused.exit_code, "diff:customers" in refused.err) == (3, True)
+    assert call("diff", folder=shop).exit_code == 0
+    done = call("canary", "apply", folder=shop)
+    assert (done.exit_code, '  overrides.pin_v2.units: [] -> ["ada"]' in done.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        (None, 2, "canary.yaml cannot be read (No such file or directory)"),
+        (b"\xff\xfe", 2, "it is not UTF-8, from byte 0 on"),
+        (b"steps: [{share: 5}]", 2, "canary.yaml cannot work. line 1, column 17: 5 is not a share of reads"),
+        (
+            b"gates: {a: {bad: mismatch, limit: 1%}}\nsteps: [{share: 1%, gates: [a]}]",
+            2,
+            "its step 1% asks the gate 'a', and this version counts no reads yet",
+        ),
+    ],
+)
+def test_what_cannot_be_applied_changes_nothing(shop: Path, text: bytes | None, code: int, said: str) -> None:
+    (shop / "canary.yaml").unlink()
+    if text is not None:
+        (shop / "canary.yaml").write_bytes(text)
+    found = call("canary", "apply", folder=shop)
+    assert (found.exit_code, said in found.err) == (code, True)
+    assert call("canary", "show", "--format", "json", folder=shop).json["result"]["configuration"] is None
+
+
+@pytest.mark.parametrize("given", ["email", "=x", "n:=x"])
+def test_an_attribute_that_is_none_is_refused(shop: Path, given: str) -> None:
+    found = call("canary", "who", "ada", "--attr", given, folder=shop)
+    assert (found.exit_code, "is not NAME" in found.err) == (2, True)
+
+
+def test_an_attribute_may_be_what_is_no_text(shop: Path) -> None:
+    (shop / "canary.yaml").write_text(
+        "cohorts: {vip: {attr: level, in: [5]}}\nsteps: [{share: 0%, cohorts: [vip]}, {share: 100%}]\n"
+    )
+    call("canary", "apply", folder=shop)
+    call("diff", folder=shop)
+    call("switch", "--percent", "0", "--cohorts", folder=shop)
+    reasons = [
+        call("canary", "who", "ada", "--attr", given, "--format", "json", folder=shop).json["result"]["reason"]
+        for given in ("level:=5", "level:=[1, 5]", "level=5")
+    ]
+    assert reasons == ["cohort", "cohort", "hash"]
