@@ -79,15 +79,6 @@ def test_a_read_is_answered_by_the_side_that_the_decision_names(url: str) -> Non
             assert answer == (router.decide(unit).side, 7)
 
 
-def test_an_error_of_v2_reaches_the_caller(url: str) -> None:
-    def broken() -> str:
-        raise LookupError("v2 has no such row")
-
-    share(url, PPM, "live")
-    with Router(ledger=url, migration="orders") as router, pytest.raises(LookupError, match="v2 has no such row"):
-        router.read("orders", unit="u", v1=lambda: "fine", v2=broken)
-
-
 def test_a_new_share_is_in_force_after_the_refresh_time_without_being_asked_for(url: str) -> None:
     with Router(ledger=url, migration="orders", refresh=0.2) as router, Router(url, "orders", refresh=60) as slow:
         assert router.decide("u").share_ppm == 0

@@ -7,16 +7,17 @@ import threading
 import time
 import weakref
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from dualgauge_router.decision import Decision, Routing
+from dualgauge_router.decision import Decision, Reason, Routing
 from dualgauge_router.errors import DualgaugeError, keep_secret
 from dualgauge_router.ledger import TIMEOUT, LedgerReader
 from dualgauge_router.ledger_errors import BadLedgerUrl, LedgerSilent
 from dualgauge_router.ledger_url import LedgerUrl, ledger_url
+from dualgauge_router.looks import Looks
 from dualgauge_router.model import Side
+from dualgauge_router.pins import PIN, Pin
+from dualgauge_router.serving import Counts, Late, Outcome, Waiting, awaited
 from dualgauge_router.sqlite_files import over_forks
 from dualgauge_router.state import MigrationState
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dualgauge_router.hashing import Unit
 
 T = TypeVar("T")
+F = TypeVar("F", bound="Callable[..., Any]")
 
 LOGGER: Final = logging.getLogger("dualgauge.router")
 
@@ -41,37 +43,11 @@ _LONGEST_PAUSE: Final = 86_400.0
 
 _NEVER: Final = float("-inf")
 
+_MOST_TOLD: Final = 100
+"""Kinds of faults of v2 of which one is told."""
+
 _ALL: Final[weakref.WeakSet[Router]] = weakref.WeakSet()
 """Every router of this process."""
-
-
-class _Pin(NamedTuple):
-    """A decision that is kept for a unit of a router, in front of those kept around it."""
-
-    router: Router
-    unit: object
-    decision: Decision
-    outer: _Pin | None
-
-    def find(self, router: Router, unit: object) -> Decision | None:
-        """The decision that is kept for a unit, if one is; nothing is raised."""
-        pin: _Pin | None = self
-        while pin is not None:
-            # Of one type: to Python True is 1.
-            if pin.router is router and type(pin.unit) is type(unit) and _alike(pin.unit, unit):
-                return pin.decision
-            pin = pin.outer
-        return None
-
-
-def _alike(a: object, b: object) -> bool:
-    try:
-        return bool(a == b)
-    except Exception:  # noqa: BLE001  (the application's own values; no read may fail for them)
-        return False
-
-
-_PIN: Final[ContextVar[_Pin | None]] = ContextVar("dualgauge_router_pin", default=None)
 
 
 class _Known:
@@ -137,7 +113,9 @@ class Router:
                 # In this thread: a process that is forked while another one imports it never has it whole.
                 with suppress(ImportError):
                     import psycopg  # noqa: F401
-        self._looks = _Looks()
+        self._counts, self._waiting = Counts(), Waiting()
+        self._told: set[tuple[str, type[Exception]]] = set()
+        self._looks = Looks()
         self._swap = threading.Lock()
         self._known = self._nothing(clock())
         _ALL.add(self)
@@ -173,7 +151,7 @@ class Router:
         """
         routing = self._routing()
         # What holds for all units, such as a kill, wins over what is kept for a request.
-        if (pin := _PIN.get()) is not None and routing.always is None:
+        if (pin := PIN.get()) is not None and routing.always is None:
             held = pin.find(self, unit)
             if held is not None:
                 return held
@@ -209,29 +187,55 @@ class Router:
         said = Decision.from_header(header) if header and every is None else None
         if said is not None and said.config_version >= decision.config_version:
             decision = said
-        token = _PIN.set(_Pin(self, unit, decision, _PIN.get()))
+        token = PIN.set(Pin(self, unit, decision, PIN.get()))
         try:
             yield decision
         finally:
-            _PIN.reset(token)
+            PIN.reset(token)
 
     def read(
         self,
-        view: str,  # noqa: ARG002  (part of the call: what is counted and shadowed will be kept by view)
+        view: str,
         *,
         unit: Unit | Sequence[Unit | None] | None,
         v1: Callable[..., T],
         v2: Callable[..., T],
         args: Sequence[object] = (),
         attrs: Mapping[str, object] | None = None,
+        timeout: float | None = None,
     ) -> T:
         """
         Read a view from the side that `decide` chooses: call `v1` or `v2` with `args` and give what it gives.
 
-        What the chosen one raises reaches the caller, from v2 too.
+        Where v2 raises, or does not answer in time, v1 is called and answers: what it gives or raises reaches the
+        caller. Once the migration is complete there is no v1, and what v2 raises does. `counts` says how often.
+
+        Args:
+            view: the view's name, by which reads are counted.
+            unit: as `decide` takes it.
+            v1: reads v1.
+            v2: reads v2. It must be a read: where v1 answers for it, both were called.
+            args: what the chosen one is called with.
+            attrs: as `decide` takes them.
+            timeout: seconds that v2 is waited for; it answers in a thread of its own then. None: as long as it takes.
         """
-        chosen = v2 if self.decide(unit, attrs).side is Side.V2 else v1
-        return chosen(*args)
+        decision = self.decide(unit, attrs)
+        if decision.side is Side.V2:
+            try:
+                answer = v2(*args) if timeout is None else self._waiting.call(v2, args, timeout)
+            except Exception as fault:  # noqa: BLE001  (whatever it is, v1 answers)
+                self._failed(view, fault, decision)
+            else:
+                self._counts.add(view, Outcome.V2)
+                return answer
+        try:
+            answer = v1(*args)
+        except Exception:
+            self._counts.add(view, Outcome.V1_ERROR)
+            raise
+        if decision.side is Side.V1:
+            self._counts.add(view, Outcome.V1)
+        return answer
 
     async def aread(
         self,
@@ -242,9 +246,75 @@ class Router:
         v2: Callable[..., Awaitable[T]],
         args: Sequence[object] = (),
         attrs: Mapping[str, object] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  (of v2 alone: v1 answers then)
     ) -> T:
-        """Read as `read` does, from functions that are awaited."""
-        return await self.read(view, unit=unit, v1=v1, v2=v2, args=args, attrs=attrs)
+        """Read as `read` does, from functions that are awaited; a v2 that is late is cancelled, in no thread."""
+        decision = self.decide(unit, attrs)
+        if decision.side is Side.V2:
+            try:
+                answer = await awaited(v2, args, timeout)
+            except Exception as fault:  # noqa: BLE001  (whatever it is, v1 answers)
+                self._failed(view, fault, decision)
+            else:
+                self._counts.add(view, Outcome.V2)
+                return answer
+        try:
+            answer = await v1(*args)
+        except Exception:
+            self._counts.add(view, Outcome.V1_ERROR)
+            raise
+        if decision.side is Side.V1:
+            self._counts.add(view, Outcome.V1)
+        return answer
+
+    def switched(
+        self,
+        view: str,
+        *,
+        unit: str,
+        v2: Callable[..., Any],
+        attrs: Callable[..., Mapping[str, object]] | None = None,
+        timeout: float | None = None,
+    ) -> Callable[[F], F]:
+        """
+        Decorate the function that reads v1, so that its calls go to the side that `decide` chooses, as by `read`.
+
+        Args:
+            view: as `read` takes it.
+            unit: the name of the function's parameter that is the unit.
+            v2: takes what the function takes. It is awaited where that is.
+            attrs: called with what the function is called with; gives the attributes.
+            timeout: as `read` takes it.
+
+        Raises:
+            ValueError: the function has no such parameter. A mistake of the calling code.
+        """
+        from dualgauge_router.switching import switched
+
+        return switched(self, view, unit=unit, v2=v2, attrs=attrs, timeout=timeout)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """
+        How many reads of each view came to what, in this process since the router was made.
+
+        The outcomes are `v1` and `v2` (that side answered), `v2_error` and `v2_timeout` (v1 answered for it), and
+        `v1_error` (v1 raised). After a fork the child counts from nothing.
+        """
+        return self._counts.total()
+
+    def _failed(self, view: str, fault: Exception, decision: Decision) -> None:
+        """Count a read that v2 did not answer, and tell of the first of each kind; raise it where there is no v1."""
+        late = isinstance(fault, Late)
+        if decision.reason is Reason.COMPLETE:
+            if late:
+                raise TimeoutError(f"v2 did not answer the read of {view!r} in time") from None
+            raise fault
+        self._counts.add(view, Outcome.V2_TIMEOUT if late else Outcome.V2_ERROR)
+        kind = (view, type(fault))
+        if kind not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(kind)
+            what = "did not answer in time" if late else f"raised {type(fault).__name__}"
+            _tell_soon("view %r: v2 %s, and v1 answered for it; further ones are counted", view, what)
 
     def refresh(self, timeout: float = TIMEOUT) -> bool:
         """
@@ -331,10 +401,7 @@ class Router:
     def _troubled(self, fault: DualgaugeError) -> None:
         known, self.trouble = self.trouble, fault
         if type(fault) is not type(known):
-            # By a thread of its own: whoever takes records may wait, or raise, and this may be a read's thread.
-            told = threading.Thread(target=_tell, args=("migration %r: %s", self.migration, fault), daemon=True)
-            with suppress(RuntimeError):
-                told.start()
+            _tell_soon("migration %r: %s", self.migration, fault)
 
     def _hold(self) -> bool:
         """Have no look at a SQLite ledger under way: a forked process cannot open a file that was open at the fork."""
@@ -347,109 +414,23 @@ class Router:
     def _inherit(self) -> None:
         """In a forked process: no lock (its holder may not be here), no thread and no connection is this one's."""
         self._looks, self._swap = self._looks.forked(), threading.Lock()
+        self._counts, self._waiting = Counts(), Waiting()
         known = self._known
         self._known = _Known(known.routing, read_at=known.read_at, until=_NEVER, stale=known.stale)
         # At once, and not at the first read: that would be by what the parent knew, however long ago.
         self._run()
 
 
+def _tell_soon(*record: object) -> None:
+    """Write a log record by a thread of its own: whoever takes it may wait, or raise, and this may be a read's."""
+    with suppress(RuntimeError):
+        threading.Thread(target=_tell, args=record, daemon=True).start()
+
+
 def _tell(*record: object) -> None:
     """Write a log record; who takes it may not end what else goes on."""
     with suppress(Exception):
         LOGGER.warning(*record)
-
-
-class _Looks:
-    """The thread that looks at a ledger again and again while its router is there. It keeps no process alive."""
-
-    def __init__(self) -> None:
-        self._looking = threading.Lock()
-        """Held for each look."""
-        self._counted = threading.Condition()
-        self._starting = threading.Lock()
-        # No event: a router may be given up in the middle of whatever a thread does.
-        self._asked: SimpleQueue[None] = SimpleQueue()
-        self._begun = self._ended = 0
-        self._began_at: float | None = None
-        self._thread: threading.Thread | None = None
-        self._over = False
-
-    def forked(self) -> _Looks:
-        """Those of a forked process."""
-        made = _Looks()
-        made._over = self._over
-        return made
-
-    def run(self, router: weakref.ref[Router], pause: float) -> None:
-        """Have the thread, unless it is there, or was ended."""
-        thread = self._thread
-        if self._over or (thread is not None and thread.is_alive()):
-            return
-        if not self._starting.acquire(blocking=False):
-            return
-        try:
-            if self._thread is thread:
-                made = threading.Thread(target=self._go, args=(router, pause), name="dualgauge-router", daemon=True)
-                # No thread is to be had, for example, at the end of the process.
-                with suppress(RuntimeError):
-                    made.start()
-                    self._thread = made
-        finally:
-            self._starting.release()
-
-    def _go(self, router: weakref.ref[Router], pause: float) -> None:
-        reader: LedgerReader | None = None
-        try:
-            while not self._over and (found := router()) is not None:
-                with self._looking:
-                    with suppress(Empty):
-                        while True:
-                            self._asked.get_nowait()
-                    with self._counted:
-                        self._begun += 1
-                    self._began_at = time.monotonic()
-                    reader = found._look(reader)  # noqa: SLF001  (this module's own class)
-                    self._began_at = None
-                del found
-                with self._counted:
-                    self._ended = self._begun
-                    self._counted.notify_all()
-                with suppress(Empty):
-                    self._asked.get(timeout=pause)
-        finally:
-            if reader is not None:
-                reader.close()
-
-    def ask(self) -> int:
-        """Have a look begin as soon as can be; gives its number."""
-        with self._counted:
-            # One that is under way may be from before what the caller wants to see.
-            wanted = self._begun + 1
-        self._asked.put(None)
-        return wanted
-
-    def wait(self, number: int, timeout: float) -> bool:
-        """Wait for the end of a look."""
-        with self._counted:
-            return self._counted.wait_for(lambda: self._ended >= number, timeout)
-
-    def hangs(self, seconds: float) -> bool:
-        """Whether a look takes longer than this."""
-        began = self._began_at
-        return began is not None and time.monotonic() - began > seconds
-
-    def pause(self, seconds: float) -> bool:
-        """Let no look begin until `go_on`; false where one is not over in time."""
-        return self._looking.acquire(timeout=seconds)
-
-    def go_on(self) -> None:
-        """Let looks begin."""
-        self._looking.release()
-
-    def end(self) -> None:
-        """End the thread after the look that is under way."""
-        self._over = True
-        self._asked.put(None)
 
 
 over_forks(_ALL, Router._hold, Router._go_on, Router._inherit)  # noqa: SLF001  (this module's own class)

@@ -1,0 +1,121 @@
+"""
+Serving a read from v2 so that v1's answer is never lost because of it, and counting what came of each read.
+
+A read that v2 fails to answer, or not in time, is answered by v1. Who waits for v2 no longer than a time-out has it
+answer in a thread of its own; a v2 that hangs keeps as many threads as `HANGING` at most, and no read beyond that.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections import Counter
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+T = TypeVar("T")
+
+HANGING: Final = 32
+"""Threads that may wait for v2 at the same time."""
+
+
+class Outcome(StrEnum):
+    """What came of a read: the side that answered it, or why v1 answered for v2; `v1_error`: v1 raised."""
+
+    V1 = "v1"
+    V2 = "v2"
+    V2_ERROR = "v2_error"
+    V2_TIMEOUT = "v2_timeout"
+    V1_ERROR = "v1_error"
+
+
+class Counts:
+    """How many reads of each view came to what. Safe between threads; a signal's handler may count in the middle."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._counted: Counter[tuple[str, Outcome]] = Counter()
+
+    def add(self, view: str, outcome: Outcome) -> None:
+        """Count one read."""
+        with self._lock:
+            self._counted[view, outcome] += 1
+
+    def total(self) -> dict[str, dict[str, int]]:
+        """The counts by view and outcome; those that did not come up lack."""
+        found: dict[str, dict[str, int]] = {}
+        with self._lock:
+            for (view, outcome), count in self._counted.items():
+                found.setdefault(view, {})[outcome.value] = count
+        return found
+
+
+class Late(Exception):
+    """v2 did not answer in time."""
+
+
+class Waiting:
+    """Calls of v2 that are waited for no longer than a time."""
+
+    def __init__(self) -> None:
+        self._free = threading.Semaphore(HANGING)
+
+    def call(self, function: Callable[..., T], args: Sequence[object], timeout: float) -> T:
+        """
+        What a function gives or raises, if it does so in time.
+
+        Raises:
+            Late: it does not, or too many calls hang already.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Late
+        answer: list[Any] = []
+        done, context = threading.Event(), contextvars.copy_context()
+
+        def run() -> None:
+            try:
+                answer.append((True, context.run(function, *args)))
+            except BaseException as fault:  # noqa: BLE001  (raised where it is waited for)
+                answer.append((False, fault))
+            finally:
+                self._free.release()
+                done.set()
+
+        try:
+            threading.Thread(target=run, name="dualgauge-router-v2", daemon=True).start()
+        except RuntimeError:
+            # No thread is to be had.
+            self._free.release()
+            raise Late from None
+        if not done.wait(timeout):
+            raise Late
+        well, found = answer[0]
+        if not well:
+            raise found
+        given: T = found
+        return given
+
+
+async def awaited(function: Callable[..., Awaitable[T]], args: Sequence[object], seconds: float | None) -> T:
+    """
+    What an asynchronous function gives or raises, if it does so in time.
+
+    Raises:
+        Late: it does not; it was cancelled then.
+    """
+    if seconds is None:
+        return await function(*args)
+    # Whoever awaits has it loaded; it takes longer than all of this package.
+    from asyncio import timeout as limit
+
+    clock = limit(seconds)
+    try:
+        async with clock:
+            return await function(*args)
+    except TimeoutError:
+        if clock.expired():
+            raise Late from None
+        raise

@@ -1,0 +1,225 @@
+"""A read is answered whatever v2 does, and what came of it is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dualgauge.ledger.journal import JournalEntry
+from dualgauge.ledger.ledger import Ledger
+from dualgauge.model import PPM
+from dualgauge_router.router import Router
+from dualgauge_router.serving import HANGING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def put(url: str, share_ppm: int, stage: str) -> None:
+    with Ledger.open(url) as ledger:
+        state = ledger.state("orders")
+        found = (state.stage, state.share_ppm)
+        ledger.move(state, JournalEntry("orders", "v", "ana", AT, *found, stage, share_ppm, f"op-{state.revision}"))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture
+def router(url: str) -> Iterator[Router]:
+    """All reads are on v2."""
+    put(url, PPM, "live")
+    with Router(url, "orders", refresh=60) as opened:
+        yield opened
+
+
+def fails(*_: object) -> Any:
+    raise LookupError
+
+
+def v1(*key: object) -> object:
+    return ("v1", *key)
+
+
+def v2(*key: object) -> object:
+    return ("v2", *key)
+
+
+def test_v1_answers_where_v2_raises_and_the_first_is_told(router: Router, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "dualgauge.router"):
+        for _ in range(3):
+            assert router.read("orders", unit="a", v1=v1, v2=fails, args=(7,)) == ("v1", 7)
+        until = time.monotonic() + 5
+        while not caplog.records and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.1)
+    assert [one.getMessage() for one in caplog.records] == [
+        "view 'orders': v2 raised LookupError, and v1 answered for it; further ones are counted"
+    ]
+    assert router.read("orders", unit="a", v1=v1, v2=v2) == ("v2",)
+    assert router.counts() == {"orders": {"v2_error": 3, "v2": 1}}
+
+
+def test_what_v1_raises_reaches_the_caller_from_either_side(router: Router, url: str) -> None:
+    with pytest.raises(LookupError):
+        router.read("orders", unit="a", v1=fails, v2=fails)
+    put(url, 0, "shadow")
+    assert router.refresh()
+    with pytest.raises(LookupError):
+        router.read("orders", unit="a", v1=fails, v2=v2)
+    assert router.counts() == {"orders": {"v2_error": 1, "v1_error": 2}}
+
+
+def test_what_ends_a_process_goes_through(router: Router) -> None:
+    def ends(*_: object) -> object:
+        raise KeyboardInterrupt
+
+    for timeout in (None, 5.0):
+        with pytest.raises(KeyboardInterrupt):
+            router.read("orders", unit="a", v1=v1, v2=ends, timeout=timeout)
+
+
+def test_once_complete_there_is_no_v1_to_answer(router: Router, url: str) -> None:
+    put(url, PPM, "complete")
+    assert router.refresh()
+
+    def gone(*_: object) -> object:
+        pytest.fail("v1 is retired")
+
+    with pytest.raises(LookupError):
+        router.read("orders", unit="a", v1=gone, v2=fails)
+    with pytest.raises(TimeoutError, match="v2 did not answer the read of 'orders' in time"):
+        router.read("orders", unit="a", v1=gone, v2=lambda: time.sleep(1), timeout=0.01)
+
+
+def test_a_v2_that_hangs_takes_so_many_threads_and_no_more_and_no_read_waits_for_it(router: Router) -> None:
+    over = threading.Event()
+    before = threading.active_count()
+    try:
+        for _ in range(HANGING):
+            assert router.read("orders", unit="a", v1=v1, v2=over.wait, timeout=0.01) == ("v1",)
+        start = time.monotonic()
+        for _ in range(20):
+            # With no thread to be had v1 answers at once, and not after a minute.
+            assert router.read("orders", unit="a", v1=v1, v2=over.wait, timeout=60) == ("v1",)
+        assert time.monotonic() - start < 60
+        assert threading.active_count() - before <= HANGING + 1
+        assert router.counts() == {"orders": {"v2_timeout": HANGING + 20}}
+    finally:
+        over.set()
+    until = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert router.read("orders", unit="a", v1=v1, v2=v2, timeout=5) == ("v2",)
+
+
+def test_a_v2_in_time_answers_in_the_context_of_its_caller(router: Router) -> None:
+    with router.pinned("a") as decision:
+        seen = router.read("orders", unit="a", v1=v1, v2=lambda: router.decide("a"), timeout=5)
+        assert seen is decision
+    assert router.read("orders", unit="a", v1=v1, v2=lambda: None, timeout=5) is None
+    with pytest.raises(TypeError):
+        router.read("orders", unit="a", v1=lambda: v1() + 1, v2=fails, timeout=5)  # type: ignore[operator]
+
+
+def test_counts_of_threads_add_up_and_a_fork_begins_from_nothing(router: Router) -> None:
+    def reads(number: int) -> None:
+        for at in range(2_000):
+            router.read(f"view-{number % 2}", unit="a", v1=v1, v2=v2 if at % 2 else fails)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(reads, range(8)))
+    assert router.counts() == {f"view-{number}": {"v2": 4_000, "v2_error": 4_000} for number in (0, 1)}
+    pid = os.fork()
+    if pid == 0:
+        router.read("orders", unit="a", v1=v1, v2=v2)
+        os._exit(0 if router.counts() == {"orders": {"v2": 1}} else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+async def av1(*key: object) -> object:
+    return ("v1", *key)
+
+
+def test_an_asynchronous_read_falls_back_too_and_cancels_what_is_late(router: Router) -> None:
+    cancelled: list[str] = []
+
+    async def hangs(*_: object) -> object:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append("v2")
+            raise
+
+    async def afails(*_: object) -> object:
+        raise LookupError
+
+    async def own(*_: object) -> object:
+        raise TimeoutError
+
+    async def run() -> None:
+        for bad, timeout in ((hangs, 0.01), (afails, None), (afails, 5.0), (own, 5.0), (own, None)):
+            assert await router.aread("orders", unit="a", v1=av1, v2=bad, args=(7,), timeout=timeout) == ("v1", 7)
+        assert cancelled == ["v2"]
+        # A caller who is cancelled is not answered by v1.
+        task = asyncio.create_task(router.aread("orders", unit="a", v1=av1, v2=hangs))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    assert router.counts() == {"orders": {"v2_timeout": 1, "v2_error": 4}}
+
+
+def test_a_decorated_function_goes_to_the_side_of_its_unit(router: Router, url: str) -> None:
+    def new(customer: str, order: int = 5) -> tuple[object, ...]:
+        return ("v2", customer, order)
+
+    @router.switched("orders", unit="customer", v2=new, attrs=lambda customer, order=5: {"region": customer})
+    def old(customer: str, order: int = 5) -> tuple[object, ...]:
+        """Read an order."""
+        return ("v1", customer, order)
+
+    @router.switched("orders", unit="customer", v2=fails, timeout=5)
+    def slow(order: int, *, customer: str | None = None) -> tuple[object, ...]:
+        return ("v1", customer, order)
+
+    async def anew(customer: str) -> str:
+        return f"v2 {customer}"
+
+    @router.switched("orders", unit="customer", v2=anew)
+    async def aold(customer: str) -> str:
+        return f"v1 {customer}"
+
+    assert (old.__name__, old.__doc__) == ("old", "Read an order.")
+    assert [old("a"), old("a", 7), old(customer="a")] == [("v2", "a", 5), ("v2", "a", 7), ("v2", "a", 5)]
+    # Without a unit v1 answers.
+    assert [slow(7), slow(7, customer="a")] == [("v1", None, 7), ("v1", "a", 7)]
+    assert asyncio.run(aold("a")) == "v2 a"
+    assert router.counts() == {"orders": {"v2": 4, "v1": 1, "v2_error": 1}}
+    put(url, 0, "shadow")
+    assert router.refresh()
+    assert (old("a"), asyncio.run(aold("a"))) == (("v1", "a", 5), "v1 a")
+    with pytest.raises(ValueError, match="'old' has no parameter 'client' that could be the unit"):
+        router.switched("orders", unit="client", v2=new)(old)
+
+
+def test_attributes_that_cannot_be_had_fail_no_read(router: Router) -> None:
+    def old(a: int) -> object:
+        return v1(a)
+
+    assert router.switched("orders", unit="a", v2=v2, attrs=fails)(old)(7) == ("v2", 7)
