@@ -482,3 +482,31 @@ def test_a_double_is_the_decimal_that_its_shortest_text_is(project: LogProject, 
     project.take()
 
     assert project.events("amount") == [Decimal(one) for one in texts]
+
+
+@pytest.mark.parametrize("expression", ["to_json(v)", "json_object('x', v)", "to_json([v])"])
+def test_what_json_has_not_is_a_text_in_whatever_an_expression_makes(tmp_path: Path, expression: str) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", select={"w": expression, "k": "k"})
+    project.write(
+        "d/1.csv", csv("id,seen,v,k", "a,2026-01-01,nan,NaN Infinity", "b,2026-01-01,1.5,x", "c,2026-01-01,-inf,y")
+    )
+    project.take()
+    first, second, third = map(json.loads, project.events("payload"))
+    assert "nan" in json.dumps(first["w"])
+    assert (first["k"], "1.5" in json.dumps(second["w"]), "-inf" in json.dumps(third["w"])) == (
+        "NaN Infinity",
+        True,
+        True,
+    )
+
+
+def test_a_row_that_does_not_fit_is_named_beneath_a_subquery_too(tmp_path: Path) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", select={"w": "(SELECT v + 1)"}, where="(SELECT v) IS NOT NULL")
+    project.write("d/1.csv", csv("id,seen,v", "a,2026-01-01,5"))
+    project.take()
+    project.write("d/2.csv", csv("id,seen,v", "b,2026-01-01,6", "c,2026-01-01,abc"))
+    with pytest.raises(BadRow, match=r"d/2.csv row 2: v = 'abc' is no BIGINT"):
+        project.take()
+    assert project.take(max_bad_rows=1).added == 1

@@ -143,7 +143,7 @@ def test_what_hangs_on_the_type_of_a_column_without_a_value_is_refused_until_it_
     project.source("s", path="d/*", select={"a": "coalesce(n, 0)"})
     (tmp_path / "d").mkdir()
     parquet(project, "0.parquet", n=pa.nulls(1))
-    with pytest.raises(BadMapping, match=r'no row has a value of n yet: .* read = \{types = \{n = "DOUBLE"\}\}'):
+    with pytest.raises(BadMapping, match=r'no row has a value of n yet: .* read = \{types = \{n = "BIGINT"\}\}'):
         project.take()
 
     project.sources[0]["read"] = {"types": {"n": "DOUBLE"}}
@@ -167,3 +167,33 @@ def test_the_name_of_a_folder_is_its_text_where_a_text_is_made_of_it(tmp_path: P
         found.append(sorted(project.events("event_id", "payload")))
     assert found[0] == found[1]
     assert [payload for _, payload in found[0]] == ['{"zip":"007"}', '{"zip":"12"}']
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("expression", ["ifnull(n, '00')", "[n, '0']", "greatest(n, '5')", "if(n IS NULL, '1', n)"])
+def test_an_expression_that_hangs_on_a_type_to_come_is_refused_until_it_is_said(
+    tmp_path: Path, kind: str, expression: str
+) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", select={"a": expression})
+    (tmp_path / "d").mkdir()
+    if kind == "csv":
+        project.write("d/0.csv", "id,seen,n\na,2026-01-01,\n")
+    elif kind == "jsonl":
+        project.write("d/0.jsonl", '{"id":"a","seen":"2026-01-01","n":null}\n')
+    else:
+        parquet(project, "0.parquet", n=pa.nulls(1))
+    with pytest.raises(BadMapping, match=r"no row has a value of n yet, .* read = \{types = \{n = \"VARCHAR\"\}\}"):
+        project.take()
+    project.sources[0]["read"] = {"types": {"n": "VARCHAR"}}
+    assert project.take().added == 1
+
+
+@pytest.mark.parametrize(
+    "expression", ["n IS NULL", "n::VARCHAR", "concat_ws('-', n, id)", "coalesce(n, 'x')", "to_json(n)"]
+)
+def test_an_expression_that_hangs_on_no_type_is_none(tmp_path: Path, expression: str) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", select={"a": expression})
+    project.write("d/0.csv", "id,seen,n\na,2026-01-01,\n")
+    assert project.take().added == 1

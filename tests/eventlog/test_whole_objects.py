@@ -9,7 +9,7 @@ import pytest
 
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.engines.files.json_shapes import CLOSED
-from dualgauge.eventlog.errors import BadRow
+from dualgauge.eventlog.errors import BadMapping, BadRow
 from dualgauge.eventlog.settings import SourceSettings
 from dualgauge.eventlog.sources.whole_objects import closed
 from support.log_project import LogProject
@@ -103,6 +103,10 @@ def test_an_expression_takes_whole_what_it_does_not_name_a_field_of(
         ("SELECT v.a FROM source UNION ALL SELECT v.s.x FROM source", set()),
         ("SELECT v.a FROM source ORDER BY v", V), ("SELECT v.a FROM source GROUP BY ALL HAVING max(v) IS NULL", V),
         ("SELECT (SELECT v) AS w FROM source", V),
+        ("SELECT unnamed_subquery.v AS w FROM (SELECT v FROM source)", V), ("SELECT nobody.v.a FROM source", set()),
+        ("SELECT unnamed_subquery AS w FROM (SELECT v FROM source)", V | ITEMS),
+        ("SELECT id FROM source JOIN (SELECT v, id AS i FROM source) USING (v)", V),
+        ("SELECT id FROM source NATURAL JOIN (SELECT v FROM source)", V | ITEMS),
         ("SELECT id FROM source WHERE EXISTS (SELECT v.s)", {"v.s", "v.s.t"}),
     ],
 )  # fmt: skip
@@ -122,7 +126,7 @@ def test_a_new_field_of_what_is_taken_whole_is_a_row_that_does_not_fit_until_it_
     objects(project, 1, '{"a":1,"l":[{"p":1}]}')
     project.take()
     objects(project, 2, '{"a":1,"l":[{"p":1},{"p":2,"q":7.25}]}')
-    with pytest.raises(BadRow, match=r"v.l\[2\]: no object had its field 'q' before, and an expression takes it whole"):
+    with pytest.raises(BadRow, match=r"v.l\[2\]: no object had its field 'q', and an expression takes it whole"):
         project.take()
     assert project.take(max_bad_rows=1).added == 0
 
@@ -138,3 +142,74 @@ def test_a_new_field_beside_those_that_are_named_changes_nothing(tmp_path: Path)
         objects(project, number, value)
         project.take()
     assert project.events("payload") == [f'{{"w":{one}}}' for one in (1, 2, 3)]
+
+
+def test_a_field_without_a_value_is_a_text_however_files_fall_into_imports(tmp_path: Path) -> None:
+    found = []
+    for apart in (False, True):
+        project = LogProject(tmp_path / str(apart))
+        project.source("s", path="d/*", select={"w": "v.d || '!'", "x": "v.l[1] || '!'", "y": "to_json(v)"})
+        for number, value in enumerate(('{"d":null,"l":[],"e":{}}', '{"d":"x","l":["abc"]}')):
+            objects(project, number, value)
+            if apart:
+                project.take()
+        project.take()
+        found.append(project.events("payload"))
+    assert found[0] == found[1]
+    assert json.loads(found[0][1])["x"] == "abc!"
+
+    objects(project, 2, '{"d":5}')
+    with pytest.raises(BadRow, match=r"v\.d = 5 is no VARCHAR"):
+        project.take()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"select": {"w": "to_json(unnamed_subquery)"}},
+        {"query": "SELECT id AS event_id, 't' AS type, seen AS occurred_at, source AS w FROM source"},
+        {"query": "SELECT id AS event_id, 't' AS type, seen AS occurred_at, to_json(s) AS w FROM source AS s"},
+        {
+            "query": "SELECT id AS event_id, 't' AS type, seen AS occurred_at, to_json(a) AS w "
+            "FROM (SELECT * FROM source) AS a"
+        },
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_row_as_a_whole_is_refused_for_it_has_columns_of_the_import_s_own(
+    tmp_path: Path, given: dict[str, Any], kind: str
+) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", **given)
+    if kind == "csv":
+        project.write("d/1.csv", "id,seen,n\n1,2026-01-01,5\n")
+    else:
+        objects(project, 1, "5")
+    with pytest.raises(BadMapping, match=r"takes a row of \w+ as a whole, with columns that an import has of its own"):
+        project.take()
+
+
+def test_a_list_of_objects_that_is_taken_whole_may_be_said_to_be_one_of_json(tmp_path: Path) -> None:
+    project = LogProject(tmp_path)
+    project.source(
+        "s", path="d/*", read={"types": {"v": "JSON[]"}},
+        query="SELECT id || '-' || (one ->> 'p') AS event_id, 't' AS type, seen AS occurred_at, one "
+        "FROM source, unnest(v) AS t(one)",
+    )  # fmt: skip
+    for number, value in enumerate(('[{"p":1}]', '[{"p":1,"q":7.25},{"p":2}]')):
+        objects(project, number, value)
+        project.take()
+    assert project.events("event_id", "payload") == [
+        ("0-1", '{"one":{"p":1}}'), ("1-1", '{"one":{"p":1,"q":7.25}}'), ("1-2", '{"one":{"p":2}}'),
+    ]  # fmt: skip
+
+
+def test_a_new_field_beneath_a_query_is_told_with_its_row(tmp_path: Path) -> None:
+    project = LogProject(tmp_path)
+    query = "SELECT id AS event_id, 't' AS type, seen AS occurred_at, w FROM (SELECT id, seen, v AS w FROM source)"
+    project.source("s", path="d/*", query=query)
+    objects(project, 1, '{"a":1}')
+    project.take()
+    objects(project, 2, '{"a":1,"b":2}')
+    with pytest.raises(BadRow, match=r"d/2.jsonl row 1: v: no object had its field 'b'"):
+        project.take()

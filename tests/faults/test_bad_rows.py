@@ -415,7 +415,7 @@ def test_rows_of_a_query_that_makes_events_of_several_cannot_be_set_aside(projec
 
     assert str(refused.value) == (
         "source 's': occurred_at = 'soon' is no TIMESTAMPTZ; nothing was imported: --on-bad-row quarantine cannot set "
-        "it aside, because its source's query makes an event of several rows; mend the data"
+        "it aside, because its source's query may make an event of several rows; mend the data"
     )
 
 

@@ -57,7 +57,8 @@ def settled(structure: Shape) -> Shape:
         return {name: settled(structure[name]) for name in sorted(names.values())}
     if isinstance(structure, list):
         return [settled(structure[0])]
-    return {"NULL": "JSON", "UBIGINT": "BIGINT", "HUGEINT": "BIGINT"}.get(structure, structure)
+    # What has no value yet is a text, as a column is: later ones that are none are named.
+    return {"NULL": "VARCHAR", "UBIGINT": "BIGINT", "HUGEINT": "BIGINT"}.get(structure, structure)
 
 
 def is_of(found: Shape, shape: Shape) -> bool:
@@ -138,7 +139,9 @@ def _object_fault(value: Mapping[str, object], shape: Shape) -> str | None:
         if (other := known.get(fold(name), name)) != name:
             return f": its field {name!r} was called {other!r} before"
         if name not in fields and CLOSED in fields:
-            return f": no object had its field {name!r} before, and an expression takes it whole; `types` may say JSON"
+            return (
+                f": no object had its field {name!r}, and an expression takes it whole; `types` may say JSON or JSON[]"
+            )
         if name in fields and (fault := _fault(one, fields[name])):
             return f".{name}{fault}"
     return None

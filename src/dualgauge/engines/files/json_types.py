@@ -76,7 +76,7 @@ def check_json_options(options: Mapping[str, Any]) -> None:
             check_value(name, value)
         if name == "format" and value not in FORMATS:
             raise BadDialect(name, f"is {value!r}", f"say one of {listed(FORMATS, len(FORMATS))}")
-    check_types(options, "JSON")
+    check_types(options, "JSON", "JSON[]")
 
 
 _ALLOWED: Final = {Held(0): (*CANDIDATES, *NUMBERS), Held.TEXT: TIMES, Held.TRUTH: ("BOOLEAN",), Held.NUMBER: NUMBERS}

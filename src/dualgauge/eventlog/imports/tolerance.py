@@ -124,5 +124,5 @@ def _fitting(
         raise fault
     whose = next((one for one in sources if one.name == fault.source), None)
     several = whose is not None and not makes_own_events(whose)
-    why = "its source's query makes an event of several rows" if several else "which row it is cannot be told"
+    why = "its source's query may make an event of several rows" if several else "which row it is cannot be told"
     raise NotSetAside(fault, why) from fault

@@ -13,8 +13,8 @@ from dualgauge.eventlog.propose.errors import DeclaredOtherwise, NoCursor, NoIde
 from dualgauge.eventlog.propose.keys import LONGEST_PART, Keys, part
 from dualgauge.eventlog.propose.time_formats import NO_TIME, words
 from dualgauge.eventlog.settings import SourceSettings
+from dualgauge.eventlog.sources.needed import named_in
 from dualgauge.eventlog.sources.source import FILE_ORDER
-from dualgauge.eventlog.sources.text_columns import named_in
 from dualgauge.model import listed, literal, plural, quote
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.lexer import pieces
+from dualgauge.eventlog.sources.needed import words_of
 from dualgauge.eventlog.sources.source import ANY_TYPE, keywords
-from dualgauge.eventlog.sources.text_columns import words_of
 from dualgauge.model import fold, listed
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def word_of_sql(engine: Engine, fault: EngineError, expression: str, known: Sequ
 
 def only_text(source: Source, fault: EngineError, expression: str, known: Sequence[str]) -> str:
     """Advice where an expression wants a type of a column that is text, for one value perhaps, or without any yet."""
-    if not source.settings.path or fault.unknown_column(known) or "VARCHAR" not in fault.reason:
+    first = fault.reason.partition("\n")[0]
+    if not source.settings.path or fault.unknown_column(known) or "VARCHAR" not in first:
         return ""
     said = [name for name in known if fold(name) in words_of([expression])]
     if source.own:
@@ -44,7 +45,7 @@ def only_text(source: Source, fault: EngineError, expression: str, known: Sequen
     if valueless:
         return (
             f"; no row has a value of {listed(valueless)} yet: say of which type it will be, "
-            f"{type_said(valueless[0], 'DOUBLE')}"
+            f"{type_said(valueless[0], _beside_text(first))}"
         )
     if not texts:
         return ""
@@ -54,8 +55,16 @@ def only_text(source: Source, fault: EngineError, expression: str, known: Sequen
     )
 
 
+def _beside_text(reason: str) -> str:
+    """The type that an expression mixes with text, as the engine says it, where it is one that may be said."""
+    found = re.search(r"\b(BIGINT|INTEGER_LITERAL|DECIMAL\([0-9]+,[0-9]+\)|DATE|TIMESTAMP|BOOLEAN)\b", reason)
+    return {"INTEGER_LITERAL": "BIGINT"}.get(found[0], found[0]) if found else "DOUBLE"
+
+
 def in_no_row(source: Source, fault: EngineError, known: Sequence[str]) -> str:
     """Advice where an expression wants a field that no row of a JSON file has."""
+    if source.objects is not None and "Could not find key" in fault.reason:
+        return '; of objects whose fields come later say that they are JSON, read = {types = {NAME = "JSON"}}'
     name = fault.unknown_name
     if not name or source.objects is None or fault.unknown_column(known):
         return ""

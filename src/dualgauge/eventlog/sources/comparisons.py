@@ -1,4 +1,9 @@
-"""Expressions of a source that compare a text with a number: the engine makes a number of the text, and rounds it."""
+"""
+Expressions of a source whose value is another one than they say.
+
+Where one compares a text with a number, the engine makes a number of the text, and rounds it. A row as a whole has
+columns of the import's own in it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +28,9 @@ _ALIKE: Final = (
 _NUMBERS: Final = ("INTEGER", "NUMERIC")
 
 
-def refuse_rounded(engine: Engine, source: str, given: Mapping[str, str], available: Mapping[str, str]) -> None:
+def refuse_bent(
+    engine: Engine, source: str, given: Mapping[str, str], available: Mapping[str, str], *, files: bool
+) -> None:
     """
     Look at the expressions of a source.
 
@@ -34,13 +41,18 @@ def refuse_rounded(engine: Engine, source: str, given: Mapping[str, str], availa
         source: the source's name.
         given: the expressions, by the settings that give them.
         available: the columns that they may name, with their types.
+        files: the source reads files, whose rows have columns of the import's own.
 
     Raises:
-        BadMapping: one compares a column of texts with a number that is written there.
+        BadMapping: one compares a column of texts with a number that is written there, or makes a value of a whole row.
     """
     texts = {fold(name) for name, kind in available.items() if kind == "VARCHAR" and not name.startswith("_")}
+    known = tuple(one for one in available if not one.startswith("_"))
     for setting, expression in given.items():
         statements = statements_of(engine, expression if setting == "query" else f"SELECT {expression}")
+        if files and (row := _row_in(statements or [], set(map(fold, available)))):
+            reason = f"it takes a row of {row} as a whole, with columns that an import has of its own: name the columns"
+            raise BadMapping(source, reason, known, setting if setting == "query" else f"{setting} = {expression!r}")
         for node in _comparisons(statements or [], whole=setting != "query"):
             parts = node["children"] if "children" in node else [node["left"], node["right"]]
             names = [one["column_names"][-1] for one in parts if one["class"] == "COLUMN_REF"]
@@ -54,7 +66,22 @@ def refuse_rounded(engine: Engine, source: str, given: Mapping[str, str], availa
                     f"{type_said(name, 'DOUBLE')}"
                 )
                 what = setting if setting == "query" else f"{setting} = {expression!r}"
-                raise BadMapping(source, reason, tuple(one for one in available if not one.startswith("_")), what)
+                raise BadMapping(source, reason, known, what)
+
+
+def _row_in(statements: list[Node], columns: set[str]) -> str:
+    """The table whose rows an expression takes as values, by its name; empty where none is."""
+    tables = {fold(one["alias"] or one["table_name"]) for one in nodes(statements) if one.get("type") == "BASE_TABLE"}
+    if any(one.get("class") == "STAR" for one in nodes(statements)):
+        # What a subquery gives of all columns, it gives of those too.
+        tables |= {
+            fold(one["alias"]) for one in nodes(statements) if one.get("type") == "SUBQUERY" and one.get("alias")
+        }
+    for one in expressions(statements):
+        name = fold(one["column_names"][0]) if one["class"] == "COLUMN_REF" and len(one["column_names"]) == 1 else ""
+        if name not in columns and (name in tables or name.startswith("unnamed_")):
+            return name
+    return ""
 
 
 def _comparisons(statements: list[Node], *, whole: bool) -> Iterator[Node]:

@@ -22,10 +22,12 @@ from dualgauge.eventlog.sources.mapping import (
     mapping,
     place_of,
     queried,
+    tried,
 )
+from dualgauge.eventlog.sources.needed import words_of
 from dualgauge.eventlog.sources.readers import raw_rows, reader, unbounded_rows
 from dualgauge.eventlog.sources.source import told
-from dualgauge.eventlog.sources.text_columns import ASIDE, broken_text, with_texts, words_of
+from dualgauge.eventlog.sources.text_columns import ASIDE, broken_text, with_texts
 from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
@@ -182,6 +184,13 @@ def diagnose(engine: Engine, source: Source, columns: dict[str, str], number: in
             hint = ASIDE if text and not source.settings.query else ""
             raise BadFile(source.name, source.label(part.file), part.told(fault), hint) from fault
     try:
+        if source.settings.query and source.unsure:
+            # What its query gives has no place, but a value that is none of its column's type has.
+            unfit = (
+                f"SELECT _file, _row, _unfit FROM ({raw_rows(source, number, placed=True)}) WHERE _unfit IS NOT NULL"
+            )
+            for file, row, reason in engine.rows(f"{unfit} ORDER BY _at LIMIT 1"):
+                return place_of(file, row), reason
         base = raw_rows(source, number, placed=not source.settings.query)
         _, found = misfits_of(engine, source, columns, base).find(engine, 1)
     except EngineError:
@@ -195,11 +204,11 @@ def _tried(base: str, expressions: Mapping[str, str], where: str, *, unfit: bool
 
     `blind`: rows of which no type took something are there whatever the where makes of them.
     """
-    tries = {name: f"TRY({{'v': {expression}}})" for name, expression in expressions.items()}
-    inner = [f"{tried} AS {quote(f'_try_{name}')}" for name, tried in tries.items()]
+    tries = {name: tried(expression, "{{'v': {}}}") for name, expression in expressions.items()}
+    inner = [f"{one} AS {quote(f'_try_{name}')}" for name, one in tries.items()]
     met = ""
     if where:
-        inner.append(f"TRY({{'v': CAST(({where}) AS BOOLEAN)}}) AS _try_where")
+        inner.append(tried(where, "{{'v': CAST(({}) AS BOOLEAN)}}") + " AS _try_where")
         met = f" WHERE _try_where IS NULL OR _try_where.v{' OR _unfit IS NOT NULL' if unfit and blind else ''}"
     outer = [f"{quote(f'_try_{name}')}.v AS {quote(name)}" for name in tries]
     outer += [f"{quote(f'_try_{name}')} IS NULL AS {quote(f'_failed_{name}')}" for name in tries]

@@ -35,6 +35,13 @@ def as_json(column: str, kind: str) -> str:
     return f"CASE WHEN {wrong} THEN CAST({_MENDED}({written}) AS JSON) ELSE to_json({column}) END"
 
 
+def as_valid(column: str) -> str:
+    """A column of JSON, in which what `to_json` wrote for nan and the infinite numbers, and JSON has not, is a text."""
+    text = f"CAST({column} AS VARCHAR)"
+    wrong = f"(contains({text}, 'NaN') OR contains({text}, 'Infinity'))"
+    return f"CASE WHEN {wrong} THEN CAST({_MENDED}({text}) AS JSON) ELSE {column} END"
+
+
 def miswritten(kind: str) -> bool:
     """Whether the engine writes what is no JSON for values of a type: NaN, or .5 for a DECIMAL of no whole digit."""
     return re.search(r"\b(DOUBLE|FLOAT)\b|DECIMAL\((\d+),\2\)", kind) is not None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from dualgauge.engines.errors import BadStatement, BadValue, EngineError
 from dualgauge.engines.files.column_types import Spelling, is_number
 from dualgauge.engines.files.json_types import raw_of
+from dualgauge.engines.lexer import pieces
 from dualgauge.eventlog.columns import CAUSED_BY, ENVELOPE, column_of
 from dualgauge.eventlog.errors import (
     BadFile,
@@ -27,9 +28,9 @@ from dualgauge.eventlog.errors import (
 )
 from dualgauge.eventlog.sources.advice import in_no_row, only_text, word_of_sql
 from dualgauge.eventlog.sources.broken import refuse_cut
-from dualgauge.eventlog.sources.comparisons import refuse_rounded
+from dualgauge.eventlog.sources.comparisons import refuse_bent
 from dualgauge.eventlog.sources.databases import load_rows
-from dualgauge.eventlog.sources.json_values import as_json, as_written, define_json, miswritten
+from dualgauge.eventlog.sources.json_values import as_json, as_valid, as_written, define_json, miswritten
 from dualgauge.eventlog.sources.losses import NO_PAYLOAD, by_text, finer_than_kept, loses, outside
 from dualgauge.eventlog.sources.ordering import due, order_of
 from dualgauge.eventlog.sources.readers import raw_rows, reader, text_of, unbounded_rows
@@ -46,6 +47,7 @@ from dualgauge.eventlog.sources.source import (
     told,
 )
 from dualgauge.eventlog.sources.text_columns import with_texts
+from dualgauge.eventlog.sources.untyped import refuse_untyped
 from dualgauge.model import fold, listed, literal, quote
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
+
+_SUBQUERY = re.compile(r"\(\s*(SELECT|WITH|FROM)\b", re.IGNORECASE)
 
 _AS_IT_STANDS = "JSON"
 """The type of what goes into the payload: JSON keeps its text there."""
@@ -122,7 +126,13 @@ def select(engine: Engine, source: Source, columns: dict[str, str], number: int)
     if by_cursor(source.settings) and CURSOR_ORDER not in lowered(names):
         # In the order of when they occurred, rows of one import and of several would have other positions.
         raise BadMapping(source.name, f"its query gives no column {CURSOR_ORDER!r}, {_PLACE}", tuple(names))
-    return _enveloped(engine, source, mapped, names, columns)
+    events = _enveloped(engine, source, mapped, names, columns)
+
+    def of(other: Source) -> str:
+        return _enveloped(engine, other, *events_of(engine, other, columns, number), columns)
+
+    refuse_untyped(engine, source, events, of, columns)
+    return events
 
 
 def events_of(engine: Engine, source: Source, columns: dict[str, str], number: int) -> tuple[str, dict[str, str]]:
@@ -141,7 +151,7 @@ def events_of(engine: Engine, source: Source, columns: dict[str, str], number: i
         raise
     if settings.query:
         _refuse_renamed(engine, source, base, names)
-    refuse_rounded(engine, source.name, source.settings.sql(), available)
+    refuse_bent(engine, source.name, source.settings.sql(), available, files=bool(source.settings.path))
     return mapped, names
 
 
@@ -266,8 +276,9 @@ def row_mapping(
 ) -> str:
     """One event a row; `placed`, an expression that fails gives NULL, and the row's place comes along."""
     settings = columns_quoted(settings, available, columns)
-    tried = "TRY({})" if placed else "{}"
-    chosen = {name: tried.format(expression) for name, expression in mapping(settings, columns, available).items()}
+    chosen = mapping(settings, columns, available)
+    if placed:
+        chosen = {name: tried(expression) for name, expression in chosen.items()}
     if settings.order_by == FILE_ORDER:
         chosen["_at"] = "_at"
     if placed:
@@ -275,6 +286,12 @@ def row_mapping(
     body = ", ".join(f"{expression} AS {quote(name)}" for name, expression in chosen.items())
     where = f" WHERE {settings.where}" if settings.where else ""
     return f"SELECT {body} FROM ({base}){where}"
+
+
+def tried(expression: str, wrapped: str = "{}") -> str:
+    """An expression that gives NULL where it fails; one with a subquery, of which the engine tries none, as it is."""
+    tries = _SUBQUERY.search(" ".join(pieces(expression))) is None
+    return f"TRY({wrapped.format(expression)})" if tries else wrapped.format(expression)
 
 
 def mapping(settings: SourceSettings, columns: dict[str, str], available: dict[str, str]) -> dict[str, str]:
@@ -339,7 +356,7 @@ def _payload(kinds: Mapping[str, str]) -> str:
         return f"json_object({', '.join(f'{literal(name)}, {quote(name)}' for name in kinds)})"
     members = []
     for name, kind in kinds.items():
-        value = quote(name) if kind == _AS_IT_STANDS else as_json(quote(name), kind)
+        value = as_valid(quote(name)) if kind == _AS_IT_STANDS else as_json(quote(name), kind)
         name_of = literal(f"{json.dumps(name, ensure_ascii=False)}:")
         members.append(f"{name_of}, coalesce(CAST({value} AS VARCHAR), 'null')")
     between = ", ',', "

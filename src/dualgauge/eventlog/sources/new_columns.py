@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dualgauge.eventlog.sources.needed import has_star, words_of
 from dualgauge.eventlog.sources.readers import parquet_columns, text_columns
-from dualgauge.eventlog.sources.text_columns import has_star, words_of
 from dualgauge.model import fold
 
 if TYPE_CHECKING:

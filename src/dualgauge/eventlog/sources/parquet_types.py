@@ -111,4 +111,5 @@ def with_one_type(source: Source, needed: Collection[str]) -> Source:
         # What has no value yet is a text, as in CSV: `coalesce(v, 0)` gives 0 or 0.0 by the type that comes.
         if (one := kinds.get(fold(name), "VARCHAR" if kind == ANY_TYPE else kind)) != kind:
             cast[file][name] = one
-    return replace(source, kinds=kinds, cast=cast)
+    untyped = {fold(name) for _, name, kind in columns if kind == ANY_TYPE and fold(name) not in kinds}
+    return replace(source, kinds=kinds, cast=cast, untyped=untyped)

@@ -110,7 +110,7 @@ class Source:
     of columns, which are `texted`, by their names in small letters. `own` are the columns of each Parquet file, with
     their types there; `cast` those of them that are read as another type. `mixed` are those that others have in another
     type, with their types; of them `bare` are those, folded, that no expression needs as more than what stands in their
-    own file.
+    own file. `untyped` are, folded, the columns that an expression needs, and that have no value in any row yet.
     """
 
     settings: SourceSettings
@@ -134,6 +134,7 @@ class Source:
     bare: Collection[str] = ()
     own: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
     cast: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
+    untyped: Collection[str] = ()
     _folders: list[Mapping[str, str]] = field(default_factory=list, repr=False, compare=False)
 
     @property

@@ -24,7 +24,6 @@ from dualgauge.engines.files.column_types import (
     misfitting,
     types_of,
 )
-from dualgauge.engines.files.csv_options import ALL_TEXT
 from dualgauge.engines.files.csv_text import csv_file, first_fault, nulls_of
 from dualgauge.engines.files.errors import BadJson
 from dualgauge.engines.files.json_types import (
@@ -37,19 +36,19 @@ from dualgauge.engines.files.json_types import (
     json_types,
 )
 from dualgauge.engines.files.text_rows import newlines, opened_bytes, partitions_of
-from dualgauge.engines.lexer import pieces, unquoted
 from dualgauge.eventlog.columns import CAUSED_BY, column_of
 from dualgauge.eventlog.errors import BadFile, BadReading, EmptyFile
 from dualgauge.eventlog.sources.id_texts import with_texts_for
 from dualgauge.eventlog.sources.json_values import define_json
+from dualgauge.eventlog.sources.needed import typed_columns, words_of
 from dualgauge.eventlog.sources.parquet_types import each_in_its_own_type, with_one_type, with_own_types
 from dualgauge.eventlog.sources.readers import json_form, refuse_places, spelling_of, text_columns, text_rows
-from dualgauge.eventlog.sources.source import FILE_ORDER, format_of
+from dualgauge.eventlog.sources.source import format_of
 from dualgauge.eventlog.sources.whole_objects import closed
 from dualgauge.model import fold, listed, nearest, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from dualgauge.engines.duck import Engine
@@ -62,11 +61,12 @@ ASIDE = "or set it aside with --on-bad-row quarantine"
 _IN_PAYLOAD = ("BOOLEAN", NUMBER)
 """The types that are tried of a column that only the payload needs: all else is a text there."""
 
+_KINDS = {"JSON[]": '["JSON"]'}
+"""Types that are said of fields of JSON, and the shapes that they are."""
+
 _FIRST = 1 << 20
 _MANY, _COMPRESSED = 100, 8
 """CSV files that are read by one query: in all, and of those that are compressed, of which each takes 32 MiB."""
-
-_BEFORE_A_STAR = ("", ",", "(", ".", "select", "distinct", "all", "returning")
 
 
 def with_texts(engine: Engine, source: Source, columns: Mapping[str, str]) -> Source:
@@ -100,7 +100,7 @@ def _in_parquet(engine: Engine, source: Source, columns: Mapping[str, str], file
     source = _with_bare(_with_ids(engine, source, {}), columns)
     names = {fold(name): name for name in chain(*source.own.values())}
     _refuse_unknown(source, {fold(name): name for name in source.beside} | names)
-    needed = frozenset(map(fold, _typed(source.expressions, columns, names, as_it_stands=True)))
+    needed = frozenset(map(fold, typed_columns(source.expressions, columns, names, as_it_stands=True)))
     return with_one_type(source, needed)
 
 
@@ -115,9 +115,11 @@ def _in_texts(
     refuse_places(source, source.settings.path, names.values())
     _refuse_unknown(source, names)
     source = _with_ids(engine, source, names)
-    needed = {fold(one): one for one in _typed(source.expressions, columns, names, as_it_stands=True)}
-    wanted = {fold(one): one for one in _typed(source.expressions, columns, names, as_it_stands=not csv)}
-    said = {fold(name): str(kind) for name, kind in source.settings.read.get("types", {}).items()}
+    needed = {fold(one): one for one in typed_columns(source.expressions, columns, names, as_it_stands=True)}
+    wanted = {fold(one): one for one in typed_columns(source.expressions, columns, names, as_it_stands=not csv)}
+    said = {
+        fold(name): _KINDS.get(str(kind), str(kind)) for name, kind in source.settings.read.get("types", {}).items()
+    }
     said = _by_format(source.settings, columns, names) | said
     alone = wanted.keys() - needed.keys() - said.keys()
     # What was kept of a column that only the payload needed says no type for an expression that needs it since.
@@ -167,7 +169,8 @@ def _in_texts(
         raise broken_text(source) or _unreadable(engine, source) or fault from fault
     kinds = {fold(name): kind for name, kind in found.items()} | kept
     held = {name: kinds.pop(name) for name, kind in tuple(kinds.items()) if name in alone or kind == NAN}
-    return replace(source, kinds=kinds, alone=held, unsure={fold(name) for name in unsure})
+    untyped = (needed.keys() & there) - kinds.keys() - held.keys()
+    return replace(source, kinds=kinds, alone=held, unsure={fold(name) for name in unsure}, untyped=untyped)
 
 
 def _types(engine: Engine, relation: str, asked: Mapping[str, Sequence[str]], spelling: Spelling) -> dict[str, str]:
@@ -247,14 +250,14 @@ def _with_parquet(engine: Engine, source: Source, columns: Mapping[str, str], fi
     """
     names = {fold(name): name for name in source.folders}
     # What an expression takes the text of, it needs as no more than that.
-    needed = set(_typed(_with_ids(engine, source, names).expressions, columns, names, as_it_stands=True))
+    needed = set(typed_columns(_with_ids(engine, source, names).expressions, columns, names, as_it_stands=True))
     kinds = {name: kind if name in needed else "VARCHAR" for name, kind in source.folders.items()}
     return with_own_types(engine, replace(source, _folders=[kinds]), files)
 
 
 def _with_bare(source: Source, columns: Mapping[str, str]) -> Source:
     names = {fold(name): name for one in source.mixed.values() for name in one}
-    needed = set(map(fold, _typed(source.expressions, columns, names, as_it_stands=True)))
+    needed = set(map(fold, typed_columns(source.expressions, columns, names, as_it_stands=True)))
     return replace(source, bare=names.keys() - needed)
 
 
@@ -398,44 +401,3 @@ def _time_kind(engine: Engine, relation: str, name: str, spelling: Spelling) -> 
     asked = [f"count(*) FILTER ({quote(name)} IS NOT NULL AND {spelling.fits(name, kind)})" for kind in kinds]
     counts = dict(zip(engine.row(f"SELECT {', '.join(asked)} FROM {relation}"), kinds, strict=True))
     return counts[max(counts)] if max(counts) else "VARCHAR"
-
-
-def _typed(
-    settings: SourceSettings, columns: Mapping[str, str], names: Mapping[str, str], *, as_it_stands: bool
-) -> Iterator[str]:
-    """The columns that something needs as more than their text; the payload needs none that it has `as_it_stands`."""
-    declared = {fold(name): kind for name, kind in columns.items()}
-    spelling = Spelling.of(settings.read)
-    # A time is made by the file's formats; what a row is due by has an order that its text may not have.
-    said = ["" if settings.order_by == FILE_ORDER else settings.order_by]
-    if spelling.date or spelling.timestamp or column_of(settings.occurred_at) not in names:
-        said.append(settings.occurred_at)
-    for name, expression in settings.select.items():
-        kind = declared.get(fold(name), "")
-        if spelling.format_of(kind) or not (kind or (as_it_stands and column_of(expression) in names)):
-            said.append(expression)
-    by_format = {name for name, kind in declared.items() if spelling.format_of(kind)}
-    texts = (settings.event_id, settings.type, settings.caused_by, *settings.select.values())
-    words = words_of([*said, settings.where, settings.query]) | named_in(texts, names) | by_format
-    if settings.read.get(ALL_TEXT):
-        return
-    every = has_star([settings.where, settings.query, *said])
-    yield from (one for name, one in names.items() if every or name in words)
-
-
-def named_in(expressions: Iterable[str], names: Container[str]) -> set[str]:
-    """The words, in small letters, of the expressions that are more than a column of `names` by itself."""
-    return words_of(one for one in expressions if column_of(one) not in names)
-
-
-def has_star(expressions: Iterable[str]) -> bool:
-    """Whether a star in one of them stands for every column, and is no sign of multiplication."""
-    for one in map(pieces, expressions):
-        if any(sign == "*" and fold(before) in _BEFORE_A_STAR for before, sign in zip(["", *one], one, strict=False)):
-            return True
-    return False
-
-
-def words_of(expressions: Iterable[str]) -> set[str]:
-    """The words and quoted names of expressions, folded; what is a text or a comment in them says nothing."""
-    return {fold(unquoted(one)) for text in expressions for one in pieces(text)}

@@ -31,6 +31,9 @@ _OF_JSON: Final = ("->", "->>", "json_extract", "json_extract_string")
 _FIELD: Final = re.compile(r"(\$\.)?\w+")
 _OF_EACH: Final = ("list_transform", "list_apply", "array_transform", "array_apply", "apply")
 _COUNTS: Final = ("len", "length", "array_length")
+_UNNAMED: Final = "unnamed_"
+"""What the engine's own names of tables begin with."""
+
 _IS_NULL: Final = ("OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL")
 
 _Path = tuple[str, ...]
@@ -131,8 +134,10 @@ class _Reach:
         if node.get("type") == "TABLE_FUNCTION" and len(called) == 1 and (paths := self._of(node["function"])):
             self._name(called[0], paths)
             return
-        if called and node.get("type") != "TABLE_FUNCTION":
+        if (called and node.get("type") != "TABLE_FUNCTION") or node.get("ref_type") == "NATURAL":
             self.every()
+        for name in node.get("using_columns") or ():
+            self.whole |= self._paths.get(fold(name), set())
         if node.get("type") == "SUBQUERY":
             self.look(node["subquery"]["node"], final=False)
         else:
@@ -147,7 +152,8 @@ class _Reach:
             self.every()
         elif node["class"] == "COLUMN_REF":
             names = list(map(fold, node["column_names"]))
-            if len(names) == 1 and names[0] in self._tables - self._others:
+            row = names[0] in self._tables or names[0].startswith(_UNNAMED)
+            if len(names) == 1 and row and names[0] not in self._others:
                 self.every()
             return
         elif node["type"] in _IS_NULL:
@@ -179,7 +185,9 @@ class _Reach:
         """The paths that an expression may be, and nothing else; a value of a list has that of the list."""
         if node.get("class") == "COLUMN_REF":
             names = list(map(fold, node["column_names"]))
-            starts = [0, *([1] if names[0] in self._tables and len(names) > 1 else [])]
+            # A table's name may stand before it, also one that the engine gave.
+            qualified = len(names) > 1 and (names[0] in self._tables or names[0] not in self._paths)
+            starts = [0, *([1] if qualified else [])]
             return {(*path, *names[at + 1 :]) for at in starts for path in self._paths.get(names[at], ())}
         if node.get("class") == "CAST" and fold(node["type_expr"].get("type_name", "")) == "json":
             return self._of(node["child"])
