@@ -9,6 +9,7 @@ import      loading the router in a new process; floor: loading asyncio.
 resident    memory of a process with a router that has decided, more than of one without.
 rollback    from the end of the write to the last read that v2 served, in any of eight other processes: the longest
             of all rounds.
+kill        the same of a kill, from before it is written.
 
 Prints a table and, as the last line, one JSON object. Exits with 1 where a bar is missed.
 """
@@ -23,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,7 @@ import floors
 from _figures import Figure, publish
 
 import dualgauge_router
+from dualgauge.cutover.moves.routing import RoutingOrder, kill, unkill
 from dualgauge.ledger.journal import JournalEntry
 from dualgauge.ledger.ledger import Ledger
 from dualgauge_router import Router
@@ -194,10 +197,23 @@ def loading(url: str, rounds: int) -> list[Figure]:
     ]
 
 
-def rollback(url: str, rounds: int, seconds: float) -> Figure:
-    """How long after a rollback v2 still serves a read, in any of the processes."""
+def killing(url: str, *, killed: bool) -> None:
+    """Kill, or take that back, as the command does."""
+    with Ledger.open(url) as ledger:
+        order = RoutingOrder("bench", datetime.now(UTC), uuid.uuid4().hex)
+        if killed:
+            kill(ledger, "orders_view", order)
+        else:
+            # Nothing is on v2 then: no gate is asked.
+            unkill(ledger, "orders_view", order, gates=tuple, still=lambda _: True)
+
+
+def rollback(url: str, rounds: int, seconds: float, *, by_kill: bool = False) -> Figure:
+    """How long after a rollback, or a kill, v2 still serves a read, in any of the processes."""
     longest = 0.0
     for _ in range(rounds):
+        move(url, 0, "shadow")
+        killing(url, killed=False)
         move(url, 1_000_000, "live")
         command = [sys.executable, "-c", READER, url, str(seconds)]
         processes = [
@@ -208,12 +224,16 @@ def rollback(url: str, rounds: int, seconds: float) -> Figure:
             assert one.stdout is not None
             assert one.stdout.readline() == "ready\n"
         time.sleep(seconds / 4)
-        move(url, 0, "shadow")
         written = time.monotonic()
+        if by_kill:
+            killing(url, killed=True)
+        else:
+            move(url, 0, "shadow")
+            written = time.monotonic()
         last = [float(one.communicate()[0]) for one in processes]
         assert all(one > written - seconds / 4 for one in last), "every process read from v2 until it ended"
         longest = max(longest, max(last) - written)
-    return Figure("rollback", "s", longest, bar=2.0)
+    return Figure("kill" if by_kill else "rollback", "s", longest, bar=2.0)
 
 
 def main() -> int:
@@ -231,7 +251,7 @@ def main() -> int:
         move(url, SHARE_PPM, "canary")
         figures = decisions(url, [f"user-{at:08}" for at in range(given.units)], given.rounds)
         figures += loading(url, given.rounds)
-        figures.append(rollback(url, given.rollbacks, given.seconds))
+        figures += [rollback(url, given.rollbacks, given.seconds, by_kill=by_kill) for by_kill in (False, True)]
     return publish(
         "routing",
         f"routing decisions: medians of {given.rounds} rounds over {given.units:,} units, in turns",

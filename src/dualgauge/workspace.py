@@ -360,13 +360,13 @@ class Handles:
             basis=self.basis, at=self._workspace.clock(), waiting=self.waiting,
         )  # fmt: skip
 
-    def ramp(self, share_ppm: int | None, *, killed: bool = True) -> tuple[GateResult, ...]:
+    def ramp(self, share_ppm: int | None, *, killed: bool = True, soak: bool = True) -> tuple[GateResult, ...]:
         """The gates of the ramp itself, for a move to a share; see `cutover.gates.ramp.ramp_gates`."""
         from dualgauge.cutover.gates.ramp import ramp_gates
 
         ledger, state = self.known_ledger, self.state
         rows = ledger.journal(state.name) if ledger and state.canary else ()
-        return ramp_gates(state, rows, share_ppm, self._workspace.clock(), killed=killed)
+        return ramp_gates(state, rows, share_ppm, self._workspace.clock(), killed=killed, soak=soak)
 
     @cached_property
     def present_if_readable(self) -> Present | None:

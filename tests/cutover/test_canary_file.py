@@ -59,7 +59,7 @@ def mistakes(text: str) -> list[tuple[int, int, str]]:
         ("gates: {a: {bad: mismatch, limit: 1%, alpha: 0.1}}\n" + STEPS, 1, 46, "alpha 0.1 is over the file's 0.05"),
         ("cohorts: {a: {attr: b}}\n" + STEPS, 1, 14, "a cohort asks one thing of its attribute"),
         ("cohorts: {a: {attr: b, in: [1], starts_with: c}}\n" + STEPS, 1, 14, "a cohort asks one thing"),
-        ("cohorts: {7: {attr: b, in: [1]}}\n" + STEPS, 1, 11, "the key 7 is not a plain text"),
+        ("cohorts: {7: {attr: b, in: [1]}}\n" + STEPS, 1, 11, "the key 7 is no plain text; write it in quotes"),
         ("overrides: {pin_v1: {units: [007]}}\n" + STEPS, 1, 30, "write it in quotes, '007'"),
         ("overrides: {pin_v1: {units: [0x1f]}}\n" + STEPS, 1, 30, "write it in quotes, '0x1f'"),
         ("overrides: {pin_v1: {units: [1e5]}}\n" + STEPS, 1, 30, "write it in quotes, '1e5'"),
@@ -69,6 +69,25 @@ def mistakes(text: str) -> list[tuple[int, int, str]]:
         ("overrides: {pin_v1: {units: [7]}, pin_v2: {units: ['7']}}\n" + STEPS, 1, 52, "is pinned by pin_v1 too"),
         ("overrides: {pin_v2: {cohorts: [x]}}\n" + STEPS, 1, 32, "there is no cohort 'x'"),
         ("overrides: {pin_v3: {}}\n" + STEPS, 1, 13, "there is no key 'pin_v3' here"),
+        ("overrides:\n  pin_v2:\n    units: [!!str [a]]\n" + STEPS, 3, 13, "this is a sequence, and its tag says"),
+        ("cohorts: !!map [a]\n" + STEPS, 1, 10, "this is a sequence, and its tag says"),
+        ("overrides: {pin_v2: {units: !!seq foo}}\n" + STEPS, 1, 29, "this is a scalar, and its tag says"),
+        ("cohorts: {c: {attr: a, in: [!!bool yes]}}\n" + STEPS, 1, 29, "write it in quotes, 'yes'"),
+        ("%YAML 1.1\n---\ncohorts: {c: {attr: a, in: [on]}}\n" + STEPS, 3, 29, "write it in quotes, 'on'"),
+        ("overrides: {pin_v2: {units: [-0]}}\n" + STEPS, 1, 30, "write it in quotes, '-0'"),
+        ("overrides: {pin_v2: {units: [" + "9" * 5000 + "]}}\n" + STEPS, 1, 30, "write it in quotes, '9999"),
+        ('overrides: {pin_v2: {units: ["\\ud800"]}}\n' + STEPS, 1, 30, "half a character"),
+        ("? [a, b]\n: 1\n" + STEPS, 1, 3, "the key has several parts"),
+        ("a: " + "[" * 100 + "]" * 100 + "\n" + STEPS, 1, 54, "this has too many levels"),
+        ("a: " + "[" * 20_000 + "]" * 20_000 + "\n" + STEPS, 1, 1, "this has too many levels"),
+        ("gates: {a: {bad: mismatch, limit: 1/0%}}\n" + STEPS, 1, 35, "'1/0%' is not a limit of a rate"),
+        ("gates: {a: {bad: mismatch, limit: 99.99999999999999999999%}}\n" + STEPS, 1, 35, "is not a limit of a rate"),
+        ("gates: {a: {bad: mismatch, limit: 0.00000000001%}}\n" + STEPS, 1, 35, "is not a limit of a rate"),
+        ("<<: {unit: a}\n" + STEPS, 1, 1, "the key << merges another part"),
+        ("unit: a\nrollout: b\x07\n" + STEPS, 2, 11, "this is not YAML"),
+        ("alpha: '0.01'\n" + STEPS, 1, 8, "`alpha`: input should be a valid number"),
+        ("cohorts: {c: {attr: a, in: [b]}}\noverrides: {pin_v1: {cohorts: [c]}, pin_v2: {cohorts: [c]}}\n" + STEPS,
+         2, 56, "the cohort 'c' is pinned by pin_v1 too"),
         ("unit: &a a\nrollout: *b\n" + STEPS, 2, 10, "this is not YAML: found undefined alias"),
         ("overrides: &a {pin_v1: *a}\n" + STEPS, 1, 12, "this is a part of itself"),
     ],
@@ -125,6 +144,18 @@ def test_a_step_needs_the_reads_that_prove_its_gates_and_the_time_that_they_take
     assert (first.reads, first.seconds, second.seconds, last.seconds) == (3_325, 3_600.0, second.reads / 5, None)
     assert [one.stage for one in (first, second, last)] == ["canary", "canary", "live"]
     assert [one.seconds for one in needs(found)] == [3_600.0, None, None]
+
+
+def test_names_for_parts_in_parts_are_not_followed_for_ever() -> None:
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{chr(98 + at)}: &{chr(98 + at)} [{','.join([f'*{chr(97 + at)}'] * 10)}]\n" for at in range(6)
+    )
+    assert any("this has more than 20,000 parts" in what for *_, what in mistakes(bomb + STEPS))
+
+
+def test_a_folded_text_is_what_yaml_says_it_is() -> None:
+    found = read("overrides:\n  pin_v2:\n    units:\n      - >-\n        a\n        b\n" + STEPS, "canary.yaml")
+    assert found.overrides.pin_v2.units == ["a b"]
 
 
 @given(text=st.text(alphabet="steps:{}[]-&*!|>%@'\"# \n\t01a,~?", max_size=40))

@@ -24,7 +24,7 @@ from dualgauge_router.decision import Decision, Reason, Routing
 from dualgauge_router.router import Router
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
 
 FILE = """
@@ -132,7 +132,10 @@ def test_a_decision_goes_through_a_header() -> None:
     decided = route(10_000).decide("acme")
     assert Decision.from_header(decided.header) == decided
     assert decided.header == "v2;pin_v2;10000;3"
-    for text in ("", "v2", "v3;hash;1;1", "v2;hash;x;1", "v2;nothing;1;1", "v2;hash;1;1;1", "\x00"):
+    for text in (
+        None, 5, b"v2;hash;1;1", "v2;no_unit;1;1", "v1;cohort;1;1", "v2;hash;-7;1", "v2;hash;1000001;1", "v2;hash;1;-1",
+        "", "v2", "v3;hash;1;1", "v2;hash;x;1", "v2;nothing;1;1", "v2;hash;1;1;1", "\x00",
+    ):  # fmt: skip
         assert Decision.from_header(text) is None
 
 
@@ -161,7 +164,7 @@ def put(url: str, share_ppm: int, stage: str = "canary", *, killed: bool = False
                 evidence,
             )
             routed = replace(state, canary=canary, killed=killed if number else state.killed)
-            ledger.move(state, entry, routed=routed)
+            ledger.move(state, entry, routed=None if verb == "v" else routed)
         assert ledger.verify_journal() is None
 
 
@@ -196,8 +199,10 @@ def test_a_configuration_that_other_hands_changed_is_not_followed(tmp_path: Path
         hand.close()
         assert router.refresh()
         assert "is not the one that was applied" in str(router.trouble)
-        # What was known before holds, until it is stale.
-        assert router.decide("evil").reason is Reason.HASH
+        # What was known of it before holds.
+        assert (router.decide("evil").reason, router.decide("acme").reason) == (Reason.HASH, Reason.PIN_V2)
+    with Router(url, "orders", refresh=60) as late:
+        assert late.decide("acme").reason is Reason.STALE
     with Ledger.look(url) as ledger:
         assert "is not what was applied" in str(ledger.verify_journal())
 
@@ -291,3 +296,75 @@ def test_a_ledger_that_has_no_kills_yet_is_read_as_before(tmp_path: Path) -> Non
     put(url, PPM, "live")
     with Ledger.look(url) as ledger:
         assert json.loads(ledger.state("orders").canary)["overrides"]["pin_v2"]["units"] == ["acme", "07"]
+
+
+def test_a_pinned_decision_is_of_what_the_unit_is_hashed_as(url: str) -> None:
+    put(url, PPM, "live", canary="")
+    with Router(url, "orders", refresh=60) as router:
+        composite: list[Any] = ["q", 1, "a"]
+        with router.pinned(7) as seven, router.pinned(composite) as listed:
+            put(url, 0, "canary", canary="")
+            assert router.refresh()
+            assert [router.decide(unit) for unit in (7, "7")] == [seven, seven]
+            assert router.decide(("q", 1, "a")) == listed
+            assert [router.decide(["q", one, "a"]).reason for one in (True, 1.0)] == [Reason.BAD_UNIT] * 2  # type: ignore[list-item]
+            composite[2] = "b"
+            assert router.decide(composite).side is Side.V1
+        with router.pinned(None, header="v2;hash;1;999") as none, router.pinned(1.5, header="v2;hash;1;999") as bad:  # type: ignore[arg-type]
+            assert (none.reason, bad.reason) == (Reason.NO_UNIT, Reason.BAD_UNIT)
+
+
+def test_blocks_may_end_in_another_order_than_they_began_and_in_another_task(url: str) -> None:
+    put(url, PPM, "live", canary="")
+
+    def stream(router: Router, unit: str) -> Iterator[Decision]:
+        with router.pinned(unit):
+            while True:
+                yield router.decide(unit)
+
+    async def astream(router: Router) -> AsyncIterator[Decision]:
+        with router.pinned("z"):
+            while True:
+                yield router.decide("z")
+
+    async def run(router: Router) -> None:
+        given = astream(router)
+        await asyncio.create_task(given.__anext__())  # type: ignore[arg-type]
+        await asyncio.create_task(given.aclose())  # type: ignore[attr-defined]
+
+    with Router(url, "orders", refresh=60) as router:
+        first, second = stream(router, "a"), stream(router, "b")
+        assert (next(first).side, next(second).side) == (Side.V2, Side.V2)
+        put(url, 0, "canary", canary="")
+        assert router.refresh()
+        first.close()  # type: ignore[attr-defined]
+        assert (router.decide("a").side, router.decide("b").side) == (Side.V1, Side.V2)
+        second.close()  # type: ignore[attr-defined]
+        assert router.decide("b").side is Side.V1
+        asyncio.run(run(router))
+        assert router.decide("z").side is Side.V1
+
+
+class Folded(str):
+    __slots__ = ()
+
+    def encode(self, *given: object) -> bytes:
+        raise MemoryError
+
+    def __eq__(self, other: object) -> bool:
+        return self.lower() == str(other).lower()
+
+    def __hash__(self) -> int:
+        return 1
+
+
+def test_texts_of_classes_of_their_own_are_the_texts_that_they_hold() -> None:
+    assert route(10_000).decide(Folded("bank")).reason is Reason.PIN_V1
+    assert route(10_000).decide(Folded("BANK")).reason is Reason.HASH
+    assert route(10_000).decide("x", {"region": Folded("NORTH-1")}).reason is Reason.HASH
+    assert route(10_000).decide("x", {"region": [Unlike(), "north-1"]}).reason is Reason.COHORT
+
+
+def test_a_number_of_more_digits_than_python_writes_is_no_unit() -> None:
+    assert route(10_000).decide(10**5000).reason is Reason.BAD_UNIT
+    assert route(10_000).decide(["a", 10**5000]).reason is Reason.BAD_UNIT

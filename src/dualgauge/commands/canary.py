@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.commands.looks import Looks
-from dualgauge.model import AsJson
+from dualgauge.model import AsJson, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +110,11 @@ class CanaryCommands:
                 ledger, self._workspace.settings.migration, order, text=found.text, rollout=found.rollout,
                 gates=lambda: looks.gates(None), still=looks.still,
             )  # fmt: skip
-        return routed, tuple(changes(routed.before.canary, routed.after.canary))
+        # A file that names none leaves the rollout as it is.
+        told = [one for one in changes(routed.before.canary, routed.after.canary) if one.path != "rollout"]
+        if routed.before.rollout != routed.after.rollout:
+            told.append(Change("rollout", routed.before.rollout, routed.after.rollout))
+        return routed, tuple(told)
 
     def show(self) -> CanaryShown:
         """What reads are routed by now."""
@@ -187,7 +191,9 @@ def changes(before: str, after: str) -> list[Change]:
     """What of a configuration, as the ledger keeps it, is another one in another, in the order of its paths."""
     had, has = ({} if not text else _flat(json.loads(text)) for text in (before, after))
     paths = sorted(had.keys() | has.keys())
-    return [Change(path, had.get(path), has.get(path)) for path in paths if had.get(path) != has.get(path)]
+    # As JSON: to Python True is 1.
+    differ = (path for path in paths if canonical_json(had.get(path)) != canonical_json(has.get(path)))
+    return [Change(path, had.get(path), has.get(path)) for path in differ]
 
 
 def _flat(value: object, path: str = "") -> dict[str, object]:

@@ -47,7 +47,8 @@ class Looks:
         from dualgauge.cutover.gates.decide import decide
 
         looked = self._look()
-        return (*looked.ramp(share_ppm, killed=self._killed), *decide(looked.present, self._limits))
+        ramp = looked.ramp(share_ppm, killed=self._killed, soak=share_ppm is not None)
+        return (*ramp, *decide(looked.present, self._limits))
 
     def still(self, end: tuple[int, str]) -> bool:
         """Whether what was looked at last is there yet, where the journal ends so."""

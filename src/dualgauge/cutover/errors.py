@@ -58,19 +58,20 @@ class GateRefused(GateError):
     """
     A move forward was asked for, and not every gate is open. `gates` are all of them, `closed` those that are not.
 
-    The sentence tells of the first that is closed: what the others wait for is often the same.
+    The sentence tells of the first that is closed: what the others wait for is often the same. `asked` is what was, and
+    cannot be, as a phrase; a share, unless it is said.
     """
 
-    def __init__(self, migration: str, share_ppm: int, gates: tuple[GateResult, ...]) -> None:
+    def __init__(self, migration: str, share_ppm: int, gates: tuple[GateResult, ...], *, asked: str = "") -> None:
         self.migration, self.share_ppm, self.gates = migration, share_ppm, gates
+        asked = asked or f"{percent_text(share_ppm)} % of the reads of {migration!r} cannot go to v2"
         self.closed = tuple(one for one in gates if not one.passed)
         first, others = self.closed[0], self.closed[1:]
         more = f" Closed too: {listed(one.name for one in others)}." if others else ""
         steps = joined(step for one in self.closed for step in one.next_steps)
         run = ", then ".join(f"`{step.command}`" for step in steps)
         super().__init__(
-            f"{percent_text(share_ppm)} % of the reads of {migration!r} cannot go to v2. "
-            f"Gate {first.name}: {first.why} (found: {first.value}; needed: {first.limit}).{more} "
+            f"{asked}. Gate {first.name}: {first.why} (found: {first.value}; needed: {first.limit}).{more} "
             f"Nothing was changed: run {run}, and ask again",
             next_steps=steps,
         )

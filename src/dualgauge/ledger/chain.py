@@ -25,6 +25,7 @@ from dualgauge.ledger.routing import RoutingSaid, RoutingVerb
 from dualgauge.ledger.rows import state_of
 from dualgauge.ledger.values import EvidenceKind, percent_text
 from dualgauge.model import Outcome
+from dualgauge_router.decision import READING_V2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -147,11 +148,11 @@ class _Moves:
         # A file that is applied may name another rollout, while no read is on v2.
         rollout = known[2] if verb == RoutingVerb.APPLY and fields["from_share_ppm"] == 0 else fields["rollout"]
         found = (fields["from_stage"], fields["from_share_ppm"], rollout, fields["revision"] - 1)
-        self.routing.add(seq, name, verb, fields["evidence"])
+        self.routing.add(seq, fields)
         if found != known:
             problem = f"row {seq} found migration {name!r} {_told(found)}, where no row before it led"
             self.loose.setdefault(name, TamperedRow(seq, problem))
-        if fields["to_share_ppm"] == 0:
+        if fields["to_share_ppm"] == 0 and fields["to_stage"] not in READING_V2:
             self.loose.pop(name, None)
         after = (fields["to_stage"], fields["to_share_ppm"], fields["rollout"], fields["revision"], fields["at"])
         self.made[name] = (seq, after)

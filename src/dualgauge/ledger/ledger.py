@@ -172,11 +172,13 @@ class Ledger:
             if still is not None and not still((seq, previous)):
                 raise GroundShifted(expected.name)
             by = routed or found
+            if routed is not None:
+                entry = replace(entry, evidence=(*entry.evidence, routing.was(routing.stored(connection, found.name))))
             row = journal.move_row(entry, seq=seq, revision=found.revision + 1, rollout=by.rollout, previous=previous)
             after = replace(row.after, killed=by.killed, canary=by.canary)
             _set(connection, found, after)
             if routed is not None:
-                routing.write(connection, after)
+                routing.write(connection, after, entry.verb)
             journal_rows.append(connection, row)
             return after
 
@@ -390,7 +392,10 @@ def _set(connection: Connection, found: MigrationState, after: MigrationState) -
 
 def _same(done: JournalEntry, wanted: JournalEntry, after: MigrationState) -> MigrationState:
     # Who, when, from where and why may differ when a call is repeated; what it does may not.
-    if done.did != wanted.did or (wanted.verb == routing.RoutingVerb.APPLY and done.evidence != wanted.evidence):
+    # Of two files, each is an operation of its own.
+    if done.did != wanted.did or (
+        wanted.verb == routing.RoutingVerb.APPLY and done.evidence[:1] != wanted.evidence[:1]
+    ):
         raise OperationReused(wanted.operation_id, done.did, wanted.did)
     return after
 

@@ -17,8 +17,11 @@ from dualgauge.ledger.errors import NotKept
 from dualgauge.ledger.journal import TamperedRow
 from dualgauge.ledger.tables import CANARY, ROUTING
 from dualgauge.model import sha256
+from dualgauge_router.decision import READING_V2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from sqlalchemy.engine import Connection
 
     from dualgauge.ledger.values import MigrationState
@@ -27,6 +30,7 @@ SINCE: Final = "0008"
 """The first revision that has the tables."""
 
 _DIGEST: Final = "canary:"
+_WAS: Final = "was:"
 
 
 class RoutingVerb(StrEnum):
@@ -61,23 +65,47 @@ def evidence_for(text: str) -> tuple[str, ...]:
     return (_DIGEST + sha256(text),) if text else ()
 
 
+def runs_in(evidence: Iterable[str]) -> tuple[str, ...]:
+    """What of a row's evidence are runs."""
+    return tuple(each for each in evidence if not each.startswith((_DIGEST, _WAS)))
+
+
+def was(routing: RoutingNow) -> str:
+    """What the journal's row of a change holds of what it found; a row that found something else was led to by none."""
+    return f"{_WAS}{int(routing.killed)}:{routing.canary}"
+
+
+def stored(connection: Connection, migration: str) -> RoutingNow:
+    """What a migration is routed by, as it stands in the table."""
+    row = connection.execute(select(ROUTING).where(ROUTING.c.migration == migration)).first()
+    return RoutingNow(bool(row.killed), str(row.canary)) if row else RoutingNow()
+
+
 def read(connection: Connection, revision: str, migration: str) -> tuple[bool, str]:
-    """Whether a migration is killed, and the text of the file in force; empty for none, also if it is gone."""
+    """
+    Whether a migration is killed, and the text of the file in force.
+
+    That is empty for none, and where it is gone or not what was applied: `verify` says so.
+    """
     if revision < SINCE:
         return False, ""
-    here = (
-        select(ROUTING.c.killed, CANARY.c.text)
-        .join_from(ROUTING, CANARY, CANARY.c.digest == ROUTING.c.canary, isouter=True)
-        .where(ROUTING.c.migration == migration)
-    )
-    row = connection.execute(here).first()
-    return (bool(row.killed), row.text or "") if row else (False, "")
+    now = stored(connection, migration)
+    return now.killed, text_of(connection, now.canary) if now.canary else ""
 
 
-def write(connection: Connection, after: MigrationState) -> None:
-    """Keep what a migration is routed by, and the text. Raises NotKept where it is not there then."""
-    digest = sha256(after.canary) if after.canary else ""
-    if digest and connection.execute(select(CANARY.c.text).where(CANARY.c.digest == digest)).first() is None:
+def write(connection: Connection, after: MigrationState, verb: str) -> None:
+    """
+    Keep what a migration is routed by after a change, and the text of a file that is applied.
+
+    Raises:
+        NotKept: it is not there then.
+    """
+    digest = stored(connection, after.name).canary
+    if verb == RoutingVerb.APPLY:
+        digest = sha256(after.canary) if after.canary else ""
+    if digest and verb == RoutingVerb.APPLY:
+        # What other hands made of the text is mended.
+        connection.execute(CANARY.delete().where(CANARY.c.digest == digest))
         connection.execute(CANARY.insert().values(digest=digest, text=after.canary))
     connection.execute(ROUTING.delete().where(ROUTING.c.migration == after.name))
     connection.execute(ROUTING.insert().values(migration=after.name, killed=int(after.killed), canary=digest))
@@ -96,17 +124,25 @@ class RoutingSaid:
     """
     What the journal says of routing: for each migration what it is since, and each file that was applied.
 
-    Both with the number of the row that said so last.
+    Both with the number of the row that said so last. `loose` are the rows that found what none before them left: what
+    other hands wrote is made good by no later change, but for one made while no read is on v2.
     """
 
     now: dict[str, tuple[int, RoutingNow]] = field(default_factory=dict)
     applied: dict[str, int] = field(default_factory=dict)
+    loose: dict[str, int] = field(default_factory=dict)
 
-    def add(self, seq: int, migration: str, verb: object, evidence: object) -> None:
+    def add(self, seq: int, fields: Mapping[str, Any]) -> None:
         """Take in a move: one of another kind says nothing."""
+        migration, verb, evidence = fields["migration"], fields["verb"], fields["evidence"]
         if verb not in tuple(RoutingVerb):
             return
-        routing = self.now.get(migration, (0, RoutingNow()))[1].after(verb, evidence)
+        before = self.now.get(migration, (0, RoutingNow()))[1]
+        if was(before) not in evidence:
+            self.loose.setdefault(migration, seq)
+        if fields["from_stage"] not in READING_V2:
+            self.loose.pop(migration, None)
+        routing = before.after(verb, evidence)
         self.now[migration] = (seq, routing)
         if routing.canary:
             self.applied[routing.canary] = seq
@@ -123,6 +159,8 @@ def verify(connection: Connection, revision: str, said: RoutingSaid) -> Tampered
     """
     if revision < SINCE:
         return None
+    for name, seq in said.loose.items():
+        return TamperedRow(seq, f"row {seq} found {name!r} routed otherwise than the journal left it: by other hands")
     rows: dict[Any, tuple[Any, ...]] = {row[0]: tuple(row[1:]) for row in connection.execute(select(ROUTING))}
     for name in sorted(said.now.keys() | rows.keys(), key=str):
         seq, routing = said.now.get(name, (0, RoutingNow()))

@@ -30,34 +30,43 @@ class Cohort:
     name: str
     attribute: str
     test: str
-    values: tuple[object, ...]
+    values: tuple[tuple[str, object], ...]
+    """Each with its type: to Python True is 1, and an id of 1 is no truth."""
 
     @classmethod
     def of(cls, name: str, said: Mapping[str, Any]) -> Cohort:
         """From the applied configuration. Raises KeyError, ValueError, TypeError where it is none."""
         (test,) = (one for one in TESTS if said.get(one) is not None)
         given = said[test]
-        return cls(name, said["attr"], test, tuple(given) if test == "in" else (given,))
+        return cls(name, said["attr"], test, tuple(_plain(one) for one in (given if test == "in" else [given])))
 
     def has(self, attrs: Mapping[str, object] | None) -> bool:
         """Whether a read with these attributes is in the cohort; never raises: in doubt it is not."""
-        if not attrs:
+        if attrs is None:
             return False
         try:
             given = attrs.get(self.attribute)
-            several = given if isinstance(given, list | tuple | set | frozenset) else (given,)
-            return any(self._fits(one) for one in several)
+            several = list(given) if isinstance(given, list | tuple | set | frozenset) else [given]
         except Exception:  # noqa: BLE001  (the application's own values; no read may fail for them)
             return False
+        return any(self._fits(*_plain(one)) for one in several)
 
-    def _fits(self, value: object) -> bool:
+    def _fits(self, kind: str, value: object) -> bool:
         if self.test == "in":
-            # To Python True is 1, and an id of 1 is no truth.
-            return any(isinstance(one, bool) is isinstance(value, bool) and one == value for one in self.values)
-        (part,) = self.values
+            return (kind, value) in self.values
+        ((_, part),) = self.values
         if not isinstance(value, str) or not isinstance(part, str):
             return False
         return value.startswith(part) if self.test == "starts_with" else value.endswith(part)
+
+
+def _plain(value: object) -> tuple[str, object]:
+    """A text, a whole number or a truth with its type; nothing of a class of the application's own is called."""
+    if isinstance(value, bool):
+        return "bool", value
+    if isinstance(value, str):
+        return "str", str.__str__(value)
+    return ("int", int.__int__(value)) if isinstance(value, int) else ("", None)
 
 
 @dataclass(frozen=True, slots=True)

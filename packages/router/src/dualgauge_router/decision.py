@@ -45,6 +45,13 @@ class Reason(StrEnum):
     HASH = "hash"
 
 
+_SIDES: Final = {
+    **dict.fromkeys((Reason.COMPLETE, Reason.PIN_V2, Reason.COHORT), Side.V2),
+    **dict.fromkeys((Reason.KILL, Reason.STALE, Reason.STAGE, Reason.NO_UNIT, Reason.BAD_UNIT, Reason.PIN_V1), Side.V1),
+}
+"""The side of each reason that has but one."""
+
+
 class Decision(NamedTuple):
     """
     A side, and why.
@@ -64,13 +71,17 @@ class Decision(NamedTuple):
         return ";".join(map(str, self))
 
     @classmethod
-    def from_header(cls, text: str) -> Decision | None:
+    def from_header(cls, text: object) -> Decision | None:
         """The decision that such a header is; None where it is none."""
+        if not isinstance(text, str):
+            return None
         try:
             side, reason, share_ppm, config_version = text.split(";")
-            return cls(Side(side), Reason(reason), int(share_ppm), int(config_version))
+            said = cls(Side(side), Reason(reason), int(share_ppm), int(config_version))
         except ValueError:
             return None
+        could_be = said.side is _SIDES.get(said.reason, said.side) and said.config_version >= 0
+        return said if could_be and 0 <= said.share_ppm <= PPM else None
 
 
 class Routing:

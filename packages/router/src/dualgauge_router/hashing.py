@@ -25,6 +25,9 @@ _FIRST_8_BYTES: Final = struct.Struct(">Q")  # half the cost of a slice and int.
 SPACE: Final = 2**64
 """How many places there are: h is 0 to SPACE - 1."""
 
+_MOST_BITS: Final = 10_000
+"""Of a whole number; Python writes none of much more."""
+
 Unit = str | int
 """A simple unit. A whole number is hashed as its decimal text, as SQL casts it."""
 
@@ -34,9 +37,10 @@ class BadUnit(UsageError):
 
     def __init__(self, unit: object, reason: str) -> None:
         self.unit, self.reason = unit, reason
+        # Python writes no number of so many digits.
+        shown = "the unit" if "digits" in reason else f"the unit {unit!r}"
         super().__init__(
-            f"the unit {unit!r} {reason}; "
-            "give a text, a whole number, or a list of these (None for a read without a unit)"
+            f"{shown} {reason}; give a text, a whole number, or a list of these (None for a read without a unit)"
         )
 
 
@@ -65,7 +69,7 @@ def unit_text(unit: Unit | Sequence[Unit | None]) -> str:
 def written(unit: Unit | Sequence[Unit | None]) -> str:
     """The text of a unit that has one, as `fault_of` says."""
     if isinstance(unit, str):
-        return unit
+        return str.__str__(unit)
     # Whatever a class of its own writes for it: `class Tenant(int, Enum)` would write its name.
     return int.__repr__(unit) if isinstance(unit, int) else canonical_json(unit)
 
@@ -76,10 +80,12 @@ def fault_of(unit: object) -> str | None:
         for part in unit:
             if isinstance(part, bool) or not isinstance(part, str | int | None):
                 return f"has a part of type {type(part).__name__}"
+            if isinstance(part, int) and int.bit_length(part) > _MOST_BITS:
+                return "has a part of too many digits"
         return None
     if isinstance(unit, bool) or not isinstance(unit, str | int):
         return f"is of type {type(unit).__name__}"
-    return None
+    return "has too many digits" if isinstance(unit, int) and int.bit_length(unit) > _MOST_BITS else None
 
 
 def place(before: bytes, unit: str) -> int:

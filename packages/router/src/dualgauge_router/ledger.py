@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dualgauge_router.errors import redact
 from dualgauge_router.ledger_errors import (
     BadLedgerUrl,
+    ChangedCanary,
     LedgerBusy,
     LedgerError,
     LedgerForked,
@@ -179,12 +180,15 @@ def _state(ask: Ask, shown: str, name: str) -> MigrationState:
         raise LedgerError(shown, f"the share of {name!r} is {share_ppm} parts per million")
     at = datetime.fromisoformat(changed_at)
     # What a newer dualgauge upgraded has these too.
-    killed, canary = (False, "") if found in KNOWN and found < _CANARY else _canary(ask, shown, name)
-    return MigrationState(name, stage, int(share_ppm), rollout, int(revision), at, killed, canary)
+    killed, canary = (False, "") if found in KNOWN and found < _CANARY else _canary(ask, name)
+    state = MigrationState(name, stage, int(share_ppm), rollout, int(revision), at, killed, canary or "")
+    if canary is None:
+        raise ChangedCanary(shown, state)
+    return state
 
 
-def _canary(ask: Ask, shown: str, name: str) -> tuple[bool, str]:
-    """Whether a migration was killed, and the configuration in force, which must be the one of its digest."""
+def _canary(ask: Ask, name: str) -> tuple[bool, str | None]:
+    """Whether a migration was killed, and the configuration in force; None where that is not what was applied."""
     rows = ask(
         "SELECT r.killed, r.canary, c.text FROM routing r LEFT JOIN canary c ON c.digest = r.canary "
         "WHERE r.migration = ?",
@@ -193,8 +197,8 @@ def _canary(ask: Ask, shown: str, name: str) -> tuple[bool, str]:
     if not rows:
         return False, ""
     killed, digest, text = rows[0]
-    if digest and (text is None or sha256(text.encode()).hexdigest() != digest):
-        raise LedgerError(shown, f"the configuration of {name!r} is not the one that was applied")
+    if digest and (not isinstance(text, str) or sha256(text.encode()).hexdigest() != digest):
+        return bool(killed), None
     return bool(killed), text or ""
 
 

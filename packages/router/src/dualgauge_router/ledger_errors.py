@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dualgauge_router.errors import ConflictError, DualgaugeError, UsageError
 from dualgauge_router.model import NextStep
+
+if TYPE_CHECKING:
+    from dualgauge_router.state import MigrationState
 
 
 class LedgerError(DualgaugeError):
@@ -119,3 +124,15 @@ class OlderLedger(ConflictError):
             f"{known}; looking upgrades nothing: run `dualgauge migrate upgrade`, which upgrades the ledger too",
             next_steps=(NextStep("dualgauge migrate upgrade", f"upgrade the ledger to revision {known}"),),
         )
+
+
+class ChangedCanary(LedgerError):
+    """
+    The configuration in force is not the one that was applied: other hands changed it.
+
+    `state` is the migration without it: a kill, a rollback or another share is followed all the same.
+    """
+
+    def __init__(self, shown: str, state: MigrationState) -> None:
+        self.state = state
+        super().__init__(shown, f"the configuration of {state.name!r} is not the one that was applied")

@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from dualgauge_router.hashing import fault_of, written
 
 if TYPE_CHECKING:
     from dualgauge_router.decision import Decision
 
 
-class Pin(NamedTuple):
-    """A decision that is kept for a unit of a router, in front of those kept around it."""
+class Pin:
+    """
+    A decision that is kept for a unit of a router, in front of those kept around it.
 
-    router: object
-    unit: object
-    decision: Decision
-    outer: Pin | None
+    `text` is what the unit is hashed as, so that 7 and "7" are one. A block may end in another order than it began, as
+    those of generators do, or in another task: what is `over` holds no more, wherever it is still known.
+    """
 
-    def find(self, router: object, unit: object) -> Decision | None:
-        """The decision that is kept for a unit, if one is; nothing is raised."""
+    __slots__ = ("decision", "outer", "over", "router", "text")
+
+    def __init__(self, router: object, text: str, decision: Decision, outer: Pin | None) -> None:
+        self.router, self.text, self.decision, self.outer, self.over = router, text, decision, outer, False
+
+    def find(self, router: object, text: str | None) -> Decision | None:
+        """The decision that is kept for the text of a unit, if one is."""
         pin: Pin | None = self
         while pin is not None:
-            # Of one type: to Python True is 1.
-            if pin.router is router and type(pin.unit) is type(unit) and _alike(pin.unit, unit):
+            if pin.router is router and pin.text == text and not pin.over:
                 return pin.decision
             pin = pin.outer
         return None
 
+    def end(self) -> None:
+        """Let the decision hold no more, and be known no longer here."""
+        self.over, pin = True, PIN.get()
+        while pin is not None and pin.over:
+            pin = pin.outer
+        PIN.set(pin)
 
-def _alike(a: object, b: object) -> bool:
+
+def text_of(unit: object) -> str | None:
+    """What a unit is hashed as; None where it has no such text."""
     try:
-        return bool(a == b)
+        return None if unit is None or fault_of(unit) is not None else written(unit)  # type: ignore[arg-type]
     except Exception:  # noqa: BLE001  (the application's own values; no read may fail for them)
-        return False
+        return None
 
 
 PIN: Final[ContextVar[Pin | None]] = ContextVar("dualgauge_router_pin", default=None)

@@ -7,17 +7,18 @@ import threading
 import time
 import weakref
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from dualgauge_router.decision import Decision, Reason, Routing
+from dualgauge_router.decision import READING_V2, Decision, Reason, Routing
 from dualgauge_router.errors import DualgaugeError, keep_secret
 from dualgauge_router.ledger import TIMEOUT, LedgerReader
-from dualgauge_router.ledger_errors import BadLedgerUrl, LedgerSilent
+from dualgauge_router.ledger_errors import BadLedgerUrl, ChangedCanary, LedgerSilent
 from dualgauge_router.ledger_url import LedgerUrl, ledger_url
 from dualgauge_router.looks import Looks
 from dualgauge_router.model import Side
-from dualgauge_router.pins import PIN, Pin
-from dualgauge_router.serving import Counts, Late, Outcome, Waiting, awaited
+from dualgauge_router.pins import PIN, Pin, text_of
+from dualgauge_router.serving import V1, V1_ERROR, V2, V2_ERROR, V2_TIMEOUT, Counts, Late, Waiting, awaited
 from dualgauge_router.sqlite_files import over_forks
 from dualgauge_router.state import MigrationState
 
@@ -149,19 +150,16 @@ class Router:
                 hashed reads v1, with the reason `bad_unit`.
             attrs: what the cohorts of canary.yaml are told by, such as `{"region": "eu-1"}`.
         """
-        routing = self._routing()
-        # What holds for all units, such as a kill, wins over what is kept for a request.
-        if (pin := PIN.get()) is not None and routing.always is None:
-            held = pin.find(self, unit)
-            if held is not None:
-                return held
-        return routing.decide(unit, attrs)
-
-    def _routing(self) -> Routing:
         known = self._known
         if self._clock() >= known.until:
             known = self._late(known)
-        return known.routing
+        routing = known.routing
+        # What holds for all units, such as a kill, wins over what is kept for a request.
+        if (pin := PIN.get()) is not None and routing.always is None:
+            held = pin.find(self, text_of(unit))
+            if held is not None:
+                return held
+        return routing.decide(unit, attrs)
 
     @contextmanager
     def pinned(
@@ -183,15 +181,21 @@ class Router:
             header: `Decision.header` of a service that decided for this request by the same migration, which must be
                 one to be trusted. It is not followed where this router knows of a later change.
         """
-        decision, every = self.decide(unit, attrs), self._routing().always
-        said = Decision.from_header(header) if header and every is None else None
+        decision, text = self.decide(unit, attrs), text_of(unit)
+        every = self._known.routing.always
+        said = Decision.from_header(header) if header and every is None and text is not None else None
         if said is not None and said.config_version >= decision.config_version:
             decision = said
-        token = PIN.set(Pin(self, unit, decision, PIN.get()))
+        if text is None:
+            # Without a unit every decision is alike.
+            yield decision
+            return
+        pin = Pin(self, text, decision, PIN.get())
+        PIN.set(pin)
         try:
             yield decision
         finally:
-            PIN.reset(token)
+            pin.end()
 
     def read(
         self,
@@ -226,15 +230,15 @@ class Router:
             except Exception as fault:  # noqa: BLE001  (whatever it is, v1 answers)
                 self._failed(view, fault, decision)
             else:
-                self._counts.add(view, Outcome.V2)
+                self._counts.add(view, V2)
                 return answer
         try:
             answer = v1(*args)
         except Exception:
-            self._counts.add(view, Outcome.V1_ERROR)
+            self._counts.add(view, V1_ERROR)
             raise
         if decision.side is Side.V1:
-            self._counts.add(view, Outcome.V1)
+            self._counts.add(view, V1)
         return answer
 
     async def aread(
@@ -256,15 +260,15 @@ class Router:
             except Exception as fault:  # noqa: BLE001  (whatever it is, v1 answers)
                 self._failed(view, fault, decision)
             else:
-                self._counts.add(view, Outcome.V2)
+                self._counts.add(view, V2)
                 return answer
         try:
             answer = await v1(*args)
         except Exception:
-            self._counts.add(view, Outcome.V1_ERROR)
+            self._counts.add(view, V1_ERROR)
             raise
         if decision.side is Side.V1:
-            self._counts.add(view, Outcome.V1)
+            self._counts.add(view, V1)
         return answer
 
     def switched(
@@ -309,7 +313,7 @@ class Router:
             if late:
                 raise TimeoutError(f"v2 did not answer the read of {view!r} in time") from None
             raise fault
-        self._counts.add(view, Outcome.V2_TIMEOUT if late else Outcome.V2_ERROR)
+        self._counts.add(view, V2_TIMEOUT if late else V2_ERROR)
         kind = (view, type(fault))
         if kind not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(kind)
@@ -372,9 +376,17 @@ class Router:
     def _look(self, reader: LedgerReader | None) -> LedgerReader | None:
         """One look at the ledger, in the thread for it; gives what the next one reads by."""
         at = self._clock()
+        trouble: DualgaugeError | None = None
         try:
             reader = reader or self._opened()
-            state = reader.state(self.migration)
+            try:
+                state = reader.state(self.migration)
+            except ChangedCanary as fault:
+                # All but the configuration is followed; of that, what was known before.
+                trouble, before = fault, self._known
+                state = replace(fault.state, canary=before.routing.state.canary)
+                if before.read_at == _NEVER and state.stage in READING_V2:
+                    raise
             now = self._clock()
             stale = now - at > self._stale_after
             routing = Routing(state, stale=stale)
@@ -384,8 +396,10 @@ class Router:
         except Exception as fault:  # noqa: BLE001  (a driver's own; the looks must go on)
             self._troubled(DualgaugeError(f"the ledger cannot be read: {type(fault).__name__}: {fault}"))
             return reader
+        if trouble is not None:
+            self._troubled(trouble)
         with self._swap:
-            self.trouble = None
+            self.trouble = trouble
             self._known = _Known(routing, read_at=at, until=self._until(at, now), stale=stale)
         return reader
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections import Counter
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -22,34 +20,39 @@ HANGING: Final = 32
 """Threads that may wait for v2 at the same time."""
 
 
-class Outcome(StrEnum):
-    """What came of a read: the side that answered it, or why v1 answered for v2; `v1_error`: v1 raised."""
-
-    V1 = "v1"
-    V2 = "v2"
-    V2_ERROR = "v2_error"
-    V2_TIMEOUT = "v2_timeout"
-    V1_ERROR = "v1_error"
+V1: Final = "v1"
+V2: Final = "v2"
+V2_ERROR: Final = "v2_error"
+V2_TIMEOUT: Final = "v2_timeout"
+V1_ERROR: Final = "v1_error"
+"""What came of a read: the side that answered it, or why v1 answered for v2, or that v1 raised. Plain texts: an
+enumeration's members take as long to look up as a decision."""
 
 
 class Counts:
-    """How many reads of each view came to what. Safe between threads; a signal's handler may count in the middle."""
+    """How many reads of each view came to what. Safe between threads: each counts by itself, and waits for no other."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._counted: Counter[tuple[str, Outcome]] = Counter()
+        # By the number of the thread, which another one gets once it has ended: there are never more than threads.
+        self._of_threads: dict[int, dict[tuple[str, str], int]] = {}
 
-    def add(self, view: str, outcome: Outcome) -> None:
+    def add(self, view: str, outcome: str) -> None:
         """Count one read."""
-        with self._lock:
-            self._counted[view, outcome] += 1
+        thread = threading.get_ident()
+        counted = self._of_threads.get(thread)
+        if counted is None:
+            counted = self._of_threads[thread] = {}
+        key = (view, outcome)
+        counted[key] = counted.get(key, 0) + 1
 
     def total(self) -> dict[str, dict[str, int]]:
         """The counts by view and outcome; those that did not come up lack."""
         found: dict[str, dict[str, int]] = {}
-        with self._lock:
-            for (view, outcome), count in self._counted.items():
-                found.setdefault(view, {})[outcome.value] = count
+        # Copies: a thread may begin to count meanwhile.
+        for counted in [dict(one) for one in list(self._of_threads.values())]:
+            for (view, outcome), count in counted.items():
+                of_view = found.setdefault(view, {})
+                of_view[outcome] = of_view.get(outcome, 0) + count
         return found
 
 

@@ -41,6 +41,8 @@ def switch(
 
     Example: dualgauge switch --percent 10 --reason "a day at 1 % was quiet"
     """
+    if cohorts and parse_percent(percent):
+        raise typer.BadParameter("it goes with --percent 0", param_hint="--cohorts")
     with answering("switch", project, form, debug=debug) as answer:
         try:
             moved = answer.migration.switch(parse_percent(percent), cohorts=cohorts, reason=reason, dry_run=dry_run)

@@ -101,6 +101,11 @@ def _look_across(found: YamlText, value: dict[str, Any]) -> None:
     _look_at_shares(found, steps if isinstance(steps, list) else [])
     overrides = _mapping(value.get("overrides"))
     pinned: dict[str, str] = {}
+    sides = [_mapping(overrides.get(side)).get("cohorts") for side in ("pin_v1", "pin_v2")]
+    first, second = (one if isinstance(one, list) else [] for one in sides)
+    for at, name in enumerate(second):
+        if name in first:
+            found.mistake(("overrides", "pin_v2", "cohorts", at), f"the cohort {name!r} is pinned by pin_v1 too")
     for side in ("pin_v1", "pin_v2"):
         _look_up(found, overrides.get(side), ("overrides", side, "cohorts"), cohorts)
         units = _mapping(overrides.get(side)).get("units")

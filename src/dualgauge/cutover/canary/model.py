@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from fractions import Fraction
 from typing import Annotated, Any, Final, Literal, Self
@@ -16,7 +17,9 @@ from dualgauge.model import canonical_json
 from dualgauge_router.canary import TESTS
 from dualgauge_router.hashing import fault_of
 
-PERCENT: Final = "^[0-9]+(\\.[0-9]+)?%$"
+PERCENT: Final = "^[0-9]{1,9}(\\.[0-9]{1,30})?%$"
+_LEAST: Final = 1e-9
+"""Of a rate: less is proven by no number of reads that anybody has."""
 
 
 def share_of(text: object) -> int:
@@ -37,13 +40,10 @@ def share_of(text: object) -> int:
 
 
 def _rate(text: object) -> float:
-    if isinstance(text, str) and text.endswith("%"):
-        try:
-            rate = Fraction(text.removesuffix("%")) / 100
-        except ValueError:
-            rate = Fraction(0)
-        if 0 < rate < 1:
-            return float(rate)
+    if isinstance(text, str) and re.fullmatch(PERCENT, text, re.ASCII):
+        rate = float(Fraction(text.removesuffix("%")) / 100)
+        if _LEAST <= rate <= 1 - _LEAST:
+            return rate
     message = f"{text!r} is not a limit of a rate; write a percentage above 0% and below 100%, such as 0.1%"
     raise ValueError(message)
 
@@ -118,7 +118,7 @@ class GateSection(_Section):
     kind: Literal["rate"] = "rate"
     bad: Literal["mismatch", "v2_error", "v2_timeout"] = Field(description="what is counted as a bad read")
     limit: Rate = Field(description="the rate that is not to be reached, such as 0.1%")
-    alpha: float | None = Field(
+    alpha: Annotated[float, Strict()] | None = Field(
         default=None, gt=0, lt=1, description="chance of a wrong claim, at most the file's; default: that"
     )
     advance: Literal["proven_below", "ignored"] = Field(default="proven_below", description="what opens it")
@@ -148,10 +148,13 @@ class CanaryFile(_Section):
     rollout: Text | None = Field(
         default=None,
         pattern="^[^:]+$",
-        description="half of the salt that units are hashed with; it cannot change while v2 answers reads. Default: v2",
+        description="half of the salt that units are hashed with; it cannot change while v2 answers reads. "
+        "Default: as it was, v2 at first",
     )
     unit: Text | None = Field(default=None, description="what applications give as the unit, for people: customer_id")
-    alpha: float = Field(default=0.05, gt=0, le=0.2, description="chance of a wrong claim of a step's gates")
+    alpha: Annotated[float, Strict()] = Field(
+        default=0.05, gt=0, le=0.2, description="chance of a wrong claim of a step's gates"
+    )
     cohorts: dict[str, CohortSection] = Field(default_factory=dict)
     overrides: OverrideSection = Field(default_factory=OverrideSection)
     gates: dict[str, GateSection] = Field(default_factory=dict)

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 
 _TAG: Final = "tag:yaml.org,2002:"
-_WHOLE: Final = re.compile("-?(0|[1-9][0-9]*)")
+_WHOLE: Final = re.compile("0|-?[1-9][0-9]{0,99}")
+
+_POINT: Final = re.compile(r"-?[0-9]{1,20}\.[0-9]{1,20}")
+
+_MOST: Final = 20_000
+"""Parts that a file may have; names for parts in parts make millions of a few letters."""
+
+_DEEPEST: Final = 50
+_SHOWN: Final = 60
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,6 +50,7 @@ class YamlText:
     places: dict[Path, tuple[int, int]] = field(default_factory=dict)
     keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    parts: int = 0
 
     def mistake(self, path: Path, what: str, *, key: bool = False) -> None:
         """Note what is wrong at a path, or with its key: at the nearest part around it that stands in the file."""
@@ -60,13 +69,18 @@ def parse(text: str) -> YamlText:
 
     found = YamlText()
     try:
-        node = YAML().compose(text)
+        # Its own way of reading keeps marks in folded texts, for writing them back.
+        node = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         found.mistakes.append(Mistake(line, column, f"this is not YAML: {fault.problem or fault.context}"))
+    except RecursionError:
+        found.mistakes.append(Mistake(1, 1, "this has too many levels"))
     except YAMLError as fault:
-        found.mistakes.append(Mistake(1, 1, f"this is not YAML: {str(fault).splitlines()[0]}"))
+        at = getattr(fault, "position", 0) or 0
+        line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+        found.mistakes.append(Mistake(line, column, f"this is not YAML: {str(fault).splitlines()[0]}"))
     else:
         found.value = None if node is None else _value(node, (), found, ())
     return found
@@ -74,40 +88,57 @@ def parse(text: str) -> YamlText:
 
 def _value(node: Any, path: Path, found: YamlText, around: tuple[int, ...]) -> Any:  # noqa: ANN401  (YAML)
     found.places[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
-    kind = str(node.tag).removeprefix(_TAG)
-    if id(node) in around:
-        found.mistake(path, "this is a part of itself")
+    found.parts += 1
+    if found.parts == _MOST:
+        found.mistake(path, f"this has more than {_MOST:,} parts")
+    if found.parts >= _MOST:
         return None
-    around = (*around, id(node))
+    if id(node) in around or len(around) > _DEEPEST:
+        found.mistake(path, "this is a part of itself" if id(node) in around else "this has too many levels")
+        return None
+    kind, around = str(node.tag).removeprefix(_TAG), (*around, id(node))
+    if node.id != {"map": "mapping", "seq": "sequence"}.get(kind, "scalar"):
+        found.mistake(path, f"this is a {node.id}, and its tag says {node.tag}")
+        return None
     if kind == "map":
-        made: dict[str, Any] = {}
-        for key, value in node.value:
-            name = str(key.value)
-            found.keys[(*path, name)] = (key.start_mark.line + 1, key.start_mark.column + 1)
-            if str(key.tag) != f"{_TAG}str":
-                found.mistake((*path, name), f"the key {name} is not a plain text; write it in quotes", key=True)
-            elif name in made:
-                found.mistake((*path, name), f"the key {name!r} is there twice", key=True)
-            made[name] = _value(value, (*path, name), found, around)
-        return made
+        return _mapping(node, path, found, around)
     if kind == "seq":
         return [_value(one, (*path, at), found, around) for at, one in enumerate(node.value)]
     return _scalar(str(node.value), kind, path, found)
 
 
+def _mapping(node: Any, path: Path, found: YamlText, around: tuple[int, ...]) -> dict[str, Any]:  # noqa: ANN401
+    made: dict[str, Any] = {}
+    for key, value in node.value:
+        name = str(key.value)
+        found.keys[(*path, name)] = (key.start_mark.line + 1, key.start_mark.column + 1)
+        if str(key.tag) != f"{_TAG}str":
+            what = f"{name} is no plain text; write it in quotes" if key.id == "scalar" else "has several parts"
+            if str(key.tag) == f"{_TAG}merge":
+                what = "<< merges another part: write its keys here"
+            found.mistake((*path, name), f"the key {what}", key=True)
+            continue
+        if name in made:
+            found.mistake((*path, name), f"the key {name!r} is there twice", key=True)
+        made[name] = _value(value, (*path, name), found, around)
+    return made
+
+
 def _scalar(text: str, kind: str, path: Path, found: YamlText) -> object:
-    match kind:
-        case "str":
-            return text
-        case "null":
-            return None
-        case "bool":
-            return text.lower() == "true"
-        case "int" if _WHOLE.fullmatch(text):
-            return int(text)
-        case "float" if re.fullmatch(r"-?[0-9]+\.[0-9]+", text):
-            return float(text)
-    found.mistake(path, f"{text} is read as another value by some; write it in quotes, '{text}', if it is a text")
+    if kind == "str":
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            found.mistake(path, "this text has half a character (a lone surrogate), which nothing can store")
+        return text
+    if kind == "null":
+        return None
+    if kind == "bool" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if kind == "int" and _WHOLE.fullmatch(text):
+        return int(text)
+    if kind == "float" and _POINT.fullmatch(text):
+        return float(text)
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    found.mistake(path, f"{shown} is read as another value by some; write it in quotes, '{shown}', if it is a text")
     return text
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dualgauge.cutover.canary.model import AppliedStep
 from dualgauge.cutover.values import GateResult
 from dualgauge.ledger.journal import RowKind
+from dualgauge.ledger.routing import RoutingVerb, runs_in
 from dualgauge.model import NextStep, Outcome
 from dualgauge_router.decision import READING_V2
 
@@ -36,17 +37,23 @@ def step_of(state: MigrationState) -> AppliedStep | None:
 
 
 def standing_since(rows: Iterable[JournalRow]) -> datetime | None:
-    """When stage and share last changed; None where they never did."""
+    """Since when reads have gone by this stage, share and cohorts, and by no kill; None where they never did."""
     moves = (row.entry for row in rows if not row.unreadable and row.kind is RowKind.MOVE)
     times = [
-        one.at for one in moves if (one.from_stage, one.from_share_ppm) != (one.to_stage, one.to_share_ppm)
-    ]  # fmt: skip
+        one.at
+        for one in moves
+        if (one.from_stage, one.from_share_ppm) != (one.to_stage, one.to_share_ppm)
+        or one.verb == RoutingVerb.UNKILL
+        # A file that sent more reads to v2 rests on evidence.
+        or (one.verb == RoutingVerb.APPLY and runs_in(one.evidence))
+    ]
     return times[-1] if times else None
 
 
 def ramp_gates(
-    state: MigrationState, rows: Sequence[JournalRow], share_ppm: int | None, at: datetime, *, killed: bool = True
-) -> tuple[GateResult, ...]:
+    state: MigrationState, rows: Sequence[JournalRow], share_ppm: int | None, at: datetime,
+    *, killed: bool = True, soak: bool = True,
+) -> tuple[GateResult, ...]:  # fmt: skip
     """
     What the ramp asks of a move forward: that nobody killed the migration, and the soak of each step that it leaves.
 
@@ -56,10 +63,11 @@ def ramp_gates(
         share_ppm: where the share is to go; None for the next step, whichever that is.
         at: now.
         killed: whether a kill closes its gate; not where it is to be taken back.
+        soak: whether soaks are asked for; not where the share stays as it is.
     """
     gates = [_kill()] if state.killed and killed else []
     stands = step_of(state)
-    for step in steps_in_force(state):
+    for step in steps_in_force(state) if soak else ():
         above = stands is None or step.share_ppm > stands.share_ppm
         passes = above and share_ppm is not None and step.share_ppm < share_ppm
         # A step at 0 % without cohorts is stage shadow, where the share stands before it ever moves.

@@ -158,7 +158,11 @@ def _asked(
     if _routing(before) == _routing(after) or not widens(before, after):
         return _write(ledger, before, after, verb, order)
     for look in range(LOOKS):
-        found = passed(before.name, before.share_ppm, gates())
+        what = {
+            RoutingVerb.UNKILL: f"the kill of {before.name!r} cannot be taken back",
+            RoutingVerb.APPLY: f"this file may send more reads of {before.name!r} to v2, and cannot be applied",
+        }
+        found = passed(before.name, before.share_ppm, gates(), asked=what[verb])
         runs = tuple(dict.fromkeys(one.run for one in found if one.run))
         try:
             return replace(_write(ledger, before, after, verb, order, resting=runs, still=still), gates=found)

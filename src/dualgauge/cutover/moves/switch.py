@@ -79,9 +79,12 @@ def switch(
         return Moved(before, before, dry_run=dry_run)
     # An end says that it is one, whatever v2 lacks; before shadow, what is missing says more than the table does.
     if not (allowed(stage) and (share_ppm > before.share_ppm or (turns and cohorts))):
-        return _move(ledger, before, target(stage, verb), order)
+        return _lower(ledger, before, stage, order)
     for look in range(LOOKS):
-        asked = passed(migration, share_ppm, gates())
+        asked = passed(
+            migration, share_ppm, gates(),
+            asked=f"the cohorts and pins of {migration!r} cannot go to v2" if turns else "",
+        )  # fmt: skip
         resting = replace(order, evidence=tuple(dict.fromkeys(one.run for one in asked if one.run)))
         try:
             return replace(_move(ledger, before, target(stage, verb), resting, still), gates=asked)
@@ -174,14 +177,26 @@ class _Order:
     dry_run: bool
 
 
-def passed(migration: str, share_ppm: int, gates: Sequence[GateResult]) -> tuple[GateResult, ...]:
+def _lower(ledger: Ledger, before: MigrationState, stage: Stage, order: _Order) -> Moved:
+    """Set a share that is not above the present one; it wins over moves that leave it so."""
+    while True:
+        try:
+            return _move(ledger, before, target(stage, order.verb), order)
+        except StateChanged:
+            now, stage = _present(ledger, before.name)
+            if now.share_ppm <= order.share_ppm:
+                raise
+            before = now
+
+
+def passed(migration: str, share_ppm: int, gates: Sequence[GateResult], *, asked: str = "") -> tuple[GateResult, ...]:
     """The gates of a move to a share, where each is open. Raises GateRefused."""
     if not gates:
         # No gate at all would let everything through. That is a mistake of the calling code.
         message = "a move forward is asked by at least one gate"
         raise ValueError(message)
     if not all(one.passed for one in gates):
-        raise GateRefused(migration, share_ppm, tuple(gates))
+        raise GateRefused(migration, share_ppm, tuple(gates), asked=asked)
     return tuple(gates)
 
 
