@@ -83,6 +83,8 @@ def mistakes(text: str) -> list[tuple[int, int, str]]:
         ("gates: {a: {bad: mismatch, limit: 1/0%}}\n" + STEPS, 1, 35, "'1/0%' is not a limit of a rate"),
         ("gates: {a: {bad: mismatch, limit: 99.99999999999999999999%}}\n" + STEPS, 1, 35, "is not a limit of a rate"),
         ("gates: {a: {bad: mismatch, limit: 0.00000000001%}}\n" + STEPS, 1, 35, "is not a limit of a rate"),
+        ('cohorts: {"\\ud800": {attr: a, in: [b]}}\n' + STEPS, 1, 11, "half a character"),
+        ("cohorts: {c: {attr: a, in: [1.5]}}\n" + STEPS, 1, 29, "give a text, a whole number, or true or false"),
         ("<<: {unit: a}\n" + STEPS, 1, 1, "the key << merges another part"),
         ("unit: a\nrollout: b\x07\n" + STEPS, 2, 11, "this is not YAML"),
         ("alpha: '0.01'\n" + STEPS, 1, 8, "`alpha`: input should be a valid number"),

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -428,3 +428,35 @@ def test_a_text_by_hand_keeps_no_read_on_v2_and_is_mended_by_the_file(
     assert ledger.verify_journal() is not None
     put(ledger, text("overrides: {pin_v1: {units: [p]}}"))
     assert ledger.verify_journal() is None
+
+
+def test_beside_a_lost_text_every_file_asks_the_gates_while_v2_answers_reads(
+    tampered: tuple[Ledger, sqlite3.Connection],
+) -> None:
+    ledger, hand = tampered
+    put(ledger, text("overrides: {pin_v1: {units: [bank]}}"))
+    bring(ledger, "canary", 500_000)
+    for statement in ("UPDATE canary SET text = '{}'", "DELETE FROM canary", "UPDATE routing SET canary = 'abc'"):
+        hand.execute(statement)
+        with pytest.raises(GateRefused):
+            put(ledger, text(), lambda: CLOSED)
+
+
+class Between(Ledger):
+    """A ledger in which a file is applied just before the next move, once."""
+
+    between = ""
+
+    def move(self, expected: MigrationState, entry: JournalEntry, still: Any = None, **given: Any) -> MigrationState:
+        if self.between:
+            canary, self.between = self.between, ""
+            put(self, canary)
+        return super().move(expected, entry, still, **given)
+
+
+def test_cohorts_are_taken_back_at_0_percent_whatever_comes_between(tmp_path: Path) -> None:
+    with Between.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        bring(ledger, "canary", 0)
+        ledger.between = text("unit: a")
+        moved = switch(ledger, "orders", share_ppm=0, gates=never, who="ana", at=AT, operation_id="down")
+        assert (moved.after.stage, ledger.verify_journal()) == ("shadow", None)

@@ -134,7 +134,7 @@ def test_a_decision_goes_through_a_header() -> None:
     assert decided.header == "v2;pin_v2;10000;3"
     for text in (
         None, 5, b"v2;hash;1;1", "v2;no_unit;1;1", "v1;cohort;1;1", "v2;hash;-7;1", "v2;hash;1000001;1", "v2;hash;1;-1",
-        "", "v2", "v3;hash;1;1", "v2;hash;x;1", "v2;nothing;1;1", "v2;hash;1;1;1", "\x00",
+        "", "v2", "v3;hash;1;1", "v2;hash;x;1", "v2;nothing;1;1", "v2;hash;1;1;1", "\x00", "v2;hash;1_0;1", "v2;hash; 1 ;1", "v2;hash;\uff11;1",
     ):  # fmt: skip
         assert Decision.from_header(text) is None
 
@@ -368,3 +368,20 @@ def test_texts_of_classes_of_their_own_are_the_texts_that_they_hold() -> None:
 def test_a_number_of_more_digits_than_python_writes_is_no_unit() -> None:
     assert route(10_000).decide(10**5000).reason is Reason.BAD_UNIT
     assert route(10_000).decide(["a", 10**5000]).reason is Reason.BAD_UNIT
+
+
+def test_a_decision_that_a_rollback_took_back_does_not_come_back_in_its_block(url: str) -> None:
+    put(url, PPM, "live", canary="")
+    with Router(url, "orders", refresh=60) as router, router.pinned("x") as decision:
+        assert decision.side is Side.V2
+        put(url, 0, "shadow", canary="")
+        assert router.refresh()
+        put(url, 1, "canary", canary="")
+        assert router.refresh()
+        assert router.decide("x").side is Side.V1
+        # A header is held against what the router knows, and not against a decision that is kept.
+        with router.pinned("y"):
+            put(url, 2, "canary", canary="")
+            assert router.refresh()
+            with router.pinned("y", header=f"v2;hash;1;{router.decide('q').config_version - 1}") as inner:
+                assert inner.side is Side.V1

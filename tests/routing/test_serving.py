@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
 import os
 import threading
@@ -223,3 +225,116 @@ def test_attributes_that_cannot_be_had_fail_no_read(router: Router) -> None:
         return v1(a)
 
     assert router.switched("orders", unit="a", v2=v2, attrs=fails)(old)(7) == ("v2", 7)
+
+
+def leaves(*_: object) -> object:
+    raise SystemExit(1)
+
+
+def test_a_v2_that_ends_its_process_or_whose_error_is_odd_is_a_v2_that_fails(router: Router) -> None:
+    class Odd(type):
+        def __hash__(cls) -> int:
+            raise MemoryError
+
+    class OddError(Exception, metaclass=Odd):
+        @property
+        def __class__(self) -> type:  # type: ignore[override]
+            raise MemoryError
+
+    def odd(*_: object) -> object:
+        raise OddError
+
+    for bad in (leaves, odd):
+        for timeout in (None, 5.0):
+            assert router.read("orders", unit="a", v1=v1, v2=bad, timeout=timeout) == ("v1",)
+    assert router.counts() == {"orders": {"v2_error": 4}}
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), float("nan"), 1e12])
+def test_an_endless_time_out_waits_for_v2(router: Router, timeout: float) -> None:
+    assert router.read("orders", unit="a", v1=v1, v2=lambda: time.sleep(0.05), timeout=timeout) is None
+
+
+def test_a_v2_that_does_not_end_when_it_is_cancelled_costs_no_caller_its_answer(router: Router) -> None:
+    over = False
+
+    async def stays(*_: object) -> object:
+        while not over:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+        return "late"
+
+    async def waits_for_another(*_: object) -> object:
+        other = asyncio.create_task(asyncio.sleep(60))
+        await asyncio.sleep(0)
+        other.cancel()
+        await other
+        return None
+
+    async def run() -> None:
+        nonlocal over
+        for _ in range(HANGING + 3):
+            start = time.monotonic()
+            assert await router.aread("orders", unit="a", v1=av1, v2=stays, timeout=0.001) == ("v1",)
+            assert time.monotonic() - start < 10
+        for timeout in (None, 5.0):
+            assert await router.aread("orders", unit="a", v1=av1, v2=waits_for_another, timeout=None) == ("v1",), (
+                timeout
+            )
+        over = True
+        await asyncio.sleep(0.1)
+        assert await router.aread("orders", unit="a", v1=av1, v2=av1, timeout=5) == ("v1",)
+
+    asyncio.run(run())
+    assert router.counts() == {"orders": {"v2_timeout": HANGING + 3, "v2_error": 2, "v2": 1}}
+
+
+def test_the_unit_of_a_call_is_the_argument_of_its_parameter(router: Router) -> None:
+    with router.pinned("p1"):
+        seen: list[object] = []
+        router.read = lambda view, *, unit, **_: seen.append(unit)  # type: ignore[method-assign, assignment]
+
+        @router.switched("orders", unit="tenant", v2=v2)
+        def many(*orders: object, tenant: str = "p1") -> object:
+            return orders, tenant
+
+        @router.switched("orders", unit="tenant", v2=v2)
+        def by_place(tenant: str, /, **filters: object) -> object:
+            return tenant, filters
+
+        many(1, "p2")
+        many(1, tenant="p3")
+        by_place("p4", tenant="p5")
+    assert seen == ["p1", "p3", "p4"]
+    for name in ("orders", "filters"):
+        with pytest.raises(ValueError, match="has no parameter"):
+            router.switched("orders", unit=name, v2=v2)(many if name == "orders" else by_place)
+
+
+def test_what_is_awaited_is_told_by_what_is_called_and_what_yields_is_refused(router: Router) -> None:
+    class Called:
+        async def __call__(self, unit: str) -> str:
+            return f"v1 {unit}"
+
+    @functools.wraps(av1)
+    def wrapped(*key: object) -> object:
+        return av1(*key)
+
+    async def fails_late(*_: object) -> object:
+        raise LookupError
+
+    def yields(unit: str) -> Iterator[str]:
+        yield unit
+
+    async def ayields(unit: str) -> Any:
+        yield unit
+
+    async def old(unit: str) -> object:
+        return await av1(unit)
+
+    assert asyncio.run(router.switched("orders", unit="unit", v2=fails_late)(old)("a")) == ("v1", "a")
+    called = router.switched("orders", unit="unit", v2=fails_late)(functools.partial(Called().__call__))
+    assert asyncio.run(called(unit="a")) == "v1 a"
+    for one, two in ((yields, v2), (ayields, v2), (v1, fails_late), (wrapped, v2), (staticmethod(v1), v2)):
+        with pytest.raises(ValueError, match="yields|awaited|beneath"):
+            router.switched("orders", unit="unit", v2=two)(one)  # type: ignore[type-var]

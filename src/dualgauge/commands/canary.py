@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.commands.looks import Looks
+from dualgauge.ledger.routing import CHANGED
 from dualgauge.model import AsJson, canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -57,7 +58,7 @@ class CanaryShown:
 class Who:
     """Which side a unit read, and why, by the state at a time; `bucket` is None where no hash decided."""
 
-    unit: Unit
+    unit: Unit | Sequence[Unit | None]
     state: MigrationState
     decision: Decision
     bucket: float | None
@@ -123,7 +124,8 @@ class CanaryCommands:
         with self._workspace.open() as handles:
             state = handles.state
             step = step_of(state)
-            return CanaryShown(state, json.loads(state.canary) if state.canary else None, step.name if step else None)
+            said = None if state.canary in ("", CHANGED) else json.loads(state.canary)
+            return CanaryShown(state, said, step.name if step else None)
 
     def kill(self, *, reason: str | None = None, dry_run: bool = False) -> Routed:
         """Send all reads to v1 until `unkill`, whatever the share is. Nothing is asked for."""
@@ -144,13 +146,21 @@ class CanaryCommands:
                 gates=lambda: looks.gates(None), still=looks.still,
             )  # fmt: skip
 
-    def who(self, unit: Unit, *, at: datetime | None = None, attrs: Mapping[str, object] | None = None) -> Who:
+    def who(
+        self,
+        unit: Unit | Sequence[Unit | None],
+        *,
+        at: datetime | None = None,
+        attrs: Mapping[str, object] | None = None,
+    ) -> Who:
         """
         Which side a unit reads, and why; `at` a time, by what the journal says was in force then.
 
         Raises:
             BadUnit: the unit cannot be hashed.
+            LostCanary: the configuration in force is not the one that was applied, so nobody can tell.
         """
+        from dualgauge.cutover.errors import LostCanary
         from dualgauge_router.decision import Reason, Routing
         from dualgauge_router.hashing import bucket, unit_text
 
@@ -163,6 +173,8 @@ class CanaryCommands:
 
                 ledger, name = handles.known_ledger, self._workspace.settings.migration
                 state = state_at(ledger, name, at) if ledger else replace(handles.state)
+            if state.canary == CHANGED:
+                raise LostCanary(state.name)
             decision = Routing(state).decide(unit, attrs)
             hashed = decision.reason is Reason.HASH
             return Who(unit, state, decision, bucket(state, unit) if hashed else None)
@@ -189,7 +201,7 @@ class CanaryCommands:
 
 def changes(before: str, after: str) -> list[Change]:
     """What of a configuration, as the ledger keeps it, is another one in another, in the order of its paths."""
-    had, has = ({} if not text else _flat(json.loads(text)) for text in (before, after))
+    had, has = ({} if text in ("", CHANGED) else _flat(json.loads(text)) for text in (before, after))
     paths = sorted(had.keys() | has.keys())
     # As JSON: to Python True is 1.
     differ = (path for path in paths if canonical_json(had.get(path)) != canonical_json(has.get(path)))

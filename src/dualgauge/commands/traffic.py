@@ -40,11 +40,15 @@ class TrafficCommands:
         self, view: str, key: Sequence[str], *, unit: str | None = None, attrs: Mapping[str, object] | None = None
     ) -> ReadAnswer:
         """Answer one read from the side that the share, or a pin or cohort, gives the unit, as a router would."""
+        from dualgauge.cutover.errors import LostCanary
+        from dualgauge.ledger.routing import CHANGED
         from dualgauge_router.decision import Reason, Routing
         from dualgauge_router.hashing import bucket
 
         with self._workspace.open() as handles:
             state = handles.state
+            if state.canary == CHANGED:
+                raise LostCanary(state.name)
             decision = Routing(state).decide(unit, attrs)
             row = handles.store.point(decision.side, view, key)
             at = None if unit is None or decision.reason is not Reason.HASH else bucket(state, unit)

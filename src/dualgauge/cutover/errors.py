@@ -153,3 +153,15 @@ class EndedMigration(ConflictError):
             f"the migration {migration!r} is in stage {stage}, an end, and cannot be {what}; nothing was changed",
             next_steps=(NextStep("dualgauge status", "see where it stands"),),
         )
+
+
+class LostCanary(ConflictError):
+    """The configuration in force is gone, or not what was applied."""
+
+    def __init__(self, migration: str) -> None:
+        self.migration = migration
+        super().__init__(
+            f"the configuration in force of {migration!r} is not the one that was applied: it was changed by hand; "
+            "`dualgauge journal --verify` says more. Roll back, and apply the file again",
+            next_steps=(NextStep("dualgauge rollback", "take all reads back to v1"),),
+        )

@@ -176,7 +176,7 @@ class Ledger:
                 entry = replace(entry, evidence=(*entry.evidence, routing.was(routing.stored(connection, found.name))))
             row = journal.move_row(entry, seq=seq, revision=found.revision + 1, rollout=by.rollout, previous=previous)
             after = replace(row.after, killed=by.killed, canary=by.canary)
-            _set(connection, found, after)
+            _set(connection, after)
             if routed is not None:
                 routing.write(connection, after, entry.verb)
             journal_rows.append(connection, row)
@@ -375,7 +375,7 @@ def _compared(state: MigrationState) -> tuple[str, int, str, int]:
     return state.stage, state.share_ppm, state.rollout, state.revision
 
 
-def _set(connection: Connection, found: MigrationState, after: MigrationState) -> None:
+def _set(connection: Connection, after: MigrationState) -> None:
     values = {
         "stage": after.stage,
         "share_ppm": after.share_ppm,
@@ -383,11 +383,12 @@ def _set(connection: Connection, found: MigrationState, after: MigrationState) -
         "revision": after.revision,
         "changed_at": after.changed_at and time_text(after.changed_at),
     }
-    if found.revision == 0:
+    # The write lock is held, so what was read is still so: no second condition is needed here.
+    mine = MIGRATION.c.name == after.name
+    if connection.execute(select(MIGRATION.c.name).where(mine)).first() is None:
         connection.execute(MIGRATION.insert().values(name=after.name, **values))
     else:
-        # The write lock is held, so what was read is still so: no second condition is needed here.
-        connection.execute(MIGRATION.update().where(MIGRATION.c.name == after.name).values(**values))
+        connection.execute(MIGRATION.update().where(mine).values(**values))
 
 
 def _same(done: JournalEntry, wanted: JournalEntry, after: MigrationState) -> MigrationState:

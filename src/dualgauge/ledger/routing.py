@@ -33,6 +33,10 @@ _DIGEST: Final = "canary:"
 _WAS: Final = "was:"
 
 
+CHANGED: Final = "changed by other hands"
+"""What stands for the text of a file in force that is gone, or not what was applied: no file has such a text."""
+
+
 class RoutingVerb(StrEnum):
     """What the journal calls a change of routing."""
 
@@ -82,15 +86,11 @@ def stored(connection: Connection, migration: str) -> RoutingNow:
 
 
 def read(connection: Connection, revision: str, migration: str) -> tuple[bool, str]:
-    """
-    Whether a migration is killed, and the text of the file in force.
-
-    That is empty for none, and where it is gone or not what was applied: `verify` says so.
-    """
+    """Whether a migration is killed, and the text of the file in force: empty for none, CHANGED where it is lost."""
     if revision < SINCE:
         return False, ""
     now = stored(connection, migration)
-    return now.killed, text_of(connection, now.canary) if now.canary else ""
+    return now.killed, (text_of(connection, now.canary) or CHANGED) if now.canary else ""
 
 
 def write(connection: Connection, after: MigrationState, verb: str) -> None:

@@ -76,12 +76,14 @@ class Decision(NamedTuple):
         if not isinstance(text, str):
             return None
         try:
-            side, reason, share_ppm, config_version = text.split(";")
-            said = cls(Side(side), Reason(reason), int(share_ppm), int(config_version))
+            side, reason, *numbers = text.split(";")
+            # What `int` takes besides digits, no header has.
+            share_ppm, config_version = (int(one) for one in numbers if one.isascii() and one.isdigit())
+            said = cls(Side(side), Reason(reason), share_ppm, config_version)
         except ValueError:
             return None
-        could_be = said.side is _SIDES.get(said.reason, said.side) and said.config_version >= 0
-        return said if could_be and 0 <= said.share_ppm <= PPM else None
+        could_be = len(numbers) == len(cls._fields) - 2 and said.side is _SIDES.get(said.reason, said.side)
+        return said if could_be and said.share_ppm <= PPM else None
 
 
 class Routing:

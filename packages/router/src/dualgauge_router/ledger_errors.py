@@ -126,7 +126,7 @@ class OlderLedger(ConflictError):
         )
 
 
-class ChangedCanary(LedgerError):
+class ChangedCanary(DualgaugeError):
     """
     The configuration in force is not the one that was applied: other hands changed it.
 
@@ -135,4 +135,7 @@ class ChangedCanary(LedgerError):
 
     def __init__(self, shown: str, state: MigrationState) -> None:
         self.state = state
-        super().__init__(shown, f"the configuration of {state.name!r} is not the one that was applied")
+        super().__init__(
+            f"the configuration of {state.name!r} in the ledger {shown} is not the one that was applied, and is not "
+            "followed; `dualgauge journal --verify` says more: roll back, and apply the file again"
+        )

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from dualgauge_router.decision import READING_V2, Decision, Reason, Routing
+from dualgauge_router.decision import COMPLETE, READING_V2, Decision, Routing
 from dualgauge_router.errors import DualgaugeError, keep_secret
 from dualgauge_router.ledger import TIMEOUT, LedgerReader
 from dualgauge_router.ledger_errors import BadLedgerUrl, ChangedCanary, LedgerSilent
@@ -18,7 +18,17 @@ from dualgauge_router.ledger_url import LedgerUrl, ledger_url
 from dualgauge_router.looks import Looks
 from dualgauge_router.model import Side
 from dualgauge_router.pins import PIN, Pin, text_of
-from dualgauge_router.serving import V1, V1_ERROR, V2, V2_ERROR, V2_TIMEOUT, Counts, Late, Waiting, awaited
+from dualgauge_router.serving import (
+    V1,
+    V1_ERROR,
+    V2,
+    V2_ERROR,
+    V2_TIMEOUT,
+    Counts,
+    Late,
+    Waiting,
+    cancelled_from_outside,
+)
 from dualgauge_router.sqlite_files import over_forks
 from dualgauge_router.state import MigrationState
 
@@ -101,7 +111,9 @@ class Router:
         self.migration = migration
         self.trouble: DualgaugeError | None = None
         """Why the ledger could not be read the last time; None when it could."""
-        self._refresh, self._stale_after, self._clock = refresh, stale_after, clock
+        # What is no number would end the looks.
+        self._refresh = refresh if refresh >= 0 else 1.0
+        self._stale_after, self._clock = stale_after, clock
         keep_secret(ledger)
         self._at: LedgerUrl | BadLedgerUrl
         try:
@@ -115,9 +127,11 @@ class Router:
                 with suppress(ImportError):
                     import psycopg  # noqa: F401
         self._counts, self._waiting = Counts(), Waiting()
-        self._told: set[tuple[str, type[Exception]]] = set()
+        self._told: set[tuple[str, int]] = set()
         self._looks = Looks()
         self._swap = threading.Lock()
+        self._cut = -1
+        """The last revision in which one decision held for all units."""
         self._known = self._nothing(clock())
         _ALL.add(self)
         if wait > 0:
@@ -157,7 +171,8 @@ class Router:
         # What holds for all units, such as a kill, wins over what is kept for a request.
         if (pin := PIN.get()) is not None and routing.always is None:
             held = pin.find(self, text_of(unit))
-            if held is not None:
+            # Nor does it come back once that is over.
+            if held is not None and held.config_version > self._cut:
                 return held
         return routing.decide(unit, attrs)
 
@@ -182,9 +197,10 @@ class Router:
                 one to be trusted. It is not followed where this router knows of a later change.
         """
         decision, text = self.decide(unit, attrs), text_of(unit)
-        every = self._known.routing.always
+        routing = self._known.routing
+        every = routing.always
         said = Decision.from_header(header) if header and every is None and text is not None else None
-        if said is not None and said.config_version >= decision.config_version:
+        if said is not None and said.config_version >= routing.state.revision:
             decision = said
         if text is None:
             # Without a unit every decision is alike.
@@ -227,8 +243,10 @@ class Router:
         if decision.side is Side.V2:
             try:
                 answer = v2(*args) if timeout is None else self._waiting.call(v2, args, timeout)
-            except Exception as fault:  # noqa: BLE001  (whatever it is, v1 answers)
-                self._failed(view, fault, decision)
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as fault:  # noqa: BLE001  (whatever it is, v1 answers)
+                self._failed(view, fault)
             else:
                 self._counts.add(view, V2)
                 return answer
@@ -256,9 +274,13 @@ class Router:
         decision = self.decide(unit, attrs)
         if decision.side is Side.V2:
             try:
-                answer = await awaited(v2, args, timeout)
-            except Exception as fault:  # noqa: BLE001  (whatever it is, v1 answers)
-                self._failed(view, fault, decision)
+                answer = await self._waiting.awaited(v2, args, timeout)
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as fault:
+                if cancelled_from_outside(fault):
+                    raise
+                self._failed(view, fault)
             else:
                 self._counts.add(view, V2)
                 return answer
@@ -306,15 +328,15 @@ class Router:
         """
         return self._counts.total()
 
-    def _failed(self, view: str, fault: Exception, decision: Decision) -> None:
+    def _failed(self, view: str, fault: BaseException) -> None:
         """Count a read that v2 did not answer, and tell of the first of each kind; raise it where there is no v1."""
-        late = isinstance(fault, Late)
-        if decision.reason is Reason.COMPLETE:
+        late = type(fault) is Late
+        self._counts.add(view, V2_TIMEOUT if late else V2_ERROR)
+        if self._known.routing.state.stage == COMPLETE:
             if late:
                 raise TimeoutError(f"v2 did not answer the read of {view!r} in time") from None
             raise fault
-        self._counts.add(view, V2_TIMEOUT if late else V2_ERROR)
-        kind = (view, type(fault))
+        kind = (view, id(type(fault)))
         if kind not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(kind)
             what = "did not answer in time" if late else f"raised {type(fault).__name__}"
@@ -399,6 +421,8 @@ class Router:
         if trouble is not None:
             self._troubled(trouble)
         with self._swap:
+            if routing.always is not None:
+                self._cut = state.revision
             self.trouble = trouble
             self._known = _Known(routing, read_at=at, until=self._until(at, now), stale=stale)
         return reader

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Sequence
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class Waiting:
 
     def __init__(self) -> None:
         self._free = threading.Semaphore(HANGING)
+        self._late: set[asyncio.Future[Any]] = set()
 
     def call(self, function: Callable[..., T], args: Sequence[object], timeout: float) -> T:
         """
@@ -93,7 +95,8 @@ class Waiting:
             # No thread is to be had.
             self._free.release()
             raise Late from None
-        if not done.wait(timeout):
+        # What is no number waits as long as can be.
+        if not done.wait(min(threading.TIMEOUT_MAX, timeout)):
             raise Late
         well, found = answer[0]
         if not well:
@@ -101,24 +104,44 @@ class Waiting:
         given: T = found
         return given
 
+    async def awaited(self, function: Callable[..., Awaitable[T]], args: Sequence[object], seconds: float | None) -> T:
+        """
+        What an asynchronous function gives or raises, if it does so in time.
 
-async def awaited(function: Callable[..., Awaitable[T]], args: Sequence[object], seconds: float | None) -> T:
-    """
-    What an asynchronous function gives or raises, if it does so in time.
-
-    Raises:
-        Late: it does not; it was cancelled then.
-    """
-    if seconds is None:
-        return await function(*args)
-    # Whoever awaits has it loaded; it takes longer than all of this package.
-    from asyncio import timeout as limit
-
-    clock = limit(seconds)
-    try:
-        async with clock:
+        Raises:
+            Late: it does not, and was told to end; or too many have been told so, and have not ended.
+        """
+        if seconds is None:
             return await function(*args)
-    except TimeoutError:
-        if clock.expired():
-            raise Late from None
-        raise
+        if len(self._late) >= HANGING:
+            raise Late
+        # Whoever awaits has it loaded; it takes longer than all of this package.
+        import asyncio
+
+        task = asyncio.ensure_future(function(*args))
+        try:
+            # Not asyncio.timeout: what does not end when it is cancelled would be waited for.
+            await asyncio.wait({task}, timeout=max(seconds, 0))
+        except BaseException:
+            task.cancel()
+            raise
+        if not task.done():
+            self._late.add(task)
+            task.add_done_callback(self._over)
+            task.cancel()
+            raise Late
+        return task.result()
+
+    def _over(self, task: asyncio.Future[Any]) -> None:
+        """A late call has ended: nobody asks what it gave, or raised."""
+        self._late.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+
+def cancelled_from_outside(fault: BaseException) -> bool:
+    """Whether it is the caller who was cancelled, and not what v2 waited for."""
+    from asyncio import CancelledError, current_task
+
+    task = current_task() if isinstance(fault, CancelledError) else None
+    return task is not None and task.cancelling() > 0

@@ -27,6 +27,10 @@ def switched(
     """See `Router.switched`."""
 
     def decorated(v1: F) -> F:
+        awaits = _awaits(v1)
+        if awaits is not _awaits(v2):
+            message = "v1 and v2 are both awaited, or neither is"
+            raise ValueError(message)
         unit_of = _argument(v1, unit)
 
         def how(args: tuple[Any, ...], given: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +42,7 @@ def switched(
             calls = {"v1": partial(v1, *args, **given), "v2": partial(v2, *args, **given)}
             return {"unit": unit_of(args, given), "attrs": said, "timeout": timeout, **calls}
 
-        if inspect.iscoroutinefunction(v1):
+        if awaits:
 
             @wraps(v1)
             async def asynchronous(*args: Any, **given: Any) -> Any:  # noqa: ANN401  (as the function's)
@@ -55,16 +59,34 @@ def switched(
     return decorated
 
 
+def _awaits(function: Callable[..., object]) -> bool:
+    """Whether what a function gives is awaited, be it decorated or an object with `__call__`. Raises ValueError."""
+    if isinstance(function, staticmethod | classmethod):
+        message = "switched stands beneath staticmethod or classmethod, and not above"
+        raise ValueError(message)  # noqa: TRY004  (a mistake of the calling code, as the others)
+    inner = inspect.unwrap(function)
+    inner = inner if inspect.isroutine(inner) or isinstance(inner, partial) else getattr(inner, "__call__", inner)  # noqa: B004
+    inner = inner.func if isinstance(inner, partial) else inner
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        message = "a function that yields reads after it was called: give a list instead"
+        raise ValueError(message)
+    return inspect.iscoroutinefunction(inner)
+
+
 def _argument(function: Callable[..., object], name: str) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
-    """What gives the argument of a parameter; None where a call leaves it out, and it has no default."""
+    """What gives the argument of a parameter; its default, else None, where a call leaves it out. Raises ValueError."""
     parameters = list(inspect.signature(function).parameters.values())
     at = next((at for at, one in enumerate(parameters) if one.name == name), None)
-    if at is None:
+    if at is None or parameters[at].kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
         message = f"{getattr(function, '__name__', function)!r} has no parameter {name!r} that could be the unit"
         raise ValueError(message)
+    kind = parameters[at].kind
     default = None if parameters[at].default is inspect.Parameter.empty else parameters[at].default
 
     def found(args: tuple[Any, ...], given: dict[str, Any]) -> Any:  # noqa: ANN401  (as the function's)
-        return given[name] if name in given else args[at] if at < len(args) else default
+        if kind is not inspect.Parameter.KEYWORD_ONLY and at < len(args):
+            return args[at]
+        # A name of ** may be that of a parameter that is given by its place alone.
+        return default if kind is inspect.Parameter.POSITIONAL_ONLY else given.get(name, default)
 
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -32,7 +33,7 @@ def who(
     """
     given = attributes(attr)
     with answering("canary-who", project, form, debug=debug) as answer:
-        found = answer.migration.canary.who(unit, at=instant("--at", at), attrs=given)
+        found = answer.migration.canary.who(_unit(unit), at=instant("--at", at), attrs=given)
         chosen = found.decision
 
         def text(screen: Console) -> None:
@@ -47,3 +48,12 @@ def who(
             },
             text,
         )  # fmt: skip
+
+
+def _unit(text: str) -> Any:  # noqa: ANN401  (of JSON)
+    """A composite unit, however its JSON array is spaced; any other text as it is."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, list) else text

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LATER: Final = ("apiVersion", "from", "guards", "kill", "rollback", "serve", "shadow", "to", "view")
 """Keys that a file of another version may have: nothing acts on them in this one."""
 
+_SCALARS: Final = ("string_type", "bool_type", "int_type")
+
 _SECTIONS: Final[dict[tuple[str, ...], type[BaseModel]]] = {
     (): CanaryFile, ("cohorts", "*"): CohortSection, ("gates", "*"): GateSection, ("steps", "*"): StepSection,
     ("overrides",): OverrideSection, ("overrides", "*"): PinSection,
@@ -53,7 +55,14 @@ def read(text: str, shown: str) -> CanaryFile:
         try:
             made = CanaryFile.model_validate(found.value)
         except ValidationError as fault:
+            several: set[tuple[str | int, ...]] = set()
             for each in fault.errors():
+                if each["type"] in _SCALARS and each["loc"][-1] in ("str", "bool", "int"):
+                    # Of a union, each type says that the value is none of it.
+                    if (path := _path(each, found)) not in several:
+                        found.mistake(path, "give a text, a whole number, or true or false")
+                    several.add(path)
+                    continue
                 found.mistake(_path(each, found), _told(each), key=each["type"] == "extra_forbidden")
         _look_across(found, found.value)
     if found.mistakes or made is None:

@@ -118,6 +118,7 @@ def _mapping(node: Any, path: Path, found: YamlText, around: tuple[int, ...]) ->
                 what = "<< merges another part: write its keys here"
             found.mistake((*path, name), f"the key {what}", key=True)
             continue
+        _look_at_letters(name, (*path, name), found, key=True)
         if name in made:
             found.mistake((*path, name), f"the key {name!r} is there twice", key=True)
         made[name] = _value(value, (*path, name), found, around)
@@ -126,8 +127,7 @@ def _mapping(node: Any, path: Path, found: YamlText, around: tuple[int, ...]) ->
 
 def _scalar(text: str, kind: str, path: Path, found: YamlText) -> object:
     if kind == "str":
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            found.mistake(path, "this text has half a character (a lone surrogate), which nothing can store")
+        _look_at_letters(text, path, found)
         return text
     if kind == "null":
         return None
@@ -140,6 +140,11 @@ def _scalar(text: str, kind: str, path: Path, found: YamlText) -> object:
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     found.mistake(path, f"{shown} is read as another value by some; write it in quotes, '{shown}', if it is a text")
     return text
+
+
+def _look_at_letters(text: str, path: Path, found: YamlText, *, key: bool = False) -> None:
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        found.mistake(path, "this text has half a character (a lone surrogate), which nothing can store", key=key)
 
 
 def unknown(key: str, known: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dualgauge.cutover.canary.model import AppliedStep
 from dualgauge.cutover.values import GateResult
 from dualgauge.ledger.journal import RowKind
-from dualgauge.ledger.routing import RoutingVerb, runs_in
+from dualgauge.ledger.routing import CHANGED, RoutingVerb, runs_in
 from dualgauge.model import NextStep, Outcome
 from dualgauge_router.decision import READING_V2
 
@@ -26,7 +26,9 @@ WAIT = NextStep("dualgauge status --watch", "see how long it stands there")
 
 def steps_in_force(state: MigrationState) -> tuple[AppliedStep, ...]:
     """The steps of the canary.yaml in force, from the smallest share up; none without one."""
-    return tuple(map(AppliedStep.model_validate, json.loads(state.canary)["steps"])) if state.canary else ()
+    if state.canary in ("", CHANGED):
+        return ()
+    return tuple(map(AppliedStep.model_validate, json.loads(state.canary)["steps"]))
 
 
 def step_of(state: MigrationState) -> AppliedStep | None:
