@@ -762,3 +762,15 @@ def test_a_quoted_value_of_several_lines_at_the_end_may_get_the_end_of_its_line(
         file.write_bytes(text.encode(encoding))
         project.take()
     assert project.events("event_id", "payload") == [("a", '{"v":"x\\ny"}'), ("b", '{"v":"z"}')]
+
+
+def test_a_quote_that_was_open_at_the_end_of_a_file_takes_no_row_that_was_taken_in(project: LogProject) -> None:
+    project.source("s", path="d/1.csv", select={"v": "v"})
+    file = project.root / "d/1.csv"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text('id,seen,v\na,2026-01-01,"x\nb,2026-01-01,3')
+    assert project.take(max_bad_rows=1).added == 1
+    with file.open("a") as grown:
+        grown.write('"\nc,2026-01-01,2\n')
+    with pytest.raises(ChangedFile, match="its row of line 2 goes on over line 3 now"):
+        project.take(max_bad_rows=1)

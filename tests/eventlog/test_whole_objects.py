@@ -58,6 +58,7 @@ V, ITEMS = {"v", "v.s", "v.s.t"}, {"items", "items.parts"}
         ("v", set()), ('"V"', set()), ("v.a", set()), ("v.s", {"v.s", "v.s.t"}), ("v.s.x + v.a", set()),
         ("coalesce(v, NULL)", V), ("to_json(v)", V), ("V::JSON", V), ("{'k': v}", V), ("v['s']", {"v.s", "v.s.t"}),
         ("v['s']['t'].z", set()), ("(v).s.t", {"v.s.t"}), ("struct_extract(v, 'a')", set()),
+        ("v->>'b'", {"v"}), ("v::JSON->>'$.b'", {"v"}), ("(v::JSON).b", {"v"}), ("v.s->>'y'", {"v.s"}),
         ("v->>'a'", set()), ("v->'s'", {"v.s", "v.s.t"}), ("v::JSON->>'$.a'", set()), ("v->>'$.s.t'", V),
         ("json_extract_string(v, 'a')", set()), ("v IS NULL", set()), ("v.s IS NOT NULL AND v.a = 1", set()),
         ("v = NULL", V), ("CASE WHEN v.a = 1 THEN v.s END", {"v.s", "v.s.t"}),
@@ -213,3 +214,32 @@ def test_a_new_field_beneath_a_query_is_told_with_its_row(tmp_path: Path) -> Non
     objects(project, 2, '{"a":1,"b":2}')
     with pytest.raises(BadRow, match=r"d/2.jsonl row 1: v: no object had its field 'b'"):
         project.take()
+
+
+def test_an_object_without_fields_stays_one(tmp_path: Path) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", select={"w": "to_json(v)"})
+    objects(project, 1, "{}")
+    project.take()
+    objects(project, 2, '{"a":1}')
+    project.take()
+    assert project.events("payload") == ['{"w":{}}', '{"w":{"a":1}}']
+
+
+EVENT = "SELECT id AS event_id, 't' AS type, seen AS occurred_at"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"WITH c AS (SELECT id, seen FROM source) {EVENT}, to_json(c) AS w FROM c",
+        f"{EVENT}, to_json(c) AS w FROM (SELECT id, seen FROM source) AS c",
+        f"{EVENT}, to_json(unnamed_subquery) AS w FROM (SELECT id, seen FROM source)",
+    ],
+)
+def test_a_row_of_listed_columns_is_a_value(tmp_path: Path, query: str) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", query=query)
+    objects(project, 1, '{"a":1}')
+    project.take()
+    assert [json.loads(one)["w"] for one in project.events("payload")] == [{"id": "1", "seen": "2026-01-01"}]

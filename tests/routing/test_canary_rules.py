@@ -134,7 +134,8 @@ def test_a_decision_goes_through_a_header() -> None:
     assert decided.header == "v2;pin_v2;10000;3"
     for text in (
         None, 5, b"v2;hash;1;1", "v2;no_unit;1;1", "v1;cohort;1;1", "v2;hash;-7;1", "v2;hash;1000001;1", "v2;hash;1;-1",
-        "", "v2", "v3;hash;1;1", "v2;hash;x;1", "v2;nothing;1;1", "v2;hash;1;1;1", "\x00", "v2;hash;1_0;1", "v2;hash; 1 ;1", "v2;hash;\uff11;1",
+        "", "v2", "v3;hash;1;1", "v2;hash;x;1", "v2;nothing;1;1",
+        "v2;hash;1;1;1", "\x00", "v2;hash;1_0;1", "v2;hash; 1 ;1", "v2;hash;\uff11;1",
     ):  # fmt: skip
         assert Decision.from_header(text) is None
 

@@ -336,5 +336,5 @@ def test_what_is_awaited_is_told_by_what_is_called_and_what_yields_is_refused(ro
     called = router.switched("orders", unit="unit", v2=fails_late)(functools.partial(Called().__call__))
     assert asyncio.run(called(unit="a")) == "v1 a"
     for one, two in ((yields, v2), (ayields, v2), (v1, fails_late), (wrapped, v2), (staticmethod(v1), v2)):
-        with pytest.raises(ValueError, match="yields|awaited|beneath"):
+        with pytest.raises(ValueError, match=r"yields|awaited|beneath"):
             router.switched("orders", unit="unit", v2=two)(one)  # type: ignore[type-var]

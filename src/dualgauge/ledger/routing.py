@@ -86,7 +86,7 @@ def stored(connection: Connection, migration: str) -> RoutingNow:
 
 
 def read(connection: Connection, revision: str, migration: str) -> tuple[bool, str]:
-    """Whether a migration is killed, and the text of the file in force: empty for none, CHANGED where it is lost."""
+    """Whether a migration is killed, and the text of the file in force: "" for none, CHANGED where it is lost."""
     if revision < SINCE:
         return False, ""
     now = stored(connection, migration)

@@ -94,8 +94,9 @@ class Spelling:
     def of(cls, read: Mapping[str, Any]) -> Self:
         """As the options of a reader say."""
         date, timestamp = read.get("dateformat", ""), read.get("timestampformat", "")
-        said = frozenset(map(fold, read.get("types", ())))
-        return cls(date, timestamp, str(read.get("decimal_separator", ".")), said)
+        return cls(
+            date, timestamp, str(read.get("decimal_separator", ".")), frozenset(map(fold, read.get("types", ())))
+        )
 
     def format_of(self, kind: str) -> str:
         """The format of a type of times; empty where it has none."""

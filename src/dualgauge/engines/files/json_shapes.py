@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CLOSED: Final = ""
 """A field that no object has: in a shape it says that an object with fields that the shape lacks is no value of it."""
 
+EMPTY: Final = "\x01"
+"""A field that no object has: in a structure it says that it is of an object, if only of one without fields."""
+
 _MOST_FIELDS: Final = 1_000
 """An object of more names is no struct: they are keys."""
 
@@ -51,7 +54,7 @@ def settled(structure: Shape) -> Shape:
     """A structure as a shape."""
     if isinstance(structure, dict):
         # Of names that differ by case alone the first stays, and a value that has another is none of the shape.
-        names = {fold(name): name for name in reversed(structure)}
+        names = {fold(name): name for name in reversed(structure) if name != EMPTY}
         if "" in names or not 0 < len(names) <= _MOST_FIELDS:
             return "JSON"
         return {name: settled(structure[name]) for name in sorted(names.values())}
@@ -68,8 +71,9 @@ def is_of(found: Shape, shape: Shape) -> bool:
     if isinstance(found, dict) and isinstance(shape, dict):
         known = {fold(name): name for name in shape}
         return all(
-            known.get(fold(name), name) == name and (is_of(one, shape[name]) if name in shape else CLOSED not in shape)
-            for name, one in found.items()
+            known.get(fold(name), name) == name
+            and (is_of(found[name], shape[name]) if name in shape else CLOSED not in shape)
+            for name in found.keys() - {EMPTY}
         )
     if isinstance(found, list) and isinstance(shape, list):
         return is_of(found[0], shape[0])

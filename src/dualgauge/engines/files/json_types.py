@@ -57,7 +57,7 @@ _LONG: Final = r"[0-9.]{16}|[0-9][eE][-+0-9]|[nN][aA][nN]|Inf"
 """A number of which a DOUBLE may not hold all."""
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
-_EMPTY: Final = r"([:\[,]\s*|^\s*)\{\s*\}"
+_EMPTY: Final = (r"([:\[,]\s*|^\s*)\{\s*\}", r'\1{"\\u0001":null}')
 
 
 def check_json_options(options: Mapping[str, Any]) -> None:
@@ -154,10 +154,7 @@ def define_faults(engine: Engine, kinds: Mapping[str, str]) -> None:
 
 
 def _fault_in(shape: Shape) -> Callable[[str | None], str | None]:
-    def fault(raw: str | None) -> str | None:
-        return nested_fault(raw, shape)
-
-    return fault
+    return lambda raw: nested_fault(raw, shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,8 +281,7 @@ def json_misfitting(engine: Engine, relation: str, kinds: Mapping[str, str], spe
 
 
 def _is_long(raw: str) -> str:
-    bare = f"regexp_replace({raw}, {literal(_STRING)}, '\"\"', 'g')"
-    long = f"regexp_matches({bare}, {literal(_LONG)})"
+    long = f"regexp_matches(regexp_replace({raw}, {literal(_STRING)}, '\"\"', 'g'), {literal(_LONG)})"
     return f"(CASE WHEN regexp_matches({raw}, {literal(_LONG)}) THEN {long} ELSE false END)"
 
 
@@ -320,6 +316,6 @@ def _structures(engine: Engine, relation: str, name: str) -> list[Shape]:
 def structure_of(raw: str) -> str:
     """The structure of a JSON text in SQL, which is JSON."""
     # Seen: the engine says of an empty object what it says of a list of numbers and texts, that it is JSON.
-    emptied = rf"regexp_replace({raw}, {literal(_EMPTY)}, '\1null', 'g')"
+    emptied = f"regexp_replace({raw}, {literal(_EMPTY[0])}, {literal(_EMPTY[1])}, 'g')"
     # Seen: it gives no structure of a value of more than 128 levels.
     return f"coalesce(TRY(json_structure(CASE WHEN contains({raw}, '{{') THEN {emptied} ELSE {raw} END)), '\"JSON\"')"

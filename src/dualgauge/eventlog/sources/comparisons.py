@@ -50,7 +50,7 @@ def refuse_bent(
     known = tuple(one for one in available if not one.startswith("_"))
     for setting, expression in given.items():
         statements = statements_of(engine, expression if setting == "query" else f"SELECT {expression}")
-        if files and (row := _row_in(statements or [], set(map(fold, available)))):
+        if files and (row := _row_in(statements or [], set(map(fold, available)), query=setting == "query")):
             reason = f"it takes a row of {row} as a whole, with columns that an import has of its own: name the columns"
             raise BadMapping(source, reason, known, setting if setting == "query" else f"{setting} = {expression!r}")
         for node in _comparisons(statements or [], whole=setting != "query"):
@@ -69,17 +69,24 @@ def refuse_bent(
                 raise BadMapping(source, reason, known, what)
 
 
-def _row_in(statements: list[Node], columns: set[str]) -> str:
-    """The table whose rows an expression takes as values, by its name; empty where none is."""
-    tables = {fold(one["alias"] or one["table_name"]) for one in nodes(statements) if one.get("type") == "BASE_TABLE"}
-    if any(one.get("class") == "STAR" for one in nodes(statements)):
+def _row_in(statements: list[Node], columns: set[str], *, query: bool) -> str:
+    """The table of all columns whose rows an expression takes as values, by its name; empty where none is."""
+    star = any(one.get("class") == "STAR" for one in nodes(statements))
+    # What lists its columns has none of the import's.
+    listed = set() if star else {fold(each["key"]) for one in nodes(statements) for each in one.get("map") or ()}
+    tables = {
+        fold(one["alias"] or one["table_name"])
+        for one in nodes(statements)
+        if one.get("type") == "BASE_TABLE" and fold(one["table_name"]) not in listed
+    }
+    if star:
         # What a subquery gives of all columns, it gives of those too.
         tables |= {
             fold(one["alias"]) for one in nodes(statements) if one.get("type") == "SUBQUERY" and one.get("alias")
         }
     for one in expressions(statements):
         name = fold(one["column_names"][0]) if one["class"] == "COLUMN_REF" and len(one["column_names"]) == 1 else ""
-        if name not in columns and (name in tables or name.startswith("unnamed_")):
+        if name not in columns and (name in tables or (name.startswith("unnamed_") and (star or not query))):
             return name
     return ""
 

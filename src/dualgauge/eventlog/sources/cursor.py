@@ -313,6 +313,10 @@ def _row_over(source: Source, file: Path, size: int) -> tuple[int, int] | None:
         raw.seek(max(size - 4, 0))
         # Of two bytes a letter, the second one of the line's end is 0.
         ended = raw.read(min(size, 4)).rstrip(b"\0").endswith((b"\r", b"\n"))
+        raw.seek(0)
+        quote = str(source.settings.read.get("quote", '"')).encode()
+        # Of an odd number of quotes one was open at the end: what goes on over that line was no row then.
+        ended = ended or (bool(quote) and raw.read(size).count(quote) % 2 == 1)
     return row_over(file, source.settings.read, size, ended=ended)
 
 

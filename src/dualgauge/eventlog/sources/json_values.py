@@ -44,7 +44,7 @@ def as_valid(column: str) -> str:
 
 def miswritten(kind: str) -> bool:
     """Whether the engine writes what is no JSON for values of a type: NaN, or .5 for a DECIMAL of no whole digit."""
-    return re.search(r"\b(DOUBLE|FLOAT)\b|DECIMAL\((\d+),\2\)", kind) is not None
+    return re.search(r"\b(DOUBLE|FLOAT|VARIANT)\b|DECIMAL\((\d+),\2\)", kind) is not None
 
 
 def _mended(written: str | None) -> str | None:

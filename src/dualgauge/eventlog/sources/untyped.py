@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.sources.source import Source
 
-_OTHERS: Final = ("BIGINT", "DOUBLE", "DECIMAL(18,9)", "TIMESTAMP", "BOOLEAN")
+_OTHERS: Final = ("BIGINT", "DOUBLE", "DECIMAL(18,9)", "TIMESTAMP", "DATE", "TIME", "BOOLEAN")
 """Types that a column may turn out to have, beside text."""
 
 

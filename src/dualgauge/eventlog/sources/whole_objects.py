@@ -75,7 +75,8 @@ def _close(shape: Shape, path: list[str]) -> None:
         _close(shape[0], path)
     elif isinstance(shape, dict):
         inner = [one for name, one in shape.items() if name != CLOSED and (not path or fold(name) == path[0])]
-        if not path:
+        if not path or not inner:
+            # A path of JSON may name a field that comes later; a name of SQL may not.
             shape[CLOSED] = ""
         for one in inner:
             _close(one, path[1:])
