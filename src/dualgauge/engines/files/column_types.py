@@ -271,9 +271,8 @@ def misfitting(engine: Engine, relation: str, kinds: Mapping[str, str], spelling
     """Those columns of a relation of texts of which some value is none of their type. Raises EngineError."""
     if not kinds:
         return set()
-    row = engine.row(
-        f"SELECT {', '.join(_misfits(name, kind, spelling) for name, kind in kinds.items())} FROM {relation}"
-    )
+    counts = ", ".join(_misfits(name, kind, spelling) for name, kind in kinds.items())
+    row = engine.row(f"SELECT {counts} FROM {relation}")
     return {name for name, count in zip(kinds, row, strict=True) if count}
 
 

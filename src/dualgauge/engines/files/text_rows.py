@@ -193,8 +193,7 @@ def rows(file: Path, dialect: LineDialect) -> Iterator[TextRow]:
 def no_row(body: str, dialect: LineDialect) -> bool:
     """Whether a line, without its end, is a comment or empty."""
     if dialect.delimiter:
-        comment = bool(dialect.comment) and body.startswith(dialect.comment)
-        return comment or (not body and dialect.columns > 1)
+        return (bool(dialect.comment) and body.startswith(dialect.comment)) or (not body and dialect.columns > 1)
     return not body.strip(" \t\r")
 
 
