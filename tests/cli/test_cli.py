@@ -52,6 +52,12 @@ WORKING = {
     "evidence list": [],
     "evidence show": ["RUN"],
     "read": ["customers", "ada", "--unit", "ada"],
+    "canary validate": [],
+    "canary apply": [],
+    "canary show": [],
+    "canary kill": [],
+    "canary unkill": [],
+    "canary who": ["ada"],
     "switch": ["--percent", "50"],
     "rollback": [],
     "journal": ["--verify"],
@@ -65,6 +71,8 @@ EVENTS = b'{"event_id": "9/placed", "type": "placed", "occurred_at": "2026-01-09
 def working(command: str, folder: Path) -> list[str]:
     """A command of these, and a project in which it works: with evidence, for those that want some."""
     build(folder, compared=command in {"switch", "report"} or command.startswith("evidence"))
+    if command.startswith("canary"):
+        (folder / "canary.yaml").write_text("steps: [{share: 1%}, {share: 100%}]\n", encoding="utf-8")
     if command == "log add":
         (folder / "data" / "refunds.csv").write_text("refund,at\n1,2026-01-05T08:00:00Z\n", encoding="utf-8")
     runs = sorted(path.name for path in (folder / "reports").glob("*"))
@@ -137,7 +145,7 @@ def test_dualgauge_alone_shows_the_commands_in_the_order_of_the_work(tmp_path: P
 
     assert [name for name in shown if (name,) in COMMANDS] == [
         "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "throttle", "quarantine", "status",
-        "diff", "check", "evidence", "report", "read", "switch", "rollback", "journal",
+        "diff", "check", "evidence", "report", "read", "canary", "switch", "rollback", "journal",
     ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ def kill(
     debug: Debug = False,
 ) -> None:
     """
-    Send all reads to v1 until `unkill`, whatever the share is; pins and cohorts too.
+    Send all reads to v1 until that is taken back, whatever the share is; pins and cohorts too.
 
     It asks for nothing, and leaves stage and share as they are. Each router follows within its `refresh` (a second) and
     one look at the ledger. While it holds, no larger share is set.

@@ -25,7 +25,7 @@ def who(
     debug: Debug = False,
 ) -> None:
     """
-    Say which side a unit reads, and why; with `--at`, which it read then.
+    Say which side a unit reads, or read at a time, and why.
 
     What was in force at a time is in the journal. A composite unit is its JSON array: '["acme",7]'.
 
