@@ -487,7 +487,7 @@ def test_status_says_what_is_unbuilt_stale_lagging_or_ready(shop: Path) -> None:
 
 def test_read_says_which_side_answered_and_why(compared: Path) -> None:
     assert call("read", "customers", "ada", folder=compared).out.splitlines() == [
-        "v1 answered: a read without a unit reads v1 (0 % of reads are on v2)",
+        "v1 answered: no read is on v2 in this stage (0 % of reads are on v2)",
         "  customer  ada",
         "  orders    2",
         "  cents     3300",
