@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.commands.looks import Looks
@@ -172,7 +172,7 @@ class CanaryCommands:
                 from dualgauge.ledger.past import state_at
 
                 ledger, name = handles.known_ledger, self._workspace.settings.migration
-                state = state_at(ledger, name, at) if ledger else replace(handles.state)
+                state = state_at(ledger, name, at) if ledger else handles.state
             if state.canary == CHANGED:
                 raise LostCanary(state.name)
             decision = Routing(state).decide(unit, attrs)

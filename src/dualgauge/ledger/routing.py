@@ -32,7 +32,6 @@ SINCE: Final = "0008"
 _DIGEST: Final = "canary:"
 _WAS: Final = "was:"
 
-
 CHANGED: Final = "changed by other hands"
 """What stands for the text of a file in force that is gone, or not what was applied: no file has such a text."""
 
@@ -103,10 +102,10 @@ def write(connection: Connection, after: MigrationState, verb: str) -> None:
     digest = stored(connection, after.name).canary
     if verb == RoutingVerb.APPLY:
         digest = sha256(after.canary) if after.canary else ""
-    if digest and verb == RoutingVerb.APPLY:
         # What other hands made of the text is mended.
         connection.execute(CANARY.delete().where(CANARY.c.digest == digest))
-        connection.execute(CANARY.insert().values(digest=digest, text=after.canary))
+        if digest:
+            connection.execute(CANARY.insert().values(digest=digest, text=after.canary))
     connection.execute(ROUTING.delete().where(ROUTING.c.migration == after.name))
     connection.execute(ROUTING.insert().values(migration=after.name, killed=int(after.killed), canary=digest))
     if read(connection, SINCE, after.name) != (after.killed, after.canary):

@@ -95,20 +95,8 @@ class Routing:
     """
 
     __slots__ = (
-        "always",
-        "bad_unit",
-        "before",
-        "cohort",
-        "cohorts",
-        "no_unit",
-        "picks",
-        "pin_v1",
-        "pin_v2",
-        "rules",
-        "state",
-        "threshold",
-        "v1",
-        "v2",
+        "always", "bad_unit", "before", "cohort", "cohorts", "no_unit", "picks", "pin_v1", "pin_v2", "rules", "state",
+        "threshold", "v1", "v2",
     )  # fmt: skip
 
     def __init__(self, state: MigrationState, *, stale: bool = False) -> None:

@@ -2,7 +2,7 @@
 Serving a read from v2 so that v1's answer is never lost because of it, and counting what came of each read.
 
 A read that v2 fails to answer, or not in time, is answered by v1. Who waits for v2 no longer than a time-out has it
-answer in a thread of its own; a v2 that hangs keeps as many threads as `HANGING` at most, and no read beyond that.
+answer in a thread or task of its own; a v2 that hangs keeps as many of these as `HANGING` at most, and no read beyond.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HANGING: Final = 32
-"""Threads that may wait for v2 at the same time."""
-
+"""Threads that v2 answers in at the same time at most; and tasks that are late, were told to end, and have not."""
 
 V1: Final = "v1"
 V2: Final = "v2"
