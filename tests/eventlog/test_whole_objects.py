@@ -127,7 +127,7 @@ def test_a_new_field_of_what_is_taken_whole_is_a_row_that_does_not_fit_until_it_
     objects(project, 1, '{"a":1,"l":[{"p":1}]}')
     project.take()
     objects(project, 2, '{"a":1,"l":[{"p":1},{"p":2,"q":7.25}]}')
-    with pytest.raises(BadRow, match=r"v.l\[2\]: no object had its field 'q', and an expression takes it whole"):
+    with pytest.raises(BadRow, match=r"v.l\[2\]: no object had its field 'q' before"):
         project.take()
     assert project.take(max_bad_rows=1).added == 0
 
@@ -216,14 +216,38 @@ def test_a_new_field_beneath_a_query_is_told_with_its_row(tmp_path: Path) -> Non
         project.take()
 
 
-def test_an_object_without_fields_stays_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("expression", "first", "second", "told"),
+    [
+        ("to_json(v)", "{}", '{"a":1}', "v: no object had its field 'a' before"),
+        ("len(v)", "{}", '["x"]', "v = [...] is no object"),
+        ("to_json(v)", '{"e":{}}', '{"e":{"a":1}}', "v.e: no object had its field 'a' before"),
+    ],
+)
+def test_an_object_without_fields_stays_one(
+    tmp_path: Path, expression: str, first: str, second: str, told: str
+) -> None:
     project = LogProject(tmp_path)
-    project.source("s", path="d/*", select={"w": "to_json(v)"})
-    objects(project, 1, "{}")
+    project.source("s", path="d/*", select={"w": expression})
+    objects(project, 1, first)
     project.take()
-    objects(project, 2, '{"a":1}')
+    objects(project, 2, second)
+    with pytest.raises(BadRow) as refused:
+        project.take()
+    assert f"d/2.jsonl row 1: {told}" in str(refused.value)
+    project.sources[0]["read"] = {"types": {"v": "JSON"}}
     project.take()
-    assert project.events("payload") == ['{"w":{}}', '{"w":{"a":1}}']
+    made = {"to_json(v)": ("{" + f'"w":{first}' + "}", "{" + f'"w":{second}' + "}")}.get(expression)
+    assert made is None or tuple(project.events("payload")) == made
+
+
+@pytest.mark.parametrize("expression", ["coalesce(v, '{}')", "coalesce(v, '[]')"])
+def test_a_text_in_place_of_an_object_that_may_come_is_refused(tmp_path: Path, expression: str) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", select={"w": expression})
+    objects(project, 1, "null")
+    with pytest.raises(BadMapping, match=r"no row has a value of v yet, and what its expressions.*\{v = .JSON.\}"):
+        project.take()
 
 
 EVENT = "SELECT id AS event_id, 't' AS type, seen AS occurred_at"

@@ -404,6 +404,43 @@ def test_rows_of_a_query_are_set_aside_and_retried(project: LogProject, ending: 
     project.verify()
 
 
+@pytest.mark.parametrize(
+    ("setting", "expression", "called"),
+    [
+        ("select", "(SELECT sum(CAST(one AS BIGINT)) FROM unnest(string_split(x, ' ')) AS t(one))", "total"),
+        ("select", "CAST(unnest(string_split(x, ' ')) AS BIGINT)", "total"),
+        ("where", "(SELECT CAST(x AS BIGINT)) > 0", "where"),
+        ("event_id", "id || (SELECT CAST(x AS BIGINT))", "event_id"),
+    ],
+)
+def test_a_row_on_which_a_subquery_fails_is_named_and_set_aside(
+    project: LogProject, setting: str, expression: str, called: str
+) -> None:
+    settings: dict[str, Any] = {setting: {"total": expression} if setting == "select" else expression}
+    project.sources.clear()
+    project.source("s", path="s.csv", **settings)
+    project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02,two", "c,2020-01-03,3", "d,2020-01-04,4 4 4?"))
+    told = f"its {called} fails (Conversion Error: Could not convert string 'two' to INT64"
+    with pytest.raises(BadRow) as refused:
+        project.take()
+    assert f"source 's', s.csv row 2: {told}" in str(refused.value)
+
+    done = take(project)
+
+    assert (done.added, done.quarantined) == (2, 2)
+    assert [(one.misfit.row, one.misfit.reason.startswith(f"its {called} fails")) for one in kept(project)] == [
+        (2, True), (4, True),
+    ]  # fmt: skip
+
+
+def test_rows_that_a_window_looks_at_are_named_and_cannot_be_set_aside(project: LogProject) -> None:
+    project.sources.clear()
+    project.source("s", path="s.csv", select={"total": "sum(CAST(x AS BIGINT)) OVER (ORDER BY id)"})
+    project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,2020-01-02,two"))
+    with pytest.raises(NotSetAside, match=r"s\.csv row 2: its total fails .* its source may make an event of several"):
+        take(project)
+
+
 def test_rows_of_a_query_that_makes_events_of_several_cannot_be_set_aside(project: LogProject) -> None:
     project.sources.clear()
     query = "SELECT id AS event_id, 't' AS type, max(seen) AS occurred_at FROM source GROUP BY id"
@@ -415,7 +452,7 @@ def test_rows_of_a_query_that_makes_events_of_several_cannot_be_set_aside(projec
 
     assert str(refused.value) == (
         "source 's': occurred_at = 'soon' is no TIMESTAMPTZ; nothing was imported: --on-bad-row quarantine cannot set "
-        "it aside, because its source's query may make an event of several rows; mend the data"
+        "it aside, because its source may make an event of several rows; mend the data"
     )
 
 

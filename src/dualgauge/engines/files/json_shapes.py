@@ -55,9 +55,10 @@ def settled(structure: Shape) -> Shape:
     if isinstance(structure, dict):
         # Of names that differ by case alone the first stays, and a value that has another is none of the shape.
         names = {fold(name): name for name in reversed(structure) if name != EMPTY}
-        if "" in names or not 0 < len(names) <= _MOST_FIELDS:
+        if "" in names or len(names) > _MOST_FIELDS:
             return "JSON"
-        return {name: settled(structure[name]) for name in sorted(names.values())}
+        # Of objects without fields nothing is known: one that has some is no value of their shape.
+        return {name: settled(structure[name]) for name in sorted(names.values())} or {CLOSED: ""}
     if isinstance(structure, list):
         return [settled(structure[0])]
     # What has no value yet is a text, as a column is: later ones that are none are named.
@@ -77,9 +78,7 @@ def is_of(found: Shape, shape: Shape) -> bool:
         )
     if isinstance(found, list) and isinstance(shape, list):
         return is_of(found[0], shape[0])
-    if shape == "DOUBLE":
-        return found in (*_INTEGERS, "DOUBLE")
-    return found in _INTEGERS if shape == "BIGINT" else bool(found == shape)
+    return found in ((*_INTEGERS, "DOUBLE") if shape == "DOUBLE" else _INTEGERS if shape == "BIGINT" else (shape,))
 
 
 class _Digits(str):
@@ -143,9 +142,7 @@ def _object_fault(value: Mapping[str, object], shape: Shape) -> str | None:
         if (other := known.get(fold(name), name)) != name:
             return f": its field {name!r} was called {other!r} before"
         if name not in fields and CLOSED in fields:
-            return (
-                f": no object had its field {name!r}, and an expression takes it whole; `types` may say JSON or JSON[]"
-            )
+            return f": no object had its field {name!r} before; `types` may say JSON or JSON[]"
         if name in fields and (fault := _fault(one, fields[name])):
             return f".{name}{fault}"
     return None

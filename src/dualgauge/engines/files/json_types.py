@@ -102,7 +102,7 @@ class JsonSpelling(Spelling):
     def value(self, name: str, kind: str) -> str:
         """The value of a type or a shape that a field's text is, which `fits` says."""
         if is_shape(kind):
-            return f"from_json({quote(raw_of(name))}, {literal(opened(kind))})"
+            return from_json(quote(raw_of(name)), kind)
         return f"CAST({quote(raw_of(name))} AS JSON)" if kind == "JSON" else Spelling.value(self, name, kind)
 
     def fits(self, name: str, kind: str) -> str:
@@ -128,8 +128,14 @@ class JsonSpelling(Spelling):
 
 
 def opened(kind: str) -> str:
-    """A shape as the engine takes it, without what says that it is `CLOSED`; any other type as it is."""
+    """A shape without what says that it is `CLOSED`, unless it has no other field; any other type as it is."""
     return kind.replace(f'"{CLOSED}":"",', "")
+
+
+def from_json(text: str, kind: str) -> str:
+    """The value of a shape that an SQL expression of JSON is; an object that can have no field stays JSON."""
+    shape = opened(kind).replace(f'{{"{CLOSED}":""}}', '"JSON"')
+    return f"from_json({text}, {literal(shape)})"
 
 
 def is_shape(kind: str) -> bool:

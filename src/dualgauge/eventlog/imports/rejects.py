@@ -19,13 +19,12 @@ from dualgauge.engines.files.json_types import raw_of
 from dualgauge.engines.files.text_rows import LINES, LineDialect, copy, newlines, partitions_of, rows
 from dualgauge.eventlog.errors import BadMapping
 from dualgauge.eventlog.imports.errors import TooManyBadRows
-from dualgauge.eventlog.imports.query_rejects import QueryRows, makes_own_events
 from dualgauge.eventlog.imports.read_as import ESCAPED, MAPPING, OWN, columns_of, plain, read_as_of
 from dualgauge.eventlog.imports.row_types import kinds_by_row
 from dualgauge.eventlog.sources.broken import refuse_cut
 from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.cursor import mapping_of
-from dualgauge.eventlog.sources.diagnose import Found, misfits_of
+from dualgauge.eventlog.sources.kept_rows import makes_own_events, misfitting
 from dualgauge.eventlog.sources.readers import json_form, raw_rows, spelling_of, text_columns, text_of
 from dualgauge.eventlog.sources.source import CURSOR_ORDER, Part, by_cursor, ending_of, format_of, load
 from dualgauge.eventlog.sources.text_columns import with_texts
@@ -138,7 +137,7 @@ def separate(engine: Engine, source: Source, columns: dict[str, str], number: in
         if again.nothing:
             break
         try:
-            count, found = _misfitting(engine, again, columns, number, most + 1)
+            count, found = misfitting(engine, again, columns, number, most + 1)
         except (BadMapping, EngineError):
             if not step:
                 raise
@@ -186,16 +185,6 @@ def kinds_anew(engine: Engine, source: Source, columns: Mapping[str, str], folde
         place: {fold(name): kind for name, kind in found.items()}
         for place, found in kinds_by_row(engine, f"({rows_of})", kinds, spelling_of(again)).items()
     }
-
-
-def _misfitting(
-    engine: Engine, again: Source, columns: dict[str, str], number: int, most: int
-) -> tuple[int, list[Found]]:
-    """How many rows do not fit, and the first of them; of a query, as many as are told."""
-    if again.settings.query:
-        rows = QueryRows(engine, again, columns, number).misfits(most)
-        return len(rows), rows
-    return misfits_of(engine, again, columns, raw_rows(again, number, placed=True)).find(engine, most)
 
 
 def _texts(source: Source, folder: Path) -> list[Text]:

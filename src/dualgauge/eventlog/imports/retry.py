@@ -19,7 +19,6 @@ from dualgauge.engines.files.column_types import NUMBER
 from dualgauge.engines.files.text_rows import LINES, LineDialect
 from dualgauge.engines.scratch import scratch
 from dualgauge.eventlog.errors import BadFile, BadMapping
-from dualgauge.eventlog.imports.query_rejects import QueryRows
 from dualgauge.eventlog.imports.read_as import (
     ESCAPED,
     MAPPING,
@@ -35,6 +34,7 @@ from dualgauge.eventlog.imports.run import run_import
 from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.cursor import mapping_of
 from dualgauge.eventlog.sources.json_values import define_json
+from dualgauge.eventlog.sources.kept_rows import KeptRows
 from dualgauge.eventlog.sources.mapping import described, row_mapping
 from dualgauge.eventlog.sources.readers import raw_rows
 from dualgauge.eventlog.sources.source import Part, Source, by_cursor, told
@@ -303,7 +303,7 @@ class _Retry:
 
     def _ids(self, fitted: Source) -> dict[Place, str]:
         if fitted.settings.query:
-            return QueryRows(self.engine, fitted, self.columns, 0).ids()
+            return KeptRows(self.engine, fitted, self.columns, 0).ids()
         base = raw_rows(fitted, 0, placed=True)
         available = described(self.engine, fitted, base, ())
         mapped = row_mapping(base, fitted.expressions, self.columns, available, placed=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from dualgauge.eventlog.errors import BadMapping, BadRow
 from dualgauge.eventlog.imports.errors import NotSetAside, TooManyBadRows
-from dualgauge.eventlog.imports.query_rejects import makes_own_events
 from dualgauge.eventlog.imports.rejects import NotToldApart, fit
+from dualgauge.eventlog.sources.kept_rows import makes_own_events
 from dualgauge.eventlog.sources.text_columns import with_texts
 
 if TYPE_CHECKING:
@@ -124,5 +124,5 @@ def _fitting(
         raise fault
     whose = next((one for one in sources if one.name == fault.source), None)
     several = whose is not None and not makes_own_events(whose)
-    why = "its source's query may make an event of several rows" if several else "which row it is cannot be told"
+    why = "its source may make an event of several rows" if several else "which row it is cannot be told"
     raise NotSetAside(fault, why) from fault

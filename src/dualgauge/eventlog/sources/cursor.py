@@ -41,6 +41,7 @@ _FIRST = (
 )  # fmt: skip
 """Settings that are in every mapping's hash; one that came later is in it where it is set, so that no log is reread."""
 
+_WINDOW = re.compile(r"\bOVER\b", re.IGNORECASE)
 _BEYOND_A_ROW = re.compile(
     r"\b(OVER|JOIN|DISTINCT|QUALIFY|LIMIT|OFFSET|INTERSECT|EXCEPT|GROUP\s+BY|UNION(?!\s+ALL))\b"
     r"|\(\s*(SELECT|WITH|FROM)\b"
@@ -177,6 +178,12 @@ def beyond_a_row(settings: SourceSettings) -> bool:
     said = [settings.event_id, settings.type, settings.occurred_at, settings.where, settings.query]
     said += [settings.order_by, settings.caused_by, *settings.select.values()]
     return any(_BEYOND_A_ROW.search(_code(one)) for one in said)
+
+
+def has_window(settings: SourceSettings) -> bool:
+    """Whether an expression of a source without a query looks at other rows; its subqueries see none but their own."""
+    said = [one for setting, one in settings.sql().items() if setting != "query"]
+    return any(_WINDOW.search(_code(one)) for one in said)
 
 
 def _code(text: str) -> str:

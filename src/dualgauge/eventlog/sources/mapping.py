@@ -56,7 +56,8 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
 
-_SUBQUERY = re.compile(r"\(\s*(SELECT|WITH|FROM)\b", re.IGNORECASE)
+_UNTRIED = re.compile(r"\(\s*(SELECT|WITH|FROM)\b|\b(unnest|over)\b", re.IGNORECASE)
+"""In expressions that the engine does not take within `TRY`: subqueries, and what is no value of one row."""
 
 _AS_IT_STANDS = "JSON"
 """The type of what goes into the payload: JSON keeps its text there."""
@@ -289,8 +290,8 @@ def row_mapping(
 
 
 def tried(expression: str, wrapped: str = "{}") -> str:
-    """An expression that gives NULL where it fails; one with a subquery, of which the engine tries none, as it is."""
-    tries = _SUBQUERY.search(" ".join(pieces(expression))) is None
+    """An expression that gives NULL where it fails; one of which the engine tries none, as it is."""
+    tries = _UNTRIED.search(" ".join(pieces(expression))) is None
     return f"TRY({wrapped.format(expression)})" if tries else wrapped.format(expression)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.files.column_types import Spelling
 from dualgauge.engines.files.csv_text import nulls_of
-from dualgauge.engines.files.json_types import JsonSpelling, is_shape, opened, raw_of
+from dualgauge.engines.files.json_types import JsonSpelling, from_json, is_shape, raw_of
 from dualgauge.engines.files.text_rows import LINES, partitions_of
 from dualgauge.engines.parquet_files import unbounded
 from dualgauge.engines.parquet_schema import exact
@@ -84,7 +84,7 @@ def _together(bodies: Sequence[str]) -> str:
 
 def _null(kind: str) -> str:
     # Seen: of NULL itself `from_json` is a NULL of no type.
-    return f"from_json('null', {literal(opened(kind))})" if is_shape(kind) else f"CAST(NULL AS {kind})"
+    return from_json("'null'", kind) if is_shape(kind) else f"CAST(NULL AS {kind})"
 
 
 def unbounded_rows(source: Source, base: str, columns: Mapping[str, str]) -> str:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _OTHERS: Final = ("BIGINT", "DOUBLE", "DECIMAL(18,9)", "TIMESTAMP", "DATE", "TIME", "BOOLEAN")
 """Types that a column may turn out to have, beside text."""
 
+_NESTED: Final = ('["VARCHAR"]', '{"a":"VARCHAR"}')
+"""Shapes that a field of JSON may turn out to have."""
+
 
 def refuse_untyped(
     engine: Engine, source: Source, events: str, select: Callable[[Source], str], columns: Mapping[str, str]
@@ -53,7 +56,7 @@ def refuse_untyped(
     except EngineError:
         # Some row does not fit: that is told first, and this once it is set aside.
         return
-    for kind in _OTHERS:
+    for kind in (*_OTHERS, *(_NESTED if source.objects else ())):
         try:
             other = digest(select(_as_if(source, kind)))
         except DualgaugeError:
@@ -63,7 +66,7 @@ def refuse_untyped(
             untyped = [known.get(name, name) for name in sorted(source.untyped)]
             reason = (
                 f"no row has a value of {listed(untyped)} yet, and what its expressions give hangs on the type that "
-                f"comes: say which it will be, {type_said(untyped[0], 'VARCHAR')}"
+                f"comes: say which it will be, {type_said(untyped[0], 'JSON' if kind in _NESTED else 'VARCHAR')}"
             )
             raise BadMapping(source.name, reason, tuple(known.values()))
 

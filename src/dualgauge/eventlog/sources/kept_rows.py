@@ -1,17 +1,18 @@
 """
-Rows that a source's query makes no events of that fit: found by halves, because a query has no place for a row.
+Rows that do not fit, found by halves: what a query gives has no place, and an expression with a subquery has no `TRY`.
 
 Only where each event is made of one row: with a window, a join or a group the rows have no events of their own.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BadValue
-from dualgauge.eventlog.sources.cursor import beyond_a_row
-from dualgauge.eventlog.sources.diagnose import Found, misfits_of
-from dualgauge.eventlog.sources.mapping import queried
+from dualgauge.eventlog.sources.cursor import beyond_a_row, has_window
+from dualgauge.eventlog.sources.mapping import columns_quoted, mapping, queried, row_mapping
+from dualgauge.eventlog.sources.misfits import Found, misfits_of
 from dualgauge.eventlog.sources.readers import raw_rows
 from dualgauge.eventlog.sources.source import told
 
@@ -21,12 +22,27 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.sources.source import Source
 
-_ROWS = "_rows_of_query"
-_PLACE = "_file, _row, _at, _place"
+_ROWS = "_kept_rows"
 
 
-class QueryRows:
-    """The rows of a source whose query makes events of one row at a time; kept by the engine, which may spill them."""
+def misfitting(
+    engine: Engine, source: Source, columns: dict[str, str], number: int, most: int
+) -> tuple[int, list[Found]]:
+    """
+    How many rows of a source do not fit, and the first of them; those found by halves are counted up to `most`.
+
+    Raises:
+        BadMapping, EngineError: the rows cannot be read.
+    """
+    if not source.settings.query:
+        with suppress(BadValue):
+            return misfits_of(engine, source, columns, raw_rows(source, number, placed=True)).find(engine, most)
+    found = KeptRows(engine, source, columns, number).misfits(most)
+    return len(found), found
+
+
+class KeptRows:
+    """The rows of a source that makes events of one row at a time; kept by the engine, which may spill them."""
 
     def __init__(self, engine: Engine, source: Source, columns: dict[str, str], number: int) -> None:
         """
@@ -37,7 +53,7 @@ class QueryRows:
         """
         self._engine, self._source, self._columns = engine, source, columns
         base = raw_rows(source, number, placed=True)
-        self._unfit = "_unfit" in engine.columns(base)
+        self._available = engine.columns(base)
         numbered = f"SELECT *, row_number() OVER (ORDER BY _at) AS _place FROM ({base})"
         engine.execute(f"CREATE OR REPLACE TEMP TABLE {_ROWS} AS {numbered}")
         (self._count,) = engine.row(f"SELECT count(*) FROM {_ROWS}")
@@ -56,7 +72,7 @@ class QueryRows:
         """The id of the first event that each row makes, by the row's file and number; one of none is left out."""
         found = {}
         for place, file, row in self._engine.rows(f"SELECT _place, _file, _row FROM {_ROWS} ORDER BY _place"):
-            events = queried(self._rows(place, place), self._source.settings)
+            events = self._events(self._rows(place, place))
             (event_id,) = self._engine.row(f"SELECT min(CAST(event_id AS VARCHAR)) FROM ({events})")
             if event_id is not None:
                 found[file, row] = event_id
@@ -74,25 +90,48 @@ class QueryRows:
 
     def _fault(self, first: int, last: int) -> str | None:
         """Why one of the rows from one place to another does not fit; None where all do."""
-        engine = self._engine
-        if self._unfit:
+        engine, source = self._engine, self._source
+        if "_unfit" in self._available:
             unfit = f"SELECT min(_unfit) FROM {_ROWS} WHERE _place BETWEEN {first:d} AND {last:d}"
             if (reason := engine.row(unfit)[0]) is not None:
                 return str(reason)
         rows = self._rows(first, last)
         try:
-            _, found = misfits_of(engine, self._source, self._columns, rows).find(engine, 1)
+            _, found = misfits_of(engine, source, self._columns, rows).find(engine, 1)
             # What is in the payload alone is not computed there, nor where it is only counted.
-            engine.rows(f"SELECT bit_xor(hash(q)) FROM ({queried(rows, self._source.settings)}) AS q")
+            engine.rows(f"SELECT bit_xor(hash(q)) FROM ({self._events(rows)}) AS q")
         except BadValue as fault:
-            return f"its query fails ({told(fault)})"
+            return self._failing(rows, fault)
         return found[0].reason if found else None
 
+    def _failing(self, rows: str, fault: BadValue) -> str:
+        """Which of a source's expressions fails on some rows, and with what."""
+        settings, expressions = self._source.expressions, dict[str, str]()
+        if not settings.query:
+            settings = columns_quoted(settings, self._available, self._columns)
+            expressions = {"where": settings.where} if settings.where else {}
+            expressions |= mapping(settings, self._columns, self._available)
+        for name, expression in expressions.items():
+            try:
+                self._engine.rows(f"SELECT bit_xor(hash(x)) FROM (SELECT {expression} AS x FROM ({rows}))")
+            except BadValue as why:
+                return f"its {name} fails ({told(why)})"
+        return f"its query fails ({told(fault)})"
+
+    def _events(self, rows: str) -> str:
+        settings = self._source.expressions
+        return queried(rows, settings) if settings.query else row_mapping(
+            rows, settings, self._columns, self._available
+        )  # fmt: skip
+
     def _rows(self, first: int, last: int) -> str:
-        place = f"{_PLACE}{', _unfit' if self._unfit else ''}"
+        """Some of the rows; those of a query without their places, as it has them."""
+        place = "_place"
+        if self._source.settings.query:
+            place = f"_file, _row, _at, _place{', _unfit' if '_unfit' in self._available else ''}"
         return f"SELECT * EXCLUDE ({place}) FROM {_ROWS} WHERE _place BETWEEN {first:d} AND {last:d}"
 
 
 def makes_own_events(source: Source) -> bool:
     """Whether each row of a source makes its own events, so that one that does not fit can be told from the others."""
-    return not source.settings.query or not beyond_a_row(source.settings)
+    return not beyond_a_row(source.settings) if source.settings.query else not has_window(source.settings)
