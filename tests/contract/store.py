@@ -19,8 +19,9 @@ import pytest
 
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.model import Position, Side
-from dualgauge.stores.errors import BadKey, BadKeys, Fenced, MissingShape, NotBuilt, ReaderClosed
+from dualgauge.stores.errors import BadKeys, Fenced, MissingShape, NotBuilt
 from dualgauge.stores.serving.shapes import Shape
+from dualgauge_router.stores.errors import BadKey, ReaderClosed
 from support.builds import batch, stored
 
 if TYPE_CHECKING:
@@ -318,15 +319,15 @@ class StoreContract:
             (["1", "x", "y"], "view v1.pairs: 3 key values were given; its key is a, b, so give 2 in that order"),
             (
                 ["one", "x"],
-                "view v1.pairs: 'one' is no value of 'a' (integer); its key is a, b, so give 2 in that order",
+                "view v1.pairs: 'one' is no value of 'a' (BIGINT); its key is a, b, so give 2 in that order",
             ),
             (
                 [str(2**63), "x"],
-                f"view v1.pairs: '{2**63}' is no value of 'a' (integer); its key is a, b, so give 2 in that order",
+                f"view v1.pairs: '{2**63}' is no value of 'a' (BIGINT); its key is a, b, so give 2 in that order",
             ),
             (
                 ["1", "\udcff"],
-                "view v1.pairs: '\\udcff' is no value of 'b' (text); its key is a, b, so give 2 in that order",
+                "view v1.pairs: '\\udcff' is no value of 'b' (VARCHAR); its key is a, b, so give 2 in that order",
             ),
         ],
     )

@@ -20,7 +20,7 @@ from dualgauge.ledger.errors import GroundShifted
 from dualgauge.model import Outcome
 from dualgauge.project.settings import EVIDENCE, evidence_settings
 from dualgauge.settings import Settings
-from dualgauge.stores.errors import BadKey
+from dualgauge_router.stores.errors import BadKey
 from support.inside import ledger_of
 from support.shop import ROOT, VIEW, add_order, build, call
 

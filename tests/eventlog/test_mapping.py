@@ -371,7 +371,7 @@ def test_a_bad_row_of_a_python_source_is_named_by_its_number(package: LogProject
     assert str(refused.value) == f"source 's', row 2: its occurred_at is NULL{MEND}{ASIDE}"
 
 
-def test_a_bad_row_of_a_query_names_its_source(project: LogProject) -> None:
+def test_a_bad_row_of_a_query_is_named(project: LogProject) -> None:
     project.write("good.csv", csv(HEAD, "g,2020-01-01,1"))
     project.write("s.csv", csv(HEAD, "a,2020-01-01,1", "b,soon,2"))
     project.source("good", path="good.csv")
@@ -380,7 +380,7 @@ def test_a_bad_row_of_a_query_names_its_source(project: LogProject) -> None:
     with pytest.raises(BadRow) as refused:
         project.take(every=True)
 
-    assert str(refused.value) == f"source 's': occurred_at = 'soon' is no TIMESTAMPTZ{MEND}"
+    assert str(refused.value) == f"source 's', s.csv row 2: occurred_at = 'soon' is no TIMESTAMPTZ{MEND}{ASIDE}"
 
 
 @pytest.mark.parametrize(

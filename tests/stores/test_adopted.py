@@ -28,8 +28,9 @@ from dualgauge.comparison.errors import ChangedMeanwhile, UnequalPositions
 from dualgauge.model import Outcome, Side, quote
 from dualgauge.project.environment import expand
 from dualgauge.project.errors import NoVariable
-from dualgauge.stores.errors import BadKey, BadStoreUrl, ReaderClosed
+from dualgauge.stores.errors import BadStoreUrl
 from dualgauge.stores.settings import StoreSettings
+from dualgauge_router.stores.errors import BadKey, ReaderClosed
 from support.adopted import ADOPTS, ROWS, adopt, application, between_looks, ready, write
 from support.inside import ledger_of, store_of
 from support.ledgers import kept_runs

@@ -12,7 +12,7 @@ import pytest
 import dualgauge
 from dualgauge.model import Side
 from dualgauge.stores.errors import NotBuilt
-from dualgauge.stores.serving.freshness import NotFresh, PositionUnknown
+from dualgauge_router.stores.freshness import NotFresh, PositionUnknown
 from support.adopted import ADOPTS, ready
 from support.forked import Process, python
 from support.inside import handles_of

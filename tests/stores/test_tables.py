@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from dualgauge.errors import DualgaugeError
 from dualgauge.stores.errors import (
-    BadKey,
     BadTablesUrl,
     NoTable,
     NoTableColumn,
@@ -29,6 +28,7 @@ from dualgauge.stores.errors import (
 from dualgauge.stores.external.other import OtherCatalogue
 from dualgauge.stores.external.tables import TableSnapshot, open_tables
 from dualgauge.stores.urls import shown_url
+from dualgauge_router.stores.errors import BadKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,10 +17,10 @@ from dualgauge.model import Side, quote
 from dualgauge.stores.errors import NoStoreType
 from dualgauge.stores.external.sqlite import SqliteCatalogue
 from dualgauge.stores.external.types import TablePlace
-from dualgauge.stores.long_decimals import as_kept
 from dualgauge.stores.serving.builds import mark_of
 from dualgauge.stores.serving.shapes import Shape, metadata
 from dualgauge.stores.serving.types import Codec, bound_columns, kept_as, store_type
+from dualgauge_router.stores.long_decimals import as_kept
 from support.store_types import TYPES, VALUES
 
 if TYPE_CHECKING:

@@ -96,17 +96,6 @@ class ReadingEnded(DualgaugeError):
         super().__init__(f"{path} could not be read to its end: {reason}; nothing was compared: run the command again")
 
 
-class ReaderClosed(UsageError):
-    """A read behind the end of the `with` that opened the reader."""
-
-    def __init__(self, side: str) -> None:
-        self.side = side
-        super().__init__(
-            f"the reader of {side} was closed; nothing was read: read inside the `with` that opened it, or open "
-            "another one"
-        )
-
-
 class ReaderForked(UsageError):
     """A read through a reader that another process opened: this one was forked from it."""
 
@@ -115,18 +104,6 @@ class ReaderForked(UsageError):
         super().__init__(
             f"the reader of {side} was opened in process {process}, and this is another one, forked from it; nothing "
             "was read: open a reader in the process that reads"
-        )
-
-
-class StoreForked(ConflictError):
-    """The parent process was at work in a SQLite file when this one was forked from it."""
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = path
-        super().__init__(
-            f"{path} was in use when this process was forked, and SQLite cannot lock a file in a process that was "
-            "forked meanwhile; nothing was read or written: start processes by spawn "
-            '(`multiprocessing.get_context("spawn")`) or by a command of their own'
         )
 
 
@@ -231,14 +208,6 @@ class NoMigrations(UsageError):
             f"{folder} has no env.py: the store's shapes are owned by an Alembic environment there; "
             "restore the folder from version control"
         )
-
-
-class BadKey(UsageError):
-    """A key on the command line that does not fit the view's key."""
-
-    def __init__(self, view: str, columns: Sequence[str], reason: str) -> None:
-        self.view, self.columns, self.reason = view, tuple(columns), reason
-        super().__init__(f"view {view}: {reason}; its key is {listed(columns)}, so give {len(columns)} in that order")
 
 
 class BadTablesUrl(UsageError):

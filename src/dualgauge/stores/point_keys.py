@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dualgauge.model import plural
-from dualgauge.stores.errors import BadKey
+from dualgauge_router.stores.errors import BadKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from dualgauge_router.hashing import Unit
+    from dualgauge_router.reader import Reader
 
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -318,6 +319,21 @@ class Router:
         from dualgauge_router.switching import switched
 
         return switched(self, view, unit=unit, v2=v2, attrs=attrs, timeout=timeout)
+
+    def reader(self, store: str) -> Reader:
+        """
+        Read views from the serving store itself: `reader.get("orders", key, unit=customer)`.
+
+        Args:
+            store: its URL, as [tool.dualgauge.store] of the project has it, such as
+                `sqlite:////srv/orders/.dualgauge/views_{side}.db`.
+
+        Raises:
+            BadStore: it names no store that can be read.
+        """
+        from dualgauge_router.reader import Reader
+
+        return Reader(self, store)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """

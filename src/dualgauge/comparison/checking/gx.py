@@ -25,7 +25,7 @@ from dualgauge.comparison.errors import BadArguments, NoSuchExpectation
 from dualgauge.errors import redact
 from dualgauge.model import AsJson, nearest
 from dualgauge.stores.external.sql_location import standing_still
-from dualgauge.stores.long_decimals import SQLITE_DIGITS
+from dualgauge_router.stores.long_decimals import SQLITE_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -15,18 +15,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import Position, Side
-from dualgauge.stores.errors import (
-    AdoptedTableMissing,
-    BadPosition,
-    NoTable,
-    ReaderClosed,
-    ReaderForked,
-    TablesRefused,
-)
+from dualgauge.stores.errors import AdoptedTableMissing, BadPosition, NoTable, ReaderForked, TablesRefused
 from dualgauge.stores.external.tables import open_tables
 from dualgauge.stores.point_keys import check_key
 from dualgauge.stores.serving.checkpoints import ADOPTED, Checkpoint
-from dualgauge.stores.serving.freshness import TIMEOUT, wait_for
+from dualgauge_router.stores.errors import ReaderClosed
+from dualgauge_router.stores.freshness import TIMEOUT, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

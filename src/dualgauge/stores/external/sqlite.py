@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import fold, quote
 from dualgauge.stores.external.types import TIMESTAMPTZ, TableColumn, TablePlace, arrow_of, as_text, as_told
-from dualgauge.stores.long_decimals import as_kept, declared_as, written
-from dualgauge.stores.uuids import UUID_GLOB, uuid_forms
+from dualgauge_router.stores.long_decimals import as_kept, declared_as, written
+from dualgauge_router.stores.uuids import UUID_GLOB, uuid_forms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

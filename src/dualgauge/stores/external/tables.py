@@ -19,15 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from dualgauge.errors import keep_secret
 from dualgauge.model import listed
-from dualgauge.stores.errors import (
-    BadKey,
-    BadTablesUrl,
-    NoTable,
-    NoTableColumn,
-    StoreForked,
-    TablesUnreachable,
-    UnfitValue,
-)
+from dualgauge.stores.errors import BadTablesUrl, NoTable, NoTableColumn, TablesUnreachable, UnfitValue
 from dualgauge.stores.external.faults import first_line, told
 from dualgauge.stores.external.other import OtherCatalogue
 from dualgauge.stores.external.postgresql import PostgresqlCatalogue
@@ -35,6 +27,7 @@ from dualgauge.stores.external.sqlite import SqliteCatalogue
 from dualgauge.stores.external.types import as_text
 from dualgauge.stores.urls import existing, parsed_url, shown_url, sqlite_file
 from dualgauge_router.sqlite_files import Watched, inherited, watched
+from dualgauge_router.stores.errors import BadKey, StoreForked
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence

@@ -14,10 +14,10 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 from dualgauge.model import POSITION, PRESENT, Side, quote
 from dualgauge.stores.errors import MissingShape
-from dualgauge.stores.long_decimals import as_kept
 from dualgauge.stores.serving import checkpoints
 from dualgauge.stores.serving.shapes import SUFFIX, Shape
 from dualgauge.stores.serving.types import LongDecimal, kept_as, store_type
+from dualgauge_router.stores.long_decimals import as_kept
 
 if TYPE_CHECKING:
     import datetime as dt

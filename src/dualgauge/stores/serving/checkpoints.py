@@ -34,7 +34,7 @@ REPLAY = "_dualgauge_replay"
 LAST_BUILD = "_dualgauge_last_build"
 
 
-_ADDED = {"token": "TEXT", "history": "TEXT", "keeps": "BIGINT", "kept": "TEXT"}
+_ADDED = {"token": "TEXT", "history": "TEXT", "keeps": "BIGINT", "kept": "TEXT", "columns": "TEXT"}
 """Columns of a checkpoint that the first version's do not have, with their types."""
 
 ADOPTED = 0
@@ -63,6 +63,7 @@ class Checkpoint:
     history: str | None = None
     keeps: int | None = None
     kept: str | None = None
+    columns: str | None = None
 
     @property
     def adopted(self) -> bool:
@@ -101,6 +102,7 @@ def tables(side: Side) -> tuple[sa.Table, sa.Table, sa.Table, sa.Table]:
         sa.Column("history", sa.Text),
         sa.Column("keeps", number),
         sa.Column("kept", sa.Text),
+        sa.Column("columns", sa.Text),
         schema=side.schema,
     )  # fmt: skip
     served = sa.Table(
@@ -183,12 +185,14 @@ def add_build(
     target: Position,
     history: str | None,
     keeps: int,
+    columns: str,
 ) -> Checkpoint:
     """Number a new build, unique in its side, with a checkpoint of its own and a load that begins."""
     table, _, replay, last_build = tables(side)
     given = [connection.execute(sa.select(sa.func.max(one.c.build))).scalar_one() for one in (last_build, table)]
     number = max(number or 0 for number in given) + 1
-    new = Checkpoint(view, number, Position(0), 1, definition_hash, text, secrets.token_hex(16), history, keeps)
+    new = Checkpoint(view, number, Position(0), 1, definition_hash, text, secrets.token_hex(16), history, keeps,
+                     columns=columns)  # fmt: skip
     connection.execute(last_build.delete())
     connection.execute(last_build.insert().values(build=new.build))
     connection.execute(
@@ -202,6 +206,7 @@ def add_build(
             token=new.token,
             history=history,
             keeps=keeps,
+            columns=columns,
         )
     )
     connection.execute(replay.delete().where(replay.c.view == view))
@@ -216,11 +221,11 @@ def load_of(connection: sa.Connection, side: Side, view: str) -> Load | None:
     return None if row is None else Load(row.build, Position(row.target), row.rows)
 
 
-def take_over(connection: sa.Connection, side: Side, view: str, build: int, keeps: int) -> int:
+def take_over(connection: sa.Connection, side: Side, view: str, build: int, *, keeps: int, columns: str) -> int:
     """Raise the epoch of a build, and so fence out whoever wrote it; gives the new epoch."""
     table, *_ = tables(side)
     here = (table.c.view == view) & (table.c.build == build)
-    connection.execute(table.update().where(here).values(epoch=table.c.epoch + 1, keeps=keeps))
+    connection.execute(table.update().where(here).values(epoch=table.c.epoch + 1, keeps=keeps, columns=columns))
     return int(connection.execute(sa.select(table.c.epoch).where(here)).scalar_one())
 
 

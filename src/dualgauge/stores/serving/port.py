@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from dualgauge.stores.serving.freshness import TIMEOUT
+from dualgauge_router.stores.freshness import TIMEOUT
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -17,14 +17,14 @@ from sqlalchemy.ext.compiler import compiles
 
 from dualgauge.model import literal, quote
 from dualgauge.stores.errors import NoStoreType
-from dualgauge.stores.long_decimals import DECLARED, SQLITE_DIGITS
+from dualgauge_router.stores.long_decimals import DECLARED, SQLITE_DIGITS
+from dualgauge_router.stores.values import inner_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _POINT_FIRST = re.compile(r"DECIMAL\((\d+),\1\)")
-_FIELD_NAME = re.compile(r'("(?:[^"]|"")*"|\S+)\s+')
 _FLOATS = re.compile(r"\b(DOUBLE|FLOAT)\b")
 _STAMP = "'%Y-%m-%d %H:%M:%S.%f'"
 _SHOWN = "'YYYY-MM-DD HH24:MI:SS.US'"
@@ -109,27 +109,10 @@ def _find(kind: str) -> StoreType | None:
     if match := _DECIMAL.fullmatch(kind):
         return _decimal(kind, int(match[1]), int(match[2]))
     if kind.endswith("]") or kind.startswith("STRUCT("):
-        return _json(kind) if all(_nests(one) for one in _inner(kind)) else None
+        return _json(kind) if all(_nests(one) for one in inner_kinds(kind).values()) else None
     if kind.startswith("ENUM("):
         return _text(kind, sa.Text())
     return None
-
-
-def _inner(kind: str) -> list[str]:
-    """The types right inside a LIST, an ARRAY or a STRUCT."""
-    if kind.endswith("]"):
-        return [kind[: kind.rindex("[")]]
-    fields, depth, quoted, start = [], 0, "", len("STRUCT(")
-    for place, character in enumerate(kind[start:-1] + ",", start=start):
-        if quoted:
-            quoted = "" if character == quoted else quoted
-        elif character in "\"'":
-            quoted = character
-        elif character == "," and depth == 0:
-            fields.append(kind[start:place].strip())
-            start = place + 1
-        depth += (character == "(") - (character == ")") if not quoted else 0
-    return [_FIELD_NAME.sub("", field, count=1) for field in fields]
 
 
 def _nests(kind: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,8 @@ def begin(
     Any other unfinished build of the view is dropped: nobody was served from it.
     """
     side, view, keeps = shape.side, shape.view, int(keep.total_seconds())
+    # As they stand, not sorted: readers get them in this order.
+    columns = json.dumps(dict(shape.columns), ensure_ascii=False)
     with writing(engine) as connection:
         checkpoints.ensure(connection, side)
         load = checkpoints.load_of(connection, side, view)
@@ -112,14 +115,14 @@ def begin(
             table = builds.clone(connection, side, view, load.build, shape.hidden)
             whole = builds.is_as(connection, table) and builds.has_lookups(connection, shape, load.build)
             if same and load.target == target and whole:
-                epoch = checkpoints.take_over(connection, side, view, load.build, keeps)
+                epoch = checkpoints.take_over(connection, side, view, load.build, keeps=keeps, columns=columns)
                 return SqliteLoading(
                     engine, shape, table, build=load.build, epoch=epoch, target=target, rows=load.rows, before=before
                 )
             builds.drop(connection, side, view, [load.build])
         new = checkpoints.add_build(
             connection, side, view, definition_hash=definition_hash, text=text, target=target, history=history,
-            keeps=keeps,
+            keeps=keeps, columns=columns,
         )  # fmt: skip
         table = builds.clone(connection, side, view, new.build, shape.hidden)
         builds.create_table(connection, table, builds.lookups_of(shape, new.build))

@@ -20,9 +20,10 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import LRUCache
 
 from dualgauge.model import Side, listed, literal
-from dualgauge.stores.errors import NotADatabase, StoreForked, StoreHeld, StoreRefused
+from dualgauge.stores.errors import NotADatabase, StoreHeld, StoreRefused
 from dualgauge.stores.holders import holders
 from dualgauge_router.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
+from dualgauge_router.stores.errors import StoreForked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,14 +55,13 @@ class Databases:
         return self.v1 if side is Side.V1 else self.v2
 
     @contextmanager
-    def open(self, *sides: Side, create: bool = False, shared: bool = False) -> Iterator[sa.Engine]:
+    def open(self, *sides: Side, create: bool = False) -> Iterator[sa.Engine]:
         """
         An SQLAlchemy engine with the files of some sides attached as `views_v1`, `views_v2`.
 
         Args:
             sides: which files; both where none is named.
             create: make files that are not there; without it they read as empty.
-            shared: let threads share its one connection, which they must not use at the same time.
 
         Raises:
             NotADatabase: a file holds something else.
@@ -75,7 +75,7 @@ class Databases:
         process = os.getpid()
 
         def connect() -> DBAPIConnection:
-            raw = sqlite3.connect(":memory:", uri=True, check_same_thread=not shared, factory=Watched)
+            raw = sqlite3.connect(":memory:", uri=True, factory=Watched)
             _attach(raw, opened, create=create)
             return cast("DBAPIConnection", raw)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.model import Side
@@ -184,13 +184,9 @@ class SqliteStore:
 
     @contextmanager
     def reader(self, side: Side) -> Iterator[points.Reader]:
-        """Many point reads of one side through one connection."""
-        with self.databases.open(side, shared=True) as engine:
-            reader = points.Reader(engine, side)
-            try:
-                yield reader
-            finally:
-                reader.close()
+        """Many point reads of one side."""
+        with closing(points.Reader(self.databases, side)) as reader:
+            yield reader
 
 
 def open_store(settings: StoreSettings, root: Path) -> SqliteStore:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.errors import ConflictError, UsageError
-from dualgauge.model import NextStep
+from dualgauge_router.errors import ConflictError, UsageError
+from dualgauge_router.model import NextStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

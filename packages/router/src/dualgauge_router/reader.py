@@ -1,0 +1,157 @@
+"""Readers over the serving store: point reads of a migration's views, each from the side that the router chooses."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import unquote
+
+from dualgauge_router.errors import redact
+from dualgauge_router.model import Side
+from dualgauge_router.stores.errors import BadStore
+from dualgauge_router.stores.freshness import TIMEOUT
+from dualgauge_router.stores.points import LIMIT, Page, SideReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from dualgauge_router.hashing import Unit
+    from dualgauge_router.router import Router
+
+T = TypeVar("T")
+
+_SIDE = "{side}"
+
+
+class Reader:
+    """
+    Reads views from the side that `Router.decide` chooses, as `Router.read` does: where v2 fails, v1 answers.
+
+    `v1` and `v2` read one side without a decision: for an application whose v1 is its own, `reader.v2.get` is what
+    `Router.read` takes as `v2`. Safe between threads and tasks, and after a fork. Values are Python's, the same for
+    v1 and v2: see `dualgauge_router.stores.values`.
+    """
+
+    def __init__(self, router: Router, store: str) -> None:
+        """
+        Take a place; nothing is opened.
+
+        Args:
+            router: decides.
+            store: the URL of the serving store, with `{side}` in it. A relative path counts from the working folder.
+
+        Raises:
+            BadStore: it is no such URL.
+        """
+        place = store.removeprefix("sqlite:///")
+        if place == store:
+            kind = redact(store).partition(":")[0]
+            raise BadStore(redact(store), f"this version reads SQLite, and not {kind}")
+        if _SIDE not in place:
+            raise BadStore(redact(store), f"a SQLite store is one file a side, and there is no {_SIDE} in it")
+        self._router = router
+        self.v1, self.v2 = (
+            SideReader(Path(unquote(place.replace(_SIDE, side.value))).absolute(), side) for side in Side
+        )
+
+    def __enter__(self) -> Self:
+        """Give the reader itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.v1.close()
+        self.v2.close()
+
+    def get(
+        self, view: str, key: Sequence[object] | object, *,
+        unit: Unit | Sequence[Unit | None] | None, attrs: Mapping[str, object] | None = None,
+        timeout: float | None = None, at_least: int | None = None, wait: float = TIMEOUT,
+    ) -> dict[str, Any] | None:  # fmt: skip
+        """
+        The row of a key; None where there is none.
+
+        Args:
+            view: the view's name.
+            key: the key's parts in its order, each as the value of its column or as text; a key of one part by itself.
+            unit: as `Router.decide` takes it.
+            attrs: as `Router.decide` takes them.
+            timeout: seconds that v2 is waited for, as `Router.read` takes it.
+            at_least: the position of the log that the row must have been read at, or past it; it is waited for.
+            wait: for how many seconds at most.
+
+        Raises:
+            DualgaugeError: v1 could not be read: see `SideReader.get`.
+        """
+        return self._read(view, lambda side: side.get(view, key, at_least=at_least, timeout=wait), unit, attrs, timeout)
+
+    def many(
+        self, view: str, where: Mapping[str, object], *,
+        unit: Unit | Sequence[Unit | None] | None, attrs: Mapping[str, object] | None = None,
+        timeout: float | None = None, limit: int = LIMIT, at_least: int | None = None, wait: float = TIMEOUT,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """
+        All rows whose columns have these values, in the order of their key.
+
+        Args:
+            view: as `get` takes it.
+            where: values by the names of the first columns of the key, or of an index, of each side.
+            unit: as `get` takes it.
+            attrs: as `get` takes them.
+            timeout: as `get` takes it.
+            limit: how many rows at most; more are an error.
+            at_least: as `get` takes it.
+            wait: as `get` takes it.
+
+        Raises:
+            DualgaugeError: v1 could not be read: see `SideReader.many`.
+        """
+        return self._read(
+            view,
+            lambda side: side.many(view, where, limit=limit, at_least=at_least, timeout=wait),
+            unit,
+            attrs,
+            timeout,
+        )
+
+    def page(
+        self, view: str, *, unit: Unit | Sequence[Unit | None] | None, attrs: Mapping[str, object] | None = None,
+        timeout: float | None = None, where: Mapping[str, object] | None = None,
+        after: Sequence[object] | None = None, limit: int = 100, at_least: int | None = None, wait: float = TIMEOUT,
+    ) -> Page:  # fmt: skip
+        """
+        Some rows in the order of their key, and the key behind which the next page begins.
+
+        The pages of one unit are of one side as long as its share stands.
+
+        Args:
+            view: as `get` takes it.
+            unit: as `get` takes it.
+            attrs: as `get` takes them.
+            timeout: as `get` takes it.
+            where: as `many` takes it; None for all rows.
+            after: `after` of the page before; None for the first.
+            limit: how many rows at most, one at the least.
+            at_least: as `get` takes it.
+            wait: as `get` takes it.
+
+        Raises:
+            DualgaugeError: v1 could not be read: see `SideReader.page`.
+        """
+        return self._read(
+            view, lambda side: side.page(view, where=where, after=after, limit=limit, at_least=at_least, timeout=wait),
+            unit, attrs, timeout,
+        )  # fmt: skip
+
+    def _read(
+        self, view: str, ask: Callable[[SideReader], T], unit: Unit | Sequence[Unit | None] | None,
+        attrs: Mapping[str, object] | None, timeout: float | None,
+    ) -> T:  # fmt: skip
+        v1, v2 = partial(ask, self.v1), partial(ask, self.v2)
+        return self._router.read(view, unit=unit, v1=v1, v2=v2, attrs=attrs, timeout=timeout)

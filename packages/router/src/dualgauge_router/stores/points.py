@@ -1,0 +1,399 @@
+"""
+Point reads of one side's file, by `sqlite3` alone: a key, a part of a key, a page.
+
+Each read is one transaction that sees one build, also where readers are given another one meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import weakref
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from dualgauge_router.sqlite_files import Watched, in_the_way, inherited, over_forks, watched
+from dualgauge_router.stores.errors import (
+    BadKey,
+    NoStore,
+    NotIndexed,
+    NotServed,
+    NoTypes,
+    ReaderClosed,
+    StoreBusy,
+    StoreForked,
+    TooManyRows,
+    Unreadable,
+)
+from dualgauge_router.stores.freshness import TIMEOUT, wait_for
+from dualgauge_router.stores.long_decimals import DECLARED, as_kept
+from dualgauge_router.stores.values import bound, decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from dualgauge_router.model import Side
+
+LIMIT: Final = 1_000
+"""Rows that a read of many gives at most where it does not say how many."""
+
+_IDLE: Final = 8
+"""Connections that are kept open at most while nobody reads."""
+
+PATIENCE: Final = 2.0
+"""Seconds to wait for another connection's locks: readers of a write-ahead log hardly ever do."""
+
+_LETS_GO: Final = 2.0
+"""Seconds that a fork waits for the reads under way."""
+
+
+class Page(NamedTuple):
+    """Rows in the order of their key, and the key behind which the next page begins; None at the end."""
+
+    rows: list[dict[str, Any]]
+    after: tuple[Any, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How a view is read, as long as the schema has this version. `ways` are the key, and what indexes begin with."""
+
+    version: int
+    build: int
+    key: tuple[str, ...]
+    kinds: Mapping[str, str]
+    marks: Mapping[str, str]
+    decoders: tuple[tuple[str, str, Callable[[Any], Any] | None], ...]
+    ways: tuple[tuple[str, ...], ...]
+    select: str
+
+
+class SideReader:
+    """
+    Reads what readers see of one side. Safe between threads and tasks; a forked process goes on by itself.
+
+    No connection is open while a process forks: see `sqlite_files`.
+    """
+
+    def __init__(self, file: Path, side: Side, *, patience: float = PATIENCE) -> None:
+        """
+        Take a place; nothing is opened.
+
+        Args:
+            file: the side's file, which may come later.
+            side: which one it is, for messages.
+            patience: seconds to wait for another connection's locks.
+        """
+        self._file, self._side, self._patience = file, side, patience
+        self._tables: dict[str, Table] = {}
+        self._idle: list[sqlite3.Connection] = []
+        self._out = 0
+        self._opened = (0, 0)
+        self._closed = self._held = False
+        self._turn = threading.Condition(threading.Lock())
+        _ALL.add(self)
+
+    def close(self) -> None:
+        """Let go of the file; reads under way end first by themselves."""
+        with self._turn:
+            self._closed = True
+            self._let_go()
+
+    def get(
+        self, view: str, key: Sequence[object] | object, *, at_least: int | None = None, timeout: float = TIMEOUT
+    ) -> dict[str, Any] | None:  # fmt: skip
+        """
+        The row of a key; None where there is none.
+
+        Args:
+            view: the view's name.
+            key: the key's parts in its order, each as the value of its column or as text; a key of one part by itself.
+            at_least: the position of the log that the row must have been read at, or past it; it is waited for.
+            timeout: for how many seconds at most.
+
+        Raises:
+            NotServed: readers have no build of the view.
+            BadKey: too many or too few parts, or one that its column cannot hold.
+            NotFresh: the build did not come to the position in time.
+            NoTypes: a build of an older dualgauge, without types.
+            NoStore, StoreBusy, StoreForked, ReaderClosed: the file cannot be read.
+        """
+        self._wait(view, at_least, timeout)
+        parts = (key,) if isinstance(key, (str, bytes)) or not isinstance(key, (list, tuple)) else tuple(key)
+        with self._reading(view) as (connection, table):
+            values = self._key(view, table, parts)
+            where = " AND ".join(_equal(table, name, at) for at, name in enumerate(table.key, 1))
+            found = connection.execute(f"{table.select} WHERE {where}", values).fetchone()
+        return None if found is None else self._decoded(view, table, found)
+
+    def many(
+        self, view: str, where: Mapping[str, object], *, limit: int = LIMIT, at_least: int | None = None,
+        timeout: float = TIMEOUT,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """
+        All rows whose columns have these values, in the order of their key.
+
+        Args:
+            view: as `get` takes it.
+            where: values by the names of the first columns of the key, or of an index.
+            limit: how many rows at most.
+            at_least: as `get` takes it.
+            timeout: as `get` takes it.
+
+        Raises:
+            NotIndexed: no index begins with these columns.
+            TooManyRows: there are more than `limit`.
+            NotServed, BadKey, NotFresh, NoTypes, NoStore, StoreBusy, StoreForked, ReaderClosed: as `get`.
+        """
+        self._wait(view, at_least, timeout)
+        rows, _ = self._some(view, where, None, limit + 1)
+        if len(rows) > limit:
+            raise TooManyRows(f"{self._side.value}.{view}", limit)
+        return rows
+
+    def page(
+        self, view: str, *, where: Mapping[str, object] | None = None, after: Sequence[object] | None = None,
+        limit: int = 100, at_least: int | None = None, timeout: float = TIMEOUT,
+    ) -> Page:  # fmt: skip
+        """
+        Some rows in the order of their key; a row that comes or goes meanwhile takes no other with it.
+
+        Args:
+            view: as `get` takes it.
+            where: as `many` takes it; None for all rows.
+            after: the key behind which the page begins, as the page before says it.
+            limit: how many rows at most, one at the least.
+            at_least: as `get` takes it.
+            timeout: as `get` takes it.
+
+        Raises:
+            NotIndexed, NotServed, BadKey, NotFresh, NoTypes, NoStore, StoreBusy, StoreForked, ReaderClosed: as `many`.
+        """
+        self._wait(view, at_least, timeout)
+        most = max(1, limit)
+        rows, key = self._some(view, where or {}, after, most + 1)
+        more = len(rows) > most
+        return Page(rows[:most], tuple(rows[most - 1][name] for name in key) if more else None)
+
+    def position(self, view: str) -> int:
+        """The position of the log that readers' build of a view is at. Raises as `get` does."""
+        with self._reading(view) as (connection, table):
+            sql = "SELECT position FROM _dualgauge_checkpoint WHERE view = ? AND build = ?"
+            found = connection.execute(sql, (view, table.build)).fetchone()
+        return int(found[0]) if found else 0
+
+    def _wait(self, view: str, at_least: int | None, timeout: float) -> None:
+        if at_least is not None:
+            # A build that readers get never goes back, nor does one that takes its place.
+            wait_for(lambda: self.position(view), f"{self._side.value}.{view}", at_least, timeout)
+
+    def _some(
+        self, view: str, where: Mapping[str, object], after: Sequence[object] | None, most: int
+    ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+        label = f"{self._side.value}.{view}"
+        with self._reading(view) as (connection, table):
+            if where and not any(set(where) == set(way[: len(where)]) for way in table.ways):
+                raise NotIndexed(label, where, table.ways)
+            values = [_bound(label, table, name, value) for name, value in where.items()]
+            terms = [_equal(table, name, at) for at, name in enumerate(where, 1)]
+            if after is not None:
+                values += self._key(view, table, tuple(after))
+                marks = (table.marks[name].format(at) for at, name in enumerate(table.key, len(where) + 1))
+                terms.append(f"({', '.join(map(_quoted, table.key))}) > ({', '.join(marks)})")
+            condition = f" WHERE {' AND '.join(terms)}" if terms else ""
+            order = ", ".join(map(_quoted, table.key))
+            found = connection.execute(f"{table.select}{condition} ORDER BY {order} LIMIT {most:d}", values).fetchall()
+        return [self._decoded(view, table, row) for row in found], table.key
+
+    def _key(self, view: str, table: Table, parts: Sequence[object]) -> list[object]:
+        label = f"{self._side.value}.{view}"
+        if len(parts) != len(table.key):
+            count = (
+                f"{len(parts)} key value{'' if len(parts) == 1 else 's'} {'was' if len(parts) == 1 else 'were'} given"
+            )
+            raise BadKey(label, table.key, count)
+        return [_bound(label, table, name, part) for name, part in zip(table.key, parts, strict=True)]
+
+    def _decoded(self, view: str, table: Table, row: Sequence[Any]) -> dict[str, Any]:
+        found = {}
+        for value, (name, kind, decode) in zip(row, table.decoders, strict=True):
+            try:
+                found[name] = value if value is None or decode is None else decode(value)
+            except (ArithmeticError, TypeError, ValueError) as fault:
+                raise Unreadable(f"{self._side.value}.{view}", name, kind) from fault
+        return found
+
+    @contextmanager
+    def _reading(self, view: str) -> Iterator[tuple[sqlite3.Connection, Table]]:
+        """A transaction, and how the view is read in it."""
+        connection = self._taken()
+        try:
+            connection.execute("BEGIN")
+            try:
+                yield connection, self._table(connection, view)
+            finally:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error as fault:
+            # What it says of the file may be told by a new one only.
+            self._given(connection, keep=False)
+            raise self._told(fault) from fault
+        except BaseException:
+            self._given(connection, keep=True)
+            raise
+        self._given(connection, keep=True)
+
+    def _taken(self) -> sqlite3.Connection:
+        # Under the lock: a fork must not come between.
+        with self._turn:
+            self._turn.wait_for(lambda: not self._held)
+            if self._closed:
+                raise ReaderClosed(self._side.value)
+            try:
+                there = self._file.stat()
+            except OSError as fault:
+                raise NoStore(self._file, fault.strerror or str(fault)) from fault
+            if self._opened != (there.st_dev, there.st_ino):
+                # Another file has its name now, as after a store was thrown away and made anew.
+                self._let_go()
+                self._tables.clear()
+                self._opened = there.st_dev, there.st_ino
+            if self._idle:
+                self._out += 1
+                return self._idle.pop()
+            if inherited([self._file]):
+                raise StoreForked(self._file)
+            try:
+                connection = self._connected()
+            except sqlite3.Error as fault:
+                raise self._told(fault) from fault
+            self._out += 1
+            return connection
+
+    def _connected(self) -> sqlite3.Connection:
+        # mode=rw: a reader of a write-ahead log writes beside it; and a file that is gone must not come back empty.
+        uri = f"{self._file.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=self._patience, isolation_level=None, factory=Watched, check_same_thread=False
+        )
+        watched(connection, self._file)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _given(self, connection: sqlite3.Connection, *, keep: bool) -> None:
+        with self._turn:
+            self._out -= 1
+            if keep and not self._closed and len(self._idle) < _IDLE:
+                self._idle.append(connection)
+            else:
+                connection.close()
+            self._turn.notify_all()
+
+    def _let_go(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def _told(self, fault: sqlite3.Error) -> Exception:
+        """What SQLite's error means to whoever reads."""
+        if in_the_way(fault):
+            return StoreBusy(self._file, self._patience)
+        return NoStore(self._file, str(fault))
+
+    def _unserved(self, label: str, served: Iterable[str]) -> Exception:
+        return NotServed(label, served)
+
+    def _guessed(self, label: str, declared: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002  (others guess)
+        """The types of the columns of a build that has none beside it; `declared` are SQLite's."""
+        raise NoTypes(label)
+
+    def _table(self, connection: sqlite3.Connection, view: str) -> Table:
+        (version,) = connection.execute("PRAGMA schema_version").fetchone()
+        table = self._tables.get(view)
+        if table is None or table.version != version:
+            table = self._tables[view] = self._found(connection, view, version)
+        return table
+
+    def _found(self, connection: sqlite3.Connection, view: str, version: int) -> Table:
+        label = f"{self._side.value}.{view}"
+        served: dict[str, int] = {}
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_dualgauge_served'").fetchone():
+            served = dict(connection.execute("SELECT view, build FROM _dualgauge_served ORDER BY view").fetchall())
+        if view not in served:
+            raise self._unserved(label, served)
+        build = served[view]
+        name = f"{view}__b{build}"
+        declared, places = {}, {}
+        for _, column, kind, _, _, place in connection.execute(f"PRAGMA table_info({_quoted(name)})").fetchall():
+            declared[column] = kind
+            if place:
+                places[place] = column
+        key = tuple(places[place] for place in sorted(places))
+        kinds = _kinds(connection, view, build) or self._guessed(label, declared)
+        # The key first: SQLite may keep it as an index of its own.
+        ways = dict.fromkeys([key])
+        for _, index, _, origin, *_ in connection.execute(f"PRAGMA index_list({_quoted(name)})").fetchall():
+            if origin == "c":
+                columns = connection.execute(f"PRAGMA index_info({_quoted(index)})").fetchall()
+                ways[tuple(one for _, _, one in columns)] = None
+        marks = {column: as_kept("?{0}") if kind.startswith(DECLARED) else "?{0}" for column, kind in declared.items()}
+        select = f"SELECT {', '.join(map(_quoted, kinds))} FROM {_quoted(view)}"
+        decoders = tuple((column, kind, decoder(kind)) for column, kind in kinds.items())
+        return Table(version, build, key, kinds, marks, decoders, tuple(ways), select)
+
+    def _hold(self) -> bool:
+        """Have no read under way and no connection open; false where that does not come about. For a fork."""
+        if not self._turn.acquire(timeout=_LETS_GO):
+            return False
+        # New reads wait: those of busy threads would never leave a moment without one.
+        self._held = True
+        if not self._turn.wait_for(lambda: not self._out, _LETS_GO):
+            self._go_on()
+            return False
+        self._let_go()
+        return True
+
+    def _go_on(self) -> None:
+        self._held = False
+        self._turn.notify_all()
+        self._turn.release()
+
+    def _inherit(self) -> None:
+        """In a forked process: no lock and no connection is this one's."""
+        self._turn, self._idle, self._out = threading.Condition(threading.Lock()), [], 0
+        self._held = False
+
+
+def _kinds(connection: sqlite3.Connection, view: str, build: int) -> dict[str, str] | None:
+    """The types of a build's columns, by their names in order; None where it has none beside it."""
+    with suppress(sqlite3.OperationalError):
+        # Older stores have no such column.
+        sql = "SELECT columns FROM _dualgauge_checkpoint WHERE view = ? AND build = ?"
+        found = connection.execute(sql, (view, build)).fetchone()
+        if found and found[0]:
+            kinds: dict[str, str] = json.loads(found[0])
+            return kinds
+    return None
+
+
+def _bound(label: str, table: Table, name: str, value: object) -> object:
+    kind = table.kinds[name]
+    try:
+        return bound(kind, value)
+    except ValueError as fault:
+        raise BadKey(label, table.key, f"{value!r} is no value of {name!r} ({kind})") from fault
+
+
+def _equal(table: Table, name: str, at: int) -> str:
+    return f"{_quoted(name)} = {table.marks[name].format(at)}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+_ALL: Final[weakref.WeakSet[SideReader]] = weakref.WeakSet()
+"""Every reader of this process."""
+
+over_forks(_ALL, SideReader._hold, SideReader._go_on, SideReader._inherit)  # noqa: SLF001  (this module's own class)

@@ -1,0 +1,463 @@
+"""Readers over the serving store: the same Python values of both sides, from any thread, after any fork."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import os
+import shutil
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contract.store import build
+from dualgauge.engines.duck import Engine, open_engine
+from dualgauge.model import Side, quote
+from dualgauge.stores.serving.shapes import Shape
+from dualgauge.stores.serving.types import bound_columns
+from dualgauge.stores.sqlite.database import Databases
+from dualgauge.stores.sqlite.store import SqliteStore
+from dualgauge_router import Router
+from dualgauge_router.stores.errors import (
+    BadKey,
+    BadStore,
+    NoStore,
+    NotIndexed,
+    NotServed,
+    NoTypes,
+    ReaderClosed,
+    StoreBusy,
+    TooManyRows,
+    Unreadable,
+)
+from dualgauge_router.stores.freshness import NotFresh
+from dualgauge_router.stores.points import SideReader
+from support.ledgers import move
+from support.store_types import VALUES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with open_engine(threads=1) as opened:
+        yield opened
+
+
+class Shop:
+    """A serving store in a folder, and readers over it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = SqliteStore(Databases(v1=folder / "views_v1.db", v2=folder / "views_v2.db"))
+        shutil.copytree(ROOT / "migrations", folder / "migrations", ignore=shutil.ignore_patterns("versions"))
+
+    def serve(self, shape: Shape, rows: Sequence[tuple[Any, ...]], at: int = 1) -> None:
+        """Give readers a build of rows as a load binds them."""
+        self.store.revise(self.folder / "migrations", [shape], shape.view)
+        self.store.upgrade(self.folder / "migrations", [shape])
+        build(self.store, shape, [(*row, 1) for row in rows], target=at)
+
+    def side(self, side: Side = Side.V1) -> SideReader:
+        return SideReader(self.store.databases.file(side), side)
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.folder}/views_{{side}}.db"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+def bound(engine: Engine, columns: Mapping[str, str], values: Sequence[Sequence[str]]) -> list[tuple[Any, ...]]:
+    """What a load binds for rows of DuckDB expressions."""
+    made = ", ".join(bound_columns("v1.v", columns, "sqlite"))
+    found = []
+    for row in values:
+        given = ", ".join(
+            f"CAST({value} AS {kind}) AS {quote(name)}"
+            for value, (name, kind) in zip(row, columns.items(), strict=True)
+        )
+        found.append(engine.row(f"SELECT {made} FROM (SELECT {given})"))
+    return found
+
+
+def python_of(engine: Engine, kind: str, value: str) -> object:
+    """DuckDB's own Python value, but for JSON, which it gives as text, and times with a zone, which want a library."""
+    if kind.startswith("TIMESTAMP WITH TIME ZONE"):
+        whole = f"CAST({value} AS {kind})"
+        in_utc = f"[one AT TIME ZONE 'UTC' FOR one IN {whole}]" if kind.endswith("]") else f"{whole} AT TIME ZONE 'UTC'"
+        [moments] = engine.row(f"SELECT {in_utc}")
+        if isinstance(moments, list):
+            return [one.replace(tzinfo=dt.UTC) for one in moments]
+        return moments and moments.replace(tzinfo=dt.UTC)
+    [found] = engine.row(f"SELECT CAST({value} AS {kind})")
+    if kind == "JSON" and found is not None:
+        return json.loads(found, parse_float=Decimal)
+    return found
+
+
+def same(found: object, wanted: object) -> bool:
+    """Whether values are equal, of one type, to the last digit."""
+    if isinstance(wanted, dict):
+        return (
+            isinstance(found, dict) and list(found) == list(wanted) and all(same(found[k], wanted[k]) for k in wanted)
+        )
+    if isinstance(wanted, (list, tuple)):
+        return isinstance(found, list) and len(found) == len(wanted) and all(map(same, found, wanted))
+    return (
+        type(found) is type(wanted)
+        and found == wanted
+        and (not isinstance(wanted, Decimal) or str(found) == str(wanted))
+    )
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_a_value_is_the_python_value_of_its_type(engine: Engine, shop: Shop, kind: str) -> None:
+    values = [*VALUES[kind], "NULL"]
+    columns = {"id": "BIGINT", "the value": kind}
+    rows = bound(engine, columns, [(str(at), value) for at, value in enumerate(values)])
+    shop.serve(Shape(Side.V1, "v", columns, ("id",)), rows)
+
+    found = shop.side().page("v").rows
+
+    wanted = [python_of(engine, kind, value) for value in values]
+    assert [one["id"] for one in found] == list(range(len(values)))
+    for one, value in zip(found, wanted, strict=True):
+        assert same(one["the value"], value), (one, value)
+
+
+NAIVE = dt.datetime(2024, 1, 1)  # noqa: DTZ001  (without a zone)
+KEYS = [kind for kind in VALUES if not kind.startswith(("STRUCT", "JSON", "ENUM")) and not kind.endswith("]")]
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_key_is_found_by_its_value_and_by_its_text(engine: Engine, shop: Shop, kind: str) -> None:
+    columns = {"k": kind, "n": "BIGINT"}
+    values = list(dict.fromkeys(VALUES[kind]))
+    rows = bound(engine, columns, [(value, str(at)) for at, value in enumerate(values)])
+    shop.serve(Shape(Side.V1, "v", columns, ("k",)), sorted(rows, key=lambda row: row[0]))
+    reader = shop.side()
+    for at, value in enumerate(values):
+        own = python_of(engine, kind, value)
+        text = (
+            own.hex() if isinstance(own, bytes) else own.isoformat() if isinstance(own, dt.date | dt.time) else str(own)
+        )
+        for asked in (own, text, [own], (text,)):
+            row = reader.get("v", asked)
+            assert row is not None, asked
+            assert row["n"] == at
+            assert same(row["k"], own)
+        assert [one["n"] for one in reader.many("v", {"k": own})] == [at]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("BIGINT", "1.5"), ("BIGINT", 2**63), ("BIGINT", True), ("BIGINT", 1.0), ("BOOLEAN", 1), ("BOOLEAN", "yes"),
+        ("DECIMAL(4,2)", 0.1), ("DECIMAL(4,2)", "x"), ("DOUBLE", float("nan")), ("DOUBLE", "x"), ("VARCHAR", 7),
+        ("DATE", NAIVE), ("DATE", "2024-13-01"), ("TIMESTAMP", NAIVE.replace(tzinfo=dt.UTC)),
+        ("TIMESTAMP WITH TIME ZONE", NAIVE), ("TIME", dt.time(1, tzinfo=dt.UTC)), ("BLOB", "xyz"),
+        ("UUID", 5), ("VARCHAR", None), ("BIGINT", None), ("VARCHAR", "\ud800"), ("FLOAT", 1e300),
+    ],
+)  # fmt: skip
+def test_what_is_no_value_of_a_key_is_refused(engine: Engine, shop: Shop, kind: str, asked: object) -> None:
+    rows = bound(engine, {"k": kind}, [(VALUES[kind][0],)])
+    shop.serve(Shape(Side.V1, "v", {"k": kind}, ("k",)), rows)
+    with pytest.raises(BadKey, match=r"^view v1\.v: .* is no value of 'k' .*; its key is k, so give 1 in that order$"):
+        shop.side().get("v", asked)
+
+
+def test_a_number_of_more_digits_is_the_key_of_no_row(engine: Engine, shop: Shop) -> None:
+    shop.serve(Shape(Side.V1, "v", {"k": "DECIMAL(4,2)"}, ("k",)), bound(engine, {"k": "DECIMAL(4,2)"}, [("1.25",)]))
+    assert shop.side().get("v", Decimal("1.250")) == {"k": Decimal("1.25")}
+    assert shop.side().get("v", Decimal("1.251")) is None
+
+
+ORDERS = Shape(
+    Side.V1, "orders", {"author": "VARCHAR", "month": "DATE", "price": "DECIMAL(38,2)", "note": "VARCHAR"},
+    ("author", "month", "price"), indexes=(("note", "month"),),
+)  # fmt: skip
+
+
+def orders(engine: Engine, rows: Sequence[tuple[str, str, str, str]]) -> list[tuple[Any, ...]]:
+    given = [tuple(f"'{part}'" for part in row) for row in rows]
+    return bound(engine, ORDERS.columns, given)
+
+
+def test_a_part_of_a_key_or_an_index_gives_all_of_its_rows(engine: Engine, shop: Shop) -> None:
+    rows = [
+        ("ada", "2024-01-01", "1.50", "x"), ("ada", "2024-01-01", "123456789012345678.25", "y"),
+        ("ada", "2024-02-01", "3", "x"), ("bob", "2024-01-01", "1.50", "x"),
+    ]  # fmt: skip
+    shop.serve(ORDERS, orders(engine, rows))
+    reader = shop.side()
+
+    def prices(where: Mapping[str, object]) -> list[Decimal]:
+        return [row["price"] for row in reader.many("orders", where)]
+
+    assert prices({"author": "ada"}) == [Decimal("1.50"), Decimal("123456789012345678.25"), Decimal("3.00")]
+    assert prices({"month": dt.date(2024, 1, 1), "author": "ada"}) == [
+        Decimal("1.50"),
+        Decimal("123456789012345678.25"),
+    ]
+    assert prices({"note": "x"}) == [Decimal("1.50"), Decimal("3.00"), Decimal("1.50")]
+    assert prices({"note": "x", "month": "2024-02-01"}) == [Decimal("3.00")]
+    assert prices({"author": "eve"}) == []
+    for where in ({"month": "2024-01-01"}, {"price": 1}, {"nothing": 1}, {"author": "ada", "note": "x"}):
+        with pytest.raises(NotIndexed, match=r"\(author, month, price\) or \(note, month\)"):
+            reader.many("orders", where)
+    with pytest.raises(TooManyRows, match="more than 2 rows; none was given"):
+        reader.many("orders", {"author": "ada"}, limit=2)
+    assert len(reader.many("orders", {"author": "ada"}, limit=3)) == 3
+    with pytest.raises(BadKey, match="2 key values were given; its key is author, month, price, so give 3"):
+        reader.get("orders", ["ada", "2024-01-01"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.sets(
+        st.tuples(
+            st.sampled_from(["", "a", "A", "b", "é", "10", "9"]),
+            st.dates(dt.date(1, 1, 1), dt.date(1, 1, 3)),
+            st.sampled_from(["0", "-1.50", "9", "10", "123456789012345678.25", "-123456789012345678.25", "0.01"]),
+        ),
+        max_size=30,
+    ),
+    limit=st.integers(-1, 12),
+    author=st.sampled_from([None, "a", "é"]),
+)
+def test_pages_have_each_row_once_in_one_order(
+    rows: set[tuple[str, dt.date, str]], limit: int, author: str | None
+) -> None:
+    with TemporaryDirectory() as folder, open_engine(threads=1) as engine:
+        shop = Shop(Path(folder))
+        shop.serve(ORDERS, orders(engine, [(a, m.isoformat(), p, "n") for a, m, p in sorted(rows)]))
+        reader, where = shop.side(), {"author": author} if author is not None else None
+        found, after = [], None
+        while True:
+            page = reader.page("orders", where=where, after=after, limit=limit)
+            assert len(page.rows) <= max(limit, 1)
+            found += page.rows
+            if (after := page.after) is None:
+                break
+            assert len(page.rows) == max(limit, 1)
+        keys = [(row["author"], row["month"], row["price"]) for row in found]
+        assert len(set(keys)) == len(keys)
+        assert set(keys) == {(a, m, Decimal(p)) for a, m, p in rows if author in (None, a)}
+        assert keys == [
+            (r["author"], r["month"], r["price"]) for r in reader.page("orders", where=where, limit=99).rows
+        ]
+        reader.close()
+
+
+COUNTS = Shape(Side.V1, "counts", {"who": "VARCHAR", "n": "BIGINT"}, ("who",))
+
+
+def test_what_cannot_be_read_says_why(shop: Shop, tmp_path: Path) -> None:
+    reader = shop.side()
+    with pytest.raises(NoStore, match=r"views_v1\.db cannot be read: No such file"):
+        reader.get("counts", "ada")
+    shop.serve(COUNTS, [("ada", 1)])
+    with pytest.raises(NotServed, match=r"view v1\.cuonts has no build in this store \(there are counts\)"):
+        reader.get("cuonts", "ada")
+    assert reader.get("counts", "ada") == {"who": "ada", "n": 1}
+    with closing(sqlite3.connect(tmp_path / "views_v1.db")) as other:
+        other.execute("UPDATE counts__b1 SET n = 'many'")
+        other.execute("UPDATE _dualgauge_checkpoint SET columns = replace(columns, 'BIGINT', 'DATE')")
+        other.execute("CREATE TABLE t (a)")  # another schema
+        other.commit()
+        with pytest.raises(Unreadable, match=r"view v1\.counts: a value of column n is no DATE"):
+            reader.get("counts", "ada")
+        other.execute("UPDATE _dualgauge_checkpoint SET columns = NULL")
+        other.execute("DROP TABLE t")
+        other.commit()
+    with pytest.raises(NoTypes, match="made by an older dualgauge"):
+        reader.get("counts", "ada")
+    reader.close()
+    with pytest.raises(ReaderClosed):
+        reader.get("counts", "ada")
+    (tmp_path / "views_v2.db").write_text("no database, however long this text is" * 100)
+    with pytest.raises(NoStore, match="not a database"):
+        shop.side(Side.V2).get("counts", "ada")
+
+
+def test_a_file_that_is_made_anew_is_read_anew_and_one_that_is_gone_is_told(shop: Shop, tmp_path: Path) -> None:
+    shop.serve(COUNTS, [("ada", 1)])
+    reader = shop.side()
+    assert reader.get("counts", "ada") == {"who": "ada", "n": 1}
+    for file in tmp_path.glob("views_v1.db*"):
+        file.unlink()
+    with pytest.raises(NoStore):
+        reader.get("counts", "ada")
+    shutil.rmtree(tmp_path / "migrations")
+    again = Shop(tmp_path)
+    again.serve(COUNTS, [("ada", 2)])
+    assert reader.get("counts", "ada") == {"who": "ada", "n": 2}
+
+
+def test_a_read_waits_for_a_position(shop: Shop) -> None:
+    shop.serve(COUNTS, [("ada", 1)], at=7)
+    reader = shop.side()
+    assert reader.position("counts") == 7
+    assert reader.get("counts", "ada", at_least=7) == {"who": "ada", "n": 1}
+    with pytest.raises(NotFresh, match="is at position 7, and position 8 was waited for"):
+        reader.many("counts", {"who": "ada"}, at_least=8, timeout=0.05)
+    writer = threading.Timer(0.2, lambda: shop.serve(COUNTS, [("ada", 2)], at=8))
+    writer.start()
+    assert reader.page("counts", at_least=8, timeout=30).rows == [{"who": "ada", "n": 2}]
+    writer.join()
+
+
+def test_a_file_that_is_locked_is_told_and_read_again_later(shop: Shop, tmp_path: Path) -> None:
+    shop.serve(COUNTS, [("ada", 1)])
+    reader = SideReader(tmp_path / "views_v1.db", Side.V1, patience=0.05)
+    with closing(sqlite3.connect(tmp_path / "views_v1.db", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE counts__b1 SET n = 2")
+        other.execute("COMMIT")
+        with pytest.raises(StoreBusy, match=r"was locked for over 0\.05 seconds; nothing was read"):
+            reader.get("counts", "ada")
+    assert reader.get("counts", "ada") == {"who": "ada", "n": 2}
+
+
+def test_threads_and_tasks_read_one_build_each_while_builds_are_swapped(shop: Shop) -> None:
+    """Each row of a build has the build's number: a read that mixes two, or fails, is seen."""
+    shop.serve(COUNTS, [(f"u{at}", 0) for at in range(50)])
+    reader, over = shop.side(), threading.Event()
+
+    def look() -> int:
+        reads = 0
+        while not over.is_set():
+            rows = reader.page("counts", limit=50).rows
+            assert (len(rows), len({row["n"] for row in rows})) == (50, 1)
+            reads += 1
+        return reads
+
+    async def one() -> int:
+        reads = 0
+        while not over.is_set():
+            assert reader.get("counts", "u7") is not None
+            reads += 1
+            await asyncio.sleep(0)
+        return reads
+
+    async def tasks() -> int:
+        return min(await asyncio.gather(*(one() for _ in range(4))))
+
+    with ThreadPoolExecutor(9) as pool:
+        running = [*(pool.submit(look) for _ in range(8)), pool.submit(lambda: asyncio.run(tasks()))]
+        try:
+            for number in range(1, 11):
+                shop.serve(COUNTS, [(f"u{at}", number) for at in range(50)], at=number)
+        finally:
+            over.set()
+        assert all(each.result() for each in running)
+    assert len(reader._idle) <= 8
+
+
+def test_a_forked_process_and_its_parent_go_on_reading(shop: Shop) -> None:
+    shop.serve(COUNTS, [("ada", 1)])
+    reader, over = shop.side(), threading.Event()
+
+    def busy() -> None:
+        while not over.is_set():
+            reader.get("counts", "ada")
+
+    threads = [threading.Thread(target=busy) for _ in range(3)]
+    for one in threads:
+        one.start()
+    try:
+        for _ in range(20):
+            pid = os.fork()
+            if not pid:
+                code = 1
+                try:
+                    code = 0 if reader.get("counts", "ada") == {"who": "ada", "n": 1} else 2
+                finally:
+                    os._exit(code)
+            assert os.waitpid(pid, 0)[1] == 0
+    finally:
+        over.set()
+        for one in threads:
+            one.join()
+    shop.serve(COUNTS, [("ada", 2)], at=2)
+    assert reader.get("counts", "ada") == {"who": "ada", "n": 2}
+
+
+MONTHS = Shape(Side.V2, "counts", {"who": "VARCHAR", "month": "BIGINT", "n": "BIGINT"}, ("who", "month"))
+
+
+@pytest.fixture
+def router(tmp_path: Path) -> Iterator[Router]:
+    """All reads are on v2."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    move(url, 1_000_000, "live", "m")
+    with Router(url, "m", refresh=60) as opened:
+        yield opened
+
+
+def test_a_v2_of_another_key_is_read_by_what_both_keys_begin_with(shop: Shop, router: Router, tmp_path: Path) -> None:
+    shop.serve(COUNTS, [("ada", 3)])
+    shop.serve(MONTHS, [("ada", 1, 1), ("ada", 2, 2), ("bob", 1, 9)])
+    with router.reader(shop.url) as reader:
+        months = [{"who": "ada", "month": month, "n": month} for month in (1, 2)]
+        assert reader.many("counts", {"who": "ada"}, unit="ada") == months
+        assert reader.page("counts", where={"who": "ada"}, limit=1, unit="ada") == (months[:1], ("ada", 1))
+        assert reader.get("counts", ["ada", 2], unit="ada") == months[1]
+        # Which is no key of v2: v1 answers, and that is counted.
+        assert reader.get("counts", "ada", unit="ada") == {"who": "ada", "n": 3}
+        assert router.counts() == {"counts": {"v2": 3, "v2_error": 1}}
+        move(f"sqlite:///{tmp_path / 'ledger.db'}", 0, "shadow", "m")
+        router.refresh()
+        assert reader.many("counts", {"who": "ada"}, unit="ada") == [{"who": "ada", "n": 3}]
+    with pytest.raises(ReaderClosed):
+        reader.get("counts", "ada", unit="ada")
+
+
+def test_a_v2_that_is_not_there_takes_no_answer_of_v1_with_it(shop: Shop, router: Router) -> None:
+    shop.serve(COUNTS, [("ada", 3)])
+    reader = router.reader(shop.url)
+    assert reader.get("counts", "ada", unit="ada", timeout=5) == {"who": "ada", "n": 3}
+    assert router.counts() == {"counts": {"v2_error": 1}}
+    # An application whose v1 is its own.
+    shop.serve(MONTHS, [("ada", 1, 1)])
+
+    def v1(who: str) -> dict[str, object]:
+        return {"who": who}
+
+    def v2(who: str) -> dict[str, object] | None:
+        return reader.v2.get("counts", [who, 1])
+
+    found = router.read("counts", unit="ada", v1=v1, v2=v2, args=("ada",))
+    assert found == {"who": "ada", "month": 1, "n": 1}
+
+
+def test_a_store_s_url_is_checked_and_its_path_may_be_relative(
+    shop: Shop, router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadStore, match=r"this version reads SQLite, and not postgresql"):
+        router.reader("postgresql://app:secret@db/shop")
+    with pytest.raises(BadStore, match=r"there is no \{side\} in it"):
+        router.reader("sqlite:///views.db")
+    shop.serve(COUNTS, [("ada", 3)])
+    monkeypatch.chdir(shop.folder)
+    reader = router.reader("sqlite:///views_{side}.db")
+    monkeypatch.chdir("/")
+    assert reader.v1.get("counts", "ada") == {"who": "ada", "n": 3}
