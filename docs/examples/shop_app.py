@@ -1,15 +1,12 @@
-"""
+r"""
 A shop's customers over HTTP, each read from v1 or v2 as the migration's share says.
 
-    LEDGER=sqlite:////srv/shop/.dualgauge/ledger.db VIEWS=/srv/shop/.dualgauge python shop_app.py 8000
+    LEDGER=sqlite:////srv/shop/.dualgauge/ledger.db STORE=sqlite:////srv/shop/.dualgauge/views_{side}.db \
+        python shop_app.py 8000
 """
 
 import os
-import sqlite3
 import sys
-from collections.abc import Callable
-from contextlib import closing
-from typing import Any
 
 from flask import Flask, Response, abort, g, jsonify, request
 
@@ -20,22 +17,7 @@ HEADER = "X-Dualgauge-Decision"
 app = Flask(__name__)
 # Before the server forks or starts threads: each process goes on by itself, and looks at the ledger once a second.
 router = Router(ledger=os.environ["LEDGER"], migration="customers")
-
-
-def reading(side: str) -> Callable[[str], dict[str, Any] | None]:
-    """A function that reads a customer from one side."""
-
-    def read(name: str) -> dict[str, Any] | None:
-        # One connection a read: threads and forked processes share none.
-        with closing(sqlite3.connect(f"file:{os.environ['VIEWS']}/views_{side}.db?mode=rw", uri=True)) as database:
-            database.row_factory = sqlite3.Row
-            row = database.execute("SELECT * FROM customers WHERE customer = ?", (name,)).fetchone()
-            return dict(row) if row else None
-
-    return read
-
-
-v1, v2 = reading("v1"), reading("v2")
+reader = router.reader(os.environ["STORE"])
 
 
 @app.before_request
@@ -57,7 +39,7 @@ def forget(_: BaseException | None) -> None:
 def show(name: str) -> Response:
     """One customer."""
     unit = request.headers.get("X-Tenant")
-    row = router.read("customers", unit=unit, v1=v1, v2=v2, args=(name,), timeout=0.5)
+    row = reader.get("customers", name, unit=unit, timeout=0.5)
     if row is None:
         abort(404)
     answer = jsonify(row)

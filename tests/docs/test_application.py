@@ -50,7 +50,10 @@ def serving(shop: Path, *options: str) -> Iterator[int]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder = shop / ".dualgauge"
-    environment = os.environ | {"LEDGER": f"sqlite:///{folder / 'ledger.db'}", "VIEWS": str(folder)}
+    environment = os.environ | {
+        "LEDGER": f"sqlite:///{folder / 'ledger.db'}",
+        "STORE": f"sqlite:///{folder}/views_{{side}}.db",
+    }
     application = ROOT / "docs" / "examples" / "shop_app.py"
     command = [sys.executable, str(application), str(port), *options]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:
