@@ -128,6 +128,19 @@ def test_a_v2_that_hangs_takes_so_many_threads_and_no_more_and_no_read_waits_for
     assert router.read("orders", unit="a", v1=v1, v2=v2, timeout=5) == ("v2",)
 
 
+def test_more_reads_at_once_than_may_hang_are_all_answered_by_a_v2_that_is_in_time(router: Router) -> None:
+    together = threading.Barrier(2 * HANGING)
+
+    def both() -> str:
+        together.wait(30)
+        return "v2"
+
+    with ThreadPoolExecutor(2 * HANGING) as pool:
+        found = [pool.submit(router.read, "orders", unit="a", v1=v1, v2=both, timeout=60.0) for _ in range(2 * HANGING)]
+        assert {one.result() for one in found} == {"v2"}
+    assert router.counts() == {"orders": {"v2": 2 * HANGING}}
+
+
 def test_a_v2_in_time_answers_in_the_context_of_its_caller(router: Router) -> None:
     with router.pinned("a") as decision:
         seen = router.read("orders", unit="a", v1=v1, v2=lambda: router.decide("a"), timeout=5)

@@ -2,7 +2,7 @@
 Serving a read from v2 so that v1's answer is never lost because of it, and counting what came of each read.
 
 A read that v2 fails to answer, or not in time, is answered by v1. Who waits for v2 no longer than a time-out has it
-answer in a thread or task of its own; a v2 that hangs keeps as many of these as `HANGING` at most, and no read beyond.
+answer in a thread or task of its own; once `HANGING` of these are late, v1 answers at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HANGING: Final = 32
-"""Threads that v2 answers in at the same time at most; and tasks that are late, were told to end, and have not."""
+"""Calls of v2 that are late and have not ended, in threads or in tasks: with so many, no other is begun."""
 
 V1: Final = "v1"
 V2: Final = "v2"
@@ -60,11 +60,23 @@ class Late(Exception):
     """v2 did not answer in time."""
 
 
+class _Call:
+    """One call of v2 in a thread of its own; `answer` is whether it gave or raised, and what."""
+
+    __slots__ = ("answer", "late", "over")
+
+    def __init__(self) -> None:
+        self.answer: tuple[bool, Any] = (False, None)
+        self.over = threading.Event()
+        self.late = False
+
+
 class Waiting:
     """Calls of v2 that are waited for no longer than a time."""
 
     def __init__(self) -> None:
-        self._free = threading.Semaphore(HANGING)
+        self._turn = threading.Lock()
+        self._hanging = 0
         self._late: set[asyncio.Future[Any]] = set()
 
     def call(self, function: Callable[..., T], args: Sequence[object], timeout: float) -> T:
@@ -72,32 +84,35 @@ class Waiting:
         What a function gives or raises, if it does so in time.
 
         Raises:
-            Late: it does not, or too many calls hang already.
+            Late: it does not, or as many calls as may be are late already.
         """
-        if not self._free.acquire(blocking=False):
+        if self._hanging >= HANGING:
             raise Late
-        answer: list[Any] = []
-        done, context = threading.Event(), contextvars.copy_context()
+        call, context = _Call(), contextvars.copy_context()
 
         def run() -> None:
             try:
-                answer.append((True, context.run(function, *args)))
+                call.answer = (True, context.run(function, *args))
             except BaseException as fault:  # noqa: BLE001  (raised where it is waited for)
-                answer.append((False, fault))
-            finally:
-                self._free.release()
-                done.set()
+                call.answer = (False, fault)
+            with self._turn:
+                call.over.set()
+                self._hanging -= call.late
 
         try:
             threading.Thread(target=run, name="dualgauge-router-v2", daemon=True).start()
         except RuntimeError:
             # No thread is to be had.
-            self._free.release()
             raise Late from None
         # What is no number waits as long as can be.
-        if not done.wait(min(threading.TIMEOUT_MAX, timeout)):
-            raise Late
-        well, found = answer[0]
+        if not call.over.wait(min(threading.TIMEOUT_MAX, timeout)):
+            with self._turn:
+                # It may have come at the last moment.
+                call.late = not call.over.is_set()
+                self._hanging += call.late
+            if call.late:
+                raise Late
+        well, found = call.answer
         if not well:
             raise found
         given: T = found
