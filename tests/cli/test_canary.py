@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -130,3 +133,49 @@ def test_an_attribute_may_be_what_is_no_text(shop: Path) -> None:
         for given in ("level:=5", "level:=[1, 5]", "level=5")
     ]
     assert reasons == ["cohort", "cohort", "hash"]
+
+
+def test_reads_have_a_shadow_that_is_compared_by_the_comparator_s_rules(shop: Path) -> None:
+    (shop / "comparators" / "customers.py").write_text(
+        "from dualgauge import Absolute, Comparator\n\n"
+        'customers = Comparator(key="customer", rules={"cents": Absolute(5)})\n'
+    )
+    (shop / "canary.yaml").write_text(RAMP + "shadow: {settle: 10ms}\n")
+    assert call("diff", folder=shop).exit_code == 0
+    assert "no shadow" not in call("canary", "apply", folder=shop).out
+    places = f"sqlite:///{shop}/.dualgauge/"
+    with (
+        Router(f"{places}ledger.db", "customers", refresh=60) as router,
+        closing(router.reader(f"{places}views_{{side}}.db")) as reader,
+    ):
+
+        def judged(count: int) -> dict[str, int]:
+            until = time.monotonic() + 30
+            while sum(router.shadow_counts().get("customers", {}).values()) < count and time.monotonic() < until:
+                time.sleep(0.01)
+            return router.shadow_counts()["customers"]
+
+        assert reader.get("customers", "ada", unit="a") == {"customer": "ada", "orders": 2, "cents": 3300}
+        reader.page("customers", unit="a")
+        assert judged(2) == {"matched": 2}
+        with closing(sqlite3.connect(shop / ".dualgauge" / "views_v2.db")) as v2:
+            [(table,)] = v2.execute("SELECT name FROM sqlite_master WHERE name LIKE 'customers__b%'").fetchall()
+            for cents, found in ((3305, {"matched": 3}), (3306, {"matched": 3, "mismatched": 1})):
+                v2.execute(f"UPDATE {table} SET cents = ? WHERE customer = 'ada'", (cents,))
+                v2.commit()
+                reader.get("customers", "ada", unit="a")
+                assert judged(sum(found.values())) == found
+        [one] = router.mismatches()
+        row = {"customer": "ada", "orders": 2}
+        assert (one.columns, one.v1, one.v2) == (("cents",), row | {"cents": 3300}, row | {"cents": 3306})
+
+
+def test_a_view_whose_rows_have_no_comparator_is_told(shop: Path) -> None:
+    (shop / "comparators" / "customers.py").write_text(
+        "from dualgauge import Comparator\n\n"
+        "ask = 'SELECT customer FROM customers'\n"
+        'customers = Comparator(key="customer", v1=ask, v2=ask)\n'
+    )
+    (shop / "canary.yaml").write_text(RAMP + "shadow: {}\n")
+    said = call("canary", "apply", folder=shop).out
+    assert "without a comparator of its rows, a view's reads have no shadow: customers" in said

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.commands.looks import Looks
 from dualgauge.ledger.routing import CHANGED
-from dualgauge.model import AsJson, canonical_json
+from dualgauge.model import AsJson, Side, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dualgauge.cutover.canary.needs import StepNeeds
     from dualgauge.cutover.moves.routing import Routed, RoutingOrder
     from dualgauge.ledger.values import MigrationState
-    from dualgauge.workspace import Workspace
+    from dualgauge.workspace import Handles, Workspace
     from dualgauge_router.decision import Decision
     from dualgauge_router.hashing import Unit
 
@@ -108,7 +108,8 @@ class CanaryCommands:
         with Looks(self._workspace) as looks, self._workspace.open() as handles:
             ledger, order = handles.ledger_for(dry_run=dry_run), self._order(reason, dry_run=dry_run)
             routed = apply(
-                ledger, self._workspace.settings.migration, order, text=found.text, rollout=found.rollout,
+                ledger, self._workspace.settings.migration, order, rollout=found.rollout,
+                text=found.text_with(_compared(handles)) if found.shadow else found.text,
                 gates=lambda: looks.gates(None), still=looks.still,
             )  # fmt: skip
         # A file that names none leaves the rollout as it is.
@@ -197,6 +198,21 @@ class CanaryCommands:
 
         workspace = self._workspace
         return RoutingOrder(workspace.who, workspace.clock(), uuid.uuid4().hex, reason, dry_run)
+
+
+def _compared(handles: Handles) -> dict[str, Any]:
+    """By what the shadow reads of each view are compared; None for one without rules of its rows."""
+    comparators = handles.comparators
+    found: dict[str, Any] = {}
+    sides = [{view.name for view in handles.views if view.side is side} for side in Side]
+    for name in sorted(set.intersection(*sides)):
+        one = comparators.get(name)
+        by_row = one is not None and one.v1 is None and one.v2 is None
+        found[name] = None
+        if one is not None and by_row:
+            rules = {column: rule.as_json() for column, rule in one.rules.items()}
+            found[name] = {"key": list(one.keys), "rules": rules, "expects": bool(one.expected)}
+    return found
 
 
 def changes(before: str, after: str) -> list[Change]:

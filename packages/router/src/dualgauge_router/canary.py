@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge_router.hashing import written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from dualgauge_router.shadows import ShadowRules
 
 TESTS: Final = ("in", "starts_with", "ends_with")
 """What a cohort may ask of an attribute."""
@@ -83,16 +86,22 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class CanaryRules:
-    """What routing needs of an applied canary.yaml; `steps` are shares in parts per million with their cohorts."""
+    """
+    What routing needs of an applied canary.yaml; `steps` are shares in parts per million with their cohorts.
+
+    `shadow` says which reads are read from the other side too; None for none.
+    """
 
     pin_v1: Pins = Pins()
     pin_v2: Pins = Pins()
     steps: tuple[tuple[int, tuple[Cohort, ...]], ...] = ()
+    shadow: ShadowRules | None = None
 
     @classmethod
+    @lru_cache(maxsize=16)
     def of(cls, text: str) -> CanaryRules:
         """
-        From the JSON of the ledger; the empty text says nothing.
+        From the JSON of the ledger; the empty text says nothing. Kept, since each look at the ledger asks for it.
 
         Raises:
             ValueError, KeyError, TypeError: it is none that this version knows.
@@ -110,7 +119,13 @@ class CanaryRules:
         steps = tuple(
             (int(step["share_ppm"]), tuple(cohorts[name] for name in step["cohorts"])) for step in said["steps"]
         )
-        return cls(pins("pin_v1"), pins("pin_v2"), steps)
+        shadow = None
+        if said.get("shadow"):
+            # Loaded where it is asked for: an application without shadow reads needs none of it.
+            from dualgauge_router.shadows import ShadowRules
+
+            shadow = ShadowRules.of(said["shadow"], said.get("views", {}))
+        return cls(pins("pin_v1"), pins("pin_v2"), steps, shadow)
 
     def cohorts_at(self, share_ppm: int) -> Sequence[Cohort]:
         """The cohorts on v2 while the share is this one: those of every step up to it, for none is taken back."""

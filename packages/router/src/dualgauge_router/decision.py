@@ -11,7 +11,7 @@ import hashlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dualgauge_router.canary import CanaryRules
+from dualgauge_router.canary import CanaryRules, Pins
 from dualgauge_router.hashing import Unit, fault_of, prefix, salt, threshold, written
 from dualgauge_router.model import PPM, Side
 
@@ -25,6 +25,9 @@ COMPLETE: Final = "complete"
 
 READING_V2: Final = ("canary", "live", "rampdown")
 """The stages in which v2 answers reads: in any other one v1 does, whatever is pinned."""
+
+SHADOWED: Final = ("shadow", "canary", "live")
+"""The stages in which reads have a shadow on the other side, where the configuration asks for it."""
 
 _EVERY: Final = b"\xff" * 33
 """What is above every digest: the threshold where all units are on v2."""
@@ -95,8 +98,8 @@ class Routing:
     """
 
     __slots__ = (
-        "always", "bad_unit", "before", "cohort", "cohorts", "no_unit", "picks", "pin_v1", "pin_v2", "rules", "state",
-        "threshold", "v1", "v2",
+        "always", "bad_unit", "before", "cohort", "cohorts", "no_unit", "picks", "pin_v1", "pin_v2", "rules", "shadow",
+        "state", "threshold", "v1", "v2",
     )  # fmt: skip
 
     def __init__(self, state: MigrationState, *, stale: bool = False) -> None:
@@ -127,7 +130,9 @@ class Routing:
         self.v1, self.v2 = made(Side.V1, Reason.HASH), made(Side.V2, Reason.HASH)
         self.rules = CanaryRules.of(state.canary)
         self.cohorts = self.rules.cohorts_at(state.share_ppm)
-        self.picks = self.rules != CanaryRules(steps=self.rules.steps) or bool(self.cohorts)
+        self.picks = (self.rules.pin_v1, self.rules.pin_v2) != (Pins(), Pins()) or bool(self.cohorts)
+        known = not (state.killed or stale) and state.stage in SHADOWED
+        self.shadow = self.rules.shadow if known else None
         self.before = prefix(salt(state.name, state.rollout))
         # A digest is below these bytes where its first eight are: the rest of it never counts, being longer.
         self.threshold = _EVERY if state.share_ppm >= PPM else threshold(state.share_ppm).to_bytes(8)

@@ -146,12 +146,12 @@ class Reader:
         """
         return self._read(
             view, lambda side: side.page(view, where=where, after=after, limit=limit, at_least=at_least, timeout=wait),
-            unit, attrs, timeout,
+            unit, attrs, timeout, lambda page: page.rows,
         )  # fmt: skip
 
-    def _read(
+    def _read(  # noqa: PLR0917  (called with all of them, in this order)
         self, view: str, ask: Callable[[SideReader], T], unit: Unit | Sequence[Unit | None] | None,
-        attrs: Mapping[str, object] | None, timeout: float | None,
+        attrs: Mapping[str, object] | None, timeout: float | None, as_rows: Callable[[T], object] | None = None,
     ) -> T:  # fmt: skip
         v1, v2 = partial(ask, self.v1), partial(ask, self.v2)
-        return self._router.read(view, unit=unit, v1=v1, v2=v2, attrs=attrs, timeout=timeout)
+        return self._router.read(view, unit=unit, v1=v1, v2=v2, attrs=attrs, timeout=timeout, as_rows=as_rows)

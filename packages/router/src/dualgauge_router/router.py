@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from dualgauge_router.decision import COMPLETE, READING_V2, Decision, Routing
@@ -16,7 +18,7 @@ from dualgauge_router.ledger import TIMEOUT, LedgerReader
 from dualgauge_router.ledger_errors import BadLedgerUrl, ChangedCanary, LedgerSilent
 from dualgauge_router.ledger_url import LedgerUrl, ledger_url
 from dualgauge_router.looks import Looks
-from dualgauge_router.model import Side
+from dualgauge_router.model import PPM, Side
 from dualgauge_router.pins import PIN, Pin, text_of
 from dualgauge_router.serving import (
     V1,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from dualgauge_router.hashing import Unit
     from dualgauge_router.reader import Reader
+    from dualgauge_router.shadows import Mismatch, ShadowRules, Shadows
 
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -129,6 +132,7 @@ class Router:
                     import psycopg  # noqa: F401
         self._counts, self._waiting = Counts(), Waiting()
         self._told: set[tuple[str, int]] = set()
+        self._shadowing: dict[str, Shadows] = {}
         self._looks = Looks()
         self._swap = threading.Lock()
         self._cut = -1
@@ -151,6 +155,8 @@ class Router:
     def close(self) -> None:
         """Look at the ledger no more; reads go on by the last state, and to v1 once that is stale."""
         self._looks.end()
+        if self._shadows is not None:
+            self._shadows.close()
 
     def decide(self, unit: Unit | Sequence[Unit | None] | None, attrs: Mapping[str, object] | None = None) -> Decision:
         """
@@ -224,6 +230,7 @@ class Router:
         args: Sequence[object] = (),
         attrs: Mapping[str, object] | None = None,
         timeout: float | None = None,
+        as_rows: Callable[[T], object] | None = None,
     ) -> T:
         """
         Read a view from the side that `decide` chooses: call `v1` or `v2` with `args` and give what it gives.
@@ -239,6 +246,8 @@ class Router:
             args: what the chosen one is called with.
             attrs: as `decide` takes them.
             timeout: seconds that v2 is waited for; it answers in a thread of its own then. None: as long as it takes.
+            as_rows: what makes a mapping, or a list of these, of an answer that is none, for the comparison of a shadow
+                read; it may not change the answer.
         """
         decision = self.decide(unit, attrs)
         if decision.side is Side.V2:
@@ -250,6 +259,8 @@ class Router:
                 self._failed(view, fault)
             else:
                 self._counts.add(view, V2)
+                if self._known.routing.shadow is not None:
+                    self._shadow(view, unit, Side.V2, answer, v1, v2, args, as_rows)
                 return answer
         try:
             answer = v1(*args)
@@ -258,6 +269,8 @@ class Router:
             raise
         if decision.side is Side.V1:
             self._counts.add(view, V1)
+            if self._known.routing.shadow is not None:
+                self._shadow(view, unit, Side.V1, answer, v1, v2, args, as_rows)
         return answer
 
     async def aread(
@@ -270,6 +283,7 @@ class Router:
         args: Sequence[object] = (),
         attrs: Mapping[str, object] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  (of v2 alone: v1 answers then)
+        as_rows: Callable[[T], object] | None = None,
     ) -> T:
         """Read as `read` does, from functions that are awaited; a v2 that is late is cancelled, in no thread."""
         decision = self.decide(unit, attrs)
@@ -284,6 +298,8 @@ class Router:
                 self._failed(view, fault)
             else:
                 self._counts.add(view, V2)
+                if self._known.routing.shadow is not None:
+                    self._shadow(view, unit, Side.V2, answer, v1, v2, args, as_rows, awaited=True)
                 return answer
         try:
             answer = await v1(*args)
@@ -292,6 +308,8 @@ class Router:
             raise
         if decision.side is Side.V1:
             self._counts.add(view, V1)
+            if self._known.routing.shadow is not None:
+                self._shadow(view, unit, Side.V1, answer, v1, v2, args, as_rows, awaited=True)
         return answer
 
     def switched(
@@ -343,6 +361,53 @@ class Router:
         `v1_error` (v1 raised). After a fork the child counts from nothing.
         """
         return self._counts.total()
+
+    def shadow_counts(self) -> dict[str, dict[str, int]]:
+        """
+        How many shadow reads of each view came to what, in this process since the router was made.
+
+        The outcomes are `matched`, `mismatched`, `pending` (they differ, and the comparator has expected differences,
+        which a diff judges), `lag` (they were alike later, or went on changing), `v1_error`, `v2_error`, `v2_timeout`,
+        `comparator_error` (the answers are no rows, or no values of a rule), `dropped` (more reads than the queue
+        holds, or v2 failed too often) and `excluded` (more differences than the queue holds).
+        """
+        return self._shadows.counts() if self._shadows is not None else {}
+
+    def mismatches(self) -> list[Mismatch]:
+        """The last shadow reads that were mismatched, at most 20, with both answers. They may hold what is secret."""
+        return self._shadows.samples() if self._shadows is not None else []
+
+    def _shadow(  # noqa: PLR0917  (called with all of them, in this order)
+        self, view: str, unit: Unit | Sequence[Unit | None] | None, served: Side, answer: object,
+        v1: Callable[..., Any], v2: Callable[..., Any], args: Sequence[object],
+        as_rows: Callable[[Any], object] | None, *, awaited: bool = False,
+    ) -> None:  # fmt: skip
+        """Have a read compared with the other side, if it is one of those that are; the caller has its answer."""
+        try:
+            rules = self._known.routing.shadow
+            if rules is None or view not in rules.views or not self._sampled(rules, unit):
+                return
+            from dualgauge_router.shadows import ShadowRead, Shadows
+
+            # By one step of a dict, which no lock need guard: a signal's handler may read in the middle of this.
+            shadows = self._shadows or self._shadowing.setdefault("", Shadows())
+            read = ShadowRead(view, rules.views[view], served, answer, v1, v2, tuple(args), as_rows)
+            (shadows.offer_task if awaited else shadows.offer)(rules, read)
+        except Exception:  # noqa: BLE001  (whatever it is, the caller has its answer)
+            return
+
+    @property
+    def _shadows(self) -> Shadows | None:
+        return self._shadowing.get("")
+
+    def _sampled(self, rules: ShadowRules, unit: Unit | Sequence[Unit | None] | None) -> bool:
+        if rules.below is None:
+            return True
+        text = text_of(unit)
+        if text is None:
+            # Without a unit, by chance.
+            return random.random() * PPM < rules.sample_ppm  # noqa: S311  (a sample, and no secret)
+        return sha256(f"{self.migration}:shadow\0{text}".encode()).digest() < rules.below
 
     def _failed(self, view: str, fault: BaseException) -> None:
         """Count a read that v2 did not answer, and tell of the first of each kind; raise it where there is no v1."""
@@ -468,7 +533,7 @@ class Router:
     def _inherit(self) -> None:
         """In a forked process: no lock (its holder may not be here), no thread and no connection is this one's."""
         self._looks, self._swap = self._looks.forked(), threading.Lock()
-        self._counts, self._waiting = Counts(), Waiting()
+        self._counts, self._waiting, self._shadowing = Counts(), Waiting(), {}
         known = self._known
         self._known = _Known(known.routing, read_at=known.read_at, until=_NEVER, stale=known.stale)
         # At once, and not at the first read: that would be by what the parent knew, however long ago.

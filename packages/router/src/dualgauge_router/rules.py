@@ -14,9 +14,12 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal
-from typing import ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from dualgauge_router.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class BadRule(UsageError):
@@ -248,6 +251,25 @@ class Rounded:
 
 RULES: Final = (Exact, Absolute, Relative, Rounded)
 """All rules there are. A comparator takes no other: its hash, to which evidence is bound, cannot say what it does."""
+
+
+def rule_of(said: Mapping[str, Any]) -> Rule:
+    """
+    The rule that `Rule.as_json` gave.
+
+    Raises:
+        KeyError, ValueError, BadRule: it is none that this version knows.
+    """
+    match said["rule"]:
+        case "exact":
+            return Exact()
+        case "absolute":
+            return Absolute(Decimal(said["limit"]))
+        case "relative":
+            return Relative(Decimal(said["limit"]))
+        case "rounded":
+            return Rounded(said["digits"])
+    raise ValueError(said["rule"])
 
 
 def same(a: object, b: object) -> bool:  # noqa: PLR0911  (one row a kind of value reads best)

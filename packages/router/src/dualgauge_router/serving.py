@@ -132,7 +132,7 @@ class Waiting:
         # Whoever awaits has it loaded; it takes longer than all of this package.
         import asyncio
 
-        task = asyncio.ensure_future(function(*args))
+        task = asyncio.ensure_future(_no_exit(function, args))
         try:
             # Not asyncio.timeout: what does not end when it is cancelled would be waited for.
             await asyncio.wait({task}, timeout=max(seconds, 0))
@@ -151,6 +151,14 @@ class Waiting:
         self._late.discard(task)
         if not task.cancelled():
             task.exception()
+
+
+async def _no_exit(function: Callable[..., Awaitable[T]], args: Sequence[object]) -> T:
+    """What a function gives; SystemExit as another error, since a task that raises it would end the loop."""
+    try:
+        return await function(*args)
+    except SystemExit as fault:
+        raise RuntimeError(f"it raised SystemExit({fault.code!r})") from fault
 
 
 def cancelled_from_outside(fault: BaseException) -> bool:

@@ -10,7 +10,7 @@ from dualgauge.cli.terminal.options import HERE, Debug, DryRun, Format, FormatOp
 from dualgauge.cli.terminal.output import answering
 from dualgauge.cli.traffic.routed import print_routed, routed_json
 from dualgauge.cli.traffic.validate import CanaryPath
-from dualgauge.model import as_json
+from dualgauge.model import as_json, listed
 
 
 def apply(
@@ -36,6 +36,11 @@ def apply(
             for change in changes if routed.before.canary else ():
                 before, after = (_shown(value) for value in (change.before, change.after))
                 screen.print(f"  {change.path}: {before} -> {after}", soft_wrap=True)
+            if uncompared := [
+                name for name, one in json.loads(routed.after.canary).get("views", {}).items() if not one
+            ]:
+                told = "without a comparator of its rows, a view's reads have no shadow"
+                screen.print(f"{told}: {listed(uncompared)}", soft_wrap=True)
 
         answer.give({**routed_json(routed), "changes": as_json(changes)}, text)
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from dualgauge.cutover.canary.model import (
+    BreakerSection,
     CanaryFile,
     CohortSection,
     GateSection,
     OverrideSection,
     PinSection,
+    ShadowSection,
     StepSection,
     share_of,
 )
@@ -25,14 +27,15 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
-LATER: Final = ("apiVersion", "from", "guards", "kill", "rollback", "serve", "shadow", "to", "view")
+LATER: Final = ("apiVersion", "from", "guards", "kill", "rollback", "serve", "to", "view")
 """Keys that a file of another version may have: nothing acts on them in this one."""
 
 _SCALARS: Final = ("string_type", "bool_type", "int_type")
 
 _SECTIONS: Final[dict[tuple[str, ...], type[BaseModel]]] = {
     (): CanaryFile, ("cohorts", "*"): CohortSection, ("gates", "*"): GateSection, ("steps", "*"): StepSection,
-    ("overrides",): OverrideSection, ("overrides", "*"): PinSection,
+    ("shadow",): ShadowSection, ("shadow", "breaker"): BreakerSection, ("overrides",): OverrideSection,
+    ("overrides", "*"): PinSection,
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from fractions import Fraction
-from typing import Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema, model_validator
 
@@ -13,11 +13,15 @@ from dualgauge.cutover.errors import BadPercent
 from dualgauge.cutover.moves.percent import parse_percent
 from dualgauge.cutover.settings import duration
 from dualgauge.ledger.values import percent_text
-from dualgauge.model import canonical_json
+from dualgauge.model import PPM, canonical_json
 from dualgauge_router.canary import TESTS
 from dualgauge_router.hashing import fault_of
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PERCENT: Final = "^[0-9]{1,9}(\\.[0-9]{1,30})?%$"
+MOMENT: Final = "^([1-9][0-9]{0,5})(ms|s)$"
 _LEAST: Final = 1e-9
 """Of a rate: less is proven by no number of reads that anybody has."""
 
@@ -55,6 +59,14 @@ def _seconds(text: object) -> int:
     return int(duration(text).total_seconds())
 
 
+def _milliseconds(text: object) -> int:
+    found = re.fullmatch(MOMENT, text, re.ASCII) if isinstance(text, str) else None
+    if found is None:
+        message = f"{text!r} is not a short time; write a whole number of milliseconds or seconds, such as 250ms or 2s"
+        raise ValueError(message)
+    return int(found[1]) * (1 if found[2] == "ms" else 1_000)
+
+
 def _unit(value: object) -> object:
     if (fault := fault_of(value)) is not None:
         message = f"{value!r} cannot be a unit: it {fault}; give a text, a whole number, or a list of these"
@@ -67,8 +79,10 @@ Rate = Annotated[float, BeforeValidator(_rate), WithJsonSchema({"type": "string"
 Seconds = Annotated[
     int, BeforeValidator(_seconds), WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,5}[smhd]$"})
 ]
+Moment = Annotated[int, BeforeValidator(_milliseconds), WithJsonSchema({"type": "string", "pattern": MOMENT})]
 Text = Annotated[str, Strict(), Field(min_length=1)]
 Scalar = Annotated[str, Strict()] | Annotated[bool, Strict()] | Annotated[int, Strict()]
+Count = Annotated[int, Strict(), Field(ge=1, le=100_000)]
 Unit = Annotated[
     Any,
     BeforeValidator(_unit),
@@ -142,6 +156,27 @@ class StepSection(_Section):
         return self.name or f"{percent_text(self.share)}%"
 
 
+class BreakerSection(_Section):
+    """When shadow reads pause, so that a side that is down is left alone."""
+
+    errors: Count = Field(default=20, description="so many reads in a row that failed begin a pause")
+    pause: Moment = Field(default=30_000, description="how long it is, such as 30s")
+
+
+class ShadowSection(_Section):
+    """Reads that are read from the other side too, and compared, while the caller goes on: in shadow, canary, live."""
+
+    sample: Share = Field(default=PPM, description="the share of units whose reads have a shadow, such as 10%")
+    queue: Count = Field(default=256, description="reads that wait at most; others are dropped, and counted")
+    workers: Count = Field(default=2, description="reads of the other side at the same time at most, of each process")
+    timeout: Moment = Field(default=1_000, description="how long one is waited for, such as 250ms")
+    settle: Moment = Field(
+        default=2_000,
+        description="after how long answers that differ are read again from both sides; more than a view's lag",
+    )
+    breaker: BreakerSection = Field(default_factory=BreakerSection)
+
+
 class CanaryFile(_Section):
     """canary.yaml as a whole."""
 
@@ -157,19 +192,36 @@ class CanaryFile(_Section):
     )
     cohorts: dict[str, CohortSection] = Field(default_factory=dict)
     overrides: OverrideSection = Field(default_factory=OverrideSection)
+    shadow: ShadowSection | None = Field(default=None, description="which reads have a shadow; default: none")
     gates: dict[str, GateSection] = Field(default_factory=dict)
     steps: list[StepSection] = Field(min_length=1, description="the ramp, from the smallest share up")
 
     @property
     def text(self) -> str:
-        """What the ledger keeps of it: canonical JSON, which routers read."""
-        said = self.model_dump(by_alias=True, exclude_none=True)
-        steps = [
+        """What the ledger keeps of it, where no view is compared."""
+        return self.text_with({})
+
+    def text_with(self, views: Mapping[str, object]) -> str:
+        """
+        What the ledger keeps of it: canonical JSON, which routers read.
+
+        Args:
+            views: by what the shadow reads of each view are compared, None for one that is not.
+        """
+        said = self.model_dump(by_alias=True, exclude_none=True, exclude={"shadow"})
+        said["steps"] = [
             {"name": one.label, "share_ppm": one.share, "cohorts": one.cohorts, "soak_seconds": one.soak,
              "gates": one.gates}
             for one in self.steps
         ]  # fmt: skip
-        return canonical_json(said | {"steps": steps})
+        if (shadow := self.shadow) is not None:
+            said["shadow"] = {
+                "sample_ppm": shadow.sample, "queue": shadow.queue, "workers": shadow.workers,
+                "timeout_ms": shadow.timeout, "settle_ms": shadow.settle,
+                "breaker": {"errors": shadow.breaker.errors, "pause_ms": shadow.breaker.pause},
+            }  # fmt: skip
+            said["views"] = views
+        return canonical_json(said)
 
 
 class AppliedStep(BaseModel):

@@ -1,0 +1,350 @@
+"""
+Shadow reads: what one side answered is read from the other one too, behind the caller's back, and compared.
+
+Nothing of it is waited for, and nothing of it reaches the caller. What does not fit into the queue is dropped, and
+counted. Answers that differ are read once more from both sides after a while, since one side may only have been behind:
+what counts as a mismatch stood still on both.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import heapq
+import itertools
+import queue
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from dualgauge_router.comparing import ViewRules, differing, rows_of
+from dualgauge_router.hashing import threshold
+from dualgauge_router.model import PPM, Side
+from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Late, Waiting, cancelled_from_outside
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Generator, Mapping
+
+MATCHED: Final = "matched"
+MISMATCHED: Final = "mismatched"
+PENDING: Final = "pending"
+LAG: Final = "lag"
+COMPARATOR_ERROR: Final = "comparator_error"
+DROPPED: Final = "dropped"
+EXCLUDED: Final = "excluded"
+"""What comes of a shadow read, beside what `serving` calls `V1_ERROR`, `V2_ERROR` and `V2_TIMEOUT`."""
+
+_SAMPLES: Final = 20
+"""Mismatches that are kept to be looked at."""
+
+_ROUNDS: Final = 3
+"""How often answers that differ and move are read again."""
+
+_SLICE, _PAUSE = 0.0001, 0.0005
+"""Seconds of comparison at a time, and between two: Python's lock is the callers' meanwhile."""
+
+_IDLE: Final = 5.0
+"""Seconds after which a thread without work ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowRules:
+    """
+    What an applied canary.yaml says of shadow reads.
+
+    `below` is what the hash of a sampled unit is below; None: all are. `queue` reads wait at most, `workers` are read
+    at the same time, each for `timeout` seconds; `settle` is after how many seconds answers that differ are read again.
+    After `errors` reads in a row that failed, none is begun for `pause` seconds. `views` are those that are compared.
+    """
+
+    sample_ppm: int
+    below: bytes | None
+    queue: int
+    workers: int
+    timeout: float
+    settle: float
+    errors: int
+    pause: float
+    views: Mapping[str, ViewRules] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any], views: Mapping[str, Any]) -> ShadowRules:
+        """From the applied configuration. Raises KeyError, ValueError, TypeError where it is none."""
+        sample, breaker = int(said["sample_ppm"]), said["breaker"]
+        return cls(
+            sample_ppm=sample, below=None if sample >= PPM else threshold(sample).to_bytes(8),
+            queue=int(said["queue"]), workers=int(said["workers"]), timeout=said["timeout_ms"] / 1000,
+            settle=said["settle_ms"] / 1000, errors=int(breaker["errors"]), pause=breaker["pause_ms"] / 1000,
+            views={name: ViewRules.of(one) for name, one in views.items() if one is not None},
+        )  # fmt: skip
+
+
+class Mismatch(NamedTuple):
+    """Two answers of one read that differ, and stood still; `columns` are those that do."""
+
+    view: str
+    args: tuple[object, ...]
+    columns: tuple[str, ...]
+    v1: object
+    v2: object
+
+
+@dataclass(slots=True)
+class ShadowRead:
+    """A read that `served` answered, and how either side is read; `as_rows` makes rows of an answer."""
+
+    view: str
+    rules: ViewRules
+    served: Side
+    answer: object
+    v1: Callable[..., Any]
+    v2: Callable[..., Any]
+    args: tuple[object, ...]
+    as_rows: Callable[[Any], object] | None
+
+    def of(self, side: Side) -> Callable[..., Any]:
+        """What reads a side."""
+        return self.v1 if side is Side.V1 else self.v2
+
+
+class _Wait(NamedTuple):
+    seconds: float
+
+
+_OVER: Final = object()
+
+
+class _Answer:
+    """What the last step of a read came to: what was `given`, or the `fault`."""
+
+    __slots__ = ("fault", "given")
+
+    def __init__(self) -> None:
+        self.given: Any = None
+        self.fault: BaseException | None = None
+
+    def next(self, steps: Any) -> Any:  # noqa: ANN401  (the generator, and what it asks for)
+        """What is asked for next, once the steps have this; `_OVER` at the end."""
+        given, fault, self.given, self.fault = self.given, self.fault, None, None
+        try:
+            return steps.send(given) if fault is None else steps.throw(fault)
+        except StopIteration:
+            return _OVER
+
+
+class Shadows:
+    """The shadow reads of one router, in threads of their own, or in tasks of the loop whose read it was."""
+
+    def __init__(self) -> None:
+        self._counts = Counts()
+        self._samples: deque[Mismatch] = deque(maxlen=_SAMPLES)
+        self._queue: queue.SimpleQueue[tuple[ShadowRules, Any]] = queue.SimpleQueue()
+        self._turn = threading.Lock()
+        self._threads = 0
+        self._later: list[tuple[float, int, ShadowRules, Any]] = []
+        self._number = itertools.count()
+        self._waiting = Waiting()
+        self._failed, self._closed_until = 0, 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loops: WeakKeyDictionary[Any, asyncio.Semaphore] = WeakKeyDictionary()
+        self._ended = False
+
+    def close(self) -> None:
+        """Begin no more."""
+        self._ended = True
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many shadow reads of each view came to what."""
+        return self._counts.total()
+
+    def samples(self) -> list[Mismatch]:
+        """The last mismatches."""
+        return list(self._samples)
+
+    def offer(self, rules: ShadowRules, read: ShadowRead) -> None:
+        """Take a read, to be compared by a thread of its own; nothing is waited for."""
+        if self._refused(rules, read, self._queue.qsize()):
+            return
+        self._queue.put((rules, read))
+        if self._threads < rules.workers:
+            self._begin(rules.workers)
+
+    def offer_task(self, rules: ShadowRules, read: ShadowRead) -> None:
+        """Take a read whose sides are awaited, to be compared by a task of this loop."""
+        if self._refused(rules, read, len(self._tasks)):
+            return
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        turns = self._loops.setdefault(loop, asyncio.Semaphore(rules.workers))
+        # Nothing that the caller's context holds, such as a pin, is the shadow's.
+        task = loop.create_task(self._awaited(rules, read, turns), context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _refused(self, rules: ShadowRules, read: ShadowRead, waiting: int) -> bool:
+        """Whether a read is left out, and counted so."""
+        if self._ended or waiting >= rules.queue or time.monotonic() < self._closed_until:
+            self._counts.add(read.view, DROPPED)
+            return True
+        return False
+
+    def _begin(self, most: int) -> None:
+        with self._turn:
+            if self._threads >= most:
+                return
+            self._threads += 1
+        try:
+            threading.Thread(target=self._work, name="dualgauge-router-shadow", daemon=True).start()
+        except RuntimeError:
+            # No thread is to be had: those that wait are dropped once the queue is full.
+            with self._turn:
+                self._threads -= 1
+
+    def _work(self) -> None:
+        """One thread: reads that came, and those that are to be looked at again."""
+        idle_since = time.monotonic()
+        while not self._ended:
+            found = self._next()
+            if found is not None:
+                with suppress(Exception):  # nothing ends the thread
+                    self._go_on(*found)
+                idle_since = time.monotonic()
+            elif not self._later and time.monotonic() - idle_since > _IDLE:
+                break
+        with self._turn:
+            self._threads -= 1
+        if not self._queue.empty() and not self._ended:
+            # One came in the meantime, and saw this thread still at work.
+            self._begin(1)
+
+    def _next(self) -> tuple[ShadowRules, Any] | None:
+        with self._turn:
+            if self._later and self._later[0][0] <= time.monotonic():
+                _, _, rules, steps = heapq.heappop(self._later)
+                return rules, steps
+            left = self._later[0][0] - time.monotonic() if self._later else 1.0
+        try:
+            rules, read = self._queue.get(timeout=min(max(left, 0.001), 1.0))
+        except queue.Empty:
+            return None
+        return rules, self._judged(rules, read)
+
+    def _go_on(self, rules: ShadowRules, steps: Any) -> None:  # noqa: ANN401  (the generator)
+        """Take the steps of a read until it is over, or waits for another time."""
+        answer, since = _Answer(), time.perf_counter()
+        while (asked := answer.next(steps)) is not _OVER:
+            if isinstance(asked, _Wait):
+                self._put_off(rules, steps, asked.seconds)
+                return
+            if asked is None:
+                if time.perf_counter() - since < _SLICE:
+                    continue
+                time.sleep(_PAUSE)
+            else:
+                try:
+                    answer.given = self._waiting.call(asked[0], asked[1], rules.timeout)
+                except BaseException as fault:  # noqa: BLE001  (counted, whatever it is)
+                    answer.fault = fault
+            since = time.perf_counter()
+
+    def _put_off(self, rules: ShadowRules, steps: Any, seconds: float) -> None:  # noqa: ANN401  (the generator)
+        with self._turn:
+            if len(self._later) < rules.queue:
+                heapq.heappush(self._later, (time.monotonic() + seconds, next(self._number), rules, steps))
+                return
+        try:
+            steps.throw(queue.Full)
+        except StopIteration:
+            return
+
+    async def _awaited(self, rules: ShadowRules, read: ShadowRead, turns: asyncio.Semaphore) -> None:
+        """The same steps in a task, which leaves its loop to others in between."""
+        import asyncio
+
+        steps, answer, since = self._judged(rules, read), _Answer(), time.perf_counter()
+        while (asked := answer.next(steps)) is not _OVER:
+            if isinstance(asked, _Wait):
+                await asyncio.sleep(asked.seconds)
+            elif asked is None:
+                if time.perf_counter() - since < _SLICE:
+                    continue
+                await asyncio.sleep(_PAUSE)
+            else:
+                try:
+                    async with turns:
+                        answer.given = await self._waiting.awaited(asked[0], asked[1], rules.timeout)
+                except BaseException as fault:
+                    if cancelled_from_outside(fault) or isinstance(fault, KeyboardInterrupt):
+                        raise
+                    answer.fault = fault
+            since = time.perf_counter()
+
+    def _judged(self, rules: ShadowRules, read: ShadowRead) -> Generator[Any, Any, None]:
+        """The steps of one read, which count what came of it: (function, args) to call, a wait, or None after a row."""
+        outcome = yield from self._outcome(rules, read)
+        self._counts.add(read.view, outcome)
+        if outcome in (V2_ERROR, V2_TIMEOUT):
+            self._failed += 1
+            if self._failed >= rules.errors:
+                self._failed, self._closed_until = 0, time.monotonic() + rules.pause
+        elif outcome in (MATCHED, MISMATCHED, PENDING, LAG):
+            self._failed = 0
+
+    def _outcome(  # noqa: PLR0911  (one for each outcome)
+        self, rules: ShadowRules, read: ShadowRead
+    ) -> Generator[Any, Any, str]:  # fmt: skip
+        asked = Side.V2 if read.served is Side.V1 else Side.V1
+        answers = {read.served: read.answer}
+        try:
+            answers[asked] = yield read.of(asked), read.args
+            columns = yield from self._differing(read, answers[Side.V1], answers[Side.V2])
+            for _ in range(_ROUNDS if columns else 0):
+                yield _Wait(rules.settle)
+                again = {}
+                for asked in Side:
+                    again[asked] = yield read.of(asked), read.args
+                columns = yield from self._differing(read, again[Side.V1], again[Side.V2])
+                if not columns:
+                    return LAG
+                stood = True
+                for side in Side:
+                    stood = stood and not (yield from self._differing(read, answers[side], again[side]))
+                if stood:
+                    return self._differ(read, columns, again)
+                answers = again
+        except queue.Full:
+            return EXCLUDED
+        except _Incomparable:
+            return COMPARATOR_ERROR
+        except Late:
+            return V1_ERROR if asked is Side.V1 else V2_TIMEOUT
+        except BaseException:  # noqa: BLE001  (counted, whatever it is)
+            return V1_ERROR if asked is Side.V1 else V2_ERROR
+        return LAG if columns else MATCHED
+
+    def _differ(self, read: ShadowRead, columns: frozenset[str], answers: Mapping[Side, object]) -> str:
+        """Two answers that differ and stood still."""
+        if read.rules.expects:
+            return PENDING
+        found = Mismatch(read.view, read.args, tuple(sorted(columns)), answers[Side.V1], answers[Side.V2])
+        self._samples.append(found)
+        return MISMATCHED
+
+    def _differing(self, read: ShadowRead, a: object, b: object) -> Generator[None, Any, frozenset[str]]:
+        try:
+            rows = [rows_of(read.as_rows(one) if read.as_rows is not None else one) for one in (a, b)]
+            found: frozenset[str] = yield from differing(read.rules, *rows)
+        except GeneratorExit:
+            raise
+        except BaseException as fault:
+            raise _Incomparable from fault
+        return found
+
+
+class _Incomparable(Exception):
+    """Two answers that the rules cannot judge."""

@@ -1,0 +1,417 @@
+"""Shadow reads: counted right to the row, and nothing of them reaches the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dualgauge_router import Router
+from dualgauge_router.comparing import ROW, ViewRules, differing
+from dualgauge_router.decision import Routing
+from dualgauge_router.model import PPM
+from dualgauge_router.rules import RULES, Absolute, BadRule, Exact, Relative, Rounded, rule_of
+from dualgauge_router.state import MigrationState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+ORDERS = {"key": ["id"], "rules": {"price": {"rule": "absolute", "limit": "0.01"}}, "expects": False}
+SHADOW = {
+    "sample_ppm": PPM, "queue": 100_000, "workers": 2, "timeout_ms": 5_000, "settle_ms": 10,
+    "breaker": {"errors": 1_000_000, "pause_ms": 60_000},
+}  # fmt: skip
+
+
+def canary(views: Mapping[str, Any] | None = None, **shadow: Any) -> str:
+    said = {
+        "cohorts": {},
+        "overrides": {side: {"units": [], "cohorts": []} for side in ("pin_v1", "pin_v2")},
+        "steps": [],
+    }
+    return json.dumps(
+        said | {"shadow": SHADOW | shadow, "views": {"orders": ORDERS, "unruled": None} | dict(views or {})}
+    )
+
+
+def routed(router: Router, stage: str, share_ppm: int, text: str, **state: Any) -> None:
+    """As after a look at the ledger."""
+    known = router._known
+    known.until = float("inf")
+    known.routing = Routing(MigrationState("m", stage, share_ppm, revision=7, canary=text, **state))
+
+
+@pytest.fixture
+def router() -> Iterator[Router]:
+    with Router("sqlite:////nowhere/ledger.db", "m", wait=0) as opened:
+        opened._looks.end()
+        yield opened
+
+
+def settled(router: Router, count: int, view: str = "orders") -> dict[str, int]:
+    """The counts, once so many shadow reads are over."""
+    until = time.monotonic() + 60
+    while sum(router.shadow_counts().get(view, {}).values()) < count and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    found = router.shadow_counts().get(view, {})
+    assert sum(found.values()) == count
+    return found
+
+
+def row(number: int, price: str = "1.00") -> dict[str, object]:
+    return {"id": number, "price": Decimal(price), "note": "n"}
+
+
+@pytest.mark.parametrize("stage", ["shadow", "canary", "live"])
+@pytest.mark.parametrize("per_thousand", [0, 1, 10, 500])
+def test_a_seeded_rate_is_counted_to_the_row(router: Router, stage: str, per_thousand: int) -> None:
+    """Half a cent is within the rule; two cents, another note and a lost row are not."""
+    routed(router, stage, {"shadow": 0, "canary": PPM // 2, "live": PPM}[stage], canary(settle_ms=1))
+    chosen = random.Random(f"{stage}{per_thousand}")
+    bad = set(chosen.sample(range(1_000), per_thousand))
+    ways = [
+        lambda n: row(n, "1.02"),
+        lambda n: row(n) | {"note": "other"},
+        lambda _: None,
+        lambda n: [row(n), row(n + 1)],
+    ]
+    told = {number: chosen.choice(ways)(number) for number in bad}
+
+    def v2(number: int) -> object:
+        return told.get(number, row(number, "1.005"))
+
+    for number in range(1_000):
+        answer = router.read("orders", unit=f"u{number}", v1=row, v2=v2, args=(number,))
+        assert answer == (row(number) if router.decide(f"u{number}").side == "v1" else v2(number))
+    found = settled(router, 1_000)
+    assert Counter(found) == Counter(matched=1_000 - per_thousand, mismatched=per_thousand)
+    samples = router.mismatches()
+    assert len(samples) == min(20, per_thousand)
+    assert all(one.args[0] in bad and one.v1 == row(one.args[0]) and one.v2 == told[one.args[0]] for one in samples)
+
+
+def test_what_moves_on_both_sides_is_no_mismatch(router: Router) -> None:
+    """v1 has each event at once, v2 half a second later, as under a tail: nobody ever answers wrongly."""
+    routed(router, "canary", PPM // 2, canary(settle_ms=1_000))
+    begun = time.monotonic()
+
+    def side(lag: float) -> Callable[[int], dict[str, object]]:
+        # Each key changes twice a second for a second and a half, and then stands.
+        return lambda number: {"id": number, "n": min(int(max(time.monotonic() - begun - lag, 0) * 2), 3)}
+
+    v1, v2, reads = side(0), side(0.5), 0
+    while time.monotonic() - begun < 1.5:
+        router.read("orders", unit=f"u{reads}", v1=v1, v2=v2, args=(reads,))
+        reads += 1
+        time.sleep(0.002)
+    found = settled(router, reads)
+    assert found.get("lag", 0) > 0
+    assert found.keys() <= {"matched", "lag"}, found
+    assert router.mismatches() == []
+
+
+def test_a_v2_that_fails_hangs_or_answers_garbage_costs_no_answer_and_is_counted(router: Router) -> None:
+    over = threading.Event()
+    routed(router, "shadow", 0, canary(timeout_ms=50, workers=4))
+
+    def fails(_: int) -> object:
+        sys.exit("v2 is gone")
+
+    v2s: list[tuple[Callable[[int], object], str]] = [
+        (fails, "v2_error"), (lambda _: over.wait(), "v2_timeout"), (lambda _: object(), "comparator_error"),
+        (lambda n: row(n) | {"price": "one"}, "comparator_error"), (lambda n: row(n) | {"more": 1}, "mismatched"),
+    ]  # fmt: skip
+    try:
+        for number in range(50):
+            v2, _ = v2s[number % 5]
+            start = time.perf_counter()
+            assert router.read("orders", unit="a", v1=row, v2=v2, args=(number,)) == row(number)
+            assert time.perf_counter() - start < 1
+        assert settled(router, 50) == Counter(v2_error=10, v2_timeout=10, comparator_error=20, mismatched=10)
+    finally:
+        over.set()
+    assert router.counts() == {"orders": {"v1": 50}}
+    assert {one.columns for one in router.mismatches()} == {("more",)}
+
+
+def test_a_v1_that_fails_as_the_shadow_is_no_fault_of_v2(router: Router) -> None:
+    routed(router, "live", PPM, canary())
+
+    def fails(_: int) -> object:
+        raise LookupError
+
+    for number in range(10):
+        assert router.read("orders", unit="a", v1=fails, v2=row, args=(number,)) == row(number)
+    assert settled(router, 10) == {"v1_error": 10}
+
+
+def test_what_the_queue_does_not_hold_is_dropped_and_memory_is_bounded(router: Router) -> None:
+    over = threading.Event()
+    routed(router, "shadow", 0, canary(queue=5, workers=2, timeout_ms=60_000))
+
+    def waits(number: int) -> object:
+        over.wait(30)
+        return row(number)
+
+    for number in range(500):
+        assert router.read("orders", unit="a", v1=row, v2=waits, args=(number,)) == row(number)
+    assert router.shadow_counts()["orders"]["dropped"] >= 500 - 5 - 2
+    over.set()
+    found = settled(router, 500)
+    assert found["matched"] + found["dropped"] == 500
+
+
+def test_differences_that_the_queue_does_not_hold_are_excluded(router: Router) -> None:
+    routed(router, "shadow", 0, canary(queue=3, settle_ms=2_000))
+    for number in range(6):
+        router.read("orders", unit="a", v1=row, v2=lambda n: row(n, "9"), args=(number,))
+        until = time.monotonic() + 10
+        while router._shadows is None or router._shadows._queue.qsize():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        time.sleep(0.02)
+    assert settled(router, 6) == {"mismatched": 3, "excluded": 3}
+
+
+def test_a_v2_that_fails_again_and_again_is_left_alone_for_a_while(router: Router) -> None:
+    calls = 0
+    routed(router, "shadow", 0, canary(breaker={"errors": 5, "pause_ms": 400}, workers=1))
+
+    def fails(_: int) -> object:
+        nonlocal calls
+        calls += 1
+        raise LookupError
+
+    def reads(count: int, before: int) -> None:
+        for number in range(count):
+            router.read("orders", unit="a", v1=row, v2=fails, args=(number,))
+            settled(router, before + number + 1)
+
+    reads(8, 0)
+    assert (calls, router.shadow_counts()["orders"]) == (5, {"v2_error": 5, "dropped": 3})
+    time.sleep(0.5)
+    reads(1, 8)
+    assert calls == 6
+
+
+@pytest.mark.parametrize(
+    ("stage", "share_ppm", "state"),
+    [("off", 0, {}), ("backfill", 0, {}), ("catchup", 0, {}), ("rampdown", PPM, {}), ("complete", PPM, {}),
+     ("canary", PPM // 2, {"killed": True})],
+)  # fmt: skip
+def test_other_stages_and_a_kill_read_one_side_alone(
+    router: Router, stage: str, share_ppm: int, state: dict[str, Any]
+) -> None:
+    routed(router, stage, share_ppm, canary(), **state)
+    calls = Counter[str]()
+
+    def side(name: str) -> Callable[[int], object]:
+        def read(number: int) -> object:
+            calls[name] += 1
+            return row(number)
+
+        return read
+
+    for number in range(20):
+        router.read("orders", unit="a", v1=side("v1"), v2=side("v2"), args=(number,))
+    time.sleep(0.1)
+    assert sum(calls.values()) == 20
+    assert len(calls) == 1
+    assert router.shadow_counts() == {}
+
+
+def test_a_view_without_rules_has_no_shadow(router: Router) -> None:
+    routed(router, "shadow", 0, canary())
+    for view in ("unruled", "unheard_of"):
+        assert router.read(view, unit="a", v1=row, v2=row, args=(1,)) == row(1)
+    time.sleep(0.05)
+    assert router.shadow_counts() == {}
+
+
+def test_expected_differences_are_left_to_a_diff(router: Router) -> None:
+    routed(router, "shadow", 0, canary({"orders": ORDERS | {"expects": True}}))
+    for number in range(10):
+        router.read("orders", unit="a", v1=row, v2=lambda n: row(n, "2" if n % 2 else "1"), args=(number,))
+    assert settled(router, 10) == {"matched": 5, "pending": 5}
+
+
+def test_a_sample_is_of_units_by_their_hash(router: Router) -> None:
+    routed(router, "shadow", 0, canary(sample_ppm=100_000))
+    seen = set[str]()
+
+    def v2(unit: str) -> dict[str, object]:
+        seen.add(unit)
+        return {"id": unit}
+
+    units = [f"u{number}" for number in range(2_000)]
+    for _ in range(2):
+        for unit in units:
+            router.read("orders", unit=unit, v1=lambda unit: {"id": unit}, v2=v2, args=(unit,))
+    below = 2**64 // 10
+    expected = {one for one in units if int.from_bytes(sha256(f"m:shadow\0{one}".encode()).digest()[:8], "big") < below}
+    assert 140 < len(expected) < 260
+    settled(router, 2 * len(expected))
+    assert seen == expected
+
+
+def test_an_answer_that_the_caller_changes_is_no_mismatch(router: Router) -> None:
+    routed(router, "shadow", 0, canary())
+    for number in range(20):
+        router.read("orders", unit="a", v1=row, v2=row, args=(number,)).clear()
+    assert settled(router, 20).keys() <= {"matched", "lag"}
+
+
+@dataclass
+class Order:
+    id: int
+    tags: list[str]
+
+
+def test_dataclasses_lists_and_what_is_made_rows_are_compared(router: Router) -> None:
+    routed(router, "shadow", 0, canary())
+
+    def orders(*ids: int) -> Callable[[], list[Order]]:
+        return lambda: [Order(one, ["x"]) for one in ids]
+
+    router.read("orders", unit="a", v1=orders(1, 2), v2=orders(2, 1))
+    router.read("orders", unit="a", v1=orders(1, 2), v2=orders(1, 3))
+    router.read("orders", unit="a", v1=lambda: Order(1, ["x"]), v2=lambda: {"id": 1, "tags": ["x"]})
+    router.read("orders", unit="a", v1=lambda: "1;x", v2=lambda: "1;x;", as_rows=lambda text: {"id": text.strip(";")})
+    assert settled(router, 4) == {"matched": 3, "mismatched": 1}
+    assert [one.columns for one in router.mismatches()] == [(ROW,)]
+
+
+def test_reads_that_are_awaited_have_shadows_in_tasks_of_their_loop(router: Router) -> None:
+    routed(router, "canary", PPM // 2, canary(timeout_ms=30))
+    threads = threading.active_count()
+
+    async def v1(number: int) -> object:
+        await asyncio.sleep(0)
+        return row(number)
+
+    async def v2(number: int) -> object:
+        await asyncio.sleep(60 if number % 10 == 9 else 0)
+        if number % 10 == 8:
+            sys.exit(1)
+        return row(number, "5" if number % 10 == 7 else "1")
+
+    async def run() -> list[object]:
+        found = [
+            await router.aread("orders", unit=f"u{number}", v1=v1, v2=v2, args=(number,), timeout=0.02)
+            for number in range(100)
+        ]
+        assert router._shadows is not None
+        # Each is a task of this loop, and no thread.
+        assert threading.active_count() <= threads
+        while router._shadows._tasks:
+            await asyncio.wait(set(router._shadows._tasks))
+        return found
+
+    on_v2 = {number for number in range(100) if router.decide(f"u{number}").side == "v2"}
+    # What v2 did not answer was no read of v2 that could be compared with v1.
+    found = asyncio.run(run())
+    assert len(found) == 100
+    assert router.shadow_counts()["orders"] == Counter(
+        matched=70, mismatched=10, v2_error=sum(n % 10 == 8 for n in set(range(100)) - on_v2),
+        v2_timeout=sum(n % 10 == 9 for n in set(range(100)) - on_v2),
+    )  # fmt: skip
+
+
+def test_counts_add_up_over_threads_and_a_fork_begins_from_nothing(router: Router) -> None:
+    routed(router, "shadow", 0, canary())
+
+    def reads() -> None:
+        for number in range(200):
+            router.read("orders", unit="a", v1=row, v2=lambda n: row(n, "7" if n % 4 == 0 else "1"), args=(number,))
+
+    threads = [threading.Thread(target=reads) for _ in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert settled(router, 1_600) == {"matched": 1_200, "mismatched": 400}
+    pid = os.fork()
+    if not pid:
+        with contextlib.suppress(BaseException):
+            fresh = router.shadow_counts() == {}
+            router._looks.end()
+            routed(router, "shadow", 0, canary())
+            reads()
+            os._exit(0 if fresh and settled(router, 200) == {"matched": 150, "mismatched": 50} else 2)
+        os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert settled(router, 1_600) == {"matched": 1_200, "mismatched": 400}
+
+
+def test_a_router_that_is_closed_begins_no_shadow(router: Router) -> None:
+    routed(router, "shadow", 0, canary())
+    router.read("orders", unit="a", v1=row, v2=row, args=(1,))
+    settled(router, 1)
+    router.close()
+    routed(router, "shadow", 0, canary())
+    router.read("orders", unit="a", v1=row, v2=row, args=(1,))
+    assert settled(router, 2) == {"matched": 1, "dropped": 1}
+
+
+VALUES = st.one_of(st.none(), st.integers(-3, 3), st.sampled_from([Decimal("1.00"), Decimal("1.01"), 1.0, "a", "b"]))
+ROWS = st.lists(st.fixed_dictionaries({"id": st.integers(0, 3)}, optional={"a": VALUES, "b": VALUES}), max_size=4)
+
+
+@given(a=ROWS, b=ROWS)
+def test_rows_of_one_key_are_compared_whatever_their_order(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> None:
+    def found(x: list[dict[str, Any]], y: list[dict[str, Any]]) -> frozenset[str]:
+        steps, view = 0, ViewRules(key=("id",))
+        run = differing(view, x, y)
+        while True:
+            try:
+                next(run)
+                steps += 1
+            except StopIteration as over:
+                assert steps <= len(x) + len(y)
+                columns: frozenset[str] = over.value
+                return columns
+
+    assert found(a, b) == found(b, a)
+    assert found(a, a) == frozenset()
+    if len({one["id"] for one in a}) == len(a) and len({one["id"] for one in b}) == len(b):
+        assert found(a, b) == found(a[::-1], b)
+        # Without rules: by the values, as SQL has them.
+        alike = {one["id"]: one for one in a}.keys() == {one["id"]: one for one in b}.keys()
+        assert (ROW in found(a, b)) == (not alike)
+
+
+@pytest.mark.parametrize("rule", [Exact(), Absolute(0.1), Absolute(Decimal("1e-30")), Relative(0.01), Rounded(-3)])
+def test_a_rule_is_what_its_json_says(rule: Any) -> None:
+    assert type(rule) in RULES
+    again = rule_of(json.loads(json.dumps(rule.as_json())))
+    assert (type(again), again.as_json()) == (type(rule), rule.as_json())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"rule": "fuzzy"},
+        {},
+        {"rule": "absolute"},
+        {"rule": "absolute", "limit": "-1"},
+        {"rule": "rounded", "digits": 99},
+    ],
+)
+def test_what_is_no_rule_is_refused(said: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, ValueError, BadRule)):
+        rule_of(said)
