@@ -204,6 +204,32 @@ def test_a_query_in_file_order_keeps_the_order_of_its_rows(project: LogProject) 
     assert project.events("event_id") == ["z", "y", "x"]
 
 
+@pytest.mark.parametrize(
+    ("select", "rest"),
+    [
+        ("id || n", "source, unnest([2, 1]) AS t(n)"),
+        ("id || b.n", "source JOIN (SELECT 1 AS n) AS b ON true"),
+        ("id || sum(x) OVER (PARTITION BY id)", "source"),
+        ("id", "source GROUP BY ALL"),
+        ("id", "source UNION ALL SELECT id || 2, 't', seen FROM source"),
+    ],
+)
+def test_a_query_whose_rows_may_come_in_any_order_has_no_file_order_unless_it_is_ordered(
+    project: LogProject, select: str, rest: str
+) -> None:
+    query = f"SELECT {select} AS event_id, 't' AS type, seen AS occurred_at FROM {rest}"
+    rows = ["z,2020-01-01,1", "y,2020-01-01,2", "x,2020-01-01,3"]
+    project.source("s", path="d/*.csv", order_by="file", query=query)
+    project.write("d/1.csv", csv(HEAD, *rows))
+    with pytest.raises(BadMapping, match=r"query: order_by = \"file\" keeps the order .*: end it with ORDER BY"):
+        project.take()
+    project.sources[0]["query"] = f"{query} ORDER BY event_id DESC"
+    project.take()
+    found = project.events("event_id")
+    assert found == sorted(found, reverse=True)
+    assert len(found) in (3, 6)
+
+
 def test_where_and_select_choose_rows_and_make_columns(project: LogProject) -> None:
     project.columns |= {"name": "VARCHAR"}
     project.write("s.csv", csv("id,seen,x,name", "a,2020-01-01,1,ann", "b,2020-01-02,2,bob"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dualgauge.eventlog.errors import BadMapping, BadReading, CutColumn, UnlikeColumn
@@ -197,3 +199,29 @@ def test_an_expression_that_hangs_on_no_type_is_none(tmp_path: Path, expression:
     project.source("s", path="d/*", select={"a": expression})
     project.write("d/0.csv", "id,seen,n\na,2026-01-01,\n")
     assert project.take().added == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"select": {"next": "lag(n) OVER (ORDER BY seen DESC)"}},
+        {"select": {"of_all": "sum(n) OVER (PARTITION BY id)"}, "order_by": "seen"},
+        {"select": {"one": "(SELECT max(m) FROM unnest([n, 1]) AS t(m))"}},
+        {"query": "SELECT id AS event_id, 't' AS type, seen AS occurred_at, lag(n) OVER (ORDER BY seen DESC) AS p "
+                  "FROM source"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("files", [1, 3])
+def test_rows_are_in_the_order_of_their_times_whatever_an_expression_looks_at(
+    tmp_path: Path, settings: dict[str, Any], files: int
+) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*.parquet", **settings)
+    (tmp_path / "d").mkdir()
+    for file in range(files):
+        days = range(4 * file + 1, 4 * file + 5)
+        seen = [datetime(2026, 1, day, tzinfo=UTC) for day in days]
+        table = pa.table({"id": [f"{day:02}" for day in days], "seen": seen, "n": list(days)})
+        pq.write_table(table, tmp_path / "d" / f"{file}.parquet")
+    project.take()
+    assert project.events("event_id") == [f"{day:02}" for day in range(1, 4 * files + 1)]

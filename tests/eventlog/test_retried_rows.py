@@ -423,6 +423,22 @@ def later(project: LogProject, ending: str, select: str, first: list[str], then:
 
 
 SAME = "'c/' || CASE WHEN true THEN x END"
+
+
+def test_a_number_that_no_expression_needs_any_more_is_a_number_of_the_payload(project: LogProject) -> None:
+    project.sources[0]["where"] = "x * 2 > 0"
+    project.write("d/1.csv", csv("id,seen,x", "1,2026-01-01,1.5", "2,2026-01-02,2.5"))
+    project.take()
+    project.write("d/2.csv", csv("id,seen,x", "3,2026-01-03,2.25", "4,2026-01-04,3.5", "5,2026-01-05,many"))
+    assert set_aside(project) == 2
+    del project.sources[0]["where"]
+    project.open().quarantine.retry()
+
+    assert dict(zip(project.events("event_id"), payloads(project), strict=True)) == {
+        "1": {"x": 1.5}, "2": {"x": 2.5}, "3": {"x": 2.25}, "4": {"x": 3.5}, "5": {"x": "many"},
+    }  # fmt: skip
+
+
 OF_OTHER_TYPES = [
     ("csv", SAME, ["1", "2"], ["many", "7"], "x = 'many' is no BIGINT"),
     ("csv", SAME, ["1.5", "2.5"], ["many", "7"], "x = 'many' is no DECIMAL(18,1)"),

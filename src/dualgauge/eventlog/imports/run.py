@@ -30,7 +30,7 @@ from dualgauge.eventlog.imports.fresh import fresh as _fresh
 from dualgauge.eventlog.imports.seen_files import SeenFiles
 from dualgauge.eventlog.imports.tolerance import kept, stage_what_fits
 from dualgauge.eventlog.sources.copies import Copies
-from dualgauge.eventlog.sources.cursor import reading_of, source_of
+from dualgauge.eventlog.sources.cursor import beyond_a_row, reading_of, source_of
 from dualgauge.eventlog.sources.databases import read_on, with_due
 from dualgauge.eventlog.sources.diagnose import diagnose
 from dualgauge.eventlog.sources.high_water import measured, with_columns_beside
@@ -306,9 +306,10 @@ def _in_order(engine: Engine, sources: Sequence[Source], rows: str) -> bool:
     """
     Whether rows are read in the order in which they are due, each later than the one before: then nothing is sorted.
 
-    Only asked where one column can be read by itself; a text file would be parsed twice.
+    Only asked where one column can be read by itself, for a text file would be parsed twice; and where no query, window
+    or subquery is: seen, rows come in another order once other columns are asked for.
     """
-    if not all(one.columnar for one in sources):
+    if not all(one.columnar and not one.settings.query and not beyond_a_row(one.settings) for one in sources):
         return False
     due = engine.numbers(f"SELECT epoch_us(_due) FROM ({rows}) LIMIT {AT_ONCE + 1:d}")
     return len(due) <= AT_ONCE and not np.ma.is_masked(due) and bool(np.all(due[1:] > due[:-1]))

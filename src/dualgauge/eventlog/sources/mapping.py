@@ -32,7 +32,7 @@ from dualgauge.eventlog.sources.comparisons import refuse_bent
 from dualgauge.eventlog.sources.databases import load_rows
 from dualgauge.eventlog.sources.json_values import as_json, as_valid, as_written, define_json, miswritten
 from dualgauge.eventlog.sources.losses import NO_PAYLOAD, by_text, finer_than_kept, loses, outside
-from dualgauge.eventlog.sources.ordering import due, order_of
+from dualgauge.eventlog.sources.ordering import due, order_of, refuse_unordered
 from dualgauge.eventlog.sources.readers import raw_rows, reader, text_of, unbounded_rows
 from dualgauge.eventlog.sources.source import (
     CURSOR_ORDER,
@@ -152,6 +152,7 @@ def events_of(engine: Engine, source: Source, columns: dict[str, str], number: i
         raise
     if settings.query:
         _refuse_renamed(engine, source, base, names)
+        refuse_unordered(engine, source, known)
     refuse_bent(engine, source.name, source.settings.sql(), available, files=bool(source.settings.path))
     return mapped, names
 

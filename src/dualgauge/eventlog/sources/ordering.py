@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dualgauge.engines.syntax import nodes, statements_of
+from dualgauge.eventlog.errors import BadMapping
+from dualgauge.eventlog.sources.cursor import beyond_a_row
 from dualgauge.eventlog.sources.source import CURSOR_ORDER, FILE_ORDER, ROWS_IN_A_FILE, by_cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.settings import SourceSettings
     from dualgauge.eventlog.sources.source import Source
 
@@ -20,6 +24,29 @@ def order_of(settings: SourceSettings, names: Mapping[str, str]) -> str:
     if by_cursor(settings):
         return CURSOR_ORDER
     return "_at" if settings.order_by == FILE_ORDER else "_order" if "_order" in names else settings.order_by
+
+
+def refuse_unordered(engine: Engine, source: Source, names: Iterable[str]) -> None:
+    """
+    Look whether a query leaves the order of its rows to the engine, where that is to be kept.
+
+    Seen: of `FROM source, unnest(items)` the engine gives the first items of all rows, and then the second ones.
+
+    Raises:
+        BadMapping: it does.
+    """
+    settings = source.settings
+    if not settings.query or settings.order_by != FILE_ORDER:
+        return
+    statements = statements_of(engine, settings.query) or [{"node": {}}]
+    ordered = any(one["type"] == "ORDER_MODIFIER" for one in statements[-1]["node"].get("modifiers", ()))
+    joined = any(one.get("type") in ("JOIN", "SET_OPERATION_NODE") for one in nodes(statements))
+    if (joined or beyond_a_row(settings)) and not ordered:
+        reason = (
+            'order_by = "file" keeps the order in which it gives its rows, which may be any beside a join, an unnest '
+            "in FROM, a window or a group: end it with ORDER BY, or leave order_by out"
+        )
+        raise BadMapping(source.name, reason, tuple(names), "query")
 
 
 def is_time(kind: str) -> bool:
