@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import random
@@ -296,6 +297,53 @@ def test_dataclasses_lists_and_what_is_made_rows_are_compared(router: Router) ->
     assert [one.columns for one in router.mismatches()] == [(ROW,)]
 
 
+async def over(router: Router) -> None:
+    """Until no shadow of this loop waits, or is under way."""
+    assert router._shadows is not None
+    while router._shadows._tasks or router._shadows._of_loop().later:  # noqa: ASYNC110  (nobody tells)
+        await asyncio.sleep(0.005)
+
+
+def test_differences_of_awaited_reads_that_the_queue_does_not_hold_are_excluded(router: Router) -> None:
+    routed(router, "shadow", 0, canary(queue=3, settle_ms=300))
+
+    async def v1(number: int) -> object:
+        return row(number)
+
+    async def v2(number: int) -> object:
+        return row(number, "9")
+
+    async def run() -> None:
+        for number in range(6):
+            await router.aread("orders", unit="a", v1=v1, v2=v2, args=(number,))
+            for _ in range(30):
+                await asyncio.sleep(0)
+        await over(router)
+
+    asyncio.run(run())
+    assert router.shadow_counts()["orders"] == {"mismatched": 3, "excluded": 3}
+
+
+def test_a_loop_that_ends_ends_its_shadows_without_a_word(router: Router, capfd: pytest.CaptureFixture[str]) -> None:
+    routed(router, "shadow", 0, canary(workers=3))
+
+    async def v1(number: int) -> object:
+        return row(number)
+
+    async def v2(number: int) -> object:
+        await asyncio.sleep(60 if number % 2 else 0)
+        return row(number, "9")
+
+    async def run() -> list[object]:
+        return [await router.aread("orders", unit="a", v1=v1, v2=v2, args=(number,)) for number in range(20)]
+
+    for _ in range(3):
+        assert asyncio.run(run()) == [row(number) for number in range(20)]
+    gc.collect()
+    assert capfd.readouterr() == ("", "")
+    assert router.counts() == {"orders": {"v1": 60}}
+
+
 def test_reads_that_are_awaited_have_shadows_in_tasks_of_their_loop(router: Router) -> None:
     routed(router, "canary", PPM // 2, canary(timeout_ms=30))
     threads = threading.active_count()
@@ -318,8 +366,7 @@ def test_reads_that_are_awaited_have_shadows_in_tasks_of_their_loop(router: Rout
         assert router._shadows is not None
         # Each is a task of this loop, and no thread.
         assert threading.active_count() <= threads
-        while router._shadows._tasks:
-            await asyncio.wait(set(router._shadows._tasks))
+        await over(router)
         return found
 
     on_v2 = {number for number in range(100) if router.decide(f"u{number}").side == "v2"}

@@ -149,3 +149,17 @@ def test_the_routing_benchmark_gives_every_figure_and_fails_where_a_bar_is_misse
     assert {"decide", "read", "import", "resident", "rollback"} <= set(said["figures"])
     assert {"decide", "rollback"} <= {name for name, one in said["figures"].items() if one["met"] is not None}
     assert done.returncode == int(any(one["met"] is False for one in said["figures"].values()))
+
+
+def test_the_benchmark_of_shadow_reads_gives_every_figure_and_fails_where_a_bar_is_missed(tmp_path: Path) -> None:
+    kept = tmp_path / "figures.json"
+
+    done = run("shadow.py", "--reads", "50", "--rounds", "1", "--json", str(kept))
+
+    assert done.stderr == ""
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said == json.loads(kept.read_text(encoding="utf-8"))
+    barred = {f"{way} {part}" for way in ("threads", "tasks") for part in ("p50", "p99")}
+    assert barred | {"off p50", "off p99"} <= set(said["figures"])
+    assert {name for name, one in said["figures"].items() if one["met"] is not None} == barred
+    assert done.returncode == int(any(one["met"] is False for one in said["figures"].values()))

@@ -385,29 +385,32 @@ class Router:
         """Have a read compared with the other side, if it is one of those that are; the caller has its answer."""
         try:
             rules = self._known.routing.shadow
-            if rules is None or view not in rules.views or not self._sampled(rules, unit):
+            compared = rules.views.get(view) if rules is not None else None
+            if rules is None or compared is None or (rules.below is not None and not self._sampled(rules, unit)):
                 return
-            from dualgauge_router.shadows import ShadowRead, Shadows
-
-            # By one step of a dict, which no lock need guard: a signal's handler may read in the middle of this.
-            shadows = self._shadows or self._shadowing.setdefault("", Shadows())
-            read = ShadowRead(view, rules.views[view], served, answer, v1, v2, tuple(args), as_rows)
-            (shadows.offer_task if awaited else shadows.offer)(rules, read)
+            shadows = self._shadowing.get("") or self._begin_shadows()
+            if shadows.takes(rules, view, awaited=awaited):
+                read = shadows.of(view, compared, served, answer, v1, v2, tuple(args), as_rows)
+                shadows.offer(rules, read, awaited=awaited)
         except Exception:  # noqa: BLE001  (whatever it is, the caller has its answer)
             return
+
+    def _begin_shadows(self) -> Shadows:
+        from dualgauge_router.shadows import Shadows
+
+        # By one step of a dict, which no lock need guard: a signal's handler may read in the middle of this.
+        return self._shadowing.setdefault("", Shadows())
 
     @property
     def _shadows(self) -> Shadows | None:
         return self._shadowing.get("")
 
     def _sampled(self, rules: ShadowRules, unit: Unit | Sequence[Unit | None] | None) -> bool:
-        if rules.below is None:
-            return True
         text = text_of(unit)
         if text is None:
             # Without a unit, by chance.
             return random.random() * PPM < rules.sample_ppm  # noqa: S311  (a sample, and no secret)
-        return sha256(f"{self.migration}:shadow\0{text}".encode()).digest() < rules.below
+        return rules.below is None or sha256(f"{self.migration}:shadow\0{text}".encode()).digest() < rules.below
 
     def _failed(self, view: str, fault: BaseException) -> None:
         """Count a read that v2 did not answer, and tell of the first of each kind; raise it where there is no v1."""

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from dualgauge_router.comparing import ViewRules, differing, rows_of
@@ -26,7 +26,6 @@ from dualgauge_router.model import PPM, Side
 from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Late, Waiting, cancelled_from_outside
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Generator, Mapping
 
 MATCHED: Final = "matched"
@@ -115,6 +114,14 @@ class _Wait(NamedTuple):
     seconds: float
 
 
+class _Loop:
+    """What waits in a loop to be compared, how many of its tasks do so, and how many reads are looked at later."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[ShadowRules, Any]] = deque()
+        self.running = self.later = 0
+
+
 _OVER: Final = object()
 
 
@@ -139,6 +146,9 @@ class _Answer:
 class Shadows:
     """The shadow reads of one router, in threads of their own, or in tasks of the loop whose read it was."""
 
+    of: ClassVar = ShadowRead
+    """Makes a read: who has shadow reads need not load this module again at each."""
+
     def __init__(self) -> None:
         self._counts = Counts()
         self._samples: deque[Mismatch] = deque(maxlen=_SAMPLES)
@@ -149,8 +159,8 @@ class Shadows:
         self._number = itertools.count()
         self._waiting = Waiting()
         self._failed, self._closed_until = 0, 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._loops: WeakKeyDictionary[Any, asyncio.Semaphore] = WeakKeyDictionary()
+        self._tasks: set[Any] = set()
+        self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
         self._ended = False
 
     def close(self) -> None:
@@ -165,33 +175,45 @@ class Shadows:
         """The last mismatches."""
         return list(self._samples)
 
-    def offer(self, rules: ShadowRules, read: ShadowRead) -> None:
-        """Take a read, to be compared by a thread of its own; nothing is waited for."""
-        if self._refused(rules, read, self._queue.qsize()):
+    def takes(self, rules: ShadowRules, view: str, *, awaited: bool) -> bool:
+        """Whether there is room for one more read; one that is left out is counted."""
+        waiting = len(self._of_loop().waiting) if awaited else self._queue.qsize()
+        if waiting < rules.queue and not self._ended and time.monotonic() >= self._closed_until:
+            return True
+        self._counts.add(view, DROPPED)
+        return False
+
+    def offer(self, rules: ShadowRules, read: ShadowRead, *, awaited: bool) -> None:
+        """Take a read, to be compared by a thread, or where it is `awaited` by a task of this loop."""
+        if awaited:
+            mine = self._of_loop()
+            mine.waiting.append((rules, self._judged(rules, read)))
+            self._begin_task(mine, rules.workers)
             return
         self._queue.put((rules, read))
         if self._threads < rules.workers:
             self._begin(rules.workers)
 
-    def offer_task(self, rules: ShadowRules, read: ShadowRead) -> None:
-        """Take a read whose sides are awaited, to be compared by a task of this loop."""
-        if self._refused(rules, read, len(self._tasks)):
-            return
+    def _of_loop(self) -> _Loop:
         import asyncio
 
         loop = asyncio.get_running_loop()
-        turns = self._loops.setdefault(loop, asyncio.Semaphore(rules.workers))
+        found = self._loops.get(loop)
+        if found is None:
+            found = self._loops[loop] = _Loop()
+        return found
+
+    def _begin_task(self, mine: _Loop, most: int) -> None:
+        if mine.running >= most:
+            return
+        import asyncio
+
+        mine.running += 1
         # Nothing that the caller's context holds, such as a pin, is the shadow's.
-        task = loop.create_task(self._awaited(rules, read, turns), context=contextvars.Context())
+        task = asyncio.get_running_loop().create_task(self._work_in(mine), context=contextvars.Context())
+        # A loop knows its tasks weakly.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _refused(self, rules: ShadowRules, read: ShadowRead, waiting: int) -> bool:
-        """Whether a read is left out, and counted so."""
-        if self._ended or waiting >= rules.queue or time.monotonic() < self._closed_until:
-            self._counts.add(read.view, DROPPED)
-            return True
-        return False
 
     def _begin(self, most: int) -> None:
         with self._turn:
@@ -262,27 +284,45 @@ class Shadows:
         except StopIteration:
             return
 
-    async def _awaited(self, rules: ShadowRules, read: ShadowRead, turns: asyncio.Semaphore) -> None:
-        """The same steps in a task, which leaves its loop to others in between."""
+    async def _work_in(self, mine: _Loop) -> None:
+        """One task: the reads of its loop, until there is none."""
+        try:
+            while mine.waiting and not self._ended:
+                rules, steps = mine.waiting.popleft()
+                await self._awaited(mine, rules, steps)
+        finally:
+            mine.running -= 1
+
+    async def _awaited(self, mine: _Loop, rules: ShadowRules, steps: Any) -> None:  # noqa: ANN401  (the generator)
+        """What `_go_on` does, in a task that leaves its loop to others in between."""
         import asyncio
 
-        steps, answer, since = self._judged(rules, read), _Answer(), time.perf_counter()
+        answer, since = _Answer(), time.perf_counter()
         while (asked := answer.next(steps)) is not _OVER:
             if isinstance(asked, _Wait):
-                await asyncio.sleep(asked.seconds)
+                if mine.later < rules.queue:
+                    mine.later += 1
+                    asyncio.get_running_loop().call_later(asked.seconds, self._again, mine, rules, steps)
+                    return
+                answer.fault = queue.Full()
             elif asked is None:
                 if time.perf_counter() - since < _SLICE:
                     continue
                 await asyncio.sleep(_PAUSE)
             else:
                 try:
-                    async with turns:
-                        answer.given = await self._waiting.awaited(asked[0], asked[1], rules.timeout)
+                    answer.given = await self._waiting.awaited(asked[0], asked[1], rules.timeout)
                 except BaseException as fault:
                     if cancelled_from_outside(fault) or isinstance(fault, KeyboardInterrupt):
                         raise
                     answer.fault = fault
             since = time.perf_counter()
+
+    def _again(self, mine: _Loop, rules: ShadowRules, steps: Any) -> None:  # noqa: ANN401  (the generator)
+        """A read is looked at once more."""
+        mine.later -= 1
+        mine.waiting.append((rules, steps))
+        self._begin_task(mine, rules.workers)
 
     def _judged(self, rules: ShadowRules, read: ShadowRead) -> Generator[Any, Any, None]:
         """The steps of one read, which count what came of it: (function, args) to call, a wait, or None after a row."""
