@@ -178,6 +178,11 @@ class SideReader:
         more = len(rows) > most
         return Page(rows[:most], tuple(rows[most - 1][name] for name in key) if more else None)
 
+    def key(self, view: str) -> tuple[str, ...]:
+        """The columns of the view's key, in its order. Raises as `get` does."""
+        with self._reading(view) as (_, table):
+            return table.key
+
     def position(self, view: str) -> int:
         """The position of the log that readers' build of a view is at. Raises as `get` does."""
         with self._reading(view) as (connection, table):
