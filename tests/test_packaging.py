@@ -209,10 +209,15 @@ ROUTER = ROOT / "packages" / "router"
 READ = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from dualgauge_router import Router
+from dualgauge_router import DualgaugeError as router_error, Router
 with Router(sys.argv[2], "orders") as router:
     print(router.read("orders", unit="u", v1=lambda key: ["v1", key], v2=lambda key: ["v2", key], args=(7,)))
     print(router.trouble)
+    import dualgauge_router.shadows
+    try:
+        router.reader("sqlite:////nowhere/views_{side}.db").v2.get("orders", 7)
+    except router_error as fault:
+        print(type(fault).__name__)
 """
 
 
@@ -237,7 +242,8 @@ def test_the_routers_wheel_is_small_holds_its_package_and_requires_nothing(route
         metadata = email.message_from_string(archive.read(f"{info}/METADATA").decode())
         assert archive.read(f"{info}/licenses/LICENSE").decode() == (ROOT / "LICENSE").read_text(encoding="utf-8")
     source = ROUTER / "src" / "dualgauge_router"
-    assert held == {f"dualgauge_router/{path.name}" for path in source.iterdir() if path.is_file()}
+    files = {path for path in source.rglob("*") if path.is_file() and path.parent.name != "__pycache__"}
+    assert held == {str(path.relative_to(source.parent)) for path in files}
     needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert (needed, metadata["Requires-Python"], metadata["Version"]) == ([], ">=3.11", dualgauge_router.__version__)
 
@@ -257,4 +263,4 @@ def test_an_application_with_the_router_alone_reads(router_wheel: Path, tmp_path
         [sys.executable, "-I", "-S", "-W", "error", "-c", READ, tmp_path / "installed", url],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.stdout, done.stderr) == ("['v2', 7]\nNone\n", "")
+    assert (done.stdout, done.stderr) == ("['v2', 7]\nNone\nNoStore\n", "")
