@@ -89,13 +89,15 @@ class CanaryRules:
     """
     What routing needs of an applied canary.yaml; `steps` are shares in parts per million with their cohorts.
 
-    `shadow` says which reads are read from the other side too; None for none.
+    `shadow` says which reads are read from the other side too; None for none. `timeout`: for how many seconds v2 is
+    waited for where the application says nothing.
     """
 
     pin_v1: Pins = Pins()
     pin_v2: Pins = Pins()
     steps: tuple[tuple[int, tuple[Cohort, ...]], ...] = ()
     shadow: ShadowRules | None = None
+    timeout: float | None = None
 
     @classmethod
     @lru_cache(maxsize=16)
@@ -125,7 +127,8 @@ class CanaryRules:
             from dualgauge_router.shadows import ShadowRules
 
             shadow = ShadowRules.of(said["shadow"], said.get("views", {}))
-        return cls(pins("pin_v1"), pins("pin_v2"), steps, shadow)
+        timeout = said["serve"]["timeout_ms"] / 1000 if "serve" in said else None
+        return cls(pins("pin_v1"), pins("pin_v2"), steps, shadow, timeout)
 
     def cohorts_at(self, share_ppm: int) -> Sequence[Cohort]:
         """The cohorts on v2 while the share is this one: those of every step up to it, for none is taken back."""

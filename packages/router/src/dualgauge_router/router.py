@@ -29,7 +29,7 @@ from dualgauge_router.serving import (
     Counts,
     Late,
     Waiting,
-    cancelled_from_outside,
+    from_outside,
 )
 from dualgauge_router.sqlite_files import over_forks
 from dualgauge_router.state import MigrationState
@@ -245,12 +245,15 @@ class Router:
             v2: reads v2. It must be a read: where v1 answers for it, both were called.
             args: what the chosen one is called with.
             attrs: as `decide` takes them.
-            timeout: seconds that v2 is waited for; it answers in a thread of its own then. None: as long as it takes.
+            timeout: seconds that v2 is waited for; it answers in a thread of its own then. None: as canary.yaml says,
+                or as long as it takes.
             as_rows: what makes a mapping, or a list of these, of an answer that is none, for the comparison of a shadow
                 read; it may not change the answer.
         """
         decision = self.decide(unit, attrs)
         if decision.side is Side.V2:
+            if timeout is None:
+                timeout = self._known.routing.rules.timeout
             try:
                 answer = v2(*args) if timeout is None else self._waiting.call(v2, args, timeout)
             except (KeyboardInterrupt, GeneratorExit):
@@ -288,12 +291,12 @@ class Router:
         """Read as `read` does, from functions that are awaited; a v2 that is late is cancelled, in no thread."""
         decision = self.decide(unit, attrs)
         if decision.side is Side.V2:
+            if timeout is None:
+                timeout = self._known.routing.rules.timeout
             try:
                 answer = await self._waiting.awaited(v2, args, timeout)
-            except (KeyboardInterrupt, GeneratorExit):
-                raise
             except BaseException as fault:
-                if cancelled_from_outside(fault):
+                if from_outside(fault):
                     raise
                 self._failed(view, fault)
             else:

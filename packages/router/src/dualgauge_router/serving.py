@@ -161,8 +161,10 @@ async def _no_exit(function: Callable[..., Awaitable[T]], args: Sequence[object]
         raise RuntimeError(f"it raised SystemExit({fault.code!r})") from fault
 
 
-def cancelled_from_outside(fault: BaseException) -> bool:
-    """Whether it is the caller who was cancelled, and not what v2 waited for."""
+def from_outside(fault: BaseException) -> bool:
+    """Whether it is the caller who was interrupted or cancelled, and not what v2 waited for."""
+    if isinstance(fault, (KeyboardInterrupt, GeneratorExit)):
+        return True
     from asyncio import CancelledError, current_task
 
     task = current_task() if isinstance(fault, CancelledError) else None

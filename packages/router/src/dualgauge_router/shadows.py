@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary
 from dualgauge_router.comparing import ViewRules, differing, rows_of
 from dualgauge_router.hashing import threshold
 from dualgauge_router.model import PPM, Side
-from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Late, Waiting, cancelled_from_outside
+from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Late, Waiting, from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -313,7 +313,7 @@ class Shadows:
                 try:
                     answer.given = await self._waiting.awaited(asked[0], asked[1], rules.timeout)
                 except BaseException as fault:
-                    if cancelled_from_outside(fault) or isinstance(fault, KeyboardInterrupt):
+                    if from_outside(fault):
                         raise
                     answer.fault = fault
             since = time.perf_counter()

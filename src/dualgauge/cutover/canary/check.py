@@ -13,6 +13,7 @@ from dualgauge.cutover.canary.model import (
     GateSection,
     OverrideSection,
     PinSection,
+    ServeSection,
     ShadowSection,
     StepSection,
     share_of,
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
-LATER: Final = ("apiVersion", "from", "guards", "kill", "rollback", "serve", "to", "view")
+LATER: Final = ("apiVersion", "from", "guards", "kill", "rollback", "to", "view")
 """Keys that a file of another version may have: nothing acts on them in this one."""
 
 _SCALARS: Final = ("string_type", "bool_type", "int_type")
 
 _SECTIONS: Final[dict[tuple[str, ...], type[BaseModel]]] = {
     (): CanaryFile, ("cohorts", "*"): CohortSection, ("gates", "*"): GateSection, ("steps", "*"): StepSection,
-    ("shadow",): ShadowSection, ("shadow", "breaker"): BreakerSection, ("overrides",): OverrideSection,
-    ("overrides", "*"): PinSection,
+    ("serve",): ServeSection, ("shadow",): ShadowSection, ("shadow", "breaker"): BreakerSection,
+    ("overrides",): OverrideSection, ("overrides", "*"): PinSection,
 }  # fmt: skip
 
 

@@ -156,6 +156,12 @@ class StepSection(_Section):
         return self.name or f"{percent_text(self.share)}%"
 
 
+class ServeSection(_Section):
+    """How reads are served from v2: what it does not answer, v1 answers."""
+
+    timeout: Moment = Field(description="how long v2 is waited for where the application says nothing, such as 250ms")
+
+
 class BreakerSection(_Section):
     """When shadow reads pause, so that a side that is down is left alone."""
 
@@ -192,6 +198,7 @@ class CanaryFile(_Section):
     )
     cohorts: dict[str, CohortSection] = Field(default_factory=dict)
     overrides: OverrideSection = Field(default_factory=OverrideSection)
+    serve: ServeSection | None = Field(default=None, description="how v2 is waited for; default: as long as it takes")
     shadow: ShadowSection | None = Field(default=None, description="which reads have a shadow; default: none")
     gates: dict[str, GateSection] = Field(default_factory=dict)
     steps: list[StepSection] = Field(min_length=1, description="the ramp, from the smallest share up")
@@ -208,12 +215,14 @@ class CanaryFile(_Section):
         Args:
             views: by what the shadow reads of each view are compared, None for one that is not.
         """
-        said = self.model_dump(by_alias=True, exclude_none=True, exclude={"shadow"})
+        said = self.model_dump(by_alias=True, exclude_none=True, exclude={"serve", "shadow"})
         said["steps"] = [
             {"name": one.label, "share_ppm": one.share, "cohorts": one.cohorts, "soak_seconds": one.soak,
              "gates": one.gates}
             for one in self.steps
         ]  # fmt: skip
+        if self.serve is not None:
+            said["serve"] = {"timeout_ms": self.serve.timeout}
         if (shadow := self.shadow) is not None:
             said["shadow"] = {
                 "sample_ppm": shadow.sample, "queue": shadow.queue, "workers": shadow.workers,
