@@ -267,3 +267,26 @@ def test_a_row_of_listed_columns_is_a_value(tmp_path: Path, query: str) -> None:
     objects(project, 1, '{"a":1}')
     project.take()
     assert [json.loads(one)["w"] for one in project.events("payload")] == [{"id": "1", "seen": "2026-01-01"}]
+
+
+@pytest.mark.parametrize(
+    ("value", "expression", "advice"),
+    [
+        ("null", "list_sort(v)", 'of v yet: say of which type it will be, read = {types = {v = "JSON['),
+        ("null", "struct_extract(v, 'f')", 'read = {types = {v = "JSON"}}'),
+        ('{"u":null}', "coalesce(v.u, 0)", 'v has texts, or no value yet: say read = {types = {v = "JSON"}}'),
+    ],
+)  # fmt: skip
+def test_what_an_expression_needs_of_a_value_that_may_come_is_advised(
+    tmp_path: Path, value: str, expression: str, advice: str
+) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*", select={"w": expression})
+    objects(project, 1, value)
+    with pytest.raises(BadMapping) as refused:
+        project.take()
+    assert advice in str(refused.value)
+    kind = "JSON[]" if "JSON[" in advice else "JSON"
+    taken = {"list_sort(v)": "v[1]"}.get(expression, "v->>'u'")
+    project.sources[0] |= {"read": {"types": {"v": kind}}, "select": {"w": taken}}
+    project.take()

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from dualgauge.engines.files.json_types import is_shape
 from dualgauge.engines.lexer import pieces
 from dualgauge.eventlog.sources.needed import words_of
 from dualgauge.eventlog.sources.source import ANY_TYPE, keywords
@@ -45,7 +46,13 @@ def only_text(source: Source, fault: EngineError, expression: str, known: Sequen
     if valueless:
         return (
             f"; no row has a value of {listed(valueless)} yet: say of which type it will be, "
-            f"{type_said(valueless[0], _beside_text(first))}"
+            f"{type_said(valueless[0], _beside_text(first, objects=source.objects is not None))}"
+        )
+    nested = [one for one in said if is_shape(source.kinds.get(fold(one), ""))]
+    if nested and not texts:
+        return (
+            f"; a field of {nested[0]} has texts, or no value yet: say {type_said(nested[0], 'JSON')}, and take it as "
+            f"text, {nested[0]}->>'FIELD'"
         )
     if not texts:
         return ""
@@ -55,8 +62,10 @@ def only_text(source: Source, fault: EngineError, expression: str, known: Sequen
     )
 
 
-def _beside_text(reason: str) -> str:
+def _beside_text(reason: str, *, objects: bool) -> str:
     """The type that an expression mixes with text, as the engine says it, where it is one that may be said."""
+    if objects and (nested := re.search(r"\b(?:(list|array|unnest|flatten)|struct)\w*\(|\[\]", reason)):
+        return "JSON" if nested[0].startswith("struct") else "JSON[]"
     found = re.search(r"\b(BIGINT|INTEGER_LITERAL|DECIMAL\([0-9]+,[0-9]+\)|DATE|TIMESTAMP|BOOLEAN)\b", reason)
     return {"INTEGER_LITERAL": "BIGINT"}.get(found[0], found[0]) if found else "DOUBLE"
 
