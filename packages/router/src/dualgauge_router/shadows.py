@@ -371,7 +371,7 @@ class Shadows:
         """Two answers that differ and stood still."""
         if read.rules.expects:
             return PENDING
-        found = Mismatch(read.view, read.args, tuple(sorted(columns)), answers[Side.V1], answers[Side.V2])
+        found = Mismatch(read.view, read.args, tuple(sorted(map(str, columns))), answers[Side.V1], answers[Side.V2])
         self._samples.append(found)
         return MISMATCHED
 
