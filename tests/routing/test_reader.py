@@ -7,8 +7,11 @@ import datetime as dt
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import threading
+import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
@@ -35,6 +38,7 @@ from dualgauge_router.stores.errors import (
     NotIndexed,
     NotServed,
     NoTypes,
+    OtherKey,
     ReaderClosed,
     StoreBusy,
     TooManyRows,
@@ -171,9 +175,9 @@ def test_a_key_is_found_by_its_value_and_by_its_text(engine: Engine, shop: Shop,
     [
         ("BIGINT", "1.5"), ("BIGINT", 2**63), ("BIGINT", True), ("BIGINT", 1.0), ("BOOLEAN", 1), ("BOOLEAN", "yes"),
         ("DECIMAL(4,2)", 0.1), ("DECIMAL(4,2)", "x"), ("DOUBLE", float("nan")), ("DOUBLE", "x"), ("VARCHAR", 7),
-        ("DATE", NAIVE), ("DATE", "2024-13-01"), ("TIMESTAMP", NAIVE.replace(tzinfo=dt.UTC)),
-        ("TIMESTAMP WITH TIME ZONE", NAIVE), ("TIME", dt.time(1, tzinfo=dt.UTC)), ("BLOB", "xyz"),
+        ("DATE", "2024-13-01"), ("DATE", 7), ("TIME", dt.time(1, tzinfo=dt.UTC)), ("BLOB", "xyz"),
         ("UUID", 5), ("VARCHAR", None), ("BIGINT", None), ("VARCHAR", "\ud800"), ("FLOAT", 1e300),
+        ("JSON", "{"), ("JSON", {"a": 1}), ("JSON", 1),
     ],
 )  # fmt: skip
 def test_what_is_no_value_of_a_key_is_refused(engine: Engine, shop: Shop, kind: str, asked: object) -> None:
@@ -183,10 +187,53 @@ def test_what_is_no_value_of_a_key_is_refused(engine: Engine, shop: Shop, kind: 
         shop.side().get("v", asked)
 
 
+@pytest.mark.parametrize(
+    ("kind", "kept", "asked", "found"),
+    [
+        ("TIMESTAMP", "2024-01-01", dt.date(2024, 1, 1), True),
+        ("TIMESTAMP", "2024-01-01 10:00", dt.datetime(2024, 1, 1, 12, tzinfo=dt.timezone(dt.timedelta(hours=2))), True),
+        ("TIMESTAMP WITH TIME ZONE", "2024-01-01 00:00+00", NAIVE, True),
+        ("DATE", "2024-01-01", NAIVE, True), ("DATE", "2024-01-01", NAIVE.replace(hour=1), False),
+        ("BIGINT", "7", Decimal("7.0"), True), ("BIGINT", "7", Decimal("7.5"), False),
+        ("VARCHAR", "00000000-0000-0000-0000-00000000000a", uuid.UUID(int=10), True),
+        ("JSON", '{"a":1}', '{"a":1}', True), ("JSON", '"b"', '"b"', True),
+    ],
+)  # fmt: skip
+def test_a_key_may_be_what_the_other_side_has(
+    engine: Engine, shop: Shop, kind: str, kept: str, asked: object, found: bool
+) -> None:
+    shop.serve(Shape(Side.V1, "v", {"k": kind}, ("k",)), bound(engine, {"k": kind}, [(f"'{kept}'",)]))
+    assert (shop.side().get("v", asked) is not None) == found
+
+
+def test_pages_go_on_behind_keys_that_are_json(engine: Engine, shop: Shop) -> None:
+    texts = ['"b"', "1", '{"a":1}', "[1,2]", '"a"', "null", "1.50"]
+    shop.serve(
+        Shape(Side.V1, "v", {"k": "JSON"}, ("k",)),
+        bound(engine, {"k": "JSON"}, [(f"'{one}'",) for one in sorted(texts)]),
+    )
+    reader = shop.side()
+    found, after = [], None
+    while True:
+        rows, after = reader.page("v", limit=2, after=after)
+        found += [row["k"] for row in rows]
+        if after is None:
+            break
+    assert found == [json.loads(one, parse_float=Decimal) for one in sorted(texts)]
+
+
+def test_a_number_that_python_writes_nowhere_is_no_key(shop: Shop) -> None:
+    shop.serve(Shape(Side.V1, "v", {"k": "BIGINT"}, ("k",)), [(1,)])
+    with pytest.raises(BadKey, match=r"one of type int is no value of 'k' \(BIGINT\)"):
+        shop.side().get("v", 10**5000)
+
+
 def test_a_number_of_more_digits_is_the_key_of_no_row(engine: Engine, shop: Shop) -> None:
     shop.serve(Shape(Side.V1, "v", {"k": "DECIMAL(4,2)"}, ("k",)), bound(engine, {"k": "DECIMAL(4,2)"}, [("1.25",)]))
     assert shop.side().get("v", Decimal("1.250")) == {"k": Decimal("1.25")}
     assert shop.side().get("v", Decimal("1.251")) is None
+    with pytest.raises(BadKey, match="is the key of no page"):
+        shop.side().page("v", after=[Decimal("0.001")])
 
 
 ORDERS = Shape(
@@ -311,6 +358,58 @@ def test_a_file_that_is_made_anew_is_read_anew_and_one_that_is_gone_is_told(shop
     assert reader.get("counts", "ada") == {"who": "ada", "n": 2}
 
 
+def test_a_file_that_is_replaced_while_threads_read_is_the_one_that_is_read(tmp_path: Path) -> None:
+    """Under reads all the time: a connection to the file before it must not come back."""
+    shops = []
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        shops.append(Shop(tmp_path / str(number)))
+        shops[-1].serve(COUNTS, [(f"u{at:03}", number) for at in range(300)])
+    current = tmp_path / "current.db"
+    reader, over = SideReader(current, Side.V1), threading.Event()
+    current.symlink_to(tmp_path / "0" / "views_v1.db")
+
+    def busy() -> None:
+        while not over.is_set():
+            reader.page("counts", limit=300)
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(busy) for _ in range(4)]
+        try:
+            for number in range(1, 31):
+                (tmp_path / "next").symlink_to(tmp_path / str(number % 2) / "views_v1.db")
+                (tmp_path / "next").replace(current)
+                time.sleep(0.02)
+                for _ in range(20):
+                    assert reader.get("counts", "u007") == {"who": "u007", "n": number % 2}
+        finally:
+            over.set()
+        for one in running:
+            one.result()
+
+
+def test_a_signal_s_handler_may_read_in_the_middle_of_a_read(shop: Shop) -> None:
+    shop.serve(COUNTS, [("ada", 1)])
+    reader, handled = shop.side(), 0
+
+    def handle(*_: object) -> None:
+        nonlocal handled
+        assert reader.get("counts", "ada") == {"who": "ada", "n": 1}
+        handled += 1
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0005)
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            assert reader.get("counts", "ada") == {"who": "ada", "n": 1}
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert handled > 50
+    assert reader._out == 0
+
+
 def test_a_read_waits_for_a_position(shop: Shop) -> None:
     shop.serve(COUNTS, [("ada", 1)], at=7)
     reader = shop.side()
@@ -419,14 +518,22 @@ def test_a_v2_of_another_key_is_read_by_what_both_keys_begin_with(shop: Shop, ro
     with router.reader(shop.url) as reader:
         months = [{"who": "ada", "month": month, "n": month} for month in (1, 2)]
         assert reader.many("counts", {"who": "ada"}, unit="ada") == months
-        assert reader.page("counts", where={"who": "ada"}, limit=1, unit="ada") == (months[:1], ("ada", 1))
+        first = reader.page("counts", where={"who": "ada"}, limit=1, unit="ada")
+        assert first == (months[:1], (("who VARCHAR", "month BIGINT"), ("ada", 1)))
+        assert reader.page("counts", where={"who": "ada"}, after=first.after, limit=1, unit="ada") == (months[1:], None)
+        # As JSON has it.
+        again = json.loads(json.dumps(first.after))
+        assert reader.page("counts", where={"who": "ada"}, after=again, unit="ada") == (months[1:], None)
         assert reader.get("counts", ["ada", 2], unit="ada") == months[1]
         # Which is no key of v2: v1 answers, and that is counted.
         assert reader.get("counts", "ada", unit="ada") == {"who": "ada", "n": 3}
-        assert router.counts() == {"counts": {"v2": 3, "v2_error": 1}}
+        assert router.counts() == {"counts": {"v2": 5, "v2_error": 1}}
         move(f"sqlite:///{tmp_path / 'ledger.db'}", 0, "shadow", "m")
         router.refresh()
         assert reader.many("counts", {"who": "ada"}, unit="ada") == [{"who": "ada", "n": 3}]
+        # v1 knows no key of two parts: no page of it is behind one.
+        with pytest.raises(OtherKey, match=r"read by another key than who VARCHAR, .* read the pages anew"):
+            reader.page("counts", after=first.after, unit="ada")
     with pytest.raises(ReaderClosed):
         reader.get("counts", "ada", unit="ada")
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from dualgauge_router.rules import Exact, rule_of
+from dualgauge_router.model import canonical_json
+from dualgauge_router.rules import Exact, instant, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -19,6 +24,9 @@ ROW: Final = "(row)"
 """Stands for a column where one answer has a row that the other lacks."""
 
 _EXACT: Final = Exact()
+
+_FEW: Final = 100
+"""Rows of an answer of which each is copied in the caller's turn."""
 
 
 class NotComparable(TypeError):
@@ -44,18 +52,18 @@ class ViewRules:
         return cls(tuple(said["key"]), rules, bool(said["expects"]))
 
 
-def rows_of(answer: object) -> list[Row]:
-    """
-    The rows of an answer: a mapping or a dataclass is one, None is none, a list has several.
+def kept(answer: object) -> object:
+    """An answer as it is now, also where the caller changes a field of it; of many rows, which are there."""
+    if type(answer) is dict:
+        return dict(answer)
+    if type(answer) is list:
+        return [dict(one) if type(one) is dict else one for one in answer] if len(answer) <= _FEW else list(answer)
+    return answer
 
-    Raises:
-        NotComparable: it is something else.
-    """
-    if answer is None:
-        return []
-    if isinstance(answer, list | tuple):
-        return [_row(one) for one in answer]
-    return [_row(answer)]
+
+def rows_of(answer: object) -> Sequence[object]:
+    """What may be the rows of an answer: None has none, a list several, anything else is one."""
+    return [] if answer is None else answer if isinstance(answer, list | tuple) else [answer]
 
 
 def _row(value: object) -> Row:
@@ -66,42 +74,69 @@ def _row(value: object) -> Row:
     raise NotComparable
 
 
-def differing(view: ViewRules, a: Sequence[Row], b: Sequence[Row]) -> Generator[None, None, frozenset[str]]:
+def differing(view: ViewRules, a: Sequence[object], b: Sequence[object]) -> Generator[None, None, frozenset[str]]:
     """
     The columns in which two answers differ; it comes back after every row, so that no thread waits for all of them.
 
+    Rows are one by their key where all have one of their own, else by their places.
+
     Raises:
+        NotComparable: a row is neither a mapping nor a dataclass.
         NotANumber, TypeError: a rule cannot judge the values.
     """
     found = set[str]()
-    for x, y in _pairs(view.key, a, b):
-        if x is None or y is None:
+    first, second = (yield from _by_key(view.key, a)), (yield from _by_key(view.key, b))
+    if first is None or second is None:
+        first, second = dict(enumerate(a)), dict(enumerate(b))
+    for at in first.keys() | second.keys():
+        if at not in first or at not in second:
             found.add(ROW)
         else:
+            x, y = _row(first[at]), _row(second[at])
             # A column that one side alone has is a difference too.
             found.update(
                 name for name in x.keys() | y.keys()
-                if name not in x or name not in y or not view.rules.get(name, _EXACT).holds(x[name], y[name])
+                if name not in x or name not in y or not _holds(view.rules.get(name, _EXACT), x[name], y[name])
             )  # fmt: skip
         yield
     return frozenset(found)
 
 
-def _pairs(key: tuple[str, ...], a: Sequence[Row], b: Sequence[Row]) -> list[tuple[Row | None, Row | None]]:
-    """Rows that are one: by their key where all have one of their own, else by their places."""
-    pairs: list[tuple[Row | None, Row | None]] = []
-    if key and all(name in row for row in (*a, *b) for name in key):
-        first, second = ({_key_of(key, row): row for row in rows} for rows in (a, b))
-        if len(first) == len(a) and len(second) == len(b):
-            pairs += ((row, second.get(at)) for at, row in first.items())
-            pairs += ((None, row) for at, row in second.items() if at not in first)
-            return pairs
-    most = max(len(a), len(b))
-    for at in range(most):
-        pairs.append((a[at] if at < len(a) else None, b[at] if at < len(b) else None))
-    return pairs
+def _holds(rule: Rule, x: object, y: object) -> bool:
+    if type(x) is not type(y):
+        x, y = _beside(x, y), _beside(y, x)
+    return rule.holds(x, y)
 
 
-def _key_of(key: tuple[str, ...], row: Row) -> tuple[object, ...]:
+def _beside(value: object, other: object) -> object:
+    """A value of a type as a diff compares it with one of another type: a UUID or JSON and a text are texts."""
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, str) and isinstance(other, list | dict):
+        try:
+            return json.loads(value, parse_float=Decimal)
+        except ValueError:
+            return value
+    return value
+
+
+def _by_key(key: tuple[str, ...], rows: Sequence[object]) -> Generator[None, None, dict[object, object] | None]:
+    """Rows by their keys; None where one has none, or the same as another."""
+    found: dict[object, object] = {}
+    for one in rows if key else ():
+        row = _row(one)
+        if any(name not in row for name in key):
+            return None
+        found[tuple(_part(row[name]) for name in key)] = one
+        yield
+    return found if key and len(found) == len(rows) else None
+
+
+def _part(value: object) -> object:
+    """A part of a key, such that parts which a diff takes for one are one."""
+    if isinstance(value, date):
+        return instant(value)
+    if isinstance(value, uuid.UUID):
+        return str(value)
     # Lists and dicts, as of JSON, have no hash.
-    return tuple(repr(one) if isinstance(one := row[name], list | dict) else one for name in key)
+    return canonical_json(value) if isinstance(value, list | dict) else value

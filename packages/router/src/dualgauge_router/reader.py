@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from dualgauge_router.errors import redact
 from dualgauge_router.model import Side
-from dualgauge_router.stores.errors import BadStore
+from dualgauge_router.stores.errors import BadStore, OtherKey
 from dualgauge_router.stores.freshness import TIMEOUT
 from dualgauge_router.stores.points import LIMIT, Page, SideReader
 
@@ -46,6 +46,8 @@ class Reader:
             BadStore: it is no such URL.
         """
         place = store.removeprefix("sqlite:///")
+        if "\0" in store or "${" in store:
+            raise BadStore(redact(store), "a variable or a NUL in it is filled in by nobody here")
         if place == store:
             kind = redact(store).partition(":")[0]
             raise BadStore(redact(store), f"this version reads SQLite, and not {kind}")
@@ -89,7 +91,11 @@ class Reader:
         Raises:
             DualgaugeError: v1 could not be read: see `SideReader.get`.
         """
-        return self._read(view, lambda side: side.get(view, key, at_least=at_least, timeout=wait), unit, attrs, timeout)
+
+        def ask(side: SideReader, key: Any) -> dict[str, Any] | None:  # noqa: ANN401  (a key of any type)
+            return side.get(view, key, at_least=at_least, timeout=wait)
+
+        return self._read(view, ask, (key,), unit, attrs, timeout)
 
     def many(
         self, view: str, where: Mapping[str, object], *,
@@ -112,13 +118,11 @@ class Reader:
         Raises:
             DualgaugeError: v1 could not be read: see `SideReader.many`.
         """
-        return self._read(
-            view,
-            lambda side: side.many(view, where, limit=limit, at_least=at_least, timeout=wait),
-            unit,
-            attrs,
-            timeout,
-        )
+
+        def ask(side: SideReader, where: Mapping[str, object]) -> list[dict[str, Any]]:
+            return side.many(view, where, limit=limit, at_least=at_least, timeout=wait)
+
+        return self._read(view, ask, (where,), unit, attrs, timeout)
 
     def page(
         self, view: str, *, unit: Unit | Sequence[Unit | None] | None, attrs: Mapping[str, object] | None = None,
@@ -128,7 +132,8 @@ class Reader:
         """
         Some rows in the order of their key, and the key behind which the next page begins.
 
-        The pages of one unit are of one side as long as its share stands.
+        The pages of one unit are of one side as long as its share stands, and v2 answers. Where the other side goes on,
+        it does so behind the same key, if its key has the same columns of the same types; else it is told.
 
         Args:
             view: as `get` takes it.
@@ -136,22 +141,32 @@ class Reader:
             attrs: as `get` takes them.
             timeout: as `get` takes it.
             where: as `many` takes it; None for all rows.
-            after: `after` of the page before; None for the first.
+            after: `after` of the page before, as it is (the columns of the key, and its values; lists, and texts of the
+                values, are taken too); None for the first.
             limit: how many rows at most, one at the least.
             at_least: as `get` takes it.
             wait: as `get` takes it.
 
         Raises:
+            OtherKey: the page before is of a side with another key: begin anew.
             DualgaugeError: v1 could not be read: see `SideReader.page`.
         """
-        return self._read(
-            view, lambda side: side.page(view, where=where, after=after, limit=limit, at_least=at_least, timeout=wait),
-            unit, attrs, timeout, lambda page: page.rows,
-        )  # fmt: skip
+
+        def ask(side: SideReader, where: Mapping[str, object] | None, after: Sequence[Any] | None) -> Page:
+            columns = [f"{name} {kind}" for name, kind in side.key(view).items()]
+            if after is not None and (len(after) != 2 or list(after[0]) != columns):  # noqa: PLR2004  (as it is given)
+                raise OtherKey(view, columns)
+            behind = after[1] if after is not None else None
+            page = side.page(view, where=where, after=behind, limit=limit, at_least=at_least, timeout=wait)
+            return Page(page.rows, None if page.after is None else (tuple(columns), page.after))
+
+        return self._read(view, ask, (where, after), unit, attrs, timeout, lambda page: page.rows)
 
     def _read(  # noqa: PLR0917  (called with all of them, in this order)
-        self, view: str, ask: Callable[[SideReader], T], unit: Unit | Sequence[Unit | None] | None,
+        self, view: str, ask: Callable[..., T], args: Sequence[object], unit: Unit | Sequence[Unit | None] | None,
         attrs: Mapping[str, object] | None, timeout: float | None, as_rows: Callable[[T], object] | None = None,
     ) -> T:  # fmt: skip
         v1, v2 = partial(ask, self.v1), partial(ask, self.v2)
-        return self._router.read(view, unit=unit, v1=v1, v2=v2, attrs=attrs, timeout=timeout, as_rows=as_rows)
+        return self._router.read(
+            view, unit=unit, v1=v1, v2=v2, args=args, attrs=attrs, timeout=timeout, as_rows=as_rows
+        )  # fmt: skip

@@ -402,7 +402,13 @@ class Router:
         from dualgauge_router.shadows import Shadows
 
         # By one step of a dict, which no lock need guard: a signal's handler may read in the middle of this.
-        return self._shadowing.setdefault("", Shadows())
+        mine = weakref.ref(self)
+
+        def wanted() -> bool:
+            router = mine()
+            return router is not None and router._known.routing.shadow is not None  # noqa: SLF001  (this one)
+
+        return self._shadowing.setdefault("", Shadows(wanted))
 
     @property
     def _shadows(self) -> Shadows | None:

@@ -284,7 +284,7 @@ def same(a: object, b: object) -> bool:  # noqa: PLR0911  (one row a kind of val
     if isinstance(a, float | Decimal) and isinstance(b, float | Decimal):
         return same(float(a), float(b)) if type(a) is not type(b) else bool(a == b)
     if isinstance(a, date) and isinstance(b, date):
-        return _instant(a) == _instant(b)
+        return instant(a) == instant(b)
     if isinstance(a, time) and isinstance(b, time):
         # To Python 12:00+01:00 is 11:00+00:00; to us a time of day is what it is, and its offset.
         return a.utcoffset() == b.utcoffset() and a.replace(tzinfo=None) == b.replace(tzinfo=None)
@@ -298,7 +298,7 @@ def same(a: object, b: object) -> bool:  # noqa: PLR0911  (one row a kind of val
     return bool(a == b)
 
 
-def _instant(value: date) -> datetime:
+def instant(value: date) -> datetime:
     """One scale for dates and times: a date is its midnight, a time without a zone is UTC (the engine's zone)."""
     if not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class Waiting:
         import asyncio
 
         task = asyncio.ensure_future(_no_exit(function, args))
+        silence(task)
         try:
             # Not asyncio.timeout: what does not end when it is cancelled would be waited for.
             await asyncio.wait({task}, timeout=max(seconds, 0))
@@ -151,6 +153,12 @@ class Waiting:
         self._late.discard(task)
         if not task.cancelled():
             task.exception()
+
+
+def silence(task: Any) -> None:  # noqa: ANN401  (a task)
+    """Have a loop that is closed in the middle of a task of ours say nothing of it, as asyncio has it for its own."""
+    with suppress(AttributeError):
+        task._log_destroy_pending = False  # noqa: SLF001  (there is no other way)
 
 
 async def _no_exit(function: Callable[..., Awaitable[T]], args: Sequence[object]) -> T:

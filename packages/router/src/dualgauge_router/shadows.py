@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from dualgauge_router.comparing import ViewRules, differing, rows_of
+from dualgauge_router.comparing import ViewRules, differing, kept, rows_of
 from dualgauge_router.hashing import threshold
 from dualgauge_router.model import PPM, Side
-from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Late, Waiting, from_outside
+from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Late, Waiting, from_outside, silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
 MATCHED: Final = "matched"
 MISMATCHED: Final = "mismatched"
@@ -114,11 +114,19 @@ class _Wait(NamedTuple):
     seconds: float
 
 
+async def _no_end(function: Callable[..., Any], args: Sequence[object]) -> Any:  # noqa: ANN401  (whatever it gives)
+    """What a side gives; what would end the loop, as another error."""
+    try:
+        return await function(*args)
+    except (KeyboardInterrupt, SystemExit) as fault:
+        raise _Raised from fault
+
+
 class _Loop:
     """What waits in a loop to be compared, how many of its tasks do so, and how many reads are looked at later."""
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[ShadowRules, Any]] = deque()
+        self.waiting: deque[tuple[ShadowRules, str, Any]] = deque()
         self.running = self.later = 0
 
 
@@ -149,7 +157,14 @@ class Shadows:
     of: ClassVar = ShadowRead
     """Makes a read: who has shadow reads need not load this module again at each."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Callable[[], bool]) -> None:
+        """
+        Begin nothing yet.
+
+        Args:
+            wanted: whether reads have shadows still; asked before each read of a side.
+        """
+        self._wanted = wanted
         self._counts = Counts()
         self._samples: deque[Mismatch] = deque(maxlen=_SAMPLES)
         self._queue: queue.SimpleQueue[tuple[ShadowRules, Any]] = queue.SimpleQueue()
@@ -185,9 +200,10 @@ class Shadows:
 
     def offer(self, rules: ShadowRules, read: ShadowRead, *, awaited: bool) -> None:
         """Take a read, to be compared by a thread, or where it is `awaited` by a task of this loop."""
+        read.answer = kept(read.answer)
         if awaited:
             mine = self._of_loop()
-            mine.waiting.append((rules, self._judged(rules, read)))
+            mine.waiting.append((rules, read.view, self._judged(rules, read)))
             self._begin_task(mine, rules.workers)
             return
         self._queue.put((rules, read))
@@ -209,11 +225,25 @@ class Shadows:
         import asyncio
 
         mine.running += 1
+        # A loop knows its tasks weakly, and one that was closed keeps them for nothing.
+        self._tasks = {one for one in self._tasks if not one.get_loop().is_closed()}
         # Nothing that the caller's context holds, such as a pin, is the shadow's.
         task = asyncio.get_running_loop().create_task(self._work_in(mine), context=contextvars.Context())
-        # A loop knows its tasks weakly.
+        silence(task)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda over: self._task_over(mine, over, most))
+
+    def _task_over(self, mine: _Loop, task: Any, most: int) -> None:  # noqa: ANN401  (a task)
+        self._tasks.discard(task)
+        mine.running -= 1
+        # Asked for, or it would be told of at the end.
+        if not task.cancelled() and (task.exception() is None or mine.waiting):
+            if mine.waiting:
+                self._begin_task(mine, most)
+            return
+        # The loop ends: nobody will compare what waits.
+        while mine.waiting:
+            self._counts.add(mine.waiting.popleft()[1], DROPPED)
 
     def _begin(self, most: int) -> None:
         with self._turn:
@@ -270,8 +300,10 @@ class Shadows:
             else:
                 try:
                     answer.given = self._waiting.call(asked[0], asked[1], rules.timeout)
-                except BaseException as fault:  # noqa: BLE001  (counted, whatever it is)
+                except Exception as fault:  # noqa: BLE001  (counted, whatever it is)
                     answer.fault = fault
+                except BaseException:  # noqa: BLE001  (counted, whatever it is)
+                    answer.fault = _Raised()
             since = time.perf_counter()
 
     def _put_off(self, rules: ShadowRules, steps: Any, seconds: float) -> None:  # noqa: ANN401  (the generator)
@@ -286,42 +318,42 @@ class Shadows:
 
     async def _work_in(self, mine: _Loop) -> None:
         """One task: the reads of its loop, until there is none."""
-        try:
-            while mine.waiting and not self._ended:
-                rules, steps = mine.waiting.popleft()
-                await self._awaited(mine, rules, steps)
-        finally:
-            mine.running -= 1
+        while mine.waiting:
+            await self._awaited(mine, *mine.waiting.popleft())
 
-    async def _awaited(self, mine: _Loop, rules: ShadowRules, steps: Any) -> None:  # noqa: ANN401  (the generator)
+    async def _awaited(self, mine: _Loop, rules: ShadowRules, view: str, steps: Any) -> None:  # noqa: ANN401  (the generator)
         """What `_go_on` does, in a task that leaves its loop to others in between."""
         import asyncio
 
         answer, since = _Answer(), time.perf_counter()
-        while (asked := answer.next(steps)) is not _OVER:
-            if isinstance(asked, _Wait):
-                if mine.later < rules.queue:
-                    mine.later += 1
-                    asyncio.get_running_loop().call_later(asked.seconds, self._again, mine, rules, steps)
-                    return
-                answer.fault = queue.Full()
-            elif asked is None:
-                if time.perf_counter() - since < _SLICE:
-                    continue
-                await asyncio.sleep(_PAUSE)
-            else:
-                try:
-                    answer.given = await self._waiting.awaited(asked[0], asked[1], rules.timeout)
-                except BaseException as fault:
-                    if from_outside(fault):
-                        raise
-                    answer.fault = fault
-            since = time.perf_counter()
+        try:
+            while (asked := answer.next(steps)) is not _OVER:
+                if isinstance(asked, _Wait):
+                    if mine.later < rules.queue:
+                        mine.later += 1
+                        asyncio.get_running_loop().call_later(asked.seconds, self._again, mine, rules, view, steps)
+                        return
+                    answer.fault = queue.Full()
+                elif asked is None:
+                    if time.perf_counter() - since < _SLICE:
+                        continue
+                    await asyncio.sleep(_PAUSE)
+                else:
+                    try:
+                        answer.given = await self._waiting.awaited(_no_end, asked, rules.timeout)
+                    except BaseException as fault:
+                        if from_outside(fault):
+                            raise
+                        answer.fault = fault if isinstance(fault, Exception) else _Raised()
+                since = time.perf_counter()
+        except BaseException:
+            self._counts.add(view, DROPPED)
+            raise
 
-    def _again(self, mine: _Loop, rules: ShadowRules, steps: Any) -> None:  # noqa: ANN401  (the generator)
+    def _again(self, mine: _Loop, rules: ShadowRules, view: str, steps: Any) -> None:  # noqa: ANN401  (the generator)
         """A read is looked at once more."""
         mine.later -= 1
-        mine.waiting.append((rules, steps))
+        mine.waiting.append((rules, view, steps))
         self._begin_task(mine, rules.workers)
 
     def _judged(self, rules: ShadowRules, read: ShadowRead) -> Generator[Any, Any, None]:
@@ -335,19 +367,17 @@ class Shadows:
         elif outcome in (MATCHED, MISMATCHED, PENDING, LAG):
             self._failed = 0
 
-    def _outcome(  # noqa: PLR0911  (one for each outcome)
-        self, rules: ShadowRules, read: ShadowRead
-    ) -> Generator[Any, Any, str]:  # fmt: skip
+    def _outcome(self, rules: ShadowRules, read: ShadowRead) -> Generator[Any, Any, str]:
         asked = Side.V2 if read.served is Side.V1 else Side.V1
         answers = {read.served: read.answer}
         try:
-            answers[asked] = yield read.of(asked), read.args
+            answers[asked] = yield self._call(read, asked)
             columns = yield from self._differing(read, answers[Side.V1], answers[Side.V2])
             for _ in range(_ROUNDS if columns else 0):
                 yield _Wait(rules.settle)
                 again = {}
                 for asked in Side:
-                    again[asked] = yield read.of(asked), read.args
+                    again[asked] = yield self._call(read, asked)
                 columns = yield from self._differing(read, again[Side.V1], again[Side.V2])
                 if not columns:
                     return LAG
@@ -357,15 +387,19 @@ class Shadows:
                 if stood:
                     return self._differ(read, columns, again)
                 answers = again
-        except queue.Full:
-            return EXCLUDED
-        except _Incomparable:
-            return COMPARATOR_ERROR
+        except (queue.Full, _Ended, _Incomparable) as fault:
+            return _OF_FAULTS[type(fault)]
         except Late:
             return V1_ERROR if asked is Side.V1 else V2_TIMEOUT
         except BaseException:  # noqa: BLE001  (counted, whatever it is)
             return V1_ERROR if asked is Side.V1 else V2_ERROR
         return LAG if columns else MATCHED
+
+    def _call(self, read: ShadowRead, side: Side) -> tuple[Callable[..., Any], tuple[object, ...]]:
+        """What is to be called, unless a kill or another stage came meanwhile."""
+        if self._ended or not self._wanted():
+            raise _Ended
+        return read.of(side), read.args
 
     def _differ(self, read: ShadowRead, columns: frozenset[str], answers: Mapping[Side, object]) -> str:
         """Two answers that differ and stood still."""
@@ -377,8 +411,8 @@ class Shadows:
 
     def _differing(self, read: ShadowRead, a: object, b: object) -> Generator[None, Any, frozenset[str]]:
         try:
-            rows = [rows_of(read.as_rows(one) if read.as_rows is not None else one) for one in (a, b)]
-            found: frozenset[str] = yield from differing(read.rules, *rows)
+            first, second = (rows_of(read.as_rows(one) if read.as_rows is not None else one) for one in (a, b))
+            found: frozenset[str] = yield from differing(read.rules, first, second)
         except GeneratorExit:
             raise
         except BaseException as fault:
@@ -386,5 +420,18 @@ class Shadows:
         return found
 
 
+class _Ended(Exception):
+    """Reads have no shadow any more."""
+
+
+class _Raised(Exception):
+    """What a side raised that is no error, such as SystemExit: thrown on as it is, it would end more than the read."""
+
+
 class _Incomparable(Exception):
     """Two answers that the rules cannot judge."""
+
+
+_OF_FAULTS: Final[Mapping[type[Exception], str]] = {
+    queue.Full: EXCLUDED, _Ended: DROPPED, _Incomparable: COMPARATOR_ERROR,
+}  # fmt: skip

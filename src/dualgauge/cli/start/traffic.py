@@ -70,7 +70,7 @@ def keys_of(reader: Reader, views: Sequence[str]) -> list[Asked]:
     for view in views:
         page = reader.v1.page(view, limit=_KEYS)
         key = reader.v1.key(view)
-        if page.rows and reader.v2.key(view) == key:
+        if page.rows and list(reader.v2.key(view)) == list(key):
             found.append([(view, tuple(row[name] for name in key)) for row in page.rows])
     return [one for several in itertools.zip_longest(*found) for one in several if one is not None]
 

@@ -79,6 +79,17 @@ class NotIndexed(UsageError):
         )
 
 
+class OtherKey(ConflictError):
+    """A page that is to begin behind a key of the other side, whose key is another one."""
+
+    def __init__(self, view: str, columns: Sequence[str]) -> None:
+        self.view, self.columns = view, tuple(columns)
+        super().__init__(
+            f"view {view}: the page before was read by another key than {', '.join(columns)}, such as that of the "
+            "other side; nothing was read: read the pages anew from the first, or give `after` as that page had it"
+        )
+
+
 class TooManyRows(UsageError):
     """More rows than a read of many may give."""
 

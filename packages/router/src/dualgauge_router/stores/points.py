@@ -29,7 +29,7 @@ from dualgauge_router.stores.errors import (
 )
 from dualgauge_router.stores.freshness import TIMEOUT, wait_for
 from dualgauge_router.stores.long_decimals import DECLARED, as_kept
-from dualgauge_router.stores.values import bound, decoder
+from dualgauge_router.stores.values import bound, decoder, is_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 1_000
 """Rows that a read of many gives at most where it does not say how many."""
+
+_MOST: Final = 1 << 40
+"""More rows than any read gives."""
 
 _IDLE: Final = 8
 """Connections that are kept open at most while nobody reads."""
@@ -93,7 +96,8 @@ class SideReader:
         self._out = 0
         self._opened = (0, 0)
         self._closed = self._held = False
-        self._turn = threading.Condition(threading.Lock())
+        # One that a signal's handler may enter which reads in the middle of a read.
+        self._turn = threading.Condition()
         _ALL.add(self)
 
     def close(self) -> None:
@@ -149,10 +153,10 @@ class SideReader:
             NotServed, BadKey, NotFresh, NoTypes, NoStore, StoreBusy, StoreForked, ReaderClosed: as `get`.
         """
         self._wait(view, at_least, timeout)
-        rows, _ = self._some(view, where, None, limit + 1)
+        rows = self._some(view, where, None, min(limit, _MOST) + 1)
         if len(rows) > limit:
             raise TooManyRows(f"{self._side.value}.{view}", limit)
-        return rows
+        return [one for one, _ in rows]
 
     def page(
         self, view: str, *, where: Mapping[str, object] | None = None, after: Sequence[object] | None = None,
@@ -173,15 +177,14 @@ class SideReader:
             NotIndexed, NotServed, BadKey, NotFresh, NoTypes, NoStore, StoreBusy, StoreForked, ReaderClosed: as `many`.
         """
         self._wait(view, at_least, timeout)
-        most = max(1, limit)
-        rows, key = self._some(view, where or {}, after, most + 1)
-        more = len(rows) > most
-        return Page(rows[:most], tuple(rows[most - 1][name] for name in key) if more else None)
+        most = max(1, min(limit, _MOST))
+        rows = self._some(view, where or {}, after, most + 1)
+        return Page([one for one, _ in rows[:most]], rows[most - 1][1] if len(rows) > most else None)
 
-    def key(self, view: str) -> tuple[str, ...]:
-        """The columns of the view's key, in its order. Raises as `get` does."""
+    def key(self, view: str) -> dict[str, str]:
+        """The columns of the view's key, in its order, with their DuckDB types. Raises as `get` does."""
         with self._reading(view) as (_, table):
-            return table.key
+            return {name: table.kinds[name] for name in table.key}
 
     def position(self, view: str) -> int:
         """The position of the log that readers' build of a view is at. Raises as `get` does."""
@@ -197,7 +200,8 @@ class SideReader:
 
     def _some(
         self, view: str, where: Mapping[str, object], after: Sequence[object] | None, most: int
-    ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    ) -> list[tuple[dict[str, Any], tuple[Any, ...]]]:
+        """Rows in the order of their key, each with that as `page` takes it."""
         label = f"{self._side.value}.{view}"
         with self._reading(view) as (connection, table):
             if where and not any(set(where) == set(way[: len(where)]) for way in table.ways):
@@ -205,13 +209,23 @@ class SideReader:
             values = [_bound(label, table, name, value) for name, value in where.items()]
             terms = [_equal(table, name, at) for at, name in enumerate(where, 1)]
             if after is not None:
-                values += self._key(view, table, tuple(after))
+                behind = self._key(view, table, tuple(after))
+                if None in behind:
+                    raise BadKey(label, table.key, f"{tuple(after)!r} is the key of no page")
+                values += behind
                 marks = (table.marks[name].format(at) for at, name in enumerate(table.key, len(where) + 1))
                 terms.append(f"({', '.join(map(_quoted, table.key))}) > ({', '.join(marks)})")
             condition = f" WHERE {' AND '.join(terms)}" if terms else ""
             order = ", ".join(map(_quoted, table.key))
             found = connection.execute(f"{table.select}{condition} ORDER BY {order} LIMIT {most:d}", values).fetchall()
-        return [self._decoded(view, table, row) for row in found], table.key
+        decoded = (self._decoded(view, table, row) for row in found)
+        # Of what is kept as JSON, the text: many texts are one value.
+        texts = [at for at, (_, kind, _) in enumerate(table.decoders) if is_json(kind)]
+        places = [next(at for at, (one, *_) in enumerate(table.decoders) if one == name) for name in table.key]
+        return [
+            (one, tuple(row[at] if at in texts else one[table.decoders[at][0]] for at in places))
+            for one, row in zip(decoded, found, strict=True)
+        ]
 
     def _key(self, view: str, table: Table, parts: Sequence[object]) -> list[object]:
         label = f"{self._side.value}.{view}"
@@ -234,7 +248,7 @@ class SideReader:
     @contextmanager
     def _reading(self, view: str) -> Iterator[tuple[sqlite3.Connection, Table]]:
         """A transaction, and how the view is read in it."""
-        connection = self._taken()
+        connection, opened = self._taken()
         try:
             connection.execute("BEGIN")
             try:
@@ -243,14 +257,15 @@ class SideReader:
                 connection.execute("ROLLBACK")
         except sqlite3.Error as fault:
             # What it says of the file may be told by a new one only.
-            self._given(connection, keep=False)
+            self._given(connection, None)
             raise self._told(fault) from fault
         except BaseException:
-            self._given(connection, keep=True)
+            self._given(connection, opened)
             raise
-        self._given(connection, keep=True)
+        self._given(connection, opened)
 
-    def _taken(self) -> sqlite3.Connection:
+    def _taken(self) -> tuple[sqlite3.Connection, tuple[int, int]]:
+        """A connection that nobody else has, and which file it is to."""
         # Under the lock: a fork must not come between.
         with self._turn:
             self._turn.wait_for(lambda: not self._held)
@@ -266,8 +281,9 @@ class SideReader:
                 self._tables.clear()
                 self._opened = there.st_dev, there.st_ino
             if self._idle:
+                connection = self._idle.pop()
                 self._out += 1
-                return self._idle.pop()
+                return connection, self._opened
             if inherited([self._file]):
                 raise StoreForked(self._file)
             try:
@@ -275,7 +291,7 @@ class SideReader:
             except sqlite3.Error as fault:
                 raise self._told(fault) from fault
             self._out += 1
-            return connection
+            return connection, self._opened
 
     def _connected(self) -> sqlite3.Connection:
         # mode=rw: a reader of a write-ahead log writes beside it; and a file that is gone must not come back empty.
@@ -287,10 +303,11 @@ class SideReader:
         connection.execute("PRAGMA query_only = ON")
         return connection
 
-    def _given(self, connection: sqlite3.Connection, *, keep: bool) -> None:
+    def _given(self, connection: sqlite3.Connection, opened: tuple[int, int] | None) -> None:
+        """Take a connection back; None: it is to be used no more, as where another file has the name by now."""
         with self._turn:
             self._out -= 1
-            if keep and not self._closed and len(self._idle) < _IDLE:
+            if opened == self._opened and not self._closed and len(self._idle) < _IDLE:
                 self._idle.append(connection)
             else:
                 connection.close()
@@ -366,7 +383,7 @@ class SideReader:
 
     def _inherit(self) -> None:
         """In a forked process: no lock and no connection is this one's."""
-        self._turn, self._idle, self._out = threading.Condition(threading.Lock()), [], 0
+        self._turn, self._idle, self._out = threading.Condition(), [], 0
         self._held = False
 
 
@@ -386,8 +403,13 @@ def _bound(label: str, table: Table, name: str, value: object) -> object:
     kind = table.kinds[name]
     try:
         return bound(kind, value)
-    except ValueError as fault:
-        raise BadKey(label, table.key, f"{value!r} is no value of {name!r} ({kind})") from fault
+    except (ValueError, RecursionError) as fault:
+        try:
+            shown = repr(value)
+        except ValueError:
+            # An integer of thousands of digits.
+            shown = f"one of type {type(value).__name__}"
+        raise BadKey(label, table.key, f"{shown} is no value of {name!r} ({kind})") from fault
 
 
 def _equal(table: Table, name: str, at: int) -> str:

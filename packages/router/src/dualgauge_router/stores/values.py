@@ -59,10 +59,15 @@ def inner_kinds(kind: str) -> dict[str, str]:
     return named
 
 
+def is_json(kind: str) -> bool:
+    """Whether a store keeps a type as JSON: of a value, nobody can tell the text that is kept."""
+    return kind == "JSON" or kind.endswith("]") or kind.startswith("STRUCT(")
+
+
 @cache
 def decoder(kind: str) -> Callable[[Any], Any] | None:
     """What makes the Python value of what SQLite holds of a type; None where it is that already. NULL is None."""
-    if kind == "JSON" or kind.endswith("]") or kind.startswith("STRUCT("):
+    if is_json(kind):
         inner = _nested(kind)
         return lambda text: inner(json.loads(text, parse_float=Decimal))
     if match := _DECIMAL.fullmatch(kind):
@@ -117,7 +122,9 @@ def bound(kind: str, value: object) -> object:
     """
     What SQLite holds of a value of a type, for a comparison; None where no column holds the value.
 
-    A text is read as the command line reads it, so that the part of a path may be given as it came.
+    A text is read as the command line reads it, so that the part of a path may be given as it came; of JSON, a LIST or
+    a STRUCT it is the text of its JSON. A time is one as the other side may have it: a date is its midnight, and one
+    without a zone is in UTC.
 
     Raises:
         ValueError: it is no value of the type.
@@ -149,30 +156,41 @@ def _of_text(kind: str, text: str) -> object:  # noqa: PLR0911  (one row a type 
         # As JSON output writes it.
         return bytes.fromhex(text)
     text.encode()  # what is no text, as from broken arguments, SQLite could not take
+    if is_json(kind):
+        json.loads(text, parse_int=str, parse_float=str)
     return (uuid_text(text) or text) if kind == "UUID" else text
 
 
 def _of_value(kind: str, value: object) -> object:  # noqa: PLR0911  (one row a type reads best)
+    if isinstance(value, dt.date) and kind in (*_STAMPS, _ZONED, "DATE"):
+        return _of_moment(kind, value)
     match value:
-        case bool() if kind == "BOOLEAN":
-            return int(value)
-        case int() if kind in _INTEGERS and not isinstance(value, bool):
-            return _number(value)
-        case int() | float() if kind in ("FLOAT", "DOUBLE") and not isinstance(value, bool):
+        case bool():
+            if kind == "BOOLEAN":
+                return int(value)
+        case int() | Decimal() if kind in _INTEGERS:
+            return _number(int(value)) if value == int(value) else None
+        case int() | float() if kind in ("FLOAT", "DOUBLE"):
             return _real(kind, float(value))
-        case int() | Decimal() if (match := _DECIMAL.fullmatch(kind)) and not isinstance(value, bool):
+        case int() | Decimal() if match := _DECIMAL.fullmatch(kind):
             return written(str(value), int(match[2]))
-        case dt.datetime() if kind == _ZONED if value.tzinfo else kind in _STAMPS:
-            return _stamp(value)
-        case dt.date() if kind == "DATE" and not isinstance(value, dt.datetime):
-            return value.isoformat()
         case dt.time() if kind == "TIME" and value.tzinfo is None:
             return value.isoformat("microseconds")
         case bytes() | bytearray() | memoryview() if kind == "BLOB":
             return bytes(value)
-        case uuid.UUID() if kind == "UUID":
+        case uuid.UUID() if kind in ("UUID", "VARCHAR"):
             return str(value)
     raise ValueError(value)
+
+
+def _of_moment(kind: str, value: dt.date) -> str | None:
+    """A date or a time as a column of either holds it; None where a date would lose the time of the day."""
+    if not isinstance(value, dt.datetime):
+        return value.isoformat() if kind == "DATE" else _stamp(dt.datetime(value.year, value.month, value.day))  # noqa: DTZ001
+    if kind != "DATE":
+        return _stamp(value)
+    in_utc = value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
+    return in_utc.date().isoformat() if in_utc.time() == dt.time() else None
 
 
 def _number(value: int) -> int:
