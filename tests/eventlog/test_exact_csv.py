@@ -178,7 +178,7 @@ def test_a_column_that_one_value_makes_text_is_told_with_what_to_say(project: Lo
     project.sources[0]["select"] = {"amount": "price * 2"}
     project.write("d/1.csv", csv("id,seen,price", "a,2026-01-01,1", "b,2026-01-02,zz", "c,2026-01-03,3"))
     with pytest.raises(
-        BadMapping, match=r"price is text, since .* read = \{types = \{price = \"BIGINT\"\}\}, and rows"
+        BadMapping, match=r"price is text, since .* read = \{types = \{price = \"BIGINT\"\}\} or DECIMAL.*, and rows"
     ):
         project.take(every=True, max_bad_rows=5)
     project.sources[0]["read"] = {"types": {"price": "BIGINT"}}

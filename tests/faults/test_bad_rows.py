@@ -433,6 +433,51 @@ def test_a_row_on_which_a_subquery_fails_is_named_and_set_aside(
     ]  # fmt: skip
 
 
+QUERY = "SELECT id AS event_id, 't' AS type, seen AS occurred_at, {} FROM source"
+
+
+NEEDLESS: list[tuple[dict[str, Any], int]] = [
+    ({"read": {"types": {"x": "BIGINT"}}, "select": {"m": "m"}}, 2),
+    ({"read": {"types": {"x": "BIGINT"}}, "event_id": "id || '/' || m", "select": {"m": "m"}}, 2),
+    ({"read": {"types": {"x": "BIGINT"}}, "query": QUERY.format("m")}, 2),
+    ({"read": {"types": {"x": "BIGINT"}}, "query": QUERY.format("x * 2 AS y") + " WHERE m = 'a'"}, 1),
+]
+# In one import the column is a text, of which x * 2 is nothing.
+LATER: list[tuple[dict[str, Any], int]] = [
+    ({"query": QUERY.format("x * 2 AS y") + " WHERE m = 'a'"}, 1),
+    ({"query": QUERY.format("x * 2 AS y") + " WHERE m <> 'b' AND x > 0"}, 1),
+]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("settings", "events", "together"),
+    [*((*one, together) for one in NEEDLESS for together in (False, True)), *((*one, False) for one in LATER)],
+)
+def test_a_value_that_nothing_needs_sets_no_row_aside_beside_another_one(
+    project: LogProject, ending: str, settings: dict[str, Any], events: int, together: bool
+) -> None:
+    rows = ["a,2020-01-01,5,a", "b,2020-01-02,two,b", "c,never,1,a"]
+    names = ["id", "seen", "x", "m"]
+    lines = [
+        json.dumps(dict(zip(names, one.split(","), strict=True))).replace('"5"', "5").replace('"1"', "1")
+        for one in rows
+    ]
+    project.sources.clear()
+    project.columns.clear()
+    project.source("s", path=f"s.{ending}", **settings)
+    for upto in (3,) if together else (1, 2, 3):
+        text = csv(",".join(names), *rows[:upto]) if ending == "csv" else "".join(f"{one}\n" for one in lines[:upto])
+        project.write(f"s.{ending}", text)
+        if upto < 3:
+            project.take()
+    with pytest.raises(BadRow, match=rf"s\.{ending} row 3: .*['\"]never['\"]"):
+        project.take()
+    done = take(project)
+    assert (len(project.events()), done.quarantined) == (events, 1)
+    assert [one.misfit.row for one in kept(project)] == [3]
+
+
 def test_rows_that_a_window_looks_at_are_named_and_cannot_be_set_aside(project: LogProject) -> None:
     project.sources.clear()
     project.source("s", path="s.csv", select={"total": "sum(CAST(x AS BIGINT)) OVER (ORDER BY id)"})

@@ -58,7 +58,8 @@ def only_text(source: Source, fault: EngineError, expression: str, known: Sequen
         return ""
     return (
         f"; {listed(texts)} {'is' if len(texts) == 1 else 'are'} text, since not all values are written in one other "
-        f"type: say which, {type_said(texts[0], 'BIGINT')}, and rows that do not fit it are named"
+        f"type: say which it is to be, such as {type_said(texts[-1], 'BIGINT')} or DECIMAL(18,2), and rows that do not "
+        "fit it are named"
     )
 
 

@@ -15,6 +15,7 @@ from dualgauge.eventlog.sources.mapping import columns_quoted, mapping, queried,
 from dualgauge.eventlog.sources.misfits import Found, misfits_of
 from dualgauge.eventlog.sources.readers import raw_rows
 from dualgauge.eventlog.sources.source import told
+from dualgauge.model import fold, literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,17 +92,20 @@ class KeptRows:
     def _fault(self, first: int, last: int) -> str | None:
         """Why one of the rows from one place to another does not fit; None where all do."""
         engine, source = self._engine, self._source
+        rows, reason = self._rows(first, last), None
         if "_unfit" in self._available:
             unfit = f"SELECT min(_unfit) FROM {_ROWS} WHERE _place BETWEEN {first:d} AND {last:d}"
-            if (reason := engine.row(unfit)[0]) is not None:
+            if (reason := engine.row(unfit)[0]) is not None and (first < last or not source.settings.query):
                 return str(reason)
-        rows = self._rows(first, last)
+        if reason is not None:
+            # A query may leave the row out, and need nothing of what does not fit.
+            rows = self._strict(first)
         try:
             _, found = misfits_of(engine, source, self._columns, rows).find(engine, 1)
             # What is in the payload alone is not computed there, nor where it is only counted.
             engine.rows(f"SELECT bit_xor(hash(q)) FROM ({self._events(rows)}) AS q")
         except BadValue as fault:
-            return self._failing(rows, fault)
+            return self._failing(rows, fault) if reason is None else str(reason)
         return found[0].reason if found else None
 
     def _failing(self, rows: str, fault: BadValue) -> str:
@@ -124,12 +128,21 @@ class KeptRows:
             rows, settings, self._columns, self._available
         )  # fmt: skip
 
-    def _rows(self, first: int, last: int) -> str:
+    def _rows(self, first: int, last: int, replaced: str = "") -> str:
         """Some of the rows; those of a query without their places, as it has them."""
         place = "_place"
         if self._source.settings.query:
             place = f"_file, _row, _at, _place{', _unfit' if '_unfit' in self._available else ''}"
-        return f"SELECT * EXCLUDE ({place}) FROM {_ROWS} WHERE _place BETWEEN {first:d} AND {last:d}"
+        return f"SELECT * EXCLUDE ({place}){replaced} FROM {_ROWS} WHERE _place BETWEEN {first:d} AND {last:d}"
+
+    def _strict(self, place: int) -> str:
+        """A row of which a value that does not fit is an error where it is asked for."""
+        said = ((name, quote(name)) for name in self._available if fold(name) in self._source.unsure)
+        columns = [
+            f"CASE WHEN starts_with(_unfit, {literal(name)}) THEN error(_unfit) ELSE {column} END AS {column}"
+            for name, column in said
+        ]
+        return self._rows(place, place, f" REPLACE ({', '.join(columns)})")
 
 
 def makes_own_events(source: Source) -> bool:

@@ -205,7 +205,8 @@ def _typed(source: Source, names: Sequence[str], *, placed: bool) -> Iterator[st
         yield f"{_checked(source, name, value, placed=placed)} AS {text}"
         yield f"{text} AS {quote(text_of(name))}"
     if placed:
-        unfit = [f"WHEN NOT {fits} THEN {words}" for fits, words in (_fit(source, name) for name in names) if words]
+        asked = [name for name in names if fold(name) not in source.needless]
+        unfit = [f"WHEN NOT {fits} THEN {words}" for fits, words in (_fit(source, name) for name in asked) if words]
         yield f"{f'CASE {chr(32).join(unfit)} END' if unfit else 'CAST(NULL AS VARCHAR)'} AS _unfit"
 
 

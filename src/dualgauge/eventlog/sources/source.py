@@ -135,6 +135,7 @@ class Source:
     own: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
     cast: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
     untyped: Collection[str] = ()
+    needless: Collection[str] = ()
     _folders: list[Mapping[str, str]] = field(default_factory=list, repr=False, compare=False)
 
     @property

@@ -170,7 +170,12 @@ def _in_texts(
     kinds = {fold(name): kind for name, kind in found.items()} | kept
     held = {name: kinds.pop(name) for name, kind in tuple(kinds.items()) if name in alone or kind == NAN}
     untyped = (needed.keys() & there) - kinds.keys() - held.keys()
-    return replace(source, kinds=kinds, alone=held, unsure={fold(name) for name in unsure}, untyped=untyped)
+    declared = set(map(fold, columns))
+    payload = {column_of(one) for name, one in source.settings.select.items() if fold(name) not in declared}
+    return replace(
+        source, kinds=kinds, alone=held, unsure={fold(name) for name in unsure}, untyped=untyped,
+        needless=names.keys() - needed.keys() - payload,
+    )  # fmt: skip
 
 
 def _types(engine: Engine, relation: str, asked: Mapping[str, Sequence[str]], spelling: Spelling) -> dict[str, str]:
