@@ -91,11 +91,11 @@ class SideReader:
             patience: seconds to wait for another connection's locks.
         """
         self._file, self._side, self._patience = file, side, patience
-        self._tables: dict[str, Table] = {}
+        self._tables: dict[tuple[tuple[int, int], str], Table] = {}
         self._idle: list[sqlite3.Connection] = []
         self._out = 0
         self._opened = (0, 0)
-        self._closed = self._held = False
+        self._closed, self._held = False, 0
         # One that a signal's handler may enter which reads in the middle of a read.
         self._turn = threading.Condition()
         _ALL.add(self)
@@ -252,7 +252,7 @@ class SideReader:
         try:
             connection.execute("BEGIN")
             try:
-                yield connection, self._table(connection, view)
+                yield connection, self._table(connection, opened, view)
             finally:
                 connection.execute("ROLLBACK")
         except sqlite3.Error as fault:
@@ -268,6 +268,9 @@ class SideReader:
         """A connection that nobody else has, and which file it is to."""
         # Under the lock: a fork must not come between.
         with self._turn:
+            if self._held == threading.get_ident():
+                # A signal's handler, in the middle of a fork of this thread.
+                raise StoreForked(self._file)
             self._turn.wait_for(lambda: not self._held)
             if self._closed:
                 raise ReaderClosed(self._side.value)
@@ -330,11 +333,12 @@ class SideReader:
         """The types of the columns of a build that has none beside it; `declared` are SQLite's."""
         raise NoTypes(label)
 
-    def _table(self, connection: sqlite3.Connection, view: str) -> Table:
+    def _table(self, connection: sqlite3.Connection, opened: tuple[int, int], view: str) -> Table:
         (version,) = connection.execute("PRAGMA schema_version").fetchone()
-        table = self._tables.get(view)
+        # By the file, too: another one may have changed its schema as often.
+        table = self._tables.get((opened, view))
         if table is None or table.version != version:
-            table = self._tables[view] = self._found(connection, view, version)
+            table = self._tables[opened, view] = self._found(connection, view, version)
         return table
 
     def _found(self, connection: sqlite3.Connection, view: str, version: int) -> Table:
@@ -369,7 +373,7 @@ class SideReader:
         if not self._turn.acquire(timeout=_LETS_GO):
             return False
         # New reads wait: those of busy threads would never leave a moment without one.
-        self._held = True
+        self._held = threading.get_ident()
         if not self._turn.wait_for(lambda: not self._out, _LETS_GO):
             self._go_on()
             return False
@@ -377,14 +381,14 @@ class SideReader:
         return True
 
     def _go_on(self) -> None:
-        self._held = False
+        self._held = 0
         self._turn.notify_all()
         self._turn.release()
 
     def _inherit(self) -> None:
         """In a forked process: no lock and no connection is this one's."""
         self._turn, self._idle, self._out = threading.Condition(), [], 0
-        self._held = False
+        self._held = 0
 
 
 def _kinds(connection: sqlite3.Connection, view: str, build: int) -> dict[str, str] | None:
