@@ -274,6 +274,26 @@ def test_postgresql_takes_no_text_with_nul_and_says_which_column(engine: Engine)
 
 # --- refusals -----------------------------------------------------------------------------------------------------
 
+
+@pytest.mark.parametrize(
+    ("kind", "value", "kept"),
+    [
+        ("JSON[]", """['{"a": 1, "b": "1.50"}', NULL, '7', '0.5']""", '[{"a":1,"b":"1.50"},null,7,0.5]'),
+        ("STRUCT(j JSON, n INTEGER)", "{'j': '[1, 2.25]', 'n': 1}", '{"j":[1,2.25],"n":1}'),
+        ("STRUCT(j JSON)[]", "[{'j': NULL}, NULL]", '[{"j":null},null]'),
+        ("JSON[]", "['0.1234567890123456789']", None), ("JSON[]", "['2.50']", None), ("JSON[]", "['1E5']", None),
+        ("STRUCT(a STRUCT(j JSON)[])", "{'a': [{'j': '{\"x\": [9007199254740993.0]}'}]}", None),
+    ],
+)  # fmt: skip
+def test_json_in_a_list_or_a_struct_loses_no_digit(engine: Engine, kind: str, value: str, kept: str | None) -> None:
+    for dialect in ("sqlite", "postgresql"):
+        if kept is not None:
+            assert bound(engine, kind, value, dialect) == kept
+        else:
+            with pytest.raises(BadValue, match="'the column' holds JSON inside, of which a number would be written"):
+                bound(engine, kind, value, dialect)
+
+
 NOT_IN_JSON = "holds NaN or an infinity inside, which JSON cannot; use a CASE"
 OUTSIDE = "holds a time outside the years 1 to 9999; use nullif or a CASE"
 BEYOND = "holds a number beyond 64 bits; cast it to DOUBLE or VARCHAR"

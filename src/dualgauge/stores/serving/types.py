@@ -261,9 +261,12 @@ def _time(kind: str, alembic: sa.types.TypeEngine[Any], text: str, shown: str, z
 def _json(kind: str) -> StoreType:
     def text(expression: str, column: str) -> str:
         value = f"CAST(to_json({expression}) AS VARCHAR)"
+        if respelt := _respelt(expression, kind):
+            reason = "holds JSON inside, of which a number would be written otherwise; cast it to VARCHAR"
+            value = _refuse(respelt, value, column, reason)
         if not _FLOATS.search(kind):
             return value
-        bare = f"""regexp_replace({value}, '"(\\\\.|[^"\\\\])*"', '', 'g')"""
+        bare = f"""regexp_replace(CAST(to_json({expression}) AS VARCHAR), '"(\\\\.|[^"\\\\])*"', '', 'g')"""
         beyond = f"regexp_matches({bare}, 'NaN|Infinity')"
         return _refuse(beyond, value, column, "holds NaN or an infinity inside, which JSON cannot; use a CASE")
 
@@ -271,6 +274,25 @@ def _json(kind: str) -> StoreType:
         return f"CAST(CAST({expression} AS JSON) AS {kind})"
 
     return _of_json(text, back)
+
+
+def _respelt(expression: str, kind: str, depth: int = 0) -> str:
+    """Whether a number of JSON inside of a value is written otherwise within it; empty where none can be."""
+    if kind == "JSON":
+        # Seen: what stands in a list or a struct goes through DOUBLE there.
+        texts = (f"CAST({expression} AS VARCHAR)", f"CAST(to_json([{expression}]) AS VARCHAR)[2:-2]")
+        own, within = (
+            rf"""regexp_replace(regexp_replace({one}, '"(?:[^"\\]|\\.)*"', '""', 'g'), '\s', '', 'g')"""
+            for one in texts
+        )
+        return f"coalesce({own} <> {within}, false)"
+    if kind.endswith("]"):
+        inner = _respelt(f"e{depth}", inner_kinds(kind)[""], depth + 1)
+        return inner and f"coalesce(list_bool_or(list_transform({expression}, lambda e{depth}: {inner})), false)"
+    if not kind.startswith("STRUCT("):
+        return ""
+    fields = (_respelt(f"({expression}).{quote(name)}", one, depth) for name, one in inner_kinds(kind).items())
+    return " OR ".join(filter(None, fields))
 
 
 def _of_json(bound: Callable[[Expression, str], Expression], back: Callable[[Expression], Expression]) -> StoreType:
