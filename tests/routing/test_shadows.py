@@ -579,6 +579,26 @@ def test_a_router_that_is_closed_begins_no_shadow(router: Router) -> None:
     assert settled(router, 2) == {"matched": 1, "dropped": 1}
 
 
+def test_what_waits_when_a_router_is_closed_is_counted(router: Router) -> None:
+    routed(router, "shadow", 0, canary(workers=1, settle_ms=60_000))
+    over = threading.Event()
+
+    def v2(number: int) -> object:
+        if number == 3:
+            over.wait(30)
+        return row(number, "9")
+
+    for number in range(20):
+        router.read("orders", unit="a", v1=row, v2=v2, args=(number,))
+    until = time.monotonic() + 30
+    assert router._shadows is not None
+    while len(router._shadows._later) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    router.close()
+    over.set()
+    assert settled(router, 20) == {"dropped": 20}
+
+
 VALUES = st.one_of(st.none(), st.integers(-3, 3), st.sampled_from([Decimal("1.00"), Decimal("1.01"), 1.0, "a", "b"]))
 ROWS = st.lists(st.fixed_dictionaries({"id": st.integers(0, 3)}, optional={"a": VALUES, "b": VALUES}), max_size=4)
 

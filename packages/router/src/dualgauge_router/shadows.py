@@ -167,7 +167,7 @@ class Shadows:
         self._wanted = wanted
         self._counts = Counts()
         self._samples: deque[Mismatch] = deque(maxlen=_SAMPLES)
-        self._queue: queue.SimpleQueue[tuple[ShadowRules, Any]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[ShadowRules, ShadowRead]] = queue.SimpleQueue()
         self._turn = threading.Lock()
         self._threads = 0
         self._later: list[tuple[float, int, ShadowRules, Any]] = []
@@ -179,8 +179,16 @@ class Shadows:
         self._ended = False
 
     def close(self) -> None:
-        """Begin no more."""
+        """Begin no more; what waits is counted as dropped."""
         self._ended = True
+        with suppress(queue.Empty):
+            while True:
+                self._counts.add(self._queue.get_nowait()[1].view, DROPPED)
+        with self._turn:
+            later, self._later = self._later, []
+        for *_, steps in later:
+            with suppress(StopIteration):
+                steps.throw(_Ended())
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many shadow reads of each view came to what."""
@@ -308,11 +316,11 @@ class Shadows:
 
     def _put_off(self, rules: ShadowRules, steps: Any, seconds: float) -> None:  # noqa: ANN401  (the generator)
         with self._turn:
-            if len(self._later) < rules.queue:
+            if not self._ended and len(self._later) < rules.queue:
                 heapq.heappush(self._later, (time.monotonic() + seconds, next(self._number), rules, steps))
                 return
         try:
-            steps.throw(queue.Full)
+            steps.throw(_Ended() if self._ended else queue.Full())
         except StopIteration:
             return
 
