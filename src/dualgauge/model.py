@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NewType
 
-from dualgauge_router.model import PPM, NextStep, Side, canonical_json, jsonable
+from dualgauge_router.model import PPM, NextStep, Side, canonical_json, jsonable, quote
 
 __all__ = [
     "ALEMBIC",
@@ -75,15 +75,6 @@ class Outcome(StrEnum):
 def utc_now() -> datetime:
     """The present, aware, in UTC."""
     return datetime.now(UTC)
-
-
-def quote(identifier: str) -> str:
-    """
-    Quote an identifier for DuckDB, SQLite and PostgreSQL alike.
-
-    This is the only quoting function: every name that reaches SQL text passes through it.
-    """
-    return '"' + identifier.replace('"', '""') + '"'
 
 
 def unquoted(identifier: str) -> str:

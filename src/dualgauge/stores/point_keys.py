@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualgauge.model import plural
 from dualgauge_router.stores.errors import BadKey
 
 if TYPE_CHECKING:
@@ -19,8 +18,7 @@ def check_key(view: str, names: Sequence[str], given: Sequence[object]) -> None:
         BadKey: it has not.
     """
     if len(given) != len(names):
-        count = f"{plural(len(given), 'key value')} {'was' if len(given) == 1 else 'were'} given"
-        raise BadKey(view, names, count)
+        raise BadKey.of_count(view, names, len(given))
     for part in given:
         if not isinstance(part, str):
             raise BadKey(view, names, f"{part!r} is no text; give each part of the key as it is written")

@@ -1,4 +1,4 @@
-"""The words that the router and dualgauge share: sides, shares, next steps, and the one text of a value."""
+"""What the router and dualgauge share: sides, shares, next steps, the one quoting function, the one text of a value."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ class NextStep:
 
     command: str
     why: str
+
+
+def quote(identifier: str) -> str:
+    """
+    Quote an identifier for DuckDB, SQLite and PostgreSQL alike.
+
+    This is the only quoting function: every name that reaches SQL text passes through it.
+    """
+    return '"' + identifier.replace('"', '""') + '"'
 
 
 def canonical_json(value: object) -> str:

@@ -115,10 +115,10 @@ class _Wait(NamedTuple):
 
 
 async def _no_end(function: Callable[..., Any], args: Sequence[object]) -> Any:  # noqa: ANN401  (whatever it gives)
-    """What a side gives; what would end the loop, as another error."""
+    """What a side gives; KeyboardInterrupt, which would end the loop as SystemExit would, as another error."""
     try:
         return await function(*args)
-    except (KeyboardInterrupt, SystemExit) as fault:
+    except KeyboardInterrupt as fault:
         raise _Raised from fault
 
 
@@ -244,14 +244,15 @@ class Shadows:
     def _task_over(self, mine: _Loop, task: Any, most: int) -> None:  # noqa: ANN401  (a task)
         self._tasks.discard(task)
         mine.running -= 1
-        # Asked for, or it would be told of at the end.
-        if not task.cancelled() and (task.exception() is None or mine.waiting):
-            if mine.waiting:
-                self._begin_task(mine, most)
+        if task.cancelled():
+            # The loop ends: nobody will compare what waits.
+            while mine.waiting:
+                self._counts.add(mine.waiting.popleft()[1], DROPPED)
             return
-        # The loop ends: nobody will compare what waits.
-        while mine.waiting:
-            self._counts.add(mine.waiting.popleft()[1], DROPPED)
+        # Asked for, or it would be told of at the end.
+        task.exception()
+        if mine.waiting:
+            self._begin_task(mine, most)
 
     def _begin(self, most: int) -> None:
         with self._turn:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from dualgauge.migration import Migration
     from dualgauge_router.reader import Reader
+    from dualgauge_router.router import Router
 
     Asked = tuple[str, tuple[Any, ...]]
     """A view, and a key of it."""
@@ -129,7 +130,7 @@ def run(
         reader.close()
 
 
-def _tell(screen: Console, router: Any, head: str = "") -> None:  # noqa: ANN401  (a router)
+def _tell(screen: Console, router: Router, head: str = "") -> None:
     """One line: the share, and how many reads came to what since the router was made."""
     served, shadows = (
         sum((Counter(one) for one in counts.values()), Counter[str]())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from dualgauge_router.errors import ConflictError, DualgaugeError, UsageError
 from dualgauge_router.model import NextStep
@@ -64,6 +64,11 @@ class BadKey(UsageError):
         self.view, self.columns, self.reason = view, tuple(columns), reason
         names = ", ".join(self.columns)
         super().__init__(f"view {view}: {reason}; its key is {names}, so give {len(columns)} in that order")
+
+    @classmethod
+    def of_count(cls, view: str, columns: Sequence[str], given: int) -> Self:
+        """The error of a key of too many or too few parts."""
+        return cls(view, columns, "1 key value was given" if given == 1 else f"{given:,} key values were given")
 
 
 class NotIndexed(UsageError):

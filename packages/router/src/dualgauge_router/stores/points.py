@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from dualgauge_router.model import quote
 from dualgauge_router.sqlite_files import Watched, in_the_way, inherited, over_forks, watched
 from dualgauge_router.stores.errors import (
     BadKey,
@@ -214,9 +215,9 @@ class SideReader:
                     raise BadKey(label, table.key, f"{tuple(after)!r} is the key of no page")
                 values += behind
                 marks = (table.marks[name].format(at) for at, name in enumerate(table.key, len(where) + 1))
-                terms.append(f"({', '.join(map(_quoted, table.key))}) > ({', '.join(marks)})")
+                terms.append(f"({', '.join(map(quote, table.key))}) > ({', '.join(marks)})")
             condition = f" WHERE {' AND '.join(terms)}" if terms else ""
-            order = ", ".join(map(_quoted, table.key))
+            order = ", ".join(map(quote, table.key))
             found = connection.execute(f"{table.select}{condition} ORDER BY {order} LIMIT {most:d}", values).fetchall()
         decoded = (self._decoded(view, table, row) for row in found)
         # Of what is kept as JSON, the text: many texts are one value.
@@ -230,10 +231,7 @@ class SideReader:
     def _key(self, view: str, table: Table, parts: Sequence[object]) -> list[object]:
         label = f"{self._side.value}.{view}"
         if len(parts) != len(table.key):
-            count = (
-                f"{len(parts)} key value{'' if len(parts) == 1 else 's'} {'was' if len(parts) == 1 else 'were'} given"
-            )
-            raise BadKey(label, table.key, count)
+            raise BadKey.of_count(label, table.key, len(parts))
         return [_bound(label, table, name, part) for name, part in zip(table.key, parts, strict=True)]
 
     def _decoded(self, view: str, table: Table, row: Sequence[Any]) -> dict[str, Any]:
@@ -351,7 +349,7 @@ class SideReader:
         build = served[view]
         name = f"{view}__b{build}"
         declared, places = {}, {}
-        for _, column, kind, _, _, place in connection.execute(f"PRAGMA table_info({_quoted(name)})").fetchall():
+        for _, column, kind, _, _, place in connection.execute(f"PRAGMA table_info({quote(name)})").fetchall():
             declared[column] = kind
             if place:
                 places[place] = column
@@ -359,12 +357,12 @@ class SideReader:
         kinds = _kinds(connection, view, build) or self._guessed(label, declared)
         # The key first: SQLite may keep it as an index of its own.
         ways = dict.fromkeys([key])
-        for _, index, _, origin, *_ in connection.execute(f"PRAGMA index_list({_quoted(name)})").fetchall():
+        for _, index, _, origin, *_ in connection.execute(f"PRAGMA index_list({quote(name)})").fetchall():
             if origin == "c":
-                columns = connection.execute(f"PRAGMA index_info({_quoted(index)})").fetchall()
+                columns = connection.execute(f"PRAGMA index_info({quote(index)})").fetchall()
                 ways[tuple(one for _, _, one in columns)] = None
         marks = {column: as_kept("?{0}") if kind.startswith(DECLARED) else "?{0}" for column, kind in declared.items()}
-        select = f"SELECT {', '.join(map(_quoted, kinds))} FROM {_quoted(view)}"
+        select = f"SELECT {', '.join(map(quote, kinds))} FROM {quote(view)}"
         decoders = tuple((column, kind, decoder(kind)) for column, kind in kinds.items())
         return Table(version, build, key, kinds, marks, decoders, tuple(ways), select)
 
@@ -417,11 +415,7 @@ def _bound(label: str, table: Table, name: str, value: object) -> object:
 
 
 def _equal(table: Table, name: str, at: int) -> str:
-    return f"{_quoted(name)} = {table.marks[name].format(at)}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"{quote(name)} = {table.marks[name].format(at)}"
 
 
 _ALL: Final[weakref.WeakSet[SideReader]] = weakref.WeakSet()
