@@ -98,23 +98,85 @@ def test_a_type_may_be_said_of_a_file_of_which_no_row_fits(project: LogProject, 
     assert project.take(max_bad_rows=1).quarantined == 1
 
 
-@pytest.mark.parametrize(
-    "compared", ["v <> 7", "v = 7.5", "7 = v", "v IN (7, 8)", "v IS DISTINCT FROM -7", "NOT (V = 7)"]
-)
-@pytest.mark.parametrize("setting", ["where", "query"])
-def test_a_text_is_not_compared_with_a_number_which_would_round_it(
-    project: LogProject, compared: str, setting: str
+BENT = (
+    "v <> 7", "v = 7.5", "7 = v", "v IN (7, 8)", "v IS DISTINCT FROM -7", "NOT (V = 7)", "nullif(v, 7) IS NULL",
+    "v = w", "v <> w", "w = v", "lower(v) = 7", "v = 3 + 4", "v = length('1234567')", "CASE v WHEN w THEN true END",
+    "v IN (w)", "v = CAST('7' AS INT)", "v = (SELECT 7)", "[7, 8][1] = v", "trim(v) = w", "v || '' = w",
+    "coalesce(v, '0') = w", "w::VARCHAR = 7", "CASE WHEN true THEN v END = w", "v = 7e0", "v = 7::HUGEINT",
+    "NOT EXISTS (SELECT 1 WHERE v = w)", "TRY(v = 7)", "[v][1] = 7", "{a: v}.a = 7", "w = '7.4'", "v = 7::BIGNUM",
+    "day = DATE '2026-01-31'", "day = TIMESTAMPTZ '2026-01-31 00:00:00Z'", "DATE '2026-01-31' = '2026-01-31 10:00'",
+    "nullif(day, DATE '2026-01-31') IS NULL",
+)  # fmt: skip
+"""Comparisons of a text with a number or a time in all the forms in which the engine makes one of it by itself."""
+
+
+@pytest.mark.parametrize("compared", BENT)
+@pytest.mark.parametrize("setting", ["where", "query", "select"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_text_is_not_compared_with_a_number_or_a_time_which_would_bend_it(
+    project: LogProject, compared: str, setting: str, kind: str
 ) -> None:
     if setting == "query":
         project.sources[0] = {"name": "s", "path": "d/*", "query": f"{EVENT} FROM source WHERE {compared}"}
-    else:
+    elif setting == "where":
         project.sources[0]["where"] = compared
-    project.write("d/a.csv", csv("id,seen,v", f"1,{SEEN},007", f"2,{SEEN},7.4", f"3,{SEEN},8"))
-    with pytest.raises(BadMapping, match=r"it compares [vV], which is text, with the number -?[78.5]+: the engine"):
+    else:
+        project.sources[0]["select"] = {"y": compared}
+    rows = [("1", "007", 7, "2026-01-31 10:00"), ("2", "7.4", 7, "2026-01-31"), ("3", "8", 8, "x")]
+    if kind == "csv":
+        project.write("d/a.csv", csv("id,seen,v,w,day", *(f"{i},{SEEN},{v},{w},{day}" for i, v, w, day in rows)))
+    else:
+        values = ({"id": i, "seen": SEEN, "v": v, "w": w, "day": day} for i, v, w, day in rows)
+        project.write("d/a.jsonl", jsonl(*values))
+
+    told = r"it compares .*text.* with a value of [A-Z]+.*: the engine would|it has the text '.*' in the place of a"
+    with pytest.raises(BadMapping, match=told):
         project.take()
 
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"{EVENT} FROM source JOIN (SELECT 7 AS v) USING (v)",
+        f"{EVENT} FROM source SEMI JOIN (SELECT 7 AS v) USING (v)",
+        f"{EVENT} FROM source s WHERE EXISTS (SELECT 1 FROM source o WHERE o.v = s.w)",
+        f"WITH x AS (SELECT *, v = w AS same FROM source) {EVENT} FROM x WHERE same",
+        f"{EVENT} FROM source QUALIFY lag(v) OVER (ORDER BY id) = 7",
+        f"{EVENT} FROM source ORDER BY nullif(v, 7)",
+        f"{EVENT} FROM (SELECT id, seen, lower(v) AS v FROM source) WHERE v = 7",
+        f"{EVENT} FROM source WHERE len(list_filter([v], lambda x: x = 7)) > 0",
+    ],
+)  # fmt: skip
+def test_nor_by_what_a_query_makes_of_it(project: LogProject, query: str) -> None:
+    project.sources[0] = {"name": "s", "path": "d/*", "query": query}
+    project.write("d/a.csv", csv("id,seen,v,w", f"1,{SEEN},007,7", f"2,{SEEN},7.4,7"))
+    with pytest.raises(BadMapping, match=r"query: it compares .*text.* with a value of"):
+        project.take()
+
+
+@pytest.mark.parametrize(
+    "compared",
+    [
+        "v = '7.4'", "v IN ('7.4', '9')", "CAST(v AS DOUBLE) = 7.4", "v::DOUBLE = 7.4", "TRY_CAST(v AS DOUBLE) = 7.4",
+        "nullif(v, '7.4') IS NULL", "v = CAST(7.4 AS VARCHAR)", "w = '2'", "w = 2.0", "CASE v WHEN '7.4' THEN true END",
+        "[v] = [7.4]", "{a: v} = {a: 7.4}", "day = '2026-01-31'", "seen < '2026-02-01' AND w = 2", "w IN ('2', '3')",
+        "substring(v, '1', 3) = '7.4'", "day::DATE = DATE '2026-01-31' AND w = 2", "v = concat(7, '.4')",
+    ],
+)  # fmt: skip
+def test_a_text_is_compared_with_a_text_and_what_is_cast_with_a_number(project: LogProject, compared: str) -> None:
+    project.sources[0]["where"] = compared
+    project.write("d/a.csv", csv("id,seen,v,w,day", f"1,{SEEN},007,7,2026-01-01", f"2,{SEEN},7.4,2,2026-01-31"))
+    project.take()
+
+    assert project.events("event_id") == ["2"]
+
+
+def test_a_column_without_texts_is_a_number_and_may_be_compared_with_one(project: LogProject) -> None:
+    project.sources[0]["where"] = "v <> 7"
     project.write("d/a.csv", csv("id,seen,v", f"2,{SEEN},7.4", f"3,{SEEN},8"))
     project.take()
+
+    assert project.events("event_id") == ["2", "3"]
 
 
 def test_what_a_query_calls_a_number_may_be_compared_with_one(project: LogProject) -> None:

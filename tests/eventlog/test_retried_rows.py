@@ -655,3 +655,64 @@ def test_a_row_that_does_not_fit_the_type_that_is_said_since_keeps_no_other_one_
 
     done = project.open().quarantine.retry([one.id for one in waiting])
     assert [one.state for one in done.rows] == [RowState.WAITING, RowState.WAITING]
+
+
+FIRST_VALUES = {
+    "csv": ["9", "true", "1.50", "x", "007", "2026-01-31", "1.5e+5", "nan", "0.1", "12345678901234567890", "1" * 39,
+            "-0.5", "", "10:00", "2026-01-31T10:00:00Z", "0.10000000000000000001"],
+    "jsonl": ["9", "true", "1.50", '"x"', '"007"', '"2026-01-31"', "1.5e+5", "0.1", "12345678901234567890", "1" * 39,
+              "-0.5", "null", '"9"', '{"a": 1.50}', "[1, 2]", '[{"b": null}, {"b": "x"}]', "{}", "[]"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("known", [[], [""]])
+@pytest.mark.parametrize("mended", ["settings", "text"])
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_row_with_the_first_value_of_a_column_becomes_what_an_import_of_it_makes(
+    tmp_path: Path, ending: str, mended: str, known: list[str]
+) -> None:
+    def project_of(name: str, rows: list[tuple[str, str]]) -> LogProject:
+        made = LogProject(tmp_path / name)
+        made.source(
+            "s", path="d/*", select={"x": "x", "y": "[x]"}, occurred_at=MENDED if mended == "settings" else "seen"
+        )
+        made.write(f"d/a.{ending}", text_of(rows))
+        return made
+
+    def text_of(rows: list[tuple[str, str]]) -> str:
+        if ending == "csv":
+            return csv("id,seen,x", *(f"r{at},{seen},{value}" for at, (seen, value) in enumerate(rows)))
+        values = (
+            f'{{"id": "r{at}", "seen": "{seen}", "x": {value or "null"}}}\n' for at, (seen, value) in enumerate(rows)
+        )
+        return "".join(values)
+
+    values = FIRST_VALUES[ending]
+    apart = [project_of(f"p{at}", [(DAY, value)]) for at, value in enumerate(values)]
+    for one in apart:
+        one.take()
+    project = project_of("all", [(DAY, one) for one in known] + [("soon", one) for one in values])
+    project.sources[0]["occurred_at"] = "seen"
+    assert set_aside(project) == len(values)
+
+    if mended == "settings":
+        retry(project)
+    else:
+        for one in project.open().quarantine.list(state=RowState.WAITING):
+            project.open().quarantine.retry([one.id], text=one.misfit.raw.replace("soon", DAY))
+    # Groups of one type come one after another.
+    found = [payload for _, payload in sorted(project.events("event_id", "payload"), key=lambda one: int(one[0][1:]))]
+    assert found[len(known) :] == [payload for one in apart for payload in one.events("payload")]
+
+
+def test_a_type_that_came_since_is_that_of_a_row_which_was_set_aside_before(project: LogProject) -> None:
+    project.sources[0]["select"] = {"y": "x IS NULL"}
+    project.write("d/a.csv", csv("id,seen,x", "a,soon,7", "b,soon,seven"))
+    assert set_aside(project) == 2
+    project.write("d/b.csv", csv("id,seen,x", f"c,{DAY},8"))
+    project.take()
+    first, second = project.open().quarantine.list(state=RowState.WAITING)
+
+    assert project.open().quarantine.retry([first.id], text=f"a,{DAY},7").added == 1
+    (tried,) = project.open().quarantine.retry([second.id], text=f"b,{DAY},seven").rows
+    assert tried.reason.endswith("x = 'seven' is no BIGINT")

@@ -193,7 +193,7 @@ def _scale(size: str) -> int:
 
 def is_number(kind: str) -> bool:
     """Whether a type is one of numbers."""
-    return kind.partition("(")[0] in (*_WHOLE, "DECIMAL", "DOUBLE", "FLOAT", NUMBER)
+    return kind.partition("(")[0] in (*_WHOLE, "UHUGEINT", "BIGNUM", "DECIMAL", "DOUBLE", "FLOAT", NUMBER)
 
 
 def shortest(text: str) -> str:
@@ -253,11 +253,11 @@ def _settled(engine: Engine, relation: str, left: dict[str, list[str]], spelling
             if not held.values or not left[name]:
                 found[name] = "VARCHAR" if held.values else ""
             elif left[name][0] == before[name]:
-                found[name] = _sized(before[name], held)
+                found[name] = sized(before[name], held)
     return found
 
 
-def _sized(kind: str, held: _Held) -> str:
+def sized(kind: str, held: Held) -> str:
     """A type that all values of a column are written in, with as many digits as they have."""
     if kind in NUMBERS[2:]:
         return kind if held.digits else NAN
@@ -281,7 +281,7 @@ def _misfits(name: str, kind: str, spelling: Spelling) -> str:
     return f"count(*) FILTER ({quote(name)} IS NOT NULL AND NOT {spelling.fits(name, kind)})"
 
 
-class _Held(NamedTuple):
+class Held(NamedTuple):
     """What a column holds: how many values; of numbers the most digits before and behind the point, whether any."""
 
     values: int
@@ -290,7 +290,7 @@ class _Held(NamedTuple):
     digits: int
 
 
-def _rule_out(engine: Engine, relation: str, left: Mapping[str, list[str]], spelling: Spelling) -> dict[str, _Held]:
+def _rule_out(engine: Engine, relation: str, left: Mapping[str, list[str]], spelling: Spelling) -> dict[str, Held]:
     """Take away the first type of each column that a value is not written in; gives what the columns hold."""
     asked = [(name, kinds[0]) for name, kinds in left.items()]
     counts = [_misfits(name, kind, spelling) for name, kind in asked]
@@ -300,7 +300,7 @@ def _rule_out(engine: Engine, relation: str, left: Mapping[str, list[str]], spel
         if misfits:
             left[name].remove(kind)
     values = iter(row[len(asked) :])
-    return {name: _Held(*(next(values) or 0 for _ in _Held._fields)) for name in left}
+    return {name: Held(*(next(values) or 0 for _ in Held._fields)) for name in left}
 
 
 def _asked_of(name: str, kind: str, spelling: Spelling) -> tuple[str, str, str, str]:

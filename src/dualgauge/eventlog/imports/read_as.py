@@ -46,18 +46,19 @@ def read_as_of(
     """
     How a row's text is to be read again: like its file, with the types that its columns had.
 
-    `beside` are those that an expression may name though they are not in the text: of `folders`, and of other files.
+    `beside` are those that an expression may name though they are not in the text: of `folders`, and of other files. A
+    column to which no row gave a type has none.
     """
     own = {fold(name) for name in names}
     others = dict.fromkeys(folders, "VARCHAR") | dict(columns)
     kept = [[name, again.kinds.get(fold(name), kind)] for name, kind in others.items() if fold(name) not in own]
     kinds = {**again.kinds, **again.alone}
-    said = {"columns": [[name, kinds.get(fold(name), "VARCHAR")] for name in names], **dialect.kept()}
+    said = {"columns": [[name, kinds.get(fold(name), "")] for name in names], **dialect.kept()}
     return said | ({"beside": kept} if kept else {})
 
 
 def kinds_of(read_as: Mapping[str, Any]) -> dict[str, str]:
-    """The columns of a row's file, in their order, and the types that they had."""
+    """The columns of a row's file, in their order, and the types that they had; empty where no row gave them one."""
     # An older version kept an empty name in a header as it stands there.
     return {name or f"column{at}": kind for at, (name, kind) in enumerate(read_as.get("columns", ()))}
 
@@ -66,7 +67,7 @@ def kept_kinds(read_as: Mapping[str, Any]) -> dict[str, str]:
     """The types that columns of a row's text, and of other files beside it, had; by their names in small letters."""
     known = {fold(name): kind for name, kind in (kinds_of(read_as) | dict(read_as.get("beside", ()))).items()}
     # Rows of JSON that were set aside by an older version say types of DuckDB's.
-    had = {name: kind for name, kind in known.items() if not kind.startswith(("STRUCT", "MAP"))}
+    had = {name: kind for name, kind in known.items() if kind and not kind.startswith(("STRUCT", "MAP"))}
     return {name: kind for name, kind in had.items() if is_shape(kind) or not kind.endswith("]")}
 
 

@@ -27,7 +27,7 @@ from dualgauge.eventlog.sources.cursor import mapping_of
 from dualgauge.eventlog.sources.kept_rows import makes_own_events, misfitting
 from dualgauge.eventlog.sources.readers import json_form, raw_rows, spelling_of, text_columns, text_of
 from dualgauge.eventlog.sources.source import CURSOR_ORDER, Part, by_cursor, ending_of, format_of, load
-from dualgauge.eventlog.sources.text_columns import with_texts
+from dualgauge.eventlog.sources.text_columns import in_payload, with_texts
 from dualgauge.ledger.misfit import Misfit
 from dualgauge.model import fold, literal, quote
 
@@ -166,7 +166,7 @@ def kinds_anew(engine: Engine, source: Source, columns: Mapping[str, str], folde
     """
     The types of a text source's columns for each of its rows, by the `kinds` that its file had and by the row's values.
 
-    Rows that are broken have none.
+    Rows that are broken have none, and so do columns without a type whose value is NULL.
 
     Raises:
         BadMapping, EngineError, OSError, EOFError: the source cannot be read.
@@ -176,13 +176,15 @@ def kinds_anew(engine: Engine, source: Source, columns: Mapping[str, str], folde
     again = with_texts(engine, replace(_again(source, texts, broken, broken)[0], kinds={}), columns)
     if again.nothing:
         return {}
-    said = set(map(fold, source.settings.read.get("types", ())))
-    kinds = {name: source.kinds.get(fold(name), "VARCHAR") for name in text_columns(again) if fold(name) not in said}
+    # What is not needed, or said, is of no type that was not kept.
+    none = {*map(fold, source.settings.read.get("types", ())), *(again.needless - source.kinds.keys())}
+    kinds = {name: source.kinds.get(fold(name), "") for name in text_columns(again) if fold(name) not in none}
+    typed = {*source.kinds, *again.kinds, *again.untyped}
     beside = dict.fromkeys(again.beside, "VARCHAR")
     # As texts, of which none is to be of a type.
     rows_of = raw_rows(replace(again, kinds={}, alone={}, unsure=(), beside=beside), 0, placed=True)
     return {
-        place: {fold(name): kind for name, kind in found.items()}
+        place: {fold(name): kind if fold(name) in typed else in_payload(kind) for name, kind in found.items()}
         for place, found in kinds_by_row(engine, f"({rows_of})", kinds, spelling_of(again)).items()
     }
 

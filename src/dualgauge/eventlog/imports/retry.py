@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.engines.errors import EngineError
-from dualgauge.engines.files.column_types import NUMBER
+from dualgauge.engines.files.column_types import NAN, NUMBER
 from dualgauge.engines.files.text_rows import LINES, LineDialect
 from dualgauge.engines.scratch import scratch
 from dualgauge.eventlog.errors import BadFile, BadMapping
@@ -190,7 +190,11 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Retry:
-    """Reads rows of one source again; `seen` are the columns that its files have by now, with their types."""
+    """
+    Reads rows of one source again.
+
+    `seen` are the columns that its files have by now, with the types that an import found; empty where it found none.
+    """
 
     engine: Engine
     settings: SourceSettings
@@ -251,16 +255,22 @@ class _Retry:
         The rows by the types that their columns have: those that were kept, as an import keeps them with its cursor.
 
         An import under other settings finds the types anew over all rows, these among them. So where the settings were
-        mended, a column has another one for a row whose value is none of its type.
+        mended, a column has another one for a row whose value is none of its type. A column of which no row had a value
+        has the type that it got since, or that of the row's own value.
         """
         kept = kept_kinds(of)
-        if not texts or of["format"] == "values" or of.get(MAPPING) == mapping_of(self.settings):
+        same = of.get(MAPPING) == mapping_of(self.settings)
+        since = {fold(name): kind for name, kind in self.seen.items() if kind}
+        own = set(map(fold, kinds_of(of)))
+        kept = {name: kind for name, kind in since.items() if name in own} | kept
+        if not texts or of["format"] == "values" or (same and own <= kept.keys()):
             return [(kept, list(texts))] if texts else []
         again = self._source(texts, dialect, _new(folder), kept)
         found = kinds_anew(self.engine, again, self.columns, _new(folder))
         groups: dict[str, tuple[dict[str, str], list[_Member]]] = {}
         for one in texts:
-            kinds = kept | found.get(one.place, {})
+            anew = found.get(one.place, {})
+            kinds = {**anew, **kept} if same else {**kept, **anew}
             groups.setdefault(canonical_json(kinds), (kinds, []))[1].append(one)
         return list(groups.values())
 
@@ -272,7 +282,11 @@ class _Retry:
         kinds = kinds_of(of)
         known = {fold(name) for name in (*kinds, *dict(of.get("beside", ())))}
         # An expression may name a column that came with a later file.
-        new = {name: kind for name, kind in self.seen.items() if fold(name) not in known}
+        new = {
+            name: "VARCHAR" if kind in ("", NUMBER, NAN) else kind
+            for name, kind in self.seen.items()
+            if fold(name) not in known
+        }
         places: dict[str, list[_Member]] = {}
         for one in texts:
             places.setdefault(one.place[0], []).append(one)
@@ -316,11 +330,10 @@ def _skipped(one: QuarantinedRow, why: str) -> Settled:
 
 
 def _seen(log: EventLog, source: SourceSettings) -> dict[str, str]:
-    """The columns that an import saw in a source's files, with their types as far as these are known."""
+    """The columns that an import saw in a source's files, with their types; empty where these are not known."""
     cursor = log.head().cursors.get(source.name, {})
     types = cursor.get("types", {}) if cursor.get("mapping") == mapping_of(source) else {}
-    types = {name: kind for name, kind in types.items() if kind != NUMBER}
-    return {name: types.get(fold(name), "VARCHAR") for name in cursor.get("columns", ())}
+    return {name: types.get(fold(name), "") for name in cursor.get("columns", ())}
 
 
 def _grouped(chosen: Sequence[QuarantinedRow], text: str | None) -> list[list[_Member]]:

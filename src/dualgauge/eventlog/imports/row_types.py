@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from dualgauge.engines.files.column_types import NUMBER, is_number
+from dualgauge.engines.files.column_types import CANDIDATES, NAN, NUMBER, NUMBERS, TIMES, Held, is_number, sized
 from dualgauge.engines.files.json_shapes import merged, settled
 from dualgauge.engines.files.json_types import JsonSpelling, define_faults, is_shape, opened, raw_of, structure_of
 from dualgauge.model import canonical_json, literal, quote
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from dualgauge.engines.duck import Engine
     from dualgauge.engines.files.column_types import Spelling
+    from dualgauge.engines.files.json_shapes import Shape
 
 
 def kinds_by_row(
@@ -25,7 +26,8 @@ def kinds_by_row(
 
     A row whose values are all of these has these. A column of which its value is none has the type that it would have
     over those rows and this one: no other row of the relation matters; a number beside numbers is found anew, as
-    `NUMBER`. By the rows' `_file` and `_row`.
+    `NUMBER`. A column to which no row gave a type, which is empty then, has that of the row's value; none where that is
+    NULL, or nan. By the rows' `_file` and `_row`.
 
     Raises:
         EngineError: the relation cannot be read.
@@ -37,23 +39,51 @@ def kinds_by_row(
         if is_number(kind):
             # Of which the settings may need no more by now than that it is a number.
             own = f"CASE WHEN {spelling.fits(name, NUMBER)} THEN {literal(canonical_json(NUMBER))} ELSE {own} END"
+        elif not kind:
+            own = _own(name, spelling)
         if isinstance(spelling, JsonSpelling):
             own = f"CASE WHEN left({raw}, 1) IN ('{{', '[') THEN {structure_of(raw)} ELSE {own} END"
-        fits = f"coalesce({spelling.fits(name, kind)}, false)"
+        fits = f"coalesce({spelling.fits(name, kind)}, false)" if kind else "false"
         asked.append(f"CASE WHEN {quote(name)} IS NOT NULL AND NOT {fits} THEN {own} END")
     found = {}
     for file, row, *structures in engine.rows(f"SELECT {', '.join(asked)} FROM {relation}"):
         pairs = zip(kinds.items(), structures, strict=True)
-        found[file, row] = {name: kind if own is None else _beside(kind, own) for (name, kind), own in pairs}
+        kept = {name: kind if own is None else _beside(kind, own) for (name, kind), own in pairs}
+        found[file, row] = {name: kind for name, kind in kept.items() if kind not in ("", NAN)}
     return found
+
+
+def _own(name: str, spelling: Spelling) -> str:
+    """SQL that gives the type of the value that a column's text is by itself, as JSON; of a number, with its text."""
+    found = {
+        kind: f"to_json('{kind} ' || {spelling.number(quote(name))})" if kind in NUMBERS else literal(f'"{kind}"')
+        for kind in (*CANDIDATES[: -len(TIMES)], NUMBER, *TIMES, "VARCHAR")
+    }
+    return f"CASE {' '.join(f'WHEN {spelling.fits(name, kind)} THEN {one}' for kind, one in found.items())} END"
 
 
 def _beside(kind: str, structure: str) -> str:
     """The type of a column that has values of a type or a shape, and one that is none and has a structure."""
     own, kind = json.loads(structure), opened(kind)
+    if not kind:
+        return _by_itself(own)
     if own == NUMBER:
         return NUMBER
     if isinstance(own, str) and own != "JSON" and not is_shape(kind):
         return "VARCHAR"
-    found = settled(merged(json.loads(kind) if is_shape(kind) else kind, own))
-    return found if isinstance(found, str) else canonical_json(found)
+    return _written(settled(merged(json.loads(kind) if is_shape(kind) else kind, own)))
+
+
+def _by_itself(own: Shape) -> str:
+    """The type of a column whose only value has a structure, or is a number."""
+    kind, _, number = own.partition(" ") if isinstance(own, str) else ("", "", "")
+    if number:
+        whole, _, fraction = number.lstrip("-").partition(".")
+        kind = sized(kind, Held(1, len(whole), len(fraction), any(map(str.isdigit, number))))
+        # One of more digits than a type has is a number for the payload.
+        return NUMBER if kind == "VARCHAR" else kind
+    return kind or _written(settled(own))
+
+
+def _written(shape: Shape) -> str:
+    return shape if isinstance(shape, str) else canonical_json(shape)

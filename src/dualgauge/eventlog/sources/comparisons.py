@@ -1,31 +1,28 @@
 """
 Expressions of a source whose value is another one than they say.
 
-Where one compares a text with a number, the engine makes a number of the text, and rounds it. A row as a whole has
-columns of the import's own in it.
+Where a text meets a number or a time, the engine makes one of the text, and rounds it. A row as a whole has columns of
+the import's own in it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dualgauge.engines.casts import casts_of_texts
+from dualgauge.engines.files.column_types import is_number, kept_whole
 from dualgauge.engines.syntax import expressions, nodes, statements_of
 from dualgauge.eventlog.errors import BadMapping
-from dualgauge.eventlog.sources.advice import type_said
-from dualgauge.model import fold
+from dualgauge.model import fold, listed, literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    from dualgauge.engines.casts import Cast
     from dualgauge.engines.duck import Engine
     from dualgauge.engines.syntax import Node
 
-_ALIKE: Final = (
-    "COMPARE_EQUAL", "COMPARE_NOTEQUAL", "COMPARE_DISTINCT_FROM", "COMPARE_NOT_DISTINCT_FROM", "COMPARE_IN",
-)  # fmt: skip
-"""Comparisons that the engine makes of a text and a number; the others it refuses by itself."""
-
-_NUMBERS: Final = ("INTEGER", "NUMERIC")
+_TIMES: Final = ("DATE", "TIME", "TIMETZ", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 
 
 def refuse_bent(
@@ -37,36 +34,51 @@ def refuse_bent(
     Seen: to the engine `'7.4' = 7` holds, and so does `'007' = 7`; `v <> 7` dropped the rows of both.
 
     Args:
-        engine: parses them.
+        engine: parses and binds them.
         source: the source's name.
         given: the expressions, by the settings that give them.
         available: the columns that they may name, with their types.
         files: the source reads files, whose rows have columns of the import's own.
 
     Raises:
-        BadMapping: one compares a column of texts with a number that is written there, or makes a value of a whole row.
+        BadMapping: one compares a text with a number or a time, or makes a value of a whole row.
     """
-    texts = {fold(name) for name, kind in available.items() if kind == "VARCHAR" and not name.startswith("_")}
     known = tuple(one for one in available if not one.startswith("_"))
+    valueless = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in available.items())
     for setting, expression in given.items():
-        statements = statements_of(engine, expression if setting == "query" else f"SELECT {expression}")
-        if files and (row := _row_in(statements or [], set(map(fold, available)), query=setting == "query")):
+        query = setting == "query"
+        what = setting if query else f"{setting} = {expression!r}"
+        statements = statements_of(engine, expression if query else f"SELECT {expression}")
+        if files and (row := _row_in(statements or [], set(map(fold, available)), query=query)):
             reason = f"it takes a row of {row} as a whole, with columns that an import has of its own: name the columns"
-            raise BadMapping(source, reason, known, setting if setting == "query" else f"{setting} = {expression!r}")
-        for node in _comparisons(statements or [], whole=setting != "query"):
-            parts = node["children"] if "children" in node else [node["left"], node["right"]]
-            names = [one["column_names"][-1] for one in parts if one["class"] == "COLUMN_REF"]
-            columns = [name for name in names if fold(name) in texts]
-            numbers = [one["literal"]["text"] for one in parts if one.get("literal", {}).get("kind") in _NUMBERS]
-            if columns and numbers:
-                name, number = columns[0], numbers[0]
-                reason = (
-                    f"it compares {name}, which is text, with the number {number}: the engine would make a number of "
-                    f"each text, and round it; write the number as a text, '{number}', or say that the column is one, "
-                    f"{type_said(name, 'DOUBLE')}"
-                )
-                what = setting if setting == "query" else f"{setting} = {expression!r}"
+            raise BadMapping(source, reason, known, what)
+        rows = f"WITH source AS (SELECT {valueless}) "
+        selected = f"{rows} SELECT * FROM ({expression}\n)" if query else f"{rows} SELECT {expression} FROM source"
+        for cast in casts_of_texts(engine, selected):
+            if reason := _bent(engine, cast):
                 raise BadMapping(source, reason, known, what)
+
+
+def _bent(engine: Engine, cast: Cast) -> str:
+    """Why what a cast gives may be another value than the text; empty where it cannot be."""
+    kind, number = cast.kind.replace(" WITH TIME ZONE", "TZ"), is_number(cast.kind)
+    family = kind.partition("(")[0]
+    if not number and family not in _TIMES:
+        return ""
+    if cast.literal is not None:
+        whole = kept_whole(literal(cast.literal), kind if not number or family in ("DECIMAL", "DOUBLE") else "BIGINT")
+        if engine.row(f"SELECT coalesce({whole}, true)")[0]:
+            return ""
+        return f"it has the text {cast.literal!r} in the place of a value of {kind}, which does not hold all of it"
+    name, said, example = "a text", "...", ("7", "DOUBLE") if number else ("2026-01-31", "DATE")
+    if cast.columns:
+        name = f"{listed(cast.columns)}, which is text," if cast.alone else f"a text made of {listed(cast.columns)}"
+        said = cast.columns[0] if cast.alone else said
+    return (
+        f"it compares {name} with a value of {kind}: the engine would make one of each text, and "
+        f"{'round it' if number else 'leave out what that does not hold'}; make a text of the other, such as "
+        f"'{example[0]}', or a value of the text where that is meant, CAST({said} AS {example[1]})"
+    )
 
 
 def _row_in(statements: list[Node], columns: set[str], *, query: bool) -> str:
@@ -89,12 +101,3 @@ def _row_in(statements: list[Node], columns: set[str], *, query: bool) -> str:
         if name not in columns and (name in tables or (name.startswith("unnamed_") and (star or not query))):
             return name
     return ""
-
-
-def _comparisons(statements: list[Node], *, whole: bool) -> Iterator[Node]:
-    """Of an expression all; of a query those of SELECTs over `source` itself, where a name is that of its column."""
-    for select in (one for one in nodes(statements) if "select_list" in one):
-        table = select.get("from_table") or {}
-        if whole or (table.get("type") == "BASE_TABLE" and fold(table.get("table_name", "")) == "source"):
-            asked = [select["select_list"], select.get("where_clause")]
-            yield from (one for one in expressions(asked) if one["type"] in _ALIKE)

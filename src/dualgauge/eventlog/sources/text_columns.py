@@ -124,7 +124,7 @@ def _in_texts(
     alone = wanted.keys() - needed.keys() - said.keys()
     # What was kept of a column that only the payload needed says no type for an expression that needs it since.
     kept = {
-        name: _in_payload(kind) if name in alone else kind
+        name: in_payload(kind) if name in alone else kind
         for name, kind in {**source.kinds, **said}.items()
         if kind != NAN and (name in alone or (kind != NUMBER and (name in needed or name in said)))
     }
@@ -208,7 +208,7 @@ def _met(engine: Engine, source: Source, relation: str, kinds: Mapping[str, str]
     return met
 
 
-def _in_payload(kind: str) -> str:
+def in_payload(kind: str) -> str:
     """What is kept of a column that only the payload needs: an older version kept a type of SQL."""
     return NUMBER if is_number(kind) else kind if kind == "BOOLEAN" else "VARCHAR"
 
