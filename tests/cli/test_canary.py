@@ -179,3 +179,86 @@ def test_a_view_whose_rows_have_no_comparator_is_told(shop: Path) -> None:
     (shop / "canary.yaml").write_text(RAMP + "shadow: {}\n")
     said = call("canary", "apply", folder=shop).out
     assert "without a comparator of its rows, a view's reads have no shadow: customers" in said
+
+
+EXPECTED = """\
+from datetime import date
+
+from dualgauge import Comparator, Expected
+
+customers = Comparator(
+    key="customer",
+    expected=[
+        Expected(
+            when="v1.cents > 1000", v2_equals={"cents": "v1.cents * 2"}, reason="doubled", owner="ana",
+            until=date(2999, 1, 1),
+        )
+    ],
+)
+"""
+
+
+def test_what_reads_came_to_is_shown_for_what_is_there_now(shop: Path) -> None:
+    (shop / "canary.yaml").write_text("shadow: {settle: 10ms, redact: [orders]}\nsteps: [{share: 1%}, {share: 100%}]\n")
+    assert "not counted" in call("canary", "reads", folder=shop).out
+    assert call("canary", "apply", folder=shop).exit_code == 0
+    assert "no read yet" in call("canary", "reads", folder=shop).out
+    url = f"sqlite:///{shop / '.dualgauge' / 'ledger.db'}"
+    stores = f"sqlite:///{shop / '.dualgauge' / 'views_{side}.db'}"
+    with Router(url, "customers", refresh=60) as router:
+        reader = router.reader(stores)
+        for name in ("ada", "bob", "cyd", "ada"):
+            reader.get("customers", name, unit=name)
+        wrong = {"customer": "bob", "orders": 1, "cents": 7}
+        router.read("customers", unit="bob", v1=reader.v1.get, v2=lambda *_: wrong, args=("customers", "bob"))
+        deadline = time.monotonic() + 30
+        while sum(router.shadow_counts().get("customers", {}).values()) < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    shown = call("canary", "reads", folder=shop).out
+    assert "at 0 %: 4 different reads judged, 1 bad" in shown
+    assert ("(redacted)" in shown, '"cents":1200' in shown, '"cents":7' in shown) == (True, True, True)
+    (view,) = call("canary", "reads", "--format", "json", folder=shop).json["result"]["views"]
+    assert {one["outcome"]: one["reads"] for one in view["counts"]} == {"v1": 5, "matched": 4, "mismatched": 1}
+    assert (view["stale"], view["judged"][0]["ever_bad"]) == (False, 1)
+
+    # Another comparator, and it is evidence of something else.
+    (shop / "comparators" / "customers.py").write_text(EXPECTED)
+    stale = call("canary", "reads", "--format", "json", folder=shop).json
+    assert (stale["result"]["views"][0]["stale"], stale["next_steps"][0]["command"]) == (True, "dualgauge canary apply")
+    # New builds begin anew, without being told.
+    assert call("replay", "--force", folder=shop).exit_code == 0
+    (view,) = call("canary", "reads", "--format", "json", folder=shop).json["result"]["views"]
+    assert (view["stale"], view["counts"]) == (False, [])
+
+
+def test_answers_that_differ_as_expected_are_judged_as_a_diff_judges_them(shop: Path) -> None:
+    (shop / "comparators" / "customers.py").write_text(EXPECTED)
+    (shop / "canary.yaml").write_text("shadow: {settle: 10ms}\nsteps: [{share: 1%}, {share: 100%}]\n")
+    assert call("canary", "apply", folder=shop).exit_code == 0
+    url = f"sqlite:///{shop / '.dualgauge' / 'ledger.db'}"
+
+    def row(name: str, value: int) -> dict[str, object]:
+        return {"customer": name, "orders": 1, "cents": value}
+
+    answers = {
+        # The same name, as expected, not doubled, wrong where nothing is expected, and no row of the view.
+        "ada": ([row("ada", 3300)], [row("ada", 6600)]), "bob": (row("bob", 1200), row("bob", 2401)),
+        "dan": (row("dan", 500), row("dan", 501)), "cyd": ({"name": "cyd", "sum": 1}, {"name": "cyd", "sum": 2}),
+        "eve": ([row("eve", 2000), row("ada", 3300)], [row("ada", 6600), row("eve", 4000)]),
+    }  # fmt: skip
+    with Router(url, "customers", refresh=60) as router:
+        for name, (v1, v2) in answers.items():
+            router.read("customers", unit=name, v1=lambda *_, v=v1: v, v2=lambda *_, v=v2: v, args=(name,))
+        deadline = time.monotonic() + 30
+        while sum(router.shadow_counts().get("customers", {}).values()) < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert router.shadow_counts() == {"customers": {"pending": 5}}
+    shown = call("canary", "reads", folder=shop)
+    assert "5 pairs of answers wait to be judged" in shown.out
+    (judged,) = call("canary", "judge", "--format", "json", folder=shop).json["result"]["views"]
+    assert judged == {"view": "customers", "expected": 2, "mismatched": 2, "comparator_error": 1}
+    assert "no pair of answers waits" in call("canary", "judge", folder=shop).out
+    (view,) = call("canary", "reads", "--format", "json", folder=shop).json["result"]["views"]
+    assert (view["judged"][0]["reads"], view["judged"][0]["ever_bad"], view["waiting"]) == (4, 2, 0)
+    assert sorted(one["columns"] for one in view["samples"]) == [["cents"], ["cents"]]

@@ -51,6 +51,8 @@ COMMANDS = {
     "canary-validate": ["canary", "validate"],
     "canary-apply": ["canary", "apply"],
     "canary-show": ["canary", "show"],
+    "canary-reads": ["canary", "reads"],
+    "canary-judge": ["canary", "judge"],
     "canary-who": ["canary", "who", "ada"],
     "canary-kill": ["canary", "kill"],
     "canary-unkill": ["canary", "unkill"],

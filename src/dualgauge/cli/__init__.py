@@ -26,7 +26,9 @@ from dualgauge.cli.terminal.options import Format
 from dualgauge.cli.terminal.output import failing, interrupted, usage_error, version
 from dualgauge.cli.terminal.screen import prepare
 from dualgauge.cli.traffic import apply as canary_apply
+from dualgauge.cli.traffic import judge as canary_judge
 from dualgauge.cli.traffic import kill, read, validate, who
+from dualgauge.cli.traffic import reads as canary_reads
 from dualgauge.cli.traffic import show as canary_show
 from dualgauge.errors import keep_secret
 
@@ -87,6 +89,8 @@ ramp = typer.Typer(no_args_is_help=True, help="The ramp as a file, canary.yaml; 
 ramp.command("validate")(validate.validate)
 ramp.command("apply")(canary_apply.apply)
 ramp.command("show")(canary_show.show)
+ramp.command("reads")(canary_reads.reads)
+ramp.command("judge")(canary_judge.judge)
 ramp.command("kill")(kill.kill)
 ramp.command("unkill")(kill.unkill)
 ramp.command("who")(who.who)

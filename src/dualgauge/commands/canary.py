@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dualgauge.commands.looks import Looks
+from dualgauge.commands.reads import by_row, count_for, judge, reads, shared
 from dualgauge.ledger.routing import CHANGED
-from dualgauge.model import AsJson, Side, canonical_json
+from dualgauge.model import AsJson, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    from dualgauge.commands.reads import PairsJudged, ViewReads
     from dualgauge.cutover.canary.model import CanaryFile
     from dualgauge.cutover.canary.needs import StepNeeds
     from dualgauge.cutover.moves.routing import Routed, RoutingOrder
@@ -112,6 +114,8 @@ class CanaryCommands:
                 text=found.text_with(_compared(handles)) if found.shadow else found.text,
                 gates=lambda: looks.gates(None), still=looks.still,
             )  # fmt: skip
+            if not dry_run:
+                count_for(handles, ledger, routed.after, self._workspace.clock())
         # A file that names none leaves the rollout as it is.
         told = [one for one in changes(routed.before.canary, routed.after.canary) if one.path != "rollout"]
         if routed.before.rollout != routed.after.rollout:
@@ -127,6 +131,16 @@ class CanaryCommands:
             step = step_of(state)
             said = None if state.canary in ("", CHANGED) else json.loads(state.canary)
             return CanaryShown(state, said, step.name if step else None)
+
+    def reads(self) -> list[ViewReads]:
+        """What the reads of applications came to, by view, for what they are evidence for now."""
+        with self._workspace.open() as handles:
+            return reads(handles, self._workspace.settings.migration)
+
+    def judge(self) -> list[PairsJudged]:
+        """Judge the pairs of answers that differ where differences are expected, as a diff would."""
+        with self._workspace.open() as handles:
+            return judge(handles, self._workspace.settings.migration, self._workspace.clock())
 
     def kill(self, *, reason: str | None = None, dry_run: bool = False) -> Routed:
         """Send all reads to v1 until `unkill`, whatever the share is. Nothing is asked for."""
@@ -202,14 +216,10 @@ class CanaryCommands:
 
 def _compared(handles: Handles) -> dict[str, Any]:
     """By what the shadow reads of each view are compared; None for one without rules of its rows."""
-    comparators = handles.comparators
     found: dict[str, Any] = {}
-    sides = [{view.name for view in handles.views if view.side is side} for side in Side]
-    for name in sorted(set.intersection(*sides)):
-        one = comparators.get(name)
-        by_row = one is not None and one.v1 is None and one.v2 is None
+    for name in shared(handles):
         found[name] = None
-        if one is not None and by_row:
+        if (one := by_row(handles.comparators, name)) is not None:
             rules = {column: rule.as_json() for column, rule in one.rules.items()}
             found[name] = {"key": list(one.keys), "rules": rules, "expects": bool(one.expected)}
     return found

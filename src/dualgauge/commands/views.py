@@ -153,6 +153,7 @@ class ViewCommands:
             )
             self._retire(handles, unfiled)
             self._note(handles, operation, look(handles.store, handles.views), begins=v2_chosen)
+            self._count_reads(handles)
             return Rebuild(
                 position=head, written=written, applied=applied, views=tuple(done), adopted=adopted, pruned=pruned
             )
@@ -194,6 +195,7 @@ class ViewCommands:
                     progress=workspace.progress,
                 )  # fmt: skip
             self._note(handles, uuid.uuid4().hex, look(handles.store, handles.views), begins=False)
+            self._count_reads(handles)
             return done
 
     def tail(
@@ -239,6 +241,14 @@ class ViewCommands:
             handles.ledger, workspace.settings.migration, ready=ready, begins=begins,
             who=workspace.who, at=workspace.clock(), operation_id=operation,
         )  # fmt: skip
+
+    def _count_reads(self, handles: Handles) -> None:
+        """Have routers count reads for the builds that readers have now."""
+        from dualgauge.commands.reads import count_for
+
+        state = handles.ledger.state(self._workspace.settings.migration)
+        if state.canary:
+            count_for(handles, handles.ledger, state, self._workspace.clock())
 
 
 def _unfiled(handles: Handles, side: Side | None) -> list[tuple[Side, str]]:

@@ -23,6 +23,7 @@ from dualgauge.ledger.errors import (
     UnknownRun,
 )
 from dualgauge.ledger.quarantine import Quarantine
+from dualgauge.ledger.reads import Reads
 from dualgauge.ledger.rows import run_of, state_of
 from dualgauge.ledger.seal import gather, seal
 from dualgauge.ledger.tables import EVIDENCE, HEAD, LOG_LINK, MIGRATION
@@ -123,6 +124,10 @@ class Ledger:
     def throttle_of(self, migration: str) -> Throttle:
         """How fast a tail may go."""
         return Throttle(self._access, migration)
+
+    def reads_of(self, migration: str) -> Reads:
+        """What reads came to."""
+        return Reads(self._access, migration)
 
     def state(self, name: str) -> MigrationState:
         """A migration as it is now; one never seen is in stage `off` at revision 0."""

@@ -123,6 +123,67 @@ ROUTING: Final = Table(
 )
 """What routing goes by beside stage and share: `killed` is 0 or 1, `canary` the digest in force; empty for none."""
 
+READ_BASIS: Final = Table(
+    "read_basis",
+    METADATA,
+    Column("migration", Text, primary_key=True),
+    Column("view", Text, primary_key=True),
+    Column("evidence_key", String(64), nullable=False),
+    Column("bound", Text, nullable=False),
+)
+"""For each view what its reads are evidence for now; routers count under this key."""
+
+READ_COUNT: Final = Table(
+    "read_count",
+    METADATA,
+    *(Column(name, Text, primary_key=True) for name in ("migration", "evidence_key", "view")),
+    Column("share_ppm", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(name, Text, primary_key=True) for name in ("kind", "side", "outcome", "since")),
+    Column("reads", BigInteger, nullable=False),
+)
+"""How many reads of a `kind` (read, shadow) came to what, in the minutes from `since` on; `side` is what answered."""
+
+READ_KEY: Final = Table(
+    "read_key",
+    METADATA,
+    *(Column(name, Text, primary_key=True) for name in ("migration", "evidence_key", "view")),
+    Column("share_ppm", BigInteger, primary_key=True, autoincrement=False),
+    Column("read_hash", String(64), primary_key=True),
+    Column("bad", BigInteger, nullable=False),
+    Column("bad_later", BigInteger, nullable=False),
+)
+"""The different reads that were judged: `bad` is 1 where the first was, `bad_later` where a later one was."""
+
+READ_SAMPLE: Final = Table(
+    "read_sample",
+    METADATA,
+    *(Column(name, Text, primary_key=True) for name in ("migration", "evidence_key", "view")),
+    Column("share_ppm", BigInteger, primary_key=True, autoincrement=False),
+    Column("read_hash", String(64), primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("outcome", "at", "columns", "v1", "v2")),
+)
+"""Reads whose answers differed, with both of them, as JSON."""
+
+READ_PAIR: Final = Table(
+    "read_pair",
+    METADATA,
+    *(Column(name, Text, primary_key=True) for name in ("migration", "evidence_key", "view")),
+    Column("share_ppm", BigInteger, primary_key=True, autoincrement=False),
+    Column("read_hash", String(64), primary_key=True),
+    Column("answers", String(64), primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("at", "v1", "v2", "verdict")),
+)
+"""Answers that differ where that may be expected, whole, by a digest of both; `verdict` is empty while they wait."""
+
+READ_WRITER: Final = Table(
+    "read_writer",
+    METADATA,
+    Column("writer", String(32), primary_key=True),
+    Column("batch", BigInteger, nullable=False),
+    Column("at", Text, nullable=False),
+)
+"""The last batch that each process wrote of its counts, so that none is added twice."""
+
 READABLE_FROM: Final = Table(
     "readable_from",
     METADATA,
@@ -133,14 +194,14 @@ READABLE_FROM: Final = Table(
 
 VERSION_TABLE: Final = "dualgauge_version"
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """Every revision of these tables, oldest first. Stated here so that opening a ledger needs no alembic; a test
 holds it equal to the files."""
 
 HEAD: Final = REVISIONS[-1]
 """The revision that is written."""
 
-READERS: Final = (("0005", "0005"), ("0006", "0005"), ("0007", "0005"), ("0008", "0008"))
+READERS: Final = (("0005", "0005"), ("0006", "0005"), ("0007", "0005"), ("0008", "0008"), ("0009", "0008"))
 """The rows of `READABLE_FROM` in a ledger at `HEAD`: revision, and the one that a reader must know."""
 
 OLDEST_READ: Final = "0004"

@@ -66,7 +66,8 @@ def rows_of(answer: object) -> Sequence[object]:
     return [] if answer is None else answer if isinstance(answer, list | tuple) else [answer]
 
 
-def _row(value: object) -> Row:
+def row_of(value: object) -> Row:
+    """A row of an answer. Raises NotComparable where it is none."""
     if isinstance(value, Mapping):
         return value
     if is_dataclass(value) and not isinstance(value, type):
@@ -92,7 +93,7 @@ def differing(view: ViewRules, a: Sequence[object], b: Sequence[object]) -> Gene
         if at not in first or at not in second:
             found.add(ROW)
         else:
-            x, y = _row(first[at]), _row(second[at])
+            x, y = row_of(first[at]), row_of(second[at])
             # A column that one side alone has is a difference too.
             found.update(
                 name for name in x.keys() | y.keys()
@@ -124,7 +125,7 @@ def _by_key(key: tuple[str, ...], rows: Sequence[object]) -> Generator[None, Non
     """Rows by their keys; None where one has none, or the same as another."""
     found: dict[object, object] = {}
     for one in rows if key else ():
-        row = _row(one)
+        row = row_of(one)
         if any(name not in row for name in key):
             return None
         found[tuple(_part(row[name]) for name in key)] = one

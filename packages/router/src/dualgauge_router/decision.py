@@ -98,8 +98,8 @@ class Routing:
     """
 
     __slots__ = (
-        "always", "bad_unit", "before", "cohort", "cohorts", "no_unit", "picks", "pin_v1", "pin_v2", "rules", "shadow",
-        "state", "threshold", "v1", "v2",
+        "always", "bad_unit", "bases", "before", "cohort", "cohorts", "no_unit", "picks", "pin_v1", "pin_v2", "rules",
+        "shadow", "state", "threshold", "v1", "v2",
     )  # fmt: skip
 
     def __init__(self, state: MigrationState, *, stale: bool = False) -> None:
@@ -131,6 +131,7 @@ class Routing:
         self.rules = CanaryRules.of(state.canary)
         self.cohorts = self.rules.cohorts_at(state.share_ppm)
         self.picks = (self.rules.pin_v1, self.rules.pin_v2) != (Pins(), Pins()) or bool(self.cohorts)
+        self.bases = dict(state.bases)
         known = not (state.killed or stale) and state.stage in SHADOWED
         self.shadow = self.rules.shadow if known else None
         self.before = prefix(salt(state.name, state.rollout))

@@ -1,8 +1,8 @@
 """
 A ledger that is read: the state of one migration, by plain SQL, from SQLite or PostgreSQL.
 
-Nothing is made, upgraded or written. A ledger that a newer dualgauge upgraded is read where its own revision says that
-this reader still can.
+Nothing is made or upgraded, and nothing written but what reads came to. A ledger that a newer dualgauge upgraded is
+read where its own revision says that this reader still can.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,7 @@ from dualgauge_router.ledger_errors import (
     NotALedger,
     OlderLedger,
 )
+from dualgauge_router.ledger_writing import write
 from dualgauge_router.model import PPM
 from dualgauge_router.sqlite_files import Watched, in_the_way, inherited, watched
 from dualgauge_router.state import MigrationState
@@ -36,22 +38,29 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from dualgauge_router.evidence import Batch
     from dualgauge_router.ledger_url import LedgerUrl
 
     Ask = Callable[[str, Sequence[object]], Sequence[tuple[Any, ...]]]
     """Runs a statement with values for its question marks, and gives all rows."""
 
-KNOWN: Final = ("0004", "0005", "0006", "0007", "0008")
+KNOWN: Final = ("0004", "0005", "0006", "0007", "0008", "0009")
 """The revisions of a ledger that are read as they are; dualgauge holds its own equal to these."""
 
 _CANARY: Final = "0008"
 """The first revision with kills and applied configurations."""
+
+_READS: Final = "0009"
+"""The first revision that has what reads came to, and the only one to which that is written."""
 
 OLDER: Final = ("0001", "0002", "0003")
 """Revisions from before the first that is read."""
 
 TIMEOUT: Final = 2.0
 """Seconds to wait for a connection, or for a lock of SQLite's."""
+
+_IN_THE_WAY: Final = 0.25
+"""Seconds that a write waits for another one: it is tried again at the next look."""
 
 _OWN: Final = ("evidence", "journal", "migration")
 """Tables that every ledger has."""
@@ -88,17 +97,31 @@ class LedgerReader:
         with self._asking() as ask:
             return _state(ask, self._at.shown, migration)
 
+    def write(self, migration: str, batch: Batch) -> None:
+        """
+        Add what reads came to, in one transaction; a batch that is there already changes nothing.
+
+        Raises:
+            what `state` raises; LedgerBusy where another writer is in the way, and NewerLedger where these tables may
+            be others by now.
+        """
+        with self._asking(writing=True) as ask:
+            found = str(ask("SELECT version_num FROM dualgauge_version", ())[0][0])
+            if found != _READS:
+                raise NewerLedger(self._at.shown, found, _READS)
+            write(ask, migration, batch)
+
     def close(self) -> None:
         """Let go of the connection; it is made anew when it is asked for."""
         connection, self._connection = self._connection, None
         if connection is not None and os.getpid() == self._process:
             connection.close()
 
-    def _asking(self) -> AbstractContextManager[Ask]:
-        return self._file() if self._at.path else self._server()
+    def _asking(self, *, writing: bool = False) -> AbstractContextManager[Ask]:
+        return self._file(writing=writing) if self._at.path else self._server(writing=writing)
 
     @contextmanager
-    def _file(self) -> Iterator[Ask]:
+    def _file(self, *, writing: bool) -> Iterator[Ask]:
         path, shown = self._at.path, self._at.shown
         assert path is not None  # noqa: S101  (asked by `_asking`)
         if not path.exists():
@@ -107,25 +130,27 @@ class LedgerReader:
             raise LedgerForked(shown)
         try:
             # mode=rw: a reader of a write-ahead log writes beside it; and a file that is gone must not come back empty.
-            uri = f"{path.as_uri()}?mode=rw"
+            uri, timeout = f"{path.as_uri()}?mode=rw", _IN_THE_WAY if writing else self._timeout
             connection = sqlite3.connect(
-                uri, uri=True, timeout=self._timeout, isolation_level=None, factory=Watched, check_same_thread=False
+                uri, uri=True, timeout=timeout, isolation_level=None, factory=Watched, check_same_thread=False
             )
             with closing(connection):
                 watched(connection, path)
-                connection.execute("PRAGMA query_only = ON")
-                connection.execute("BEGIN")
+                if not writing:
+                    connection.execute("PRAGMA query_only = ON")
+                connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
                 yield lambda sql, values: connection.execute(sql, tuple(values)).fetchall()
+                connection.execute("COMMIT")
         except sqlite3.Error as fault:
             reason = str(fault).strip().split("\n", maxsplit=1)[0]
             if in_the_way(fault):
-                raise LedgerBusy(shown, self._timeout) from fault
+                raise LedgerBusy(shown, _IN_THE_WAY if writing else self._timeout) from fault
             if "not a database" in reason:
                 raise NotALedger(shown, reason) from fault
             raise LedgerError(shown, reason) from fault
 
     @contextmanager
-    def _server(self) -> Iterator[Ask]:
+    def _server(self, *, writing: bool) -> Iterator[Ask]:
         try:
             import psycopg
         except ModuleNotFoundError as fault:
@@ -134,8 +159,18 @@ class LedgerReader:
         try:
             connection = self._connected(psycopg)
             with connection.transaction():
-                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield lambda sql, values: connection.execute(sql.replace("?", "%s").encode(), values).fetchall()
+                if writing:
+                    connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE")
+                    connection.execute(f"SET LOCAL lock_timeout = {int(_IN_THE_WAY * 1000)}")
+                    connection.execute(f"SET LOCAL statement_timeout = {int(self._timeout * 1000)}")
+                else:
+                    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+                def ask(sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+                    done = connection.execute(sql.replace("?", "%s").encode(), values)
+                    return done.fetchall() if done.description else []
+
+                yield ask
         except psycopg.Error as fault:
             self.close()
             reason = str(fault).strip().split("\n", maxsplit=1)[0]
@@ -184,6 +219,9 @@ def _state(ask: Ask, shown: str, name: str) -> MigrationState:
     state = MigrationState(name, stage, int(share_ppm), rollout, int(revision), at, killed, canary or "")
     if canary is None:
         raise ChangedCanary(shown, state)
+    if found in KNOWN and found >= _READS:
+        bases = ask("SELECT view, evidence_key FROM read_basis WHERE migration = ? ORDER BY view", (name,))
+        state = replace(state, bases=tuple((str(view), str(key)) for view, key in bases))
     return state
 
 

@@ -72,6 +72,9 @@ class Looks:
                     self._counted.notify_all()
                 with suppress(Empty):
                     self._asked.get(timeout=pause)
+            if (found := router()) is not None:
+                with self._looking, suppress(Exception):
+                    found._write_down(reader)  # noqa: SLF001  (made for this)
         finally:
             if reader is not None:
                 reader.close()
@@ -102,7 +105,10 @@ class Looks:
         """Let looks begin."""
         self._looking.release()
 
-    def end(self) -> None:
-        """End the thread after the look that is under way."""
+    def end(self, timeout: float = 0) -> None:
+        """End the thread after the look that is under way; wait for that for some seconds."""
         self._over = True
         self._asked.put(None)
+        thread = self._thread
+        if timeout and thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)

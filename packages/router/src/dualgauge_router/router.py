@@ -9,13 +9,14 @@ import time
 import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from dualgauge_router.decision import COMPLETE, READING_V2, Decision, Routing
 from dualgauge_router.errors import DualgaugeError, keep_secret
 from dualgauge_router.ledger import TIMEOUT, LedgerReader
-from dualgauge_router.ledger_errors import BadLedgerUrl, ChangedCanary, LedgerSilent
+from dualgauge_router.ledger_errors import BadLedgerUrl, ChangedCanary, LedgerBusy, LedgerSilent
 from dualgauge_router.ledger_url import LedgerUrl, ledger_url
 from dualgauge_router.looks import Looks
 from dualgauge_router.model import PPM, Side
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from dualgauge_router.evidence import Judged, ReadEvidence
     from dualgauge_router.hashing import Unit
     from dualgauge_router.reader import Reader
     from dualgauge_router.shadows import Mismatch, ShadowRules, Shadows
@@ -87,8 +89,8 @@ class Router:
 
     A process that is forked goes on with what its parent knew, and looks by itself.
 
-    A router changes nothing in the ledger, and never upgrades it. Where a newer dualgauge did, and says that this
-    router can still read it, it is read; else that is a ledger that cannot be read.
+    A router changes nothing in the ledger but the counts of its reads, and never upgrades it. Where a newer dualgauge
+    did, and says that this router can still read it, it is read; else that is a ledger that cannot be read.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Router:
         refresh: float = 1.0,
         stale_after: float = 30.0,
         wait: float = TIMEOUT,
+        record: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -110,6 +113,7 @@ class Router:
             refresh: seconds from one look at the ledger to the next.
             stale_after: seconds after which a state that could not be renewed is no longer trusted.
             wait: seconds to wait here for the first look; with 0, reads go to v1 until it is over.
+            record: write what reads came to into the ledger, where a canary.yaml is applied; else only count here.
             clock: seconds that only go forward.
         """
         self.migration = migration
@@ -133,6 +137,10 @@ class Router:
         self._counts, self._waiting = Counts(), Waiting()
         self._told: set[tuple[str, int]] = set()
         self._shadowing: dict[str, Shadows] = {}
+        self._record = record
+        self._evidence: dict[str, ReadEvidence] = {}
+        self.record_trouble: DualgaugeError | None = None
+        """Why what reads came to could not be written the last time; it is tried again. None when it could."""
         self._looks = Looks()
         self._swap = threading.Lock()
         self._cut = -1
@@ -153,10 +161,14 @@ class Router:
         self.close()
 
     def close(self) -> None:
-        """Look at the ledger no more; reads go on by the last state, and to v1 once that is stale."""
-        self._looks.end()
+        """
+        Look at the ledger no more; reads go on by the last state, and to v1 once that is stale.
+
+        What reads came to since the last look is written before, if that takes no longer than two seconds.
+        """
         if self._shadows is not None:
             self._shadows.close()
+        self._looks.end(TIMEOUT if self._recorded is not None else 0)
 
     def decide(self, unit: Unit | Sequence[Unit | None] | None, attrs: Mapping[str, object] | None = None) -> Decision:
         """
@@ -392,8 +404,10 @@ class Router:
             if rules is None or compared is None or (rules.below is not None and not self._sampled(rules, unit)):
                 return
             shadows = self._shadowing.get("") or self._begin_shadows()
-            if shadows.takes(rules, view, awaited=awaited):
-                read = shadows.of(view, compared, served, answer, v1, v2, tuple(args), as_rows)
+            if shadows.takes(rules, view, served, awaited=awaited):
+                routing = self._known.routing
+                key, share = routing.bases.get(view, "") if self._record else "", routing.state.share_ppm
+                read = shadows.of(view, compared, served, answer, v1, v2, tuple(args), as_rows, key, share)
                 shadows.offer(rules, read, awaited=awaited)
         except Exception:  # noqa: BLE001  (whatever it is, the caller has its answer)
             return
@@ -408,11 +422,50 @@ class Router:
             router = mine()
             return router is not None and router._known.routing.shadow is not None  # noqa: SLF001  (this one)
 
-        return self._shadowing.setdefault("", Shadows(wanted))
+        def judged(read: Judged) -> None:
+            router = mine()
+            if router is not None and (evidence := router._recorded) is not None:  # noqa: SLF001  (this one)
+                evidence.judge(read)
+
+        return self._shadowing.setdefault("", Shadows(wanted, judged))
 
     @property
     def _shadows(self) -> Shadows | None:
         return self._shadowing.get("")
+
+    @property
+    def _recorded(self) -> ReadEvidence | None:
+        """What reads came to, where that is written into the ledger."""
+        if not self._record or not self._known.routing.state.bases:
+            return self._evidence.get("")
+        if (found := self._evidence.get("")) is None:
+            # Loaded where it is asked for, as shadows are.
+            from dualgauge_router.evidence import ReadEvidence
+
+            found = self._evidence.setdefault("", ReadEvidence())
+        return found
+
+    def _write_down(self, reader: LedgerReader | None) -> None:
+        """Write what reads came to since the last time; by the thread that looks, before what it looks for changes."""
+        evidence = self._recorded
+        if evidence is None:
+            return
+        shadows = self._shadows
+        totals = {"read": self._counts.total(), "shadow": shadows.counts_by_side() if shadows is not None else {}}
+        batch = evidence.batch(self._known.routing.state, totals, datetime.now(UTC))
+        if batch is None:
+            return
+        try:
+            (reader or self._opened()).write(self.migration, batch)
+        except LedgerBusy:
+            return
+        except DualgaugeError as fault:
+            if type(fault) is not type(self.record_trouble):
+                _tell_soon("migration %r: what reads came to is not written: %s", self.migration, fault)
+            self.record_trouble = fault
+        else:
+            evidence.written()
+            self.record_trouble = None
 
     def _sampled(self, rules: ShadowRules, unit: Unit | Sequence[Unit | None] | None) -> bool:
         text = text_of(unit)
@@ -490,6 +543,8 @@ class Router:
 
     def _look(self, reader: LedgerReader | None) -> LedgerReader | None:
         """One look at the ledger, in the thread for it; gives what the next one reads by."""
+        with suppress(Exception):  # whatever it is, the looks go on
+            self._write_down(reader)
         at = self._clock()
         trouble: DualgaugeError | None = None
         try:
@@ -545,7 +600,7 @@ class Router:
     def _inherit(self) -> None:
         """In a forked process: no lock (its holder may not be here), no thread and no connection is this one's."""
         self._looks, self._swap = self._looks.forked(), threading.Lock()
-        self._counts, self._waiting, self._shadowing = Counts(), Waiting(), {}
+        self._counts, self._waiting, self._shadowing, self._evidence = Counts(), Waiting(), {}, {}
         known = self._known
         self._known = _Known(known.routing, read_at=known.read_at, until=_NEVER, stale=known.stale)
         # At once, and not at the first read: that would be by what the parent knew, however long ago.

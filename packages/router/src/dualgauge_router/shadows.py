@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from dualgauge_router.comparing import ViewRules, differing, kept, rows_of
+from dualgauge_router.evidence import Judged, hash_of, shown, whole
 from dualgauge_router.hashing import threshold
-from dualgauge_router.model import PPM, Side
+from dualgauge_router.model import PPM, Side, canonical_json
 from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Late, Waiting, from_outside, silence
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class ShadowRules:
 
     `below` is what the hash of a sampled unit is below; None: all are. `queue` reads wait at most, `workers` are read
     at the same time, each for `timeout` seconds; `settle` is after how many seconds answers that differ are read again.
-    After `errors` reads in a row that failed, none is begun for `pause` seconds. `views` are those that are compared.
+    After `errors` reads in a row that failed, none is begun for `pause` seconds. `views` are those that are compared;
+    what is kept of a mismatch is without the values of the columns that are `redacted`.
     """
 
     sample_ppm: int
@@ -69,6 +71,7 @@ class ShadowRules:
     errors: int
     pause: float
     views: Mapping[str, ViewRules] = field(default_factory=dict)
+    redacted: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, said: Mapping[str, Any], views: Mapping[str, Any]) -> ShadowRules:
@@ -79,6 +82,7 @@ class ShadowRules:
             queue=int(said["queue"]), workers=int(said["workers"]), timeout=said["timeout_ms"] / 1000,
             settle=said["settle_ms"] / 1000, errors=int(breaker["errors"]), pause=breaker["pause_ms"] / 1000,
             views={name: ViewRules.of(one) for name, one in views.items() if one is not None},
+            redacted=frozenset(said.get("redact", ())),
         )  # fmt: skip
 
 
@@ -94,7 +98,11 @@ class Mismatch(NamedTuple):
 
 @dataclass(slots=True)
 class ShadowRead:
-    """A read that `served` answered, and how either side is read; `as_rows` makes rows of an answer."""
+    """
+    A read that `served` answered, and how either side is read; `as_rows` makes rows of an answer.
+
+    `evidence_key` and `share_ppm` are those that it counts under; empty where it is no evidence.
+    """
 
     view: str
     rules: ViewRules
@@ -104,6 +112,9 @@ class ShadowRead:
     v2: Callable[..., Any]
     args: tuple[object, ...]
     as_rows: Callable[[Any], object] | None
+    evidence_key: str
+    share_ppm: int
+    differs: Mismatch | None = None
 
     def of(self, side: Side) -> Callable[..., Any]:
         """What reads a side."""
@@ -126,7 +137,7 @@ class _Loop:
     """What waits in a loop to be compared, how many of its tasks do so, and how many reads are looked at later."""
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[ShadowRules, str, Any]] = deque()
+        self.waiting: deque[tuple[ShadowRules, ShadowRead, Any]] = deque()
         self.running = self.later = 0
 
 
@@ -157,14 +168,15 @@ class Shadows:
     of: ClassVar = ShadowRead
     """Makes a read: who has shadow reads need not load this module again at each."""
 
-    def __init__(self, wanted: Callable[[], bool]) -> None:
+    def __init__(self, wanted: Callable[[], bool], judged: Callable[[Judged], None]) -> None:
         """
         Begin nothing yet.
 
         Args:
             wanted: whether reads have shadows still; asked before each read of a side.
+            judged: takes each read that is evidence, once it is judged.
         """
-        self._wanted = wanted
+        self._wanted, self._tell = wanted, judged
         self._counts = Counts()
         self._samples: deque[Mismatch] = deque(maxlen=_SAMPLES)
         self._queue: queue.SimpleQueue[tuple[ShadowRules, ShadowRead]] = queue.SimpleQueue()
@@ -183,7 +195,7 @@ class Shadows:
         self._ended = True
         with suppress(queue.Empty):
             while True:
-                self._counts.add(self._queue.get_nowait()[1].view, DROPPED)
+                self._count(self._queue.get_nowait()[1], DROPPED)
         with self._turn:
             later, self._later = self._later, []
         for *_, steps in later:
@@ -192,18 +204,31 @@ class Shadows:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many shadow reads of each view came to what."""
+        found: dict[str, dict[str, int]] = {}
+        for view, outcomes in self.counts_by_side().items():
+            of_view = found.setdefault(view, {})
+            for outcome, count in outcomes.items():
+                what = outcome.partition(" ")[2]
+                of_view[what] = of_view.get(what, 0) + count
+        return found
+
+    def counts_by_side(self) -> dict[str, dict[str, int]]:
+        """The same by the side that answered, too: `v1 matched`."""
         return self._counts.total()
+
+    def _count(self, read: ShadowRead, outcome: str) -> None:
+        self._counts.add(read.view, f"{read.served.value} {outcome}")
 
     def samples(self) -> list[Mismatch]:
         """The last mismatches."""
         return list(self._samples)
 
-    def takes(self, rules: ShadowRules, view: str, *, awaited: bool) -> bool:
+    def takes(self, rules: ShadowRules, view: str, served: Side, *, awaited: bool) -> bool:
         """Whether there is room for one more read; one that is left out is counted."""
         waiting = len(self._of_loop().waiting) if awaited else self._queue.qsize()
         if waiting < rules.queue and not self._ended and time.monotonic() >= self._closed_until:
             return True
-        self._counts.add(view, DROPPED)
+        self._counts.add(view, f"{served.value} {DROPPED}")
         return False
 
     def offer(self, rules: ShadowRules, read: ShadowRead, *, awaited: bool) -> None:
@@ -211,7 +236,7 @@ class Shadows:
         read.answer = kept(read.answer)
         if awaited:
             mine = self._of_loop()
-            mine.waiting.append((rules, read.view, self._judged(rules, read)))
+            mine.waiting.append((rules, read, self._judged(rules, read)))
             self._begin_task(mine, rules.workers)
             return
         self._queue.put((rules, read))
@@ -247,7 +272,7 @@ class Shadows:
         if task.cancelled():
             # The loop ends: nobody will compare what waits.
             while mine.waiting:
-                self._counts.add(mine.waiting.popleft()[1], DROPPED)
+                self._count(mine.waiting.popleft()[1], DROPPED)
             return
         # Asked for, or it would be told of at the end.
         task.exception()
@@ -330,7 +355,7 @@ class Shadows:
         while mine.waiting:
             await self._awaited(mine, *mine.waiting.popleft())
 
-    async def _awaited(self, mine: _Loop, rules: ShadowRules, view: str, steps: Any) -> None:  # noqa: ANN401  (the generator)
+    async def _awaited(self, mine: _Loop, rules: ShadowRules, read: ShadowRead, steps: Any) -> None:  # noqa: ANN401  (the generator)
         """What `_go_on` does, in a task that leaves its loop to others in between."""
         import asyncio
 
@@ -340,7 +365,7 @@ class Shadows:
                 if isinstance(asked, _Wait):
                     if mine.later < rules.queue:
                         mine.later += 1
-                        asyncio.get_running_loop().call_later(asked.seconds, self._again, mine, rules, view, steps)
+                        asyncio.get_running_loop().call_later(asked.seconds, self._again, mine, rules, read, steps)
                         return
                     answer.fault = queue.Full()
                 elif asked is None:
@@ -356,19 +381,24 @@ class Shadows:
                         answer.fault = fault if isinstance(fault, Exception) else _Raised()
                 since = time.perf_counter()
         except BaseException:
-            self._counts.add(view, DROPPED)
+            self._count(read, DROPPED)
             raise
 
-    def _again(self, mine: _Loop, rules: ShadowRules, view: str, steps: Any) -> None:  # noqa: ANN401  (the generator)
+    def _again(self, mine: _Loop, rules: ShadowRules, read: ShadowRead, steps: Any) -> None:  # noqa: ANN401  (the generator)
         """A read is looked at once more."""
         mine.later -= 1
-        mine.waiting.append((rules, view, steps))
+        mine.waiting.append((rules, read, steps))
         self._begin_task(mine, rules.workers)
 
     def _judged(self, rules: ShadowRules, read: ShadowRead) -> Generator[Any, Any, None]:
         """The steps of one read, which count what came of it: (function, args) to call, a wait, or None after a row."""
         outcome = yield from self._outcome(rules, read)
-        self._counts.add(read.view, outcome)
+        if read.evidence_key and outcome in (MATCHED, MISMATCHED, PENDING):
+            try:
+                self._tell(_judged(rules, read, outcome))
+            except Exception:  # noqa: BLE001  (whatever it is, it cannot be written down)
+                outcome = outcome if outcome == MISMATCHED else EXCLUDED
+        self._count(read, outcome)
         if outcome in (V2_ERROR, V2_TIMEOUT):
             self._failed += 1
             if self._failed >= rules.errors:
@@ -412,10 +442,11 @@ class Shadows:
 
     def _differ(self, read: ShadowRead, columns: frozenset[str], answers: Mapping[Side, object]) -> str:
         """Two answers that differ and stood still."""
+        v1, v2 = answers[Side.V1], answers[Side.V2]
+        read.differs = Mismatch(read.view, read.args, tuple(sorted(map(str, columns))), v1, v2)
         if read.rules.expects:
             return PENDING
-        found = Mismatch(read.view, read.args, tuple(sorted(map(str, columns))), answers[Side.V1], answers[Side.V2])
-        self._samples.append(found)
+        self._samples.append(read.differs)
         return MISMATCHED
 
     def _differing(self, read: ShadowRead, a: object, b: object) -> Generator[None, Any, frozenset[str]]:
@@ -427,6 +458,18 @@ class Shadows:
         except BaseException as fault:
             raise _Incomparable from fault
         return found
+
+
+def _judged(rules: ShadowRules, read: ShadowRead, outcome: str) -> Judged:
+    found = Judged(read.evidence_key, read.view, read.share_ppm, hash_of(read.view, read.args), outcome == MISMATCHED)
+    if read.differs is None:
+        return found
+    answers = [read.as_rows(one) if read.as_rows is not None else one for one in (read.differs.v1, read.differs.v2)]
+    if outcome == PENDING:
+        v1, v2 = map(whole, answers)
+        return found._replace(pair=(v1, v2), served=read.served.value)
+    v1, v2 = (shown(one, rules.redacted) for one in answers)
+    return found._replace(differs=(canonical_json(read.differs.columns), v1, v2))
 
 
 class _Ended(Exception):

@@ -17,6 +17,7 @@ class MigrationState:
     `share_ppm` is the share of reads on v2, 0 to 1,000,000. `revision` counts its moves: it is what a
     compare-and-set compares. `rollout` is half of the salt that units are hashed with. `killed`: all reads go to v1
     until that is taken back, whatever the share is. `canary` is the JSON of the canary.yaml in force; empty for none.
+    `bases` are, by view, the keys under which what comes of reads is counted, where a router read the state.
     """
 
     name: str
@@ -27,3 +28,4 @@ class MigrationState:
     changed_at: datetime | None = None
     killed: bool = False
     canary: str = ""
+    bases: tuple[tuple[str, str], ...] = ()

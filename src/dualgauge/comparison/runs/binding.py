@@ -15,6 +15,7 @@ from dualgauge.stores.errors import NotBuilt
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dualgauge.comparison.content.comparator import Comparator
     from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.stores.serving.port import ServedStore
@@ -24,7 +25,27 @@ def bound(
     pair: Pair, builds: Mapping[Side, Mapping[str, Checkpoint]], basis: Mapping[str, object]
 ) -> dict[str, object]:
     """What a diff of a pair is bound to: the builds that it compares, and `basis`, which all evidence is bound to."""
-    sides = {
+    return {
+        **_sides(builds),
+        "comparator": pair.name,
+        "comparator_hash": pair.comparator.definition_hash(),
+        **basis,
+    }
+
+
+def reads_bound(
+    builds: Mapping[Side, Mapping[str, Checkpoint]],
+    comparator: Comparator | None,
+    routing: Mapping[str, object],
+    basis: Mapping[str, object],
+) -> dict[str, object]:
+    """What the reads of a view are bound to: its builds, its comparator, and what canary.yaml says of reads."""
+    rules = comparator.definition_hash() if comparator is not None else None
+    return {**_sides(builds), "comparator_hash": rules, "routing": routing, **basis}
+
+
+def _sides(builds: Mapping[Side, Mapping[str, Checkpoint]]) -> dict[str, object]:
+    return {
         side.value: {
             # Nobody built an adopted table: what it is by its definition is all that evidence can be bound to.
             name: {
@@ -35,12 +56,6 @@ def bound(
             for name, one in builds[side].items()
         }
         for side in Side
-    }
-    return {
-        **sides,
-        "comparator": pair.name,
-        "comparator_hash": pair.comparator.definition_hash(),
-        **basis,
     }
 
 

@@ -181,6 +181,9 @@ class ShadowSection(_Section):
         description="after how long answers that differ are read again from both sides; more than a view's lag",
     )
     breaker: BreakerSection = Field(default_factory=BreakerSection)
+    redact: list[Text] = Field(
+        default_factory=list, description="columns whose values are left out of the samples of mismatches"
+    )
 
 
 class CanaryFile(_Section):
@@ -228,6 +231,7 @@ class CanaryFile(_Section):
                 "sample_ppm": shadow.sample, "queue": shadow.queue, "workers": shadow.workers,
                 "timeout_ms": shadow.timeout, "settle_ms": shadow.settle,
                 "breaker": {"errors": shadow.breaker.errors, "pause_ms": shadow.breaker.pause},
+                "redact": sorted(set(shadow.redact)),
             }  # fmt: skip
             said["views"] = views
         return canonical_json(said)

@@ -1,0 +1,213 @@
+"""
+What the reads of one process came to, on its way into the ledger.
+
+It is counts, the different reads that were judged, and samples of those that differed.
+
+A batch that may have been written is offered again as it is until it is known to be, by its number; so nothing counts
+twice, whatever becomes of a connection.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from dualgauge_router.comparing import row_of, rows_of
+from dualgauge_router.model import Side, canonical_json, jsonable
+from dualgauge_router.serving import V2, V2_ERROR, V2_TIMEOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from dualgauge_router.state import MigrationState
+
+READ: Final = "read"
+SHADOW: Final = "shadow"
+"""Kinds of counts: of what callers got, and of what came of shadow reads."""
+
+WINDOW: Final = 300
+"""Seconds whose reads are counted together."""
+
+_MOST: Final = 10_000
+"""Judged reads that wait to be written."""
+
+_KEYS, _SAMPLES = 800, 20
+"""Of one batch, so that no other writer of the ledger waits long."""
+
+_WHOLE: Final = 100_000
+"""Characters of an answer that is kept whole, at most."""
+
+_ROWS, _LONG = 20, 500
+"""Rows of a sample's answers, and characters of a value, at most."""
+
+_OF_V2: Final = (V2, V2_ERROR, V2_TIMEOUT)
+
+
+class Judged(NamedTuple):
+    """
+    A shadow read that was judged, under the key of what it is evidence for.
+
+    `differs` is a sample of a bad one: its columns and both answers. One that waits for dualgauge to judge it is not
+    `bad`, nor good, and has both answers whole as `pair`; `served` is the side that it is counted by.
+    """
+
+    evidence_key: str
+    view: str
+    share_ppm: int
+    read_hash: str
+    bad: bool
+    differs: tuple[str, str, str] | None = None
+    pair: tuple[str, str] | None = None
+    served: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """
+    Rows for the ledger, without the migration's name, which comes first in each.
+
+    `number` counts up from 1; `since` is when the window of its counts began.
+    """
+
+    writer: str
+    number: int
+    at: str
+    since: str
+    counts: Sequence[tuple[Any, ...]]
+    keys: Sequence[tuple[Any, ...]] = ()
+    samples: Sequence[tuple[Any, ...]] = ()
+    pairs: Sequence[tuple[Any, ...]] = ()
+
+
+class ReadEvidence:
+    """Counts of one process that the ledger does not have yet. `judge` is for any thread, the rest for one."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        """Judged reads that there was no room for."""
+        self._writer, self._number = uuid.uuid4().hex, 0
+        self._judged: deque[Judged] = deque(maxlen=_MOST)
+        self._taken: dict[tuple[str, str, str], int] = {}
+        self._open: Batch | None = None
+
+    def judge(self, read: Judged) -> None:
+        """Take in one judged read; nothing is waited for. Where there is no room a good one is left out."""
+        if len(self._judged) == _MOST:
+            self.lost += 1
+            if not read.bad:
+                return
+        self._judged.append(read)
+
+    def batch(
+        self, state: MigrationState, totals: Mapping[str, Mapping[str, Mapping[str, int]]], now: datetime
+    ) -> Batch | None:
+        """
+        What is to be written next; the same again until `written`; None where there is nothing.
+
+        Args:
+            state: what reads went by since the last batch: its bases and its share are what they are counted under.
+            totals: by kind, view and outcome, the reads since the process began; outcomes of shadow reads begin with
+                the side that answered, `v1 matched`.
+            now: becomes the time of the batch; only shown.
+        """
+        if self._open is not None:
+            return self._open
+        bases, counts = dict(state.bases), []
+        since = datetime.fromtimestamp(now.timestamp() // WINDOW * WINDOW, UTC).isoformat()
+        for kind, views in totals.items():
+            for view, outcomes in views.items():
+                for outcome, total in outcomes.items():
+                    key = (kind, view, outcome)
+                    new, self._taken[key] = total - self._taken.get(key, 0), total
+                    if new and view in bases:
+                        side, _, what = _sided(kind, outcome)
+                        counts.append((bases[view], view, state.share_ppm, kind, side, what, since, new))
+        found = [self._judged.popleft() for _ in range(min(len(self._judged), _KEYS))]
+        at = now.isoformat()
+        judged: dict[tuple[Any, ...], list[bool]] = {}
+        samples: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        pairs: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        for one in found:
+            name = (one.evidence_key, one.view, one.share_ppm, one.read_hash)
+            if one.pair is not None:
+                pairs[*name, _digest(one.pair)] = (at, *one.pair, one.served)
+                continue
+            judged.setdefault(name, []).append(one.bad)
+            if one.differs is not None and len(samples) < _SAMPLES:
+                samples.setdefault(name, ("mismatched", at, *one.differs))
+        if counts or found:
+            self._number += 1
+            # Sorted: two processes that take the same rows in other orders would wait for each other.
+            self._open = Batch(
+                self._writer, self._number, at, since, sorted(counts),
+                sorted((*name, int(bad[0]), int(any(bad[1:]))) for name, bad in judged.items()),
+                sorted((*name, *one) for name, one in samples.items()),
+                sorted((*name, *one) for name, one in pairs.items()),
+            )  # fmt: skip
+        return self._open
+
+    def written(self) -> None:
+        """The last batch is in the ledger."""
+        self._open = None
+
+
+def _sided(kind: str, outcome: str) -> tuple[str, str, str]:
+    if kind == SHADOW:
+        return outcome.partition(" ")
+    return (Side.V2 if outcome in _OF_V2 else Side.V1).value, "", outcome
+
+
+def _digest(value: object) -> str:
+    return sha256(canonical_json(value).encode()).hexdigest()
+
+
+def hash_of(view: str, args: Sequence[object]) -> str:
+    """What names a read among others: SHA-256 of its view and arguments; of an argument that is no value, its type."""
+    return _digest([view, [_plain(one) for one in args]])
+
+
+def _plain(value: object) -> object:
+    # Such as a connection, which has another text in every process.
+    text = str(value) if not isinstance(value, list | tuple | dict) else ""
+    return type(value).__name__ if " at 0x" in text else value
+
+
+def whole(answer: object) -> str:
+    """An answer to be judged elsewhere: rows as JSON, with each value as a text, and lists and dicts as JSON in one."""
+    rows = [{str(name): _text(one) for name, one in row_of(row).items()} for row in rows_of(answer)]
+    text = canonical_json(rows)
+    if len(text) > _WHOLE:
+        raise ValueError(len(text))
+    return text
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        return canonical_json(value)
+    # Not through JSON, which has no long numbers, and no nan.
+    return str(value).lower() if isinstance(value, bool) else str(jsonable(value))
+
+
+def shown(answer: object, redacted: Collection[str]) -> str:
+    """An answer for a sample, as JSON: its first rows, of each value what is looked at, nothing that is secret."""
+    rows = []
+    for row in islice(rows_of(answer), _ROWS):
+        columns = row_of(row).items()
+        rows.append({str(name): "(redacted)" if name in redacted else _cut(one) for name, one in columns})
+    return canonical_json(rows)
+
+
+def _cut(value: object) -> object:
+    if isinstance(value, str | bytes):
+        return value[:_LONG]
+    if isinstance(value, list | tuple | dict):
+        return value if len(value) <= _ROWS else f"({len(value)} values)"
+    return value

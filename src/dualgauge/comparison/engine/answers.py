@@ -1,0 +1,136 @@
+"""
+Pairs of answers that applications got from both sides and that differ: judged as a diff judges their rows.
+
+A router knows the rules of columns alone; whether a difference was expected hangs on both rows, and is said in SQL.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from dualgauge.comparison.engine.diff import compare_relations
+from dualgauge.engines.scratch import scratch
+from dualgauge.errors import DualgaugeError
+from dualgauge.ledger.reads import PairVerdict
+from dualgauge.model import Side, literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    from dualgauge.comparison.content.comparator import Comparator
+    from dualgauge.engines.duck import Engine
+
+    Rows = Sequence[Mapping[str, str | None]]
+
+_PAIR: Final = "pair of answers"
+"""A column of a pair's place, which is a part of the key; no view has one of this name, or its pairs are not judged."""
+
+
+def judge_answers(
+    engine: Engine,
+    comparator: Comparator,
+    pairs: Sequence[tuple[str, str]],
+    columns: Mapping[Side, Mapping[str, str]],
+    today: date,
+) -> list[PairVerdict]:
+    """
+    What each pair comes to.
+
+    Args:
+        engine: compares them.
+        comparator: the view's, with its expected differences.
+        pairs: v1's and v2's answer, as rows of JSON with each value as a text (JSON, where it is a list or a struct).
+        columns: of the view on each side, with their types.
+        today: the day by which expected differences expire.
+    """
+    found = [PairVerdict.COMPARATOR_ERROR] * len(pairs)
+    read: dict[int, dict[Side, Rows]] = {}
+    for at, answers in enumerate(pairs):
+        rows = dict(zip(Side, map(_rows, answers), strict=True))
+        if all(set(row) == set(columns[side]) for side in Side for row in rows[side]):
+            read[at] = rows
+    for at, verdict in _judged(engine, comparator, read, columns, today).items():
+        found[at] = verdict
+    return found
+
+
+def _judged(
+    engine: Engine,
+    comparator: Comparator,
+    pairs: Mapping[int, Mapping[Side, Rows]],
+    columns: Mapping[Side, Mapping[str, str]],
+    today: date,
+) -> dict[int, PairVerdict]:
+    """The pairs that can be judged; where that fails for all together, each by itself."""
+    if not pairs:
+        return {}
+    try:
+        wrong = _wrong(engine, comparator, pairs, columns, today)
+    except DualgaugeError:
+        wrong = None
+    if wrong is not None:
+        return {at: PairVerdict.MISMATCHED if at in wrong else PairVerdict.EXPECTED for at in pairs}
+    if len(pairs) == 1:
+        return {}
+    places = list(pairs)
+    half = len(places) // 2
+    return {
+        at: verdict
+        for some in (places[:half], places[half:])
+        for at, verdict in _judged(engine, comparator, {at: pairs[at] for at in some}, columns, today).items()
+    }
+
+
+def _wrong(
+    engine: Engine,
+    comparator: Comparator,
+    pairs: Mapping[int, Mapping[Side, Rows]],
+    columns: Mapping[Side, Mapping[str, str]],
+    today: date,
+) -> set[int] | None:
+    """The pairs with a row that is mismatched; None where a key is NULL or doubled, or the sides cannot be paired."""
+    names = {side: f"_answers_{side.value}" for side in Side}
+    with scratch("answers") as folder:
+        try:
+            for side, name in names.items():
+                engine.register(
+                    name, _table([(at, row) for at, one in pairs.items() for row in one[side]], columns[side])
+                )
+            v1, v2 = (_typed(names[side], columns[side]) for side in Side)
+            keyed = replace(comparator, key=(_PAIR, *comparator.keys), v1=None, v2=None, checks=(), affected_by=None)
+            keys = folder / "keys.parquet"
+            done = compare_relations(engine, v1, v2, keyed, today=today, samples=0, keep=keys, stable=True)
+            if done.key_problems or not keys.exists():
+                return None
+            return {at for (at,) in engine.rows(f"SELECT DISTINCT {quote(_PAIR)} FROM {literal(str(keys))}")}
+        finally:
+            for name in names.values():
+                engine.unregister(name)
+
+
+def _table(rows: Sequence[tuple[int, Mapping[str, str | None]]], columns: Mapping[str, str]) -> pa.Table:
+    texts: dict[str, Any] = {name: pa.array([row[name] for _, row in rows], pa.string()) for name in columns}
+    return pa.table({_PAIR: pa.array([at for at, _ in rows], pa.int64()), **texts})
+
+
+def _typed(name: str, columns: Mapping[str, str]) -> str:
+    typed = (f"{_value(quote(column), kind)} AS {quote(column)}" for column, kind in columns.items())
+    return f"SELECT {quote(_PAIR)}, {', '.join(typed)} FROM {name}"
+
+
+def _value(text: str, kind: str) -> str:
+    if kind == "BLOB":
+        return f"unhex({text})"
+    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP")):
+        return f"CAST(CAST({text} AS JSON) AS {kind})"
+    return f"CAST({text} AS {kind})"
+
+
+def _rows(text: str) -> Rows:
+    rows: Rows = json.loads(text)
+    return rows
