@@ -102,7 +102,7 @@ def test_a_change_that_sends_reads_to_v2_asks_for_evidence_of_what_readers_get_n
         (
             b"gates: {a: {bad: mismatch, limit: 1%}}\nsteps: [{share: 1%, gates: [a]}]",
             2,
-            "its step 1% asks the gate 'a', and this version counts no reads yet",
+            "its step 1% asks the gate 'a', and no gate of this version goes by reads yet",
         ),
     ],
 )

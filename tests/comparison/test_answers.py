@@ -32,6 +32,8 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("TIMESTAMP", datetime(2026, 1, 1, 0, 0, 0, 1), datetime(2026, 1, 1)),  # noqa: DTZ001
     ("TIMESTAMP WITH TIME ZONE", datetime(2026, 1, 1, tzinfo=EAST), datetime(2026, 1, 1, tzinfo=UTC)),
     ("UUID", uuid.UUID(int=7), uuid.UUID(int=8)), ("JSON", {"a": [1, "x"]}, {"a": [1, "y"]}), ("JSON", [1.5], [1.25]),
+    ("JSON", {"f": Decimal("1.5")}, {"f": "1.5"}), ("JSON", [Decimal("0.10000000000000000001")], [Decimal("0.1")]),
+    ("DECIMAL(38,20)[]", [Decimal("0.10000000000000000001")], [Decimal("0.1")]),
     ("BIGINT[]", [1, None, 9007199254740993], [1, None, 9007199254740992]), ("VARCHAR[]", ["a", "1"], ["a", "01"]),
     ("DECIMAL(18,2)[]", [Decimal("1.50")], [Decimal("1.51")]), ("DATE[]", [date(2026, 1, 1)], [date(2026, 1, 2)]),
     ("STRUCT(a BIGINT, b VARCHAR)", {"a": 1, "b": "x"}, {"a": 1, "b": None}),

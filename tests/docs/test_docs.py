@@ -199,7 +199,8 @@ def test_every_public_name_is_on_the_page_of_the_python_interface() -> None:
         "views.undo", "views.throttle", "views.set_throttle",
         "compare.diff", "compare.check", "evidence.list", "evidence.show", "evidence.report",
         "traffic.read", "traffic.reader",
-        "canary.validate", "canary.apply", "canary.show", "canary.reads", "canary.judge", "canary.kill", "canary.unkill", "canary.who",
+        "canary.validate", "canary.apply", "canary.show", "canary.reads", "canary.judge",
+        "canary.kill", "canary.unkill", "canary.who",
         "cutover.state", "cutover.status", "cutover.switch", "cutover.gates", "cutover.rollback", "cutover.journal",
     ]  # fmt: skip
     groups = {call.partition(".")[0] for call in calls if "." in call}

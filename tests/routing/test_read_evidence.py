@@ -27,7 +27,7 @@ from dualgauge.ledger.routing import RoutingVerb, evidence_for
 from dualgauge_router import Router, ledger_writing
 from dualgauge_router.evidence import Batch, ReadEvidence
 from dualgauge_router.ledger import LedgerReader
-from dualgauge_router.ledger_errors import NewerLedger
+from dualgauge_router.ledger_errors import LedgerBusy, NewerLedger
 from dualgauge_router.ledger_url import ledger_url
 from dualgauge_router.state import MigrationState
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from dualgauge.ledger.reads import ReadsNow
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SAID = {
+SAID: dict[str, Any] = {
     "cohorts": {}, "steps": [], "overrides": {side: {"units": [], "cohorts": []} for side in ("pin_v1", "pin_v2")},
     "shadow": {
         "sample_ppm": 1_000_000, "queue": 100_000, "workers": 2, "timeout_ms": 5_000, "settle_ms": 5,
@@ -338,17 +338,83 @@ def test_a_batch_that_is_written_again_changes_nothing(url: str) -> None:
 
 def test_a_batch_whose_end_is_not_known_is_offered_again_as_it_was() -> None:
     evidence, state = ReadEvidence(), MigrationState("m", "shadow", bases=(("orders", "k" * 64),))
-    first = evidence.batch(state, {"read": {"orders": {"v1": 3}}}, AT)
-    # Meanwhile more came, and another key.
-    again = evidence.batch(replace(state, bases=(("orders", "l" * 64),)), {"read": {"orders": {"v1": 9}}}, AT)
+    evidence.count(state, {"read": {"orders": {"v1": 3}}}, AT)
+    first = evidence.batch(AT)
     assert first is not None
-    assert again is first
+    # Meanwhile more came, under what held then, and another key, and another share.
+    evidence.count(state, {"read": {"orders": {"v1": 5}}}, AT)
+    evidence.count(replace(state, share_ppm=7), {"read": {"orders": {"v1": 6}}}, AT)
+    evidence.count(replace(state, bases=(("orders", "l" * 64),)), {"read": {"orders": {"v1": 9}}}, AT)
+    assert evidence.batch(AT) is first
     evidence.written()
-    second = evidence.batch(replace(state, bases=(("orders", "l" * 64),)), {"read": {"orders": {"v1": 9}}}, AT)
+    second = evidence.batch(AT)
     assert second is not None
-    assert (second.number, [row[-1] for row in second.counts]) == (2, [6])
+    counted = [(row[0][0], row[2], row[-1]) for row in second.counts]
+    assert (second.number, counted) == (2, [("k", 0, 2), ("k", 7, 1), ("l", 0, 3)])
     evidence.written()
-    assert evidence.batch(state, {"read": {"orders": {"v1": 9}}}, AT) is None
+    assert evidence.batch(AT) is None
+
+
+def test_what_came_before_another_file_is_no_evidence_for_it_though_it_could_not_be_written(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "shadow", 0)
+    count_for(url)
+    with Router(url, "m", refresh=60) as router:
+        for number in range(10):
+            read(router, number)
+        settled(router, 10)
+        with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert router.refresh()
+            assert isinstance(router.record_trouble, LedgerBusy)
+            for number in range(20):
+                read(router, number)
+            settled(router, 30)
+        count_for(url, {"orders": {"v1": 1, "v2": 2}}, at=AT + timedelta(hours=1))
+        assert router.refresh()
+        assert router.refresh()
+        assert counts(url) == {}
+        read(router, 1)
+        settled(router, 31)
+    assert counts(url) == {"0 read v1 v1": 1, "0 shadow v1 matched": 1}
+
+
+def test_closing_writes_all_that_was_judged_the_bad_ones_too(url: str) -> None:
+    with Router(url, "m", refresh=60) as router:
+        for number in range(3_000):
+            read(router, number, bad=number % 100 == 99)
+        settled(router, 3_000)
+    assert [(one.reads, one.bad) for one in now(url).judged] == [(3_000, 30)]
+
+
+def test_no_answer_and_no_argument_stops_what_comes_after_it(url: str) -> None:
+    class Session:
+        pass
+
+    odd: list[Any] = ["x\udc80", {1: "a", "b": 2}, 10**5_000, "a\0b", b"\xff", Session(), "meet at 0x0", "meet at 0x1"]
+    with Router(url, "m", refresh=60) as router:
+        for at, value in enumerate(odd):
+            router.read(
+                "orders", unit=at, v1=lambda v: {"id": 1, "v": v}, v2=lambda _: {"id": 1, "v": None}, args=(value,)
+            )
+            settled(router, at + 1)
+            assert router.refresh()
+            assert router.record_trouble is None
+        read(router, 1)
+        settled(router, len(odd) + 1)
+    assert [(one.reads, one.bad) for one in now(url).judged] == [(len(odd) + 1, len(odd))]
+    assert counts(url)["0 shadow v1 mismatched"] == len(odd)
+
+
+def test_pairs_with_what_is_secret_are_kept_nowhere(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "shadow", 0, {**SAID, "views": {"orders": {"key": ["id"], "rules": {}, "expects": True}}})
+    count_for(url)
+    with Router(url, "m", refresh=60) as router:
+        read(router, 77, bad=True)
+        settled(router, 1)
+    assert counts(url) == {"0 read v1 v1": 1, "0 shadow v1 excluded": 1}
+    assert b"77@shop" not in (tmp_path / "ledger.db").read_bytes()
 
 
 def test_the_different_reads_of_a_share_are_bounded_but_for_bad_ones(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,7 +498,10 @@ def test_a_ledger_that_may_not_be_written_is_told_once_and_reads_go_on(
 
 def test_pairs_that_wait_are_bounded_and_the_rest_is_excluded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_writing, "_PAIRS", 5)
-    said = {**SAID, "views": {"orders": {"key": ["id"], "rules": {}, "expects": True}}}
+    said = {
+        **SAID, "views": {"orders": {"key": ["id"], "rules": {}, "expects": True}},
+        "shadow": {**SAID["shadow"], "redact": []},
+    }  # fmt: skip
     route(url, "shadow", 0, said)
     with Router(url, "m", refresh=60) as router:
         for number in range(8):

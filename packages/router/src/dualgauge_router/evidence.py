@@ -14,8 +14,10 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from hashlib import sha256
 from itertools import islice
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dualgauge_router.comparing import row_of, rows_of
@@ -94,6 +96,7 @@ class ReadEvidence:
         self._writer, self._number = uuid.uuid4().hex, 0
         self._judged: deque[Judged] = deque(maxlen=_MOST)
         self._taken: dict[tuple[str, str, str], int] = {}
+        self._counts: dict[tuple[Any, ...], int] = {}
         self._open: Batch | None = None
 
     def judge(self, read: Judged) -> None:
@@ -104,22 +107,19 @@ class ReadEvidence:
                 return
         self._judged.append(read)
 
-    def batch(
+    def count(
         self, state: MigrationState, totals: Mapping[str, Mapping[str, Mapping[str, int]]], now: datetime
-    ) -> Batch | None:
+    ) -> None:
         """
-        What is to be written next; the same again until `written`; None where there is nothing.
+        Take in what came since the last time, whether or not it can be written.
 
         Args:
-            state: what reads went by since the last batch: its bases and its share are what they are counted under.
+            state: what reads went by since then: its bases and its share are what they are counted under.
             totals: by kind, view and outcome, the reads since the process began; outcomes of shadow reads begin with
                 the side that answered, `v1 matched`.
-            now: becomes the time of the batch; only shown.
+            now: says in which window they are.
         """
-        if self._open is not None:
-            return self._open
-        bases, counts = dict(state.bases), []
-        since = datetime.fromtimestamp(now.timestamp() // WINDOW * WINDOW, UTC).isoformat()
+        bases, since = dict(state.bases), _window(now)
         for kind, views in totals.items():
             for view, outcomes in views.items():
                 for outcome, total in outcomes.items():
@@ -127,8 +127,16 @@ class ReadEvidence:
                     new, self._taken[key] = total - self._taken.get(key, 0), total
                     if new and view in bases:
                         side, _, what = _sided(kind, outcome)
-                        counts.append((bases[view], view, state.share_ppm, kind, side, what, since, new))
+                        place = (bases[view], view, state.share_ppm, kind, side, what, since)
+                        self._counts[place] = self._counts.get(place, 0) + new
+
+    def batch(self, now: datetime) -> Batch | None:
+        """What is to be written next; the same again until `written`; None where there is nothing."""
+        if self._open is not None:
+            return self._open
         found = [self._judged.popleft() for _ in range(min(len(self._judged), _KEYS))]
+        if not found and not self._counts:
+            return None
         at = now.isoformat()
         judged: dict[tuple[Any, ...], list[bool]] = {}
         samples: dict[tuple[Any, ...], tuple[Any, ...]] = {}
@@ -141,20 +149,24 @@ class ReadEvidence:
             judged.setdefault(name, []).append(one.bad)
             if one.differs is not None and len(samples) < _SAMPLES:
                 samples.setdefault(name, ("mismatched", at, *one.differs))
-        if counts or found:
-            self._number += 1
-            # Sorted: two processes that take the same rows in other orders would wait for each other.
-            self._open = Batch(
-                self._writer, self._number, at, since, sorted(counts),
-                sorted((*name, int(bad[0]), int(any(bad[1:]))) for name, bad in judged.items()),
-                sorted((*name, *one) for name, one in samples.items()),
-                sorted((*name, *one) for name, one in pairs.items()),
-            )  # fmt: skip
+        counts, self._counts = self._counts, {}
+        self._number += 1
+        # Sorted: two processes that take the same rows in other orders would wait for each other.
+        self._open = Batch(
+            self._writer, self._number, at, _window(now), sorted((*place, count) for place, count in counts.items()),
+            sorted((*name, int(bad[0]), int(any(bad[1:]))) for name, bad in judged.items()),
+            sorted((*name, *one) for name, one in samples.items()),
+            sorted((*name, *one) for name, one in pairs.items()),
+        )  # fmt: skip
         return self._open
 
     def written(self) -> None:
         """The last batch is in the ledger."""
         self._open = None
+
+
+def _window(now: datetime) -> str:
+    return datetime.fromtimestamp(now.timestamp() // WINDOW * WINDOW, UTC).isoformat()
 
 
 def _sided(kind: str, outcome: str) -> tuple[str, str, str]:
@@ -164,7 +176,13 @@ def _sided(kind: str, outcome: str) -> tuple[str, str, str]:
 
 
 def _digest(value: object) -> str:
-    return sha256(canonical_json(value).encode()).hexdigest()
+    # A text may have half a character, such as a file's name.
+    return sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _kept(text: str) -> str:
+    """A text as a database keeps one."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def hash_of(view: str, args: Sequence[object]) -> str:
@@ -173,15 +191,25 @@ def hash_of(view: str, args: Sequence[object]) -> str:
 
 
 def _plain(value: object) -> object:
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        text = canonical_json(value)
+    except Exception:  # noqa: BLE001  (the application's own value)
+        return type(value).__name__
     # Such as a connection, which has another text in every process.
-    text = str(value) if not isinstance(value, list | tuple | dict) else ""
-    return type(value).__name__ if " at 0x" in text else value
+    return type(value).__name__ if " at 0x" in text and not isinstance(value, list | tuple | dict) else text
 
 
 def whole(answer: object) -> str:
-    """An answer to be judged elsewhere: rows as JSON, with each value as a text, and lists and dicts as JSON in one."""
+    """
+    An answer to be judged elsewhere: rows as JSON, with each value as a text, and lists and dicts as JSON in one.
+
+    Raises:
+        NotComparable, ValueError: it has no rows, or is too long.
+    """
     rows = [{str(name): _text(one) for name, one in row_of(row).items()} for row in rows_of(answer)]
-    text = canonical_json(rows)
+    text = _kept(canonical_json(rows))
     if len(text) > _WHOLE:
         raise ValueError(len(text))
     return text
@@ -191,9 +219,20 @@ def _text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, Mapping | list | tuple | set | frozenset):
-        return canonical_json(value)
+        return _json(value)
     # Not through JSON, which has no long numbers, and no nan.
     return str(value).lower() if isinstance(value, bool) else str(jsonable(value))
+
+
+def _json(value: object) -> str:
+    """A list or a dict as JSON, in which a Decimal is the number that it is."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{canonical_json(str(name))}:{_json(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, list | tuple | set | frozenset):
+        return "[" + ",".join(map(_json, value)) + "]"
+    if isinstance(value, Decimal) and value.is_finite():
+        return str(value)
+    return canonical_json(str(value) if isinstance(value, float) and not isfinite(value) else value)
 
 
 def shown(answer: object, redacted: Collection[str]) -> str:
@@ -202,7 +241,7 @@ def shown(answer: object, redacted: Collection[str]) -> str:
     for row in islice(rows_of(answer), _ROWS):
         columns = row_of(row).items()
         rows.append({str(name): "(redacted)" if name in redacted else _cut(one) for name, one in columns})
-    return canonical_json(rows)
+    return _kept(canonical_json(rows))
 
 
 def _cut(value: object) -> object:

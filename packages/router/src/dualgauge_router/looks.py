@@ -28,7 +28,7 @@ class Looks:
         self._begun = self._ended = 0
         self._began_at: float | None = None
         self._thread: threading.Thread | None = None
-        self._over = False
+        self._over, self._last = False, 0.0
 
     def forked(self) -> Looks:
         """Those of a forked process."""
@@ -74,7 +74,7 @@ class Looks:
                     self._asked.get(timeout=pause)
             if (found := router()) is not None:
                 with self._looking, suppress(Exception):
-                    found._write_down(reader)  # noqa: SLF001  (made for this)
+                    found._write_down(reader, self._last)  # noqa: SLF001  (made for this)
         finally:
             if reader is not None:
                 reader.close()
@@ -107,7 +107,7 @@ class Looks:
 
     def end(self, timeout: float = 0) -> None:
         """End the thread after the look that is under way; wait for that for some seconds."""
-        self._over = True
+        self._last, self._over = timeout, True
         self._asked.put(None)
         thread = self._thread
         if timeout and thread is not None and thread is not threading.current_thread():

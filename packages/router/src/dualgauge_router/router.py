@@ -58,6 +58,9 @@ _SHORTEST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 86_400.0
 """Seconds between two looks at the most, and that a caller waits for one: the system takes no endless ones."""
 
+_WRITES: Final = 0.25
+"""Seconds of a look in which what reads came to is written."""
+
 _NEVER: Final = float("-inf")
 
 _MOST_TOLD: Final = 100
@@ -445,27 +448,32 @@ class Router:
             found = self._evidence.setdefault("", ReadEvidence())
         return found
 
-    def _write_down(self, reader: LedgerReader | None) -> None:
-        """Write what reads came to since the last time; by the thread that looks, before what it looks for changes."""
-        evidence = self._recorded
-        if evidence is None:
-            return
-        shadows = self._shadows
-        totals = {"read": self._counts.total(), "shadow": shadows.counts_by_side() if shadows is not None else {}}
-        batch = evidence.batch(self._known.routing.state, totals, datetime.now(UTC))
-        if batch is None:
-            return
+    def _count_down(self) -> ReadEvidence | None:
+        """Take in what reads came to since the last time, by what they went by; None where that is not written."""
+        evidence, shadows = self._recorded, self._shadows
+        if evidence is not None:
+            totals = {"read": self._counts.total(), "shadow": shadows.counts_by_side() if shadows is not None else {}}
+            evidence.count(self._known.routing.state, totals, datetime.now(UTC))
+        return evidence
+
+    def _write_down(self, reader: LedgerReader | None, seconds: float = _WRITES) -> None:
+        """Write what reads came to, by the thread that looks; what takes longer waits for the next look."""
+        evidence, until = self._count_down(), time.monotonic() + seconds
+        fault: DualgaugeError | None = None
         try:
-            (reader or self._opened()).write(self.migration, batch)
-        except LedgerBusy:
-            return
-        except DualgaugeError as fault:
-            if type(fault) is not type(self.record_trouble):
-                _tell_soon("migration %r: what reads came to is not written: %s", self.migration, fault)
-            self.record_trouble = fault
-        else:
-            evidence.written()
-            self.record_trouble = None
+            while evidence is not None and (batch := evidence.batch(datetime.now(UTC))) is not None:
+                reader = reader or self._opened()
+                reader.write(self.migration, batch)
+                evidence.written()
+                if time.monotonic() > until:
+                    break
+        except DualgaugeError as found:
+            fault = found
+        except Exception as found:  # noqa: BLE001  (a driver's own; the looks must go on)
+            fault = DualgaugeError(f"what reads came to cannot be written: {type(found).__name__}: {found}")
+        if fault is not None and type(fault) not in (type(self.record_trouble), LedgerBusy):
+            _tell_soon("migration %r: what reads came to is not written: %s", self.migration, fault)
+        self.record_trouble = fault
 
     def _sampled(self, rules: ShadowRules, unit: Unit | Sequence[Unit | None] | None) -> bool:
         text = text_of(unit)
@@ -568,6 +576,8 @@ class Router:
             return reader
         if trouble is not None:
             self._troubled(trouble)
+        # Reads up to here went by what was known before.
+        self._count_down()
         with self._swap:
             if routing.always is not None:
                 self._cut = state.revision

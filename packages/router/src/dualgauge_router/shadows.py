@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from dualgauge_router.comparing import ViewRules, differing, kept, rows_of
+from dualgauge_router.comparing import ViewRules, differing, kept, row_of, rows_of
 from dualgauge_router.evidence import Judged, hash_of, shown, whole
 from dualgauge_router.hashing import threshold
 from dualgauge_router.model import PPM, Side, canonical_json
@@ -466,10 +466,15 @@ def _judged(rules: ShadowRules, read: ShadowRead, outcome: str) -> Judged:
         return found
     answers = [read.as_rows(one) if read.as_rows is not None else one for one in (read.differs.v1, read.differs.v2)]
     if outcome == PENDING:
+        if any(name in rules.redacted for one in answers for row in rows_of(one) for name in row_of(row)):
+            # What is secret stands in no ledger, and without it nobody can judge them.
+            raise _Incomparable
         v1, v2 = map(whole, answers)
         return found._replace(pair=(v1, v2), served=read.served.value)
-    v1, v2 = (shown(one, rules.redacted) for one in answers)
-    return found._replace(differs=(canonical_json(read.differs.columns), v1, v2))
+    with suppress(Exception):  # a bad read counts, also where it cannot be shown
+        v1, v2 = (shown(one, rules.redacted) for one in answers)
+        found = found._replace(differs=(canonical_json(read.differs.columns), v1, v2))
+    return found
 
 
 class _Ended(Exception):

@@ -114,7 +114,9 @@ def _wrong(
 
 
 def _table(rows: Sequence[tuple[int, Mapping[str, str | None]]], columns: Mapping[str, str]) -> pa.Table:
-    texts: dict[str, Any] = {name: pa.array([row[name] for _, row in rows], pa.string()) for name in columns}
+    texts: dict[str, Any] = {
+        name: pa.array([_exact(row[name], kind) for _, row in rows], pa.string()) for name, kind in columns.items()
+    }
     return pa.table({_PAIR: pa.array([at for at, _ in rows], pa.int64()), **texts})
 
 
@@ -123,10 +125,21 @@ def _typed(name: str, columns: Mapping[str, str]) -> str:
     return f"SELECT {quote(_PAIR)}, {', '.join(typed)} FROM {name}"
 
 
+def _is_nested(kind: str) -> bool:
+    return kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
+
+
+def _exact(text: str | None, kind: str) -> str | None:
+    """A list or a struct with its numbers as texts: the engine takes those of JSON through DOUBLE."""
+    if text is None or not _is_nested(kind):
+        return text
+    return json.dumps(json.loads(text, parse_float=str, parse_int=str))
+
+
 def _value(text: str, kind: str) -> str:
     if kind == "BLOB":
         return f"unhex({text})"
-    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP")):
+    if _is_nested(kind):
         return f"CAST(CAST({text} AS JSON) AS {kind})"
     return f"CAST({text} AS {kind})"
 
