@@ -105,7 +105,9 @@ BENT = (
     "coalesce(v, '0') = w", "w::VARCHAR = 7", "CASE WHEN true THEN v END = w", "v = 7e0", "v = 7::HUGEINT",
     "NOT EXISTS (SELECT 1 WHERE v = w)", "TRY(v = 7)", "[v][1] = 7", "{a: v}.a = 7", "w = '7.4'", "v = 7::BIGNUM",
     "day = DATE '2026-01-31'", "day = TIMESTAMPTZ '2026-01-31 00:00:00Z'", "DATE '2026-01-31' = '2026-01-31 10:00'",
-    "nullif(day, DATE '2026-01-31') IS NULL",
+    "nullif(day, DATE '2026-01-31') IS NULL", "v = true", "CASE WHEN v THEN 1 END", "nullif(v, false)", "(w > 7) = 't'",
+    "v = '6f9619ff-8b86-d011-b42d-00c04fc964ff'::UUID", "TIME '12:00:00.123456' = '12:00:00.1234567'",
+    "TIME '12:00:00' = '2026-01-01 12:00:00'", "v = INTERVAL 1 DAY",
 )  # fmt: skip
 """Comparisons of a text with a number or a time in all the forms in which the engine makes one of it by itself."""
 
@@ -160,7 +162,9 @@ def test_nor_by_what_a_query_makes_of_it(project: LogProject, query: str) -> Non
         "v = '7.4'", "v IN ('7.4', '9')", "CAST(v AS DOUBLE) = 7.4", "v::DOUBLE = 7.4", "TRY_CAST(v AS DOUBLE) = 7.4",
         "nullif(v, '7.4') IS NULL", "v = CAST(7.4 AS VARCHAR)", "w = '2'", "w = 2.0", "CASE v WHEN '7.4' THEN true END",
         "[v] = [7.4]", "{a: v} = {a: 7.4}", "day = '2026-01-31'", "seen < '2026-02-01' AND w = 2", "w IN ('2', '3')",
-        "substring(v, '1', 3) = '7.4'", "day::DATE = DATE '2026-01-31' AND w = 2", "v = concat(7, '.4')",
+        "substring(v, '1', 3) = '7.4'",
+        "(w = 2) = 'true'", "TIME '12:00:00' = '12:00:00.0000000' AND w = 2", "w = 2 AND CAST('t' AS BOOLEAN)",
+        "day::DATE = DATE '2026-01-31' AND w = 2", "v = concat(7, '.4')",
     ],
 )  # fmt: skip
 def test_a_text_is_compared_with_a_text_and_what_is_cast_with_a_number(project: LogProject, compared: str) -> None:
@@ -198,3 +202,36 @@ def test_gzip_with_more_behind_it_is_named_with_its_file(project: LogProject) ->
 
     with pytest.raises(BadFile, match=r"d/a.csv.gz: it cannot be read \(.*GZIP"):
         project.take()
+
+
+@pytest.mark.parametrize("where", ["true", "x > 1", "x IS NOT NULL"])
+@pytest.mark.parametrize("value", ["nan", "-inf"])
+def test_a_column_of_nothing_but_nan_may_stand_beside_a_where(project: LogProject, where: str, value: str) -> None:
+    project.sources[0] |= {"where": where, "select": {"x": "x", "y": "[x]"}}
+    project.write("d/a.csv", csv("id,seen,x", f"1,{SEEN},{value}"))
+    if where == "x > 1":
+        with pytest.raises(BadMapping):
+            project.take()
+        return
+    project.take()
+    assert project.events("payload") == [f'{{"x":"{value}","y":["{value}"]}}']
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["coalesce(b, a)", "[a, b]", "CASE WHEN b > 1 THEN a ELSE b END", "{k: [b, a]}", "ifnull(b, 0.125)"],
+)
+def test_a_decimal_is_not_rounded_by_the_digits_of_another_one(project: LogProject, given: str) -> None:
+    project.sources[0]["select"] = {"y": given}
+    long = "1234567890123456789012345678901234.56"
+    project.write("d/a.csv", csv("id,seen,a,b", f"1,{SEEN},0.125,{long}", f"2,{SEEN},0.5,1.5"))
+    with pytest.raises(BadMapping, match=r"it takes .*DECIMAL\(.*: the engine would round it; cast both"):
+        project.take()
+
+
+@pytest.mark.parametrize("given", ["coalesce(b, a)", "[a, b]", "ifnull(b, 0.5)", "a * 2", "a + b", "round(a, 1) + b"])
+def test_decimals_with_room_are_taken_together(project: LogProject, given: str) -> None:
+    project.sources[0]["select"] = {"y": given}
+    project.write("d/a.csv", csv("id,seen,a,b", f"1,{SEEN},0.125,1.50", f"2,{SEEN},0.5,2.25"))
+    project.take()
+    assert len(project.events("payload")) == 2

@@ -716,3 +716,28 @@ def test_a_type_that_came_since_is_that_of_a_row_which_was_set_aside_before(proj
     assert project.open().quarantine.retry([first.id], text=f"a,{DAY},7").added == 1
     (tried,) = project.open().quarantine.retry([second.id], text=f"b,{DAY},seven").rows
     assert tried.reason.endswith("x = 'seven' is no BIGINT")
+
+
+@pytest.mark.parametrize(
+    "before", [["1.5", "2"], ["3", "4"], ["1.5e-05", "2"], ["nan"], ["1.50", "12345678901234567.5"]]
+)
+def test_a_number_beside_numbers_becomes_what_it_becomes_when_it_is_retried_alone(
+    tmp_path: Path, before: list[str]
+) -> None:
+    values = ["1.50", "1.125", "1.5e-05", "12345678901234567890", "12345678901234567.89", "nan", "true", "x", "7"]
+
+    def project_of(name: str, late: list[str]) -> LogProject:
+        made = LogProject(tmp_path / name)
+        made.source("s", path="d/*", select={"k": "{k: x}", "y": "x"}, occurred_at="seen")
+        rows = [f"a{at},{DAY},{value}" for at, value in enumerate(before)]
+        made.write("d/a.csv", csv("id,seen,x", *rows, *(f"r{value},soon,{value}" for value in late)))
+        assert set_aside(made) == len(late)
+        made.sources[0]["where"] = "true"
+        retry(made)
+        return made
+
+    together = dict(project_of("all", values).events("event_id", "payload"))
+    for value in values:
+        alone = dict(project_of(f"one-{values.index(value)}", [value]).events("event_id", "payload"))
+        assert together.get(f"r{value}") == alone.get(f"r{value}")
+        assert f"r{value}" in alone

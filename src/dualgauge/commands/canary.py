@@ -105,7 +105,8 @@ class CanaryCommands:
         found, shown = self._read(file)
         for step in found.steps:
             if step.gates:
-                what = f"its step {step.label} asks the gate {step.gates[0]!r}, and no gate of this version goes by reads yet"
+                what = f"its step {step.label} asks the gate {step.gates[0]!r}"
+                what += ", and no gate of this version goes by reads yet"
                 raise NotActedOn(shown, f"{what}: leave `gates` out of its steps; diffs and checks are asked anyway")
         with Looks(self._workspace) as looks, self._workspace.open() as handles:
             ledger, order = handles.ledger_for(dry_run=dry_run), self._order(reason, dry_run=dry_run)

@@ -22,20 +22,22 @@ _COLUMNS: Final = ("BOUND_REF", "BOUND_COLUMN_REF")
 
 class Cast(NamedTuple):
     """
-    A text that is cast to a value of another type.
+    A text that is cast to a value of another type, or a decimal to one of fewer digits behind the point.
 
-    `columns` are those that it is made of, as the engine calls them, `alone` where it is one of them itself. `literal`
-    is the text where it is written there; `kind` is the type, such as `DECIMAL(5,2)`.
+    `before` is the type that it had, `kind` the one that it gets, such as `DECIMAL(5,2)`. `columns` are those that it
+    is made of, as the engine calls them, `alone` where it is one of them itself. `literal` is a text that is written
+    there.
     """
 
+    before: str
     columns: tuple[str, ...]
     alone: bool
     literal: str | None
     kind: str
 
 
-def casts_of_texts(engine: Engine, sql: str) -> list[Cast]:
-    """The casts of texts to other types that a SELECT does without saying so; none of one that is not understood."""
+def bending_casts(engine: Engine, sql: str) -> list[Cast]:
+    """The casts by which a SELECT may make another value without saying so; none of one that is not understood."""
     statements = statements_of(engine, sql)
     if statements is None:
         return []
@@ -52,14 +54,22 @@ def _found(plans: Any) -> Iterator[Cast]:  # noqa: ANN401  (a tree of JSON)
     for one in nodes(plans):
         if one.get("type") != "OPERATOR_CAST" or one["function_data"]["try_cast"]:
             continue
-        # Within lists and structs a number becomes a text, and no text a number.
         (before,), after = one["arguments"], one["return_type"]
-        if before["id"] != "VARCHAR" or after["id"] == "VARCHAR":
-            continue
         (child,) = one["children"]
-        text = child["value"].get("value") if child["expression_class"] == "BOUND_CONSTANT" else None
+        constant = child["value"].get("value") if child["expression_class"] == "BOUND_CONSTANT" else None
+        if before["id"] == after["id"] == "DECIMAL":
+            more = before["type_info"]["scale"] - after["type_info"]["scale"]
+            if more <= 0 or (isinstance(constant, int) and constant % 10**more == 0):
+                continue
+        # Within lists and structs a number becomes a text, and no text a number.
+        elif before["id"] != "VARCHAR" or after["id"] == "VARCHAR":
+            continue
         columns = [each["alias"] for each in nodes(child) if each.get("expression_class") in _COLUMNS and each["alias"]]
         alone = child["expression_class"] in _COLUMNS
-        info = after["type_info"] or {}
-        size = f"({info['width']},{info['scale']})" if "scale" in info else ""
-        yield Cast(tuple(dict.fromkeys(columns)), alone, text, after["id"] + size)
+        text = constant if isinstance(constant, str) else None
+        yield Cast(_name(before), tuple(dict.fromkeys(columns)), alone, text, _name(after))
+
+
+def _name(kind: dict[str, Any]) -> str:
+    info = kind["type_info"] or {}
+    return f"{kind['id']}({info['width']},{info['scale']})" if "scale" in info else str(kind["id"])

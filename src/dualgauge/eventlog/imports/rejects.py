@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import BrokenFile, EngineError
+from dualgauge.engines.files.column_types import NUMBER
 from dualgauge.engines.files.csv_text import look_into
 from dualgauge.engines.files.json_types import raw_of
 from dualgauge.engines.files.text_rows import LINES, LineDialect, copy, newlines, partitions_of, rows
@@ -179,12 +180,20 @@ def kinds_anew(engine: Engine, source: Source, columns: Mapping[str, str], folde
     # What is not needed, or said, is of no type that was not kept.
     none = {*map(fold, source.settings.read.get("types", ())), *(again.needless - source.kinds.keys())}
     kinds = {name: source.kinds.get(fold(name), "") for name in text_columns(again) if fold(name) not in none}
-    typed = {*source.kinds, *again.kinds, *again.untyped}
+    typed = {*again.kinds, *again.untyped}
     beside = dict.fromkeys(again.beside, "VARCHAR")
     # As texts, of which none is to be of a type.
     rows_of = raw_rows(replace(again, kinds={}, alone={}, unsure=(), beside=beside), 0, placed=True)
     return {
-        place: {fold(name): kind if fold(name) in typed else in_payload(kind) for name, kind in found.items()}
+        place: {
+            # An expression takes what is a number of no type as a text.
+            fold(name): "VARCHAR"
+            if kind == NUMBER and fold(name) in typed
+            else kind
+            if fold(name) in typed or kind == source.kinds.get(fold(name))
+            else in_payload(kind)
+            for name, kind in found.items()
+        }
         for place, found in kinds_by_row(engine, f"({rows_of})", kinds, spelling_of(again)).items()
     }
 

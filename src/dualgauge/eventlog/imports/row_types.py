@@ -36,14 +36,11 @@ def kinds_by_row(
     asked = ["_file", "_row"]
     for name, kind in kinds.items():
         raw, own = quote(raw_of(name)), literal('"VARCHAR"')
-        if is_number(kind):
-            # Of which the settings may need no more by now than that it is a number.
-            own = f"CASE WHEN {spelling.fits(name, NUMBER)} THEN {literal(canonical_json(NUMBER))} ELSE {own} END"
-        elif not kind:
+        if is_number(kind) or kind in ("", NAN):
             own = _own(name, spelling)
         if isinstance(spelling, JsonSpelling):
             own = f"CASE WHEN left({raw}, 1) IN ('{{', '[') THEN {structure_of(raw)} ELSE {own} END"
-        fits = f"coalesce({spelling.fits(name, kind)}, false)" if kind else "false"
+        fits = f"coalesce({spelling.fits(name, kind)}, false)" if kind not in ("", NAN, NUMBER) else "false"
         asked.append(f"CASE WHEN {quote(name)} IS NOT NULL AND NOT {fits} THEN {own} END")
     found = {}
     for file, row, *structures in engine.rows(f"SELECT {', '.join(asked)} FROM {relation}"):
@@ -65,24 +62,39 @@ def _own(name: str, spelling: Spelling) -> str:
 def _beside(kind: str, structure: str) -> str:
     """The type of a column that has values of a type or a shape, and one that is none and has a structure."""
     own, kind = json.loads(structure), opened(kind)
+    family, _, number = own.partition(" ") if isinstance(own, str) else ("", "", "")
+    if number:
+        return _number(kind, family, number)
+    if family and (not kind or family == "VARCHAR"):
+        # Of a text an expression makes another thing than of a list.
+        return "JSON" if is_shape(kind) or kind == "JSON" else family
     if not kind:
-        return _by_itself(own)
-    if own == NUMBER:
-        return NUMBER
-    if isinstance(own, str) and own != "JSON" and not is_shape(kind):
+        return _written(settled(own))
+    if family and family != "JSON" and not is_shape(kind):
         return "VARCHAR"
     return _written(settled(merged(json.loads(kind) if is_shape(kind) else kind, own)))
 
 
-def _by_itself(own: Shape) -> str:
-    """The type of a column whose only value has a structure, or is a number."""
-    kind, _, number = own.partition(" ") if isinstance(own, str) else ("", "", "")
-    if number:
-        whole, _, fraction = number.lstrip("-").partition(".")
-        kind = sized(kind, Held(1, len(whole), len(fraction), any(map(str.isdigit, number))))
-        # One of more digits than a type has is a number for the payload.
-        return NUMBER if kind == "VARCHAR" else kind
-    return kind or _written(settled(own))
+def _number(kind: str, family: str, number: str) -> str:
+    """The type of a column that has values of a type, and a number, which is of a family and none of the type."""
+    if is_shape(kind) or kind == "JSON":
+        return "JSON"
+    whole, _, fraction = number.lstrip("-").partition(".")
+    size = Held(1, len(whole), len(fraction), any(map(str.isdigit, number)))
+    if kind in ("", NAN):
+        own = sized(family, size)
+        # One of more digits than a type has is a number for the payload alone.
+        return NUMBER if own == "VARCHAR" else own
+    if not is_number(kind):
+        return "VARCHAR"
+    if family == "DOUBLE" and size.digits and not kind.startswith(("DECIMAL(38", "DOUBLE", NUMBER)):
+        # Those of 15 digits are the shortest texts of one, too.
+        return family
+    if family not in ("BIGINT", "DECIMAL") or kind in ("DOUBLE", NUMBER):
+        return NUMBER
+    scale = max(size.scale, int(kind.rstrip(")").rpartition(",")[2]) if kind.startswith("DECIMAL") else 0)
+    own = sized("DECIMAL", size._replace(scale=scale))
+    return NUMBER if own == "VARCHAR" else f"DECIMAL(38,{scale})" if kind.startswith("DECIMAL(38") else own
 
 
 def _written(shape: Shape) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.engines.casts import casts_of_texts
+from dualgauge.engines.casts import bending_casts
 from dualgauge.engines.files.column_types import is_number, kept_whole
 from dualgauge.engines.syntax import expressions, nodes, statements_of
 from dualgauge.eventlog.errors import BadMapping
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from dualgauge.engines.syntax import Node
 
 _TIMES: Final = ("DATE", "TIME", "TIMETZ", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+
+
+_LITERALS: Final = {"TIME": "[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6}0*)?)?", "BOOLEAN": "(?i:true|false)"}
+"""How a text that is written in an expression says all of a value."""
+
+_EXAMPLES: Final = {
+    "BOOLEAN": ("true", "BOOLEAN"), "UUID": ("6f9619ff-8b86-d011-b42d-00c04fc964ff", "UUID"),
+    "INTERVAL": ("1 day", "INTERVAL"), **dict.fromkeys(("TIME", "TIMETZ"), ("10:00:00", "TIME")),
+}  # fmt: skip
+_LOST: Final = dict.fromkeys(("BOOLEAN", "UUID", "INTERVAL"), "take several spellings for one")
 
 
 def refuse_bent(
@@ -41,7 +51,7 @@ def refuse_bent(
         files: the source reads files, whose rows have columns of the import's own.
 
     Raises:
-        BadMapping: one compares a text with a number or a time, or makes a value of a whole row.
+        BadMapping: one compares a text with a number or a time, rounds a decimal, or makes a value of a whole row.
     """
     known = tuple(one for one in available if not one.startswith("_"))
     valueless = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in available.items())
@@ -54,30 +64,39 @@ def refuse_bent(
             raise BadMapping(source, reason, known, what)
         rows = f"WITH source AS (SELECT {valueless}) "
         selected = f"{rows} SELECT * FROM ({expression}\n)" if query else f"{rows} SELECT {expression} FROM source"
-        for cast in casts_of_texts(engine, selected):
+        for cast in bending_casts(engine, selected):
             if reason := _bent(engine, cast):
                 raise BadMapping(source, reason, known, what)
 
 
 def _bent(engine: Engine, cast: Cast) -> str:
     """Why what a cast gives may be another value than the text; empty where it cannot be."""
+    if cast.before != "VARCHAR":
+        what = f"{listed(cast.columns)}, which is {cast.before}," if cast.columns else f"a value of {cast.before}"
+        return (
+            f"it takes {what} and a value of {cast.kind} for one: the engine would round it; cast both to one type "
+            "that holds their digits, or say which, as in CAST(... AS DECIMAL(38,10))"
+        )
     kind, number = cast.kind.replace(" WITH TIME ZONE", "TZ"), is_number(cast.kind)
     family = kind.partition("(")[0]
-    if not number and family not in _TIMES:
+    if not number and family not in (*_TIMES, "BOOLEAN", "UUID", "INTERVAL"):
         return ""
     if cast.literal is not None:
-        whole = kept_whole(literal(cast.literal), kind if not number or family in ("DECIMAL", "DOUBLE") else "BIGINT")
+        text = literal(cast.literal)
+        whole = kept_whole(text, kind if not number or family in ("DECIMAL", "DOUBLE") else "BIGINT")
+        if pattern := _LITERALS.get(family):
+            whole = f"regexp_full_match({text}, {literal(pattern)})"
         if engine.row(f"SELECT coalesce({whole}, true)")[0]:
             return ""
         return f"it has the text {cast.literal!r} in the place of a value of {kind}, which does not hold all of it"
-    name, said, example = "a text", "...", ("7", "DOUBLE") if number else ("2026-01-31", "DATE")
+    name, said, example = "a text", "...", ("7", "DOUBLE") if number else _EXAMPLES.get(family, ("2026-01-31", "DATE"))
     if cast.columns:
         name = f"{listed(cast.columns)}, which is text," if cast.alone else f"a text made of {listed(cast.columns)}"
         said = cast.columns[0] if cast.alone else said
+    lost = "round it" if number else _LOST.get(family, "leave out what that does not hold")
     return (
-        f"it compares {name} with a value of {kind}: the engine would make one of each text, and "
-        f"{'round it' if number else 'leave out what that does not hold'}; make a text of the other, such as "
-        f"'{example[0]}', or a value of the text where that is meant, CAST({said} AS {example[1]})"
+        f"it compares {name} with a value of {kind}: the engine would make one of each text, and {lost}; make a text "
+        f"of the other, such as '{example[0]}', or a value of the text if that is meant, CAST({said} AS {example[1]})"
     )
 
 

@@ -157,10 +157,12 @@ def _in_texts(
         }
         by_where = words_of([source.settings.where]) & set(map(fold, names))
         found = _types(engine, relation, {one: asked[one] for one in asked if fold(one) in by_where}, spelling)
-        met = _met(engine, source, relation, {names[one]: "VARCHAR" for one in by_where & there} | known | found)
+        of_where = known | {name: kind for name, kind in found.items() if kind != NAN}
+        met = _met(engine, source, relation, {names[one]: "VARCHAR" for one in by_where & there} | of_where)
         found |= _types(engine, met, {one: asked[one] for one in asked if one not in found}, spelling)
         # A row that is left out gives no column its type, and need not be of it; nor need all values be of a shape.
-        fitted = known | {name: kind for name, kind in found.items() if met != relation or is_nested(kind)}
+        mine = {name: kind for name, kind in found.items() if kind != NAN and (met != relation or is_nested(kind))}
+        fitted = known | mine
         if isinstance(spelling, JsonSpelling):
             unsure = json_misfitting(engine, relation, fitted, spelling)
         else:
