@@ -55,6 +55,8 @@ WORKING = {
     "canary validate": [],
     "canary apply": [],
     "canary show": [],
+    "canary reads": [],
+    "canary judge": [],
     "canary kill": [],
     "canary unkill": [],
     "canary who": ["ada"],

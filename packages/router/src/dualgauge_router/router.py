@@ -577,7 +577,8 @@ class Router:
         if trouble is not None:
             self._troubled(trouble)
         # Reads up to here went by what was known before.
-        self._count_down()
+        with suppress(Exception):  # whatever it is, the looks go on
+            self._count_down()
         with self._swap:
             if routing.always is not None:
                 self._cut = state.revision
