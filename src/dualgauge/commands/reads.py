@@ -13,7 +13,7 @@ from dualgauge.ledger.routing import CHANGED
 from dualgauge.model import Side
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from dualgauge.comparison.content.comparator import Comparator
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _ROWS, _LONG = 20, 500
 """Rows of a sample, and characters of a value, at most."""
 
-_OF_READS = ("unit", "serve", "shadow", "views")
-"""What of canary.yaml the evidence of reads rests on."""
+_OF_READS = ("unit", "serve", "shadow")
+"""What of canary.yaml the evidence of reads rests on, beside the rules of a view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def bases(handles: Handles, canary: str) -> dict[str, Mapping[str, object]]:
     for name in shared(handles):
         if all(name in served[side] for side in Side):
             builds = {side: {name: served[side][name]} for side in Side}
-            routing = {key: said.get(key) for key in _OF_READS[:-1]} | {"rules": said.get("views", {}).get(name)}
+            routing = {key: said.get(key) for key in _OF_READS} | {"rules": said.get("views", {}).get(name)}
             found[name] = reads_bound(builds, by_row(handles.comparators, name), routing, handles.basis)
     return found
 
@@ -157,7 +157,6 @@ def judge(handles: Handles, migration: str, at: datetime) -> list[PairsJudged]:
     wanted, counted = bases(handles, state.canary), kept.now().bases
     current = [view for view, basis in counted.items() if wanted.get(view) == basis.bound]
     columns = {(view.side, view.name): view.columns for view in handles.views}
-    secret = frozenset(json.loads(state.canary).get("shadow", {}).get("redact", ())) if current else frozenset()
     while pairs := kept.waiting(current):
         for view, some in groupby(pairs, key=lambda one: one.view):
             waiting = list(some)
@@ -167,21 +166,18 @@ def judge(handles: Handles, migration: str, at: datetime) -> list[PairsJudged]:
                 handles.engine, comparator, [(one.v1, one.v2) for one in waiting],
                 {side: columns[side, view] for side in Side}, at.date(),
             )  # fmt: skip
-            kept.judge(list(zip(waiting, verdicts, strict=True)), [_sample(one, secret) for one in waiting], at)
+            kept.judge(list(zip(waiting, verdicts, strict=True)), [_sample(one) for one in waiting], at)
             found.setdefault(view, Counter()).update(verdicts)
     return [PairsJudged(view, *(of[verdict] for verdict in PairVerdict)) for view, of in sorted(found.items())]
 
 
-def _sample(pair: ReadPair, secret: Collection[str]) -> ReadSample:
-    """A pair as a sample: the columns that differ, and both answers without what is secret."""
+def _sample(pair: ReadPair) -> ReadSample:
+    """A pair as a sample: the columns that differ, and both answers. A router keeps no pair with what is secret."""
     v1, v2 = json.loads(pair.v1), json.loads(pair.v2)
     alone = len(v1) == len(v2) == 1
     names = sorted(name for name in v1[0].keys() | v2[0].keys() if v1[0].get(name) != v2[0].get(name)) if alone else []
     shown = (
-        tuple(
-            {name: "(redacted)" if name in secret else value and value[:_LONG] for name, value in row.items()}
-            for row in rows[:_ROWS]
-        )
+        tuple({name: value and value[:_LONG] for name, value in row.items()} for row in rows[:_ROWS])
         for rows in (v1, v2)
     )
     return ReadSample(pair.view, PairVerdict.MISMATCHED, "", tuple(names) or ("(rows)",), *shown)

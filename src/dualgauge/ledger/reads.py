@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dualgauge.ledger.access import Access
 
 _TOGETHER: Final = 1_000
-"""Rows that are written or forgotten in one transaction: a kill does not wait for more."""
+"""Rows that are forgotten in one transaction: a kill does not wait for more."""
 
 _PAIRS: Final = 200
 """Pairs that are judged together."""
@@ -191,9 +191,9 @@ class Reads:
         with self._access.writing() as connection:
             for (pair, verdict), sample in zip(verdicts, samples, strict=True):
                 named = {
-                        "migration": self._migration, "evidence_key": pair.evidence_key, "view": pair.view,
-                        "share_ppm": pair.share_ppm, "read_hash": pair.read_hash,
-                    }  # fmt: skip
+                    "migration": self._migration, "evidence_key": pair.evidence_key, "view": pair.view,
+                    "share_ppm": pair.share_ppm, "read_hash": pair.read_hash,
+                }  # fmt: skip
                 mine = and_(*(of[name] == value for name, value in named.items()), of.answers == pair.answers)
                 settled = READ_PAIR.update().where(mine, of.verdict == "").values(verdict=verdict.value, v1="", v2="")
                 if connection.execute(settled).rowcount and verdict is not PairVerdict.COMPARATOR_ERROR:

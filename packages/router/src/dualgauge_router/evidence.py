@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 
     from dualgauge_router.state import MigrationState
 
-READ: Final = "read"
-SHADOW: Final = "shadow"
-"""Kinds of counts: of what callers got, and of what came of shadow reads."""
+_SHADOW: Final = "shadow"
+"""The kind of counts of what came of shadow reads; the other one is of what callers got."""
 
 WINDOW: Final = 300
 """Seconds whose reads are counted together."""
@@ -170,7 +169,7 @@ def _window(now: datetime) -> str:
 
 
 def _sided(kind: str, outcome: str) -> tuple[str, str, str]:
-    if kind == SHADOW:
+    if kind == _SHADOW:
         return outcome.partition(" ")
     return (Side.V2 if outcome in _OF_V2 else Side.V1).value, "", outcome
 
