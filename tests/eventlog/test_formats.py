@@ -235,3 +235,123 @@ def test_decimals_with_room_are_taken_together(project: LogProject, given: str) 
     project.write("d/a.csv", csv("id,seen,a,b", f"1,{SEEN},0.125,1.50", f"2,{SEEN},0.5,2.25"))
     project.take()
     assert len(project.events("payload")) == 2
+
+
+MIXED = (
+    "o.n || ''", "o.n = '1'", "o.n = '01'", "o.n = o.t", "o.n = 1", "coalesce(o.n, 'x')", "CAST(o.n AS VARCHAR)",
+    "o.n::TEXT", "TRY_CAST(o.n AS VARCHAR)", "upper(o.n)", "o.n IN ('1', '2')", "list_contains(l, '1')", "l[1] || ''",
+    "list_transform(l, lambda x: x || '')", "nullif(o.n, '1')", "o.n < o.m", "greatest(o.n, o.m)", "list_max(l)",
+    "list_sort(l)", "o.n.a || ''", "TRY(o.n || '')", "CASE o.n WHEN '1' THEN 2 END", "o.n LIKE '1%'", "md5(o.n)",
+    "o.n BETWEEN '1' AND '2'", "l = ['1']", "array_to_string(l, ',')", "concat(o.n, 'a')", "length(o.n)",
+    "max(o.n) OVER ()", "row_number() OVER (ORDER BY o.n)", "CAST(l AS VARCHAR[])",
+)  # fmt: skip
+"""Uses as a text of what is a string in one row and a number in another."""
+
+ROWS = (
+    {"id": "1", "seen": SEEN, "o": {"n": "1", "m": "1", "t": "a"}, "l": ["1", 2]},
+    {"id": "2", "seen": SEEN, "o": {"n": 2, "m": 2, "t": "b"}, "l": []},
+)
+
+
+@pytest.mark.parametrize("given", MIXED)
+@pytest.mark.parametrize("setting", ["select", "query"])
+def test_json_of_strings_and_numbers_is_not_taken_as_a_text_with_its_quotes(
+    project: LogProject, given: str, setting: str
+) -> None:
+    if setting == "query":
+        project.sources[0] = {"name": "s", "path": "d/*", "query": f"{EVENT}, {given} AS y FROM source"}
+    else:
+        project.sources[0]["select"] = {"y": given}
+    project.write("d/a.jsonl", jsonl(*ROWS))
+
+    with pytest.raises(BadMapping, match=r"it takes a value of [ol] as text that is not text in each row"):
+        project.take()
+
+
+@pytest.mark.parametrize("setting", ["event_id", "type", "caused_by", "order_by", "select", "query"])
+def test_nor_by_what_stands_in_a_column_of_texts(project: LogProject, setting: str) -> None:
+    project.columns |= {"y": "VARCHAR", "caused_by": "VARCHAR"}
+    if setting == "query":
+        project.sources[0] = {"name": "s", "path": "d/*", "query": f"{EVENT}, o.n AS Y FROM source"}
+    else:
+        project.sources[0][setting] = {"Y": "o.n"} if setting == "select" else "o.n"
+    project.write("d/a.jsonl", jsonl(*ROWS))
+
+    with pytest.raises(BadMapping, match=r"it takes a value of o as text .* say read = {types = {o = \"JSON\"}}"):
+        project.take()
+
+
+@pytest.mark.parametrize(
+    ("given", "first", "second"),
+    [
+        ("o.n", '"1"', "2"), ("o", '{"n":"1","m":"1","t":"a"}', '{"n":2,"m":2,"t":"b"}'), ("o.n ->> '$'", '"1"', '"2"'),
+        ("o.n IS NULL", "false", "false"), ("CAST(o.n AS BIGINT)", "1", "2"), ("o.t || '!'", '"a!"', '"b!"'),
+        ("coalesce(o.n, o.m)", '"1"', "2"), ("o.n = o.m", "true", "true"), ("coalesce(o.n, NULL)", '"1"', "2"),
+        ("o::JSON::VARCHAR", r'"{\"m\":\"1\",\"n\":\"1\",\"t\":\"a\"}"', r'"{\"m\":2,\"n\":2,\"t\":\"b\"}"'),
+        ("json_type(o.n)", '"VARCHAR"', '"UBIGINT"'), ("json_object('k', o.n)", '{"k":"1"}', '{"k":2}'),
+        ("[o.n]", '["1"]', "[2]"), ("len(l)", "2", "0"), ("(o->'n') || ''", r'"\"1\""', '"2"'),
+        ("json_merge_patch(o.n, '{\"a\": 1}')", '{"a":1}', '{"a":1}'), ("l[1]", '"1"', "null"),
+    ],
+)  # fmt: skip
+def test_json_of_strings_and_numbers_is_what_it_is(project: LogProject, given: str, first: str, second: str) -> None:
+    project.sources[0]["select"] = {"y": given}
+    project.write("d/a.jsonl", jsonl(*ROWS))
+    project.take()
+
+    assert project.events("payload") == [f'{{"y":{first}}}', f'{{"y":{second}}}']
+
+
+def test_a_column_of_strings_and_objects_is_taken_as_text_once_that_is_said(project: LogProject) -> None:
+    project.sources[0]["select"] = {"y": "upper(m)"}
+    rows = ({"id": "1", "seen": SEEN, "m": "x y"}, {"id": "2", "seen": SEEN, "m": {"a": 1.50}})
+    project.write("d/a.jsonl", jsonl(*rows))
+    with pytest.raises(BadMapping, match=r'say read = {types = {m = "VARCHAR"}} for its text, or JSON'):
+        project.take()
+
+    project.sources[0]["read"] = {"types": {"m": "VARCHAR"}}
+    project.take()
+    assert project.events("payload") == ['{"y":"X Y"}', r'{"y":"{\"A\":1.5}"}']
+
+
+def test_what_is_said_to_be_json_is_taken_as_json(project: LogProject) -> None:
+    project.columns["y"] = "VARCHAR"
+    project.sources[0] |= {"read": {"types": {"o": "JSON"}}, "select": {"y": "o ->> 'n'", "z": "o.n || ''"}}
+    project.write("d/a.jsonl", jsonl(*ROWS))
+    project.take()
+
+    assert project.events("y", "payload") == [("1", r'{"z":"\"1\""}'), ("2", '{"z":"2"}')]
+
+
+@pytest.mark.parametrize("setting", ["select", "where", "query", "occurred_at"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_no_row_is_set_aside_by_what_compares_a_text_with_a_number(
+    project: LogProject, setting: str, kind: str
+) -> None:
+    compared = "nullif(c, 7)"
+    project.columns["x"] = "BIGINT"
+    if setting == "query":
+        project.sources[0] = {"name": "s", "path": "d/*", "query": f"{EVENT}, {compared} AS x FROM source"}
+    elif setting == "where":
+        project.sources[0]["where"] = f"{compared} IS NOT NULL"
+    elif setting == "occurred_at":
+        project.sources[0]["occurred_at"] = f"CASE WHEN {compared} IS NULL THEN NULL ELSE seen END"
+    else:
+        project.sources[0]["select"] = {"x": compared}
+    values = ("6", "9007199254740993", "zzz")
+    if kind == "csv":
+        project.write("d/a.csv", csv("id,seen,c", *(f"{v},{SEEN},{v}" for v in values)))
+    else:
+        project.write("d/a.jsonl", jsonl(*({"id": v, "seen": SEEN, "c": v} for v in values)))
+
+    with pytest.raises(BadMapping, match="it compares c, which is text, with a value of INTEGER"):
+        project.take(max_bad_rows=5)
+    assert not project.open().quarantine.list()
+
+
+def test_a_row_that_is_set_aside_for_another_reason_makes_no_text_of_a_column(project: LogProject) -> None:
+    project.columns["x"] = "BIGINT"
+    project.sources[0]["select"] = {"x": "nullif(c, 7)"}
+    project.write("d/a.csv", csv("id,seen,c", f"a,{SEEN},6", f"b,{SEEN},9007199254740993", "c,soon,zzz"))
+
+    assert project.take(max_bad_rows=5).quarantined == 1
+    assert project.events("event_id", "x") == [("a", 6), ("b", 9007199254740993)]

@@ -444,7 +444,7 @@ OF_OTHER_TYPES = [
     ("csv", SAME, ["1.5", "2.5"], ["many", "7"], "x = 'many' is no DECIMAL(18,1)"),
     ("jsonl", SAME, ["1", "2"], ['"many"', "7"], "x = 'many' is no BIGINT"),
     ("jsonl", "'c/' || x.n", ['{"n": 1.5, "z": 1}'], ['{"n": 7, "z": "k"}', '{"n": 7}'], "x.z = 'k' is no BIGINT"),
-    ("jsonl", "'c/' || x[1]", ["[1.5]"], ['["k"]', "[7]"], "x[1] = 'k' is no DOUBLE"),
+    ("jsonl", "[x[1]]", ["[1.5]"], ['["k"]', "[7]"], "x[1] = 'k' is no DOUBLE"),
 ]
 
 
@@ -481,6 +481,19 @@ def test_what_a_row_becomes_rests_on_no_other_row_of_its_retry(
 
     assert found[0] == found[1]
     assert len(found[0]) == len(first) + len(then)
+
+
+def test_a_row_of_strings_beside_numbers_waits_where_its_source_takes_them_as_text(project: LogProject) -> None:
+    later(project, "jsonl", "'c/' || x[1]", ["[1.5]"], ['["k"]', "[7]"])
+    project.sources[0]["type"] = "'other'"
+    (one,) = project.open().quarantine.retry().rows
+    assert one.state is RowState.WAITING
+    assert "it takes a value of x as text that is not text in each row" in one.reason
+
+    project.sources[0] |= {"read": {"types": {"x": "JSON"}}, "select": {"t": "'c/' || (x ->> 0)"}}
+    (one,) = project.open().quarantine.retry().rows
+    assert one.state is RowState.TAKEN
+    assert [one["t"] for one in payloads(project)] == ["c/1.5", "c/7.0", "c/k"]
 
 
 def of_two_types(project: LogProject, second: list[tuple[str | None, Any]], kind: pa.DataType) -> None:

@@ -217,18 +217,16 @@ def test_a_new_field_beneath_a_query_is_told_with_its_row(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("expression", "first", "second", "told"),
+    ("first", "second", "told"),
     [
-        ("to_json(v)", "{}", '{"a":1}', "v: no object had its field 'a' before"),
-        ("len(v)", "{}", '["x"]', "v = [...] is no object"),
-        ("to_json(v)", '{"e":{}}', '{"e":{"a":1}}', "v.e: no object had its field 'a' before"),
+        ("{}", '{"a":1}', "v: no object had its field 'a' before"),
+        ("{}", '["x"]', "v = [...] is no object"),
+        ('{"e":{}}', '{"e":{"a":1}}', "v.e: no object had its field 'a' before"),
     ],
 )
-def test_an_object_without_fields_stays_one(
-    tmp_path: Path, expression: str, first: str, second: str, told: str
-) -> None:
+def test_an_object_without_fields_stays_one(tmp_path: Path, first: str, second: str, told: str) -> None:
     project = LogProject(tmp_path)
-    project.source("s", path="d/*", select={"w": expression})
+    project.source("s", path="d/*", select={"w": "to_json(v)"})
     objects(project, 1, first)
     project.take()
     objects(project, 2, second)
@@ -237,8 +235,7 @@ def test_an_object_without_fields_stays_one(
     assert f"d/2.jsonl row 1: {told}" in str(refused.value)
     project.sources[0]["read"] = {"types": {"v": "JSON"}}
     project.take()
-    made = {"to_json(v)": ("{" + f'"w":{first}' + "}", "{" + f'"w":{second}' + "}")}.get(expression)
-    assert made is None or tuple(project.events("payload")) == made
+    assert project.events("payload") == [f'{{"w":{first}}}', f'{{"w":{second}}}']
 
 
 @pytest.mark.parametrize("expression", ["coalesce(v, '{}')", "coalesce(v, '[]')"])

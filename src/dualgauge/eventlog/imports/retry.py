@@ -35,7 +35,7 @@ from dualgauge.eventlog.sources.copies import folder_for
 from dualgauge.eventlog.sources.cursor import mapping_of
 from dualgauge.eventlog.sources.json_values import define_json
 from dualgauge.eventlog.sources.kept_rows import KeptRows
-from dualgauge.eventlog.sources.mapping import described, row_mapping
+from dualgauge.eventlog.sources.mapping import described, events_of, row_mapping
 from dualgauge.eventlog.sources.readers import raw_rows
 from dualgauge.eventlog.sources.source import Part, Source, by_cursor, told
 from dualgauge.ledger.misfit import RowState, Settled
@@ -316,6 +316,8 @@ class _Retry:
         return Source(settings, self.root, files, tuple(parts), again=True, beside=beside, kinds=had)
 
     def _ids(self, fitted: Source) -> dict[Place, str]:
+        # Settings that fit the types of other rows may not fit those of these.
+        events_of(self.engine, fitted, self.columns, 0)
         if fitted.settings.query:
             return KeptRows(self.engine, fitted, self.columns, 0).ids()
         base = raw_rows(fitted, 0, placed=True)

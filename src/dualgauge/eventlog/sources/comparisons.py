@@ -9,18 +9,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.engines.casts import bending_casts
+from dualgauge.engines.casts import bending_casts, bound, json_as_text
 from dualgauge.engines.files.column_types import is_number, kept_whole
 from dualgauge.engines.syntax import expressions, nodes, statements_of
+from dualgauge.eventlog.columns import CAUSED_BY, column_of
 from dualgauge.eventlog.errors import BadMapping
+from dualgauge.eventlog.sources.advice import type_said
+from dualgauge.eventlog.sources.readers import text_of
 from dualgauge.model import fold, listed, literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dualgauge.engines.casts import Cast
     from dualgauge.engines.duck import Engine
     from dualgauge.engines.syntax import Node
+    from dualgauge.eventlog.sources.source import Source
+
+_TEXTS: Final = ("event_id", "type", CAUSED_BY, "order_by")
+"""Settings whose values are texts, or times."""
 
 _TIMES: Final = ("DATE", "TIME", "TIMETZ", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 
@@ -36,7 +43,7 @@ _LOST: Final = dict.fromkeys(("BOOLEAN", "UUID", "INTERVAL"), "take several spel
 
 
 def refuse_bent(
-    engine: Engine, source: str, given: Mapping[str, str], available: Mapping[str, str], *, files: bool
+    engine: Engine, source: Source, available: Mapping[str, str], columns: Mapping[str, str], given: Iterable[str] = ()
 ) -> None:
     """
     Look at the expressions of a source.
@@ -45,28 +52,58 @@ def refuse_bent(
 
     Args:
         engine: parses and binds them.
-        source: the source's name.
-        given: the expressions, by the settings that give them.
+        source: the source.
         available: the columns that they may name, with their types.
-        files: the source reads files, whose rows have columns of the import's own.
+        columns: declared columns and their types.
+        given: the columns that its query gives.
 
     Raises:
-        BadMapping: one compares a text with a number or a time, rounds a decimal, or makes a value of a whole row.
+        BadMapping: one compares a text with a number or a time, rounds a decimal, takes JSON as a text that is in some
+            rows another value, or makes a value of a whole row.
     """
     known = tuple(one for one in available if not one.startswith("_"))
-    valueless = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in available.items())
-    for setting, expression in given.items():
+    folded = set(map(fold, available))
+    texts = {*_TEXTS, *(f"select.{fold(name)}" for name, kind in columns.items() if kind == "VARCHAR")}
+    written = source.settings.sql()
+    for setting, expression in source.expressions.sql().items():
         query = setting == "query"
-        what = setting if query else f"{setting} = {expression!r}"
-        statements = statements_of(engine, expression if query else f"SELECT {expression}")
-        if files and (row := _row_in(statements or [], set(map(fold, available)), query=query)):
+        what = setting if query else f"{setting} = {written[setting]!r}"
+        statements = statements_of(engine, written[setting] if query else f"SELECT {written[setting]}")
+        if source.settings.path and (row := _row_in(statements or [], folded, query=query)):
             reason = f"it takes a row of {row} as a whole, with columns that an import has of its own: name the columns"
-            raise BadMapping(source, reason, known, what)
-        rows = f"WITH source AS (SELECT {valueless}) "
-        selected = f"{rows} SELECT * FROM ({expression}\n)" if query else f"{rows} SELECT {expression} FROM source"
-        for cast in bending_casts(engine, selected):
-            if reason := _bent(engine, cast):
-                raise BadMapping(source, reason, known, what)
+            raise BadMapping(source.name, reason, known, what)
+        if query:
+            as_text = [one for one in given if {fold(one), f"select.{fold(one)}"} & texts]
+            wanted = ["*", *(f"CAST({quote(one)} AS VARCHAR)" for one in as_text)]
+            made = f"SELECT {', '.join(wanted)} FROM ({expression}\n)"
+        else:
+            text = fold(setting) in texts and column_of(expression) not in folded
+            one = f"CAST(({expression}\n) AS VARCHAR)" if text else expression
+            made = f"SELECT {one}\n FROM source"
+        if reason := bent(engine, source, made, available):
+            raise BadMapping(source.name, reason, known, what)
+
+
+def bent(engine: Engine, source: Source, selected: str, available: Mapping[str, str]) -> str:
+    """Why a SELECT from the rows of a source gives other values than it says; empty where it does not."""
+    valueless = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in available.items())
+    parts = bound(engine, f"WITH source AS (SELECT {valueless}) {selected}")
+    # What is said to be JSON is taken as such.
+    unsaid = set(map(fold, available)) - set(map(fold, source.settings.read.get("types", ())))
+    if source.objects and (name := json_as_text(parts, unsaid)):
+        advice = f"{type_said(name, 'JSON')}, and take what is meant as text by ->>, as in {name}->>'FIELD'"
+        if {fold(one): kind for one, kind in available.items()}[fold(name)] == "JSON":
+            advice = f"{type_said(name, 'VARCHAR')} for its text, or JSON"
+        return (
+            f"it takes a value of {name} as text that is not text in each row, such as a number in one and a string in "
+            f"another: the string would have its quotes; say {advice}"
+        )
+    own = {fold(text_of(name)): name for name in available}
+    for cast in bending_casts(parts):
+        named = cast._replace(columns=tuple(own.get(fold(one), one) for one in cast.columns))
+        if reason := _bent(engine, named):
+            return reason
+    return ""
 
 
 def _bent(engine: Engine, cast: Cast) -> str:

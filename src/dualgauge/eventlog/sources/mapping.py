@@ -153,7 +153,7 @@ def events_of(engine: Engine, source: Source, columns: dict[str, str], number: i
     if settings.query:
         _refuse_renamed(engine, source, base, names)
         refuse_unordered(engine, source, known)
-    refuse_bent(engine, source.name, source.settings.sql(), available, files=bool(source.settings.path))
+    refuse_bent(engine, source, available, columns, names if settings.query else ())
     return mapped, names
 
 

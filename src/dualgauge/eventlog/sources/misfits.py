@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.files.column_types import Spelling, iso_time
+from dualgauge.eventlog.errors import BadMapping
+from dualgauge.eventlog.sources.comparisons import bent
 from dualgauge.eventlog.sources.losses import NO_PAYLOAD, by_text, finer_than_kept, loses, outside
 from dualgauge.eventlog.sources.mapping import (
     columns_quoted,
@@ -134,12 +136,20 @@ def misfits_of(engine: Engine, source: Source, columns: Mapping[str, str], base:
     available = described(engine, source, base, ())
     base = unbounded_rows(source, base, available)
     settings = columns_quoted(source.expressions, available, columns)
+    whole = f"* FROM ({settings.query}\n)" if settings.query else f"{settings.where or 'true'}\n FROM source"
+    if reason := bent(engine, source, f"SELECT {whole}", available):
+        raise BadMapping(source.name, reason, tuple(available), "query" if settings.query else "where")
     if settings.query:
         # What a query gives has no place in a file, and where it fails it fails as a whole.
         values = f"SELECT *, '' AS _file, 0 AS _row, 0 AS _at FROM ({queried(base, settings)})"
         expressions: dict[str, str] = {}
     else:
-        expressions = mapping(settings, dict(columns), available)
+        # What is refused once the rows that do not fit are set aside sets none aside.
+        expressions = {
+            name: one
+            for name, one in mapping(settings, dict(columns), available).items()
+            if not bent(engine, source, f"SELECT {one}\n FROM source", available)
+        }
         # A where that needs what is none of its type says nothing of the row.
         blind = bool(words_of([settings.where]) & set(source.unsure))
         values = _tried(base, expressions, settings.where, unfit="_unfit" in available, blind=blind)
@@ -204,7 +214,7 @@ def _checks(
         for name, expression in expressions.items()
         if name not in _NEEDED
     ]
-    kinds = {"occurred_at": "TIMESTAMPTZ"} | {name: kind for name, kind in columns.items() if fold(name) in given}
+    kinds = {name: kind for name, kind in {"occurred_at": "TIMESTAMPTZ", **columns}.items() if fold(name) in given}
     if given.get("_order") == "VARCHAR":
         kinds["_order"] = "TIMESTAMPTZ"
     for name, kind in kinds.items():
