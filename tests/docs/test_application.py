@@ -1,4 +1,4 @@
-"""The application of the guide: a real server, threaded and forking, under load, through a ramp and a kill."""
+"""The applications of the guide: real servers, of threads, forks and tasks, under load, through a ramp and a kill."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def shop(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def serving(shop: Path, *options: str) -> Iterator[int]:
+def serving(shop: Path, example: str, *options: str) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -54,7 +54,7 @@ def serving(shop: Path, *options: str) -> Iterator[int]:
         "LEDGER": f"sqlite:///{folder / 'ledger.db'}",
         "STORE": f"sqlite:///{folder}/views_{{side}}.db",
     }
-    application = ROOT / "docs" / "examples" / "shop_app.py"
+    application = ROOT / "docs" / "examples" / example
     command = [sys.executable, str(application), str(port), *options]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:
         try:
@@ -89,18 +89,20 @@ def reads(port: int, **headers: str) -> list[tuple[int, Any, str]]:
         return list(pool.map(lambda unit: asked(port, "/customers/ada", X_Tenant=unit, **headers), UNITS))
 
 
-@pytest.mark.parametrize("options", [(), ("--fork",)], ids=["threads", "forks"])
-def test_the_application_serves_both_sides_through_a_ramp_and_a_kill(shop: Path, options: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "started", [("shop_app.py",), ("shop_app.py", "--fork"), ("shop_fastapi.py",), ("shop_django.py",)]
+)
+def test_the_application_serves_both_sides_through_a_ramp_and_a_kill(shop: Path, started: tuple[str, ...]) -> None:
     with Ledger.look(f"sqlite:///{shop / '.dualgauge' / 'ledger.db'}") as ledger:
         routing = Routing(ledger.state("customers"))
-    with serving(shop, *options) as port:
+    with serving(shop, *started) as port:
         found = reads(port)
         assert {status for status, *_ in found} == {200}
         assert all(row == {"cents": 3300, "customer": "ada", "orders": 2} for _, row, _ in found)
         expected = [routing.decide(unit) for unit in UNITS]
         assert [Decision.from_header(header) for *_, header in found] == expected
         assert len({decision.side for decision in expected}) == 2
-        if not options:
+        if "--fork" not in started:
             sides = [decision.side.value for decision in expected]
             assert asked(port, "/counts")[1] == {"customers": {side: sides.count(side) for side in ("v1", "v2")}}
 
