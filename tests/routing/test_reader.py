@@ -14,6 +14,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,6 +47,7 @@ from dualgauge_router.stores.errors import (
 )
 from dualgauge_router.stores.freshness import NotFresh
 from dualgauge_router.stores.points import SideReader
+from routing.test_shadows import canary, routed
 from support.ledgers import move
 from support.store_types import VALUES
 
@@ -233,7 +235,7 @@ def test_a_number_of_more_digits_is_the_key_of_no_row(engine: Engine, shop: Shop
     assert shop.side().get("v", Decimal("1.250")) == {"k": Decimal("1.25")}
     assert shop.side().get("v", Decimal("1.251")) is None
     with pytest.raises(BadKey, match="is the key of no page"):
-        shop.side().page("v", after=[Decimal("0.001")])
+        shop.side().page("v", after=[["k DECIMAL(4,2)"], [Decimal("0.001")]])
 
 
 ORDERS = Shape(
@@ -538,6 +540,25 @@ def test_a_v2_of_another_key_is_read_by_what_both_keys_begin_with(shop: Shop, ro
             reader.page("counts", after=first.after, unit="ada")
     with pytest.raises(ReaderClosed):
         reader.get("counts", "ada", unit="ada")
+
+
+@pytest.mark.parametrize(("behind", "outcome"), [(4, "lag"), (5, "mismatched")])
+def test_readers_that_differ_are_a_mismatch_at_one_position_alone(
+    shop: Shop, router: Router, behind: int, outcome: str
+) -> None:
+    """v2 stands at the position that its build has, behind v1's or at it; every kind of read is compared so."""
+    shop.serve(COUNTS, [("ada", 3)], at=5)
+    shop.serve(replace(COUNTS, side=Side.V2), [("ada", 2)], at=behind)
+    rules = {"key": ["who"], "rules": {}, "expects": False}
+    routed(router, "canary", 500_000, canary({"counts": rules}))
+    with router.reader(shop.url) as reader:
+        reader.get("counts", "ada", unit="ada")
+        reader.many("counts", {"who": "ada"}, unit="ada")
+        reader.page("counts", unit="ada")
+        until = time.monotonic() + 30
+        while sum(router.shadow_counts().get("counts", {}).values()) < 3 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert router.shadow_counts() == {"counts": {outcome: 3}}
 
 
 def test_a_v2_that_is_not_there_takes_no_answer_of_v1_with_it(shop: Shop, router: Router) -> None:

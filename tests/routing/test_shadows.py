@@ -150,6 +150,105 @@ def test_what_moves_on_both_sides_is_no_mismatch(router: Router) -> None:
     assert router.mismatches() == []
 
 
+@dataclass
+class Told:
+    """Two sides that are at positions of one log, and rows that its events change."""
+
+    at: dict[str, int]
+    bad: frozenset[int] = frozenset()
+
+    def read(self, side: str, number: int) -> dict[str, object]:
+        """A row as it was at the side's position: each event changes the rows of one number in seven."""
+        changes = (self.at[side] + number) // 7
+        return row(number, str(changes + (1000 if side == "v2" and number in self.bad else 0)))
+
+    def ask(self, router: Router, number: int, **given: Any) -> None:
+        """One read with a shadow."""
+        v1, v2 = (lambda n, side=side: self.read(side, n) for side in ("v1", "v2"))
+        positions = lambda side: self.at[side.value]  # noqa: E731
+        router.read("orders", unit=f"u{number}", v1=v1, v2=v2, args=(number,), **{"positions": positions, **given})
+
+
+def test_a_side_that_stands_still_behind_the_other_is_no_mismatch_where_positions_are_known(router: Router) -> None:
+    routed(router, "canary", PPM // 2, canary(settle_ms=5))
+    told = Told({"v1": 70, "v2": 7})
+    for number in range(20):
+        told.ask(router, number)
+    assert settled(router, 20) == {"lag": 20}
+    # Nobody knows the one, or both: what stands still is a mismatch, as that of functions is.
+    for number, known in enumerate((lambda side: 9 if side == "v2" else None, lambda _: None, None)):
+        told.ask(router, number, positions=known)
+    assert settled(router, 23) == {"lag": 20, "mismatched": 3}
+    told.at["v2"] = 70
+    told.ask(router, 1)
+    assert settled(router, 24) == {"lag": 20, "mismatched": 3, "matched": 1}
+
+
+def test_what_differs_at_one_position_is_a_mismatch_also_where_both_sides_go_on(router: Router) -> None:
+    routed(router, "canary", PPM // 2, canary(settle_ms=100))
+    told, seen = Told({"v1": 700, "v2": 700}, bad=frozenset({3})), threading.Event()
+
+    def positions(side: Any) -> int:
+        found = told.at[side]
+        if side == "v2":
+            seen.set()
+        return found
+
+    told.ask(router, 3, positions=positions)
+    assert seen.wait(30)
+    # Rows of this number change with the event 704 next: it stood from 700 to 702 on both.
+    told.at |= {"v1": 703, "v2": 702}
+    assert settled(router, 1) == {"mismatched": 1}
+
+
+def test_a_position_that_cannot_be_told_fails_the_shadow_alone(router: Router) -> None:
+    routed(router, "canary", PPM // 2, canary(settle_ms=5))
+
+    def positions(side: Any) -> int:
+        raise OSError(side)
+
+    told = Told({"v1": 7, "v2": 14})
+    told.ask(router, 1, positions=positions)
+    assert settled(router, 1) == {"v1_error": 1}
+    told.ask(router, 2, positions=lambda side: 7 if side == "v1" else positions(side))
+    assert settled(router, 2) == {"v1_error": 1, "v2_error": 1}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_seeded_mismatches_are_found_and_no_other_while_tails_of_any_delay_move_both_sides(
+    router: Router, seed: int
+) -> None:
+    routed(router, "canary", PPM // 2, canary(settle_ms=3, workers=4))
+    chosen = random.Random(seed)
+    told, over = Told({"v1": 0, "v2": 0}, bad=frozenset(chosen.sample(range(1_500), 15))), threading.Event()
+
+    def tails() -> None:
+        moves = random.Random(-seed)
+        while not over.is_set():
+            # One side stands for a while, and then comes to where the other is, or past it.
+            side = moves.choice(("v1", "v2"))
+            told.at[side] = max(told.at.values()) + moves.choice((0, 0, 1, 5))
+            time.sleep(moves.choice((0.0005, 0.004, 0.02)))
+
+    mover = threading.Thread(target=tails)
+    mover.start()
+    try:
+        for number in range(1_500):
+            told.ask(router, number)
+        found = settled(router, 1_500)
+    finally:
+        over.set()
+        mover.join()
+    assert found.keys() <= {"matched", "mismatched", "lag"}
+    assert found.get("mismatched", 0) <= len(told.bad)
+    assert {one.args[0] for one in router.mismatches()} <= told.bad
+    # They are told once the sides stand for a moment.
+    told.at = dict.fromkeys(told.at, max(told.at.values()))
+    for number in sorted(told.bad):
+        told.ask(router, number)
+    assert settled(router, 1_500 + len(told.bad))["mismatched"] == found.get("mismatched", 0) + len(told.bad)
+
+
 def test_a_v2_that_fails_hangs_or_answers_garbage_costs_no_answer_and_is_counted(router: Router) -> None:
     over = threading.Event()
     routed(router, "shadow", 0, canary(timeout_ms=50, workers=4))

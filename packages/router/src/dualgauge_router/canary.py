@@ -16,7 +16,7 @@ from dualgauge_router.hashing import written
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dualgauge_router.shadows import ShadowRules
+    from dualgauge_router.shadow_reads import ShadowRules
 
 TESTS: Final = ("in", "starts_with", "ends_with")
 """What a cohort may ask of an attribute."""
@@ -124,7 +124,7 @@ class CanaryRules:
         shadow = None
         if said.get("shadow"):
             # Loaded where it is asked for: an application without shadow reads needs none of it.
-            from dualgauge_router.shadows import ShadowRules
+            from dualgauge_router.shadow_reads import ShadowRules
 
             shadow = ShadowRules.of(said["shadow"], said.get("views", {}))
         timeout = said["serve"]["timeout_ms"] / 1000 if "serve" in said else None

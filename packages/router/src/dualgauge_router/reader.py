@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from dualgauge_router.errors import redact
 from dualgauge_router.model import Side
-from dualgauge_router.stores.errors import BadStore, OtherKey
+from dualgauge_router.stores.errors import BadStore
 from dualgauge_router.stores.freshness import TIMEOUT
 from dualgauge_router.stores.points import LIMIT, Page, SideReader
 
@@ -153,12 +153,7 @@ class Reader:
         """
 
         def ask(side: SideReader, where: Mapping[str, object] | None, after: Sequence[Any] | None) -> Page:
-            columns = [f"{name} {kind}" for name, kind in side.key(view).items()]
-            if after is not None and (len(after) != 2 or list(after[0]) != columns):  # noqa: PLR2004  (as it is given)
-                raise OtherKey(view, columns)
-            behind = after[1] if after is not None else None
-            page = side.page(view, where=where, after=behind, limit=limit, at_least=at_least, timeout=wait)
-            return Page(page.rows, None if page.after is None else (tuple(columns), page.after))
+            return side.page(view, where=where, after=after, limit=limit, at_least=at_least, timeout=wait)
 
         return self._read(view, ask, (where, after), unit, attrs, timeout, lambda page: page.rows)
 
@@ -168,5 +163,9 @@ class Reader:
     ) -> T:  # fmt: skip
         v1, v2 = partial(ask, self.v1), partial(ask, self.v2)
         return self._router.read(
-            view, unit=unit, v1=v1, v2=v2, args=args, attrs=attrs, timeout=timeout, as_rows=as_rows
+            view, unit=unit, v1=v1, v2=v2, args=args, attrs=attrs, timeout=timeout, as_rows=as_rows,
+            positions=partial(self._position, view),
         )  # fmt: skip
+
+    def _position(self, view: str, side: Side) -> int:
+        return (self.v1 if side is Side.V1 else self.v2).position(view)

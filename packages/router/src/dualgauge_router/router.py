@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from dualgauge_router.evidence import Judged, ReadEvidence
     from dualgauge_router.hashing import Unit
     from dualgauge_router.reader import Reader
-    from dualgauge_router.shadows import Mismatch, ShadowRules, Shadows
+    from dualgauge_router.shadow_reads import Mismatch, ShadowRules
+    from dualgauge_router.shadows import Shadows
 
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -246,6 +247,7 @@ class Router:
         attrs: Mapping[str, object] | None = None,
         timeout: float | None = None,
         as_rows: Callable[[T], object] | None = None,
+        positions: Callable[[Side], int | None] | None = None,
     ) -> T:
         """
         Read a view from the side that `decide` chooses: call `v1` or `v2` with `args` and give what it gives.
@@ -264,6 +266,8 @@ class Router:
                 or as long as it takes.
             as_rows: what makes a mapping, or a list of these, of an answer that is none, for the comparison of a shadow
                 read; it may not change the answer.
+            positions: gives the position of the log that a side's readers are at, where anything tells, for shadow
+                reads: answers that differ are a mismatch then where both sides gave them at one position.
         """
         decision = self.decide(unit, attrs)
         if decision.side is Side.V2:
@@ -278,7 +282,7 @@ class Router:
             else:
                 self._counts.add(view, V2)
                 if self._known.routing.shadow is not None:
-                    self._shadow(view, unit, Side.V2, answer, v1, v2, args, as_rows)
+                    self._shadow(view, unit, Side.V2, answer, v1, v2, args, as_rows, positions)
                 return answer
         try:
             answer = v1(*args)
@@ -288,7 +292,7 @@ class Router:
         if decision.side is Side.V1:
             self._counts.add(view, V1)
             if self._known.routing.shadow is not None:
-                self._shadow(view, unit, Side.V1, answer, v1, v2, args, as_rows)
+                self._shadow(view, unit, Side.V1, answer, v1, v2, args, as_rows, positions)
         return answer
 
     async def aread(
@@ -317,7 +321,7 @@ class Router:
             else:
                 self._counts.add(view, V2)
                 if self._known.routing.shadow is not None:
-                    self._shadow(view, unit, Side.V2, answer, v1, v2, args, as_rows, awaited=True)
+                    self._shadow(view, unit, Side.V2, answer, v1, v2, args, as_rows, None, awaited=True)
                 return answer
         try:
             answer = await v1(*args)
@@ -327,7 +331,7 @@ class Router:
         if decision.side is Side.V1:
             self._counts.add(view, V1)
             if self._known.routing.shadow is not None:
-                self._shadow(view, unit, Side.V1, answer, v1, v2, args, as_rows, awaited=True)
+                self._shadow(view, unit, Side.V1, answer, v1, v2, args, as_rows, None, awaited=True)
         return answer
 
     def switched(
@@ -398,7 +402,8 @@ class Router:
     def _shadow(  # noqa: PLR0917  (called with all of them, in this order)
         self, view: str, unit: Unit | Sequence[Unit | None] | None, served: Side, answer: object,
         v1: Callable[..., Any], v2: Callable[..., Any], args: Sequence[object],
-        as_rows: Callable[[Any], object] | None, *, awaited: bool = False,
+        as_rows: Callable[[Any], object] | None, positions: Callable[[Side], int | None] | None, *,
+        awaited: bool = False,
     ) -> None:  # fmt: skip
         """Have a read compared with the other side, if it is one of those that are; the caller has its answer."""
         try:
@@ -410,7 +415,7 @@ class Router:
             if shadows.takes(rules, view, served, awaited=awaited):
                 routing = self._known.routing
                 key, share = routing.bases.get(view, "") if self._record else "", routing.state.share_ppm
-                read = shadows.of(view, compared, served, answer, v1, v2, tuple(args), as_rows, key, share)
+                read = shadows.of(view, compared, served, answer, v1, v2, tuple(args), as_rows, positions, key, share)
                 shadows.offer(rules, read, awaited=awaited)
         except Exception:  # noqa: BLE001  (whatever it is, the caller has its answer)
             return

@@ -2,8 +2,7 @@
 Shadow reads: what one side answered is read from the other one too, behind the caller's back, and compared.
 
 Nothing of it is waited for, and nothing of it reaches the caller. What does not fit into the queue is dropped, and
-counted. Answers that differ are read once more from both sides after a while, since one side may only have been behind:
-what counts as a mismatch stood still on both.
+counted. What comes of one read, `shadow_reads` says.
 """
 
 from __future__ import annotations
@@ -16,113 +15,39 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
-from dualgauge_router.comparing import ViewRules, differing, kept, row_of, rows_of
-from dualgauge_router.evidence import Judged, hash_of, shown, whole
-from dualgauge_router.hashing import threshold
-from dualgauge_router.model import PPM, Side, canonical_json
-from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Late, Waiting, from_outside, silence
+from dualgauge_router.comparing import kept
+from dualgauge_router.serving import V2_ERROR, V2_TIMEOUT, Counts, Waiting, from_outside, silence
+from dualgauge_router.shadow_reads import (
+    DROPPED,
+    EXCLUDED,
+    LAG,
+    MATCHED,
+    MISMATCHED,
+    PENDING,
+    Ended,
+    Mismatch,
+    ShadowRead,
+    Wait,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
-MATCHED: Final = "matched"
-MISMATCHED: Final = "mismatched"
-PENDING: Final = "pending"
-LAG: Final = "lag"
-COMPARATOR_ERROR: Final = "comparator_error"
-DROPPED: Final = "dropped"
-EXCLUDED: Final = "excluded"
-"""What comes of a shadow read, beside what `serving` calls `V1_ERROR`, `V2_ERROR` and `V2_TIMEOUT`."""
+    from dualgauge_router.evidence import Judged
+    from dualgauge_router.model import Side
+    from dualgauge_router.shadow_reads import ShadowRules
 
 _SAMPLES: Final = 20
 """Mismatches that are kept to be looked at."""
-
-_ROUNDS: Final = 3
-"""How often answers that differ and move are read again."""
 
 _SLICE, _PAUSE = 0.0001, 0.0005
 """Seconds of comparison at a time, and between two: Python's lock is the callers' meanwhile."""
 
 _IDLE: Final = 5.0
 """Seconds after which a thread without work ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShadowRules:
-    """
-    What an applied canary.yaml says of shadow reads.
-
-    `below` is what the hash of a sampled unit is below; None: all are. `queue` reads wait at most, `workers` are read
-    at the same time, each for `timeout` seconds; `settle` is after how many seconds answers that differ are read again.
-    After `errors` reads in a row that failed, none is begun for `pause` seconds. `views` are those that are compared;
-    what is kept of a mismatch is without the values of the columns that are `redacted`.
-    """
-
-    sample_ppm: int
-    below: bytes | None
-    queue: int
-    workers: int
-    timeout: float
-    settle: float
-    errors: int
-    pause: float
-    views: Mapping[str, ViewRules] = field(default_factory=dict)
-    redacted: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, said: Mapping[str, Any], views: Mapping[str, Any]) -> ShadowRules:
-        """From the applied configuration. Raises KeyError, ValueError, TypeError where it is none."""
-        sample, breaker = int(said["sample_ppm"]), said["breaker"]
-        return cls(
-            sample_ppm=sample, below=None if sample >= PPM else threshold(sample).to_bytes(8),
-            queue=int(said["queue"]), workers=int(said["workers"]), timeout=said["timeout_ms"] / 1000,
-            settle=said["settle_ms"] / 1000, errors=int(breaker["errors"]), pause=breaker["pause_ms"] / 1000,
-            views={name: ViewRules.of(one) for name, one in views.items() if one is not None},
-            redacted=frozenset(said.get("redact", ())),
-        )  # fmt: skip
-
-
-class Mismatch(NamedTuple):
-    """Two answers of one read that differ, and stood still; `columns` are those that do."""
-
-    view: str
-    args: tuple[object, ...]
-    columns: tuple[str, ...]
-    v1: object
-    v2: object
-
-
-@dataclass(slots=True)
-class ShadowRead:
-    """
-    A read that `served` answered, and how either side is read; `as_rows` makes rows of an answer.
-
-    `evidence_key` and `share_ppm` are those that it counts under; empty where it is no evidence.
-    """
-
-    view: str
-    rules: ViewRules
-    served: Side
-    answer: object
-    v1: Callable[..., Any]
-    v2: Callable[..., Any]
-    args: tuple[object, ...]
-    as_rows: Callable[[Any], object] | None
-    evidence_key: str
-    share_ppm: int
-    differs: Mismatch | None = None
-
-    def of(self, side: Side) -> Callable[..., Any]:
-        """What reads a side."""
-        return self.v1 if side is Side.V1 else self.v2
-
-
-class _Wait(NamedTuple):
-    seconds: float
 
 
 async def _no_end(function: Callable[..., Any], args: Sequence[object]) -> Any:  # noqa: ANN401  (whatever it gives)
@@ -200,7 +125,7 @@ class Shadows:
             later, self._later = self._later, []
         for *_, steps in later:
             with suppress(StopIteration):
-                steps.throw(_Ended())
+                steps.throw(Ended())
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many shadow reads of each view came to what."""
@@ -324,7 +249,7 @@ class Shadows:
         """Take the steps of a read until it is over, or waits for another time."""
         answer, since = _Answer(), time.perf_counter()
         while (asked := answer.next(steps)) is not _OVER:
-            if isinstance(asked, _Wait):
+            if isinstance(asked, Wait):
                 self._put_off(rules, steps, asked.seconds)
                 return
             if asked is None:
@@ -346,7 +271,7 @@ class Shadows:
                 heapq.heappush(self._later, (time.monotonic() + seconds, next(self._number), rules, steps))
                 return
         try:
-            steps.throw(_Ended() if self._ended else queue.Full())
+            steps.throw(Ended() if self._ended else queue.Full())
         except StopIteration:
             return
 
@@ -362,7 +287,7 @@ class Shadows:
         answer, since = _Answer(), time.perf_counter()
         try:
             while (asked := answer.next(steps)) is not _OVER:
-                if isinstance(asked, _Wait):
+                if isinstance(asked, Wait):
                     if mine.later < rules.queue:
                         mine.later += 1
                         asyncio.get_running_loop().call_later(asked.seconds, self._again, mine, rules, read, steps)
@@ -392,10 +317,12 @@ class Shadows:
 
     def _judged(self, rules: ShadowRules, read: ShadowRead) -> Generator[Any, Any, None]:
         """The steps of one read, which count what came of it: (function, args) to call, a wait, or None after a row."""
-        outcome = yield from self._outcome(rules, read)
+        outcome = yield from read.outcome(rules, lambda: not self._ended and self._wanted())
+        if outcome == MISMATCHED and read.differs is not None:
+            self._samples.append(read.differs)
         if read.evidence_key and outcome in (MATCHED, MISMATCHED, PENDING):
             try:
-                self._tell(_judged(rules, read, outcome))
+                self._tell(read.judged(rules, outcome))
             except Exception:  # noqa: BLE001  (whatever it is, it cannot be written down)
                 outcome = outcome if outcome == MISMATCHED else EXCLUDED
         self._count(read, outcome)
@@ -406,89 +333,6 @@ class Shadows:
         elif outcome in (MATCHED, MISMATCHED, PENDING, LAG):
             self._failed = 0
 
-    def _outcome(self, rules: ShadowRules, read: ShadowRead) -> Generator[Any, Any, str]:
-        asked = Side.V2 if read.served is Side.V1 else Side.V1
-        answers = {read.served: read.answer}
-        try:
-            answers[asked] = yield self._call(read, asked)
-            columns = yield from self._differing(read, answers[Side.V1], answers[Side.V2])
-            for _ in range(_ROUNDS if columns else 0):
-                yield _Wait(rules.settle)
-                again = {}
-                for asked in Side:
-                    again[asked] = yield self._call(read, asked)
-                columns = yield from self._differing(read, again[Side.V1], again[Side.V2])
-                if not columns:
-                    return LAG
-                stood = True
-                for side in Side:
-                    stood = stood and not (yield from self._differing(read, answers[side], again[side]))
-                if stood:
-                    return self._differ(read, columns, again)
-                answers = again
-        except (queue.Full, _Ended, _Incomparable) as fault:
-            return _OF_FAULTS[type(fault)]
-        except Late:
-            return V1_ERROR if asked is Side.V1 else V2_TIMEOUT
-        except BaseException:  # noqa: BLE001  (counted, whatever it is)
-            return V1_ERROR if asked is Side.V1 else V2_ERROR
-        return LAG if columns else MATCHED
-
-    def _call(self, read: ShadowRead, side: Side) -> tuple[Callable[..., Any], tuple[object, ...]]:
-        """What is to be called, unless a kill or another stage came meanwhile."""
-        if self._ended or not self._wanted():
-            raise _Ended
-        return read.of(side), read.args
-
-    def _differ(self, read: ShadowRead, columns: frozenset[str], answers: Mapping[Side, object]) -> str:
-        """Two answers that differ and stood still."""
-        v1, v2 = answers[Side.V1], answers[Side.V2]
-        read.differs = Mismatch(read.view, read.args, tuple(sorted(map(str, columns))), v1, v2)
-        if read.rules.expects:
-            return PENDING
-        self._samples.append(read.differs)
-        return MISMATCHED
-
-    def _differing(self, read: ShadowRead, a: object, b: object) -> Generator[None, Any, frozenset[str]]:
-        try:
-            first, second = (rows_of(read.as_rows(one) if read.as_rows is not None else one) for one in (a, b))
-            found: frozenset[str] = yield from differing(read.rules, first, second)
-        except GeneratorExit:
-            raise
-        except BaseException as fault:
-            raise _Incomparable from fault
-        return found
-
-
-def _judged(rules: ShadowRules, read: ShadowRead, outcome: str) -> Judged:
-    found = Judged(read.evidence_key, read.view, read.share_ppm, hash_of(read.view, read.args), outcome == MISMATCHED)
-    if read.differs is None:
-        return found
-    answers = [read.as_rows(one) if read.as_rows is not None else one for one in (read.differs.v1, read.differs.v2)]
-    if outcome == PENDING:
-        if any(name in rules.redacted for one in answers for row in rows_of(one) for name in row_of(row)):
-            # What is secret stands in no ledger, and without it nobody can judge them.
-            raise _Incomparable
-        v1, v2 = map(whole, answers)
-        return found._replace(pair=(v1, v2), served=read.served.value)
-    with suppress(Exception):  # a bad read counts, also where it cannot be shown
-        v1, v2 = (shown(one, rules.redacted) for one in answers)
-        found = found._replace(differs=(canonical_json(read.differs.columns), v1, v2))
-    return found
-
-
-class _Ended(Exception):
-    """Reads have no shadow any more."""
-
 
 class _Raised(Exception):
     """What a side raised that is no error, such as SystemExit: thrown on as it is, it would end more than the read."""
-
-
-class _Incomparable(Exception):
-    """Two answers that the rules cannot judge."""
-
-
-_OF_FAULTS: Final[Mapping[type[Exception], str]] = {
-    queue.Full: EXCLUDED, _Ended: DROPPED, _Incomparable: COMPARATOR_ERROR,
-}  # fmt: skip

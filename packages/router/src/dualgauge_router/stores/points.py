@@ -22,6 +22,7 @@ from dualgauge_router.stores.errors import (
     NotIndexed,
     NotServed,
     NoTypes,
+    OtherKey,
     ReaderClosed,
     StoreBusy,
     StoreForked,
@@ -55,7 +56,7 @@ _LETS_GO: Final = 2.0
 
 
 class Page(NamedTuple):
-    """Rows in the order of their key, and the key behind which the next page begins; None at the end."""
+    """Rows in the order of their key, and what the next page begins behind: a key's columns and its values, or None."""
 
     rows: list[dict[str, Any]]
     after: tuple[Any, ...] | None
@@ -160,7 +161,7 @@ class SideReader:
         return [one for one, _ in rows]
 
     def page(
-        self, view: str, *, where: Mapping[str, object] | None = None, after: Sequence[object] | None = None,
+        self, view: str, *, where: Mapping[str, object] | None = None, after: Sequence[Any] | None = None,
         limit: int = 100, at_least: int | None = None, timeout: float = TIMEOUT,
     ) -> Page:  # fmt: skip
         """
@@ -169,12 +170,14 @@ class SideReader:
         Args:
             view: as `get` takes it.
             where: as `many` takes it; None for all rows.
-            after: the key behind which the page begins, as the page before says it.
+            after: `after` of the page before: the columns of the key, and its values; lists, and texts of the values,
+                are taken too. None for the first page.
             limit: how many rows at most, one at the least.
             at_least: as `get` takes it.
             timeout: as `get` takes it.
 
         Raises:
+            OtherKey: the page before is of a side with another key.
             NotIndexed, NotServed, BadKey, NotFresh, NoTypes, NoStore, StoreBusy, StoreForked, ReaderClosed: as `many`.
         """
         self._wait(view, at_least, timeout)
@@ -200,7 +203,7 @@ class SideReader:
             wait_for(lambda: self.position(view), f"{self._side.value}.{view}", at_least, timeout)
 
     def _some(
-        self, view: str, where: Mapping[str, object], after: Sequence[object] | None, most: int
+        self, view: str, where: Mapping[str, object], after: Sequence[Any] | None, most: int
     ) -> list[tuple[dict[str, Any], tuple[Any, ...]]]:
         """Rows in the order of their key, each with that as `page` takes it."""
         label = f"{self._side.value}.{view}"
@@ -209,10 +212,13 @@ class SideReader:
                 raise NotIndexed(label, where, table.ways)
             values = [_bound(label, table, name, value) for name, value in where.items()]
             terms = [_equal(table, name, at) for at, name in enumerate(where, 1)]
+            columns = tuple(f"{name} {table.kinds[name]}" for name in table.key)
             if after is not None:
-                behind = self._key(view, table, tuple(after))
+                if len(after) != 2 or list(after[0]) != list(columns):  # noqa: PLR2004  (as it is given)
+                    raise OtherKey(view, columns)
+                behind = self._key(view, table, tuple(after[1]))
                 if None in behind:
-                    raise BadKey(label, table.key, f"{tuple(after)!r} is the key of no page")
+                    raise BadKey(label, table.key, f"{tuple(after[1])!r} is the key of no page")
                 values += behind
                 marks = (table.marks[name].format(at) for at, name in enumerate(table.key, len(where) + 1))
                 terms.append(f"({', '.join(map(quote, table.key))}) > ({', '.join(marks)})")
@@ -224,7 +230,7 @@ class SideReader:
         texts = [at for at, (_, kind, _) in enumerate(table.decoders) if is_json(kind)]
         places = [next(at for at, (one, *_) in enumerate(table.decoders) if one == name) for name in table.key]
         return [
-            (one, tuple(row[at] if at in texts else one[table.decoders[at][0]] for at in places))
+            (one, (columns, tuple(row[at] if at in texts else one[table.decoders[at][0]] for at in places)))
             for one, row in zip(decoded, found, strict=True)
         ]
 
