@@ -748,6 +748,21 @@ def test_a_line_that_goes_on_behind_its_object_is_no_new_one(project: LogProject
     assert project.take().added == 1
 
 
+@pytest.mark.parametrize("first", ["\u010aa", '"a\r\nb"', "\u0a0d", "\u2222"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le"])
+def test_a_file_may_grow_whatever_bytes_its_letters_have(tmp_path: Path, first: str, encoding: str) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="d/*.csv", select={"v": "v"}, read={"encoding": encoding})
+    text = f"id,seen,v\na,2026-01-01,{first}\n"
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.csv").write_bytes(text.encode(encoding))
+    project.take()
+    (tmp_path / "d" / "a.csv").write_bytes(f'{text}b,2026-01-02,"x\ny"\n'.encode(encoding))
+    project.take()
+
+    assert [json.loads(one)["v"] for one in project.events("payload")] == [first.strip('"'), "x\ny"]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_quoted_value_of_several_lines_at_the_end_may_get_the_end_of_its_line(

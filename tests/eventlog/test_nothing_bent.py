@@ -168,15 +168,15 @@ def test_an_object_of_an_array_is_kept_as_it_is_and_mended_as_a_line_is(project:
 def test_a_format_that_is_said_holds_for_every_value(project: LogProject, ending: str) -> None:
     project.columns = {"day": "DATE"}
     project.sources[0]["read"] = {"dateformat": "%d/%m/%Y"}
-    days = ["01/02/2026", "31/12/2026", "bad", "2026-02-01", "01/02/26"]
+    days = ["01/02/2026", "31/12/2026", "bad", "2026-02-01", "01/02/26", "01/01/0001", "31/12/0999", "1/1/999"]
     rows = [{"id": f"e{at}", "seen": "2026-01-01", "day": day} for at, day in enumerate(days)]
     text = jsonl(*rows) if ending == "jsonl" else csv("id,seen,day", *(",".join(one.values()) for one in rows))
     project.write(f"d/a.{ending}", text)
 
-    done = project.take(max_bad_rows=3)
+    done = project.take(max_bad_rows=4)
 
-    assert (done.added, done.quarantined) == (2, 3)
-    assert [str(one) for one in project.events("day")] == ["2026-02-01", "2026-12-31"]
+    assert (done.added, done.quarantined) == (4, 4)
+    assert [str(one) for one in project.events("day")] == ["2026-02-01", "2026-12-31", "0001-01-01", "0999-12-31"]
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])

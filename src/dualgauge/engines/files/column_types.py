@@ -145,11 +145,11 @@ class Spelling:
         if kind == "VARCHAR":
             return "true"
         if form := self.format_of(kind):
-            # Seen: %Y takes 26 for the year 26.
-            years = " >= 1000" if "%Y" in form else " IS NOT NULL"
             time = f"try_strptime({text}, {literal(form)})"
+            # Seen: %Y takes 26 for the year 26.
+            year = f"lpad(CAST(year({time}) AS VARCHAR), 4, '0')" if "%Y" in form else "''"
             whole = f" AND {time} = date_trunc('day', {time})" if kind == "DATE" else ""
-            fits = f"coalesce(year({time}){years}{whole}, false)"
+            fits = f"coalesce({time} IS NOT NULL AND contains({text}, {year}){whole}, false)"
             return f"({fits} OR {_instant(text)})" if self._or_iso(kind) else fits
         family, _, size = kind.partition("(")
         number = self.number(text) if is_number(kind) else text

@@ -272,7 +272,7 @@ def row_over(file: Path, options: Mapping[str, Any], size: int, *, ended: bool) 
         dialect, _ = look_into(file, options)
         if not dialect.quote or _even(file, dialect, size):
             return None
-        lines = newlines(file, size, lone=True) + (not ended)
+        lines = newlines(file, size, lone=True, codec=dialect.codec) + (not ended)
         ends = ((row.line, row.line + len(re.findall(r"\r\n?|\n", row.text))) for row in rows(file, dialect))
         return next(((first, last) for first, last in ends if first <= lines < last), None)
     except (BadDialect, BrokenFile, OSError, EOFError):

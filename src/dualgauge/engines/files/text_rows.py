@@ -357,9 +357,14 @@ def opened_bytes(file: Path) -> Iterator[gzip.GzipFile | BufferedReader]:
         raise gzip.BadGzipFile(str(fault)) from fault
 
 
-def newlines(file: Path, upto: int, *, lone: bool = False) -> int:
-    """How many lines end in the first bytes of a file; `lone`: a carriage return by itself ends one too."""
-    count, decoder = 0, io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("latin-1")(), translate=lone)
+def newlines(file: Path, upto: int, *, lone: bool = False, codec: str = "latin-1") -> int:
+    """
+    How many lines end in the first bytes of a file; `lone`: a carriage return by itself ends one too.
+
+    The `codec` matters where a letter is of two bytes or more, of which one may be that of a line's end.
+    """
+    letters = codecs.getincrementaldecoder(codec)(errors="replace")
+    count, decoder = 0, io.IncrementalNewlineDecoder(letters, translate=lone)
     # A row of the quarantine outlives its file.
     if not upto:
         return count
