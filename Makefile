@@ -65,7 +65,7 @@ test-fast: $(INSTALLED) ## the tests that start no process, server or browser, a
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --fast $(PYTEST_FLAGS)
 
 torture: $(INSTALLED) ## an hour: processes that race and are killed, and diffs against the oracle
-	$(BIN)/python -m pytest tests/torture -m torture $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest tests -m torture $(PYTEST_FLAGS)
 
 bench: $(INSTALLED) ## measure: every script of benchmarks/, one after the other
 	@set -e; for script in $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \

@@ -23,6 +23,7 @@ from dualgauge.comparison.files.number_text import number_text
 from dualgauge.engines.duck import open_engine
 from dualgauge.model import Outcome
 from support.parquet_sides import BY_ID, decimals, files, patterns, write
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -583,9 +584,7 @@ CUT = [
 """Values, and others."""
 
 
-@pytest.mark.parametrize("form", ["table", "reader"])
-@pytest.mark.parametrize("wrap", WRAPS)
-@pytest.mark.parametrize("around", [bare, *AROUND])
+@pytest.mark.parametrize(("around", "wrap", "form"), thinned(3, [bare, *AROUND], WRAPS, ["table", "reader"]))
 def test_how_arrow_keeps_values_changes_none_of_them(form: str, wrap: str, around: Any) -> None:
     pairs = [*WHOLE, *(CUT if around is bare else [])]
     plain = [around(one) for one, _ in pairs]

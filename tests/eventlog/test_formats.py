@@ -9,6 +9,7 @@ import pytest
 
 from dualgauge.eventlog.errors import BadFile, BadMapping, BadRow, UnlikeFiles
 from support.log_project import LogProject, csv, jsonl, parquet
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +26,7 @@ FILES: dict[str, Callable[[LogProject], object]] = {
 FORMATS = {"a": "CSV", "b": "CSV", "c": "JSON", "d": "JSON", "e": "Parquet"}
 
 
-@pytest.mark.parametrize("how", ["at once", "one by one", "archived"])
-@pytest.mark.parametrize("one", FILES)
-@pytest.mark.parametrize("two", FILES)
+@pytest.mark.parametrize(("one", "two", "how"), thinned(4, FILES, FILES, ["at once", "one by one", "archived"]))
 def test_files_of_several_formats_are_refused_with_their_names(
     project: LogProject, one: str, two: str, how: str
 ) -> None:
@@ -112,9 +111,9 @@ BENT = (
 """Comparisons of a text with a number or a time in all the forms in which the engine makes one of it by itself."""
 
 
-@pytest.mark.parametrize("compared", BENT)
-@pytest.mark.parametrize("setting", ["where", "query", "select"])
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("compared", "setting", "kind"), thinned(5, BENT, ["where", "query", "select"], ["csv", "jsonl"])
+)
 def test_a_text_is_not_compared_with_a_number_or_a_time_which_would_bend_it(
     project: LogProject, compared: str, setting: str, kind: str
 ) -> None:
@@ -253,8 +252,7 @@ ROWS = (
 )
 
 
-@pytest.mark.parametrize("given", MIXED)
-@pytest.mark.parametrize("setting", ["select", "query"])
+@pytest.mark.parametrize(("given", "setting"), thinned(3, MIXED, ["select", "query"]))
 def test_json_of_strings_and_numbers_is_not_taken_as_a_text_with_its_quotes(
     project: LogProject, given: str, setting: str
 ) -> None:

@@ -17,6 +17,7 @@ from dualgauge.eventlog.errors import BadFile, BadRow
 from dualgauge.eventlog.sources import text_columns
 from dualgauge.ledger.misfit import RowState
 from support.log_project import LogProject, csv
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +79,7 @@ def file_of(random: Random, folder: Path, number: int, kind: str) -> dict[str, d
     return found
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(("seed", "kind"), thinned(4, range(12), ["csv", "jsonl", "parquet"]))
 def test_one_import_and_many_give_the_same_events(
     tmp_path: Path, seed: int, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

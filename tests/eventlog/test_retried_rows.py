@@ -22,6 +22,7 @@ from dualgauge.eventlog.sources.fingerprints import Fingerprint
 from dualgauge.eventlog.sources.source import Source
 from dualgauge.ledger.misfit import RowState
 from support.log_project import LogProject, csv, jsonl
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from dualgauge.eventlog.imports.retry import Retried
@@ -678,9 +679,7 @@ FIRST_VALUES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("known", [[], [""]])
-@pytest.mark.parametrize("mended", ["settings", "text"])
-@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize(("known", "mended", "ending"), thinned(3, [[], [""]], ["settings", "text"], ["csv", "jsonl"]))
 def test_a_row_with_the_first_value_of_a_column_becomes_what_an_import_of_it_makes(
     tmp_path: Path, ending: str, mended: str, known: list[str]
 ) -> None:
@@ -732,7 +731,7 @@ def test_a_type_that_came_since_is_that_of_a_row_which_was_set_aside_before(proj
 
 
 @pytest.mark.parametrize(
-    "before", [["1.5", "2"], ["3", "4"], ["1.5e-05", "2"], ["nan"], ["1.50", "12345678901234567.5"]]
+    "before", thinned(2, [["1.5", "2"], ["3", "4"], ["1.5e-05", "2"], ["nan"], ["1.50", "12345678901234567.5"]])
 )
 def test_a_number_beside_numbers_becomes_what_it_becomes_when_it_is_retried_alone(
     tmp_path: Path, before: list[str]

@@ -11,6 +11,7 @@ import dualgauge
 from dualgauge.replay.errors import BrokenBatch
 from support.shop import call
 from support.tailed import KEPT, VIEWS, events, judge_all_splits, judged, laid_out, opened
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def test_each_view_gets_the_strategy_that_it_must(tmp_path: Path) -> None:
     assert found == {name: strategy for name, (strategy, _) in VIEWS.items()}
 
 
-@pytest.mark.parametrize("rows", LOGS.values(), ids=LOGS)
+@pytest.mark.parametrize("rows", thinned(2, LOGS.values()))
 def test_however_a_log_is_parted_every_view_is_what_its_query_gives(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     with opened(tmp_path, rows) as project:
         assert judge_all_splits(project, len(rows)) == 2 ** (len(rows) - 1)

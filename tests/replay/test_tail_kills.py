@@ -23,6 +23,7 @@ from dualgauge.stores.errors import LeaseLost, SideHeld
 from support.forked import Process, python
 from support.inside import handles_of
 from support.tailed import VIEWS, events, following, judged, laid_out
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +144,7 @@ MOMENTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("where", "at"), MOMENTS)
+@pytest.mark.parametrize(("where", "at"), thinned(2, MOMENTS))
 def test_a_killed_tail_leaves_each_build_whole_and_the_next_one_goes_on(project: Path, where: str, at: int) -> None:
     with run(TAILS, project, where, at) as child:
         out, err = child.communicate(timeout=60)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import os
 import re
 import signal
@@ -33,7 +34,7 @@ from dualgauge.engines.scratch import scratch
 from dualgauge.model import literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -58,6 +59,9 @@ _REFUSED = re.compile(
 
 BATCH_ROWS = 20_000
 
+_REST = 0.1
+"""Seconds between two times at which the memory of registered files is left to others."""
+
 _ALSO_NULL = FunctionNullHandling.SPECIAL
 
 
@@ -70,6 +74,7 @@ class Engine:
         """Where what is needed while the engine is open may be written."""
         self._defined: set[str] = set()
         self._bound: dict[str, list[str]] = {}
+        self._mapped: list[mmap.mmap] = []
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> None:
         """Run a statement for its effect."""
@@ -164,6 +169,38 @@ class Engine:
         """Give an Arrow table, an Arrow reader or a data frame a name in SQL."""
         with translated():
             self._connection.register(name, relation)
+
+    def register_files(self, name: str, files: Iterable[Path], schema: pa.Schema) -> None:
+        """Give the rows of Arrow files a name in SQL; they are read as memory is. The files stay with the engine."""
+        # Imported here: whoever reads no JSON need not wait for it.
+        import pyarrow as pa
+
+        tables = [pa.Table.from_batches([], schema)]
+        for file in files:
+            with file.open("rb") as opened:
+                self._mapped.append(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
+            tables.append(pa.ipc.open_file(pa.BufferReader(pa.py_buffer(self._mapped[-1]))).read_all())
+        self.register(name, pa.concat_tables(tables, promote_options="default"))
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """While a long statement runs, leave the memory to others that registered files were read into already."""
+        over = threading.Event()
+
+        def rest() -> None:
+            while not over.wait(_REST):
+                for one in self._mapped:
+                    one.madvise(mmap.MADV_DONTNEED)
+
+        thread = threading.Thread(target=rest, daemon=True)
+        if self._mapped:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if self._mapped:
+                thread.join()
 
     def unregister(self, name: str) -> None:
         """Take a registered name away; the data it held is released."""

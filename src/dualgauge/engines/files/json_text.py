@@ -133,7 +133,7 @@ def read_json_texts(
                 if row in wrong
             ]
         name = f"json_{uuid.uuid4().hex}"
-        engine.register(name, parts.table())
+        parts.register(engine, name)
     return JsonTexts(name, known.columns, tuple(counts), tuple(faults))
 
 
@@ -390,12 +390,11 @@ class _Parts:
         texts = [columns.get(name, pa.nulls(len(rows), pa.string())) for name in self._columns]
         self._writer.write_batch(pa.RecordBatch.from_arrays([place, numbers, *texts], schema=self._schema))
 
-    def table(self) -> pa.Table:
-        """All rows, which stay in the files: they are read as memory is."""
+    def register(self, engine: Engine, name: str) -> None:
+        """Give all rows a name in SQL."""
         self._close()
         fields = [*_PLACE, *((name, pa.string()) for name in self._columns.values())]
-        tables = [pa.ipc.open_file(pa.memory_map(str(file))).read_all() for file in self._files]
-        return pa.concat_tables([pa.Table.from_batches([], pa.schema(fields)), *tables], promote_options="default")
+        engine.register_files(name, self._files, pa.schema(fields))
 
     def _close(self) -> None:
         if self._writer is not None:

@@ -292,7 +292,8 @@ def _stage(
     try:
         if not _in_order(engine, sources, rows):
             rows = f"{rows} ORDER BY {ties}event_id"
-        appending.copy_to(engine, f"SELECT {columns} FROM ({rows})", merged)
+        with engine.resting():
+            appending.copy_to(engine, f"SELECT {columns} FROM ({rows})", merged)
     except BadValue as fault:
         for i, one in enumerate(sources):
             if found := diagnose(engine, one, declared, i):
