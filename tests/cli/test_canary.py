@@ -256,9 +256,14 @@ def test_answers_that_differ_as_expected_are_judged_as_a_diff_judges_them(shop: 
         assert router.shadow_counts() == {"customers": {"pending": 5}}
     shown = call("canary", "reads", folder=shop)
     assert "5 pairs of answers wait to be judged" in shown.out
+    assert "0 different reads judged, 0 bad, 5 that differ not judged, which count as bad" in shown.out
+    (before,) = call("canary", "reads", "--format", "json", folder=shop).json["result"]["views"]
+    assert before["judged"][0]["rate_below"] == 1
     (judged,) = call("canary", "judge", "--format", "json", folder=shop).json["result"]["views"]
     assert judged == {"view": "customers", "expected": 2, "mismatched": 2, "comparator_error": 1}
     assert "no pair of answers waits" in call("canary", "judge", folder=shop).out
     (view,) = call("canary", "reads", "--format", "json", folder=shop).json["result"]["views"]
-    assert (view["judged"][0]["reads"], view["judged"][0]["ever_bad"], view["waiting"]) == (4, 2, 0)
+    # Of the row that no comparator could judge nobody says that it is good.
+    assert (view["judged"][0]["reads"], view["judged"][0]["ever_bad"], view["waiting"]) == (5, 3, 0)
+    assert view["judged"][0]["unjudged"] == 0
     assert sorted(one["columns"] for one in view["samples"]) == [["cents"], ["cents"]]

@@ -25,7 +25,7 @@ from dualgauge.ledger.journal import JournalEntry
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.routing import RoutingVerb, evidence_for
 from dualgauge_router import Router, ledger_writing
-from dualgauge_router.evidence import Batch, ReadEvidence
+from dualgauge_router.evidence import Batch, ReadEvidence, hash_of
 from dualgauge_router.ledger import LedgerReader
 from dualgauge_router.ledger_errors import LedgerBusy, NewerLedger
 from dualgauge_router.ledger_url import ledger_url
@@ -338,13 +338,14 @@ def test_a_batch_that_is_written_again_changes_nothing(url: str) -> None:
 
 def test_a_batch_whose_end_is_not_known_is_offered_again_as_it_was() -> None:
     evidence, state = ReadEvidence(), MigrationState("m", "shadow", bases=(("orders", "k" * 64),))
-    evidence.count(state, {"read": {"orders": {"v1": 3}}}, AT)
+    aside: Mapping[str, Any] = {"read": {}, "shadow": {}}
+    evidence.count(state, {"read": {"orders": {"v1": 3}}}, aside, AT)
     first = evidence.batch(AT)
     assert first is not None
     # Meanwhile more came, under what held then, and another key, and another share.
-    evidence.count(state, {"read": {"orders": {"v1": 5}}}, AT)
-    evidence.count(replace(state, share_ppm=7), {"read": {"orders": {"v1": 6}}}, AT)
-    evidence.count(replace(state, bases=(("orders", "l" * 64),)), {"read": {"orders": {"v1": 9}}}, AT)
+    evidence.count(state, {"read": {"orders": {"v1": 5}}}, aside, AT)
+    evidence.count(replace(state, share_ppm=7), {"read": {"orders": {"v1": 6}}}, aside, AT)
+    evidence.count(replace(state, bases=(("orders", "l" * 64),)), {"read": {"orders": {"v1": 9}}}, aside, AT)
     assert evidence.batch(AT) is first
     evidence.written()
     second = evidence.batch(AT)
@@ -519,3 +520,159 @@ def test_pairs_that_wait_are_bounded_and_the_rest_is_excluded(url: str, monkeypa
     assert found["0 shadow v1 excluded"] in (3, 4)
     # Neither good nor bad before it is judged.
     assert [(one.reads, one.ever_bad) for one in now(url).judged] == [(8, 0)]
+
+
+def test_reads_before_the_first_file_are_no_evidence(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "shadow", 0)
+    with Router(url, "m", refresh=60) as router:
+        for number in range(100):
+            read(router, number)
+        settled(router, 100)
+        count_for(url)
+        assert router.refresh()
+        for number in range(7):
+            read(router, number)
+        settled(router, 107)
+        assert router.refresh()
+        assert counts(url) == {"0 read v1 v1": 7, "0 shadow v1 matched": 7}
+
+
+@pytest.mark.parametrize("change", ["share", "file"])
+def test_reads_that_are_under_way_while_something_changes_count_for_neither(tmp_path: Path, change: str) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "canary", 500_000)
+    count_for(url)
+    begun, over = threading.Semaphore(0), threading.Event()
+
+    def slow(number: int) -> dict[str, Any]:
+        begun.release()
+        over.wait(30)
+        return answer(number)
+
+    with Router(url, "m", refresh=60) as router:
+        threads = [
+            threading.Thread(target=lambda n=n: router.read("orders", unit=n, v1=slow, v2=slow, args=(n,)))
+            for n in range(10)
+        ]
+        for one in threads:
+            one.start()
+            assert begun.acquire(timeout=30)
+        if change == "share":
+            route(url, "canary", 600_000)
+        else:
+            count_for(url, {"orders": {"v1": 2, "v2": 1}})
+        assert router.refresh()
+        over.set()
+        for one in threads:
+            one.join()
+        settled(router, 10)
+        assert router.counts() != {}
+        read(router, 11)
+        settled(router, 11)
+        assert router.refresh()
+        share = 600_000 if change == "share" else 500_000
+        assert sum(counts(url).values()) == 2
+        assert all(one.startswith(f"{share} ") for one in counts(url))
+        assert sum(one.reads for one in now(url).judged) == 1
+
+
+def test_a_difference_that_settles_behind_a_change_counts_for_neither(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "shadow", 0, SAID | {"shadow": SAID["shadow"] | {"settle_ms": 1_000}})
+    count_for(url)
+    with Router(url, "m", refresh=60) as router:
+        read(router, 1, bad=True)
+        count_for(url, {"orders": {"v1": 2, "v2": 1}})
+        assert router.refresh()
+        settled(router, 1)
+        assert router.refresh()
+        assert counts(url) == {}
+        assert now(url).judged == ()
+
+
+def test_one_read_has_one_hash_whatever_object_and_whichever_process_asks(tmp_path: Path) -> None:
+    class Session:
+        """Has another address each time."""
+
+    args = [
+        ({"id": 7, "session": Session(), "tags": {"a", "b", "c"}}, [Session()], frozenset({"x", "y"})) for _ in "ab"
+    ]
+    assert len({hash_of("orders", one) for one in args}) == 1
+    assert hash_of("orders", [{"a": 1, "b": 2}]) == hash_of("orders", [{"b": 2, "a": 1}])
+    assert len({hash_of("orders", [one]) for one in ({"a": 1}, {"a": 2}, ["a", 1], {"a"}, {"b"}, "meet at 0x0")}) == 6
+    asked = (
+        "from dualgauge_router.evidence import hash_of; "
+        "print(hash_of('o', [{'ada', 'bob', 'cleo'}, {'k': {'x', 'y'}}]))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", asked],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in range(1, 5)
+    }
+    assert len(found) == 1
+
+
+def test_a_column_of_half_a_character_stops_nothing(url: str) -> None:
+    with Router(url, "m", refresh=60) as router:
+        router.read("orders", unit=1, v1=lambda: {"id": 1, "\ud800": 1}, v2=lambda: {"id": 1, "\ud800": 2})
+        for number in range(3):
+            read(router, number)
+        settled(router, 4)
+        assert router.refresh()
+        assert router.record_trouble is None
+    assert counts(url) == {"0 read v1 v1": 4, "0 shadow v1 matched": 3, "0 shadow v1 mismatched": 1}
+
+
+def test_names_of_redacted_columns_are_folded_and_long_values_of_any_kind_are_cut(url: str) -> None:
+    given = {"id": 1, "EMail": "ada@shop.example", "more": {"a": "x" * 1_000_000}, "all": {"y" * 100_000}}
+    with Router(url, "m", refresh=60) as router:
+        router.read("orders", unit=1, v1=lambda: given, v2=lambda: {**given, "id": 2})
+        settled(router, 1)
+        assert router.refresh()
+    (sample,) = now(url).samples
+    assert "ada@" not in repr(sample)
+    assert len(repr(sample)) < 10_000
+
+
+def test_closing_waits_for_a_ledger_that_another_one_writes_to(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "shadow", 0)
+    count_for(url)
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)) as other:
+        router = Router(url, "m", refresh=60)
+        for number in range(10):
+            read(router, number)
+        settled(router, 10)
+        other.execute("BEGIN IMMEDIATE")
+        letting_go = threading.Timer(0.8, lambda: other.execute("ROLLBACK"))
+        letting_go.start()
+        router.close()
+        letting_go.join()
+    assert counts(url) == {"0 read v1 v1": 10, "0 shadow v1 matched": 10}
+
+
+def test_a_switched_functions_arguments_tell_its_reads_apart(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "shadow", 0)
+    count_for(url)
+    with Router(url, "m", refresh=60) as router:
+
+        def new(number: int, *, wide: bool = False) -> dict[str, Any]:
+            return answer(number, int(wide))
+
+        @router.switched("orders", unit="number", v2=new)
+        def orders(number: int, *, wide: bool = False) -> dict[str, Any]:
+            return new(number, wide=wide)
+
+        for number in (1, 2, 3, 1):
+            orders(number)
+        orders(1, wide=True)
+        orders(number=1, wide=True)
+        settled(router, 6)
+        assert router.refresh()
+    assert sum(one.reads for one in now(url).judged) == 5

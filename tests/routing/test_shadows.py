@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,7 @@ from dualgauge_router import Router
 from dualgauge_router.comparing import ROW, ViewRules, differing
 from dualgauge_router.decision import Routing
 from dualgauge_router.model import PPM
-from dualgauge_router.rules import RULES, Absolute, BadRule, Exact, Relative, Rounded, rule_of
+from dualgauge_router.rules import RULES, Absolute, BadRule, Exact, Relative, Rounded, rule_of, same
 from dualgauge_router.state import MigrationState
 from support.forked import python
 
@@ -695,7 +696,107 @@ def test_what_waits_when_a_router_is_closed_is_counted(router: Router) -> None:
         time.sleep(0.01)
     router.close()
     over.set()
-    assert settled(router, 20) == {"dropped": 20}
+    # Those that differed already are told apart from those of which nobody knows.
+    found = settled(router, 20)
+    assert found.keys() == {"dropped", "excluded"}
+    assert found["excluded"] >= 3
+
+
+@dataclass
+class Priced:
+    """An answer that is no dict."""
+
+    id: int
+    price: Decimal
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda price: Priced(1, price), lambda price: OrderedDict(id=1, price=price),
+        lambda price: ({"id": 1, "price": price},), lambda price: [Priced(1, price)],
+        lambda price: {"id": 1, "price": price},
+    ],
+)  # fmt: skip
+def test_an_answer_of_any_kind_is_compared_as_it_was_when_the_caller_got_it(router: Router, made: Any) -> None:
+    routed(router, "shadow", 0, canary())
+    for _ in range(20):
+        answer = router.read("orders", unit="a", v1=lambda: made(Decimal(7)), v2=lambda: made(Decimal(1)))
+        row = answer[0] if isinstance(answer, list | tuple) else answer
+        if isinstance(row, dict):
+            row["price"] = Decimal(1)
+        else:
+            row.price = Decimal(1)
+    assert settled(router, 20) == {"mismatched": 20}
+
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        (Decimal("NaN"), Decimal("NaN"), True), (Decimal("NaN"), float("nan"), True),
+        (Decimal("NaN"), Decimal(1), False), (Decimal("sNaN"), Decimal("NaN"), True),
+        ({True}, {1}, False), ({1}, {1.0}, True), ({float("nan")}, {float("nan")}, True),
+        (Priced(1, Decimal("NaN")), Priced(1, Decimal("NaN")), True),
+        (Priced(True, Decimal(1)), Priced(1, Decimal(1)), False),
+        (datetime(2026, 11, 1, 1, 30, tzinfo=NEW_YORK), datetime(2026, 11, 1, 1, 30, fold=1, tzinfo=NEW_YORK), False),
+        (datetime(2026, 11, 1, 1, 30, fold=1, tzinfo=NEW_YORK), datetime(2026, 11, 1, 6, 30, tzinfo=UTC), True),
+        (datetime(1, 1, 1, tzinfo=ZoneInfo("Asia/Tokyo")), datetime(1, 1, 1, tzinfo=ZoneInfo("Asia/Tokyo")), True),
+    ],
+)  # fmt: skip
+def test_values_are_alike_where_they_are_the_same_value(one: object, other: object, *, alike: bool) -> None:
+    assert same(one, other) is alike
+    assert same([other], [one]) is alike
+
+
+def test_a_decimal_that_is_no_number_hides_no_difference(router: Router) -> None:
+    routed(router, "shadow", 0, canary())
+    nan = {"id": 1, "note": Decimal("NaN")}
+    router.read("orders", unit="a", v1=lambda: {**nan, "n": 1}, v2=lambda: {**nan, "n": 999})
+    router.read("orders", unit="a", v1=lambda: {**nan, "n": 1}, v2=lambda: {**nan, "n": 1})
+    assert settled(router, 2) == {"mismatched": 1, "matched": 1}
+
+
+def test_differences_of_tasks_that_wait_when_a_router_is_closed_are_counted(router: Router) -> None:
+    routed(router, "shadow", 0, canary(settle_ms=200))
+
+    async def ask() -> None:
+        async def v1() -> object:
+            return row(1)
+
+        async def v2() -> object:
+            return row(1, "9")
+
+        for _ in range(10):
+            await router.aread("orders", unit="a", v1=v1, v2=v2)
+        await asyncio.sleep(0.1)
+        router.close()
+        assert settled(router, 10) == {"excluded": 10}
+        await asyncio.sleep(0.3)
+
+    asyncio.run(ask())
+    assert settled(router, 10) == {"excluded": 10}
+
+
+def test_differences_that_wait_in_a_loop_that_ends_are_counted(router: Router) -> None:
+    routed(router, "shadow", 0, canary(settle_ms=60_000))
+
+    async def one(number: int) -> None:
+        async def v1() -> object:
+            return row(number)
+
+        async def v2() -> object:
+            return row(number, "9")
+
+        await router.aread("orders", unit="a", v1=v1, v2=v2)
+        await asyncio.sleep(0.05)
+
+    for number in range(5):
+        asyncio.run(one(number))
+    gc.collect()
+    assert settled(router, 5) == {"excluded": 5}
 
 
 VALUES = st.one_of(st.none(), st.integers(-3, 3), st.sampled_from([Decimal("1.00"), Decimal("1.01"), 1.0, "a", "b"]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from dualgauge.ledger.reads import PairVerdict, ReadSample
+from dualgauge.ledger.reads import PairVerdict, ReadSample, ReadsJudged
 from dualgauge.ledger.routing import CHANGED
 from dualgauge.model import Side
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     from dualgauge.comparison.content.comparator import Comparator
     from dualgauge.ledger.ledger import Ledger
-    from dualgauge.ledger.reads import ReadCount, ReadPair
+    from dualgauge.ledger.reads import ReadCount, ReadPair, ReadsNow
     from dualgauge.ledger.values import MigrationState
     from dualgauge.workspace import Handles
 
 _ROWS, _LONG = 20, 500
 """Rows of a sample, and characters of a value, at most."""
+
+_UNJUDGED = ("excluded", "comparator_error")
+"""Outcomes of shadow reads whose answers differ, or are no rows, and which nobody judged."""
 
 _OF_READS = ("unit", "serve", "shadow")
 """What of canary.yaml the evidence of reads rests on, beside the rules of a view."""
@@ -34,13 +37,15 @@ class RateBelow:
     """
     Below which rate of bad reads the different reads that were judged at a share prove it to be.
 
-    `bad` are those of which the first was bad; `ever_bad`, by which the rate goes, those of which any was.
+    `bad` are those of which the first was bad; `ever_bad` those of which any was. `unjudged` differ and were not
+    judged: they wait, or could not be. The rate takes both for bad: it would be better for what was left out.
     """
 
     share_ppm: int
     reads: int
     bad: int
     ever_bad: int
+    unjudged: int
     rate_below: float
 
 
@@ -114,7 +119,6 @@ def count_for(handles: Handles, ledger: Ledger, state: MigrationState, at: datet
 
 def reads(handles: Handles, migration: str) -> list[ViewReads]:
     """What the reads of each view that both sides have came to."""
-    from dualgauge.cutover.statistics import upper_bound
     from dualgauge.ledger.reads import ReadsNow
 
     state, ledger = handles.state, handles.known_ledger
@@ -129,17 +133,31 @@ def reads(handles: Handles, migration: str) -> list[ViewReads]:
             ViewReads(
                 view, counted.key if counted else "", counted is not None and wanted.get(view) != counted.bound,
                 tuple(one for one in now.counts if one.view == view),
-                tuple(
-                    RateBelow(
-                        one.share_ppm, one.reads, one.bad, one.ever_bad, upper_bound(one.reads, one.ever_bad, alpha)
-                    )
-                    for one in now.judged
-                    if one.view == view
-                ),
+                _rates(now, view, alpha),
                 tuple(one for one in now.samples if one.view == view), now.waiting.get(view, 0), alpha,
             )
         )  # fmt: skip
     return found
+
+
+def _rates(now: ReadsNow, view: str, alpha: float) -> tuple[RateBelow, ...]:
+    from dualgauge.cutover.statistics import upper_bound
+
+    judged = {one.share_ppm: one for one in now.judged if one.view == view}
+    shadows = [one for one in now.counts if one.view == view and one.kind == "shadow"]
+    # Which of them are of which share, pairs that wait do not say.
+    waiting = now.waiting.get(view, 0)
+    pending = {one.share_ppm for one in shadows if waiting and one.outcome == "pending"}
+    unjudged = Counter(dict.fromkeys(judged.keys() | pending, waiting))
+    for one in shadows:
+        if one.outcome in _UNJUDGED:
+            unjudged[one.share_ppm] += one.reads
+    found = []
+    for share, left_out in sorted(unjudged.items()):
+        of = judged.get(share, ReadsJudged(view, share, 0, 0, 0))
+        rate = upper_bound(of.reads + left_out, of.ever_bad + left_out, alpha)
+        found.append(RateBelow(share, of.reads, of.bad, of.ever_bad, left_out, rate))
+    return tuple(found)
 
 
 def judge(handles: Handles, migration: str, at: datetime) -> list[PairsJudged]:

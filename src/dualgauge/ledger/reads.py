@@ -180,7 +180,7 @@ class Reads:
         self, verdicts: Sequence[tuple[ReadPair, PairVerdict]], samples: Sequence[ReadSample], at: datetime
     ) -> None:
         """
-        Keep what became of pairs, each once, and samples of those that are mismatched.
+        Keep what became of pairs, each once, and samples of mismatched ones. What cannot be judged is bad too.
 
         Args:
             verdicts: of pairs that waited; one that waits no more is left as it is.
@@ -196,10 +196,9 @@ class Reads:
                 }  # fmt: skip
                 mine = and_(*(of[name] == value for name, value in named.items()), of.answers == pair.answers)
                 settled = READ_PAIR.update().where(mine, of.verdict == "").values(verdict=verdict.value, v1="", v2="")
-                if connection.execute(settled).rowcount and verdict is not PairVerdict.COMPARATOR_ERROR:
-                    bad = verdict is PairVerdict.MISMATCHED
-                    connection.execute(_JUDGED, {**named, "bad": int(bad)})
-                    if bad:
+                if connection.execute(settled).rowcount:
+                    connection.execute(_JUDGED, {**named, "bad": int(verdict is not PairVerdict.EXPECTED)})
+                    if verdict is PairVerdict.MISMATCHED:
                         texts = {name: canonical_json(getattr(sample, name)) for name in ("columns", "v1", "v2")}
                         row = {**named, **texts, "outcome": verdict.value, "at": time_text(at), "most": _SAMPLES}
                         connection.execute(_SAMPLED, row)

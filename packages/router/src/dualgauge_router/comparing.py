@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import uuid
 from collections.abc import Mapping
@@ -54,11 +55,20 @@ class ViewRules:
 
 def kept(answer: object) -> object:
     """An answer as it is now, also where the caller changes a field of it; of many rows, which are there."""
-    if type(answer) is dict:
-        return dict(answer)
-    if type(answer) is list:
-        return [dict(one) if type(one) is dict else one for one in answer] if len(answer) <= _FEW else list(answer)
-    return answer
+    if type(answer) is list or type(answer) is tuple:
+        return type(answer)(map(_copied, answer) if len(answer) <= _FEW else answer)
+    return _copied(answer)
+
+
+def _copied(row: object) -> object:
+    if type(row) is dict:
+        return dict(row)
+    if isinstance(row, dict) or (is_dataclass(row) and not isinstance(row, type)):
+        try:
+            return copy.copy(row)
+        except Exception:  # noqa: BLE001  (the application's own; it is compared as it is)
+            return row
+    return row
 
 
 def rows_of(answer: object) -> Sequence[object]:

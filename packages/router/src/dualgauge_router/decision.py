@@ -138,6 +138,10 @@ class Routing:
         # A digest is below these bytes where its first eight are: the rest of it never counts, being longer.
         self.threshold = _EVERY if state.share_ppm >= PPM else threshold(state.share_ppm).to_bytes(8)
 
+    def counted(self, view: str) -> tuple[str, int]:
+        """What reads of a view are counted under: the evidence key, empty where there is none, and the share."""
+        return self.bases.get(view, ""), self.state.share_ppm
+
     def decide(self, unit: Unit | Sequence[Unit | None] | None, attrs: Mapping[str, object] | None = None) -> Decision:
         """
         Choose the side for a unit; nothing is raised.

@@ -44,6 +44,9 @@ _KEYS, _SAMPLES = 800, 20
 _WHOLE: Final = 100_000
 """Characters of an answer that is kept whole, at most."""
 
+_MANY: Final = 1_000
+"""Rows of such an answer, at most: to look at more takes long."""
+
 _ROWS, _LONG = 20, 500
 """Rows of a sample's answers, and characters of a value, at most."""
 
@@ -107,8 +110,9 @@ class ReadEvidence:
         self._judged.append(read)
 
     def count(
-        self, state: MigrationState, totals: Mapping[str, Mapping[str, Mapping[str, int]]], now: datetime
-    ) -> None:
+        self, state: MigrationState, totals: Mapping[str, Mapping[str, Mapping[str, int]]],
+        aside: Mapping[str, Mapping[str, Mapping[str, int]]], now: datetime,
+    ) -> None:  # fmt: skip
         """
         Take in what came since the last time, whether or not it can be written.
 
@@ -116,13 +120,14 @@ class ReadEvidence:
             state: what reads went by since then: its bases and its share are what they are counted under.
             totals: by kind, view and outcome, the reads since the process began; outcomes of shadow reads begin with
                 the side that answered, `v1 matched`.
+            aside: those of them that count for nothing, as they were under way when what they count for changed.
             now: says in which window they are.
         """
         bases, since = dict(state.bases), _window(now)
         for kind, views in totals.items():
             for view, outcomes in views.items():
-                for outcome, total in outcomes.items():
-                    key = (kind, view, outcome)
+                for outcome, every in outcomes.items():
+                    key, total = (kind, view, outcome), every - aside[kind].get(view, {}).get(outcome, 0)
                     new, self._taken[key] = total - self._taken.get(key, 0), total
                     if new and view in bases:
                         side, _, what = _sided(kind, outcome)
@@ -179,7 +184,7 @@ def _digest(value: object) -> str:
     return sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _kept(text: str) -> str:
+def storable(text: str) -> str:
     """A text as a database keeps one."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
@@ -192,12 +197,19 @@ def hash_of(view: str, args: Sequence[object]) -> str:
 def _plain(value: object) -> object:
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, Mapping):
+        return sorted([str(_plain(name)), _plain(one)] for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, set | frozenset):
+        # In each process they come in another order.
+        return sorted(map(canonical_json, map(_plain, value)))
     try:
         text = canonical_json(value)
     except Exception:  # noqa: BLE001  (the application's own value)
         return type(value).__name__
     # Such as a connection, which has another text in every process.
-    return type(value).__name__ if " at 0x" in text and not isinstance(value, list | tuple | dict) else text
+    return type(value).__name__ if " at 0x" in text else text
 
 
 def whole(answer: object) -> str:
@@ -207,8 +219,10 @@ def whole(answer: object) -> str:
     Raises:
         NotComparable, ValueError: it has no rows, or is too long.
     """
-    rows = [{str(name): _text(one) for name, one in row_of(row).items()} for row in rows_of(answer)]
-    text = _kept(canonical_json(rows))
+    if len(given := rows_of(answer)) > _MANY:
+        raise ValueError(len(given))
+    rows = [{str(name): _text(one) for name, one in row_of(row).items()} for row in given]
+    text = storable(canonical_json(rows))
     if len(text) > _WHOLE:
         raise ValueError(len(text))
     return text
@@ -235,17 +249,18 @@ def _json(value: object) -> str:
 
 
 def shown(answer: object, redacted: Collection[str]) -> str:
-    """An answer for a sample, as JSON: its first rows, of each value what is looked at, nothing that is secret."""
+    """An answer for a sample, as JSON: its first rows, of each value what is looked at; `redacted` names are folded."""
     rows = []
     for row in islice(rows_of(answer), _ROWS):
         columns = row_of(row).items()
-        rows.append({str(name): "(redacted)" if name in redacted else _cut(one) for name, one in columns})
-    return _kept(canonical_json(rows))
+        rows.append({str(name): "(redacted)" if str(name).lower() in redacted else _cut(one) for name, one in columns})
+    return storable(canonical_json(rows))
 
 
 def _cut(value: object) -> object:
     if isinstance(value, str | bytes):
         return value[:_LONG]
-    if isinstance(value, list | tuple | dict):
-        return value if len(value) <= _ROWS else f"({len(value)} values)"
-    return value
+    if isinstance(value, list | tuple | dict) and len(value) > _ROWS:
+        return f"({len(value)} values)"
+    text = canonical_json(value)
+    return value if len(text) <= _LONG else text[:_LONG]

@@ -74,7 +74,7 @@ class Looks:
                     self._asked.get(timeout=pause)
             if (found := router()) is not None:
                 with self._looking, suppress(Exception):
-                    found._write_down(reader, self._last)  # noqa: SLF001  (made for this)
+                    found._write_last(reader, self._last)  # noqa: SLF001  (made for this)
         finally:
             if reader is not None:
                 reader.close()

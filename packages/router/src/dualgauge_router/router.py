@@ -138,7 +138,7 @@ class Router:
                 # In this thread: a process that is forked while another one imports it never has it whole.
                 with suppress(ImportError):
                     import psycopg  # noqa: F401
-        self._counts, self._waiting = Counts(), Waiting()
+        self._counts, self._aside, self._waiting = Counts(), Counts(), Waiting()
         self._told: set[tuple[str, int]] = set()
         self._shadowing: dict[str, Shadows] = {}
         self._record = record
@@ -269,6 +269,7 @@ class Router:
             positions: gives the position of the log that a side's readers are at, where anything tells, for shadow
                 reads: answers that differ are a mismatch then where both sides gave them at one position.
         """
+        known = self._known
         decision = self.decide(unit, attrs)
         if decision.side is Side.V2:
             if timeout is None:
@@ -278,21 +279,21 @@ class Router:
             except (KeyboardInterrupt, GeneratorExit):
                 raise
             except BaseException as fault:  # noqa: BLE001  (whatever it is, v1 answers)
-                self._failed(view, fault)
+                self._failed(view, fault, known)
             else:
-                self._counts.add(view, V2)
+                self._counts_for(view, V2, known)
                 if self._known.routing.shadow is not None:
-                    self._shadow(view, unit, Side.V2, answer, v1, v2, args, as_rows, positions)
+                    self._shadow(known, view, unit, Side.V2, answer, v1, v2, args, as_rows, positions)
                 return answer
         try:
             answer = v1(*args)
         except Exception:
-            self._counts.add(view, V1_ERROR)
+            self._v1_failed(view, decision, known)
             raise
         if decision.side is Side.V1:
-            self._counts.add(view, V1)
+            self._counts_for(view, V1, known)
             if self._known.routing.shadow is not None:
-                self._shadow(view, unit, Side.V1, answer, v1, v2, args, as_rows, positions)
+                self._shadow(known, view, unit, Side.V1, answer, v1, v2, args, as_rows, positions)
         return answer
 
     async def aread(
@@ -308,6 +309,7 @@ class Router:
         as_rows: Callable[[T], object] | None = None,
     ) -> T:
         """Read as `read` does, from functions that are awaited; a v2 that is late is cancelled, in no thread."""
+        known = self._known
         decision = self.decide(unit, attrs)
         if decision.side is Side.V2:
             if timeout is None:
@@ -317,21 +319,21 @@ class Router:
             except BaseException as fault:
                 if from_outside(fault):
                     raise
-                self._failed(view, fault)
+                self._failed(view, fault, known)
             else:
-                self._counts.add(view, V2)
+                self._counts_for(view, V2, known)
                 if self._known.routing.shadow is not None:
-                    self._shadow(view, unit, Side.V2, answer, v1, v2, args, as_rows, None, awaited=True)
+                    self._shadow(known, view, unit, Side.V2, answer, v1, v2, args, as_rows, None, awaited=True)
                 return answer
         try:
             answer = await v1(*args)
         except Exception:
-            self._counts.add(view, V1_ERROR)
+            self._v1_failed(view, decision, known)
             raise
         if decision.side is Side.V1:
-            self._counts.add(view, V1)
+            self._counts_for(view, V1, known)
             if self._known.routing.shadow is not None:
-                self._shadow(view, unit, Side.V1, answer, v1, v2, args, as_rows, None, awaited=True)
+                self._shadow(known, view, unit, Side.V1, answer, v1, v2, args, as_rows, None, awaited=True)
         return answer
 
     def switched(
@@ -400,7 +402,7 @@ class Router:
         return self._shadows.samples() if self._shadows is not None else []
 
     def _shadow(  # noqa: PLR0917  (called with all of them, in this order)
-        self, view: str, unit: Unit | Sequence[Unit | None] | None, served: Side, answer: object,
+        self, known: _Known, view: str, unit: Unit | Sequence[Unit | None] | None, served: Side, answer: object,
         v1: Callable[..., Any], v2: Callable[..., Any], args: Sequence[object],
         as_rows: Callable[[Any], object] | None, positions: Callable[[Side], int | None] | None, *,
         awaited: bool = False,
@@ -413,8 +415,7 @@ class Router:
                 return
             shadows = self._shadowing.get("") or self._begin_shadows()
             if shadows.takes(rules, view, served, awaited=awaited):
-                routing = self._known.routing
-                key, share = routing.bases.get(view, "") if self._record else "", routing.state.share_ppm
+                key, share = known.routing.counted(view)
                 read = shadows.of(view, compared, served, answer, v1, v2, tuple(args), as_rows, positions, key, share)
                 shadows.offer(rules, read, awaited=awaited)
         except Exception:  # noqa: BLE001  (whatever it is, the caller has its answer)
@@ -435,7 +436,12 @@ class Router:
             if router is not None and (evidence := router._recorded) is not None:  # noqa: SLF001  (this one)
                 evidence.judge(read)
 
-        return self._shadowing.setdefault("", Shadows(wanted, judged))
+        def counted(view: str, key: str, share_ppm: int) -> bool:
+            router = mine()
+            now = router._known.routing.counted(view) if router is not None else None  # noqa: SLF001  (this one)
+            return now == (key, share_ppm)
+
+        return self._shadowing.setdefault("", Shadows(wanted, judged, counted))
 
     @property
     def _shadows(self) -> Shadows | None:
@@ -444,7 +450,10 @@ class Router:
     @property
     def _recorded(self) -> ReadEvidence | None:
         """What reads came to, where that is written into the ledger."""
-        if not self._record or not self._known.routing.state.bases:
+        return self._begin_evidence(self._known.routing.state)
+
+    def _begin_evidence(self, state: MigrationState) -> ReadEvidence | None:
+        if not self._record or not state.bases:
             return self._evidence.get("")
         if (found := self._evidence.get("")) is None:
             # Loaded where it is asked for, as shadows are.
@@ -458,7 +467,8 @@ class Router:
         evidence, shadows = self._recorded, self._shadows
         if evidence is not None:
             totals = {"read": self._counts.total(), "shadow": shadows.counts_by_side() if shadows is not None else {}}
-            evidence.count(self._known.routing.state, totals, datetime.now(UTC))
+            aside = {"read": self._aside.total(), "shadow": shadows.aside() if shadows is not None else {}}
+            evidence.count(self._known.routing.state, totals, aside, datetime.now(UTC))
         return evidence
 
     def _write_down(self, reader: LedgerReader | None, seconds: float = _WRITES) -> None:
@@ -480,6 +490,25 @@ class Router:
             _tell_soon("migration %r: what reads came to is not written: %s", self.migration, fault)
         self.record_trouble = fault
 
+    def _write_last(self, reader: LedgerReader | None, seconds: float) -> None:
+        """Write what is left, before nobody does any more: a ledger that another one writes to is waited for."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._write_down(reader, left)
+            if not isinstance(self.record_trouble, LedgerBusy):
+                break
+
+    def _v1_failed(self, view: str, decision: Decision, known: _Known) -> None:
+        """Count a read that v1 did not answer; one that v2 had failed before is counted as that."""
+        if decision.side is Side.V1:
+            self._counts_for(view, V1_ERROR, known)
+
+    def _counts_for(self, view: str, outcome: str, known: _Known) -> None:
+        """Count a read that was begun by what was known then; it is no evidence where it would be for another thing."""
+        self._counts.add(view, outcome)
+        if self._known is not known and self._known.routing.counted(view) != known.routing.counted(view):
+            self._aside.add(view, outcome)
+
     def _sampled(self, rules: ShadowRules, unit: Unit | Sequence[Unit | None] | None) -> bool:
         text = text_of(unit)
         if text is None:
@@ -487,10 +516,10 @@ class Router:
             return random.random() * PPM < rules.sample_ppm  # noqa: S311  (a sample, and no secret)
         return rules.below is None or sha256(f"{self.migration}:shadow\0{text}".encode()).digest() < rules.below
 
-    def _failed(self, view: str, fault: BaseException) -> None:
+    def _failed(self, view: str, fault: BaseException, known: _Known) -> None:
         """Count a read that v2 did not answer, and tell of the first of each kind; raise it where there is no v1."""
         late = type(fault) is Late
-        self._counts.add(view, V2_TIMEOUT if late else V2_ERROR)
+        self._counts_for(view, V2_TIMEOUT if late else V2_ERROR, known)
         if self._known.routing.state.stage == COMPLETE:
             if late:
                 raise TimeoutError(f"v2 did not answer the read of {view!r} in time") from None
@@ -583,6 +612,7 @@ class Router:
             self._troubled(trouble)
         # Reads up to here went by what was known before.
         with suppress(Exception):  # whatever it is, the looks go on
+            self._begin_evidence(state)
             self._count_down()
         with self._swap:
             if routing.always is not None:
@@ -616,7 +646,8 @@ class Router:
     def _inherit(self) -> None:
         """In a forked process: no lock (its holder may not be here), no thread and no connection is this one's."""
         self._looks, self._swap = self._looks.forked(), threading.Lock()
-        self._counts, self._waiting, self._shadowing, self._evidence = Counts(), Waiting(), {}, {}
+        self._counts, self._aside, self._waiting = Counts(), Counts(), Waiting()
+        self._shadowing, self._evidence = {}, {}
         known = self._known
         self._known = _Known(known.routing, read_at=known.read_at, until=_NEVER, stale=known.stale)
         # At once, and not at the first read: that would be by what the parent knew, however long ago.

@@ -11,7 +11,7 @@ are taken in double precision.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
@@ -272,17 +272,17 @@ def rule_of(said: Mapping[str, Any]) -> Rule:
     raise ValueError(said["rule"])
 
 
-def same(a: object, b: object) -> bool:  # noqa: PLR0911  (one row a kind of value reads best)
+def same(a: object, b: object) -> bool:  # noqa: C901, PLR0911  (one row a kind of value reads best)
     """Whether two Python values are one value, as DuckDB would say once both have one type."""
     if a is None or b is None:
         return a is b
     if isinstance(a, bool) is not isinstance(b, bool):
         # To Python True is 1; to no database and no JSON.
         return False
-    if isinstance(a, float) and isinstance(b, float):
-        return a == b or (math.isnan(a) and math.isnan(b))
     if isinstance(a, float | Decimal) and isinstance(b, float | Decimal):
-        return same(float(a), float(b)) if type(a) is not type(b) else bool(a == b)
+        if _is_nan(a) or _is_nan(b):
+            return _is_nan(a) and _is_nan(b)
+        return a == b if type(a) is type(b) else float(a) == float(b)
     if isinstance(a, date) and isinstance(b, date):
         return instant(a) == instant(b)
     if isinstance(a, time) and isinstance(b, time):
@@ -295,14 +295,33 @@ def same(a: object, b: object) -> bool:  # noqa: PLR0911  (one row a kind of val
     if isinstance(a, dict) and isinstance(b, dict):
         there = {key: key for key in b}
         return a.keys() == b.keys() and all(same(key, there[key]) and same(value, b[key]) for key, value in a.items())
+    if isinstance(a, set | frozenset) and isinstance(b, set | frozenset):
+        return {_in_a_set(x) for x in a} == {_in_a_set(y) for y in b}
+    if is_dataclass(a) and type(a) is type(b):
+        return all(same(getattr(a, one.name), getattr(b, one.name)) for one in fields(a))
     return bool(a == b)
+
+
+def _in_a_set(value: object) -> tuple[bool, object]:
+    return isinstance(value, bool), "nan" if isinstance(value, float | Decimal) and _is_nan(value) else value
+
+
+def _is_nan(value: float | Decimal) -> bool:
+    return value.is_nan() if isinstance(value, Decimal) else math.isnan(value)
 
 
 def instant(value: date) -> datetime:
     """One scale for dates and times: a date is its midnight, a time without a zone is UTC (the engine's zone)."""
     if not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    offset = value.utcoffset()
+    if offset is None:
+        return value.replace(tzinfo=UTC)
+    try:
+        # To Python two times of one zone are as their clocks say, also of an hour that comes twice.
+        return (value.replace(tzinfo=None) - offset).replace(tzinfo=UTC)
+    except OverflowError:
+        return value
 
 
 def _checked(rule: str, limit: object) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dualgauge_router.comparing import ViewRules, differing, row_of, rows_of
-from dualgauge_router.evidence import Judged, hash_of, shown, whole
+from dualgauge_router.evidence import Judged, hash_of, shown, storable, whole
 from dualgauge_router.hashing import threshold
 from dualgauge_router.model import PPM, Side, canonical_json
 from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Late
@@ -29,7 +29,11 @@ LAG: Final = "lag"
 COMPARATOR_ERROR: Final = "comparator_error"
 DROPPED: Final = "dropped"
 EXCLUDED: Final = "excluded"
-"""What comes of a shadow read, beside what `serving` calls `V1_ERROR`, `V2_ERROR` and `V2_TIMEOUT`."""
+"""
+What comes of a shadow read, beside what `serving` calls `V1_ERROR`, `V2_ERROR` and `V2_TIMEOUT`.
+
+Of one that is dropped nobody knows whether its answers differ. Those that differ and are not judged are excluded.
+"""
 
 _ROUNDS: Final = 3
 """How often answers that differ and move are read again."""
@@ -43,7 +47,7 @@ class ShadowRules:
     `below` is what the hash of a sampled unit is below; None: all are. `queue` reads wait at most, `workers` are read
     at the same time, each for `timeout` seconds; `settle` is after how many seconds answers that differ are read again.
     After `errors` reads in a row that failed, none is begun for `pause` seconds. `views` are those that are compared;
-    what is kept of a mismatch is without the values of the columns that are `redacted`.
+    what is kept of a mismatch is without the values of the columns that are `redacted`, whose names are folded.
     """
 
     sample_ppm: int
@@ -66,7 +70,7 @@ class ShadowRules:
             queue=int(said["queue"]), workers=int(said["workers"]), timeout=said["timeout_ms"] / 1000,
             settle=said["settle_ms"] / 1000, errors=int(breaker["errors"]), pause=breaker["pause_ms"] / 1000,
             views={name: ViewRules.of(one) for name, one in views.items() if one is not None},
-            redacted=frozenset(said.get("redact", ())),
+            redacted=frozenset(map(str.lower, said.get("redact", ()))),
         )  # fmt: skip
 
 
@@ -87,7 +91,7 @@ class ShadowRead:
 
     `positions` gives the position of the log that a side is at, where anything tells. `evidence_key` and `share_ppm`
     are those that it counts under; empty where it is no evidence. `asked` is the side that was asked last, and
-    `differs` what the mismatch is.
+    `differs` what the mismatch is; `unlike`: its answers differed at first.
     """
 
     view: str
@@ -103,6 +107,7 @@ class ShadowRead:
     share_ppm: int
     asked: Side = Side.V1
     differs: Mismatch | None = None
+    unlike: bool = False
 
     def outcome(self, rules: ShadowRules, wanted: Callable[[], bool]) -> Generator[Any, Any, str]:
         """
@@ -115,7 +120,8 @@ class ShadowRead:
         try:
             return (yield from self._compared(rules, wanted))
         except (queue.Full, Ended, _Incomparable) as fault:
-            return _OF_FAULTS[type(fault)]
+            # One that differed is not left out with those of which nobody knows: a rate would be better than it is.
+            return EXCLUDED if self.unlike and isinstance(fault, Ended) else _OF_FAULTS[type(fault)]
         except Late:
             return V1_ERROR if self.asked is Side.V1 else V2_TIMEOUT
         except BaseException:  # noqa: BLE001  (counted, whatever it is)
@@ -128,6 +134,7 @@ class ShadowRead:
         columns = yield from self._differing(answers)
         if not columns:
             return MATCHED
+        self.unlike = True
         since = yield from self._positions(wanted)
         for _ in range(_ROUNDS):
             yield Wait(rules.settle)
@@ -157,14 +164,16 @@ class ShadowRead:
             return found
         answers = [self._as_rows(one) for one in (self.differs.v1, self.differs.v2)]
         if outcome == PENDING:
-            if any(name in rules.redacted for one in answers for row in rows_of(one) for name in row_of(row)):
+            if any(
+                str(name).lower() in rules.redacted for one in answers for row in rows_of(one) for name in row_of(row)
+            ):
                 # What is secret stands in no ledger, and without it nobody can judge them.
                 raise _Incomparable
             v1, v2 = map(whole, answers)
             return found._replace(pair=(v1, v2), served=self.served.value)
         with suppress(Exception):  # a bad read counts, also where it cannot be shown
             v1, v2 = (shown(one, rules.redacted) for one in answers)
-            found = found._replace(differs=(canonical_json(self.differs.columns), v1, v2))
+            found = found._replace(differs=(storable(canonical_json(self.differs.columns)), v1, v2))
         return found
 
     def _call(self, side: Side, wanted: Callable[[], bool]) -> tuple[Callable[..., Any], tuple[object, ...]]:

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from dualgauge_router.comparing import kept
 from dualgauge_router.serving import V2_ERROR, V2_TIMEOUT, Counts, Waiting, from_outside, silence
@@ -59,11 +59,12 @@ async def _no_end(function: Callable[..., Any], args: Sequence[object]) -> Any: 
 
 
 class _Loop:
-    """What waits in a loop to be compared, how many of its tasks do so, and how many reads are looked at later."""
+    """What waits in a loop to be compared, how many of its tasks do so, and the reads that are looked at later."""
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[ShadowRules, ShadowRead, Any]] = deque()
-        self.running = self.later = 0
+        self.later: dict[int, ShadowRead] = {}
+        self.running = 0
 
 
 _OVER: Final = object()
@@ -93,16 +94,19 @@ class Shadows:
     of: ClassVar = ShadowRead
     """Makes a read: who has shadow reads need not load this module again at each."""
 
-    def __init__(self, wanted: Callable[[], bool], judged: Callable[[Judged], None]) -> None:
+    def __init__(
+        self, wanted: Callable[[], bool], judged: Callable[[Judged], None], counted: Callable[[str, str, int], bool]
+    ) -> None:
         """
         Begin nothing yet.
 
         Args:
             wanted: whether reads have shadows still; asked before each read of a side.
             judged: takes each read that is evidence, once it is judged.
+            counted: whether reads of a view are counted under an evidence key and a share still.
         """
-        self._wanted, self._tell = wanted, judged
-        self._counts = Counts()
+        self._wanted, self._tell, self._counted = wanted, judged, counted
+        self._counts, self._aside = Counts(), Counts()
         self._samples: deque[Mismatch] = deque(maxlen=_SAMPLES)
         self._queue: queue.SimpleQueue[tuple[ShadowRules, ShadowRead]] = queue.SimpleQueue()
         self._turn = threading.Lock()
@@ -126,6 +130,8 @@ class Shadows:
         for *_, steps in later:
             with suppress(StopIteration):
                 steps.throw(Ended())
+        for mine in list(self._loops.values()):
+            self._loop_over(mine)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many shadow reads of each view came to what."""
@@ -141,8 +147,14 @@ class Shadows:
         """The same by the side that answered, too: `v1 matched`."""
         return self._counts.total()
 
+    def aside(self) -> dict[str, dict[str, int]]:
+        """Those of them that were begun for another evidence key or share than was there at their end."""
+        return self._aside.total()
+
     def _count(self, read: ShadowRead, outcome: str) -> None:
         self._counts.add(read.view, f"{read.served.value} {outcome}")
+        if not self._counted(read.view, read.evidence_key, read.share_ppm):
+            self._aside.add(read.view, f"{read.served.value} {outcome}")
 
     def samples(self) -> list[Mismatch]:
         """The last mismatches."""
@@ -175,7 +187,14 @@ class Shadows:
         found = self._loops.get(loop)
         if found is None:
             found = self._loops[loop] = _Loop()
+            # A loop that ends tells nobody.
+            finalize(loop, self._loop_over, found)
         return found
+
+    def _loop_over(self, mine: _Loop) -> None:
+        with suppress(KeyError):  # its loop may take one away in the meantime
+            while True:
+                self._count(mine.later.popitem()[1], EXCLUDED)
 
     def _begin_task(self, mine: _Loop, most: int) -> None:
         if mine.running >= most:
@@ -288,8 +307,8 @@ class Shadows:
         try:
             while (asked := answer.next(steps)) is not _OVER:
                 if isinstance(asked, Wait):
-                    if mine.later < rules.queue:
-                        mine.later += 1
+                    if len(mine.later) < rules.queue:
+                        mine.later[id(read)] = read
                         asyncio.get_running_loop().call_later(asked.seconds, self._again, mine, rules, read, steps)
                         return
                     answer.fault = queue.Full()
@@ -311,7 +330,9 @@ class Shadows:
 
     def _again(self, mine: _Loop, rules: ShadowRules, read: ShadowRead, steps: Any) -> None:  # noqa: ANN401  (the generator)
         """A read is looked at once more."""
-        mine.later -= 1
+        if mine.later.pop(id(read), None) is None:
+            # Counted, as the router was closed.
+            return
         mine.waiting.append((rules, read, steps))
         self._begin_task(mine, rules.workers)
 
@@ -320,7 +341,8 @@ class Shadows:
         outcome = yield from read.outcome(rules, lambda: not self._ended and self._wanted())
         if outcome == MISMATCHED and read.differs is not None:
             self._samples.append(read.differs)
-        if read.evidence_key and outcome in (MATCHED, MISMATCHED, PENDING):
+        still = self._counted(read.view, read.evidence_key, read.share_ppm)
+        if read.evidence_key and still and outcome in (MATCHED, MISMATCHED, PENDING):
             try:
                 self._tell(read.judged(rules, outcome))
             except Exception:  # noqa: BLE001  (whatever it is, it cannot be written down)

@@ -39,7 +39,7 @@ def switched(
                 # No read may fail for what cohorts are told by.
                 with suppress(Exception):
                     said = attrs(*args, **given)
-            calls = {"v1": partial(v1, *args, **given), "v2": partial(v2, *args, **given)}
+            calls = {"v1": partial(_called, v1), "v2": partial(_called, v2), "args": (args, given)}
             return {"unit": unit_of(args, given), "attrs": said, "timeout": timeout, **calls}
 
         if awaits:
@@ -57,6 +57,11 @@ def switched(
         return cast("F", synchronous)
 
     return decorated
+
+
+def _called(function: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any]) -> Any:  # noqa: ANN401  (its own)
+    # With its arguments apart: reads are told from each other by them.
+    return function(*args, **given)
 
 
 def _awaits(function: Callable[..., object]) -> bool:

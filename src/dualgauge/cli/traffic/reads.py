@@ -55,6 +55,8 @@ def _print(screen: Console, one: ViewReads) -> None:
     screen.print(made)
     for judged in one.judged:
         at = f"at {percent_text(judged.share_ppm)} %: {judged.reads:,} different reads judged, {judged.ever_bad:,} bad"
+        if judged.unjudged:
+            at += f", {judged.unjudged:,} that differ not judged, which count as bad"
         below = f"{100 * judged.rate_below:.3g} % (alpha {one.alpha:g})"
         screen.print(f"  {at}; the rate is below {below}", soft_wrap=True)
     if one.waiting:
