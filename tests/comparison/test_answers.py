@@ -74,3 +74,20 @@ def test_one_pair_that_cannot_be_judged_keeps_no_other_from_it(engine: Engine) -
     ]  # fmt: skip
     found = judge_answers(engine, Comparator(key="id"), [(whole(a), whole(b)) for a, b in texts], columns, TODAY)
     assert found == [none, none, bad, none, none, good, good]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "other"),
+    [
+        ("BIGINT", 400, Decimal("400.4")), ("INTEGER", 1, 1.5), ("HUGEINT", 7, "7.1"), ("BIGINT", 1, True),
+        ("DECIMAL(18,2)", Decimal("1.50"), Decimal("1.504")), ("BOOLEAN", True, 1), ("BOOLEAN", True, "t"),
+        ("DATE", date(2026, 1, 1), datetime(2026, 1, 1, 5)),  # noqa: DTZ001
+        ("TIMESTAMP", datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=EAST)),  # noqa: DTZ001
+        ("DOUBLE", 0.1, Decimal("0.1000000000000000055511151231257827")),
+    ],
+)  # fmt: skip
+def test_what_is_no_value_of_its_columns_type_is_made_none(engine: Engine, kind: str, value: Any, other: Any) -> None:
+    good, none = PairVerdict.EXPECTED, PairVerdict.COMPARATOR_ERROR
+    assert judged(engine, kind, [(value, value), (value, other), (other, value), (None, None)]) == [
+        good, none, none, good,
+    ]  # fmt: skip

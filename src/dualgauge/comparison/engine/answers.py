@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from dualgauge.comparison.engine.diff import compare_relations
+from dualgauge.engines.files.column_types import is_number, kept_whole
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import DualgaugeError
 from dualgauge.ledger.reads import PairVerdict
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _PAIR: Final = "pair of answers"
 """A column of a pair's place, which is a part of the key; no view has one of this name, or its pairs are not judged."""
+
+
+_NOT_WHOLE: Final = "it is no value of its column's type"
 
 
 def judge_answers(
@@ -141,7 +145,15 @@ def _value(text: str, kind: str) -> str:
         return f"unhex({text})"
     if _is_nested(kind):
         return f"CAST(CAST({text} AS JSON) AS {kind})"
-    return f"CAST({text} AS {kind})"
+    # What an application's own function gives may be no value of the view's type: 1.504, or a time with an offset.
+    return f"CASE WHEN {_whole(text, kind)} IS false THEN error({literal(_NOT_WHOLE)}) ELSE CAST({text} AS {kind}) END"
+
+
+def _whole(text: str, kind: str) -> str:
+    if kind == "BOOLEAN":
+        return f"regexp_full_match({text}, '(?i:true|false)')"
+    whole = "BIGINT" if is_number(kind) and kind.partition("(")[0] not in ("DECIMAL", "DOUBLE", "FLOAT") else kind
+    return kept_whole(text, whole.replace(" WITH TIME ZONE", "TZ"))
 
 
 def _rows(text: str) -> Rows:
