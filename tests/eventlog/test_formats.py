@@ -242,7 +242,11 @@ MIXED = (
     "list_transform(l, lambda x: x || '')", "nullif(o.n, '1')", "o.n < o.m", "greatest(o.n, o.m)", "list_max(l)",
     "list_sort(l)", "o.n.a || ''", "TRY(o.n || '')", "CASE o.n WHEN '1' THEN 2 END", "o.n LIKE '1%'", "md5(o.n)",
     "o.n BETWEEN '1' AND '2'", "l = ['1']", "array_to_string(l, ',')", "concat(o.n, 'a')", "length(o.n)",
-    "max(o.n) OVER ()", "row_number() OVER (ORDER BY o.n)", "CAST(l AS VARCHAR[])",
+    "max(o.n) OVER ()", "row_number() OVER (ORDER BY o.n)", "CAST(l AS VARCHAR[])", "concat_ws('-', o.n, 'a')",
+    "list_transform(l, lambda x: concat_ws('-', x, 'a'))", "MAP {o.n: 1}", "map([o.n], [1])",
+    "concat_ws('', o.n) = o.t",
+    "map_from_entries([(o.n, 1)])", "histogram(o.n) OVER ()", "printf('%s', o.n)", "format('{}', o.n)",
+    "concat_ws('-', [o.n])", "lower(concat_ws('-', o.n))",
 )  # fmt: skip
 """Uses as a text of what is a string in one row and a number in another."""
 
@@ -287,7 +291,9 @@ def test_nor_by_what_stands_in_a_column_of_texts(project: LogProject, setting: s
         ("coalesce(o.n, o.m)", '"1"', "2"), ("o.n = o.m", "true", "true"), ("coalesce(o.n, NULL)", '"1"', "2"),
         ("o::JSON::VARCHAR", r'"{\"m\":\"1\",\"n\":\"1\",\"t\":\"a\"}"', r'"{\"m\":2,\"n\":2,\"t\":\"b\"}"'),
         ("json_type(o.n)", '"VARCHAR"', '"UBIGINT"'), ("json_object('k', o.n)", '{"k":"1"}', '{"k":2}'),
-        ("[o.n]", '["1"]', "[2]"), ("len(l)", "2", "0"), ("(o->'n') || ''", r'"\"1\""', '"2"'),
+        ("[o.n]", '["1"]', "[2]"), ("len(l)", "2", "0"), ("MAP {'k': o.n}", '{"k":"1"}', '{"k":2}'),
+        ("concat_ws('-', o.t, 'x')", '"a-x"', '"b-x"'), ("MAP {o.t: o.n}", '{"a":"1"}', '{"b":2}'),
+        ("(o->'n') || ''", r'"\"1\""', '"2"'),
         ("json_merge_patch(o.n, '{\"a\": 1}')", '{"a":1}', '{"a":1}'), ("l[1]", '"1"', "null"),
     ],
 )  # fmt: skip

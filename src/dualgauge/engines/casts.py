@@ -111,6 +111,19 @@ def _taken_as_text(parts: Iterable[Node]) -> Iterator[Node]:
             yield one["expression"]
         elif not _gives_json(one) and any(map(_becomes_json, _operands(one))):
             yield from _operands(one)
+        else:
+            yield from _taken_by(one)
+
+
+def _taken_by(function: Node) -> Iterator[Node]:
+    """What a function takes as a text without a cast, as `concat_ws` does, or as the key of a map, which is one."""
+    if not _called(function) or _OF_JSON.fullmatch(_called(function)):
+        return
+    kind = function["return_type"]
+    keyed = any(one.get("first") == "key" and _has_json(one.get("second")) for one in nodes(kind))
+    for each in _operands(function):
+        if keyed or (kind["id"] == "VARCHAR" and not _has_json(kind) and _is_json(each)):
+            yield each
 
 
 def _columns(node: Any) -> Iterator[Node]:  # noqa: ANN401  (a tree of JSON)
@@ -132,6 +145,14 @@ def _becomes_json(node: Node) -> bool:
 
 def _has_json(kind: Any) -> bool:  # noqa: ANN401  (a tree of JSON)
     return any(one.get("alias") == "JSON" for one in nodes(kind))
+
+
+def _is_json(node: Node) -> bool:
+    """Whether an expression is JSON, or a list of it."""
+    kind = node.get("return_type") or {}
+    while kind.get("id") == "LIST":
+        kind = kind["type_info"]["child_type"]
+    return (kind.get("type_info") or {}).get("alias") == "JSON"
 
 
 def _called(node: Node) -> str:
