@@ -145,7 +145,7 @@ def test_a_text_is_not_compared_with_a_number_or_a_time_which_would_bend_it(
         f"{EVENT} FROM source QUALIFY lag(v) OVER (ORDER BY id) = 7",
         f"{EVENT} FROM source ORDER BY nullif(v, 7)",
         f"{EVENT} FROM (SELECT id, seen, lower(v) AS v FROM source) WHERE v = 7",
-        f"{EVENT} FROM source WHERE len(list_filter([v], lambda x: x = 7)) > 0",
+        f"{EVENT} FROM source WHERE len(list_filter([v], lambda x: x = 7)) > 0", f"{EVENT} FROM source WHERE v = 7 ; ",
     ],
 )  # fmt: skip
 def test_nor_by_what_a_query_makes_of_it(project: LogProject, query: str) -> None:

@@ -75,13 +75,19 @@ def refuse_bent(
         if query:
             as_text = [one for one in given if {fold(one), f"select.{fold(one)}"} & texts]
             wanted = ["*", *(f"CAST({quote(one)} AS VARCHAR)" for one in as_text)]
-            made = f"SELECT {', '.join(wanted)} FROM ({expression}\n)"
+            made = f"SELECT {', '.join(wanted)} FROM {in_brackets(expression)}"
         else:
             text = fold(setting) in texts and column_of(expression) not in folded
             one = f"CAST(({expression}\n) AS VARCHAR)" if text else expression
             made = f"SELECT {one}\n FROM source"
         if reason := bent(engine, source, made, available):
             raise BadMapping(source.name, reason, known, what)
+
+
+def in_brackets(query: str) -> str:
+    """A user's query as a part of another one."""
+    # The line break ends a comment on the query's last line.
+    return f"({query.rstrip().rstrip(';')}\n)"
 
 
 def bent(engine: Engine, source: Source, selected: str, available: Mapping[str, str]) -> str:

@@ -28,7 +28,7 @@ from dualgauge.eventlog.errors import (
 )
 from dualgauge.eventlog.sources.advice import in_no_row, only_text, word_of_sql
 from dualgauge.eventlog.sources.broken import refuse_cut
-from dualgauge.eventlog.sources.comparisons import refuse_bent
+from dualgauge.eventlog.sources.comparisons import in_brackets, refuse_bent
 from dualgauge.eventlog.sources.databases import load_rows
 from dualgauge.eventlog.sources.json_values import as_json, as_valid, as_written, define_json, miswritten
 from dualgauge.eventlog.sources.losses import NO_PAYLOAD, by_text, finer_than_kept, loses, outside
@@ -269,8 +269,7 @@ def _with_files(settings: SourceSettings, root: Path) -> Source:
 def queried(base: str, settings: SourceSettings) -> str:
     """The user's query; with `order_by = "file"` its rows keep the order in which it gives them."""
     place = ", row_number() OVER () AS _at" if settings.order_by == FILE_ORDER else ""
-    # The line break ends a comment on the query's last line.
-    return f"SELECT *{place} FROM (WITH source AS ({base}) SELECT * FROM ({settings.query.rstrip().rstrip(';')}\n))"
+    return f"SELECT *{place} FROM (WITH source AS ({base}) SELECT * FROM {in_brackets(settings.query)})"
 
 
 def row_mapping(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.files.column_types import Spelling, iso_time
 from dualgauge.eventlog.errors import BadMapping
-from dualgauge.eventlog.sources.comparisons import bent
+from dualgauge.eventlog.sources.comparisons import bent, in_brackets
 from dualgauge.eventlog.sources.losses import NO_PAYLOAD, by_text, finer_than_kept, loses, outside
 from dualgauge.eventlog.sources.mapping import (
     columns_quoted,
@@ -136,7 +136,7 @@ def misfits_of(engine: Engine, source: Source, columns: Mapping[str, str], base:
     available = described(engine, source, base, ())
     base = unbounded_rows(source, base, available)
     settings = columns_quoted(source.expressions, available, columns)
-    whole = f"* FROM ({settings.query}\n)" if settings.query else f"{settings.where or 'true'}\n FROM source"
+    whole = f"* FROM {in_brackets(settings.query)}" if settings.query else f"{settings.where or 'true'}\n FROM source"
     if reason := bent(engine, source, f"SELECT {whole}", available):
         raise BadMapping(source.name, reason, tuple(available), "query" if settings.query else "where")
     if settings.query:
