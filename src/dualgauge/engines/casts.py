@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ("BOUND_REF", "BOUND_COLUMN_REF")
 _ORDERS: Final = tuple(f"COMPARE_{one}THAN{also}" for one in ("LESS", "GREATER") for also in ("", "OREQUALTO"))
-_ORDERING: Final = re.compile(r"min|max|least|greatest|median|quantile\w*|(list|array)_(\w*sort|grade_up|aggr\w*)")
+_ORDERING: Final = re.compile(r"hash|min|max|least|greatest|median|quantile\w*|(list|array)_(\w*sort|grade_up|aggr\w*)")
 _ORDERED_BY: Final = re.compile(r"arg_?(min|max)\w*|(min|max)_by")
-"""Functions that put all of their values in order, and that do so by the second."""
+"""Functions that put all of their values in order, or hash them, and that do so by the second."""
 
 _OF_JSON: Final = re.compile(r"(\w+_to_|to_|from_)?json(_\w+)?|->>?")
 
