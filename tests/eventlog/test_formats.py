@@ -359,3 +359,15 @@ def test_a_row_that_is_set_aside_for_another_reason_makes_no_text_of_a_column(pr
 
     assert project.take(max_bad_rows=5).quarantined == 1
     assert project.events("event_id", "x") == [("a", 6), ("b", 9007199254740993)]
+
+
+def test_the_latest_json_is_taken_by_a_time_and_is_in_no_order_itself(project: LogProject) -> None:
+    query = "SELECT id AS event_id, 't' AS type, seen AS occurred_at, arg_max({}) AS y FROM source GROUP BY ALL"
+    project.sources[0] = {"name": "s", "path": "d/*", "query": query.format("seen, o.n")}
+    project.write("d/a.jsonl", jsonl(*ROWS))
+    with pytest.raises(BadMapping, match="it takes a value of o as text"):
+        project.take()
+
+    project.sources[0]["query"] = query.format("o.n, seen")
+    project.take()
+    assert sorted(project.events("payload")) == ['{"y":"1"}', '{"y":2}']
