@@ -119,10 +119,13 @@ class ByHand:
         con.execute(f"CREATE OR REPLACE TEMP TABLE b AS SELECT * FROM ({GROUPS.format(events)}) ORDER BY k")
         keys = con.execute("SELECT k FROM b ORDER BY k").fetchall()
         db.execute("CREATE TEMP TABLE IF NOT EXISTS keys (k INTEGER PRIMARY KEY)")
+        # Outside a transaction each key would be one.
+        db.execute("BEGIN")
         db.execute("DELETE FROM temp.keys")
         db.executemany("INSERT INTO temp.keys VALUES (?)", keys)
         asked = "SELECT o.k, o.s_n, o.s_total, o.s_last FROM temp.keys AS a CROSS JOIN kept AS o ON o.k = a.k"
         stored = db.execute(asked).fetchall() or [(None,) * 4]
+        db.execute("COMMIT")
         import pyarrow as pa
 
         kinds = (pa.int64(), pa.string(), pa.string(), pa.string())

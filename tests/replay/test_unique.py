@@ -116,7 +116,10 @@ TIED = {
     ),
     "least": (
         "merge",
-        "-- key: type\n-- unique: type, seq\nSELECT type, arg_min_null(note, seq) AS a FROM events GROUP BY type\n",
+        """-- key: type
+-- unique: type, seq
+SELECT type, min(seq) AS s, arg_min_null(note, seq) AS a FROM events GROUP BY type
+""",
     ),
 }
 

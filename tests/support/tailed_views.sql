@@ -48,8 +48,8 @@ NOT NULL) AS c, arg_max(note, position) FILTER (WHERE n > 1) AS d FROM events GR
 -- view: by_seq, merge
 -- key: type
 -- unique: seq
-SELECT type, arg_max(note, seq) AS a, arg_min(n, seq) AS b, arg_max_null(who, seq) AS c, max_by(price, seq) FILTER
-(WHERE n > 0) AS d, sum(n) AS s FROM events e GROUP BY type
+SELECT type, max(seq) AS t, arg_max(note, seq) AS a, arg_min(n, seq) AS b, arg_max_null(who, seq) AS c,
+max_by(price, seq) FILTER (WHERE n > 0) AS d, sum(n) AS s FROM events e GROUP BY type
 
 -- view: by_seq_and_time, merge
 -- key: type

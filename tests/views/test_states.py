@@ -11,7 +11,7 @@ import pytest
 
 from dualgauge.engines.duck import open_engine
 from dualgauge.engines.syntax import expressions, name_of, select_of
-from dualgauge.views.plan.states import kept, merged_states
+from dualgauge.views.plan.states import QUOTIENT, kept, merged_states, places_of, quotient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,7 @@ BOUNDED = ["var_pop(x)", "var_samp(x)", "stddev_pop(x)", "stddev(d)", "variance(
 def engine() -> Iterator[Engine]:
     with open_engine() as found:
         found.execute(f"CREATE TABLE t AS {ROWS}")
+        found.define(QUOTIENT, quotient)
         yield found
 
 
@@ -55,7 +56,7 @@ def merged(engine: Engine, text: str) -> str:
     later = ", ".join(f"n._s{at} AS _n{at}" for at in range(len(kinds)))
     both = ", ".join(
         f"CAST(CAST({sql} AS {kind}) AS VARCHAR) AS _s{at}"
-        for at, (sql, kind) in enumerate(zip(merged_states([ours]), kinds.values(), strict=True))
+        for at, (sql, kind) in enumerate(zip(merged_states([ours], places_of([ours])), kinds.values(), strict=True))
     )
     engine.execute(f"CREATE TABLE m AS SELECT g, {stored} FROM (SELECT g, {columns} FROM t WHERE part = 0 GROUP BY g)")
     for part in range(1, PARTS):
@@ -98,21 +99,36 @@ def test_states_of_moments_merge_within_a_bound(engine: Engine, text: str) -> No
 
 @pytest.mark.parametrize(
     ("kind", "digits"),
-    [("BIGINT", 18), ("DECIMAL(18,2)", 16), ("DECIMAL(38,0)", 30), ("DECIMAL(38,9)", 24), ("HUGEINT", 33)],
+    [
+        ("BIGINT", 18),
+        ("DECIMAL(18,2)", 16),
+        ("DECIMAL(38,0)", 38),
+        ("DECIMAL(38,9)", 24),
+        ("DECIMAL(38,20)", 38),
+        ("DECIMAL(38,38)", 38),
+        ("HUGEINT", 38),
+    ],
 )
 def test_a_mean_is_the_quotient_rounded_once(engine: Engine, kind: str, digits: int) -> None:
     """Of a sum and a count, against fractions of Python, which are exact and rounded once when they become a float."""
     chance = random.Random(kind)
     values = [
-        (chance.choice((1, -1)) * chance.randrange(10 ** chance.randrange(1, digits)), chance.randrange(1, 3000))
-        for _ in range(3000)
-    ]
+        (chance.choice((1, -1)) * chance.randrange(10 ** chance.randrange(1, digits)), chance.randrange(1, most))
+        for _ in range(3000) for most in (3000, 2**63)
+    ]  # fmt: skip
     scale = int(kind.partition(",")[2].rstrip(")") or 0)
+    # About where a sum, or a count of so many digits, is no whole number of a DOUBLE any more.
+    most = 2**53 // 10**scale
+    values += [
+        (2**power + more, n)
+        for power in (48, 53) for more in (-1, 0, 1) for n in (1, 3, most, most + (scale > 0)) if n
+    ]  # fmt: skip
     tree = select_of(engine, "SELECT avg(x)")
     assert tree is not None
     result = kept(tree["select_list"][0], "avg(x)").result.format("s", "n")
     engine.execute(f"CREATE TABLE sums (s {'HUGEINT' if scale == 0 else f'DECIMAL(38,{scale})'}, n BIGINT)")
-    rows = ", ".join(f"({Decimal(a).scaleb(-scale):f}, {n})" for a, n in values)
+    # In quotes: a number of so many digits would be a DOUBLE.
+    rows = ", ".join(f"('{Decimal(a).scaleb(-scale):f}', {n})" for a, n in values)
     engine.execute(f"INSERT INTO sums VALUES {rows}")
 
     found = [mean for (mean,) in engine.rows(f"SELECT {result} FROM sums")]

@@ -42,18 +42,19 @@ class Answer:
         """
         key = ", ".join(quote(column) for column in self.view.key)
         nulls = " OR ".join(f"{quote(column)} IS NULL" for column in self.view.key)
-        sample = ", ".join(f"CAST({quote(column)} AS VARCHAR)" for column in self.view.key)
-        found = self.engine.rows(f"SELECT {sample}, count(*) OVER () FROM {_ANSWER} WHERE {nulls} LIMIT 1")
-        if found:
-            *values, count = found[0]
-            raise self._bad(f"{plural(count, 'row')} {'has' if count == 1 else 'have'} a NULL", values)
-        found = self.engine.rows(
-            f"SELECT {sample}, count(*) OVER () FROM (SELECT {key} FROM {_ANSWER} GROUP BY {key} HAVING count(*) > 1) "
-            f"ORDER BY {key} LIMIT 1"
+        groups = f"(SELECT {key}, count(*) AS _rows FROM {_ANSWER} GROUP BY {key})"
+        without, repeated = self.engine.row(
+            f"SELECT coalesce(sum(_rows) FILTER ({nulls}), 0), count(*) FILTER (_rows > 1) FROM {groups}"
         )
-        if found:
-            *values, count = found[0]
-            raise self._bad(f"{plural(count, 'key')} {'is' if count == 1 else 'are'} there more than once", values)
+        sample = ", ".join(f"CAST({quote(column)} AS VARCHAR)" for column in self.view.key)
+        if without:
+            (values,) = self.engine.rows(f"SELECT {sample} FROM {_ANSWER} WHERE {nulls} LIMIT 1")
+            raise self._bad(f"{plural(without, 'row')} {'has' if without == 1 else 'have'} a NULL", values)
+        if repeated:
+            (values,) = self.engine.rows(f"SELECT {sample} FROM {groups} WHERE _rows > 1 ORDER BY {key} LIMIT 1")
+            raise self._bad(
+                f"{plural(repeated, 'key')} {'is' if repeated == 1 else 'are'} there more than once", values
+            )
 
     @property
     def seen(self) -> int:

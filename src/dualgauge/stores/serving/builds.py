@@ -165,10 +165,12 @@ def seen(columns: Iterable[str]) -> str:
 
 
 def upsert_statement(table: sa.Table) -> str:
-    """The INSERT that puts a row in the place of the one with its key; see `insert_statement`."""
-    key = [c.name for c in table.primary_key.columns]
-    put = ", ".join(f"{quote(c.name)} = excluded.{quote(c.name)}" for c in table.columns if c.name not in key)
-    return f"{insert_statement(table)} ON CONFLICT ({', '.join(map(quote, key))}) DO UPDATE SET {put}"
+    """
+    The INSERT that puts a row in the place of the one with its key; see `insert_statement`.
+
+    A build has no other unique index: no row goes for another reason. An upsert reads what it puts away first.
+    """
+    return insert_statement(table).replace("INSERT", "INSERT OR REPLACE", 1)
 
 
 def drop(connection: sa.Connection, side: Side, view: str, builds: Iterable[int]) -> None:

@@ -36,6 +36,17 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 30.0
 """How long a statement waits for another process's transaction."""
 
+_WAL_PAGES: Final = range(4096, 65536)
+"""
+How far the log of a file that is written may grow before it is brought into it: three times the file, 16 to 256 MB.
+
+Batches touch the same pages again and again. By SQLite's own 1000, one of 10,000 rows would bring each of them into the
+file, and all over again for the next.
+"""
+
+_CACHED_KIB: Final = 65536
+"""How much of a file that is written is kept in memory: what a batch has looked up is what it writes."""
+
 _OPENED = "dualgauge_opened"
 
 _COMPILED: Final[LRUCache[Any, Any]] = LRUCache(500)
@@ -126,7 +137,7 @@ class Opened:
 
 
 def _attach(raw: sqlite3.Connection, opened: Opened, *, create: bool) -> None:
-    raw.isolation_level = None
+    raw.isolation_level, wal = None, _WAL_PAGES.start
     raw.execute(f"PRAGMA busy_timeout = {int(opened.wait * 1000)}")
     # SQLite commits attached files in the order in which they were attached. The version table is in v1's: when a
     # crash comes between the two, it does not yet tell of the revision, which is run again.
@@ -143,7 +154,13 @@ def _attach(raw: sqlite3.Connection, opened: Opened, *, create: bool) -> None:
             if create:
                 # A reader never waits for a writer, nor a writer for readers.
                 use_wal(raw, opened.wait, schema)
+            if there:
+                # What a crash of the machine takes away is a batch with its checkpoint: it is made again.
                 raw.execute(f"PRAGMA {schema}.synchronous = NORMAL")
+                raw.execute(f"PRAGMA {schema}.cache_size = -{_CACHED_KIB}")
+                (pages,) = raw.execute(f"PRAGMA {schema}.page_count").fetchone()
+                wal = max(wal, min(3 * pages, _WAL_PAGES.stop))
+                raw.execute(f"PRAGMA wal_autocheckpoint = {wal}")
         except (sqlite3.Error, OSError) as fault:
             raw.close()
             if isinstance(fault, OSError):

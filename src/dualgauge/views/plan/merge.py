@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.engines.aggregates import has_aggregate
@@ -22,7 +21,7 @@ from dualgauge.views.plan.left import NotKept
 from dualgauge.views.plan.lookups import on_batch
 from dualgauge.views.plan.nulls import refuse_null
 from dualgauge.views.plan.parts import Column, Parts, parameters_of
-from dualgauge.views.plan.states import Kept, kept, merged_states
+from dualgauge.views.plan.states import QUOTIENT, Kept, kept, merged_states, places_of, quotient
 from dualgauge.views.plan.windows import windows_of
 
 if TYPE_CHECKING:
@@ -54,8 +53,8 @@ class Merge:
         columns: SQL over the key and the states of each of the view's columns, by name.
         having: SQL over the same that says whether readers see the group; empty where they see all.
         windows: the columns of the key that are windows of the events' time.
-        settled: the calls whose key is unique by the view's word alone, each with the number of the state that is the
-            key; the next one is its event's position.
+        settled: the calls whose key is unique by the view's word alone, each with the numbers of the states that are
+            the key and its event's position.
     """
 
     groups: str
@@ -66,7 +65,7 @@ class Merge:
     columns: Mapping[str, str]
     having: str
     windows: tuple[str, ...] = ()
-    settled: tuple[tuple[str, int], ...] = ()
+    settled: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def hidden(self) -> dict[str, str]:
@@ -99,9 +98,9 @@ class Merge:
             new, old: as `joined` takes them.
         """
         return [
-            f"SELECT {literal(text)}, CAST(_n{at} AS VARCHAR), _o{at + 1}, _n{at + 1} FROM {self._beside(new, old)} "
-            f"WHERE _o{at} = _n{at} ORDER BY _n{at + 1} LIMIT 1"
-            for text, at in self.settled
+            f"SELECT {literal(text)}, CAST(_n{key} AS VARCHAR), _o{at}, _n{at} FROM {self._beside(new, old)} "
+            f"WHERE _o{key} = _n{key} ORDER BY _n{at} LIMIT 1"
+            for text, key, at in self.settled
         ]
 
     def _beside(self, new: str, old: str) -> str:
@@ -145,9 +144,10 @@ def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> 
     columns = {column.name: work.over_states(column.text) for column in parts.columns if column not in key}
     having = work.over_states(parts.having) if parts.having else ""
     aggregates = list(work.kept.values())
-    states = [state for one in aggregates for state in one.states]
+    places = places_of(aggregates)
+    states = {places[state.sql]: state for one in aggregates for state in one.states}
     given = [f"{column.text} AS {quote(column.name)}" for column in key]
-    given += [f"{state.sql} AS _s{at}" for at, state in enumerate(states)]
+    given += [f"{state.sql} AS _s{at}" for at, state in states.items()]
     given.append(f"coalesce(max({quote(alias)}.position), 0) AS {POSITION}")
     grouped = f"\nGROUP BY {', '.join(str(at) for at in range(1, len(key) + 1))}" if parts.group is not None else ""
     groups = f"SELECT {', '.join(given)}\n{parts.source}{grouped}"
@@ -156,15 +156,15 @@ def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> 
         kinds = engine.columns(groups)
         found = Merge(
             groups=groups, of_batch=on_batch(engine, counted), key=tuple(names), having=having,
-            merged=tuple(merged_states(aggregates)),
-            states={f"_s{at}": kinds[f"_s{at}"] for at in range(len(states))},
+            merged=tuple(merged_states(aggregates, places)),
+            states={f"_s{at}": kinds[f"_s{at}"] for at in states},
             columns={column.name: names.get(column.name) or columns[column.name] for column in parts.columns},
-            windows=windows_of(key, work.events), settled=_settled(aggregates),
+            windows=windows_of(key, work.events), settled=_settled(aggregates, places),
         )  # fmt: skip
         made = engine.columns(found.rows(groups))
     except EngineError as fault:
         raise NotKept(f"taken apart it does not bind ({fault.reason.splitlines()[0]})") from fault
-    for at, state in enumerate(states):
+    for at, state in states.items():
         if not state.holds(kinds[f"_s{at}"]):
             raise NotKept(
                 f"{state.sql} is {kinds[f'_s{at}']}, which cannot be merged",
@@ -175,10 +175,11 @@ def merge_of(engine: Engine, view: ViewDefinition, parts: Parts, alias: str) -> 
     return found
 
 
-def _settled(aggregates: Sequence[Kept]) -> tuple[tuple[str, int], ...]:
-    """The calls whose key is unique by the view's word alone, each with the number of the state that is the key."""
-    firsts = accumulate((len(one.states) for one in aggregates), initial=0)
-    return tuple((one.settled, first + 1) for one, first in zip(aggregates, firsts, strict=False) if one.settled)
+def _settled(aggregates: Sequence[Kept], places: Mapping[str, int]) -> tuple[tuple[str, int, int], ...]:
+    """The calls whose key is unique by the view's word alone, each with the states that are the key and the place."""
+    return tuple(
+        (one.settled, places[one.states[1].sql], places[one.states[2].sql]) for one in aggregates if one.settled
+    )
 
 
 def _at(side: str, state: str) -> str:
@@ -310,11 +311,8 @@ class _Work:
         if known not in self.kept:
             grouped = {names[0] for names in map(self._names, self._group) if len(names) == 1}
             unique = [frozenset(map(fold, names)) - grouped for names in self._view.header.unique]
-            self.kept[known] = kept(node, text, self._alias, unique)
-        first = 0
-        for other, one in self.kept.items():
-            if other == known:
-                break
-            first += len(one.states)
-        one = self.kept[known]
-        return one.result.format(*(f"_s{first + at}" for at in range(len(one.states))))
+            made = self.kept[known] = kept(node, text, self._alias, unique)
+            if QUOTIENT in made.result:
+                self._engine.define(QUOTIENT, quotient)
+        one, places = self.kept[known], places_of(self.kept.values())
+        return one.result.format(*(f"_s{places[state.sql]}" for state in one.states))

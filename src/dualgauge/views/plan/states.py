@@ -18,7 +18,7 @@ from dualgauge.model import fold, quote
 from dualgauge.views.plan.left import NotKept, instead_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
 _CALL: Final = re.compile(r"[A-Za-z_]\w*\s*\(")
 _UNIQUE: Final = frozenset(("position", "event_id"))
@@ -120,35 +120,32 @@ def _plain(merged: str, *, numbers: bool = False) -> Callable[[str], Kept]:
     return lambda text: Kept((State(text, merged, numbers),))
 
 
-_PARTS: Final = (
-    "[{{'a': CAST(replace(CAST({0} AS VARCHAR), '.', '') AS HUGEINT), 'n': {1}, "
-    "'s': length(split_part(CAST({0} AS VARCHAR), '.', 2))}}]"
-)
-"""A sum as a whole number, its count, and how many places the number has more than the sum."""
-_PLAIN_QUOTIENT: Final = "_m.a::DOUBLE / (_m.n * pow(10.0, _m.s))"
-# 55 bits of the quotient and one that says whether anything is left: rounded to a DOUBLE, they are rounded once.
-_BITS: Final = "(56 - length(bin(abs(_m.a))) + length(bin(_m.d)))"
-_UP: Final = f"abs(_m.a) * (1::HUGEINT << greatest({_BITS}, 0))"
-_DOWN: Final = f"_m.d * (1::HUGEINT << greatest(-{_BITS}, 0))"
-_WIDE_QUOTIENT: Final = (
-    f"sign(_m.a) * CAST((({_UP}) // ({_DOWN})) | CASE WHEN ({_UP}) % ({_DOWN}) = 0 THEN 0 ELSE 1 END AS BIGINT)"
-    f"::DOUBLE * pow(2.0, -{_BITS})"
-)
-_QUOTIENT: Final = (
-    f"list_transform({_PARTS}, lambda _m: CASE "
-    f"WHEN abs(_m.a) <= 9007199254740992 AND _m.n * pow(10.0, _m.s) <= 9007199254740992 OR _m.s > 18 "
-    f"OR _m.n * pow(10.0, _m.s) > 1e21 THEN {_PLAIN_QUOTIENT} "
-    "ELSE list_transform([{{'a': _m.a, 'd': CAST(_m.n AS HUGEINT) * CAST(pow(10.0, _m.s) AS HUGEINT)}}], "
-    f"lambda _m: {_WIDE_QUOTIENT})[1] END)[1]"
-)
+QUOTIENT: Final = "_dualgauge_quotient"
+"""The name in SQL of `quotient`, which is for sums that are no DOUBLE; of such it is quicker than any SQL for it."""
+_QUOTIENT: Final = f"CAST({QUOTIENT}(CAST({{0}} AS VARCHAR) || '/' || {{1}}) AS DOUBLE)"
+
+# Of a sum of so few digits the whole number is a DOUBLE, and no text is needed for it. Of a type that is known, the
+# engine works the power out once.
+_POWER: Final = "pow(10.0, coalesce(TRY_CAST(regexp_extract(typeof({0}), ',([0-9]+)', 1) AS INTEGER), 0))"
+_IS_SMALL: Final = f"abs({{0}}::DOUBLE) * {_POWER} < 281474976710656 AND {{1}} * {_POWER} <= 9007199254740992"
+_SMALL_QUOTIENT: Final = f"round({{0}}::DOUBLE * {_POWER}) / ({{1}} * {_POWER})"
+
+
+def quotient(text: str | None) -> str | None:
+    """The DOUBLE nearest to the quotient of a decimal number and a whole one, both in a text as `12.50/3`."""
+    total, _, count = (text or "").partition("/")
+    whole, _, places = total.partition(".")
+    # Of whole numbers of any length Python rounds once.
+    return repr(int(whole + places) / (int(count) * 10 ** len(places))) if count else None
 
 
 def _mean(text: str) -> Kept:
     # The quotient of two whole numbers, rounded once. Seen: so is the engine's own mean of an exact type, but where a
     # sum or a count of the same stands beside it: then it divides the rounded sum, and a quarter differ in a last bit.
     states = State(_renamed(text, "sum"), _ADDED, numbers=True), State(_renamed(text, "count"), _second(_ADDED))
-    exact = f"CASE typeof({{0}}) WHEN 'DOUBLE' THEN {{0}} / {{1}} ELSE {_QUOTIENT} END"
-    return Kept(states, f"CASE WHEN {{1}} > 0 THEN {exact} END")
+    exact = f"CASE WHEN {_IS_SMALL} THEN {_SMALL_QUOTIENT} ELSE {_QUOTIENT} END"
+    result = f"CASE typeof({{0}}) WHEN 'DOUBLE' THEN {{0}} / {{1}} ELSE {exact} END"
+    return Kept(states, f"CASE WHEN {{1}} > 0 THEN {result} END")
 
 
 def _moments(result: str) -> Callable[[str], Kept]:
@@ -245,11 +242,19 @@ _MADE: Final[dict[str, Callable[[str], Kept]]] = {
 _ARGUMENTS: Final = {"count_star": 0, **dict.fromkeys(BY_KEY, 2)}
 
 
-def merged_states(kept_ones: Sequence[Kept]) -> list[str]:
-    """For each state of some aggregates, SQL over `_o0`, `_o1` ... before and `_n0`, `_n1` ... of later events."""
-    found: list[str] = []
-    for one in kept_ones:
-        first = len(found)
-        places = [f"_{side}{first + at}" for at in range(len(one.states)) for side in "on"]
-        found += [state.merged.format(*places) for state in one.states]
+def places_of(kept_ones: Iterable[Kept]) -> dict[str, int]:
+    """The number of each state of some aggregates, by its SQL: what two of them need is stored once."""
+    found: dict[str, int] = {}
+    for state in (state for one in kept_ones for state in one.states):
+        found.setdefault(state.sql, len(found))
     return found
+
+
+def merged_states(kept_ones: Iterable[Kept], places: Mapping[str, int]) -> list[str]:
+    """For each state of some aggregates, SQL over `_o0`, `_o1` ... before and `_n0`, `_n1` ... of later events."""
+    found: dict[int, str] = {}
+    for one in kept_ones:
+        names = [f"_{side}{places[state.sql]}" for state in one.states for side in "on"]
+        for state in one.states:
+            found.setdefault(places[state.sql], state.merged.format(*names))
+    return list(found.values())
