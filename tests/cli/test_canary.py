@@ -242,28 +242,30 @@ def test_answers_that_differ_as_expected_are_judged_as_a_diff_judges_them(shop: 
         return {"customer": name, "orders": 1, "cents": value}
 
     answers = {
-        # The same name, as expected, not doubled, wrong where nothing is expected, and no row of the view.
+        # As expected, not doubled, wrong where nothing is expected, no row of the view, two rows as expected, the same
+        # where it should have doubled, and where it should not.
         "ada": ([row("ada", 3300)], [row("ada", 6600)]), "bob": (row("bob", 1200), row("bob", 2401)),
         "dan": (row("dan", 500), row("dan", 501)), "cyd": ({"name": "cyd", "sum": 1}, {"name": "cyd", "sum": 2}),
         "eve": ([row("eve", 2000), row("ada", 3300)], [row("ada", 6600), row("eve", 4000)]),
+        "fay": (row("fay", 1200), row("fay", 1200)), "gil": (row("gil", 500), row("gil", 500)),
     }  # fmt: skip
     with Router(url, "customers", refresh=60) as router:
         for name, (v1, v2) in answers.items():
             router.read("customers", unit=name, v1=lambda *_, v=v1: v, v2=lambda *_, v=v2: v, args=(name,))
         deadline = time.monotonic() + 30
-        while sum(router.shadow_counts().get("customers", {}).values()) < 5 and time.monotonic() < deadline:
+        while sum(router.shadow_counts().get("customers", {}).values()) < 7 and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert router.shadow_counts() == {"customers": {"pending": 5}}
+        assert router.shadow_counts() == {"customers": {"pending": 7}}
     shown = call("canary", "reads", folder=shop)
-    assert "5 pairs of answers wait to be judged" in shown.out
-    assert "0 different reads judged, 0 bad, 5 that differ not judged, which count as bad" in shown.out
+    assert "7 pairs of answers wait to be judged" in shown.out
+    assert "0 different reads judged, 0 bad, 7 not judged, which count as bad" in shown.out
     (before,) = call("canary", "reads", "--format", "json", folder=shop).json["result"]["views"]
     assert before["judged"][0]["rate_below"] == 1
     (judged,) = call("canary", "judge", "--format", "json", folder=shop).json["result"]["views"]
-    assert judged == {"view": "customers", "expected": 2, "mismatched": 2, "comparator_error": 1}
+    assert judged == {"view": "customers", "expected": 3, "mismatched": 3, "comparator_error": 1}
     assert "no pair of answers waits" in call("canary", "judge", folder=shop).out
     (view,) = call("canary", "reads", "--format", "json", folder=shop).json["result"]["views"]
     # Of the row that no comparator could judge nobody says that it is good.
-    assert (view["judged"][0]["reads"], view["judged"][0]["ever_bad"], view["waiting"]) == (5, 3, 0)
+    assert (view["judged"][0]["reads"], view["judged"][0]["ever_bad"], view["waiting"]) == (7, 4, 0)
     assert view["judged"][0]["unjudged"] == 0
-    assert sorted(one["columns"] for one in view["samples"]) == [["cents"], ["cents"]]
+    assert sorted(one["columns"] for one in view["samples"]) == [["(unexpected same)"], ["cents"], ["cents"]]

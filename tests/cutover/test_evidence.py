@@ -19,6 +19,7 @@ import pytest
 import dualgauge
 from dualgauge.ledger.ledger import Ledger
 from support.shop import PASSING, Said, add_order, build, call
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -359,7 +360,7 @@ WAYS: dict[Callable[[Path], None], tuple[str, str]] = {
 BY_HAND = [way for way in WAYS if "by_hand" in way.__name__ or way is a_verdict_that_does_not_exist]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("way", thinned(2, WAYS), ids=lambda way: way.__name__)
 def test_a_way_around_the_gates_is_refused_and_the_way_back_is_open(
     way: Callable[[Path], None], shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ from dualgauge.settings import Settings
 from dualgauge_router.stores.errors import BadKey
 from support.inside import ledger_of
 from support.shop import ROOT, VIEW, add_order, build, call
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -592,7 +593,7 @@ WAYS: dict[Callable[[Path], None], str] = {
 """What each way is refused for."""
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("way", thinned(2, WAYS), ids=lambda way: way.__name__)
 def test_a_way_onto_v2_without_valid_evidence_is_refused(way: Callable[[Path], None], shop: Path) -> None:
     way(shop)
 

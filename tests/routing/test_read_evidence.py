@@ -7,33 +7,37 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+import uuid
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from dualgauge.ledger.journal import JournalEntry
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.routing import RoutingVerb, evidence_for
-from dualgauge_router import Router, ledger_writing
-from dualgauge_router.evidence import Batch, ReadEvidence, hash_of
+from dualgauge_router import Router, evidence, ledger_writing
+from dualgauge_router.evidence import SETTLING, Batch, Judged, Place, ReadEvidence, hash_of
 from dualgauge_router.ledger import LedgerReader
 from dualgauge_router.ledger_errors import LedgerBusy, NewerLedger
 from dualgauge_router.ledger_url import ledger_url
+from dualgauge_router.model import Side
 from dualgauge_router.state import MigrationState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from dualgauge.ledger.reads import ReadsNow
 
@@ -45,6 +49,9 @@ SAID: dict[str, Any] = {
         "breaker": {"errors": 1_000_000, "pause_ms": 60_000}, "redact": ["email"],
     },
     "views": {"orders": {"key": ["id"], "rules": {}, "expects": False}},
+}  # fmt: skip
+EXPECTING = SAID | {
+    "views": {"orders": {"key": ["id"], "rules": {}, "expects": True}}, "shadow": {**SAID["shadow"], "redact": []},
 }  # fmt: skip
 FOR: Mapping[str, Mapping[str, object]] = {"orders": {"v1": 1, "v2": 1}}
 
@@ -271,7 +278,8 @@ WORKER = textwrap.dedent("""
     while sum(router.shadow_counts().get("orders", {}).values()) < sum(router.counts()["orders"].values()):
         time.sleep(0.005)
     router.close()
-    print(sum(router.counts()["orders"].values()), flush=True)
+    # One write, where a fork says its own beside it.
+    os.write(1, b"%d\\n" % sum(router.counts()["orders"].values()))
 """)
 
 
@@ -299,9 +307,12 @@ def test_a_forked_process_counts_its_own_reads(url: str) -> None:
 
 def test_killed_at_any_moment_a_process_leaves_no_half_of_a_batch_and_nothing_twice(url: str) -> None:
     chance = random.Random(7)
-    for _ in range(8):
+    for before in range(8):
         one = begin(url, 0, 1_000_000, 1, 0.001)
-        time.sleep(0.4 + chance.random() * 0.4)
+        until = time.monotonic() + 60
+        while rows(url, "SELECT count(*) FROM read_writer") == [(before,)] and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(chance.random() * 0.3)
         one.send_signal(signal.SIGKILL)
         one.communicate(timeout=60)
     found = counts(url)
@@ -339,13 +350,13 @@ def test_a_batch_that_is_written_again_changes_nothing(url: str) -> None:
 def test_a_batch_whose_end_is_not_known_is_offered_again_as_it_was() -> None:
     evidence, state = ReadEvidence(), MigrationState("m", "shadow", bases=(("orders", "k" * 64),))
     aside: Mapping[str, Any] = {"read": {}, "shadow": {}}
-    evidence.count(state, {"read": {"orders": {"v1": 3}}}, aside, AT)
+    evidence.count(state, {"read": {"orders": {"v1": 3}}}, aside, {}, AT)
     first = evidence.batch(AT)
     assert first is not None
     # Meanwhile more came, under what held then, and another key, and another share.
-    evidence.count(state, {"read": {"orders": {"v1": 5}}}, aside, AT)
-    evidence.count(replace(state, share_ppm=7), {"read": {"orders": {"v1": 6}}}, aside, AT)
-    evidence.count(replace(state, bases=(("orders", "l" * 64),)), {"read": {"orders": {"v1": 9}}}, aside, AT)
+    evidence.count(state, {"read": {"orders": {"v1": 5}}}, aside, {}, AT)
+    evidence.count(replace(state, share_ppm=7), {"read": {"orders": {"v1": 6}}}, aside, {}, AT)
+    evidence.count(replace(state, bases=(("orders", "l" * 64),)), {"read": {"orders": {"v1": 9}}}, aside, {}, AT)
     assert evidence.batch(AT) is first
     evidence.written()
     second = evidence.batch(AT)
@@ -499,27 +510,259 @@ def test_a_ledger_that_may_not_be_written_is_told_once_and_reads_go_on(
 
 def test_pairs_that_wait_are_bounded_and_the_rest_is_excluded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_writing, "_PAIRS", 5)
-    said = {
-        **SAID, "views": {"orders": {"key": ["id"], "rules": {}, "expects": True}},
-        "shadow": {**SAID["shadow"], "redact": []},
-    }  # fmt: skip
-    route(url, "shadow", 0, said)
+    route(url, "shadow", 0, EXPECTING)
     with Router(url, "m", refresh=60) as router:
         for number in range(8):
-            read(router, number, bad=True)
-            read(router, number)
+            read(router, number, bad=bool(number % 2))
+        settled(router, 8)
+        assert router.refresh()
+        assert counts(url) == {"0 read v1 v1": 8, "0 shadow v1 pending": 5, "0 shadow v1 excluded": 3}
+        for number in range(8):
+            read(router, number, bad=bool(number % 2))
         settled(router, 16)
         assert router.refresh()
-        read(router, 0, bad=True)
-        settled(router, 17)
-        assert router.refresh()
-    # The pair of the last one waits already, among those that there was room for.
-    found = counts(url)
-    assert (found["0 shadow v1 matched"], found["0 shadow v1 pending"] + found["0 shadow v1 excluded"]) == (8, 9)
+    # Five of those wait already, and take no room.
+    assert counts(url) == {"0 read v1 v1": 16, "0 shadow v1 pending": 10, "0 shadow v1 excluded": 6}
     assert now(url).waiting == {"orders": 5}
-    assert found["0 shadow v1 excluded"] in (3, 4)
     # Neither good nor bad before it is judged.
-    assert [(one.reads, one.ever_bad) for one in now(url).judged] == [(8, 0)]
+    assert now(url).judged == ()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_pairs_wait_in_the_order_in_which_they_came(url: str, *, together: bool) -> None:
+    """Of one read the first pair decides, so they are judged in that order, whatever they hold."""
+    route(url, "shadow", 0, EXPECTING | {"shadow": EXPECTING["shadow"] | {"workers": 1}})
+    with Router(url, "m", refresh=60) as router:
+        for cents in range(12):
+            v1, v2 = answer(1), answer(1, cents)
+            router.read("orders", unit=1, v1=lambda _, v1=v1: v1, v2=lambda _, v2=v2: v2, args=(1,))
+            settled(router, cents + 1)
+            assert together or router.refresh()
+    with Ledger.look(url) as ledger:
+        waiting = ledger.reads_of("m").waiting(["orders"])
+    assert [json.loads(one.v2)[0]["cents"] for one in waiting] == [str(cents) for cents in range(12)]
+
+
+def test_a_process_that_ends_counts_every_shadow_it_began(url: str) -> None:
+    """None is left out, good or bad, where a router is closed while reads of the other side are under way."""
+    route(url, "shadow", 0, SAID | {"shadow": SAID["shadow"] | {"timeout_ms": 60_000}})
+    over = threading.Event()
+
+    def slow(number: int) -> dict[str, Any]:
+        over.wait(30)
+        return answer(number, number % 2)
+
+    with Router(url, "m", refresh=60) as router:
+        for number in range(12):
+            read(router, number, bad=bool(number % 2))
+        settled(router, 12)
+        for number in range(12, 20):
+            router.read("orders", unit=number, v1=answer, v2=slow, args=(number,))
+    over.set()
+    assert counts(url) == {
+        "0 read v1 v1": 20, "0 shadow v1 matched": 6, "0 shadow v1 mismatched": 6, "0 shadow v1 dropped": 8,
+    }  # fmt: skip
+
+
+def test_pairs_that_a_process_has_no_room_for_are_excluded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "_PAIRS", 5)
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "shadow", 0, EXPECTING)
+    count_for(url)
+    with Router(url, "m", refresh=60) as router:
+        for number in range(8):
+            read(router, number)
+        settled(router, 8)
+        found = router.shadow_counts()["orders"]
+        assert found["pending"] + found["excluded"] == 8
+        # Of two threads each may be one too many.
+        assert found["pending"] in (5, 6)
+
+
+def test_a_difference_that_waits_is_not_forgotten_with_its_process(url: str) -> None:
+    """Killed while answers that differ wait to be read again, a process leaves no evidence of the good ones alone."""
+    route(url, "shadow", 0, SAID | {"shadow": SAID["shadow"] | {"settle_ms": 600_000}})
+    killed = textwrap.dedent("""
+        import os, signal, sys, time
+        from dualgauge_router import Router
+
+        router = Router(sys.argv[1], "m", refresh=60)
+        for n in range(12):
+            v2 = {"id": n, "bad": n < 3}
+            router.read("orders", unit=n, v1=lambda n: {"id": n, "bad": False}, v2=lambda n: v2, args=(n,))
+            while sum(router.shadow_counts().get("orders", {}).values()) < n - 2: time.sleep(0.005)
+        assert router.refresh()
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    assert subprocess.run([sys.executable, "-c", killed, url], check=False, timeout=60).returncode == -signal.SIGKILL
+    assert counts(url) == {"0 read v1 v1": 12, "0 shadow v1 matched": 9, "0 shadow v1 settling": 3}
+
+
+def test_a_difference_that_has_waited_is_settling_no_more(url: str) -> None:
+    # One worker: once the second read is over, the first one waits.
+    route(url, "shadow", 0, SAID | {"shadow": SAID["shadow"] | {"settle_ms": 3_000, "workers": 1}})
+    with Router(url, "m", refresh=60) as router:
+        read(router, 1, bad=True)
+        read(router, 2)
+        settled(router, 1)
+        assert router.refresh()
+        assert counts(url) == {"0 read v1 v1": 2, "0 shadow v1 matched": 1, "0 shadow v1 settling": 1}
+        settled(router, 2)
+        assert router.refresh()
+        assert counts(url) == {"0 read v1 v1": 2, "0 shadow v1 matched": 1, "0 shadow v1 mismatched": 1}
+
+
+@pytest.mark.parametrize("fails", ["v1 raises", "v2 raises", "v2 exits", "v2 is late", "positions raise"])
+def test_a_difference_that_cannot_be_looked_at_again_is_not_left_out(tmp_path: Path, fails: str) -> None:
+    """With the reads of which nobody knows, a v2 that is wrong and unsteady would look clean."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "shadow", 0, SAID | {"shadow": SAID["shadow"] | {"timeout_ms": 300}})
+    count_for(url)
+    asked = {Side.V1: 0, Side.V2: 0}
+
+    def side(which: Side) -> dict[str, Any]:
+        asked[which] += 1
+        if asked[which] > 1 and fails.startswith(which.value):
+            if fails.endswith("is late"):
+                time.sleep(1)
+            raise SystemExit(3) if fails.endswith("exits") else RuntimeError
+        return answer(1, int(which is Side.V2))
+
+    def positions(_: Side) -> int:
+        if fails.startswith("positions"):
+            raise RuntimeError
+        return 7
+
+    with Router(url, "m", refresh=60) as router:
+        router.read(
+            "orders", unit=1, v1=lambda: side(Side.V1), v2=lambda: side(Side.V2), positions=positions
+        )  # fmt: skip
+        settled(router, 1)
+    assert counts(url) == {"0 read v1 v1": 1, "0 shadow v1 excluded": 1}
+    assert now(url).judged == ()
+
+
+@pytest.mark.parametrize("stage", ["canary", "shadow"])
+@pytest.mark.parametrize("back", [False, True])
+def test_what_settles_while_a_share_moves_counts_where_it_was_begun(url: str, stage: str, *, back: bool) -> None:
+    """A rollback, say: it would take with it what it was made for."""
+    route(url, "canary", 10_000, SAID | {"shadow": SAID["shadow"] | {"settle_ms": 4_000, "workers": 1}})
+    with Router(url, "m", refresh=60) as router:
+        read(router, 1, bad=True)
+        read(router, 2)
+        settled(router, 1)
+        assert router.refresh()
+        assert counts(url)["10000 shadow v1 settling"] == 1
+        route(url, stage, 20_000)
+        assert router.refresh()
+        # Begun under the one share, and found to differ under the other one.
+        read(router, 3, bad=True)
+        if back:
+            route(url, "canary", 10_000)
+            assert router.refresh()
+        settled(router, 3)
+        assert router.refresh()
+    found = {name: reads for name, reads in counts(url).items() if " shadow " in name}
+    assert found == {
+        "10000 shadow v1 matched": 1, "10000 shadow v1 mismatched": 1, "20000 shadow v1 mismatched": 1,
+    }  # fmt: skip
+    assert {(one.share_ppm, one.reads, one.bad) for one in now(url).judged} == {(10_000, 2, 1), (20_000, 1, 1)}
+    assert len(now(url).samples) == 2
+
+
+def test_what_is_judged_behind_a_count_waits_for_the_next_one() -> None:
+    """Written before, good reads would be there without those that wait, and a process may be killed then."""
+    evidence, state = ReadEvidence(), MigrationState("m", "shadow", bases=(("orders", "k" * 64),))
+    nothing: Mapping[str, Any] = {"read": {}, "shadow": {}}
+    waits = {(Place("k" * 64, "orders", 0, "v1"), SETTLING): 1}
+
+    def judge(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            assert evidence.judge(Judged("k" * 64, "orders", 0, f"{number:064d}", bad=False))
+
+    def written() -> list[tuple[int, dict[str, int]]]:
+        found = []
+        while (one := evidence.batch(AT)) is not None:
+            found.append((len(one.keys), {row[5]: row[7] for row in one.counts}))
+            evidence.written()
+        return found
+
+    judge(0, 3)
+    evidence.count(state, nothing, nothing, waits, AT)
+    judge(3, 2_000)
+    assert written() == [(3, {"settling": 1})]
+    # It is settled: taken back with the last of those that were judged by then.
+    evidence.count(state, nothing, nothing, dict.fromkeys(waits, 0), AT)
+    judge(2_003, 5)
+    assert written() == [(800, {}), (800, {}), (400, {"settling": -1})]
+    evidence.count(state, nothing, nothing, dict.fromkeys(waits, 0), AT)
+    assert written() == [(5, {})]
+
+
+def test_calls_that_are_one_are_one_read_however_their_arguments_are_given(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "shadow", 0)
+    count_for(url)
+    with Router(url, "m", refresh=60) as router:
+
+        def v2(name: str, limit: int = 5, *more: int, by: str = "id", **others: int) -> dict[str, Any]:
+            return {"id": name, "limit": limit, "more": more, "by": by, "others": others}
+
+        v1 = router.switched("orders", unit="name", v2=v2)(v2)
+        calls: list[Callable[[], object]] = [
+            lambda: v1("ada"), lambda: v1(name="ada"), lambda: v1("ada", 5), lambda: v1("ada", limit=5),
+            lambda: v1(limit=5, name="ada"), lambda: v1("ada", by="id"), lambda: v1("ada", 6), lambda: v1("ada", 5, 5),
+            lambda: v1("ada", x=1, y=2), lambda: v1("ada", y=2, x=1), lambda: v1("ada", by="x"),
+        ]  # fmt: skip
+        for call in calls:
+            call()
+        settled(router, len(calls))
+    # Five are others: a limit, one value more, two names more in any order, another order.
+    assert [one.reads for one in now(url).judged] == [5]
+
+
+def test_what_names_an_awaited_read_may_be_given(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "shadow", 0)
+    count_for(url)
+
+    async def side(key: str) -> dict[str, Any]:
+        return {"id": int(key)}
+
+    async def ask() -> None:
+        with Router(url, "m", refresh=60) as router:
+            for key in ("7", "07", "007", "8"):
+                await router.aread("orders", unit=1, v1=side, v2=side, args=(key,), named=lambda key=key: int(key))
+            for _ in range(3_000):
+                if router.shadow_counts().get("orders") == {"matched": 4}:
+                    break
+                await asyncio.sleep(0.01)
+
+    asyncio.run(ask())
+    assert [one.reads for one in now(url).judged] == [2]
+
+
+def test_what_an_application_raises_ends_no_thread_of_shadows(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "shadow", 0, SAID | {"shadow": SAID["shadow"] | {"workers": 1}})
+    count_for(url)
+
+    def leave(*_: object) -> Any:
+        raise SystemExit(3)
+
+    class Leaving(dict[str, Any]):
+        __copy__ = leave
+
+    with Router(url, "m", refresh=60) as router:
+        for number in range(5):
+            router.read("orders", unit=1, v1=answer, v2=answer, args=(number,), named=leave)
+            router.read("orders", unit=1, v1=answer, v2=answer, args=(number,), as_rows=leave)
+            assert router.read("orders", unit=1, v1=lambda: Leaving(id=1), v2=lambda: Leaving(id=1)) == {"id": 1}
+        read(router, 77)
+        until = time.monotonic() + 30
+        while sum(router.shadow_counts().get("orders", {}).values()) < 16 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert router.shadow_counts() == {"orders": {"matched": 11, "comparator_error": 5}}
 
 
 def test_reads_before_the_first_file_are_no_evidence(tmp_path: Path) -> None:
@@ -599,7 +842,20 @@ def test_one_read_has_one_hash_whatever_object_and_whichever_process_asks(tmp_pa
         ({"id": 7, "session": Session(), "tags": {"a", "b", "c"}}, [Session()], frozenset({"x", "y"})) for _ in "ab"
     ]
     assert len({hash_of("orders", one) for one in args}) == 1
+    with socket.socket() as one, socket.socket() as another:
+        # Its text says nothing of where it stands, and is another one each time all the same.
+        assert hash_of("orders", [one, 7]) == hash_of("orders", [another, 7]) != hash_of("orders", [one, 8])
+    assert len({hash_of("orders", [side]) for side in Side}) == 2
+    values = (Path("a"), Path("/look at 0x/b"), Path("/look at 0x/c"), uuid.UUID(int=1), range(3), b"a", b"b")
+    assert len({hash_of("orders", [value]) for value in values}) == 7
     assert hash_of("orders", [{"a": 1, "b": 2}]) == hash_of("orders", [{"b": 2, "a": 1}])
+    alike = (7, 7.0, "7", Decimal(7), Decimal("7.00")), (0.1, "0.1", Decimal("0.10")), (100, 1e2, Decimal("1E2"), "100")
+    moment = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    alike += ((moment, moment.astimezone(ZoneInfo("America/New_York"))), (0, -0.0, "0", Decimal("-0")))
+    for values in alike:
+        assert len({hash_of("orders", [one]) for one in values}) == 1
+    unlike = (1, True, 1.5, Decimal("1e400"), 10**399, Decimal("NaN"), 0.1 + 0.2, 0.3, None, date(2026, 3, 1))
+    assert len({hash_of("orders", [one]) for one in unlike}) == len(unlike)
     assert len({hash_of("orders", [one]) for one in ({"a": 1}, {"a": 2}, ["a", 1], {"a"}, {"b"}, "meet at 0x0")}) == 6
     asked = (
         "from dualgauge_router.evidence import hash_of; "
@@ -675,4 +931,5 @@ def test_a_switched_functions_arguments_tell_its_reads_apart(tmp_path: Path) -> 
         orders(number=1, wide=True)
         settled(router, 6)
         assert router.refresh()
-    assert sum(one.reads for one in now(url).judged) == 5
+    # The last two are one call.
+    assert sum(one.reads for one in now(url).judged) == 4

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -206,13 +206,18 @@ def stopped(server: Cluster) -> Iterator[None]:
     """A server that takes connections and data, as its system does it for it, and answers nothing."""
     of_server = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=True)
     pids = [server.process.pid, *map(int, of_server.stdout.split())]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+
+    def send(what: signal.Signals) -> None:
+        for pid in pids:
+            # A process of a connection ends with it, and the server's cleaners once they are through.
+            with suppress(ProcessLookupError):
+                os.kill(pid, what)
+
     try:
+        send(signal.SIGSTOP)
         yield
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        send(signal.SIGCONT)
 
 
 def reaches(condition: Callable[[], bool], seconds: float) -> bool:

@@ -86,13 +86,20 @@ def test_what_v1_raises_reaches_the_caller_from_either_side(router: Router, url:
     assert router.counts() == {"orders": {"v2_error": 1, "v1_error": 1}}
 
 
-def test_what_ends_a_process_goes_through(router: Router) -> None:
-    def ends(*_: object) -> object:
-        raise KeyboardInterrupt
+def interrupts(*_: object) -> object:
+    raise KeyboardInterrupt
 
-    for timeout in (None, 5.0):
-        with pytest.raises(KeyboardInterrupt):
-            router.read("orders", unit="a", v1=v1, v2=ends, timeout=timeout)
+
+def closes(*_: object) -> object:
+    raise GeneratorExit
+
+
+def test_ctrl_c_goes_through_where_it_can_come(router: Router) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        router.read("orders", unit="a", v1=v1, v2=interrupts)
+    # In a thread of v2's own it is no Ctrl-C.
+    assert router.read("orders", unit="a", v1=v1, v2=interrupts, timeout=5.0) == ("v1",)
+    assert router.counts() == {"orders": {"v2_error": 1}}
 
 
 def test_once_complete_there_is_no_v1_to_answer(router: Router, url: str) -> None:
@@ -258,10 +265,10 @@ def test_a_v2_that_ends_its_process_or_whose_error_is_odd_is_a_v2_that_fails(rou
     def odd(*_: object) -> object:
         raise OddError
 
-    for bad in (leaves, odd):
+    for bad in (leaves, closes, odd):
         for timeout in (None, 5.0):
             assert router.read("orders", unit="a", v1=v1, v2=bad, timeout=timeout) == ("v1",)
-    assert router.counts() == {"orders": {"v2_error": 4}}
+    assert router.counts() == {"orders": {"v2_error": 6}}
 
 
 @pytest.mark.parametrize("timeout", [float("inf"), float("nan"), 1e12])

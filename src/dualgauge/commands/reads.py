@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _ROWS, _LONG = 20, 500
 """Rows of a sample, and characters of a value, at most."""
 
-_UNJUDGED = ("excluded", "comparator_error")
-"""Outcomes of shadow reads whose answers differ, or are no rows, and which nobody judged."""
+_UNJUDGED = ("excluded", "comparator_error", "settling")
+"""Outcomes of shadow reads whose answers differ, or are no rows, and which nobody judged, or not yet."""
 
 _OF_READS = ("unit", "serve", "shadow")
 """What of canary.yaml the evidence of reads rests on, beside the rules of a view."""
@@ -37,8 +37,9 @@ class RateBelow:
     """
     Below which rate of bad reads the different reads that were judged at a share prove it to be.
 
-    `bad` are those of which the first was bad; `ever_bad` those of which any was. `unjudged` differ and were not
-    judged: they wait, or could not be. The rate takes both for bad: it would be better for what was left out.
+    `bad` are those of which the first was bad; `ever_bad` those of which any was. `unjudged` were not judged, though
+    they differ or might have to: they wait, or could not be. The rate takes both for bad: it would be better for what
+    was left out.
     """
 
     share_ppm: int
@@ -151,7 +152,7 @@ def _rates(now: ReadsNow, view: str, alpha: float) -> tuple[RateBelow, ...]:
     unjudged = Counter(dict.fromkeys(judged.keys() | pending, waiting))
     for one in shadows:
         if one.outcome in _UNJUDGED:
-            unjudged[one.share_ppm] += one.reads
+            unjudged[one.share_ppm] += max(one.reads, 0)
     found = []
     for share, left_out in sorted(unjudged.items()):
         of = judged.get(share, ReadsJudged(view, share, 0, 0, 0))
@@ -184,8 +185,8 @@ def judge(handles: Handles, migration: str, at: datetime) -> list[PairsJudged]:
                 handles.engine, comparator, [(one.v1, one.v2) for one in waiting],
                 {side: columns[side, view] for side in Side}, at.date(),
             )  # fmt: skip
-            kept.judge(list(zip(waiting, verdicts, strict=True)), [_sample(one) for one in waiting], at)
-            found.setdefault(view, Counter()).update(verdicts)
+            done = kept.judge(list(zip(waiting, verdicts, strict=True)), [_sample(one) for one in waiting], at)
+            found.setdefault(view, Counter()).update(done)
     return [PairsJudged(view, *(of[verdict] for verdict in PairVerdict)) for view, of in sorted(found.items())]
 
 
@@ -198,4 +199,5 @@ def _sample(pair: ReadPair) -> ReadSample:
         tuple({name: value and value[:_LONG] for name, value in row.items()} for row in rows[:_ROWS])
         for rows in (v1, v2)
     )
-    return ReadSample(pair.view, PairVerdict.MISMATCHED, "", tuple(names) or ("(rows)",), *shown)
+    columns = tuple(names) or (("(unexpected same)",) if v1 == v2 else ("(rows)",))
+    return ReadSample(pair.view, PairVerdict.MISMATCHED, "", columns, *shown)

@@ -161,7 +161,7 @@ class Reads:
                 pass
 
     def waiting(self, views: Collection[str]) -> list[ReadPair]:
-        """Some of the pairs of answers of views that wait to be judged, for what is counted now; by view."""
+        """Some of the pairs of answers of views that wait to be judged, for what is counted now; by view, and time."""
         of = READ_PAIR.c
         with self._access.reading() as connection:
             if not inspect(connection).has_table(READ_PAIR.name):
@@ -171,23 +171,25 @@ class Reads:
             found = (
                 select(*named)
                 .where(self._of(READ_PAIR, keys), of.verdict == "")
-                .order_by(of.view, *named[2:5])
+                .order_by(of.view, of.at, *named[2:5])
                 .limit(_PAIRS)
             )
             return [ReadPair(*row) for row in connection.execute(found)]
 
     def judge(
         self, verdicts: Sequence[tuple[ReadPair, PairVerdict]], samples: Sequence[ReadSample], at: datetime
-    ) -> None:
+    ) -> list[PairVerdict]:
         """
         Keep what became of pairs, each once, and samples of mismatched ones. What cannot be judged is bad too.
+
+        Gives the verdicts that were kept: another process may have judged a pair in the meantime.
 
         Args:
             verdicts: of pairs that waited; one that waits no more is left as it is.
             samples: in the order of the verdicts, one for each.
             at: the time of the samples.
         """
-        of = READ_PAIR.c
+        of, done = READ_PAIR.c, []
         with self._access.writing() as connection:
             for (pair, verdict), sample in zip(verdicts, samples, strict=True):
                 named = {
@@ -197,11 +199,13 @@ class Reads:
                 mine = and_(*(of[name] == value for name, value in named.items()), of.answers == pair.answers)
                 settled = READ_PAIR.update().where(mine, of.verdict == "").values(verdict=verdict.value, v1="", v2="")
                 if connection.execute(settled).rowcount:
+                    done.append(verdict)
                     connection.execute(_JUDGED, {**named, "bad": int(verdict is not PairVerdict.EXPECTED)})
                     if verdict is PairVerdict.MISMATCHED:
                         texts = {name: canonical_json(getattr(sample, name)) for name in ("columns", "v1", "v2")}
                         row = {**named, **texts, "outcome": verdict.value, "at": time_text(at), "most": _SAMPLES}
                         connection.execute(_SAMPLED, row)
+        return done
 
     def now(self) -> ReadsNow:
         """What reads came to, for what they are counted for now; nothing in a ledger from before that."""
@@ -228,7 +232,10 @@ class Reads:
     def _counts(self, keys: Mapping[str, str]) -> Select[Any]:
         of = READ_COUNT.c
         names = (of.view, of.share_ppm, of.kind, of.side, of.outcome)
-        return select(*names, func.sum(of.reads)).where(self._of(READ_COUNT, keys)).group_by(*names).order_by(*names)
+        reads = func.sum(of.reads)
+        found = select(*names, reads).where(self._of(READ_COUNT, keys)).group_by(*names)
+        # Those that were settling, and are no more, come to none.
+        return found.having(reads != 0).order_by(*names)
 
     def _judged(self, keys: Mapping[str, str]) -> Select[Any]:
         of = READ_KEY.c

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -12,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge_router.model import canonical_json
-from dualgauge_router.rules import Exact, instant, rule_of
+from dualgauge_router.rules import Exact, as_written, instant, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -25,6 +26,9 @@ ROW: Final = "(row)"
 """Stands for a column where one answer has a row that the other lacks."""
 
 _EXACT: Final = Exact()
+
+_LONG: Final = 1_000
+"""Whole numbers in JSON that have no more digits are one, however they are written."""
 
 _FEW: Final = 100
 """Rows of an answer of which each is copied in the caller's turn."""
@@ -66,7 +70,9 @@ def _copied(row: object) -> object:
     if isinstance(row, dict) or (is_dataclass(row) and not isinstance(row, type)):
         try:
             return copy.copy(row)
-        except Exception:  # noqa: BLE001  (the application's own; it is compared as it is)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001  (the application's own; it is compared as it is)
             return row
     return row
 
@@ -149,5 +155,28 @@ def _part(value: object) -> object:
         return instant(value)
     if isinstance(value, uuid.UUID):
         return str(value)
+    if isinstance(value, bool):
+        # To Python True is 1; to no database.
+        return (value,)
+    if isinstance(value, float | Decimal):
+        return (math.nan,) if math.isnan(value) else _number(value)
     # Lists and dicts, as of JSON, have no hash.
-    return canonical_json(value) if isinstance(value, list | dict) else value
+    return canonical_json(_in_json(value)) if isinstance(value, list | tuple | dict) else value
+
+
+def _number(value: float | Decimal) -> float | Decimal:
+    """One value for a float and the decimal that it is written as, with a hash; an int's, where it is whole."""
+    nearest = float(value)
+    return nearest if isinstance(value, float) or as_written(nearest) == value else value
+
+
+def _in_json(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_in_json(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _in_json(one) for name, one in value.items()}
+    if isinstance(value, float | Decimal) and math.isfinite(value):
+        exact = as_written(value)
+        whole = exact == exact.to_integral_value() and exact.adjusted() < _LONG
+        return int(exact) if whole else _number(value)
+    return value

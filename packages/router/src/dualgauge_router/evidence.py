@@ -9,12 +9,14 @@ twice, whatever becomes of a connection.
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal
+from enum import Enum
 from hashlib import sha256
 from itertools import islice
 from math import isfinite
@@ -22,12 +24,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dualgauge_router.comparing import row_of, rows_of
 from dualgauge_router.model import Side, canonical_json, jsonable
+from dualgauge_router.rules import as_written, instant
 from dualgauge_router.serving import V2, V2_ERROR, V2_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from dualgauge_router.state import MigrationState
+
+SETTLING: Final = "settling"
+"""
+The outcome of a shadow read that waits to be read again: whatever becomes of its process, it is not left out as if it
+were none.
+"""
 
 _SHADOW: Final = "shadow"
 """The kind of counts of what came of shadow reads; the other one is of what callers got."""
@@ -36,9 +45,12 @@ WINDOW: Final = 300
 """Seconds whose reads are counted together."""
 
 _MOST: Final = 10_000
-"""Judged reads that wait to be written."""
+"""Judged reads that wait to be written; of bad ones twice as many."""
 
-_KEYS, _SAMPLES = 800, 20
+_PAIRS: Final = 1_000
+"""Pairs of answers that wait to be written."""
+
+_KEYS, _SAMPLES, _ANSWERS = 800, 20, 100
 """Of one batch, so that no other writer of the ledger waits long."""
 
 _WHOLE: Final = 100_000
@@ -49,6 +61,11 @@ _MANY: Final = 1_000
 
 _ROWS, _LONG = 20, 500
 """Rows of a sample's answers, and characters of a value, at most."""
+
+_WIDE: Final = Context(prec=1_000)
+
+_ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]{6,}>")
+"""What stands in the text of a value that holds what is none."""
 
 _OF_V2: Final = (V2, V2_ERROR, V2_TIMEOUT)
 
@@ -69,6 +86,19 @@ class Judged(NamedTuple):
     differs: tuple[str, str, str] | None = None
     pair: tuple[str, str] | None = None
     served: str = ""
+
+
+_NAMED: Final = 4
+"""The fields of `Judged` that tell one read from another."""
+
+
+class Place(NamedTuple):
+    """What a read is counted for; `side` answered it."""
+
+    evidence_key: str
+    view: str
+    share_ppm: int
+    side: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +123,28 @@ class ReadEvidence:
     """Counts of one process that the ledger does not have yet. `judge` is for any thread, the rest for one."""
 
     def __init__(self) -> None:
-        self.lost = 0
-        """Judged reads that there was no room for."""
         self._writer, self._number = uuid.uuid4().hex, 0
-        self._judged: deque[Judged] = deque(maxlen=_MOST)
+        self._judged: deque[Judged] = deque()
+        self._pairs: deque[Judged] = deque()
         self._taken: dict[tuple[str, str, str], int] = {}
-        self._counts: dict[tuple[Any, ...], int] = {}
+        self._counts: Counter[tuple[Any, ...]] = Counter()
+        self._placed: dict[tuple[Place, str], int] = {}
+        self._settled: Counter[tuple[Any, ...]] = Counter()
+        self._due = [0, 0]
         self._open: Batch | None = None
 
-    def judge(self, read: Judged) -> None:
-        """Take in one judged read; nothing is waited for. Where there is no room a good one is left out."""
-        if len(self._judged) == _MOST:
-            self.lost += 1
-            if not read.bad:
-                return
-        self._judged.append(read)
+    def judge(self, read: Judged) -> bool:
+        """Take in one judged read, if there is room for it; nothing is waited for."""
+        # Of several threads each may be one too many.
+        waiting, most = (self._judged, 2 * _MOST if read.bad else _MOST) if read.pair is None else (self._pairs, _PAIRS)
+        if len(waiting) >= most:
+            return False
+        waiting.append(read)
+        return True
 
     def count(
         self, state: MigrationState, totals: Mapping[str, Mapping[str, Mapping[str, int]]],
-        aside: Mapping[str, Mapping[str, Mapping[str, int]]], now: datetime,
+        aside: Mapping[str, Mapping[str, Mapping[str, int]]], placed: Mapping[tuple[Place, str], int], now: datetime,
     ) -> None:  # fmt: skip
         """
         Take in what came since the last time, whether or not it can be written.
@@ -121,6 +154,7 @@ class ReadEvidence:
             totals: by kind, view and outcome, the reads since the process began; outcomes of shadow reads begin with
                 the side that answered, `v1 matched`.
             aside: those of them that count for nothing, as they were under way when what they count for changed.
+            placed: reads by place and outcome: those that wait to be read again, and what came of them elsewhere.
             now: says in which window they are.
         """
         bases, since = dict(state.bases), _window(now)
@@ -132,28 +166,43 @@ class ReadEvidence:
                     if new and view in bases:
                         side, _, what = _sided(kind, outcome)
                         place = (bases[view], view, state.share_ppm, kind, side, what, since)
-                        self._counts[place] = self._counts.get(place, 0) + new
+                        self._counts[place] += new
+        for (of, what), reads in placed.items():
+            new, self._placed[of, what] = reads - self._placed.get((of, what), 0), reads
+            if new and bases.get(of.view) == of.evidence_key:
+                into = self._counts if new > 0 else self._settled
+                place = (of.evidence_key, of.view, of.share_ppm, _SHADOW, of.side, what, since)
+                into[place] += new
+        self._due = [len(self._judged), len(self._pairs)]
 
     def batch(self, now: datetime) -> Batch | None:
         """What is to be written next; the same again until `written`; None where there is nothing."""
         if self._open is not None:
             return self._open
-        found = [self._judged.popleft() for _ in range(min(len(self._judged), _KEYS))]
-        if not found and not self._counts:
+        # What was judged since the last count waits for the next one, which also has those that settle meanwhile.
+        found = [self._judged.popleft() for _ in range(min(self._due[0], _KEYS))]
+        answers = [self._pairs.popleft() for _ in range(min(self._due[1], _ANSWERS))]
+        self._due = [self._due[0] - len(found), self._due[1] - len(answers)]
+        if not any(self._due):
+            # What was settled is taken back with the last of them: until then a read is counted as one or the other.
+            self._counts.update(self._settled)
+            self._settled.clear()
+        if not found and not answers and not self._counts:
             return None
         at = now.isoformat()
         judged: dict[tuple[Any, ...], list[bool]] = {}
         samples: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-        pairs: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         for one in found:
-            name = (one.evidence_key, one.view, one.share_ppm, one.read_hash)
-            if one.pair is not None:
-                pairs[*name, _digest(one.pair)] = (at, *one.pair, one.served)
-                continue
+            name = one[:_NAMED]
             judged.setdefault(name, []).append(one.bad)
             if one.differs is not None and len(samples) < _SAMPLES:
                 samples.setdefault(name, ("mismatched", at, *one.differs))
-        counts, self._counts = self._counts, {}
+        pairs: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        for number, one in enumerate(answers):
+            # The times tell their order; texts of one length, as a database may take signs for nothing.
+            place = (now + timedelta(microseconds=number)).isoformat(timespec="microseconds")
+            pairs.setdefault((*one[:_NAMED], _digest(one.pair)), (place, *(one.pair or ()), one.served))
+        counts, self._counts = self._counts, Counter()
         self._number += 1
         # Sorted: two processes that take the same rows in other orders would wait for each other.
         self._open = Batch(
@@ -195,21 +244,33 @@ def hash_of(view: str, args: Sequence[object]) -> str:
 
 
 def _plain(value: object) -> object:
+    value = value.value if isinstance(value, Enum) else value
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, Mapping):
         return sorted([str(_plain(name)), _plain(one)] for name, one in value.items())
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, set | frozenset):
-        # In each process they come in another order.
-        return sorted(map(canonical_json, map(_plain, value)))
+    if isinstance(value, list | tuple | set | frozenset):
+        parts = [_plain(one) for one in value]
+        # In each process those of a set come in another order.
+        return parts if isinstance(value, list | tuple) else sorted(map(canonical_json, parts))
     try:
-        text = canonical_json(value)
+        if isinstance(value, float | Decimal):
+            return _digits(value)
+        text = canonical_json(instant(value) if isinstance(value, datetime) else value)
     except Exception:  # noqa: BLE001  (the application's own value)
         return type(value).__name__
-    # Such as a connection, which has another text in every process.
-    return type(value).__name__ if " at 0x" in text else text
+    # What is the same as itself alone, such as a connection, is no value, and has another text each time.
+    alone = type(value).__eq__ is object.__eq__ or _ADDRESS.search(text)
+    return type(value).__name__ if alone else text
+
+
+def _digits(number: float | Decimal) -> str:
+    """One text for one number, whatever its type and its zeros are: that of a whole one is that of an int."""
+    exact = as_written(number)
+    if not exact.is_finite():
+        return str(exact)
+    least = exact.normalize(_WIDE) if exact else Decimal(0)
+    return format(least, "f") if abs(least.adjusted()) < _WIDE.prec else str(least)
 
 
 def whole(answer: object) -> str:

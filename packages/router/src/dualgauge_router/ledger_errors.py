@@ -18,7 +18,7 @@ class LedgerError(DualgaugeError):
         self.url, self.reason = url, reason
         # A file is not reached but written: SQLite says "unable to open" and "full" of both its file and its folder.
         advice = (
-            "see that you may write the file and its folder and that the disk has room"
+            "see that you may write the file, those beside it (-wal, -shm) and its folder, and that the disk has room"
             if url.startswith("sqlite")
             else "see that it can be reached, and that user, password and database are right"
         )

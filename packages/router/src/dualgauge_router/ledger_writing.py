@@ -23,6 +23,11 @@ _PAIRS: Final = 1_000
 _SAMPLES: Final = 20
 """Samples that are kept of a view."""
 
+_KNOWN: Final = (
+    "SELECT 1 FROM read_pair WHERE migration = ? AND evidence_key = ? AND view = ? AND share_ppm = ? AND read_hash = ? "
+    "AND answers = ?"
+)
+
 
 def write(ask: Ask, migration: str, batch: Batch) -> None:
     """
@@ -68,6 +73,9 @@ def _pairs(ask: Ask, migration: str, batch: Batch) -> tuple[list[tuple[Any, ...]
     counts = {row[:-1]: row[-1] for row in batch.counts}
     taken = []
     for *row, served in batch.pairs:
+        if ask(_KNOWN, (migration, *row[:5])):
+            # It waits, or was judged.
+            continue
         room[row[0], row[1]] -= 1
         if room[row[0], row[1]] >= 0:
             taken.append((*row, ""))

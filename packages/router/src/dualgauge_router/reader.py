@@ -66,8 +66,13 @@ class Reader:
         """Close it."""
         self.close()
 
+    def rest(self) -> None:
+        """Hold the files only while something is read, from now on; `Router.close` has its readers do so."""
+        self.v1.rest()
+        self.v2.rest()
+
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files: nothing is read any more."""
         self.v1.close()
         self.v2.close()
 
@@ -95,7 +100,7 @@ class Reader:
         def ask(side: SideReader, key: Any) -> dict[str, Any] | None:  # noqa: ANN401  (a key of any type)
             return side.get(view, key, at_least=at_least, timeout=wait)
 
-        return self._read(view, ask, (key,), unit, attrs, timeout)
+        return self._read(view, ask, (key,), unit, attrs, timeout, named=partial(self.v1.spelt, view, key))
 
     def many(
         self, view: str, where: Mapping[str, object], *,
@@ -122,7 +127,7 @@ class Reader:
         def ask(side: SideReader, where: Mapping[str, object]) -> list[dict[str, Any]]:
             return side.many(view, where, limit=limit, at_least=at_least, timeout=wait)
 
-        return self._read(view, ask, (where,), unit, attrs, timeout)
+        return self._read(view, ask, (where,), unit, attrs, timeout, named=partial(self.v1.spelt, view, where=where))
 
     def page(
         self, view: str, *, unit: Unit | Sequence[Unit | None] | None, attrs: Mapping[str, object] | None = None,
@@ -155,16 +160,18 @@ class Reader:
         def ask(side: SideReader, where: Mapping[str, object] | None, after: Sequence[Any] | None) -> Page:
             return side.page(view, where=where, after=after, limit=limit, at_least=at_least, timeout=wait)
 
-        return self._read(view, ask, (where, after), unit, attrs, timeout, lambda page: page.rows)
+        named = partial(self.v1.spelt, view, where=where or {}, after=after)
+        return self._read(view, ask, (where, after), unit, attrs, timeout, lambda page: page.rows, named=named)
 
     def _read(  # noqa: PLR0917  (called with all of them, in this order)
         self, view: str, ask: Callable[..., T], args: Sequence[object], unit: Unit | Sequence[Unit | None] | None,
         attrs: Mapping[str, object] | None, timeout: float | None, as_rows: Callable[[T], object] | None = None,
+        *, named: Callable[[], object],
     ) -> T:  # fmt: skip
         v1, v2 = partial(ask, self.v1), partial(ask, self.v2)
         return self._router.read(
             view, unit=unit, v1=v1, v2=v2, args=args, attrs=attrs, timeout=timeout, as_rows=as_rows,
-            positions=partial(self._position, view),
+            positions=partial(self._position, view), named=named,
         )  # fmt: skip
 
     def _position(self, view: str, side: Side) -> int:

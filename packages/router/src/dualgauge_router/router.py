@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import weakref
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -37,6 +37,7 @@ from dualgauge_router.state import MigrationState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from dualgauge_router.evidence import Judged, ReadEvidence
@@ -145,6 +146,7 @@ class Router:
         self._evidence: dict[str, ReadEvidence] = {}
         self.record_trouble: DualgaugeError | None = None
         """Why what reads came to could not be written the last time; it is tried again. None when it could."""
+        self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
         self._looks = Looks()
         self._swap = threading.Lock()
         self._cut = -1
@@ -168,10 +170,13 @@ class Router:
         """
         Look at the ledger no more; reads go on by the last state, and to v1 once that is stale.
 
-        What reads came to since the last look is written before, if that takes no longer than two seconds.
+        What reads came to since the last look is written before, if that takes no longer than two seconds. Its readers
+        hold files only while they read, from then on.
         """
         if self._shadows is not None:
             self._shadows.close()
+        for reader in list(self._readers):
+            reader.rest()
         self._looks.end(TIMEOUT if self._recorded is not None else 0)
 
     def decide(self, unit: Unit | Sequence[Unit | None] | None, attrs: Mapping[str, object] | None = None) -> Decision:
@@ -248,6 +253,7 @@ class Router:
         timeout: float | None = None,
         as_rows: Callable[[T], object] | None = None,
         positions: Callable[[Side], int | None] | None = None,
+        named: Callable[[], object] | None = None,
     ) -> T:
         """
         Read a view from the side that `decide` chooses: call `v1` or `v2` with `args` and give what it gives.
@@ -266,8 +272,10 @@ class Router:
                 or as long as it takes.
             as_rows: what makes a mapping, or a list of these, of an answer that is none, for the comparison of a shadow
                 read; it may not change the answer.
-            positions: gives the position of the log that a side's readers are at, where anything tells, for shadow
-                reads: answers that differ are a mismatch then where both sides gave them at one position.
+            positions: gives the position of the log that a side's readers are at, where anything tells; of a shadow
+                read, answers that differ are a mismatch then where both sides gave them at one position.
+            named: gives what names the read among others, where `args` have several spellings of it, such as 7 and
+                "07"; asked for by shadow reads.
         """
         known = self._known
         decision = self.decide(unit, attrs)
@@ -276,14 +284,14 @@ class Router:
                 timeout = self._known.routing.rules.timeout
             try:
                 answer = v2(*args) if timeout is None else self._waiting.call(v2, args, timeout)
-            except (KeyboardInterrupt, GeneratorExit):
+            except KeyboardInterrupt:
                 raise
             except BaseException as fault:  # noqa: BLE001  (whatever it is, v1 answers)
                 self._failed(view, fault, known)
             else:
                 self._counts_for(view, V2, known)
                 if self._known.routing.shadow is not None:
-                    self._shadow(known, view, unit, Side.V2, answer, v1, v2, args, as_rows, positions)
+                    self._shadow(known, view, unit, Side.V2, answer, v1, v2, args, as_rows, positions, named)
                 return answer
         try:
             answer = v1(*args)
@@ -293,7 +301,7 @@ class Router:
         if decision.side is Side.V1:
             self._counts_for(view, V1, known)
             if self._known.routing.shadow is not None:
-                self._shadow(known, view, unit, Side.V1, answer, v1, v2, args, as_rows, positions)
+                self._shadow(known, view, unit, Side.V1, answer, v1, v2, args, as_rows, positions, named)
         return answer
 
     async def aread(
@@ -307,6 +315,7 @@ class Router:
         attrs: Mapping[str, object] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  (of v2 alone: v1 answers then)
         as_rows: Callable[[T], object] | None = None,
+        named: Callable[[], object] | None = None,
     ) -> T:
         """Read as `read` does, from functions that are awaited; a v2 that is late is cancelled, in no thread."""
         known = self._known
@@ -323,7 +332,7 @@ class Router:
             else:
                 self._counts_for(view, V2, known)
                 if self._known.routing.shadow is not None:
-                    self._shadow(known, view, unit, Side.V2, answer, v1, v2, args, as_rows, None, awaited=True)
+                    self._shadow(known, view, unit, Side.V2, answer, v1, v2, args, as_rows, None, named, awaited=True)
                 return answer
         try:
             answer = await v1(*args)
@@ -333,7 +342,7 @@ class Router:
         if decision.side is Side.V1:
             self._counts_for(view, V1, known)
             if self._known.routing.shadow is not None:
-                self._shadow(known, view, unit, Side.V1, answer, v1, v2, args, as_rows, None, awaited=True)
+                self._shadow(known, view, unit, Side.V1, answer, v1, v2, args, as_rows, None, named, awaited=True)
         return answer
 
     def switched(
@@ -375,7 +384,9 @@ class Router:
         """
         from dualgauge_router.reader import Reader
 
-        return Reader(self, store)
+        made = Reader(self, store)
+        self._readers.add(made)
+        return made
 
     def counts(self) -> dict[str, dict[str, int]]:
         """
@@ -393,7 +404,8 @@ class Router:
         The outcomes are `matched`, `mismatched`, `pending` (they differ, and the comparator has expected differences,
         which a diff judges), `lag` (they were alike later, or went on changing), `v1_error`, `v2_error`, `v2_timeout`,
         `comparator_error` (the answers are no rows, or no values of a rule), `dropped` (more reads than the queue
-        holds, or v2 failed too often) and `excluded` (more differences than the queue holds).
+        holds, or v2 failed too often, or the router was closed) and `excluded` (they differed, and could not be read
+        again).
         """
         return self._shadows.counts() if self._shadows is not None else {}
 
@@ -404,8 +416,8 @@ class Router:
     def _shadow(  # noqa: PLR0917  (called with all of them, in this order)
         self, known: _Known, view: str, unit: Unit | Sequence[Unit | None] | None, served: Side, answer: object,
         v1: Callable[..., Any], v2: Callable[..., Any], args: Sequence[object],
-        as_rows: Callable[[Any], object] | None, positions: Callable[[Side], int | None] | None, *,
-        awaited: bool = False,
+        as_rows: Callable[[Any], object] | None, positions: Callable[[Side], int | None] | None = None,
+        named: Callable[[], object] | None = None, *, awaited: bool = False,
     ) -> None:  # fmt: skip
         """Have a read compared with the other side, if it is one of those that are; the caller has its answer."""
         try:
@@ -416,9 +428,13 @@ class Router:
             shadows = self._shadowing.get("") or self._begin_shadows()
             if shadows.takes(rules, view, served, awaited=awaited):
                 key, share = known.routing.counted(view)
-                read = shadows.of(view, compared, served, answer, v1, v2, tuple(args), as_rows, positions, key, share)
+                read = shadows.of(
+                    view, compared, served, answer, v1, v2, tuple(args), as_rows, positions, named, key, share
+                )
                 shadows.offer(rules, read, awaited=awaited)
-        except Exception:  # noqa: BLE001  (whatever it is, the caller has its answer)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001  (whatever it is, the caller has its answer)
             return
 
     def _begin_shadows(self) -> Shadows:
@@ -431,17 +447,16 @@ class Router:
             router = mine()
             return router is not None and router._known.routing.shadow is not None  # noqa: SLF001  (this one)
 
-        def judged(read: Judged) -> None:
+        def judged(read: Judged) -> bool:
             router = mine()
-            if router is not None and (evidence := router._recorded) is not None:  # noqa: SLF001  (this one)
-                evidence.judge(read)
+            evidence = router._recorded if router is not None else None  # noqa: SLF001  (this one)
+            return evidence is None or evidence.judge(read)
 
-        def counted(view: str, key: str, share_ppm: int) -> bool:
+        def now(view: str) -> tuple[str, int]:
             router = mine()
-            now = router._known.routing.counted(view) if router is not None else None  # noqa: SLF001  (this one)
-            return now == (key, share_ppm)
+            return router._known.routing.counted(view) if router is not None else ("", -1)  # noqa: SLF001  (this one)
 
-        return self._shadowing.setdefault("", Shadows(wanted, judged, counted))
+        return self._shadowing.setdefault("", Shadows(wanted, judged, now))
 
     @property
     def _shadows(self) -> Shadows | None:
@@ -466,10 +481,18 @@ class Router:
         """Take in what reads came to since the last time, by what they went by; None where that is not written."""
         evidence, shadows = self._recorded, self._shadows
         if evidence is not None:
-            totals = {"read": self._counts.total(), "shadow": shadows.counts_by_side() if shadows is not None else {}}
-            aside = {"read": self._aside.total(), "shadow": shadows.aside() if shadows is not None else {}}
-            evidence.count(self._known.routing.state, totals, aside, datetime.now(UTC))
+            with self._still():
+                of_shadows = shadows.counts_by_side() if shadows is not None else {}
+                totals = {"read": self._counts.total(), "shadow": of_shadows}
+                aside = {"read": self._aside.total(), "shadow": shadows.aside() if shadows is not None else {}}
+                placed = shadows.placed() if shadows is not None else {}
+                evidence.count(self._known.routing.state, totals, aside, placed, datetime.now(UTC))
         return evidence
+
+    def _still(self) -> AbstractContextManager[object]:
+        """Meanwhile no shadow read comes to anything."""
+        shadows = self._shadows
+        return shadows.turn if shadows is not None else nullcontext()
 
     def _write_down(self, reader: LedgerReader | None, seconds: float = _WRITES) -> None:
         """Write what reads came to, by the thread that looks; what takes longer waits for the next look."""
@@ -610,15 +633,16 @@ class Router:
             return reader
         if trouble is not None:
             self._troubled(trouble)
-        # Reads up to here went by what was known before.
-        with suppress(Exception):  # whatever it is, the looks go on
-            self._begin_evidence(state)
-            self._count_down()
-        with self._swap:
-            if routing.always is not None:
-                self._cut = state.revision
-            self.trouble = trouble
-            self._known = _Known(routing, read_at=at, until=self._until(at, now), stale=stale)
+        with self._still():
+            # Reads up to here went by what was known before.
+            with suppress(Exception):  # whatever it is, the looks go on
+                self._begin_evidence(state)
+                self._count_down()
+            with self._swap:
+                if routing.always is not None:
+                    self._cut = state.revision
+                self.trouble = trouble
+                self._known = _Known(routing, read_at=at, until=self._until(at, now), stale=stale)
         return reader
 
     def _opened(self) -> LedgerReader:

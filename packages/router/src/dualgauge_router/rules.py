@@ -129,11 +129,11 @@ class Absolute:
 
     def sql(self, a: str, b: str) -> str:
         """Give the condition; see `Rule.sql`."""
-        return _near_sql(a, b, _decimal(self.limit))
+        return _near_sql(a, b, as_written(self.limit))
 
     def holds(self, a: object, b: object) -> bool:
         """Judge two Python values; see `Rule.holds`."""
-        return _near(a, b, _decimal(self.limit), self.describe())
+        return _near(a, b, as_written(self.limit), self.describe())
 
     def describe(self) -> str:
         """Say the rule in words."""
@@ -167,7 +167,7 @@ class Relative:
         x, y = f"TRY_CAST(({a}) AS DOUBLE)", f"TRY_CAST(({b}) AS DOUBLE)"
         larger = f"greatest(abs({x}), abs({y}))"
         finite = f"{larger} < 'inf'::DOUBLE"
-        if _decimal(self.limit) >= _ANY_PAIR:
+        if as_written(self.limit) >= _ANY_PAIR:
             return _unless_equal(a, b, f"coalesce({finite}, false)")
         scale = (
             f"(CASE WHEN {larger} > {_LARGE!r} THEN {_EIGHTH!r} WHEN {larger} < {_SMALL!r} THEN {_SCALE!r} ELSE 1 END)"
@@ -175,7 +175,7 @@ class Relative:
         own = f"TRY(CAST((greatest(({a}), ({b})) - least(({a}), ({b}))) AS DOUBLE))"
         distance = f"(CASE WHEN {_is_double(a, b)} THEN NULL ELSE {own} * {scale} END)"
         distance = f"coalesce({distance}, abs({x} * {scale} - {y} * {scale}))"
-        near = f"{finite} AND {distance} <= {_double(_decimal(self.limit))} * ({larger} * {scale})"
+        near = f"{finite} AND {distance} <= {_double(as_written(self.limit))} * ({larger} * {scale})"
         return _unless_equal(a, b, f"coalesce({near}, false)")
 
     def holds(self, a: object, b: object) -> bool:
@@ -190,12 +190,12 @@ class Relative:
         # A NaN is not smaller than infinity; which of the two max() gives is an accident.
         if not (math.isfinite(x) and math.isfinite(y)):
             return False
-        if _decimal(self.limit) >= _ANY_PAIR:
+        if as_written(self.limit) >= _ANY_PAIR:
             return True
         scale = _EIGHTH if larger > _LARGE else _SCALE if larger < _SMALL else 1.0
         exact = None if any(isinstance(number, float) for number in numbers) else _float(_distance(*numbers))
         distance = abs(x * scale - y * scale) if exact is None or not math.isfinite(exact) else exact * scale
-        return distance <= float(_decimal(self.limit)) * (larger * scale)
+        return distance <= float(as_written(self.limit)) * (larger * scale)
 
     def describe(self) -> str:
         """Say the rule in words."""
@@ -331,14 +331,14 @@ def _checked(rule: str, limit: object) -> None:
         raise BadRule(rule, "limit", limit, "a finite number, zero or more")
 
 
-def _decimal(limit: Limit) -> Decimal:
+def as_written(number: Limit) -> Decimal:
     """The decimal that was written: 0.1 is a tenth, and not the binary fraction beside it."""
-    return Decimal(repr(limit)) if isinstance(limit, float) else Decimal(limit)
+    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
 
 
 def _text(limit: Limit) -> str:
     """One text for one limit, however it was written: 0.01, Decimal("0.010") and 1e-2 are one rule."""
-    value = _decimal(limit)
+    value = as_written(limit)
     return format(value.normalize(_WIDE) if value else Decimal(0), "f")
 
 

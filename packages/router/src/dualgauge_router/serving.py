@@ -37,14 +37,14 @@ class Counts:
         # By the number of the thread, which another one gets once it has ended: there are never more than threads.
         self._of_threads: dict[int, dict[tuple[str, str], int]] = {}
 
-    def add(self, view: str, outcome: str) -> None:
-        """Count one read."""
+    def add(self, view: str, outcome: str, reads: int = 1) -> None:
+        """Count a read, or some."""
         thread = threading.get_ident()
         counted = self._of_threads.get(thread)
         if counted is None:
             counted = self._of_threads[thread] = {}
         key = (view, outcome)
-        counted[key] = counted.get(key, 0) + 1
+        counted[key] = counted.get(key, 0) + reads
 
     def total(self) -> dict[str, dict[str, int]]:
         """The counts by view and outcome; those that did not come up lack."""
@@ -94,6 +94,9 @@ class Waiting:
         def run() -> None:
             try:
                 call.answer = (True, context.run(function, *args))
+            except KeyboardInterrupt:
+                # Ctrl-C comes to no thread but the main one: this is v2's own.
+                call.answer = (False, RuntimeError("it raised KeyboardInterrupt"))
             except BaseException as fault:  # noqa: BLE001  (raised where it is waited for)
                 call.answer = (False, fault)
             with self._turn:

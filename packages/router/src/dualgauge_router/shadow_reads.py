@@ -20,7 +20,7 @@ from dualgauge_router.model import PPM, Side, canonical_json
 from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Late
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
 MATCHED: Final = "matched"
 MISMATCHED: Final = "mismatched"
@@ -89,9 +89,10 @@ class ShadowRead:
     """
     A read that `served` answered, and how either side is read; `as_rows` makes rows of an answer.
 
-    `positions` gives the position of the log that a side is at, where anything tells. `evidence_key` and `share_ppm`
-    are those that it counts under; empty where it is no evidence. `asked` is the side that was asked last, and
-    `differs` what the mismatch is; `unlike`: its answers differed at first.
+    `positions` gives the position of the log that a side is at, where anything tells, and `named` what names the read
+    among others, where its arguments do not. `evidence_key` and `share_ppm` are those that it counts under; empty where
+    it is no evidence. `asked` is the side that was asked last, and `differs` what is to be judged, or to be shown;
+    `settling`: its answers differed at first, or must be judged, and wait to be read again.
     """
 
     view: str
@@ -103,38 +104,44 @@ class ShadowRead:
     args: tuple[object, ...]
     as_rows: Callable[[Any], object] | None
     positions: Callable[[Side], int | None] | None
+    named: Callable[[], object] | None
     evidence_key: str
     share_ppm: int
     asked: Side = Side.V1
     differs: Mismatch | None = None
-    unlike: bool = False
+    settling: bool = False
 
-    def outcome(self, rules: ShadowRules, wanted: Callable[[], bool]) -> Generator[Any, Any, str]:
+    def outcome(
+        self, rules: ShadowRules, wanted: Callable[[], bool], settles: Callable[[], None]
+    ) -> Generator[Any, Any, str]:
         """
         The steps to what comes of it: (function, args) to call, a `Wait`, or None after each row that was compared.
 
         Args:
             rules: what is in force.
             wanted: whether reads have shadows still; asked before each read of a side.
+            settles: called once, as it begins to wait to be read again; sets `settling`.
         """
         try:
-            return (yield from self._compared(rules, wanted))
+            return (yield from self._compared(rules, wanted, settles))
         except (queue.Full, Ended, _Incomparable) as fault:
-            # One that differed is not left out with those of which nobody knows: a rate would be better than it is.
-            return EXCLUDED if self.unlike and isinstance(fault, Ended) else _OF_FAULTS[type(fault)]
+            return _OF_FAULTS[type(fault)]
         except Late:
             return V1_ERROR if self.asked is Side.V1 else V2_TIMEOUT
         except BaseException:  # noqa: BLE001  (counted, whatever it is)
             return V1_ERROR if self.asked is Side.V1 else V2_ERROR
 
-    def _compared(self, rules: ShadowRules, wanted: Callable[[], bool]) -> Generator[Any, Any, str]:
+    def _compared(
+        self, rules: ShadowRules, wanted: Callable[[], bool], settles: Callable[[], None]
+    ) -> Generator[Any, Any, str]:
         answers = {self.served: self.answer}
         other = Side.V2 if self.served is Side.V1 else Side.V1
         answers[other] = yield self._call(other, wanted)
         columns = yield from self._differing(answers)
-        if not columns:
+        # Where differences are expected, one that is not there may be the mismatch.
+        if not columns and not self.rules.expects:
             return MATCHED
-        self.unlike = True
+        settles()
         since = yield from self._positions(wanted)
         for _ in range(_ROUNDS):
             yield Wait(rules.settle)
@@ -142,7 +149,7 @@ class ShadowRead:
             for side in Side:
                 again[side] = yield self._call(side, wanted)
             columns = yield from self._differing(again)
-            if not columns:
+            if not columns and not self.rules.expects:
                 break
             moved = set[Side]()
             for side in Side:
@@ -158,7 +165,7 @@ class ShadowRead:
 
     def judged(self, rules: ShadowRules, outcome: str) -> Judged:
         """What its outcome is as evidence. Raises what a comparator raises, where it can be told to nobody."""
-        key = hash_of(self.view, self.args)
+        key = hash_of(self.view, self._names())
         found = Judged(self.evidence_key, self.view, self.share_ppm, key, outcome == MISMATCHED)
         if self.differs is None:
             return found
@@ -175,6 +182,12 @@ class ShadowRead:
             v1, v2 = (shown(one, rules.redacted) for one in answers)
             found = found._replace(differs=(storable(canonical_json(self.differs.columns)), v1, v2))
         return found
+
+    def _names(self) -> Sequence[object]:
+        if self.named is not None:
+            with suppress(BaseException):  # the application's own; its arguments name it as well
+                return [self.named()]
+        return self.args
 
     def _call(self, side: Side, wanted: Callable[[], bool]) -> tuple[Callable[..., Any], tuple[object, ...]]:
         """What is to be called, unless a kill or another stage came meanwhile."""

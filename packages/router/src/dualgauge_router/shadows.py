@@ -13,13 +13,14 @@ import itertools
 import queue
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakKeyDictionary, finalize
 
 from dualgauge_router.comparing import kept
-from dualgauge_router.serving import V2_ERROR, V2_TIMEOUT, Counts, Waiting, from_outside, silence
+from dualgauge_router.evidence import SETTLING, Place
+from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Waiting, from_outside, silence
 from dualgauge_router.shadow_reads import (
     DROPPED,
     EXCLUDED,
@@ -46,6 +47,9 @@ _SAMPLES: Final = 20
 _SLICE, _PAUSE = 0.0001, 0.0005
 """Seconds of comparison at a time, and between two: Python's lock is the callers' meanwhile."""
 
+_UNKNOWN: Final = (DROPPED, V1_ERROR, V2_ERROR, V2_TIMEOUT)
+"""Outcomes of reads of which nobody knows whether their answers differ."""
+
 _IDLE: Final = 5.0
 """Seconds after which a thread without work ends."""
 
@@ -58,13 +62,17 @@ async def _no_end(function: Callable[..., Any], args: Sequence[object]) -> Any: 
         raise _Raised from fault
 
 
+_Reads = dict[int, "ShadowRead"]
+"""Reads that have come to nothing yet, by what is theirs alone as long as they are there."""
+
+
 class _Loop:
-    """What waits in a loop to be compared, how many of its tasks do so, and the reads that are looked at later."""
+    """The reads of a loop, those that wait to be compared, how many of its tasks do so, and how many wait for later."""
 
     def __init__(self) -> None:
+        self.reads: _Reads = {}
         self.waiting: deque[tuple[ShadowRules, ShadowRead, Any]] = deque()
-        self.later: dict[int, ShadowRead] = {}
-        self.running = 0
+        self.later = self.running = 0
 
 
 _OVER: Final = object()
@@ -95,21 +103,25 @@ class Shadows:
     """Makes a read: who has shadow reads need not load this module again at each."""
 
     def __init__(
-        self, wanted: Callable[[], bool], judged: Callable[[Judged], None], counted: Callable[[str, str, int], bool]
+        self, wanted: Callable[[], bool], judged: Callable[[Judged], bool], now: Callable[[str], tuple[str, int]]
     ) -> None:
         """
         Begin nothing yet.
 
         Args:
             wanted: whether reads have shadows still; asked before each read of a side.
-            judged: takes each read that is evidence, once it is judged.
-            counted: whether reads of a view are counted under an evidence key and a share still.
+            judged: takes each read that is evidence, once it is judged; whether there was room for it.
+            now: the evidence key and the share that reads of a view are counted under now.
         """
-        self._wanted, self._tell, self._counted = wanted, judged, counted
+        self._wanted, self._tell, self._now = wanted, judged, now
         self._counts, self._aside = Counts(), Counts()
         self._samples: deque[Mismatch] = deque(maxlen=_SAMPLES)
         self._queue: queue.SimpleQueue[tuple[ShadowRules, ShadowRead]] = queue.SimpleQueue()
-        self._turn = threading.Lock()
+        # A signal's handler may read in the middle of it, and a loop may be over.
+        self.turn = threading.RLock()
+        """Held while a read comes to something: who holds it sees all of each, or nothing."""
+        self._reads: _Reads = {}
+        self._placed: Counter[tuple[Place, str]] = Counter()
         self._threads = 0
         self._later: list[tuple[float, int, ShadowRules, Any]] = []
         self._number = itertools.count()
@@ -120,18 +132,12 @@ class Shadows:
         self._ended = False
 
     def close(self) -> None:
-        """Begin no more; what waits is counted as dropped."""
+        """Begin no more. What has come to nothing by now, never will: it is counted as dropped, or as excluded."""
         self._ended = True
-        with suppress(queue.Empty):
-            while True:
-                self._count(self._queue.get_nowait()[1], DROPPED)
-        with self._turn:
-            later, self._later = self._later, []
-        for *_, steps in later:
-            with suppress(StopIteration):
-                steps.throw(Ended())
-        for mine in list(self._loops.values()):
-            self._loop_over(mine)
+        for reads in (self._reads, *(mine.reads for mine in list(self._loops.values()))):
+            self._over(reads)
+        with self.turn:
+            self._later.clear()
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many shadow reads of each view came to what."""
@@ -151,10 +157,44 @@ class Shadows:
         """Those of them that were begun for another evidence key or share than was there at their end."""
         return self._aside.total()
 
+    def placed(self) -> dict[tuple[Place, str], int]:
+        """
+        How many reads came to what by the place that they were begun for: those that wait to be read again.
+
+        And what became of these where the share was moved meanwhile: they were written under the other one.
+        """
+        return dict(self._placed)
+
+    def _over(self, reads: _Reads, *some: ShadowRead) -> None:
+        """Count reads that come to nothing any more: all, unless some are given."""
+        with self.turn:
+            for at in map(id, some) if some else list(reads):
+                if (read := reads.pop(at, None)) is not None:
+                    self._count(read, DROPPED)
+
+    def _settles(self, reads: _Reads, read: ShadowRead) -> None:
+        with self.turn:
+            if id(read) in reads:
+                read.settling = True
+                self._placed[_place(read), SETTLING] += 1
+
+    def _is_evidence(self, read: ShadowRead) -> bool:
+        """Whether what a read comes to is evidence: of what is there, at this share unless it settles."""
+        key, share_ppm = self._now(read.view)
+        return key == read.evidence_key and (read.settling or share_ppm == read.share_ppm)
+
     def _count(self, read: ShadowRead, outcome: str) -> None:
+        if read.settling and outcome in _UNKNOWN:
+            # One that differed at first is not left out with those.
+            outcome = EXCLUDED
         self._counts.add(read.view, f"{read.served.value} {outcome}")
-        if not self._counted(read.view, read.evidence_key, read.share_ppm):
+        if self._now(read.view) != (read.evidence_key, read.share_ppm):
             self._aside.add(read.view, f"{read.served.value} {outcome}")
+            if self._is_evidence(read):
+                self._placed[_place(read), outcome] += 1
+        if read.settling:
+            # Whatever holds by now, it is taken back where it was counted.
+            self._placed[_place(read), SETTLING] -= 1
 
     def samples(self) -> list[Mismatch]:
         """The last mismatches."""
@@ -171,14 +211,19 @@ class Shadows:
     def offer(self, rules: ShadowRules, read: ShadowRead, *, awaited: bool) -> None:
         """Take a read, to be compared by a thread, or where it is `awaited` by a task of this loop."""
         read.answer = kept(read.answer)
-        if awaited:
-            mine = self._of_loop()
-            mine.waiting.append((rules, read, self._judged(rules, read)))
+        mine = self._of_loop() if awaited else None
+        reads = mine.reads if mine is not None else self._reads
+        reads[id(read)] = read
+        if mine is not None:
+            mine.waiting.append((rules, read, self._judged(reads, rules, read)))
             self._begin_task(mine, rules.workers)
-            return
-        self._queue.put((rules, read))
-        if self._threads < rules.workers:
-            self._begin(rules.workers)
+        else:
+            self._queue.put((rules, read))
+            if self._threads < rules.workers:
+                self._begin(rules.workers)
+        if self._ended:
+            # It was closed in the meantime.
+            self._over(reads)
 
     def _of_loop(self) -> _Loop:
         import asyncio
@@ -188,13 +233,8 @@ class Shadows:
         if found is None:
             found = self._loops[loop] = _Loop()
             # A loop that ends tells nobody.
-            finalize(loop, self._loop_over, found)
+            finalize(loop, self._over, found.reads)
         return found
-
-    def _loop_over(self, mine: _Loop) -> None:
-        with suppress(KeyError):  # its loop may take one away in the meantime
-            while True:
-                self._count(mine.later.popitem()[1], EXCLUDED)
 
     def _begin_task(self, mine: _Loop, most: int) -> None:
         if mine.running >= most:
@@ -215,8 +255,8 @@ class Shadows:
         mine.running -= 1
         if task.cancelled():
             # The loop ends: nobody will compare what waits.
-            while mine.waiting:
-                self._count(mine.waiting.popleft()[1], DROPPED)
+            mine.waiting.clear()
+            self._over(mine.reads)
             return
         # Asked for, or it would be told of at the end.
         task.exception()
@@ -224,7 +264,7 @@ class Shadows:
             self._begin_task(mine, most)
 
     def _begin(self, most: int) -> None:
-        with self._turn:
+        with self.turn:
             if self._threads >= most:
                 return
             self._threads += 1
@@ -232,7 +272,7 @@ class Shadows:
             threading.Thread(target=self._work, name="dualgauge-router-shadow", daemon=True).start()
         except RuntimeError:
             # No thread is to be had: those that wait are dropped once the queue is full.
-            with self._turn:
+            with self.turn:
                 self._threads -= 1
 
     def _work(self) -> None:
@@ -241,19 +281,19 @@ class Shadows:
         while not self._ended:
             found = self._next()
             if found is not None:
-                with suppress(Exception):  # nothing ends the thread
+                with suppress(BaseException):  # nothing ends the thread
                     self._go_on(*found)
                 idle_since = time.monotonic()
             elif not self._later and time.monotonic() - idle_since > _IDLE:
                 break
-        with self._turn:
+        with self.turn:
             self._threads -= 1
         if not self._queue.empty() and not self._ended:
             # One came in the meantime, and saw this thread still at work.
             self._begin(1)
 
     def _next(self) -> tuple[ShadowRules, Any] | None:
-        with self._turn:
+        with self.turn:
             if self._later and self._later[0][0] <= time.monotonic():
                 _, _, rules, steps = heapq.heappop(self._later)
                 return rules, steps
@@ -262,7 +302,7 @@ class Shadows:
             rules, read = self._queue.get(timeout=min(max(left, 0.001), 1.0))
         except queue.Empty:
             return None
-        return rules, self._judged(rules, read)
+        return rules, self._judged(self._reads, rules, read)
 
     def _go_on(self, rules: ShadowRules, steps: Any) -> None:  # noqa: ANN401  (the generator)
         """Take the steps of a read until it is over, or waits for another time."""
@@ -285,14 +325,12 @@ class Shadows:
             since = time.perf_counter()
 
     def _put_off(self, rules: ShadowRules, steps: Any, seconds: float) -> None:  # noqa: ANN401  (the generator)
-        with self._turn:
+        with self.turn:
             if not self._ended and len(self._later) < rules.queue:
                 heapq.heappush(self._later, (time.monotonic() + seconds, next(self._number), rules, steps))
                 return
-        try:
+        with suppress(StopIteration):
             steps.throw(Ended() if self._ended else queue.Full())
-        except StopIteration:
-            return
 
     async def _work_in(self, mine: _Loop) -> None:
         """One task: the reads of its loop, until there is none."""
@@ -307,8 +345,8 @@ class Shadows:
         try:
             while (asked := answer.next(steps)) is not _OVER:
                 if isinstance(asked, Wait):
-                    if len(mine.later) < rules.queue:
-                        mine.later[id(read)] = read
+                    if mine.later < rules.queue:
+                        mine.later += 1
                         asyncio.get_running_loop().call_later(asked.seconds, self._again, mine, rules, read, steps)
                         return
                     answer.fault = queue.Full()
@@ -325,35 +363,47 @@ class Shadows:
                         answer.fault = fault if isinstance(fault, Exception) else _Raised()
                 since = time.perf_counter()
         except BaseException:
-            self._count(read, DROPPED)
+            self._over(mine.reads, read)
             raise
 
     def _again(self, mine: _Loop, rules: ShadowRules, read: ShadowRead, steps: Any) -> None:  # noqa: ANN401  (the generator)
-        """A read is looked at once more."""
-        if mine.later.pop(id(read), None) is None:
-            # Counted, as the router was closed.
+        """A read is looked at once more, unless it is over."""
+        mine.later -= 1
+        if id(read) not in mine.reads:
             return
         mine.waiting.append((rules, read, steps))
         self._begin_task(mine, rules.workers)
 
-    def _judged(self, rules: ShadowRules, read: ShadowRead) -> Generator[Any, Any, None]:
+    def _judged(self, reads: _Reads, rules: ShadowRules, read: ShadowRead) -> Generator[Any, Any, None]:
         """The steps of one read, which count what came of it: (function, args) to call, a wait, or None after a row."""
-        outcome = yield from read.outcome(rules, lambda: not self._ended and self._wanted())
-        if outcome == MISMATCHED and read.differs is not None:
-            self._samples.append(read.differs)
-        still = self._counted(read.view, read.evidence_key, read.share_ppm)
-        if read.evidence_key and still and outcome in (MATCHED, MISMATCHED, PENDING):
+        outcome = yield from read.outcome(
+            rules, lambda: not self._ended and self._wanted(), lambda: self._settles(reads, read)
+        )
+        found: Judged | None = None
+        if read.evidence_key and self._is_evidence(read) and outcome in (MATCHED, MISMATCHED, PENDING):
             try:
-                self._tell(read.judged(rules, outcome))
-            except Exception:  # noqa: BLE001  (whatever it is, it cannot be written down)
+                found = read.judged(rules, outcome)
+            except BaseException:  # noqa: BLE001  (whatever it is, it cannot be written down)
                 outcome = outcome if outcome == MISMATCHED else EXCLUDED
-        self._count(read, outcome)
+        # In one turn: who closes this writes what is counted then, and nothing after.
+        with self.turn:
+            if reads.pop(id(read), None) is None:
+                return
+            if found is not None and not self._tell(found) and outcome != MATCHED:
+                outcome = EXCLUDED
+            if outcome == MISMATCHED and read.differs is not None:
+                self._samples.append(read.differs)
+            self._count(read, outcome)
         if outcome in (V2_ERROR, V2_TIMEOUT):
             self._failed += 1
             if self._failed >= rules.errors:
                 self._failed, self._closed_until = 0, time.monotonic() + rules.pause
         elif outcome in (MATCHED, MISMATCHED, PENDING, LAG):
             self._failed = 0
+
+
+def _place(read: ShadowRead) -> Place:
+    return Place(read.evidence_key, read.view, read.share_ppm, read.served.value)
 
 
 class _Raised(Exception):

@@ -31,7 +31,7 @@ def switched(
         if awaits is not _awaits(v2):
             message = "v1 and v2 are both awaited, or neither is"
             raise ValueError(message)
-        unit_of = _argument(v1, unit)
+        unit_of, signature = _argument(v1, unit), inspect.signature(v1)
 
         def how(args: tuple[Any, ...], given: dict[str, Any]) -> dict[str, Any]:
             said = None
@@ -40,7 +40,8 @@ def switched(
                 with suppress(Exception):
                     said = attrs(*args, **given)
             calls = {"v1": partial(_called, v1), "v2": partial(_called, v2), "args": (args, given)}
-            return {"unit": unit_of(args, given), "attrs": said, "timeout": timeout, **calls}
+            named = partial(_bound, signature, args, given)
+            return {"unit": unit_of(args, given), "attrs": said, "timeout": timeout, "named": named, **calls}
 
         if awaits:
 
@@ -59,8 +60,15 @@ def switched(
     return decorated
 
 
+def _bound(signature: inspect.Signature, args: tuple[Any, ...], given: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What a call gives each parameter, in whatever way, defaults too: so calls that are one are one read."""
+    found = signature.bind(*args, **given)
+    found.apply_defaults()
+    return list(found.arguments.items())
+
+
 def _called(function: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any]) -> Any:  # noqa: ANN401  (its own)
-    # With its arguments apart: reads are told from each other by them.
+    # With its arguments apart, which mismatches are shown with.
     return function(*args, **given)
 
 

@@ -48,7 +48,7 @@ def _print(screen: Console, one: ViewReads) -> None:
     if not one.counts:
         screen.print("  no read yet")
         return
-    made = table("share", "kind", "answered by", "outcome", "reads", right=["share", "reads"])
+    made = table("share", "kind", "side", "outcome", "reads", right=["share", "reads"])
     for count in one.counts:
         share = f"{percent_text(count.share_ppm)} %"
         made.add_row(share, count.kind, count.side, count.outcome, f"{count.reads:,}")
@@ -56,7 +56,7 @@ def _print(screen: Console, one: ViewReads) -> None:
     for judged in one.judged:
         at = f"at {percent_text(judged.share_ppm)} %: {judged.reads:,} different reads judged, {judged.ever_bad:,} bad"
         if judged.unjudged:
-            at += f", {judged.unjudged:,} that differ not judged, which count as bad"
+            at += f", {judged.unjudged:,} not judged, which count as bad"
         below = f"{100 * judged.rate_below:.3g} % (alpha {one.alpha:g})"
         screen.print(f"  {at}; the rate is below {below}", soft_wrap=True)
     if one.waiting:

@@ -95,12 +95,19 @@ class SideReader:
         self._file, self._side, self._patience = file, side, patience
         self._tables: dict[tuple[tuple[int, int], str], Table] = {}
         self._idle: list[sqlite3.Connection] = []
+        self._most = _IDLE
         self._out = 0
         self._opened = (0, 0)
         self._closed, self._held = False, 0
         # One that a signal's handler may enter which reads in the middle of a read.
         self._turn = threading.Condition()
         _ALL.add(self)
+
+    def rest(self) -> None:
+        """Hold the file only while something is read, from now on."""
+        with self._turn:
+            self._most = 0
+            self._let_go()
 
     def close(self) -> None:
         """Let go of the file; reads under way end first by themselves."""
@@ -128,7 +135,7 @@ class SideReader:
             NoStore, StoreBusy, StoreForked, ReaderClosed: the file cannot be read.
         """
         self._wait(view, at_least, timeout)
-        parts = (key,) if isinstance(key, (str, bytes)) or not isinstance(key, (list, tuple)) else tuple(key)
+        parts = _parts(key)
         with self._reading(view) as (connection, table):
             values = self._key(view, table, parts)
             where = " AND ".join(_equal(table, name, at) for at, name in enumerate(table.key, 1))
@@ -184,6 +191,29 @@ class SideReader:
         most = max(1, min(limit, _MOST))
         rows = self._some(view, where or {}, after, most + 1)
         return Page([one for one, _ in rows[:most]], rows[most - 1][1] if len(rows) > most else None)
+
+    def spelt(
+        self, view: str, key: Sequence[object] | object = (), *, where: Mapping[str, object] | None = None,
+        after: Sequence[Any] | None = None,
+    ) -> object:  # fmt: skip
+        """
+        What is asked for in one spelling of it, for SQLite and for JSON: `7`, `"7"` and `"07"` are one key of a BIGINT.
+
+        Args:
+            view: as `get` takes it.
+            key: as `get` takes it.
+            where: as `many` takes it.
+            after: as `page` takes it.
+
+        Raises:
+            NotServed, BadKey, NoTypes, NoStore, StoreBusy, StoreForked, ReaderClosed: as `get`.
+        """
+        with self._reading(view) as (_, table):
+            label = f"{self._side.value}.{view}"
+            behind = None if after is None else [list(after[0]), self._key(view, table, tuple(after[1]))]
+            if where is not None:
+                return [{name: _bound(label, table, name, value) for name, value in where.items()}, behind]
+            return self._key(view, table, _parts(key))
 
     def key(self, view: str) -> dict[str, str]:
         """The columns of the view's key, in its order, with their DuckDB types. Raises as `get` does."""
@@ -314,7 +344,7 @@ class SideReader:
         """Take a connection back; None: it is to be used no more, as where another file has the name by now."""
         with self._turn:
             self._out -= 1
-            if opened == self._opened and not self._closed and len(self._idle) < _IDLE:
+            if opened == self._opened and not self._closed and len(self._idle) < self._most:
                 self._idle.append(connection)
             else:
                 connection.close()
@@ -405,6 +435,10 @@ def _kinds(connection: sqlite3.Connection, view: str, build: int) -> dict[str, s
             kinds: dict[str, str] = json.loads(found[0])
             return kinds
     return None
+
+
+def _parts(key: Sequence[object] | object) -> tuple[object, ...]:
+    return tuple(key) if isinstance(key, (list, tuple)) else (key,)
 
 
 def _bound(label: str, table: Table, name: str, value: object) -> object:
