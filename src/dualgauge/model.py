@@ -6,7 +6,8 @@ import difflib
 import hashlib
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -33,6 +34,7 @@ __all__ = [
     "jsonable",
     "listed",
     "literal",
+    "meanwhile",
     "nearest",
     "plural",
     "quote",
@@ -75,6 +77,26 @@ class Outcome(StrEnum):
 def utc_now() -> datetime:
     """The present, aware, in UTC."""
     return datetime.now(UTC)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], object], end: Callable[[], object]) -> Iterator[None]:
+    """
+    Do some work in a thread of its own, for as long as a block runs.
+
+    Args:
+        work: what the thread does, until it is told to end.
+        end: tells it; the thread is waited for then.
+    """
+    thread = threading.Thread(target=work, daemon=True)
+    # Ctrl-C may come as soon as it has begun, and one that is left behind keeps what it has to the end of the process.
+    try:
+        thread.start()
+        yield
+    finally:
+        end()
+        if thread.ident is not None:
+            thread.join()
 
 
 def unquoted(identifier: str) -> str:

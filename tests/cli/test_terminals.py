@@ -278,9 +278,9 @@ def entry(tmp_path: Path, way: str) -> list[str]:
     return [sys.executable, str(script)]
 
 
-def interrupted_at(said: str, tmp_path: Path, shop: Path, *command: str) -> tuple[int, str, str]:
-    """Press Ctrl-C when a command, run beside modules of ours, says something on stderr; code, stdout, stderr."""
-    process = subprocess.Popen(
+def started_beside(tmp_path: Path, shop: Path, *command: str) -> subprocess.Popen[str]:
+    """Start a command beside modules of ours."""
+    return subprocess.Popen(
         command,
         cwd=shop,
         env={**os.environ, "PYTHONPATH": f"{tmp_path / 'beside'}:{ROOT / 'src'}"},
@@ -289,6 +289,11 @@ def interrupted_at(said: str, tmp_path: Path, shop: Path, *command: str) -> tupl
         text=True,
         preexec_fn=heed_ctrl_c,  # noqa: PLW1509  (no other thread is running here)
     )
+
+
+def interrupted_at(said: str, tmp_path: Path, shop: Path, *command: str) -> tuple[int, str, str]:
+    """Press Ctrl-C when a command, run beside modules of ours, says something on stderr; code, stdout, stderr."""
+    process = started_beside(tmp_path, shop, *command)
     assert process.stderr is not None
     assert process.stderr.readline() == said
     stop(process)
@@ -335,6 +340,20 @@ def test_ctrl_c_while_a_command_loads_a_library_waits_until_it_is_whole(tmp_path
     told = "interrupted; what was being written is not in use: run the command again"
     command = entry(tmp_path, "script")
     assert interrupted_at("loading\n", tmp_path, shop, *command, "replay") == (130, "", f"error: {told}\n")
+
+
+def test_ctrl_c_in_the_moment_in_which_an_engine_begins_is_answered_like_any_other(tmp_path: Path, shop: Path) -> None:
+    # The thread that waits for Ctrl-C was left behind with the connection, of which DuckDB complains at the end.
+    pressed = "import os, signal, sys, threading\n\nbegin = threading.Thread.start\n\n\ndef start(self):\n"
+    pressed += "    begin(self)\n    if self._target.__name__ == 'watch':\n        threading.Thread.start = begin\n"
+    pressed += "        print('begun', file=sys.stderr, flush=True)\n        os.kill(os.getpid(), signal.SIGINT)\n\n\n"
+    pressed += "threading.Thread.start = start\n"
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "sitecustomize.py").write_text(pressed, encoding="utf-8")
+    told = "interrupted; what was being written is not in use: run the command again"
+    process = started_beside(tmp_path, shop, *entry(tmp_path, "script"), "replay")
+    assert ended(process) == ("", f"begun\nerror: {told}\n")
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize("way", ["module", "script"])

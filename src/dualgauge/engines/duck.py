@@ -15,7 +15,7 @@ import os
 import re
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
@@ -31,7 +31,7 @@ from dualgauge.engines.errors import (
     OutOfMemory,
 )
 from dualgauge.engines.scratch import scratch
-from dualgauge.model import literal, quote
+from dualgauge.model import literal, meanwhile, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -192,15 +192,8 @@ class Engine:
                 for one in self._mapped:
                     one.madvise(mmap.MADV_DONTNEED)
 
-        thread = threading.Thread(target=rest, daemon=True)
-        if self._mapped:
-            thread.start()
-        try:
+        with meanwhile(rest, over.set) if self._mapped else nullcontext():
             yield
-        finally:
-            over.set()
-            if self._mapped:
-                thread.join()
 
     def unregister(self, name: str) -> None:
         """Take a registered name away; the data it held is released."""
@@ -260,20 +253,20 @@ def _heeding_ctrl_c(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     os.set_blocking(writing, False)
 
     def watch() -> None:
-        while number := os.read(reading, 1):
-            if number[0] == signal.SIGINT:
-                connection.interrupt()
+        try:
+            while number := os.read(reading, 1):
+                if number[0] == signal.SIGINT:
+                    connection.interrupt()
+        finally:
+            os.close(reading)
 
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
+    def end() -> None:
         signal.set_wakeup_fd(-1)
         os.close(writing)
-        watcher.join()
-        os.close(reading)
+
+    with meanwhile(watch, end):
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        yield
 
 
 def _signals_are_free() -> bool:

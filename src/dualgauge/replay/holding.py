@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from dualgauge.errors import DualgaugeError
-from dualgauge.model import Side
+from dualgauge.model import Side, meanwhile
 from dualgauge.stores.serving.writers import holder_name
 
 if TYPE_CHECKING:
@@ -72,13 +72,8 @@ class Holding:
                     faults.append(fault)
                     return
 
-        thread = threading.Thread(target=keep, daemon=True)
-        thread.start()
-        try:
+        with meanwhile(keep, over.set):
             yield
-        finally:
-            over.set()
-            thread.join()
         if faults:
             raise faults[0]
 

@@ -67,6 +67,9 @@ def refuse_bent(
     written = source.settings.sql()
     for setting, expression in source.expressions.sql().items():
         query = setting == "query"
+        # A column by itself is what it is, and most are.
+        if not query and column_of(expression) in folded:
+            continue
         what = setting if query else f"{setting} = {written[setting]!r}"
         statements = statements_of(engine, written[setting] if query else f"SELECT {written[setting]}")
         if source.settings.path and (row := _row_in(statements or [], folded, query=query)):
@@ -77,7 +80,7 @@ def refuse_bent(
             wanted = ["*", *(f"CAST({quote(one)} AS VARCHAR)" for one in as_text)]
             made = f"SELECT {', '.join(wanted)} FROM {in_brackets(expression)}"
         else:
-            text = fold(setting) in texts and column_of(expression) not in folded
+            text = fold(setting) in texts
             one = f"CAST(({expression}\n) AS VARCHAR)" if text else expression
             made = f"SELECT {one}\n FROM source"
         if reason := bent(engine, source, made, available):
