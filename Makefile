@@ -64,8 +64,9 @@ test: $(INSTALLED) ## all tests, but for torture
 test-fast: $(INSTALLED) ## the tests that start no process, server or browser, and take least
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --fast $(PYTEST_FLAGS)
 
-torture: $(INSTALLED) ## an hour: processes that race and are killed, and diffs against the oracle
+torture: $(INSTALLED) ## two hours: processes that race and are killed, diffs against the oracle, properties of more values
 	$(BIN)/python -m pytest tests -m torture $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest tests -m "property and not torture" --hypothesis-profile torture $(PYTEST_FLAGS)
 
 bench: $(INSTALLED) ## measure: every script of benchmarks/, one after the other
 	@set -e; for script in $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \

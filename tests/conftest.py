@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
+from dualgauge_router import errors
 from support import cost
 from support.browser import NoBrowser, chromium, executable
 from support.pg_cluster import Cluster, NoServer
@@ -37,10 +39,18 @@ UNWANTED = {
 UNWANTED_PREFIXES = ("DUALGAUGE_", "PG", "TYPER_", "XDG_")
 WANTED = {"DUALGAUGE_DATA", "DUALGAUGE_RECORD", "DUALGAUGE_REQUIRE_DATA", "PG_BIN_DIR"}
 
+# Files of tests stand in memory where it has room: a seventh of the suite waited for disks. Where they are to stand
+# elsewhere, PYTEST_DEBUG_TEMPROOT says so.
+IN_MEMORY, ROOM = Path("/dev/shm"), 4 << 30
+if IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
 # No deadline: a machine that runs other tests is slow, and that says nothing of the code.
 settings.register_profile("default", deadline=None, max_examples=60)
 # The same examples on every run, so that a failure is a change's own and can be repeated.
-settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
+settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True)
+# Others each time, and many; see the Makefile.
+settings.register_profile("torture", deadline=None, max_examples=1_000)
 settings.load_profile("ci" if REQUIRED or os.environ.get("CI") else "default")
 
 
@@ -85,6 +95,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark a test by what it asks for."""
+    if is_hypothesis_test(getattr(item, "obj", None)):
+        item.add_marker("property")
     asked = set(getattr(item, "fixturenames", ()))
     for fixture, mark in (("data_folder", "data"), ("postgres", "postgresql"), ("browser", "browser")):
         if fixture in asked:
@@ -100,6 +112,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
                 patch.delenv(name)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def forgotten_secrets() -> Iterator[None]:
+    """Forget the passwords of a test at its end: in another one they would hide words that are none."""
+    before = set(errors._secrets)
+    yield
+    errors._secrets.intersection_update(before)
 
 
 @pytest.fixture(scope="session")

@@ -151,7 +151,7 @@ def said(result: Comparison) -> Said:
     plan=st.sampled_from([None, DiffPlan.NARROW, DiffPlan.BUCKETS]),
     stable=st.booleans(),
 )
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_diff_finds_what_a_reader_with_two_dicts_finds(
     engine: Engine, pair: tuple[list[Record], list[Record]], rules: dict[str, Rule], plan: DiffPlan | None, stable: bool
 ) -> None:

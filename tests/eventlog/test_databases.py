@@ -16,6 +16,7 @@ from dualgauge.project.errors import BadSettings, NoVariable
 from dualgauge.stores.errors import AlikeColumns, NoCursorColumn, NullCursor, TablesRefused, UnfitValue, UnnamedColumn
 from support.log_project import LogProject
 from support.shop import call
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -276,8 +277,7 @@ GROWING: dict[str, tuple[str, list[object]]] = {
 }
 
 
-@pytest.mark.parametrize("pieces", PIECES, ids=str)
-@pytest.mark.parametrize("kind", GROWING)
+@pytest.mark.parametrize(("kind", "pieces"), thinned(2, GROWING, PIECES), ids=str)
 def test_one_import_of_a_growing_table_and_many_give_the_same_log(
     tmp_path: Path, kind: str, pieces: Sequence[int]
 ) -> None:
@@ -511,8 +511,7 @@ def test_a_column_without_a_name_is_refused_with_its_place(project: LogProject, 
     )
 
 
-@pytest.mark.parametrize("pieces", PIECES, ids=str)
-@pytest.mark.parametrize("kind", SERVED_GROWING)
+@pytest.mark.parametrize(("kind", "pieces"), thinned(2, SERVED_GROWING, PIECES), ids=str)
 def test_one_import_of_a_growing_table_of_postgresql_and_many_give_the_same_log(
     tmp_path: Path, postgres_url: str, kind: str, pieces: Sequence[int]
 ) -> None:

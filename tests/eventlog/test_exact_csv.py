@@ -9,6 +9,7 @@ import pytest
 
 from dualgauge.eventlog.errors import BadFile, BadMapping, BadReading, BadRow
 from support.log_project import LogProject, csv
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,8 +137,13 @@ def test_a_type_that_is_said_of_such_a_column_is_what_it_has(project: LogProject
     assert alone(project, ["2026-01-01T00:00:00+05:30"], read=read) == ['"2025-12-31 18:30:00+00"']
 
 
-@pytest.mark.parametrize("first", ["1.5", "5", "1.50", "1e-05"])
-@pytest.mark.parametrize("later", ["1.25", "1.5", "-9223372036854775808", "1" * 39, "9223372036854775808", "0.1e-20"])
+@pytest.mark.parametrize(
+    ("later", "first"),
+    thinned(
+        3, ["1.25", "1.5", "-9223372036854775808", "1" * 39, "9223372036854775808", "0.1e-20"],
+        ["1.5", "5", "1.50", "1e-05"],
+    ),
+)  # fmt: skip
 def test_a_number_of_a_later_import_is_there_as_it_stands(project: LogProject, first: str, later: str) -> None:
     assert alone(project, [first], [later]) == [first, later]
 

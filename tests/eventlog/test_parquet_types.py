@@ -12,6 +12,7 @@ import pytest
 
 from dualgauge.eventlog.errors import BadMapping, BadReading, CutColumn, UnlikeColumn
 from support.log_project import LogProject, parquet
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +61,7 @@ def taken(root: Path, columns: list[pa.Array], *, apart: bool) -> list[Any]:
     return project.events("event_id", "payload")
 
 
-@pytest.mark.parametrize("columns", ALIKE)
+@pytest.mark.parametrize("columns", thinned(2, ALIKE))
 def test_types_that_write_alike_are_one_however_files_fall_into_imports(
     tmp_path: Path, columns: list[pa.Array]
 ) -> None:
@@ -70,8 +71,7 @@ def test_types_that_write_alike_are_one_however_files_fall_into_imports(
         assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("pair", UNLIKE)
-@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize(("pair", "apart"), thinned(3, UNLIKE, [True, False]))
 def test_types_that_write_unlike_are_refused_with_the_way_out(
     tmp_path: Path, pair: tuple[pa.Array, pa.Array], *, apart: bool
 ) -> None:

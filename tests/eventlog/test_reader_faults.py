@@ -12,6 +12,7 @@ from dualgauge.errors import DualgaugeError
 from dualgauge.eventlog.errors import BadFile, BadReading, BadRow, ChangedFile
 from dualgauge.ledger.misfit import RowState
 from support.log_project import LogProject, csv
+from support.thinned import thinned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,8 +167,7 @@ def test_a_field_without_a_name_is_told_with_its_line(project: LogProject) -> No
     assert project.take(max_bad_rows=1).quarantined == 1
 
 
-@pytest.mark.parametrize("more", ["\n", "\r\n", "\n\n", "  \n", "\n \t\n"])
-@pytest.mark.parametrize("numbered", [True, False])
+@pytest.mark.parametrize(("more", "numbered"), thinned(3, ["\n", "\r\n", "\n\n", "  \n", "\n \t\n"], [True, False]))
 def test_the_end_of_a_last_line_that_comes_by_itself_is_no_row(
     project: LogProject, more: str, *, numbered: bool
 ) -> None:

@@ -73,9 +73,9 @@ def test_a_json_text_of_several_lines_may_stand_in_the_place_of_a_row(project: L
     assert payloads(project) == [{"x": "p  q"}]
 
 
-@pytest.mark.parametrize("gone", [False, True])
-@pytest.mark.parametrize("fits", [False, True])
-@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("ending", "gone", "fits"), thinned(3, ["csv", "jsonl", "parquet"], [False, True], [False, True])
+)
 def test_a_retried_row_has_the_columns_of_its_folders(
     project: LogProject, ending: str, *, fits: bool, gone: bool
 ) -> None:
@@ -578,7 +578,7 @@ TYPED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", TYPED)
+@pytest.mark.parametrize("name", thinned(2, TYPED))
 def test_a_text_in_the_place_of_values_loses_nothing_or_is_refused(project: LogProject, name: str) -> None:
     kind, value, refused, taken = TYPED[name]
     project.sources[0] |= {"select": {"v": "v"}, "occurred_at": "seen"}
@@ -679,7 +679,7 @@ FIRST_VALUES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("known", "mended", "ending"), thinned(3, [[], [""]], ["settings", "text"], ["csv", "jsonl"]))
+@pytest.mark.parametrize(("known", "mended", "ending"), thinned(5, [[], [""]], ["settings", "text"], ["csv", "jsonl"]))
 def test_a_row_with_the_first_value_of_a_column_becomes_what_an_import_of_it_makes(
     tmp_path: Path, ending: str, mended: str, known: list[str]
 ) -> None:
@@ -731,7 +731,7 @@ def test_a_type_that_came_since_is_that_of_a_row_which_was_set_aside_before(proj
 
 
 @pytest.mark.parametrize(
-    "before", thinned(2, [["1.5", "2"], ["3", "4"], ["1.5e-05", "2"], ["nan"], ["1.50", "12345678901234567.5"]])
+    "before", thinned(5, [["1.5", "2"], ["3", "4"], ["1.5e-05", "2"], ["nan"], ["1.50", "12345678901234567.5"]])
 )
 def test_a_number_beside_numbers_becomes_what_it_becomes_when_it_is_retried_alone(
     tmp_path: Path, before: list[str]

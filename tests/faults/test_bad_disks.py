@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ROWS = 5_000
 LEDGER = (
-    "nothing was written: see that you may write the file and its folder and that the disk has room, then run this "
-    "again"
+    "nothing was written: see that you may write the file, those beside it (-wal, -shm) and its folder, and that the "
+    "disk has room, then run this again"
 )
 STORE = (
     "nothing was written: see that you may write the file and its folder (a read needs that too) and that the disk has "

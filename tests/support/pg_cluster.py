@@ -55,7 +55,7 @@ class Cluster:
 
     def __init__(self, **settings: str) -> None:
         self.bin = binaries()
-        self.base = Path(tempfile.mkdtemp(prefix="dualgauge-pg-"))
+        self.base = Path(tempfile.mkdtemp(prefix="dualgauge-pg-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
         self.data = self.base / "data"
         self.owner = _owner()
         with socket.socket() as free:
