@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualgauge.engines.duck import Engine
-from dualgauge.eventlog.errors import BadFile, BadRow, ChangedEvent, ChangedFile, NoSuchFile, UnsteadyFile
+from dualgauge.eventlog.errors import BadFile, BadRow, ChangedEvent, ChangedFile, EmptyFile, NoSuchFile, UnsteadyFile
 from dualgauge.eventlog.imports import run
 from dualgauge.eventlog.sources.cursor import mapping_of
 from support.log_project import LogProject, csv, jsonl
@@ -470,6 +470,46 @@ def test_a_torn_line_is_told_by_the_command(tmp_path: Path) -> None:
         "s.jsonl: its last line is not whole yet, and is left for the next import",
     ]
     assert call("log", "import", "--format", "json", folder=tmp_path).json["result"]["torn"] == ["s.jsonl"]
+
+
+@pytest.mark.parametrize("blank", ["", "\n", " \n\n"])
+@pytest.mark.parametrize("beside", ["before", "with it", "nowhere"])
+def test_a_file_that_is_only_opened_is_left_until_something_is_in_it(
+    project: LogProject, beside: str, blank: str
+) -> None:
+    project.source("s", path="d/*.jsonl", event_id=None)
+    if beside != "nowhere":
+        project.write("d/1.jsonl", jsonl(row(1)))
+    if beside == "before":
+        assert project.take().empty == ()
+    project.write("d/2.jsonl", blank)
+    if beside == "nowhere":
+        with pytest.raises(EmptyFile, match=r"d/2.jsonl is empty"):
+            project.take()
+        return
+    first, again = project.take(), project.take()
+    append(project, "d/2.jsonl", "{")
+    torn = project.take()
+    append(project, "d/2.jsonl", jsonl(row(2))[1:])
+    last = project.take()
+
+    assert [(one.added, one.empty, one.torn) for one in (first, again, torn, last)] == [
+        (int(beside == "with it"), ("d/2.jsonl",), ()), (0, ("d/2.jsonl",), ()), (0, (), ("d/2.jsonl",)), (1, (), ()),
+    ]  # fmt: skip
+    assert project.events("event_id", "x") == [("d/1.jsonl#1", 1), ("d/2.jsonl#1", 2)]
+
+
+def test_a_csv_file_that_is_only_opened_is_left_and_told_by_the_command(tmp_path: Path) -> None:
+    project = LogProject(tmp_path)
+    project.source("s", path="*.csv", event_id=None)
+    project.write("1.csv", "id,seen,x\na,2026-01-01,1\n")
+    project.write("2.csv", "")
+    project.open()
+    said = call("log", "import", folder=tmp_path)
+    assert "2.csv: it is empty, and is left for the next import" in said.out.splitlines()
+    assert call("log", "import", "--format", "json", folder=tmp_path).json["result"]["empty"] == ["2.csv"]
+    project.write("2.csv", "id,seen,x\nb,2026-01-02,2\n")
+    assert call("log", "import", "--format", "json", folder=tmp_path).json["result"]["added"] == 1
 
 
 def test_a_file_that_is_one_torn_line_and_nothing_else_is_refused(project: LogProject) -> None:

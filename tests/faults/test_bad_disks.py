@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 ROWS = 5_000
 LEDGER = (
-    "nothing was written: see that you may write the file, those beside it (-wal, -shm) and its folder, and that the "
-    "disk has room, then run this again"
+    "what was under way wrote nothing: see that you may write the file, those beside it (-wal, -shm) and its folder, "
+    "and that the disk has room, then run this again"
 )
 STORE = (
-    "nothing was written: see that you may write the file and its folder (a read needs that too) and that the disk has "
-    "room, or set [tool.dualgauge.store] url to another place"
+    "what was under way wrote nothing: see that you may write the file and its folder (a read needs that too) "
+    "and that the disk has room, or set [tool.dualgauge.store] url to another place"
 )
 
 

@@ -56,7 +56,7 @@ def test_a_new_ledger_that_stays_locked_is_told_as_held_after_the_whole_time(fil
         assert 0.5 <= time.monotonic() - start < 5
     assert str(caught.value) == (
         f"the ledger sqlite:///{file} is held by another process for more than 0.5 s; "
-        "nothing was written: end or wait for that process, then run this again"
+        "what was under way wrote nothing: end or wait for that process, then run this again"
     )
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -177,7 +178,7 @@ def test_a_damaged_database_is_told_as_such(shaped: SqliteStore) -> None:
 
 def test_a_folder_in_the_place_of_a_file_is_refused(store: SqliteStore) -> None:
     store.databases.v1.mkdir()
-    with pytest.raises(StoreRefused, match="unable to open database; nothing was written"):
+    with pytest.raises(StoreRefused, match="unable to open database; what was under way wrote nothing"):
         store.served(Side.V1)
 
 
@@ -217,8 +218,8 @@ def test_a_folder_that_may_not_be_written_is_told_with_what_to_do(shaped: Sqlite
         tmp_path.chmod(0o755)
     assert len(out) == 2
     assert f"1 {shaped.databases.v1} cannot be used: " in out[0]
-    assert "nothing was written: see that you may write the file and its folder" in out[0]
-    assert f"1 {tmp_path}/new/views_v1.db cannot be used: Permission denied; nothing was written" in out[1]
+    assert "what was under way wrote nothing: see that you may write the file and its folder" in out[0]
+    assert f"1 {tmp_path}/new/views_v1.db cannot be used: Permission denied; what was under way wrote nothing" in out[1]
 
 
 # --- locks --------------------------------------------------------------------------------------------------------
@@ -248,7 +249,7 @@ def test_a_database_that_another_process_holds_is_told_with_the_process_and_code
         which = f" (process {holder.pid})" if sys.platform == "linux" else ""
         assert str(caught.value) == (
             f"{impatient.databases.v1} has been held by another process's transaction{which} for over 0.2 seconds; "
-            "nothing was written: wait for that process or end it, and run the command again"
+            "what was under way wrote nothing: wait for that process or end it, and run the command again"
         )
         assert caught.value.exit_code == 5
         # Readers wait for nobody.
@@ -412,3 +413,22 @@ def test_a_store_that_is_opened_again_compiles_nothing_again(
 
     assert list(again.served_builds(TOTALS.side)) == ["totals"]
     assert compiled == []
+
+
+def test_a_log_that_grew_behind_a_reader_is_cut_back_once_that_has_gone(tmp_path: Path) -> None:
+    databases, rows = Databases(tmp_path / "v1.db", tmp_path / "v2.db"), [(bytes(4_000),)] * 6_000
+    log = tmp_path / "v2.db-wal"
+    with databases.open(Side.V2, create=True) as engine:
+        with writing(engine) as connection:
+            connection.exec_driver_sql("CREATE TABLE views_v2.t (b BLOB)")
+        with closing(sqlite3.connect(tmp_path / "v2.db", isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM t").fetchall()
+            for _ in range(2):
+                with writing(engine) as connection:
+                    connection.exec_driver_sql("INSERT INTO views_v2.t VALUES (?)", rows)
+            assert log.stat().st_size > 45_000_000
+        for _ in range(3):
+            with writing(engine) as connection:
+                connection.exec_driver_sql("INSERT INTO views_v2.t VALUES (?)", rows[:1])
+        assert log.stat().st_size <= 4096 * 4096

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 import uuid
 from contextlib import ExitStack, suppress
@@ -10,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.errors import UsageError
+from dualgauge.model import Position, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from dualgauge.model import Position, Side
     from dualgauge.replay.tail import Tailed
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.views.plan.plan import Plan
@@ -27,12 +28,21 @@ _NOTED, _LOOKED = 1.0, 0.5
 """Seconds between two notes of how far v2 is, and between two looks at the throttle, at least."""
 
 
+_V2_SECONDS: Final = 0.5
+"""How long v2 catches up before the tail looks whether there is something new for v1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tailing:
-    """What a tail did. `head` is the position that it went to, `views` what became of each build."""
+    """
+    What a tail did. `head` is the position that it went to, `views` what became of each build.
+
+    `held_up` says of a side why it could not be written at the end.
+    """
 
     head: Position
     views: tuple[Tailed, ...]
+    held_up: Mapping[Side, str]
 
     @property
     def failing(self) -> tuple[Tailed, ...]:
@@ -68,20 +78,26 @@ def follow(
         max_events_per_second: how fast it goes at most, where the ledger has no throttle.
         stop: whether to end: asked after each view's transaction, and while there is nothing to do.
 
+    v1 waits for v2 nowhere: where v2's database cannot be written, v2 is tried again each second.
+
     Raises:
         SideHeld: another process brings a side forward.
         LeaseLost: another one has taken a side from this one.
+        StoreHeld, StoreRefused: v1's database cannot be written; or v2's, where `once` v1 is at the head.
     """
+    from dualgauge.replay.held_up import SHORT, HeldUp
     from dualgauge.replay.holding import Holding
     from dualgauge.replay.pace import Pace
     from dualgauge.replay.tail import LONGEST_PAUSE, SHORTEST_PAUSE, Tail
     from dualgauge.replay.tail_record import TailRecord
 
     with workspace.open() as handles, ExitStack() as stack:
-        holding = stack.enter_context(Holding(handles.builds, workspace.who))
+        held_up = HeldUp([Side.V2])
+        builds = handles.builds.waiting(Side.V2, SHORT)
+        holding = stack.enter_context(Holding(builds, workspace.who, held_up))
         holding.take()
 
-        record = TailRecord(handles.builds, holding.leases)
+        record = TailRecord(builds, holding.leases, held_up=held_up)
 
         def between() -> bool:
             holding.renew()
@@ -91,32 +107,36 @@ def follow(
         barriers = handles.ledger.barriers_of(workspace.settings.migration)
         tail = stack.enter_context(
             Tail(
-                handles.engine, handles.log, handles.builds, holding.leases, BuildPlans(workspace, handles),
+                handles.engine, handles.log, builds, holding.leases, BuildPlans(workspace, handles), held_up=held_up,
                 progress=workspace.progress, held=lambda: barriers.held(dt.datetime.now(dt.UTC)),
                 pace=Pace(_limit(workspace, handles, max_events_per_second)), rebuilding=holding.renewed,
             )
         )  # fmt: skip
         imports, notes = _Timer(import_every or 0.0), _Timer(_NOTED)
-        pause, owed, first = SHORTEST_PAUSE, False, True
+        head, pause, owed, first = Position(0), SHORTEST_PAUSE, False, True
         while True:
-            if import_every is not None and imports.due():
+            if import_every is not None and (first or not once) and imports.due():
                 # Of a source that has to be read whole, an import may take longer than a lease lasts.
                 with holding.renewed():
                     _import(workspace, handles)
-            head = handles.log.refresh().last
+            if first or not once:
+                head = handles.log.refresh().last
             before = [(one.build, one.position) for one in tail.done]
-            tail.catch_up(head, between)
+            tail.catch_up(head, between, v2_seconds=math.inf if once else _V2_SECONDS)
             if not stop():
                 tail.rebuild(head, now=once)
             moved = before != [(one.build, one.position) for one in tail.done]
             failed = any(one.error for one in tail.done)
-            ends = once or between() or (not tail.going and (failed or first))
+            waiting = bool(held_up.reasons)
+            ends = (once and not waiting) or between() or (not tail.going and not waiting and (failed or first))
             owed = owed or moved
             if owed and (ends or notes.due()):
                 _note(workspace, handles)
                 owed = False
             if ends:
-                return Tailing(head, tail.done)
+                return Tailing(head, tail.done, {side: str(held_up.reason(side)) for side in held_up.reasons})
+            if once:
+                held_up.check()
             pause, first = SHORTEST_PAUSE if moved else min(pause * 1.5, LONGEST_PAUSE), False
             time.sleep(pause)
             holding.take()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from dualgauge.errors import DualgaugeError
 from dualgauge.model import Side, meanwhile
+from dualgauge.replay.held_up import HeldUp
 from dualgauge.stores.serving.writers import holder_name
 
 if TYPE_CHECKING:
@@ -31,10 +32,12 @@ class Holding:
     Args:
         store: has the sides.
         who: acts.
+        held_up: the sides that need not be there at once.
     """
 
-    def __init__(self, store: BuildStore, who: str) -> None:
+    def __init__(self, store: BuildStore, who: str, held_up: HeldUp | None = None) -> None:
         self._store = store
+        self.held_up = held_up or HeldUp()
         self._name = holder_name(who)
         self.leases: dict[Side, Lease] = {}
 
@@ -49,10 +52,14 @@ class Holding:
 
     def take(self, sides: Iterable[Side] = Side) -> None:
         """Take those of some sides that have builds and that this process does not hold yet. Raises SideHeld."""
-        now = dt.datetime.now(dt.UTC)
         for side in sides:
-            if side not in self.leases and self._store.served(side):
-                self.leases[side] = self._store.take(side, self._name, now, now + LEASE)
+            if side in self.leases or self.held_up.waits(side):
+                continue
+            with self.held_up.apart(side):
+                if self._store.served(side):
+                    now = dt.datetime.now(dt.UTC)
+                    self.leases[side] = self._store.take(side, self._name, now, now + LEASE)
+                    self.held_up.written(side)
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
@@ -81,5 +88,7 @@ class Holding:
         """Renew what has come to its second half. Raises LeaseLost."""
         now = dt.datetime.now(dt.UTC)
         for side, lease in self.leases.items():
-            if lease.until - now < LEASE / 2:
-                self.leases[side] = self._store.renew(lease, now + LEASE)
+            if lease.until - now < LEASE / 2 and not self.held_up.waits(side):
+                with self.held_up.apart(side):
+                    self.leases[side] = self._store.renew(lease, now + LEASE)
+                    self.held_up.written(side)

@@ -7,6 +7,7 @@ position, and the next tail goes on there. A view that fails stops at its positi
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -18,6 +19,7 @@ from dualgauge.errors import DataError, UsageError
 from dualgauge.model import Clock, Position, Progress, Side, silent, utc_now
 from dualgauge.replay.advance import KEPT, Batch, change
 from dualgauge.replay.errors import BrokenBatch
+from dualgauge.replay.held_up import HeldUp
 from dualgauge.replay.hot_keys import Tally
 from dualgauge.replay.late import old_windows
 from dualgauge.replay.pace import Pace
@@ -141,6 +143,7 @@ class Tail:
         clock: says the time.
         chosen: the builds of a side that are brought forward; by default those that readers get, and newer ones.
         rebuilding: around a full replay, which may take longer than a lease lasts.
+        held_up: the sides that others do not wait for.
     """
 
     engine: Engine
@@ -154,6 +157,7 @@ class Tail:
     clock: Clock = utc_now
     chosen: Callable[[BuildStore, Side], Sequence[Checkpoint]] = to_keep
     rebuilding: Callable[[], AbstractContextManager[None]] = nullcontext
+    held_up: HeldUp = field(default_factory=HeldUp)
     _stack: ExitStack = field(default_factory=ExitStack)
     _due: dict[tuple[Side, str], float] = field(default_factory=dict)
     _builds: list[_Build] = field(default_factory=list)
@@ -168,29 +172,37 @@ class Tail:
     def look(self) -> None:
         """Look for builds that a replay has filled meanwhile, and for those that readers get otherwise now."""
         for side in filter(self.leases.__contains__, Side):
-            there = self.chosen(self.store, side)
-            now = {(side, one.view, one.build) for one in there}
-            self._builds = [one for one in self._builds if one.done.side is not side or one.key in now]
-            known = {one.key for one in self._builds}
-            self._builds += [self._begun(side, one) for one in there if (side, one.view, one.build) not in known]
+            if not self.held_up.waits(side):
+                with self.held_up.apart(side):
+                    self._look(side)
         # v1's first, in every batch.
         self._builds.sort(key=lambda one: one.done.side.value)
+
+    def _look(self, side: Side) -> None:
+        there = self.chosen(self.store, side)
+        now = {(side, one.view, one.build) for one in there}
+        self._builds = [one for one in self._builds if one.done.side is not side or one.key in now]
+        known = {one.key for one in self._builds}
+        self._builds += [self._begun(side, one) for one in there if (side, one.view, one.build) not in known]
 
     def swap(self) -> None:
         """Let readers have a build that a replay filled, where it has come to the position of the one they get."""
         several = Counter(one.key[:2] for one in self._builds)
         for side, view in (place for place, count in several.items() if count > 1):
-            number = self.store.served(side)[view]
-            of_view = sorted(
-                (one for one in self._builds if one.key[:2] == (side, view)), key=lambda one: one.done.build
-            )
-            old = next((one for one in of_view if one.done.build == number), None)
-            for new in (one for one in of_view if one.done.build > number):
-                # One that no tail keeps will come no further; one that stopped at an error does not take its place.
-                stays = bool(new.done.left) or isinstance(new, _Rebuilt)
-                if stays or old is None or old.done.position <= new.done.position:
-                    self.store.serve(view, new.done.build, self.leases[side], self.clock())
-                    self._builds = [one for one in self._builds if one is not old]
+            if not self.held_up.waits(side):
+                with self.held_up.apart(side):
+                    self._swap(side, view)
+
+    def _swap(self, side: Side, view: str) -> None:
+        number = self.store.served(side)[view]
+        of_view = sorted((one for one in self._builds if one.key[:2] == (side, view)), key=lambda one: one.done.build)
+        old = next((one for one in of_view if one.done.build == number), None)
+        for new in (one for one in of_view if one.done.build > number):
+            # One that no tail keeps will come no further; one that stopped at an error does not take its place.
+            stays = bool(new.done.left) or isinstance(new, _Rebuilt)
+            if stays or old is None or old.done.position <= new.done.position:
+                self.store.serve(view, new.done.build, self.leases[side], self.clock())
+                self._builds = [one for one in self._builds if one is not old]
 
     def _begun(self, side: Side, checkpoint: Checkpoint) -> _Build:
         at = Position(checkpoint.position or 0)
@@ -249,18 +261,22 @@ class Tail:
         """Whether any build is brought forward, or rebuilt."""
         return any(isinstance(one, _Moving | _Rebuilt) for one in self._builds)
 
-    def catch_up(self, head: Position, stop: Callable[[], bool] = lambda: False) -> None:
+    def catch_up(
+        self, head: Position, stop: Callable[[], bool] = lambda: False, *, v2_seconds: float = math.inf
+    ) -> None:
         """
-        Bring every build to a position of the log, batch by batch.
+        Bring every build to a position of the log, batch by batch: v1's, and then v2's that are further behind.
 
         Args:
             head: the position; a commit ends there.
             stop: whether to stop: asked after each view's transaction, and while the pace asks to wait.
+            v2_seconds: leave the rest of what v2 is behind for the next call after so long.
 
         Raises:
             BrokenBatch: the log does not give each position once.
             LeaseLost, StoreHeld: another process took a side, or holds its database.
         """
+        begun = time.monotonic()
         ends = self.log.ends(min((one.advancing.position for one in self._moving), default=head))
         self._refuse_others(ends)
         while not stop() and (found := self._next(head, ends)) is not None:
@@ -272,6 +288,9 @@ class Tail:
             self.progress("events", batch.last, head)
             self.pace.batch_done(batch.last - batch.first + 1)
             self.pace.wait(stop)
+            # At least one: where v1 takes all of the time, v2 goes on all the same.
+            if time.monotonic() - begun > v2_seconds and all(one.done.side is Side.V2 for one in taken):
+                break
         self.swap()
 
     def rebuild(self, head: Position, *, now: bool) -> None:
@@ -288,37 +307,50 @@ class Tail:
             side, view = build.done.side, build.done.view
             to = min(head, held.get(side, head))
             due = now or side in held or time.monotonic() >= self._due.get((side, view), 0.0)
-            if not due or build.done.position >= to:
+            if not due or build.done.position >= to or self.held_up.waits(side):
                 continue
-            if not self.store.has_shape(shape_of(build.plan.view)):
-                self._stop(build, left="the table schema of its view was changed since it was built: replay it")
-                continue
-            start = time.monotonic()
-            with self._stopping(build), self.rebuilding():
-                (made,) = replay(self.engine, self.log, self.store, [build.plan], to, progress=self.progress)
-                self.look()
-                self.swap()
-                for new in self._builds:
-                    if new.key == (side, view, made.build):
-                        new.done = replace(new.done, begun=build.done.begun, rows=build.done.rows + made.rows)
-            ended = time.monotonic()
-            self._due[side, view] = ended + 4 * (ended - start)
+            with self.held_up.apart(side):
+                self._rebuild(build, to)
+
+    def _rebuild(self, build: _Rebuilt, to: Position) -> None:
+        side, view = build.done.side, build.done.view
+        if not self.store.has_shape(shape_of(build.plan.view)):
+            self._stop(build, left="the table schema of its view was changed since it was built: replay it")
+            return
+        start = time.monotonic()
+        with self._stopping(build), self.rebuilding():
+            (made,) = replay(self.engine, self.log, self.store, [build.plan], to, progress=self.progress)
+            self.held_up.written(side)
+            self.look()
+            self.swap()
+            for new in self._builds:
+                if new.key == (side, view, made.build):
+                    new.done = replace(new.done, begun=build.done.begun, rows=build.done.rows + made.rows)
+        ended = time.monotonic()
+        self._due[side, view] = ended + 4 * (ended - start)
 
     def _next(self, head: Position, ends: Ends) -> tuple[Batch, list[_Moving]] | None:
         """
-        The next batch, and the builds that it is for: those furthest behind, v1's first.
+        The next batch, and the builds that it is for: those of v1 furthest behind, or of v2 where v1 has all.
 
-        It goes no further than where the next ones are, and than where a side is held.
+        It goes no further than where the next ones are, and than where a side is held. A side that cannot be written is
+        left out.
         """
         held = self.held()
         limits = {side: min(head, held.get(side, head)) for side in Side}
-        behind = [one for one in self._moving if one.advancing.position < limits[one.done.side]]
+        behind = [
+            one
+            for one in self._moving
+            if one.advancing.position < limits[one.done.side] and not self.held_up.waits(one.done.side)
+        ]
         if not behind:
             return None
-        at = min(one.advancing.position for one in behind)
+        of_v1 = [one for one in behind if one.done.side is Side.V1]
+        at = min(one.advancing.position for one in of_v1 or behind)
         taken = [one for one in behind if one.advancing.position == at]
         bounds = [limits[one.done.side] for one in taken]
-        last = min(at + self.pace.batch, *bounds, *(one.advancing.position for one in behind if one not in taken))
+        ahead = [one.advancing.position for one in behind if one.advancing.position > at]
+        last = min(at + self.pace.batch, *bounds, *ahead)
         end = Position(last)
         return Batch(Position(at + 1), end, ends.known_by(end)), taken
 
@@ -336,15 +368,17 @@ class Tail:
     def _advance_all(self, taken: Sequence[_Moving], batch: Batch, stop: Callable[[], bool]) -> None:
         """Bring builds over a batch, v1's first."""
         stopped = False
-        for _, builds in groupby(taken, key=lambda build: build.done.side):
+        for side, builds in groupby(taken, key=lambda build: build.done.side):
             untouched = []
-            for build in builds:
-                with self._stopping(build):
-                    if not self._advance(build, batch):
-                        untouched.append(build)
-                if stopped := stop():
-                    break
-            self._pass_over(untouched, batch)
+            with self.held_up.apart(side):
+                for build in builds:
+                    with self._stopping(build):
+                        if not self._advance(build, batch):
+                            untouched.append(build)
+                    if stopped := stop():
+                        break
+                self._pass_over(untouched, batch)
+                self.held_up.written(side)
             if stopped:
                 break
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.errors import ConflictError
 from dualgauge.model import utc_now
+from dualgauge.replay.held_up import HeldUp
 from dualgauge.stores.serving.tail_state import TailState
 
 if TYPE_CHECKING:
@@ -33,14 +34,16 @@ class TailRecord:
     Args:
         store: has the builds.
         leases: the sides that this process holds.
+        held_up: the sides of which nothing is recorded where they cannot be written.
         clock: the time that a record bears.
         timer: seconds, from anywhere.
     """
 
     def __init__(
-        self, store: BuildStore, leases: Mapping[Side, Lease], *, clock: Clock = utc_now,
-        timer: Callable[[], float] = time.monotonic,
+        self, store: BuildStore, leases: Mapping[Side, Lease], *, held_up: HeldUp | None = None,
+        clock: Clock = utc_now, timer: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
+        self._held_up = held_up or HeldUp()
         self._store, self._leases, self._clock, self._timer = store, leases, clock, timer
         self._at: dict[_Key, Position] = {}
         self._looked = self._written = timer()
@@ -67,6 +70,8 @@ class TailRecord:
 
     def _write(self, done: Sequence[Tailed]) -> None:
         for side, lease in self._leases.items():
+            if self._held_up.waits(side):
+                continue
             states = [
                 TailState(
                     one.view, one.build, self._clock(), self._rates.get((side, one.view, one.build)), one.error,
@@ -75,5 +80,5 @@ class TailRecord:
                 for one in done if one.side is side
             ]  # fmt: skip
             # Who has lost the side, or finds its database held, learns it from the next batch.
-            with suppress(ConflictError):
+            with suppress(ConflictError), self._held_up.apart(side):
                 self._store.record_tail(lease, states)

@@ -159,7 +159,7 @@ class StoreHeld(ConflictError):
         which = f" (process {listed(holders)})" if holders else ""
         super().__init__(
             f"{path} has been held by another process's transaction{which} for over {seconds:g} seconds; "
-            "nothing was written: wait for that process or end it, and run the command again"
+            "what was under way wrote nothing: wait for that process or end it, and run the command again"
         )
 
 
@@ -169,8 +169,9 @@ class StoreRefused(DualgaugeError):
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(
-            f"{path} cannot be used: {reason}; nothing was written: see that you may write the file and its folder (a "
-            "read needs that too) and that the disk has room, or set [tool.dualgauge.store] url to another place"
+            f"{path} cannot be used: {reason}; what was under way wrote nothing: see that you may write the file and "
+            "its folder (a read needs that too) and that the disk has room, or set [tool.dualgauge.store] url to "
+            "another place"
         )
 
 

@@ -23,7 +23,8 @@ class LedgerError(DualgaugeError):
             else "see that it can be reached, and that user, password and database are right"
         )
         super().__init__(
-            f"the ledger {url} cannot be used: {reason}; nothing was written: {advice}, then run this again"
+            f"the ledger {url} cannot be used: {reason}; what was under way wrote nothing: {advice}, then run this "
+            "again"
         )
 
 
@@ -34,7 +35,7 @@ class LedgerBusy(ConflictError):
         self.url, self.seconds = url, seconds
         super().__init__(
             f"the ledger {url} is held by another process for more than {seconds:g} s; "
-            "nothing was written: end or wait for that process, then run this again"
+            "what was under way wrote nothing: end or wait for that process, then run this again"
         )
 
 

@@ -68,6 +68,8 @@ def tail(
                     )
                 rows = "" if one.left else f"{one.rows:,}"
                 made.add_row(one.label, str(one.build), f"{one.begun:,}", f"{one.position:,}", rows, note)
+            for side, reason in done.held_up.items():
+                screen.print(f"{side.value} was brought no further: {reason}")
             if done.views:
                 screen.print(made)
             else:
@@ -84,6 +86,7 @@ def tail(
                     }
                     for one in done.views
                 ],
+                "held_up": {side.value: reason for side, reason in done.held_up.items()},
             },
             text,
             exit_code=1 if done.failing else 0,

@@ -97,6 +97,8 @@ def log_import(
                 )
             for file in done.torn:
                 screen.print(f"{file}: its last line is not whole yet, and is left for the next import")
+            for file in done.empty:
+                screen.print(f"{file}: it is empty, and is left for the next import")
             if not dry_run:
                 screen.print(f"the log's head is position {done.last:,}")
 
@@ -104,6 +106,7 @@ def log_import(
             {
                 "added": done.added, "known": done.known, "first": done.first, "last": done.last,
                 "sources": list(done.sources), "until": done.until, "torn": list(done.torn),
+                "empty": list(done.empty),
                 "unnamed": {name: list(columns) for name, columns in done.unnamed.items()},
                 "dry_run": dry_run, "quarantined": done.quarantined,
             },

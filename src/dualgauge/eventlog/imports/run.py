@@ -64,8 +64,9 @@ class Imported:
     What an import did. Positions are those it gave; `first` is 0 where it added nothing.
 
     `quarantined` are the rows that do not fit and wait; in a dry run, those that do not fit.
-    `torn` names files whose last line is not whole yet: it is left for the next import. `unnamed` are the columns, by
-    their source, that its files have since the last import and that are in no event, since no setting names them.
+    `torn` names files whose last line is not whole yet: it is left for the next import, and so are those that are
+    `empty` beside others. `unnamed` are the columns, by their source, that its files have since the last import and
+    that are in no event, since no setting names them.
     """
 
     added: int
@@ -75,6 +76,7 @@ class Imported:
     sources: tuple[str, ...]
     until: datetime | None
     torn: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
     quarantined: int = 0
     unnamed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -130,6 +132,7 @@ def run_import(
             added=sum(one.rows for one in done), known=0, first=done[0].first if done else Position(0),
             last=done[-1].last if done else head.last, sources=tuple(one.name for one in sources), until=until,
             torn=tuple(file for one in readings for file in one.torn),
+            empty=tuple(file for one in readings for file in one.empty),
         )  # fmt: skip
         unread = [one for one in readings if one.reads]
         if not unread:

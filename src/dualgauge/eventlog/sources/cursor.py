@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from dualgauge.engines.files.csv_text import row_over
 from dualgauge.engines.files.text_rows import LINES
 from dualgauge.engines.lexer import pieces, unquoted
-from dualgauge.eventlog.errors import BadFile, ChangedFile, NoSuchFile
+from dualgauge.eventlog.errors import BadFile, ChangedFile, EmptyFile, NoSuchFile
 from dualgauge.eventlog.sources.fingerprints import fingerprint, state_of
 from dualgauge.eventlog.sources.readers import json_form
 from dualgauge.eventlog.sources.source import FILE_ORDER, Part, ending_of, format_of, refuse_several_formats
@@ -115,7 +115,8 @@ class SourceReading:
     What an import reads of a source.
 
     `before` is the cursor that it goes by; `kept` are the files that stay in it as they are; `torn` are files whose
-    last line is left for the next import; `kinds` are the types that columns of its CSV files had.
+    last line is left for the next import, `empty` those that have nothing yet; `kinds` are the types that columns of
+    its CSV files had.
     """
 
     source: Source
@@ -123,6 +124,7 @@ class SourceReading:
     files: tuple[FileReading, ...] = ()
     kept: Mapping[str, Taken] = field(default_factory=dict)
     torn: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
     until: str | None = None
     whole: bool = True
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -220,7 +222,7 @@ def reading_of(
     Raises:
         ChangedFile: a file that was taken in is another one now.
         NoSuchFile: there is no file, and there never was one.
-        BadFile: all there is to read is a line that is not whole.
+        BadFile, EmptyFile: all there is to read is a line that is not whole, or a file without anything.
     """
     cut = until.isoformat() if until else None
     settings = source.settings
@@ -239,17 +241,18 @@ def reading_of(
     whole = not held or beyond_a_row(settings) or lacking
     looked = [_look(source, file, taken, seen) for file in source.files]
     found = [one for one in looked if isinstance(one, FileReading)]
+    empty = tuple(one.label for one in found if _has_nothing(one) and not one.print.torn)
     torn = tuple(one.label for one in found if one.print.torn)
     unread = [one for one in found if _has_more(one) or (one.taken is not None and one.taken.again)]
     if not unread and (held or (alike and said.get("until") == cut)):
-        return SourceReading(source, before, torn=torn)
+        return SourceReading(source, before, torn=torn, empty=empty)
     if whole:
         again = [_look(source, one, taken, None) if isinstance(one, Path) else one for one in looked]
         found = [one for one in again if isinstance(one, FileReading)]
     files = tuple(
         replace(one, tail=not whole and _by_tail(source, one))
         for one in (found if whole else unread)
-        if one.print.size or not one.print.torn
+        if not _has_nothing(one)
     )
     read = {one.label for one in files}
     kept = {label: one for label, one in taken.items() if label not in read}
@@ -258,7 +261,9 @@ def reading_of(
         kept = {label: replace(one, again=True) for label, one in kept.items() if one.size is not None}
     if torn and not files and not kept:
         raise BadFile(source.name, torn[0], "its only line is not whole JSON", "or wait until it is written")
-    return SourceReading(source, before, files, kept, torn, cut, whole, said.get("types", {}) if alike else {})
+    if empty and not files and not kept:
+        raise EmptyFile(source.name, empty[0])
+    return SourceReading(source, before, files, kept, torn, empty, cut, whole, said.get("types", {}) if alike else {})
 
 
 def _look(source: Source, file: Path, taken: Mapping[str, Taken], seen: SeenFiles | None) -> FileReading | Path | None:
@@ -330,11 +335,18 @@ def _row_over(source: Source, file: Path, size: int) -> tuple[int, int] | None:
 def _has_more(one: FileReading) -> bool:
     """Whether a file is new, or has rows that were not taken in."""
     if one.taken is None:
-        return one.print.size > 0 or not one.print.torn
+        return not _has_nothing(one)
     if one.taken.size is None:
         return one.print.whole != one.taken.sha256
     # The end of a last line comes by itself where its writer is slow.
     return one.print.size > one.taken.size and not (one.growth is Growth.LINES and one.print.blank)
+
+
+def _has_nothing(one: FileReading) -> bool:
+    """Whether a file that may grow has no whole line yet: who writes it has only opened it. It is as if not there."""
+    if one.growth is Growth.NONE or (one.taken is not None and one.taken.size):
+        return False
+    return not one.print.size or (one.growth is Growth.LINES and one.print.blank)
 
 
 def _by_tail(source: Source, one: FileReading) -> bool:

@@ -212,6 +212,9 @@ class BuildStore(ServedStore, Protocol):
     def dialect(self) -> str:
         """`sqlite` or `postgresql`: which column of the type table counts."""
 
+    def waiting(self, side: Side, seconds: float) -> Self:
+        """The same store, which waits no longer for another process's transaction in a side's database."""
+
     def revise(self, folder: Path, shapes: Sequence[Shape], message: str = "") -> Revision | None:
         """Write the revision that brings the shapes to the views; None where none is due. It names them by default."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -55,11 +55,12 @@ _COMPILED: Final[LRUCache[Any, Any]] = LRUCache(500)
 
 @dataclass(frozen=True, slots=True)
 class Databases:
-    """The two files of a SQLite store."""
+    """The two files of a SQLite store. `wait` says how long they are waited for, `waits` of which one otherwise."""
 
     v1: Path
     v2: Path
     wait: float = WAIT_SECONDS
+    waits: Mapping[Side, float] = field(default_factory=dict)
 
     def file(self, side: Side) -> Path:
         """A side's file."""
@@ -80,7 +81,8 @@ class Databases:
             StoreForked: a file was open in the process from which this one was forked.
         """
         chosen = sides or tuple(Side)
-        opened = Opened({side.schema: self.file(side) for side in chosen}, self.wait)
+        wait = min(self.waits.get(side, self.wait) for side in chosen)
+        opened = Opened({side.schema: self.file(side) for side in chosen}, wait)
         if (file := inherited(opened.files.values())) is not None:
             raise StoreForked(file)
         process = os.getpid()
@@ -159,8 +161,12 @@ def _attach(raw: sqlite3.Connection, opened: Opened, *, create: bool) -> None:
                 raw.execute(f"PRAGMA {schema}.synchronous = NORMAL")
                 raw.execute(f"PRAGMA {schema}.cache_size = -{_CACHED_KIB}")
                 (pages,) = raw.execute(f"PRAGMA {schema}.page_count").fetchone()
-                wal = max(wal, min(3 * pages, _WAL_PAGES.stop))
+                kept = max(_WAL_PAGES.start, min(3 * pages, _WAL_PAGES.stop))
+                wal = max(wal, kept)
                 raw.execute(f"PRAGMA wal_autocheckpoint = {wal}")
+                (size,) = raw.execute(f"PRAGMA {schema}.page_size").fetchone()
+                # One that grew behind a long reader is cut back once that has gone.
+                raw.execute(f"PRAGMA {schema}.journal_size_limit = {kept * size}")
         except (sqlite3.Error, OSError) as fault:
             raw.close()
             if isinstance(fault, OSError):

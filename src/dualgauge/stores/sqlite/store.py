@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
 from dualgauge.model import Side
 from dualgauge.stores.external.sql_location import in_file
@@ -38,6 +39,10 @@ class SqliteStore:
 
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
+
+    def waiting(self, side: Side, seconds: float) -> Self:
+        """The same store with another patience; see the port."""
+        return type(self)(replace(self.databases, waits={side: seconds}))
 
     def revise(self, folder: Path, shapes: Sequence[Shape], message: str = "") -> Revision | None:
         """Write the missing revision; see the port."""

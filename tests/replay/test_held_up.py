@@ -1,0 +1,169 @@
+"""A v2 whose database cannot be written, or that is far behind: v1 goes on, and v2 when it can."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import dualgauge
+from dualgauge.model import Side
+from dualgauge.stores.sqlite.database import Databases
+from support.forked import python
+from support.harm import unwritable
+from support.inside import handles_of
+from support.tailed import VIEWS, come_to, events, following, judged, laid_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ROWS = [{"type": ("in", "out")[at % 2], "who": "ada", "n": at % 5, "price": "1.50"} for at in range(6_000)]
+
+ONCE = """
+import sys
+from dualgauge.__main__ import main
+from dualgauge.replay import held_up
+held_up.LONG = 1.5
+sys.argv = ["dualgauge", "tail", "--once", "--project", sys.argv[1], "--format", "json"]
+main()
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    migration = laid_out(tmp_path, {"counts": VIEWS["counts"]})
+    (tmp_path / "views_v2" / "counts.sql").write_text(VIEWS["counts"][1])
+    append(tmp_path, 0, 20)
+    migration.replay()
+    return tmp_path
+
+
+def append(root: Path, first: int, last: int) -> None:
+    with dualgauge.open(root).appender() as log:
+        log.append(events(ROWS[:last])[first:])
+
+
+@contextlib.contextmanager
+def locked(root: Path, side: Side) -> Iterator[None]:
+    """Another process's transaction, which stays open."""
+    file = root / ".dualgauge" / f"views_{side.value}.db"
+    script = f"""
+import sqlite3, sys
+held = sqlite3.connect({str(file)!r}, isolation_level=None)
+held.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+    with python(["-c", script], environment=dict(os.environ)) as child:
+        try:
+            assert child.stdout.readline() == "held\n"
+            yield
+        finally:
+            child.kill()
+
+
+def test_a_lock_on_v2_holds_v1_up_nowhere(project: Path) -> None:
+    with following(project) as child:
+        with locked(project, Side.V2):
+            for last in (25, 30):
+                append(project, last - 5, last)
+                assert come_to(project, Side.V1, {"counts": last})
+            assert come_to(project, Side.V2, {"counts": 20})
+        append(project, 30, 40)
+        assert come_to(project, Side.V2, {"counts": 40})
+        assert come_to(project, Side.V1, {"counts": 40})
+        assert child.poll() is None
+    assert judged(project) == {}
+
+
+def test_a_tail_that_begins_under_a_lock_on_v2_keeps_v1_at_once(project: Path) -> None:
+    append(project, 20, 25)
+    with locked(project, Side.V2):
+        start = time.monotonic()
+        with following(project) as child:
+            assert come_to(project, Side.V1, {"counts": 25})
+            assert time.monotonic() - start < 15
+            assert child.poll() is None
+
+
+def test_a_tail_that_ends_brings_v1_to_the_head_before_it_says_what_holds_v2(project: Path) -> None:
+    append(project, 20, 25)
+    with locked(project, Side.V2):
+        child = python(["-c", ONCE, str(project)], environment=dict(os.environ))
+        out, _ = child.communicate(timeout=60)
+        holder = "has been held by another process's transaction"
+    assert child.returncode == 5
+    assert "views_v2.db" in out
+    assert holder in out
+    assert "what was under way wrote nothing" in out
+    assert come_to(project, Side.V1, {"counts": 25})
+    assert come_to(project, Side.V2, {"counts": 20})
+    assert {one.position for one in dualgauge.open(project).tail(once=True).views} == {25}
+
+
+def test_a_tail_that_is_told_to_end_says_what_holds_v2(project: Path) -> None:
+    append(project, 20, 25)
+    at_head = threading.Event()
+    with locked(project, Side.V2):
+        timer = threading.Timer(3, at_head.set)
+        timer.start()
+        done = dualgauge.open(project).tail(stop=at_head.is_set)
+
+    assert list(done.held_up) == [Side.V2]
+    assert "has been held by another process's transaction" in done.held_up[Side.V2]
+    assert [(one.side, one.position) for one in done.views] == [(Side.V1, 25)]
+
+
+def test_a_lock_on_v1_is_an_error_as_ever(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dualgauge.stores.sqlite.store.Databases", partial(Databases, wait=0.5))
+    append(project, 20, 25)
+    with locked(project, Side.V1), pytest.raises(dualgauge.DualgaugeError, match=r"views_v1\.db has been held"):
+        dualgauge.open(project).tail(once=True)
+
+
+def test_a_v2_that_may_not_be_written_lets_v1_come_to_the_head(project: Path) -> None:
+    settings = project / "pyproject.toml"
+    settings.write_text(settings.read_text() + '\n[tool.dualgauge.store]\nurl = "sqlite:///stores/{side}/views.db"\n')
+    dualgauge.open(project).replay()
+    append(project, 20, 25)
+    with unwritable(project / "stores" / "v2") as first:
+        child = subprocess.run(
+            [sys.executable, "-m", "dualgauge", "tail", "--once"], cwd=project, capture_output=True, text=True,
+            check=False, preexec_fn=first,
+        )  # fmt: skip
+    assert child.returncode == 1
+    assert "stores/v2/views.db cannot be used: " in child.stderr
+    with handles_of(dualgauge.open(project)) as handles:
+        assert handles.builds.served_builds(Side.V1)["counts"].position == 25
+    assert {one.position for one in dualgauge.open(project).tail(once=True).views} == {25}
+
+
+def test_v1_does_not_wait_until_v2_has_caught_up(project: Path) -> None:
+    migration = dualgauge.open(project)
+    append(project, 20, 6_000)
+    migration.replay(side=Side.V1)
+    migration.views.set_throttle(1_000)
+    with following(project):
+        time.sleep(1)
+        with migration.appender() as log:
+            log.append(events([*ROWS, ROWS[0]])[6_000:])
+        assert come_to(project, Side.V1, {"counts": 6_001})
+        assert not at(project, Side.V2, 6_001)
+        migration.views.set_throttle(None)
+        assert come_to(project, Side.V2, {"counts": 6_001})
+    assert judged(project) == {}
+
+
+def at(root: Path, side: Side, position: int) -> bool:
+    with contextlib.closing(sqlite3.connect(root / ".dualgauge" / f"views_{side.value}.db")) as connection:
+        found: Any = connection.execute("SELECT max(position) FROM _dualgauge_checkpoint").fetchone()
+    return found == (position,)
