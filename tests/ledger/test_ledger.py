@@ -377,7 +377,7 @@ def test_a_writer_that_waits_too_long_is_told_who_keeps_it_waiting(url: str) -> 
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(
-                LedgerBusy, match=r"is held by another process for more than 0.05 s; nothing was written"
+                LedgerBusy, match=r"is held by another process for more than 0.05 s; what was under way wrote nothing"
             ):
                 ledger.move(state, entry(state, "canary", 1, "op-1"))
             assert ledger.state("orders") == state, "a reader waits for nobody"
