@@ -109,6 +109,12 @@ def test_whatever_attributes_do_a_decision_raises_nothing(attrs: Any) -> None:
     assert route(10_000).decide("x", attrs)[0] is Side.V1
 
 
+@pytest.mark.parametrize("attrs", [Hostile(a=1), 7, [("team", "staff")]])
+def test_where_nobody_can_tell_what_decides_v1_is_read(attrs: Any) -> None:
+    """At a share of all: whoever is pinned to v1 by what cannot be had must not be on v2."""
+    assert route(PPM).decide("x", attrs) == Decision(Side.V1, Reason.BAD_UNIT, PPM, 3)
+
+
 @given(unit=st.text(max_size=5), share=st.integers(0, PPM), north=st.booleans(), staff=st.booleans())
 def test_decisions_are_those_of_the_plain_rules(unit: str, share: int, *, north: bool, staff: bool) -> None:
     attrs = (NORTH if north else {}) | (STAFF if staff else {})

@@ -933,3 +933,26 @@ def test_a_switched_functions_arguments_tell_its_reads_apart(tmp_path: Path) -> 
         assert router.refresh()
     # The last two are one call.
     assert sum(one.reads for one in now(url).judged) == 4
+
+
+def test_reads_by_a_decision_from_before_say_nothing_of_the_share_of_now(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    route(url, "canary", 1_000_000)
+    count_for(url)
+    with Router(url, "m", refresh=60) as router, router.pinned(1):
+        read(router, 1)
+        settled(router, 1)
+        route(url, "canary", 100)
+        assert router.refresh()
+        assert router.decide(1).side == "v2"
+        for _ in range(5):
+            read(router, 1)
+        settled(router, 6)
+        assert router.decide(2).side == "v1"
+        read(router, 2)
+        settled(router, 7)
+        assert router.refresh()
+    assert counts(url) == {
+        "1000000 read v2 v2": 1, "1000000 shadow v2 matched": 1, "100 read v1 v1": 1, "100 shadow v1 matched": 1,
+    }  # fmt: skip
+    assert {(one.share_ppm, one.reads) for one in now(url).judged} == {(1_000_000, 1), (100, 1)}

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from contract.store import build
 from dualgauge.engines.duck import Engine, open_engine
-from dualgauge.model import Side, quote
+from dualgauge.model import Side, literal, quote
 from dualgauge.stores.serving.shapes import Shape
 from dualgauge.stores.serving.types import bound_columns
 from dualgauge.stores.sqlite.database import Databases
@@ -200,13 +200,18 @@ def test_what_is_no_value_of_a_key_is_refused(engine: Engine, shop: Shop, kind: 
         ("DATE", "2024-01-01", NAIVE, True), ("DATE", "2024-01-01", NAIVE.replace(hour=1), False),
         ("BIGINT", "7", Decimal("7.0"), True), ("BIGINT", "7", Decimal("7.5"), False),
         ("VARCHAR", "00000000-0000-0000-0000-00000000000a", uuid.UUID(int=10), True),
-        ("JSON", '{"a":1}', '{"a":1}', True), ("JSON", '"b"', '"b"', True),
+        ("JSON", '{"a":1}', '{"a":1}', True), ("JSON", '"b"', '"b"', True), ("JSON", '{"a":1}', '{"a": 1}', False),
+        ("BIGINT[]", "[2, 3]", "[2,3]", True), ("BIGINT[]", "[2, 3]", "[2, 3]", True),
+        ("BIGINT[]", "[2, 3]", "[23]", False),
+        ("VARCHAR[]", "[a  b, ä, ]", '[ "a  b" , "\\u00e4", "" ]', True),
+        ("VARCHAR[]", "['x\"y']", '[ "x\\"y"]', True),
+        ("STRUCT(a BIGINT, b VARCHAR)", "{a: -3, b: c d}", '{"a": -3, "b": "c d"}', True),
     ],
 )  # fmt: skip
 def test_a_key_may_be_what_the_other_side_has(
     engine: Engine, shop: Shop, kind: str, kept: str, asked: object, found: bool
 ) -> None:
-    shop.serve(Shape(Side.V1, "v", {"k": kind}, ("k",)), bound(engine, {"k": kind}, [(f"'{kept}'",)]))
+    shop.serve(Shape(Side.V1, "v", {"k": kind}, ("k",)), bound(engine, {"k": kind}, [(literal(kept),)]))
     assert (shop.side().get("v", asked) is not None) == found
 
 
@@ -270,6 +275,8 @@ def test_a_part_of_a_key_or_an_index_gives_all_of_its_rows(engine: Engine, shop:
     assert prices({"note": "x"}) == [Decimal("1.50"), Decimal("3.00"), Decimal("1.50")]
     assert prices({"note": "x", "month": "2024-02-01"}) == [Decimal("3.00")]
     assert prices({"author": "eve"}) == []
+    with pytest.raises(NotIndexed, match="cannot be asked by nothing"):
+        reader.many("orders", {})
     for where in ({"month": "2024-01-01"}, {"price": 1}, {"nothing": 1}, {"author": "ada", "note": "x"}):
         with pytest.raises(NotIndexed, match=r"\(author, month, price\) or \(note, month\)"):
             reader.many("orders", where)

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import uuid
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -910,3 +910,76 @@ def test_a_rule_is_what_its_json_says(rule: Any) -> None:
 def test_what_is_no_rule_is_refused(said: dict[str, Any]) -> None:
     with pytest.raises((KeyError, ValueError, BadRule)):
         rule_of(said)
+
+
+@dataclass
+class Asked:
+    ids: list[int]
+
+
+@dataclass(frozen=True)
+class Sealed:
+    asked: Asked
+
+
+@pytest.mark.parametrize(
+    ("made", "ids"),
+    [
+        (list, lambda one: one),
+        (lambda: {"ids": []}, lambda one: one["ids"]),
+        (lambda: OrderedDict(ids=[[]]), lambda one: one["ids"][0]),
+        (lambda: ([],), lambda one: one[0]),
+        (lambda: deque([{"ids": []}]), lambda one: one[0]["ids"]),
+        (lambda: Asked([]), lambda one: one.ids),
+        (lambda: Sealed(Asked([])), lambda one: one.asked.ids),
+    ],
+)
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_caller_may_fill_its_arguments_anew_for_the_next_read(
+    router: Router, made: Callable[[], Any], ids: Callable[[Any], list[int]], *, awaited: bool
+) -> None:
+    """Each read is wrong, and is judged by what it was asked for."""
+    routed(router, "shadow", 0, canary())
+    mine = made()
+
+    def v1(asked: Any) -> list[object]:
+        return [row(number) for number in ids(asked)]
+
+    def v2(asked: Any) -> list[object]:
+        return [row(number, "9.00") for number in ids(asked)]
+
+    async def ask() -> None:
+        async def first(asked: Any) -> list[object]:
+            return v1(asked)
+
+        async def second(asked: Any) -> list[object]:
+            return v2(asked)
+
+        for number in range(50):
+            ids(mine)[:] = [number]
+            assert await router.aread("orders", unit=1, v1=first, v2=second, args=(mine,)) == [row(number)]
+        ids(mine).clear()
+        await over(router)
+
+    if awaited:
+        asyncio.run(ask())
+    else:
+        for number in range(50):
+            ids(mine)[:] = [number]
+            assert router.read("orders", unit=1, v1=v1, v2=v2, args=(mine,)) == [row(number)]
+        ids(mine).clear()
+    assert settled(router, 50) == {"mismatched": 50}
+    # What is shown of each is what was asked for then.
+    assert len({tuple(ids(one.args[0])) for one in router.mismatches()}) == 20
+    assert all([one.v1[0]["id"]] == ids(one.args[0]) for one in router.mismatches())  # type: ignore[index]
+
+
+def test_arguments_of_too_many_parts_are_no_shadows_and_are_counted(router: Router) -> None:
+    routed(router, "shadow", 0, canary())
+
+    def side(asked: list[Any]) -> dict[str, object]:
+        return row(len(asked))
+
+    router.read("orders", unit=1, v1=side, v2=side, args=([7] * 100_000,))
+    router.read("orders", unit=1, v1=side, v2=side, args=([[7]] * 1_001,))
+    assert settled(router, 2) == {"matched": 1, "dropped": 1}

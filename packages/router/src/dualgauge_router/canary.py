@@ -44,14 +44,11 @@ class Cohort:
         return cls(name, said["attr"], test, tuple(_plain(one) for one in (given if test == "in" else [given])))
 
     def has(self, attrs: Mapping[str, object] | None) -> bool:
-        """Whether a read with these attributes is in the cohort; never raises: in doubt it is not."""
+        """Whether a read with these attributes is in the cohort. Raises what they raise: nobody can tell."""
         if attrs is None:
             return False
-        try:
-            given = attrs.get(self.attribute)
-            several = list(given) if isinstance(given, list | tuple | set | frozenset) else [given]
-        except Exception:  # noqa: BLE001  (the application's own values; no read may fail for them)
-            return False
+        given = attrs.get(self.attribute)
+        several = list(given) if isinstance(given, list | tuple | set | frozenset) else [given]
         return any(self._fits(*_plain(one)) for one in several)
 
     def _fits(self, kind: str, value: object) -> bool:

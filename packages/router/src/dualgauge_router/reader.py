@@ -100,7 +100,7 @@ class Reader:
         def ask(side: SideReader, key: Any) -> dict[str, Any] | None:  # noqa: ANN401  (a key of any type)
             return side.get(view, key, at_least=at_least, timeout=wait)
 
-        return self._read(view, ask, (key,), unit, attrs, timeout, named=partial(self.v1.spelt, view, key))
+        return self._read(view, ask, (key,), unit, attrs, timeout, named=partial(self.v1.spelt, view))
 
     def many(
         self, view: str, where: Mapping[str, object], *,
@@ -127,7 +127,10 @@ class Reader:
         def ask(side: SideReader, where: Mapping[str, object]) -> list[dict[str, Any]]:
             return side.many(view, where, limit=limit, at_least=at_least, timeout=wait)
 
-        return self._read(view, ask, (where,), unit, attrs, timeout, named=partial(self.v1.spelt, view, where=where))
+        def named(where: Mapping[str, object]) -> object:
+            return self.v1.spelt(view, where=where)
+
+        return self._read(view, ask, (where,), unit, attrs, timeout, named=named)
 
     def page(
         self, view: str, *, unit: Unit | Sequence[Unit | None] | None, attrs: Mapping[str, object] | None = None,
@@ -160,13 +163,15 @@ class Reader:
         def ask(side: SideReader, where: Mapping[str, object] | None, after: Sequence[Any] | None) -> Page:
             return side.page(view, where=where, after=after, limit=limit, at_least=at_least, timeout=wait)
 
-        named = partial(self.v1.spelt, view, where=where or {}, after=after)
+        def named(where: Mapping[str, object] | None, after: Sequence[Any] | None) -> object:
+            return self.v1.spelt(view, where=where or {}, after=after)
+
         return self._read(view, ask, (where, after), unit, attrs, timeout, lambda page: page.rows, named=named)
 
     def _read(  # noqa: PLR0917  (called with all of them, in this order)
         self, view: str, ask: Callable[..., T], args: Sequence[object], unit: Unit | Sequence[Unit | None] | None,
         attrs: Mapping[str, object] | None, timeout: float | None, as_rows: Callable[[T], object] | None = None,
-        *, named: Callable[[], object],
+        *, named: Callable[..., object],
     ) -> T:  # fmt: skip
         v1, v2 = partial(ask, self.v1), partial(ask, self.v2)
         return self._router.read(

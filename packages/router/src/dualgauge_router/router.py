@@ -190,7 +190,8 @@ class Router:
         Args:
             unit: a text, a whole number, or a list of these and None; None for a read without one. What cannot be
                 hashed reads v1, with the reason `bad_unit`.
-            attrs: what the cohorts of canary.yaml are told by, such as `{"region": "eu-1"}`.
+            attrs: what the cohorts of canary.yaml are told by, such as `{"region": "eu-1"}`. Where they are asked for,
+                and raise or are no mapping, it reads v1 as `bad_unit`.
         """
         known = self._known
         if self._clock() >= known.until:
@@ -253,7 +254,7 @@ class Router:
         timeout: float | None = None,
         as_rows: Callable[[T], object] | None = None,
         positions: Callable[[Side], int | None] | None = None,
-        named: Callable[[], object] | None = None,
+        named: Callable[..., object] | None = None,
     ) -> T:
         """
         Read a view from the side that `decide` chooses: call `v1` or `v2` with `args` and give what it gives.
@@ -266,7 +267,8 @@ class Router:
             unit: as `decide` takes it.
             v1: reads v1.
             v2: reads v2. It must be a read: where v1 answers for it, both were called.
-            args: what the chosen one is called with.
+            args: what the chosen one is called with. A shadow read calls the other one with copies of what lists,
+                dicts, sets and dataclasses there held then; what else they hold has to stay as it is.
             attrs: as `decide` takes them.
             timeout: seconds that v2 is waited for; it answers in a thread of its own then. None: as canary.yaml says,
                 or as long as it takes.
@@ -274,8 +276,8 @@ class Router:
                 read; it may not change the answer.
             positions: gives the position of the log that a side's readers are at, where anything tells; of a shadow
                 read, answers that differ are a mismatch then where both sides gave them at one position.
-            named: gives what names the read among others, where `args` have several spellings of it, such as 7 and
-                "07"; asked for by shadow reads.
+            named: called with `args`; gives what names the read among others, where these have several spellings of
+                it, such as 7 and "07". Asked for by shadow reads.
         """
         known = self._known
         decision = self.decide(unit, attrs)
@@ -287,11 +289,11 @@ class Router:
             except KeyboardInterrupt:
                 raise
             except BaseException as fault:  # noqa: BLE001  (whatever it is, v1 answers)
-                self._failed(view, fault, known)
+                self._failed(view, fault, known, decision)
             else:
-                self._counts_for(view, V2, known)
+                self._counts_for(view, V2, known, decision)
                 if self._known.routing.shadow is not None:
-                    self._shadow(known, view, unit, Side.V2, answer, v1, v2, args, as_rows, positions, named)
+                    self._shadow(known, decision, view, unit, answer, v1, v2, args, as_rows, positions, named)
                 return answer
         try:
             answer = v1(*args)
@@ -299,9 +301,9 @@ class Router:
             self._v1_failed(view, decision, known)
             raise
         if decision.side is Side.V1:
-            self._counts_for(view, V1, known)
+            self._counts_for(view, V1, known, decision)
             if self._known.routing.shadow is not None:
-                self._shadow(known, view, unit, Side.V1, answer, v1, v2, args, as_rows, positions, named)
+                self._shadow(known, decision, view, unit, answer, v1, v2, args, as_rows, positions, named)
         return answer
 
     async def aread(
@@ -315,7 +317,7 @@ class Router:
         attrs: Mapping[str, object] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  (of v2 alone: v1 answers then)
         as_rows: Callable[[T], object] | None = None,
-        named: Callable[[], object] | None = None,
+        named: Callable[..., object] | None = None,
     ) -> T:
         """Read as `read` does, from functions that are awaited; a v2 that is late is cancelled, in no thread."""
         known = self._known
@@ -328,11 +330,11 @@ class Router:
             except BaseException as fault:
                 if from_outside(fault):
                     raise
-                self._failed(view, fault, known)
+                self._failed(view, fault, known, decision)
             else:
-                self._counts_for(view, V2, known)
+                self._counts_for(view, V2, known, decision)
                 if self._known.routing.shadow is not None:
-                    self._shadow(known, view, unit, Side.V2, answer, v1, v2, args, as_rows, None, named, awaited=True)
+                    self._shadow(known, decision, view, unit, answer, v1, v2, args, as_rows, None, named, awaited=True)
                 return answer
         try:
             answer = await v1(*args)
@@ -340,9 +342,9 @@ class Router:
             self._v1_failed(view, decision, known)
             raise
         if decision.side is Side.V1:
-            self._counts_for(view, V1, known)
+            self._counts_for(view, V1, known, decision)
             if self._known.routing.shadow is not None:
-                self._shadow(known, view, unit, Side.V1, answer, v1, v2, args, as_rows, None, named, awaited=True)
+                self._shadow(known, decision, view, unit, answer, v1, v2, args, as_rows, None, named, awaited=True)
         return answer
 
     def switched(
@@ -361,7 +363,8 @@ class Router:
             view: as `read` takes it.
             unit: the name of the function's parameter that is the unit.
             v2: takes what the function takes. It is awaited where that is.
-            attrs: called with what the function is called with; gives the attributes.
+            attrs: called with what the function is called with; gives the attributes. Where it raises, a read that they
+                decide for reads v1.
             timeout: as `read` takes it.
 
         Raises:
@@ -414,12 +417,13 @@ class Router:
         return self._shadows.samples() if self._shadows is not None else []
 
     def _shadow(  # noqa: PLR0917  (called with all of them, in this order)
-        self, known: _Known, view: str, unit: Unit | Sequence[Unit | None] | None, served: Side, answer: object,
+        self, known: _Known, decision: Decision, view: str, unit: Unit | Sequence[Unit | None] | None, answer: object,
         v1: Callable[..., Any], v2: Callable[..., Any], args: Sequence[object],
         as_rows: Callable[[Any], object] | None, positions: Callable[[Side], int | None] | None = None,
-        named: Callable[[], object] | None = None, *, awaited: bool = False,
+        named: Callable[..., object] | None = None, *, awaited: bool = False,
     ) -> None:  # fmt: skip
         """Have a read compared with the other side, if it is one of those that are; the caller has its answer."""
+        served = decision.side
         try:
             rules = self._known.routing.shadow
             compared = rules.views.get(view) if rules is not None else None
@@ -428,6 +432,8 @@ class Router:
             shadows = self._shadowing.get("") or self._begin_shadows()
             if shadows.takes(rules, view, served, awaited=awaited):
                 key, share = known.routing.counted(view)
+                if decision.config_version != known.routing.state.revision:
+                    key = ""
                 read = shadows.of(
                     view, compared, served, answer, v1, v2, tuple(args), as_rows, positions, named, key, share
                 )
@@ -524,12 +530,17 @@ class Router:
     def _v1_failed(self, view: str, decision: Decision, known: _Known) -> None:
         """Count a read that v1 did not answer; one that v2 had failed before is counted as that."""
         if decision.side is Side.V1:
-            self._counts_for(view, V1_ERROR, known)
+            self._counts_for(view, V1_ERROR, known, decision)
 
-    def _counts_for(self, view: str, outcome: str, known: _Known) -> None:
-        """Count a read that was begun by what was known then; it is no evidence where it would be for another thing."""
+    def _counts_for(self, view: str, outcome: str, known: _Known, decision: Decision) -> None:
+        """
+        Count a read that was begun by what was known then; it is no evidence where it would be for another thing.
+
+        Nor is one of a decision that was kept from before, as for a request: it says nothing of the share of now.
+        """
         self._counts.add(view, outcome)
-        if self._known is not known and self._known.routing.counted(view) != known.routing.counted(view):
+        moved = self._known is not known and self._known.routing.counted(view) != known.routing.counted(view)
+        if moved or decision.config_version != known.routing.state.revision:
             self._aside.add(view, outcome)
 
     def _sampled(self, rules: ShadowRules, unit: Unit | Sequence[Unit | None] | None) -> bool:
@@ -539,10 +550,10 @@ class Router:
             return random.random() * PPM < rules.sample_ppm  # noqa: S311  (a sample, and no secret)
         return rules.below is None or sha256(f"{self.migration}:shadow\0{text}".encode()).digest() < rules.below
 
-    def _failed(self, view: str, fault: BaseException, known: _Known) -> None:
+    def _failed(self, view: str, fault: BaseException, known: _Known, decision: Decision) -> None:
         """Count a read that v2 did not answer, and tell of the first of each kind; raise it where there is no v1."""
         late = type(fault) is Late
-        self._counts_for(view, V2_TIMEOUT if late else V2_ERROR, known)
+        self._counts_for(view, V2_TIMEOUT if late else V2_ERROR, known, decision)
         if self._known.routing.state.stage == COMPLETE:
             if late:
                 raise TimeoutError(f"v2 did not answer the read of {view!r} in time") from None

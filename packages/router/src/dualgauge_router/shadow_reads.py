@@ -104,7 +104,7 @@ class ShadowRead:
     args: tuple[object, ...]
     as_rows: Callable[[Any], object] | None
     positions: Callable[[Side], int | None] | None
-    named: Callable[[], object] | None
+    named: Callable[..., object] | None
     evidence_key: str
     share_ppm: int
     asked: Side = Side.V1
@@ -186,7 +186,7 @@ class ShadowRead:
     def _names(self) -> Sequence[object]:
         if self.named is not None:
             with suppress(BaseException):  # the application's own; its arguments name it as well
-                return [self.named()]
+                return [self.named(*self.args)]
         return self.args
 
     def _call(self, side: Side, wanted: Callable[[], bool]) -> tuple[Callable[..., Any], tuple[object, ...]]:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakKeyDictionary, finalize
 
-from dualgauge_router.comparing import kept
+from dualgauge_router.comparing import kept, kept_arguments
 from dualgauge_router.evidence import SETTLING, Place
 from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Waiting, from_outside, silence
 from dualgauge_router.shadow_reads import (
@@ -210,7 +210,12 @@ class Shadows:
 
     def offer(self, rules: ShadowRules, read: ShadowRead, *, awaited: bool) -> None:
         """Take a read, to be compared by a thread, or where it is `awaited` by a task of this loop."""
-        read.answer = kept(read.answer)
+        try:
+            read.answer, read.args = kept(read.answer), kept_arguments(read.args)
+        except Exception:  # noqa: BLE001  (the application's own values)
+            # Called later, it would ask for something else, or take the caller's time.
+            self._count(read, DROPPED)
+            return
         mine = self._of_loop() if awaited else None
         reads = mine.reads if mine is not None else self._reads
         reads[id(read)] = read

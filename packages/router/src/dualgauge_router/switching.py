@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import suppress
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dualgauge_router.router import Router
+
+
+class _Unknown(dict[str, object]):
+    """Attributes that could not be had."""
+
+    def get(self, *_: object) -> Any:  # noqa: ANN401  (it gives nothing)
+        raise LookupError
+
+
+_UNKNOWN: Final = _Unknown()
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -34,14 +43,21 @@ def switched(
         unit_of, signature = _argument(v1, unit), inspect.signature(v1)
 
         def how(args: tuple[Any, ...], given: dict[str, Any]) -> dict[str, Any]:
-            said = None
+            said: Mapping[str, object] | None = None
             if attrs is not None:
-                # No read may fail for what cohorts are told by.
-                with suppress(Exception):
+                # No read may fail for what cohorts are told by; where they are asked for, it reads v1.
+                try:
                     said = attrs(*args, **given)
+                except Exception:  # noqa: BLE001  (the application's own)
+                    said = _UNKNOWN
             calls = {"v1": partial(_called, v1), "v2": partial(_called, v2), "args": (args, given)}
-            named = partial(_bound, signature, args, given)
-            return {"unit": unit_of(args, given), "attrs": said, "timeout": timeout, "named": named, **calls}
+            return {
+                "unit": unit_of(args, given),
+                "attrs": said,
+                "timeout": timeout,
+                "named": partial(_bound, signature),
+                **calls,
+            }
 
         if awaits:
 

@@ -162,6 +162,9 @@ class SideReader:
             NotServed, BadKey, NotFresh, NoTypes, NoStore, StoreBusy, StoreForked, ReaderClosed: as `get`.
         """
         self._wait(view, at_least, timeout)
+        if not where:
+            with self._reading(view) as (_, table):
+                raise NotIndexed(f"{self._side.value}.{view}", ["nothing"], table.ways)
         rows = self._some(view, where, None, min(limit, _MOST) + 1)
         if len(rows) > limit:
             raise TooManyRows(f"{self._side.value}.{view}", limit)

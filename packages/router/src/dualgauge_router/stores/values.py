@@ -118,6 +118,10 @@ def _nested(kind: str) -> Callable[[Any], Any]:
     return lambda value: None if value is None else made(value)
 
 
+_TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[ \t\r\n]+')
+"""The texts in JSON, and the blanks between its values."""
+
+
 def bound(kind: str, value: object) -> object:
     """
     What SQLite holds of a value of a type, for a comparison; None where no column holds the value.
@@ -158,7 +162,14 @@ def _of_text(kind: str, text: str) -> object:  # noqa: PLR0911  (one row a type 
     text.encode()  # what is no text, as from broken arguments, SQLite could not take
     if is_json(kind):
         json.loads(text, parse_int=str, parse_float=str)
+        # What a source gave as JSON is kept as it came; what the engine makes of a list has one spelling.
+        return text if kind == "JSON" else _TOKENS.sub(_as_kept, text)
     return (uuid_text(text) or text) if kind == "UUID" else text
+
+
+def _as_kept(found: re.Match[str]) -> str:
+    """A text in JSON as the engine writes it; blanks between values are none."""
+    return json.dumps(json.loads(found[0]), ensure_ascii=False) if found[0].startswith('"') else ""
 
 
 def _of_value(kind: str, value: object) -> object:  # noqa: PLR0911  (one row a type reads best)
