@@ -329,7 +329,10 @@ def test_unequal_positions_are_refused_with_both_of_them(project: Project, told:
     )
     code, said = told("diff")
     assert (code, said["error"]["type"]) == (5, "UnequalPositions")
-    assert said["next_steps"] == [{"command": "dualgauge replay", "why": "bring every view to the log's head"}]
+    assert said["next_steps"] == [
+        {"command": "dualgauge replay", "why": "bring every view to the log's head"},
+        {"command": "dualgauge status", "why": "see how far each view is, and who keeps it"},
+    ]
     assert (project.evidence(), project.reports()) == ((), [])
 
 

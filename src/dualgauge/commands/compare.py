@@ -98,7 +98,7 @@ def _is_tailed(handles: Handles) -> bool:
 def _feeds(workspace: Workspace, handles: Handles) -> Feeds:
     """What brings the log to what v1's adopted tables have, and v2 to the log."""
     from dualgauge.commands.log import tolerance_of
-    from dualgauge.commands.tailing import follow
+    from dualgauge.commands.views import ViewCommands
     from dualgauge.comparison.runs.live import Feeds
     from dualgauge.eventlog.sources.source import Source
     from dualgauge.stores.errors import SideHeld
@@ -110,10 +110,12 @@ def _feeds(workspace: Workspace, handles: Handles) -> Feeds:
         if _is_tailed(handles):
             return False
         try:
-            follow(workspace, once=True, import_every=None, max_events_per_second=None, stop=lambda: False)
+            done = ViewCommands(workspace).tail(once=True)
         except SideHeld:
             # A tail has begun since.
             return False
+        for reason in done.held_up.values():
+            raise reason
         return True
 
     migration = workspace.settings.migration

@@ -31,17 +31,23 @@ def live_state(handles: Handles, at: datetime) -> LiveState:
     return LiveState(
         lags=_if_readable(lambda: lags(handles.log, positions, at)) or {},
         arrivals=_if_readable(lambda: arrival_rate(handles.log, at)),
-        holders={side: _holder(handles, side) for side in Side},
+        holders=_holders(handles),
         tails={(side, one.view, one.build): one for side in Side for one in handles.builds.tail_states(side)},
         strategies={key: (one.value, one in KEPT) for key, one in found.items() if one},
+        now=dt.datetime.now(dt.UTC),
     )
 
 
-def _holder(handles: Handles, side: Side) -> Lease | None:
-    """Who brings a side forward; None where nobody does, or who did is gone."""
-    found = handles.builds.writer(side)
+def _holders(handles: Handles) -> dict[Side, Lease | None]:
+    """
+    Who brings each side forward; None where nobody does, or who did is gone.
+
+    A tail that cannot write a side's database cannot renew its lease there: it is known by the other one.
+    """
+    found = {side: handles.builds.writer(side) for side in Side}
     # The lease is of the system's clock, whatever the project's is.
-    return found if found is not None and found.holds(dt.datetime.now(dt.UTC)) else None
+    alive = {one.holder for one in found.values() if one is not None and one.holds(dt.datetime.now(dt.UTC))}
+    return {side: one if one is not None and one.holder in alive else None for side, one in found.items()}
 
 
 def _if_readable(look: Callable[[], T]) -> T | None:

@@ -16,6 +16,8 @@ from dualgauge.model import Position, Side
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dualgauge.errors import DualgaugeError
+    from dualgauge.replay.held_up import HeldUp
     from dualgauge.replay.tail import Tailed
     from dualgauge.stores.serving.checkpoints import Checkpoint
     from dualgauge.views.plan.plan import Plan
@@ -27,6 +29,9 @@ MANY_FILES: Final = 1_000
 _NOTED, _LOOKED = 1.0, 0.5
 """Seconds between two notes of how far v2 is, and between two looks at the throttle, at least."""
 
+
+_TOLD: Final = 5.0
+"""Seconds for which another process's transaction is in the way before anybody is told."""
 
 _V2_SECONDS: Final = 0.5
 """How long v2 catches up before the tail looks whether there is something new for v1."""
@@ -42,7 +47,7 @@ class Tailing:
 
     head: Position
     views: tuple[Tailed, ...]
-    held_up: Mapping[Side, str]
+    held_up: Mapping[Side, DualgaugeError]
 
     @property
     def failing(self) -> tuple[Tailed, ...]:
@@ -66,7 +71,7 @@ class _Timer:
 
 def follow(
     workspace: Workspace, *, once: bool, import_every: float | None, max_events_per_second: int | None,
-    stop: Callable[[], bool],
+    stop: Callable[[], bool], told: Callable[[Side, DualgaugeError | None], None],
 ) -> Tailing:  # fmt: skip
     """
     Bring the builds that readers get to the log's head, and unless `once` go on with what comes.
@@ -77,13 +82,14 @@ def follow(
         import_every: import all sources between rounds, so many seconds apart at least; None: import nothing.
         max_events_per_second: how fast it goes at most, where the ledger has no throttle.
         stop: whether to end: asked after each view's transaction, and while there is nothing to do.
+        told: is told that a side cannot be written, and later, by None, that it can.
 
     v1 waits for v2 nowhere: where v2's database cannot be written, v2 is tried again each second.
 
     Raises:
         SideHeld: another process brings a side forward.
         LeaseLost: another one has taken a side from this one.
-        StoreHeld, StoreRefused: v1's database cannot be written; or v2's, where `once` v1 is at the head.
+        StoreHeld, StoreRefused, StoreDamaged, NotADatabase: v1's database cannot be written.
     """
     from dualgauge.replay.held_up import SHORT, HeldUp
     from dualgauge.replay.holding import Holding
@@ -112,6 +118,7 @@ def follow(
                 pace=Pace(_limit(workspace, handles, max_events_per_second)), rebuilding=holding.renewed,
             )
         )  # fmt: skip
+        noticed: frozenset[Side] = frozenset()
         imports, notes = _Timer(import_every or 0.0), _Timer(_NOTED)
         head, pause, owed, first = Position(0), SHORTEST_PAUSE, False, True
         while True:
@@ -128,19 +135,35 @@ def follow(
             moved = before != [(one.build, one.position) for one in tail.done]
             failed = any(one.error for one in tail.done)
             waiting = bool(held_up.reasons)
-            ends = (once and not waiting) or between() or (not tail.going and not waiting and (failed or first))
+            noticed = _notice(held_up, noticed, told)
+            ends = (
+                (once and (not waiting or bool(held_up.lasting())))
+                or between()
+                or (not tail.going and not waiting and (failed or first))
+            )
             owed = owed or moved
             if owed and (ends or notes.due()):
                 _note(workspace, handles)
                 owed = False
             if ends:
-                return Tailing(head, tail.done, {side: str(held_up.reason(side)) for side in held_up.reasons})
-            if once:
-                held_up.check()
+                return Tailing(head, tail.done, held_up.lasting(0))
             pause, first = SHORTEST_PAUSE if moved else min(pause * 1.5, LONGEST_PAUSE), False
             time.sleep(pause)
             holding.take()
             tail.look()
+
+
+def _notice(
+    held_up: HeldUp, noticed: frozenset[Side], told: Callable[[Side, DualgaugeError | None], None]
+) -> frozenset[Side]:
+    """Tell of sides that cannot be written for a while now, and of those that can be again; gives the first."""
+    found = held_up.lasting(_TOLD)
+    for side, reason in found.items():
+        if side not in noticed:
+            told(side, reason)
+    for side in noticed - found.keys():
+        told(side, None)
+    return frozenset(found)
 
 
 def _limit(workspace: Workspace, handles: Handles, given: int | None) -> Callable[[], float | None]:
@@ -200,9 +223,10 @@ def _note(workspace: Workspace, handles: Handles) -> None:
     """Note in the ledger that v2 has caught up, where it has."""
     from dualgauge.cutover.gates.inputs import look
     from dualgauge.cutover.moves.switch import record_replay
+    from dualgauge.stores.errors import NotADatabase, StoreDamaged, StoreRefused
 
     # A file of a view that is being edited cannot be read: its build goes on, and the next note says how far v2 is.
-    with suppress(UsageError):
+    with suppress(UsageError, NotADatabase, StoreDamaged, StoreRefused):
         record_replay(
             handles.ledger, workspace.settings.migration, ready=look(handles.store, handles.views), begins=False,
             who=workspace.who, at=workspace.clock(), operation_id=uuid.uuid4().hex,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from dualgauge.commands.tailing import Tailing
     from dualgauge.cutover.values import Readiness
+    from dualgauge.errors import DualgaugeError
     from dualgauge.replay.run import Replayed
     from dualgauge.replay.undo import Undone
     from dualgauge.stores.serving.migrations import Revision
@@ -201,6 +202,7 @@ class ViewCommands:
     def tail(
         self, *, once: bool = False, import_every: float | None = None, max_events_per_second: int | None = None,
         stop: Callable[[], bool] = lambda: False,
+        told: Callable[[Side, DualgaugeError | None], None] = lambda _, __: None,
     ) -> Tailing:  # fmt: skip
         """
         Bring the builds that readers get to the log's head, and unless `once` keep them there until `stop` says so.
@@ -210,12 +212,13 @@ class ViewCommands:
             import_every: import all sources between rounds, so many seconds apart at least; None: import nothing.
             max_events_per_second: how fast it goes at most, where `throttle` has said nothing.
             stop: whether to end: asked after each view's transaction, and while there is nothing to do.
+            told: is told that a side's database cannot be written for some seconds now, and by None that it can.
         """
         from dualgauge.commands.tailing import follow
 
         return follow(
             self._workspace, once=once, import_every=import_every, max_events_per_second=max_events_per_second,
-            stop=stop,
+            stop=stop, told=told,
         )  # fmt: skip
 
     def throttle(self) -> int | None:

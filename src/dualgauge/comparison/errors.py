@@ -170,7 +170,10 @@ class UnequalPositions(ConflictError):
         self.positions, self.adopted = dict(positions), tuple(adopted)
         shown = listed(f"{view} at {position:,}" for view, position in positions.items())
         sentence = f"the views are at different positions ({shown}), and answers can only be compared at one"
-        steps = [NextStep("dualgauge replay", "bring every view to the log's head")]
+        steps = [
+            NextStep("dualgauge replay", "bring every view to the log's head"),
+            NextStep("dualgauge status", "see how far each view is, and who keeps it"),
+        ]
         if adopted:
             built = max((position for label, position in positions.items() if label not in adopted), default=0)
             behind = [label for label in adopted if positions[label] < built]

@@ -12,6 +12,7 @@ from dualgauge.model import AsJson, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from dualgauge.cutover.values import GateResult
     from dualgauge.eventlog.table.lateness import Lateness
@@ -84,6 +85,7 @@ class LiveState:
         holders: who brings each side forward; None where nobody does.
         tails: what a tail last said of each build, by side, view and number.
         strategies: how each view is kept, by side and name, and whether a tail can.
+        now: the time by the system's clock, which a tail's own times are of; None where nobody looked.
     """
 
     lags: Mapping[Position, timedelta]
@@ -91,10 +93,14 @@ class LiveState:
     holders: Mapping[Side, Lease | None]
     tails: Mapping[tuple[Side, str, int], TailState]
     strategies: Mapping[tuple[Side, str], tuple[str, bool]]
+    now: datetime | None = None
 
 
 FALLEN_BEHIND: Final = 5.0
 """Seconds of lag from which on a rate below that of new events means that a view will not catch up."""
+
+STILL: Final = timedelta(seconds=10)
+"""A tail that has said nothing of a view behind the head for so long does not bring it forward now."""
 
 UNKNOWN: Final = LiveState({}, None, {}, {}, {})
 """Nobody looked."""
@@ -207,7 +213,13 @@ def view_status(
         found, readiness=next((one for one, holds in states.items() if holds), ViewReadiness.READY),
         build=served.build, stale=stale, error=error or None, stopped_at=at if error else None,
     )  # fmt: skip
-    if not keeps or error or live.holders.get(view.side) is None or tail is None or tail.rate is None:
+    kept = keeps and not error and live.holders.get(view.side) is not None
+    if (
+        not kept
+        or tail is None
+        or tail.rate is None
+        or (behind and live.now is not None and live.now - tail.at > STILL)
+    ):
         return found
     found = replace(found, rate=tail.rate, hot_keys=tail.hot_keys)
     arrivals = live.arrivals

@@ -1,4 +1,4 @@
-"""What keeps v2's database from being written while v1 goes on: another process's lock, or a full disk."""
+"""What keeps v2's database from being written while v1 goes on: another process's lock, a full disk, a broken file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.stores.errors import StoreHeld, StoreRefused
+from dualgauge.stores.errors import NotADatabase, StoreDamaged, StoreHeld, StoreRefused, StoreReplaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -45,11 +45,15 @@ class HeldUp:
 
     @contextmanager
     def apart(self, side: Side) -> Iterator[None]:
-        """Around what is done in a side's database: where that cannot be, it is noted, and the other side goes on."""
+        """
+        Around what is done in a side's database: where that cannot be, it is noted, and the other side goes on.
+
+        A database that another one took the place of is noted for any side: it is opened anew.
+        """
         try:
             yield
-        except (StoreHeld, StoreRefused) as fault:
-            if side not in self._sides:
+        except (StoreHeld, StoreRefused, StoreDamaged, StoreReplaced, NotADatabase) as fault:
+            if side not in self._sides and not isinstance(fault, StoreReplaced):
                 raise
             self.reasons[side] = fault
             self._again[side] = self._clock() + _PAUSE
@@ -67,8 +71,10 @@ class HeldUp:
             return found
         return StoreHeld(found.path, round(self._clock() - self._since[side], 1), found.holders)
 
-    def check(self) -> None:
-        """Raise why a side cannot be written, but of a lock only once it has lasted for `LONG` seconds."""
-        for side, found in self.reasons.items():
-            if not isinstance(found, StoreHeld) or self._clock() - self._since[side] >= LONG:
-                raise self.reason(side)
+    def lasting(self, seconds: float = LONG) -> dict[Side, DualgaugeError]:
+        """Why sides cannot be written; of a lock once it has lasted for so many seconds."""
+        return {
+            side: self.reason(side)
+            for side, found in self.reasons.items()
+            if not isinstance(found, StoreHeld) or self._clock() - self._since[side] >= seconds
+        }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 from dualgauge.errors import DualgaugeError
 from dualgauge.model import Side, meanwhile
 from dualgauge.replay.held_up import HeldUp
+from dualgauge.stores.errors import StoreReplaced
 from dualgauge.stores.serving.writers import holder_name
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Holding:
         self.held_up = held_up or HeldUp()
         self._name = holder_name(who)
         self.leases: dict[Side, Lease] = {}
+        self._places: dict[Side, object] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +61,7 @@ class Holding:
                 if self._store.served(side):
                     now = dt.datetime.now(dt.UTC)
                     self.leases[side] = self._store.take(side, self._name, now, now + LEASE)
+                    self._places[side] = self._store.place(side)
                     self.held_up.written(side)
 
     @contextmanager
@@ -85,10 +88,20 @@ class Holding:
             raise faults[0]
 
     def renew(self) -> None:
-        """Renew what has come to its second half. Raises LeaseLost."""
+        """
+        Renew what has come to its second half, and let go of a side in whose place there is another one.
+
+        Raises:
+            LeaseLost: another process has a side.
+        """
         now = dt.datetime.now(dt.UTC)
-        for side, lease in self.leases.items():
-            if lease.until - now < LEASE / 2 and not self.held_up.waits(side):
-                with self.held_up.apart(side):
+        for side, lease in list(self.leases.items()):
+            if self.held_up.waits(side):
+                continue
+            with self.held_up.apart(side):
+                if self._store.place(side) != self._places[side]:
+                    del self.leases[side]
+                    raise StoreReplaced(f"the database of {side.value}")
+                if lease.until - now < LEASE / 2:
                     self.leases[side] = self._store.renew(lease, now + LEASE)
                     self.held_up.written(side)

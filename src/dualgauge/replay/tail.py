@@ -25,7 +25,7 @@ from dualgauge.replay.late import old_windows
 from dualgauge.replay.pace import Pace
 from dualgauge.replay.remembered import Remembered
 from dualgauge.replay.run import build_of, replay, shape_of
-from dualgauge.stores.errors import Fenced, StoreHeld
+from dualgauge.stores.errors import Fenced, StoreDamaged, StoreHeld
 from dualgauge.views.definition import EVENTS
 from dualgauge.views.plan.plan import Strategy
 
@@ -171,6 +171,7 @@ class Tail:
 
     def look(self) -> None:
         """Look for builds that a replay has filled meanwhile, and for those that readers get otherwise now."""
+        self._builds = [one for one in self._builds if one.done.side in self.leases]
         for side in filter(self.leases.__contains__, Side):
             if not self.held_up.waits(side):
                 with self.held_up.apart(side):
@@ -216,9 +217,13 @@ class Tail:
             return _Rebuilt(done, plan)
         if plan.strategy not in KEPT:
             return _Build(replace(done, left=plan.why, by_plan=True))
-        advancing = self._stack.enter_context(self.store.advance(build_of(plan), checkpoint.build, self.leases[side]))
+        opened = self.store.advance(build_of(plan), checkpoint.build, self.leases[side])
+        try:
+            advancing = self._stack.enter_context(opened)
+        except StoreDamaged as fault:
+            return _Build(replace(done, error=str(fault)))
         if not advancing.fits:
-            left = "an older dualgauge made its build, without the columns that a tail needs: replay it"
+            left = "its build has not the columns that a tail needs, as one of an older dualgauge: replay it"
             return _Build(replace(done, left=left))
         remembered = Remembered(self.engine, plan.lookups, advancing.lookups())
         return _Moving(
@@ -430,5 +435,5 @@ class Tail:
             raise
         except Fenced:
             self._stop(build, left=_TAKEN)
-        except DataError as fault:
+        except (DataError, StoreDamaged) as fault:
             self._stop(build, error=str(fault))

@@ -175,6 +175,30 @@ class StoreRefused(DualgaugeError):
         )
 
 
+class StoreDamaged(DualgaugeError):
+    """A store file that lacks what dualgauge made in it."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"{path} lacks what dualgauge made in it: {reason}; what was under way wrote nothing: put back the file, "
+            "or move it away and replay: everything in a store can be rebuilt from the log",
+            next_steps=(NextStep("dualgauge doctor", "see what else is wrong"),),
+        )
+
+
+class StoreReplaced(ConflictError):
+    """A store file that another one took the place of, or that was removed, while it was open."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} was replaced or removed while it was being written; what was under way wrote nothing to the file "
+            "that is there now: run the command again, which goes on from what that has",
+            next_steps=(NextStep("dualgauge status", "see what readers get"),),
+        )
+
+
 class RevisionFailed(DualgaugeError):
     """A revision that Alembic, or the store, refused."""
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, MemoryLimit, ProjectDir
 from dualgauge.cli.terminal.output import answering, table
+from dualgauge.cli.terminal.screen import Screen
 from dualgauge.cli.terminal.stopping import stopping
-from dualgauge.model import NextStep, plural
+from dualgauge.model import NextStep, Side, plural
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from dualgauge.errors import DualgaugeError
 
 
 def tail(
@@ -54,8 +58,10 @@ def tail(
     """
     with stopping() as stop, answering("tail", project, form, debug=debug, memory_limit=memory_limit) as answer:
         done = answer.migration.views.tail(
-            once=once, import_every=every if imports else None, max_events_per_second=max_events_per_second, stop=stop
-        )
+            once=once, import_every=every if imports else None, max_events_per_second=max_events_per_second, stop=stop,
+            told=_told,
+        )  # fmt: skip
+        held = next(iter(done.held_up.values()), None)
 
         def text(screen: Console) -> None:
             made = table("view", "build", "from", "to", "rows", "", right=["build", "from", "to", "rows"])
@@ -72,7 +78,10 @@ def tail(
                 screen.print(f"{side.value} was brought no further: {reason}")
             if done.views:
                 screen.print(made)
-            else:
+            for side in Side if done.views else ():
+                if side not in done.held_up and all(one.side is not side for one in done.views):
+                    screen.print(f"no view of {side.value} has a build: `dualgauge replay` makes them")
+            if not done.views:
                 screen.print("no view has a build yet: run `dualgauge replay` first")
 
         answer.give(
@@ -86,12 +95,23 @@ def tail(
                     }
                     for one in done.views
                 ],
-                "held_up": {side.value: reason for side, reason in done.held_up.items()},
+                "held_up": {side.value: str(reason) for side, reason in done.held_up.items()},
             },
             text,
-            exit_code=1 if done.failing else 0,
+            exit_code=1 if done.failing else held.exit_code if once and held else 0,
             next_steps=[
                 NextStep(f"dualgauge replay {one.label}", "build it anew, once its text or the events are fixed")
                 for one in done.failing
             ] or ([] if done.views else [NextStep("dualgauge replay", "build the views")]),
         )  # fmt: skip
+
+
+def _told(side: Side, reason: DualgaugeError | None) -> None:
+    """On stderr, while it runs."""
+    if reason is None:
+        told = f"{side.value} is brought forward again"
+    else:
+        other = Side.V2 if side is Side.V1 else Side.V1
+        told = f"{side.value} is brought no further for now, and {other.value} is: {reason}"
+    with suppress(OSError):
+        Screen(stderr=True).print(told, soft_wrap=True)

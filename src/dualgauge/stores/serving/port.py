@@ -286,6 +286,9 @@ class BuildStore(ServedStore, Protocol):
     def file(self, side: Side) -> Path:
         """The file that holds a side, whether it is there or not."""
 
+    def place(self, side: Side) -> object:
+        """What tells the database of a side from another one that is put in its place; it can be compared alone."""
+
     def health(self, side: Side) -> Health | None:
         """Whether a side is whole; None where there is nothing of it yet. Nothing is written."""
 

@@ -20,7 +20,7 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import LRUCache
 
 from dualgauge.model import Side, listed, literal
-from dualgauge.stores.errors import NotADatabase, StoreHeld, StoreRefused
+from dualgauge.stores.errors import NotADatabase, StoreDamaged, StoreHeld, StoreRefused
 from dualgauge.stores.holders import holders
 from dualgauge_router.sqlite_files import Watched, in_the_way, inherited, use_wal, watched
 from dualgauge_router.stores.errors import StoreForked
@@ -129,12 +129,17 @@ class Opened:
             return None
         path = name or listed(self.files.values())
         if in_the_way(fault):
-            return StoreHeld(path, self.wait, [pid for file in self.files.values() for pid in holders(file)])
+            known = {file: found for file in self.files.values() if (found := holders(file))}
+            # Of two files one may be free.
+            path = name or listed(known or self.files.values())
+            return StoreHeld(path, self.wait, [pid for found in known.values() for pid in found])
         match getattr(fault, "sqlite_errorcode", 0) & 0xFF:
             case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
                 return NotADatabase(path, str(fault))
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
                 return StoreRefused(path, str(fault).partition(": file:")[0])
+            case sqlite3.SQLITE_ERROR if str(fault).startswith(("no such table", "no such column")):
+                return StoreDamaged(path, str(fault))
         return None
 
 
@@ -201,6 +206,8 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 def _translated(engine: sa.Engine) -> Iterator[None]:
     try:
         yield
+    except sa.exc.NoSuchTableError as fault:
+        raise StoreDamaged(listed(opened(engine).files.values()), f"no such table: {fault}") from fault
     except (sa.exc.DBAPIError, sqlite3.Error) as fault:
         error = opened(engine).error(fault.orig if isinstance(fault, sa.exc.DBAPIError) else fault)
         if error is None:

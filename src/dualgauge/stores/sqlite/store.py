@@ -163,6 +163,14 @@ class SqliteStore:
         """A side's file."""
         return self.databases.file(side)
 
+    def place(self, side: Side) -> object:
+        """The file itself, whatever its name; see the port."""
+        try:
+            found = self.file(side).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
     def health(self, side: Side) -> Health | None:
         """What SQLite's quick check says of a side's file. Raises NotADatabase, StoreHeld, StoreRefused."""
         if not self.file(side).exists():
