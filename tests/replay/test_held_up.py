@@ -275,17 +275,17 @@ def copied(file: Path, backup: Path) -> None:
 
 
 def test_status_says_which_side_a_tail_cannot_write(project: Path) -> None:
-    with following(project) as tail:
+    with following(project, lease=3.0) as tail:
         append(project, 20, 25)
         assert come_to(project, Side.V2, {"counts": 25})
         with locked(project, Side.V2):
             append(project, 25, 30)
             assert come_to(project, Side.V1, {"counts": 30})
-            # Once the lease has ended, which lasts half a minute.
+            # Once the lease has ended.
             until = time.monotonic() + 90
             while "v2 is brought no further" not in (said := call("status", folder=project).out):
                 assert time.monotonic() < until
-                time.sleep(1)
+                time.sleep(0.2)
         assert f"process {tail.pid} on" in said
         assert "at the head in" not in said
         assert "dualgauge replay" not in said

@@ -261,9 +261,12 @@ print("ended by itself", done)
 
 
 @contextmanager
-def following(root: Path, **how: Any) -> Iterator[Process]:
-    """A process that follows the log, once it has taken the sides; thawed and killed at the end."""
-    child = python(["-c", _FOLLOWS, str(root), json.dumps(how)], environment=dict(os.environ))
+def following(root: Path, *, lease: float = 30.0, **how: Any) -> Iterator[Process]:
+    """A process that follows the log, once it has taken the sides, by leases of so many seconds; killed at the end."""
+    short = (
+        f"import datetime\nfrom dualgauge.replay import holding\nholding.LEASE = datetime.timedelta(seconds={lease})\n"
+    )
+    child = python(["-c", short + _FOLLOWS, str(root), json.dumps(how)], environment=dict(os.environ))
     try:
         assert child.stdout.readline() == "ready\n"
         yield child
