@@ -16,7 +16,7 @@ from support.browser import NoBrowser, chromium, executable
 from support.pg_cluster import Cluster, NoServer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from playwright.sync_api import Browser
 
@@ -120,6 +120,19 @@ def forgotten_secrets() -> Iterator[None]:
     before = set(errors._secrets)
     yield
     errors._secrets.intersection_update(before)
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], str]:
+    """Where a program of the system is, by its name."""
+
+    def path(name: str) -> str:
+        found = shutil.which(name)
+        if found is None:
+            _missing(f"{name} is not installed here")
+        return found
+
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from dualgauge.commands.cutover import CutoverCommands
 from dualgauge.commands.evidence import EvidenceCommands
 from dualgauge.commands.log import LogCommands
 from dualgauge.commands.quarantine import QuarantineCommands
+from dualgauge.commands.schedule import ScheduleCommands
 from dualgauge.commands.traffic import TrafficCommands
 from dualgauge.commands.views import ViewCommands
 from dualgauge.project.project import find
@@ -107,6 +108,11 @@ class Migration:
     def cutover(self) -> CutoverCommands:
         """The share of reads on v2, and its moves."""
         return CutoverCommands(self._workspace)
+
+    @cached_property
+    def schedule(self) -> ScheduleCommands:
+        """Work that is due by the clock."""
+        return ScheduleCommands(self._workspace)
 
     def doctor(self) -> Examination:
         """Look at the set-up, and change nothing; see `doctor.examine`, which works without a project too."""

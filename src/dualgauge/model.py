@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
+import os
+import re
+import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +35,8 @@ __all__ = [
     "as_json",
     "canonical_json",
     "fold",
+    "holder_name",
+    "is_gone",
     "jsonable",
     "listed",
     "literal",
@@ -48,6 +54,8 @@ Position = NewType("Position", int)
 """A place in the event log: dense, from 1; 0 is "before the first event"."""
 
 START = Position(0)
+
+_PROCESS: Final = re.compile(r", process (?P<pid>[0-9]+) on (?P<host>.+) \([0-9a-f]+\)$")
 
 POSITION = "_position"
 """The hidden column of every row of a build: the last event that changed it, or an upper bound."""
@@ -72,6 +80,30 @@ class Outcome(StrEnum):
     PASS = "pass"  # noqa: S105  (a verdict, no password)
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
+
+    @property
+    def exit_code(self) -> int:
+        """What a command ends with that found this."""
+        return {Outcome.PASS: 0, Outcome.FAIL: 4, Outcome.INCONCLUSIVE: 1}[self]
+
+
+def holder_name(who: str) -> str:
+    """What this process is called as a holder; no other one ever was."""
+    return f"{who}, process {os.getpid()} on {socket.gethostname()} ({secrets.token_hex(4)})"
+
+
+def is_gone(name: str) -> bool:
+    """Whether a holder is known to be gone: a process of this machine can be looked for."""
+    found = _PROCESS.search(name)
+    if found is None or found["host"] != socket.gethostname():
+        return False
+    try:
+        os.kill(int(found["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
 
 
 def utc_now() -> datetime:

@@ -11,6 +11,7 @@ from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.settings import LogSettings, SourceSettings
 from dualgauge.ledger.settings import LedgerSettings
 from dualgauge.project.settings import EVIDENCE, Paths, Section
+from dualgauge.schedules.settings import ScheduleSettings
 from dualgauge.stores.settings import StoreSettings
 
 
@@ -26,6 +27,7 @@ class Settings(Section):
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     gates: GateSettings = Field(default_factory=GateSettings)
     paths: Paths = Field(default_factory=Paths)
+    schedules: list[ScheduleSettings] = Field(default_factory=list)
 
     @field_validator("migration")
     @classmethod
@@ -46,6 +48,15 @@ class Settings(Section):
             message = f"two sources are called {twice[0]!r}; give each a name of its own"
             raise ValueError(message)
         return sources
+
+    @field_validator("schedules")
+    @classmethod
+    def _told_apart(cls, schedules: list[ScheduleSettings]) -> list[ScheduleSettings]:
+        names = [one.name for one in schedules]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            message = f"two schedules are called {twice[0]!r}; give each a name of its own"
+            raise ValueError(message)
+        return schedules
 
     @model_validator(mode="after")
     def _caused(self) -> Self:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dualgauge.eventlog.table.event_log import EventLog
     from dualgauge.ledger.ledger import Ledger
     from dualgauge.ledger.seal import Evidence
+    from dualgauge.ledger.slot_values import Claim
     from dualgauge.ledger.values import MigrationState
     from dualgauge.project.project import Project
     from dualgauge.settings import Settings
@@ -73,7 +74,8 @@ class Workspace:
     """
     One project. Values come in here: the clock, who acts, the engine's memory limit, how to wait, and chance.
 
-    `patience`: seconds that a writer of the log waits for its turn. `strategies`: what was found of the views' texts.
+    `patience`: seconds that a writer of the log waits for its turn. `claim`: the slot of a schedule that it works for:
+    the ledger takes nothing from it once another one has the slot. `strategies`: what was found of the views' texts.
     """
 
     project: Project
@@ -85,6 +87,7 @@ class Workspace:
     sleep: Callable[[float], None] = time.sleep
     chance: random.Random = field(default_factory=random.Random, compare=False)
     patience: float = 30.0
+    claim: Claim | None = None
     strategies: dict[tuple[Side, str, str], Strategy] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -155,7 +158,9 @@ class Handles:
         """The ledger, to write to: made where there is none, and upgraded where it is behind."""
         from dualgauge.ledger.ledger import Ledger
 
-        return self._stack.enter_context(Ledger.open(self._workspace.ledger_url))
+        ledger = self._stack.enter_context(Ledger.open(self._workspace.ledger_url))
+        claim = self._workspace.claim
+        return ledger if claim is None else ledger.fenced(claim)
 
     @cached_property
     def known_ledger(self) -> Ledger | None:

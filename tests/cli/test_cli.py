@@ -49,6 +49,11 @@ WORKING = {
     "diff": ["customers"],
     "check": ["customers"],
     "report": [],
+    "schedule list": [],
+    "schedule run": ["often"],
+    "schedule pause": ["often", "--reason", "r"],
+    "schedule resume": ["often"],
+    "schedule show": ["often"],
     "evidence list": [],
     "evidence show": ["RUN"],
     "read": ["customers", "ada", "--unit", "ada"],
@@ -75,6 +80,9 @@ def working(command: str, folder: Path) -> list[str]:
     build(folder, compared=command in {"switch", "report"} or command.startswith("evidence"))
     if command.startswith("canary"):
         (folder / "canary.yaml").write_text("steps: [{share: 1%}, {share: 100%}]\n", encoding="utf-8")
+    if command.startswith("schedule"):
+        with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
+            file.write('\n[[tool.dualgauge.schedules]]\nname = "often"\nevery = "1m"\ndo = ["import"]\n')
     if command == "log add":
         (folder / "data" / "refunds.csv").write_text("refund,at\n1,2026-01-05T08:00:00Z\n", encoding="utf-8")
     runs = sorted(path.name for path in (folder / "reports").glob("*"))
@@ -126,7 +134,7 @@ def dump(folder: Path) -> dict[str, list[str]]:
 
 
 def test_this_test_knows_every_command() -> None:
-    assert {*WORKING, "demo"} == LEAVES
+    assert {*WORKING, "demo", "schedule follow"} == LEAVES
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words) or "dualgauge")
@@ -147,7 +155,7 @@ def test_dualgauge_alone_shows_the_commands_in_the_order_of_the_work(tmp_path: P
 
     assert [name for name in shown if (name,) in COMMANDS] == [
         "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "throttle", "quarantine", "status",
-        "diff", "check", "evidence", "report", "read", "canary", "switch", "rollback", "journal",
+        "diff", "check", "evidence", "report", "schedule", "read", "canary", "switch", "rollback", "journal",
     ]  # fmt: skip
 
 

@@ -47,6 +47,11 @@ COMMANDS = {
     "status": ["status"],
     "evidence-list": ["evidence", "list"],
     "report": ["report"],
+    "schedule-list": ["schedule", "list"],
+    "schedule-run": ["schedule", "run", "nightly", "--dry-run"],
+    "schedule-pause": ["schedule", "pause", "nightly", "--reason", "r"],
+    "schedule-resume": ["schedule", "resume", "nightly"],
+    "schedule-show": ["schedule", "show", "nightly"],
     "read": ["read", "customers", "ada"],
     "canary-validate": ["canary", "validate"],
     "canary-apply": ["canary", "apply"],
@@ -105,6 +110,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     with (folder / "data" / "orders.csv").open("a", encoding="utf-8") as orders:
         orders.write("5,2026-01-04T08:15:00Z,eve,placed\n")
     (folder / "canary.yaml").write_text("steps: [{share: 1%}, {share: 100%}]\n")
+    with (folder / "pyproject.toml").open("a") as settings:
+        settings.write('\n[[tool.dualgauge.schedules]]\nname = "nightly"\nevery = "1m"\n')
     (folder / "more.csv").write_text("id,at,kind\n1,2026-01-01T00:00:00Z,a\n")
     found = {}
     for verb, words in COMMANDS.items():

@@ -266,6 +266,21 @@ def test_a_kill_and_a_rollback_win_over_a_pinned_decision(url: str) -> None:
             assert router.decide("a").side is Side.V1
 
 
+@pytest.mark.parametrize("begun", ["shadow", "killed", "hash"])
+def test_a_block_that_begins_on_v1_stays_there_though_the_share_moves_up(url: str, begun: str) -> None:
+    put(url, 0, "shadow" if begun == "shadow" else "canary", killed=begun == "killed", canary="")
+    with Router(url, "orders", refresh=60) as router, router.pinned("a") as decision:
+        header = decision.header
+        assert decision.side is Side.V1
+        put(url, PPM, "live", canary="")
+        assert router.refresh()
+        assert (router.decide("a").side, router.decide("b").side) == (Side.V1, Side.V2)
+        with Router(url, "orders", refresh=60) as other, other.pinned("a", header=header) as followed:
+            assert followed.side is Side.V1
+    with Router(url, "orders", refresh=60) as router:
+        assert router.decide("a").side is Side.V2
+
+
 def test_a_header_is_followed_unless_this_router_knows_of_a_later_change(url: str) -> None:
     put(url, 0, "canary", canary="")
     with Router(url, "orders", refresh=60) as router:

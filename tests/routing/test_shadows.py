@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import io
 import itertools
 import json
 import os
@@ -19,7 +20,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -719,16 +720,17 @@ def test_what_is_under_way_when_a_router_is_closed_is_counted_once(router: Route
     """At the first read of a side, before its answers are known to differ, or at a later one, when they do."""
     routed(router, "shadow", 0, canary(workers=3))
     begun, over = threading.Semaphore(0), threading.Event()
+    times = [0, 0, 0]
 
-    def v2(number: int, times: list[int]) -> object:
-        times.append(number)
-        if len(times) == asked:
+    def v2(number: int) -> object:
+        times[number] += 1
+        if times[number] == asked:
             begun.release()
             over.wait(30)
         return row(number, "9")
 
     for number in range(3):
-        router.read("orders", unit="a", v1=lambda number, _: row(number), v2=v2, args=(number, []))
+        router.read("orders", unit="a", v1=row, v2=v2, args=(number,))
     for _ in range(3):
         assert begun.acquire(timeout=30)
     router.close()
@@ -980,6 +982,71 @@ def test_arguments_of_too_many_parts_are_no_shadows_and_are_counted(router: Rout
     def side(asked: list[Any]) -> dict[str, object]:
         return row(len(asked))
 
-    router.read("orders", unit=1, v1=side, v2=side, args=([7] * 100_000,))
-    router.read("orders", unit=1, v1=side, v2=side, args=([[7]] * 1_001,))
-    assert settled(router, 2) == {"matched": 1, "dropped": 1}
+    router.read("orders", unit=1, v1=side, v2=side, args=([7] * 19_000,))
+    router.read("orders", unit=1, v1=side, v2=side, args=([7] * 20_000,))
+    router.read("orders", unit=1, v1=side, v2=side, args=([[7]] * 10_000,))
+    assert settled(router, 3) == {"matched": 1, "dropped": 2}
+
+
+class Query(NamedTuple):
+    ids: list[int]
+    limit: int = 5
+
+
+@pytest.mark.parametrize("stage", ["shadow", "live"])
+def test_a_side_that_uses_its_arguments_up_takes_nothing_from_the_other(router: Router, stage: str) -> None:
+    routed(router, stage, PPM if stage == "live" else 0, canary())
+
+    def v1(query: Query, more: dict[str, int]) -> list[object]:
+        return [row(query.ids.pop()), row(more.pop("id"))]
+
+    def v2(query: Query, more: dict[str, int]) -> list[object]:
+        return [row(query.ids.pop()), row(more.pop("id"), "9.00")]
+
+    for number in range(20):
+        router.read("orders", unit=1, v1=v1, v2=v2, args=(Query([number]), {"id": 100 + number}))
+    assert settled(router, 20) == {"mismatched": 20}
+    assert {one.args[0].ids[0] for one in router.mismatches()} == set(range(20))
+
+
+def test_v1_answers_from_what_v2_was_asked_with(router: Router) -> None:
+    routed(router, "live", PPM, canary())
+
+    def v2(ids: list[int]) -> object:
+        ids.pop()
+        raise RuntimeError
+
+    mine = [1, 2]
+    assert router.read("orders", unit=1, v1=lambda ids: [row(one) for one in ids], v2=v2, args=(mine,)) == [
+        row(1), row(2)
+    ]  # fmt: skip
+    assert mine == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "made", [lambda: iter([1]), lambda: (one for one in [1]), lambda: io.StringIO("1"), lambda: map(int, "1")]
+)
+def test_what_is_used_up_by_the_first_who_reads_it_is_no_shadow(router: Router, made: Callable[[], Any]) -> None:
+    routed(router, "shadow", 0, canary())
+
+    def side(lines: Any) -> list[object]:
+        return [row(int(one)) for one in lines]
+
+    assert router.read("orders", unit=1, v1=side, v2=side, args=(made(),)) == [row(1)]
+    assert settled(router, 1) == {"dropped": 1}
+
+
+class Bare(BaseException):
+    pass
+
+
+class Unkept(dict[str, object]):
+    def __copy__(self) -> object:
+        raise Bare
+
+
+def test_an_argument_that_cannot_be_copied_costs_nobody_an_answer_and_is_counted(router: Router) -> None:
+    for stage, share in (("shadow", 0), ("live", PPM)):
+        routed(router, stage, share, canary())
+        assert router.read("orders", unit=1, v1=lambda _: row(1), v2=lambda _: row(1), args=(Unkept(),)) == row(1)
+    assert settled(router, 2) == {"dropped": 2}

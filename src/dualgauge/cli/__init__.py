@@ -21,6 +21,7 @@ from dualgauge.cli.builds import migrate, plan, quarantine, replay, status, tail
 from dualgauge.cli.compare import check, diff, evidence, report
 from dualgauge.cli.cutover import journal, rollback, switch
 from dualgauge.cli.log import add, append, compact, forget, import_events, show, verify
+from dualgauge.cli.schedules import schedule_list, schedule_pause, schedule_run, schedule_show
 from dualgauge.cli.start import demo, doctor, init
 from dualgauge.cli.terminal.options import Format
 from dualgauge.cli.terminal.output import failing, interrupted, usage_error, version
@@ -45,7 +46,7 @@ class InOrder(TyperGroup):
         """Names as `--help` shows them."""
         order = (
             "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "throttle", "quarantine", "status",
-            "diff", "check", "evidence", "report", "read", "canary", "switch", "rollback", "journal",
+            "diff", "check", "evidence", "report", "schedule", "read", "canary", "switch", "rollback", "journal",
         )  # fmt: skip
         return sorted(self.commands, key=order.index)
 
@@ -95,6 +96,14 @@ ramp.command("kill")(kill.kill)
 ramp.command("unkill")(kill.unkill)
 ramp.command("who")(who.who)
 
+timed = typer.Typer(no_args_is_help=True, help="Work that is due by the clock: each time once, whoever runs it.")
+timed.command("list")(schedule_list.schedule_list)
+timed.command("run")(schedule_run.schedule_run)
+timed.command("follow")(schedule_run.schedule_follow)
+timed.command("pause")(schedule_pause.schedule_pause)
+timed.command("resume")(schedule_pause.schedule_resume)
+timed.command("show")(schedule_show.schedule_show)
+
 app.command("init", rich_help_panel=START)(init.init)
 app.command("demo", rich_help_panel=START)(demo.demo)
 app.command("doctor", rich_help_panel=START)(doctor.doctor)
@@ -110,6 +119,7 @@ app.command("diff", rich_help_panel=COMPARE)(diff.diff)
 app.command("check", rich_help_panel=COMPARE)(check.check)
 app.command("report", rich_help_panel=COMPARE)(report.report)
 app.add_typer(runs, name="evidence", rich_help_panel=COMPARE)
+app.add_typer(timed, name="schedule", rich_help_panel=COMPARE)
 app.command("read", rich_help_panel=TRAFFIC)(read.read)
 app.add_typer(ramp, name="canary", rich_help_panel=TRAFFIC)
 app.command("switch", rich_help_panel=CUTOVER)(switch.switch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dualgauge.errors import ConflictError, DualgaugeError, UsageError
+from dualgauge.ledger.slot_values import slot_text
 from dualgauge.ledger.values import percent_text
 from dualgauge.model import NextStep, listed, nearest
 from dualgauge_router.ledger_errors import (
@@ -22,7 +23,9 @@ from dualgauge_router.ledger_errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
+    from dualgauge.ledger.slot_values import Slot
     from dualgauge.ledger.values import MigrationState
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "BadJournalText",
     "BadLedgerUrl",
     "BrokenRun",
+    "ClaimLost",
     "GroundShifted",
     "LedgerBusy",
     "LedgerError",
@@ -38,6 +42,7 @@ __all__ = [
     "LogCommitDiffers",
     "NewerLedger",
     "NoLedger",
+    "NoSlot",
     "NotALedger",
     "NotKept",
     "NotWaiting",
@@ -45,6 +50,7 @@ __all__ = [
     "OperationReused",
     "ReadOnlyLedger",
     "RunConflict",
+    "SlotHeld",
     "StateChanged",
     "TamperedQuarantine",
     "UnknownRow",
@@ -168,6 +174,42 @@ class NotWaiting(ConflictError):
             f"row {short} of the quarantine is {state}, and only one that waits can be retried or skipped; "
             "nothing was changed: leave it out of the call",
             next_steps=(NextStep("dualgauge quarantine list", "see the rows that wait"),),
+        )
+
+
+class SlotHeld(ConflictError):
+    """A slot of a schedule is being run."""
+
+    def __init__(self, schedule: str, running: Slot) -> None:
+        self.schedule, self.running = schedule, running
+        super().__init__(
+            f"the slot {slot_text(running.due)} of schedule {schedule!r} is being run by {running.holder}; nothing was "
+            "run: let it end",
+            next_steps=(NextStep("dualgauge schedule list", "see what is being run"),),
+        )
+
+
+class NoSlot(ConflictError):
+    """A slot cannot be claimed: it has ended, or another one ended it just now."""
+
+    def __init__(self, schedule: str, due: datetime) -> None:
+        self.schedule, self.due = schedule, due
+        super().__init__(
+            f"the slot {slot_text(due)} of schedule {schedule!r} is not to be had: it was run to its end meanwhile; "
+            "nothing was run: ask again to see what came of it",
+            next_steps=(NextStep("dualgauge schedule list", "see what came of it"),),
+        )
+
+
+class ClaimLost(ConflictError):
+    """A slot's runner was away for longer than its lease, and somebody else has the slot."""
+
+    def __init__(self, schedule: str, due: datetime) -> None:
+        self.schedule, self.due = schedule, due
+        super().__init__(
+            f"the slot {slot_text(due)} of schedule {schedule!r} was taken by another runner, since this one was away "
+            "for too long; it writes nothing more: what the other finds counts",
+            next_steps=(NextStep("dualgauge schedule list", "see who has it"),),
         )
 
 

@@ -26,6 +26,7 @@ from dualgauge.ledger.quarantine import Quarantine
 from dualgauge.ledger.reads import Reads
 from dualgauge.ledger.rows import run_of, state_of
 from dualgauge.ledger.seal import gather, seal
+from dualgauge.ledger.slots import Fenced, Slots
 from dualgauge.ledger.tables import EVIDENCE, HEAD, LOG_LINK, MIGRATION
 from dualgauge.ledger.throttle import Throttle
 from dualgauge.ledger.upgrade import TIMEOUT, bring_up, look
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from dualgauge.ledger.journal import JournalEntry, JournalRow, TamperedRow
     from dualgauge.ledger.seal import Evidence
+    from dualgauge.ledger.slot_values import Claim
     from dualgauge.model import Outcome, Position
 
 _MIGRATION = [MIGRATION.c[name] for name in ("name", "stage", "share_ppm", "rollout", "revision", "changed_at")]
@@ -128,6 +130,14 @@ class Ledger:
     def reads_of(self, migration: str) -> Reads:
         """What reads came to."""
         return Reads(self._access, migration)
+
+    def slots_of(self, migration: str) -> Slots:
+        """When schedules were due, and what came of it."""
+        return Slots(self._access, migration)
+
+    def fenced(self, claim: Claim) -> Ledger:
+        """The same for whoever runs a slot: once somebody else has it, nothing is written."""
+        return Ledger(Fenced(self._access, claim))
 
     def state(self, name: str) -> MigrationState:
         """A migration as it is now; one never seen is in stage `off` at revision 0."""

@@ -184,6 +184,26 @@ READ_WRITER: Final = Table(
 )
 """The last batch that each process wrote of its counts, so that none is added twice."""
 
+SCHEDULE: Final = Table(
+    "schedule",
+    METADATA,
+    *(Column(name, Text, primary_key=True) for name in ("migration", "schedule")),
+    *(Column(name, Text, nullable=False) for name in ("timetable", "laid_until")),
+    *(Column(name, Text) for name in ("paused_by", "paused_at", "pause_reason")),
+)
+"""Schedules once seen: slots up to `laid_until` have rows, by this timetable; `paused_at` is NULL unless paused."""
+
+SLOT: Final = Table(
+    "slot",
+    METADATA,
+    *(Column(name, Text, primary_key=True) for name in ("migration", "schedule", "due")),
+    *(Column(name, Text, nullable=False) for name in ("state", "holder", "why")),
+    *(Column(name, BigInteger, nullable=False) for name in ("epoch", "deaths")),
+    Column("exit_code", BigInteger),
+    *(Column(name, Text) for name in ("lease_until", "began", "ended")),
+)
+"""A row for each time at which a schedule was due; see `slot_values.Slot`."""
+
 READABLE_FROM: Final = Table(
     "readable_from",
     METADATA,
@@ -194,14 +214,16 @@ READABLE_FROM: Final = Table(
 
 VERSION_TABLE: Final = "dualgauge_version"
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Every revision of these tables, oldest first. Stated here so that opening a ledger needs no alembic; a test
 holds it equal to the files."""
 
 HEAD: Final = REVISIONS[-1]
 """The revision that is written."""
 
-READERS: Final = (("0005", "0005"), ("0006", "0005"), ("0007", "0005"), ("0008", "0008"), ("0009", "0008"))
+READERS: Final = (
+    ("0005", "0005"), ("0006", "0005"), ("0007", "0005"), ("0008", "0008"), ("0009", "0008"), ("0010", "0008"),
+)  # fmt: skip
 """The rows of `READABLE_FROM` in a ledger at `HEAD`: revision, and the one that a reader must know."""
 
 OLDEST_READ: Final = "0004"

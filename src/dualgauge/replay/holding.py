@@ -8,10 +8,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from dualgauge.errors import DualgaugeError
-from dualgauge.model import Side, meanwhile
+from dualgauge.model import Side, holder_name, meanwhile
 from dualgauge.replay.held_up import HeldUp
 from dualgauge.stores.errors import StoreReplaced
-from dualgauge.stores.serving.writers import holder_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

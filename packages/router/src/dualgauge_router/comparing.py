@@ -6,10 +6,9 @@ import copy
 import json
 import math
 import uuid
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,13 +29,6 @@ _EXACT: Final = Exact()
 
 _LONG: Final = 1_000
 """Whole numbers in JSON that have no more digits are one, however they are written."""
-
-_MANY: Final = 1_000
-"""Containers and objects in the arguments of a read that are copied in the caller's turn; plain values are free."""
-
-_PLAIN: Final = frozenset({str, int, float, bool, type(None), bytes, Decimal, date, datetime, uuid.UUID})
-
-_CONTAINERS: Final = (dict, list, deque, set, bytearray)
 
 _FEW: Final = 100
 """Rows of an answer of which each is copied in the caller's turn."""
@@ -83,49 +75,6 @@ def _copied(row: object) -> object:
         except BaseException:  # noqa: BLE001  (the application's own; it is compared as it is)
             return row
     return row
-
-
-def kept_arguments(args: tuple[object, ...]) -> tuple[object, ...]:
-    """
-    Arguments as they are now, also where the caller fills a list of them anew for its next call.
-
-    Of containers and dataclasses there are copies, all the way down; another object of the application's own has to
-    stay as it is.
-
-    Raises:
-        NotComparable: there are more of these than `_MANY`: to copy them takes long.
-    """
-    copies = _Copies()
-    return tuple(map(copies.of, args))
-
-
-class _Copies:
-    def __init__(self) -> None:
-        self._left = _MANY
-
-    def of(self, one: Any) -> Any:  # noqa: ANN401  (of any type)
-        if type(one) in _PLAIN:
-            return one
-        self._left -= 1
-        if self._left < 0:
-            raise NotComparable
-        if type(one) is tuple:
-            return tuple(map(self.of, one))
-        if is_dataclass(one) and not isinstance(one, type):
-            made: Any = copy.copy(one)
-            for part in fields(one):
-                if hasattr(one, part.name):
-                    # It may be frozen, for others.
-                    object.__setattr__(made, part.name, self.of(getattr(one, part.name)))
-            return made
-        if not isinstance(one, _CONTAINERS):
-            return one
-        made = copy.copy(one)
-        parts = one.items() if isinstance(one, dict) else () if isinstance(one, (set, bytearray)) else enumerate(one)
-        for at, inner in parts:
-            if type(inner) not in _PLAIN:
-                made[at] = self.of(inner)
-        return made
 
 
 def rows_of(answer: object) -> Sequence[object]:

@@ -44,14 +44,14 @@ if TYPE_CHECKING:
     Ask = Callable[[str, Sequence[object]], Sequence[tuple[Any, ...]]]
     """Runs a statement with values for its question marks, and gives all rows."""
 
-KNOWN: Final = ("0004", "0005", "0006", "0007", "0008", "0009")
+KNOWN: Final = ("0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """The revisions of a ledger that are read as they are; dualgauge holds its own equal to these."""
 
 _CANARY: Final = "0008"
 """The first revision with kills and applied configurations."""
 
 _READS: Final = "0009"
-"""The first revision that has what reads came to, and the only one to which that is written."""
+"""The first revision that has what reads came to; to one that is not known here nothing is written."""
 
 OLDER: Final = ("0001", "0002", "0003")
 """Revisions from before the first that is read."""
@@ -107,8 +107,8 @@ class LedgerReader:
         """
         with self._asking(writing=True) as ask:
             found = str(ask("SELECT version_num FROM dualgauge_version", ())[0][0])
-            if found != _READS:
-                raise NewerLedger(self._at.shown, found, _READS)
+            if found not in KNOWN or found < _READS:
+                raise NewerLedger(self._at.shown, found, KNOWN[-1])
             write(ask, migration, batch)
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from dualgauge_router.arguments import kept
 from dualgauge_router.decision import COMPLETE, READING_V2, Decision, Routing
 from dualgauge_router.errors import DualgaugeError, keep_secret
 from dualgauge_router.ledger import TIMEOUT, LedgerReader
@@ -200,8 +201,8 @@ class Router:
         # What holds for all units, such as a kill, wins over what is kept for a request.
         if (pin := PIN.get()) is not None and routing.always is None:
             held = pin.find(self, text_of(unit))
-            # Nor does it come back once that is over.
-            if held is not None and held.config_version > self._cut:
+            # Nor does v2 come back once that is over.
+            if held is not None and (held.side is Side.V1 or held.config_version > self._cut):
                 return held
         return routing.decide(unit, attrs)
 
@@ -229,7 +230,7 @@ class Router:
         routing = self._known.routing
         every = routing.always
         said = Decision.from_header(header) if header and every is None and text is not None else None
-        if said is not None and said.config_version >= routing.state.revision:
+        if said is not None and (said.side is Side.V1 or said.config_version >= routing.state.revision):
             decision = said
         if text is None:
             # Without a unit every decision is alike.
@@ -281,11 +282,13 @@ class Router:
         """
         known = self._known
         decision = self.decide(unit, attrs)
+        asked = self._asked(view, args)
         if decision.side is Side.V2:
             if timeout is None:
                 timeout = self._known.routing.rules.timeout
             try:
-                answer = v2(*args) if timeout is None else self._waiting.call(v2, args, timeout)
+                own = _copies(args) or args
+                answer = v2(*own) if timeout is None else self._waiting.call(v2, own, timeout)
             except KeyboardInterrupt:
                 raise
             except BaseException as fault:  # noqa: BLE001  (whatever it is, v1 answers)
@@ -293,7 +296,7 @@ class Router:
             else:
                 self._counts_for(view, V2, known, decision)
                 if self._known.routing.shadow is not None:
-                    self._shadow(known, decision, view, unit, answer, v1, v2, args, as_rows, positions, named)
+                    self._shadow(known, decision, view, unit, answer, v1, v2, asked, as_rows, positions, named)
                 return answer
         try:
             answer = v1(*args)
@@ -303,7 +306,7 @@ class Router:
         if decision.side is Side.V1:
             self._counts_for(view, V1, known, decision)
             if self._known.routing.shadow is not None:
-                self._shadow(known, decision, view, unit, answer, v1, v2, args, as_rows, positions, named)
+                self._shadow(known, decision, view, unit, answer, v1, v2, asked, as_rows, positions, named)
         return answer
 
     async def aread(
@@ -322,11 +325,12 @@ class Router:
         """Read as `read` does, from functions that are awaited; a v2 that is late is cancelled, in no thread."""
         known = self._known
         decision = self.decide(unit, attrs)
+        asked = self._asked(view, args)
         if decision.side is Side.V2:
             if timeout is None:
                 timeout = self._known.routing.rules.timeout
             try:
-                answer = await self._waiting.awaited(v2, args, timeout)
+                answer = await self._waiting.awaited(v2, _copies(args) or args, timeout)
             except BaseException as fault:
                 if from_outside(fault):
                     raise
@@ -334,7 +338,7 @@ class Router:
             else:
                 self._counts_for(view, V2, known, decision)
                 if self._known.routing.shadow is not None:
-                    self._shadow(known, decision, view, unit, answer, v1, v2, args, as_rows, None, named, awaited=True)
+                    self._shadow(known, decision, view, unit, answer, v1, v2, asked, as_rows, None, named, awaited=True)
                 return answer
         try:
             answer = await v1(*args)
@@ -344,7 +348,7 @@ class Router:
         if decision.side is Side.V1:
             self._counts_for(view, V1, known, decision)
             if self._known.routing.shadow is not None:
-                self._shadow(known, decision, view, unit, answer, v1, v2, args, as_rows, None, named, awaited=True)
+                self._shadow(known, decision, view, unit, answer, v1, v2, asked, as_rows, None, named, awaited=True)
         return answer
 
     def switched(
@@ -416,9 +420,14 @@ class Router:
         """The last shadow reads that were mismatched, at most 20, with both answers. They may hold what is secret."""
         return self._shadows.samples() if self._shadows is not None else []
 
+    def _asked(self, view: str, args: Sequence[object]) -> tuple[object, ...] | None:
+        """What a shadow read asks for: the arguments as they are before either side has them; None for no shadow."""
+        rules = self._known.routing.shadow
+        return None if rules is None or view not in rules.views else _copies(args)
+
     def _shadow(  # noqa: PLR0917  (called with all of them, in this order)
         self, known: _Known, decision: Decision, view: str, unit: Unit | Sequence[Unit | None] | None, answer: object,
-        v1: Callable[..., Any], v2: Callable[..., Any], args: Sequence[object],
+        v1: Callable[..., Any], v2: Callable[..., Any], asked: tuple[object, ...] | None,
         as_rows: Callable[[Any], object] | None, positions: Callable[[Side], int | None] | None = None,
         named: Callable[..., object] | None = None, *, awaited: bool = False,
     ) -> None:  # fmt: skip
@@ -430,13 +439,13 @@ class Router:
             if rules is None or compared is None or (rules.below is not None and not self._sampled(rules, unit)):
                 return
             shadows = self._shadowing.get("") or self._begin_shadows()
-            if shadows.takes(rules, view, served, awaited=awaited):
+            if asked is None:
+                shadows.drop(view, served)
+            elif shadows.takes(rules, view, served, awaited=awaited):
                 key, share = known.routing.counted(view)
                 if decision.config_version != known.routing.state.revision:
                     key = ""
-                read = shadows.of(
-                    view, compared, served, answer, v1, v2, tuple(args), as_rows, positions, named, key, share
-                )
+                read = shadows.of(view, compared, served, answer, v1, v2, asked, as_rows, positions, named, key, share)
                 shadows.offer(rules, read, awaited=awaited)
         except (KeyboardInterrupt, GeneratorExit):
             raise
@@ -687,6 +696,16 @@ class Router:
         self._known = _Known(known.routing, read_at=known.read_at, until=_NEVER, stale=known.stale)
         # At once, and not at the first read: that would be by what the parent knew, however long ago.
         self._run()
+
+
+def _copies(args: Sequence[object]) -> tuple[object, ...] | None:
+    """Arguments as they are now; None where they cannot be kept. What v2 does to its own costs v1 nothing."""
+    try:
+        return kept(args)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException:  # noqa: BLE001  (the application's own values)
+        return None
 
 
 def _tell_soon(*record: object) -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from dualgauge_router import arguments
 from dualgauge_router.comparing import ViewRules, differing, row_of, rows_of
 from dualgauge_router.evidence import Judged, hash_of, shown, storable, whole
 from dualgauge_router.hashing import threshold
@@ -192,7 +193,8 @@ class ShadowRead:
     def _call(self, side: Side, wanted: Callable[[], bool]) -> tuple[Callable[..., Any], tuple[object, ...]]:
         """What is to be called, unless a kill or another stage came meanwhile."""
         self._ask(side, wanted)
-        return (self.v1 if side is Side.V1 else self.v2), self.args
+        # What it does to them is done to a copy: it is asked for the same more than once.
+        return (self.v1 if side is Side.V1 else self.v2), arguments.kept(self.args)
 
     def _ask(self, side: Side, wanted: Callable[[], bool]) -> None:
         if not wanted():

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakKeyDictionary, finalize
 
-from dualgauge_router.comparing import kept, kept_arguments
+from dualgauge_router.comparing import kept
 from dualgauge_router.evidence import SETTLING, Place
 from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Waiting, from_outside, silence
 from dualgauge_router.shadow_reads import (
@@ -205,17 +205,16 @@ class Shadows:
         waiting = len(self._of_loop().waiting) if awaited else self._queue.qsize()
         if waiting < rules.queue and not self._ended and time.monotonic() >= self._closed_until:
             return True
-        self._counts.add(view, f"{served.value} {DROPPED}")
+        self.drop(view, served)
         return False
+
+    def drop(self, view: str, served: Side) -> None:
+        """Count a read that cannot be asked for again."""
+        self._counts.add(view, f"{served.value} {DROPPED}")
 
     def offer(self, rules: ShadowRules, read: ShadowRead, *, awaited: bool) -> None:
         """Take a read, to be compared by a thread, or where it is `awaited` by a task of this loop."""
-        try:
-            read.answer, read.args = kept(read.answer), kept_arguments(read.args)
-        except Exception:  # noqa: BLE001  (the application's own values)
-            # Called later, it would ask for something else, or take the caller's time.
-            self._count(read, DROPPED)
-            return
+        read.answer = kept(read.answer)
         mine = self._of_loop() if awaited else None
         reads = mine.reads if mine is not None else self._reads
         reads[id(read)] = read

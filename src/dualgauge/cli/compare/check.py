@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from dualgauge.comparison.checking.check_run import CheckRun
     from dualgauge.comparison.checking.gx import CheckResult
 
-EXIT = {None: 0, Outcome.PASS: 0, Outcome.FAIL: 4, Outcome.INCONCLUSIVE: 1}
 SHOWN = 3
 """Unexpected rows of a failed check that are printed; all that are kept are in its folder."""
 
@@ -68,7 +67,7 @@ def check(
         if not steps:
             steps = [NextStep("dualgauge diff", "compare the sides row by row")]
         result = {"verdict": verdict and verdict.value, "runs": [run.to_json() for run in runs]}
-        answer.give(result, text, exit_code=EXIT[verdict], next_steps=steps)
+        answer.give(result, text, exit_code=verdict.exit_code if verdict else 0, next_steps=steps)
 
 
 def _print_run(screen: Console, run: CheckRun) -> None:

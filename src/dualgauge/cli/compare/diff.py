@@ -17,8 +17,6 @@ from dualgauge.cli.terminal.progress import bars
 from dualgauge.cutover.moves.stages import Stage
 from dualgauge.model import NextStep, Outcome
 
-EXIT = {Outcome.PASS: 0, Outcome.FAIL: 4, Outcome.INCONCLUSIVE: 1}
-
 
 def diff(
     comparators: Annotated[
@@ -116,8 +114,8 @@ def diff(
                 if report is not None:
                     screen.print(f"wrote {report}", soft_wrap=True)
 
-            write("diff", form, result, EXIT[verdict], (), sources)
-        raise typer.Exit(EXIT[verdict])
+            write("diff", form, result, verdict.exit_code, (), sources)
+        raise typer.Exit(verdict.exit_code)
     with answering("diff", project, form, debug=debug, memory_limit=memory_limit) as answer:
         runs = answer.migration.diff(comparators or [], samples=samples, settle=settle, plan=plan)
         verdict = worst(runs)
@@ -130,4 +128,4 @@ def diff(
         if verdict is Outcome.PASS and answer.migration.cutover.state().stage == Stage.SHADOW:
             steps = [NextStep("dualgauge switch --percent 1", "send the first reads to v2")]
         result = {"verdict": verdict.value, "runs": [run.to_json() for run in runs]}
-        answer.give(result, text, exit_code=EXIT[verdict], next_steps=steps)
+        answer.give(result, text, exit_code=verdict.exit_code, next_steps=steps)

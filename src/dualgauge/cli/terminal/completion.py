@@ -1,5 +1,5 @@
 """
-Names for the shell to complete: views, comparators and sources of the nearest project.
+Names for the shell to complete: views, comparators, sources and schedules of the nearest project.
 
 It has to be quick and must not disturb the line that is being typed: files are read and never run, no engine is
 loaded, and whatever is wrong with the project gives no names.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,12 @@ from dualgauge.project.project import Project, find
 
 def sources(ctx: typer.Context, incomplete: str) -> list[str]:
     """The sources of the settings."""
-    return _given(ctx, incomplete, _sources)
+    return _given(ctx, incomplete, partial(_named, part="sources"))
+
+
+def schedules(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The schedules of the settings."""
+    return _given(ctx, incomplete, partial(_named, part="schedules"))
 
 
 def views(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -53,8 +59,8 @@ def _path(project: Project, name: str) -> Path:
     return project.path(paths.get(name, name))
 
 
-def _sources(project: Project) -> list[str]:
-    return [one["name"] for one in project.raw.get("sources", []) if isinstance(one.get("name"), str)]
+def _named(project: Project, part: str) -> list[str]:
+    return [one["name"] for one in project.raw.get(part, []) if isinstance(one.get("name"), str)]
 
 
 def _side(project: Project, side: str) -> list[str]:

@@ -9,16 +9,13 @@ its epoch, and is refused.
 from __future__ import annotations
 
 import datetime as dt
-import os
-import re
-import secrets
-import socket
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
+from dualgauge.model import is_gone
 from dualgauge.stores.errors import LeaseLost, SideHeld
 from dualgauge.stores.serving import checkpoints
 
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
     from dualgauge.model import Side
 
 WRITER: Final = "_dualgauge_writer"
-_PROCESS: Final = re.compile(r", process (?P<pid>[0-9]+) on (?P<host>.+) \([0-9a-f]+\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +36,7 @@ class Lease:
 
     def holds(self, now: dt.datetime) -> bool:
         """Whether its time is not over, and its process not known to be gone: one of this machine can be looked for."""
-        return self.until > now and not _is_gone(self.holder)
-
-
-def holder_name(who: str) -> str:
-    """What this process is called as a holder; no other one ever was."""
-    return f"{who}, process {os.getpid()} on {socket.gethostname()} ({secrets.token_hex(4)})"
-
-
-def _is_gone(name: str) -> bool:
-    found = _PROCESS.search(name)
-    if found is None or found["host"] != socket.gethostname():
-        return False
-    try:
-        os.kill(int(found["pid"]), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return False
+        return self.until > now and not is_gone(self.holder)
 
 
 @cache

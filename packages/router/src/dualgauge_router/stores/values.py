@@ -163,7 +163,9 @@ def _of_text(kind: str, text: str) -> object:  # noqa: PLR0911  (one row a type 
     if is_json(kind):
         json.loads(text, parse_int=str, parse_float=str)
         # What a source gave as JSON is kept as it came; what the engine makes of a list has one spelling.
-        return text if kind == "JSON" else _TOKENS.sub(_as_kept, text)
+        found = text if kind == "JSON" else _TOKENS.sub(_as_kept, text)
+        found.encode()  # half a character may have come of an escape
+        return found
     return (uuid_text(text) or text) if kind == "UUID" else text
 
 

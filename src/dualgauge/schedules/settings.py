@@ -1,0 +1,96 @@
+"""The schedules' part of the project settings: `[[tool.dualgauge.schedules]]`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Final, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from dualgauge.project.settings import Section
+from dualgauge.schedules.due import Timetable, cron_text, minutes, zone_text
+
+Step = Literal["import", "tail", "diff", "check", "report"]
+ORDER: Final[tuple[Step, ...]] = ("import", "tail", "diff", "check", "report")
+"""What a schedule may do, in the order in which it does it."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
+
+
+class ScheduleSettings(Section):
+    """One of `[[tool.dualgauge.schedules]]`: when it is due, and what it does then."""
+
+    name: str = Field(description="the schedule's name: letters, digits, `_` and `-`")
+    cron: str | None = Field(
+        default=None, description="when it is due: cron's five fields, or `@hourly`, `@daily`, `@weekly`, `@monthly`"
+    )
+    every: str | None = Field(
+        default=None, description="how often, instead of `cron`: `15m`, `6h`, `1d`, counted from 1970 in UTC"
+    )
+    zone: str = Field(default="UTC", description="the time zone of `cron`, such as `Europe/Berlin`")
+    do: list[Step] = Field(default_factory=lambda: list(ORDER), min_length=1, description="what it does, in this order")
+    comparators: list[str] = Field(
+        default_factory=list, description="which comparators it asks; all of them unless set"
+    )
+    overlap: Literal["skip", "queue_one"] = Field(
+        default="skip", description="what becomes of a slot that is due while one before it runs"
+    )
+    catch_up: Literal["latest", "none", "all"] = Field(
+        default="latest", description="which of the slots that nobody ran in time are run after all"
+    )
+    catch_up_most: int = Field(
+        default=10, ge=1, le=1_000, strict=True, description='how many at most, with `catch_up = "all"`'
+    )
+    catch_up_window: str = Field(
+        default="1d", description='how old they may be, with `catch_up = "all"`: minutes, hours or days'
+    )
+    owner: str = Field(default="", description="who looks after it; shown in the list")
+
+    @field_validator("name")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            message = f"{name!r} is no name of a schedule; write at most 63 letters, digits, `_` and `-`"
+            raise ValueError(message)
+        return name
+
+    @field_validator("cron")
+    @classmethod
+    def _a_cron(cls, text: str | None) -> str | None:
+        return None if text is None else cron_text(text)
+
+    @field_validator("every", "catch_up_window")
+    @classmethod
+    def _a_period(cls, text: str | None) -> str | None:
+        if text is not None:
+            minutes(text)
+        return text
+
+    @field_validator("zone")
+    @classmethod
+    def _a_zone(cls, text: str) -> str:
+        return zone_text(text)
+
+    @model_validator(mode="after")
+    def _one_timetable(self) -> Self:
+        if (self.cron is None) == (self.every is None):
+            message = f"schedule {self.name!r} needs one of cron and every"
+            raise ValueError(message)
+        if self.every is not None and self.zone != "UTC":
+            message = f"schedule {self.name!r} has every, which is counted in UTC; leave zone out"
+            raise ValueError(message)
+        if self.do != [step for step in ORDER if step in self.do]:
+            message = f"schedule {self.name!r}: do is what it does in order, each once: {', '.join(ORDER)}"
+            raise ValueError(message)
+        return self
+
+    @property
+    def timetable(self) -> Timetable:
+        """When it is due."""
+        return Timetable(self.cron, self.every, self.zone)
+
+    @property
+    def window(self) -> timedelta:
+        """How old a slot may be that is caught up with."""
+        return timedelta(minutes=minutes(self.catch_up_window))
