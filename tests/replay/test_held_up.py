@@ -242,10 +242,31 @@ def test_a_v2_that_is_damaged_under_a_tail_lets_v1_go_on(project: Path, harm: Ca
         assert tail.poll() is None
 
 
+def renamed(file: Path, backup: Path) -> None:
+    for name in (f"{file.name}-wal", f"{file.name}-shm"):
+        file.with_name(name).unlink(missing_ok=True)
+    backup.replace(file)
+
+
+def restored(file: Path, backup: Path) -> None:
+    copied(backup, file)
+
+
+def without_its_writer(file: Path, backup: Path) -> None:
+    with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection:
+        connection.execute("DELETE FROM _dualgauge_writer")
+        connection.commit()
+
+
 @pytest.mark.parametrize("side", Side)
-@pytest.mark.parametrize("old", [False, True])
-def test_a_database_that_is_put_back_under_a_tail_is_gone_on_with(project: Path, side: Side, *, old: bool) -> None:
-    """From a backup of before the tail, and of while it ran."""
+@pytest.mark.parametrize(
+    ("put_back", "old"),
+    [(renamed, False), (renamed, True), (restored, False), (restored, True), (without_its_writer, False)],
+)
+def test_a_database_that_is_put_back_under_a_tail_is_gone_on_with(
+    project: Path, side: Side, put_back: Callable[[Path, Path], None], *, old: bool
+) -> None:
+    """From a backup of before the tail, and of while it ran; in the place of the file, and into it."""
     file, backup = project / ".dualgauge" / f"views_{side.value}.db", project / "backup.db"
     if old:
         copied(file, backup)
@@ -256,9 +277,7 @@ def test_a_database_that_is_put_back_under_a_tail_is_gone_on_with(project: Path,
             copied(file, backup)
         append(project, 25, 30)
         assert come_to(project, side, {"counts": 30})
-        for name in (f"{file.name}-wal", f"{file.name}-shm"):
-            file.with_name(name).unlink(missing_ok=True)
-        backup.replace(file)
+        put_back(file, backup)
         append(project, 30, 35)
         for one in Side:
             assert come_to(project, one, {"counts": 35})
@@ -266,10 +285,30 @@ def test_a_database_that_is_put_back_under_a_tail_is_gone_on_with(project: Path,
     assert judged(project) == {}
 
 
+FULL = (
+    "-- key: who\n-- allow: full\nSELECT who, count(DISTINCT n) AS n FROM events WHERE who IS NOT NULL GROUP BY who\n"
+)
+
+
+@pytest.mark.parametrize("harm", [garbage, removed, dropped])
+def test_a_view_that_a_tail_replays_on_v1_does_not_look_at_v2(project: Path, harm: Callable[[Path], None]) -> None:
+    for side in Side:
+        (project / f"views_{side.value}" / "full.sql").write_text(FULL)
+    dualgauge.open(project).replay()
+    with following(project) as tail:
+        for harmed, last in ((False, 25), (True, 30), (True, 35)):
+            append(project, last - 5, last)
+            assert come_to(project, Side.V1, {"counts": last, "full": last})
+            if not harmed:
+                assert come_to(project, Side.V2, {"counts": last, "full": last})
+                harm(project)
+        assert tail.poll() is None
+
+
 def copied(file: Path, backup: Path) -> None:
     with (
         contextlib.closing(sqlite3.connect(file)) as source,
-        contextlib.closing(sqlite3.connect(backup)) as target,
+        contextlib.closing(sqlite3.connect(backup, timeout=30)) as target,
     ):
         source.backup(target)
 

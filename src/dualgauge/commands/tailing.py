@@ -98,7 +98,7 @@ def follow(
     from dualgauge.replay.tail_record import TailRecord
 
     with workspace.open() as handles, ExitStack() as stack:
-        held_up = HeldUp([Side.V2])
+        held_up = HeldUp([Side.V2], reopened=list(Side))
         builds = handles.builds.waiting(Side.V2, SHORT)
         holding = stack.enter_context(Holding(builds, workspace.who, held_up))
         holding.take()

@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.stores.errors import NotADatabase, StoreDamaged, StoreHeld, StoreRefused, StoreReplaced
+from dualgauge.stores.errors import NotADatabase, NotNext, StoreDamaged, StoreHeld, StoreRefused, StoreReplaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -30,11 +30,17 @@ class HeldUp:
 
     Args:
         sides: those that others do not wait for; the reason why another one cannot be written is raised.
+        reopened: those that are opened anew where another database is in the place of theirs.
         clock: seconds, from anywhere.
     """
 
-    def __init__(self, sides: Collection[Side] = (), *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sides, self._clock = sides, clock
+    def __init__(
+        self, sides: Collection[Side] = (), *, reopened: Collection[Side] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._sides, self._reopened, self._clock = sides, reopened, clock
+        self.replaced: set[Side] = set()
+        """What was opened of these is of a database that is there no more."""
         self.reasons: dict[Side, DualgaugeError] = {}
         self._since: dict[Side, float] = {}
         self._again: dict[Side, float] = {}
@@ -45,19 +51,23 @@ class HeldUp:
 
     @contextmanager
     def apart(self, side: Side) -> Iterator[None]:
-        """
-        Around what is done in a side's database: where that cannot be, it is noted, and the other side goes on.
-
-        A database that another one took the place of is noted for any side: it is opened anew.
-        """
+        """Around what is done in a side's database: where that cannot be, it is noted, and the other side goes on."""
         try:
             yield
-        except (StoreHeld, StoreRefused, StoreDamaged, StoreReplaced, NotADatabase) as fault:
-            if side not in self._sides and not isinstance(fault, StoreReplaced):
+        except (StoreReplaced, NotNext) as fault:
+            if side not in self._reopened:
                 raise
-            self.reasons[side] = fault
-            self._again[side] = self._clock() + _PAUSE
-            self._since.setdefault(side, self._clock())
+            self.replaced.add(side)
+            self._note(side, fault)
+        except (StoreHeld, StoreRefused, StoreDamaged, NotADatabase) as fault:
+            if side not in self._sides:
+                raise
+            self._note(side, fault)
+
+    def _note(self, side: Side, fault: DualgaugeError) -> None:
+        self.reasons[side] = fault
+        self._again[side] = self._clock() + _PAUSE
+        self._since.setdefault(side, self._clock())
 
     def written(self, side: Side) -> None:
         """A side could be written."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LEASE: Final = dt.timedelta(seconds=30)
 """For how long a side is held without being renewed: then another process may take it."""
 
+_SOON: Final = 1.0
+"""Seconds that it is waited for to let go of a side."""
+
 _LOOK: Final = 5.0
 """Seconds between two looks whether it is time to renew."""
 
@@ -47,13 +50,15 @@ class Holding:
 
     def __exit__(self, *_: object) -> None:
         for lease in self.leases.values():
-            # Who has taken it meanwhile holds it; who cannot be reached waits until it runs out.
+            # Who has taken it meanwhile holds it; one that cannot be reached soon runs out by itself.
             with suppress(DualgaugeError):
-                self._store.renew(lease, dt.datetime.now(dt.UTC))
+                self._store.waiting(lease.side, _SOON).renew(lease, dt.datetime.now(dt.UTC))
 
     def take(self, sides: Iterable[Side] = Side) -> None:
         """Take those of some sides that have builds and that this process does not hold yet. Raises SideHeld."""
         for side in sides:
+            if side in self.held_up.replaced:
+                self.leases.pop(side, None)
             if side in self.leases or self.held_up.waits(side):
                 continue
             with self.held_up.apart(side):
@@ -99,7 +104,6 @@ class Holding:
                 continue
             with self.held_up.apart(side):
                 if self._store.place(side) != self._places[side]:
-                    del self.leases[side]
                     raise StoreReplaced(f"the database of {side.value}")
                 if lease.until - now < LEASE / 2:
                     self.leases[side] = self._store.renew(lease, now + LEASE)

@@ -171,7 +171,9 @@ class Tail:
 
     def look(self) -> None:
         """Look for builds that a replay has filled meanwhile, and for those that readers get otherwise now."""
-        self._builds = [one for one in self._builds if one.done.side in self.leases]
+        gone = self.held_up.replaced | (set(Side) - self.leases.keys())
+        self._builds = [one for one in self._builds if one.done.side not in gone]
+        self.held_up.replaced -= self.leases.keys()
         for side in filter(self.leases.__contains__, Side):
             if not self.held_up.waits(side):
                 with self.held_up.apart(side):

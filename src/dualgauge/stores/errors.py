@@ -199,6 +199,20 @@ class StoreReplaced(ConflictError):
         )
 
 
+class NobodyHolds(StoreReplaced):
+    """A side that this process held, and that no living one holds now."""
+
+    def __init__(self, side: str) -> None:
+        self.side = side
+        DualgaugeError.__init__(
+            self,
+            f"{side} is held by this process no longer, and by no other one that lives: its database was put back from "
+            "a backup, or another one had it meanwhile; nothing more was written: run the command again, which goes on "
+            "from what is there",
+            next_steps=(NextStep("dualgauge status", "see what readers get"),),
+        )
+
+
 class RevisionFailed(DualgaugeError):
     """A revision that Alembic, or the store, refused."""
 

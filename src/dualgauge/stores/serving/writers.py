@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from dualgauge.model import is_gone
-from dualgauge.stores.errors import LeaseLost, SideHeld
+from dualgauge.stores.errors import LeaseLost, NobodyHolds, SideHeld
 from dualgauge.stores.serving import checkpoints
 
 if TYPE_CHECKING:
@@ -94,11 +94,20 @@ def assert_held(connection: sa.Connection, lease: Lease) -> None:
 
     Raises:
         LeaseLost: another process has.
+        NobodyHolds: it is not held by this one any more, nor by another one.
     """
-    # A lease was taken, so the table is there: asked in every transaction, it is not looked for.
-    now = _holder(connection, lease.side)
+    # A lease was taken, so the table is there, unless an older database was put back: asked in every transaction, it is
+    # not looked for.
+    try:
+        now = _holder(connection, lease.side)
+    except sa.exc.OperationalError as fault:
+        if WRITER not in str(fault.orig):
+            raise
+        raise NobodyHolds(lease.side.value) from fault
     if now is None or (now.holder, now.epoch) != (lease.holder, lease.epoch):
-        raise LeaseLost(lease.side.value, now.holder if now else "nobody")
+        if now is None or now.holder == lease.holder or not now.holds(dt.datetime.now(dt.UTC)):
+            raise NobodyHolds(lease.side.value)
+        raise LeaseLost(lease.side.value, now.holder)
 
 
 def renew(connection: sa.Connection, lease: Lease, until: dt.datetime) -> Lease:

@@ -77,7 +77,7 @@ class SqliteStore:
         """Whether a view's table schema is this one; see the port."""
         from dualgauge.stores.serving import migrations
 
-        with self.databases.open() as engine, reading(engine) as connection:
+        with self.databases.open(shape.side) as engine, reading(engine) as connection:
             lacks = migrations.missing(connection, [shape])
         return not any(f" {shape.side.schema}.{shape.view}{SUFFIX}" in line for line in lacks)
 
