@@ -198,6 +198,14 @@ def without_writer(root: Path) -> None:
         connection.commit()
 
 
+def without_an_end(root: Path) -> None:
+    with contextlib.closing(sqlite3.connect(v2_of(root), timeout=30)) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS _dualgauge_writer (side, holder, epoch, lease_until)")
+        connection.execute("DELETE FROM _dualgauge_writer")
+        connection.execute("INSERT INTO _dualgauge_writer VALUES ('v2', 'x', 1, 'zz')")
+        connection.commit()
+
+
 def garbage(root: Path) -> None:
     remove_logs(root)
     v2_of(root).write_bytes(b"garbage!" * 2_000)
@@ -213,7 +221,7 @@ def remove_logs(root: Path) -> None:
         v2_of(root).with_name(name).unlink(missing_ok=True)
 
 
-HARMS = [dropped, without_a_column, without_writer, garbage, removed]
+HARMS = [dropped, without_a_column, without_writer, without_an_end, garbage, removed]
 
 
 @pytest.mark.parametrize("harm", HARMS)
@@ -225,7 +233,10 @@ def test_a_v2_that_is_damaged_lets_v1_come_to_the_head(project: Path, harm: Call
     assert come_to(project, Side.V1, {"counts": 25})
     # A build that lacks a column is left, as one of an older dualgauge; the writer's table is made again; one that is
     # gone has no build.
-    assert done.exit_code == {dropped: 1, without_a_column: 0, without_writer: 0, garbage: 2, removed: 0}[harm]
+    assert (
+        done.exit_code
+        == {dropped: 1, without_a_column: 0, without_writer: 0, without_an_end: 0, garbage: 2, removed: 0}[harm]
+    )
     if harm is removed:
         assert "no view of v2 has a build" in done.out
 
@@ -281,6 +292,20 @@ def test_a_database_that_is_put_back_under_a_tail_is_gone_on_with(
         append(project, 30, 35)
         for one in Side:
             assert come_to(project, one, {"counts": 35})
+        assert tail.poll() is None
+    assert judged(project) == {}
+
+
+def test_a_build_whose_checkpoint_is_lost_is_replaced_by_a_replay_beside_the_tail(project: Path) -> None:
+    with following(project) as tail:
+        append(project, 20, 25)
+        assert come_to(project, Side.V2, {"counts": 25})
+        with contextlib.closing(sqlite3.connect(v2_of(project), timeout=30)) as connection:
+            connection.execute("DELETE FROM _dualgauge_checkpoint")
+            connection.commit()
+        dualgauge.open(project).replay(["v2.counts"], force=True)
+        append(project, 25, 30)
+        assert come_to(project, Side.V2, {"counts": 30})
         assert tail.poll() is None
     assert judged(project) == {}
 

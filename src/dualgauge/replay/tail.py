@@ -161,6 +161,8 @@ class Tail:
     _stack: ExitStack = field(default_factory=ExitStack)
     _due: dict[tuple[Side, str], float] = field(default_factory=dict)
     _builds: list[_Build] = field(default_factory=list)
+    _without: set[tuple[Side, str]] = field(default_factory=set)
+    """Views of which readers get a build that has no checkpoint any more: nothing is known of it."""
 
     def __enter__(self) -> Self:
         self.look()
@@ -186,12 +188,16 @@ class Tail:
         now = {(side, one.view, one.build) for one in there}
         self._builds = [one for one in self._builds if one.done.side is not side or one.key in now]
         known = {one.key for one in self._builds}
-        self._builds += [self._begun(side, one) for one in there if (side, one.view, one.build) not in known]
+        new = [one for one in there if (side, one.view, one.build) not in known]
+        if new:
+            served = self.store.served(side)
+            self._without |= {(side, one.view) for one in new if (side, one.view, served.get(one.view)) not in now}
+        self._builds += [self._begun(side, one) for one in new]
 
     def swap(self) -> None:
         """Let readers have a build that a replay filled, where it has come to the position of the one they get."""
         several = Counter(one.key[:2] for one in self._builds)
-        for side, view in (place for place, count in several.items() if count > 1):
+        for side, view in [place for place, count in several.items() if count > 1 or place in self._without]:
             if not self.held_up.waits(side):
                 with self.held_up.apart(side):
                     self._swap(side, view)
@@ -205,6 +211,7 @@ class Tail:
             stays = bool(new.done.left) or isinstance(new, _Rebuilt)
             if stays or old is None or old.done.position <= new.done.position:
                 self.store.serve(view, new.done.build, self.leases[side], self.clock())
+                self._without.discard((side, view))
                 self._builds = [one for one in self._builds if one is not old]
 
     def _begun(self, side: Side, checkpoint: Checkpoint) -> _Build:

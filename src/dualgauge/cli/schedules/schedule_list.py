@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from dualgauge.cli.schedules.slots import both_clocks, to_json, words
+from dualgauge.cli.schedules.slots import both_clocks, words
 from dualgauge.cli.terminal.options import HERE, Debug, Format, FormatOption, ProjectDir
 from dualgauge.cli.terminal.output import answering
 from dualgauge.ledger.slot_values import slot_text
@@ -49,7 +49,7 @@ def schedule_list(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, 
                      "clocks_change": one.settings.timetable.is_odd(due)}
                     for due in one.following
                 ],
-                "last": [to_json(slot) for slot in one.last],
+                "last": [as_json(slot) for slot in one.last],
             }
             for one in found
         ]  # fmt: skip

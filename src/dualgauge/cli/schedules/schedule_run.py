@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from dualgauge.cli.schedules.slots import to_json, words
+from dualgauge.cli.schedules.slots import words
 from dualgauge.cli.terminal import completion
 from dualgauge.cli.terminal.options import HERE, Debug, DryRun, Format, FormatOption, MemoryLimit, ProjectDir
 from dualgauge.cli.terminal.output import answering, console, write_line
@@ -65,7 +65,7 @@ def schedule_run(
                 screen.print(f"next due {slot_text(done.following)}")
 
         result = {
-            "schedule": name, "slot": done.slot and to_json(done.slot), "dry_run": dry_run,
+            "schedule": name, "slot": done.slot and as_json(done.slot), "dry_run": dry_run,
             "steps": [as_json(step) for step in done.steps], "next": done.following,
         }  # fmt: skip
         answer.give(result, text, exit_code=done.exit_code)

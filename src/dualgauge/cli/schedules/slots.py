@@ -1,11 +1,10 @@
-"""Slots as the commands of schedules show them: as text and as JSON."""
+"""Slots as the commands of schedules show them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from dualgauge.ledger.slot_values import SlotState, slot_text
-from dualgauge.model import as_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,11 +24,6 @@ def words(slot: Slot) -> str:
             return f"due{', again: ' + slot.why if slot.deaths else ''}"
         case _:
             return f"{slot.state.value}: {slot.why}"
-
-
-def to_json(slot: Slot) -> object:
-    """A slot, with its state's name and texts of its times."""
-    return as_json(slot)
 
 
 def both_clocks(due: datetime, timetable: Timetable) -> str:

@@ -59,7 +59,15 @@ def holder(connection: sa.Connection, side: Side) -> Lease | None:
 
 def _holder(connection: sa.Connection, side: Side) -> Lease | None:
     row = connection.execute(sa.select(table(side))).one_or_none()
-    return None if row is None else Lease(side, row.holder, row.epoch, dt.datetime.fromisoformat(row.lease_until))
+    return None if row is None else Lease(side, row.holder, row.epoch, _until(row.lease_until))
+
+
+def _until(text: str) -> dt.datetime:
+    """When a lease ends; one whose end nobody can read is over."""
+    try:
+        return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def is_held(connection: sa.Connection, side: Side, now: dt.datetime) -> bool:
