@@ -200,15 +200,14 @@ class StoreReplaced(ConflictError):
 
 
 class NobodyHolds(StoreReplaced):
-    """A side that this process held, and that no living one holds now."""
+    """A side that this process held, whose database knows of an earlier time alone."""
 
     def __init__(self, side: str) -> None:
         self.side = side
         DualgaugeError.__init__(
             self,
-            f"{side} is held by this process no longer, and by no other one that lives: its database was put back from "
-            "a backup, or another one had it meanwhile; nothing more was written: run the command again, which goes on "
-            "from what is there",
+            f"{side} is held by this process no longer, and nobody has taken it: its database was put back from a "
+            "backup; nothing more was written: run the command again, which goes on from what is there",
             next_steps=(NextStep("dualgauge status", "see what readers get"),),
         )
 
