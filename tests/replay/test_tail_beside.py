@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import dualgauge
-from dualgauge.model import Position, Side
-from dualgauge.stores.serving.writers import holder_name
+from dualgauge.model import Position, Side, holder_name
 from support.inside import handles_of
 from support.tailed import VIEWS, come_to, events, following, judged, laid_out, opened
 
