@@ -81,8 +81,9 @@ class HeldUp:
             return found
         return StoreHeld(found.path, round(self._clock() - self._since[side], 1), found.holders)
 
-    def lasting(self, seconds: float = LONG) -> dict[Side, DualgaugeError]:
-        """Why sides cannot be written; of a lock once it has lasted for so many seconds."""
+    def lasting(self, seconds: float | None = None) -> dict[Side, DualgaugeError]:
+        """Why sides cannot be written; of a lock once it has lasted for so many seconds, by default `LONG`."""
+        seconds = LONG if seconds is None else seconds
         return {
             side: self.reason(side)
             for side, found in self.reasons.items()
