@@ -190,8 +190,11 @@ class Tail:
         known = {one.key for one in self._builds}
         new = [one for one in there if (side, one.view, one.build) not in known]
         if new:
-            served = self.store.served(side)
-            self._without |= {(side, one.view) for one in new if (side, one.view, served.get(one.view)) not in now}
+            served, known_builds = (
+                self.store.served(side),
+                {(one.view, one.build) for one in self.store.checkpoints(side)},
+            )
+            self._without |= {(side, one.view) for one in new if (one.view, served.get(one.view)) not in known_builds}
         self._builds += [self._begun(side, one) for one in new]
 
     def swap(self) -> None:
