@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -19,6 +19,7 @@ from dualgauge.schedules.errors import NoSchedules, NoSuchSlot, UnknownSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from dualgauge.commands.slot_work import StepDone
@@ -105,9 +106,7 @@ class ScheduleCommands:
                 for one in self._workspace.settings.schedules
             ]  # fmt: skip
 
-    def run(
-        self, name: str, *, slot: str = NOW, dry_run: bool = False, done: Callable[[StepDone], None] = lambda _: None
-    ) -> SlotRun:
+    def run(self, name: str, *, slot: str = NOW, dry_run: bool = False) -> SlotRun:
         """
         Run one slot of a schedule, unless it was run before: then answer what it came to.
 
@@ -115,7 +114,6 @@ class ScheduleCommands:
             name: the schedule's.
             slot: a time as `schedule list` shows it, or `now`.
             dry_run: say which slot would be run, and run nothing.
-            done: is told each step that has ended.
 
         Raises:
             UnknownSchedule, NoSuchSlot: there is nothing of that name, or not at that time.
@@ -132,7 +130,7 @@ class ScheduleCommands:
                 code = found.exit_code or 0 if found else 0
                 return SlotRun(name, found, (), code, self._following(settings))
             claim = slots.claim(name, found.due, holder_name(self._workspace.who))
-        return self._run(settings, claim, done)
+        return self._run(settings, claim)
 
     def follow(self, *, stop: Callable[[], bool], ended: Callable[[Followed], None] = lambda _: None) -> None:
         """
@@ -284,18 +282,15 @@ class ScheduleCommands:
         process = subprocess.Popen(call, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603
         return _Child(name, due, process, time.monotonic())
 
-    def _run(self, settings: ScheduleSettings, claim: Claim, done: Callable[[StepDone], None]) -> SlotRun:
+    def _run(self, settings: ScheduleSettings, claim: Claim) -> SlotRun:
         from dualgauge.commands.slot_work import work
 
         mine = replace(self._workspace, claim=claim)
-        steps: list[StepDone] = []
         with self._workspace.open() as handles:
             slots = handles.ledger.slots_of(self._workspace.settings.migration)
             try:
                 with _renewed(slots, claim):
-                    for step in work(mine, settings.do, settings.comparators):
-                        steps.append(step)
-                        done(step)
+                    steps = tuple(work(mine, settings.do, settings.comparators))
                 code = next((step.exit_code for step in steps if step.exit_code), 0)
                 why = "\n".join(f"{step.step} ({step.exit_code}): {step.found}" for step in steps)
                 slots.finish(claim, code, why)
@@ -303,9 +298,7 @@ class ScheduleCommands:
                 with suppress(DualgaugeError):
                     slots.give_back(claim)
                 raise
-            return SlotRun(
-                settings.name, slots.slot(settings.name, claim.due), tuple(steps), code, self._following(settings)
-            )
+            return SlotRun(settings.name, slots.slot(settings.name, claim.due), steps, code, self._following(settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +309,7 @@ class _Child:
     began: float
 
 
-def _renewed(slots: Slots, claim: Claim) -> ExitStack:
+def _renewed(slots: Slots, claim: Claim) -> AbstractContextManager[None]:
     """Hold a claim for as long as a block runs."""
     over = threading.Event()
 
@@ -326,9 +319,7 @@ def _renewed(slots: Slots, claim: Claim) -> ExitStack:
             with suppress(DualgaugeError):
                 slots.renew(claim)
 
-    stack = ExitStack()
-    stack.enter_context(meanwhile(renew, over.set))
-    return stack
+    return meanwhile(renew, over.set)
 
 
 def _program() -> str:
