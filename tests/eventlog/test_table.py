@@ -13,9 +13,18 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from dualgauge.engines.duck import open_engine
-from dualgauge.eventlog.errors import BadLogPath, ChangedType, ForeignCommit, LogAndLedgerDisagree, NotALog
+from dualgauge.eventlog.errors import (
+    BadLogPath,
+    ChangedType,
+    DamagedLog,
+    ForeignCommit,
+    LogAndLedgerDisagree,
+    LogReplaced,
+    NotALog,
+)
 from dualgauge.eventlog.imports import appending
 from dualgauge.eventlog.settings import LogSettings
+from dualgauge.eventlog.table.commits import file_of
 from dualgauge.eventlog.table.delta import schema
 from dualgauge.eventlog.table.event_log import Behind, EventLog
 from dualgauge.eventlog.table.open import open_log
@@ -23,6 +32,7 @@ from dualgauge.model import Position
 from support.log_project import NOW, LogProject, csv
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 HEAD = "id,seen,x"
@@ -182,6 +192,64 @@ def test_a_part_whose_place_was_taken_meanwhile_is_not_appended(tmp_path: Path) 
         log.commit(tmp_path / "staged for position 4", base, 1, {})
 
     assert open_log(tmp_path / "log", SETTINGS).head().last == 5
+
+
+def moved(folder: Path) -> None:
+    folder.rename(folder.with_name("away"))
+
+
+def made_anew(folder: Path) -> None:
+    """As many commits as before, of other events."""
+    moved(folder)
+    other = new_log(folder)
+    append(other, 1)
+    append(other, 1)
+
+
+def put_back(folder: Path) -> None:
+    moved(folder)
+    shutil.copytree(folder.with_name("away"), folder)
+
+
+@pytest.mark.parametrize("harm", [moved, made_anew, put_back])
+def test_a_log_that_is_there_no_more_is_neither_written_nor_read_on(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "log"
+    log = new_log(folder)
+    append(log, 3)
+    harm(folder)
+    before = sorted(folder.rglob("*"))
+
+    with pytest.raises(LogReplaced, match=r"log is (there no more|no longer the one that was opened).*nothing more"):
+        append(log, 2)
+    with pytest.raises(LogReplaced):
+        log.refresh()
+
+    assert [one for one in sorted(folder.rglob("*")) if "_staging" not in one.parts and "_turn" not in one.parts] == [
+        one for one in before if "_staging" not in one.parts and "_turn" not in one.parts
+    ]
+
+
+def test_a_log_that_is_back_before_anybody_looks_is_gone_on_with(tmp_path: Path) -> None:
+    log = new_log(tmp_path / "log")
+    append(log, 3)
+    moved(tmp_path / "log")
+    (tmp_path / "away").rename(tmp_path / "log")
+    append(log, 2)
+
+    assert open_log(tmp_path / "log", SETTINGS).head().last == 5
+
+
+def test_a_log_that_lost_commits_under_who_reads_it_is_said_to_be_damaged(tmp_path: Path) -> None:
+    log = new_log(tmp_path / "log")
+    append(log, 3)
+    append(log, 2)
+    assert log.refresh().last == 5
+    (tmp_path / "log" / file_of(2)).unlink()
+
+    with pytest.raises(DamagedLog, match="restore the log's folder"):
+        log.refresh()
 
 
 def test_a_head_never_speaks_of_events_whose_files_are_not_known(tmp_path: Path) -> None:

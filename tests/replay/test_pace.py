@@ -171,6 +171,27 @@ def test_imports_beside_a_tail_are_as_far_apart_as_is_asked(tmp_path: Path) -> N
     assert judged(tmp_path) == {}
 
 
+@pytest.mark.parametrize("gone", [".dualgauge", ".dualgauge/log", ".dualgauge/ledger.db"])
+def test_a_tail_that_imports_begins_no_log_and_no_ledger_where_they_were_moved_away(tmp_path: Path, gone: str) -> None:
+    laid_out(tmp_path, {"counts": VIEWS["counts"]})
+    with (tmp_path / "pyproject.toml").open("a") as settings:
+        settings.write(SOURCE)
+    (tmp_path / "s.csv").write_text("id,kind,at,n\n" + lines(0, 1))
+    call("log", "import", "s", folder=tmp_path)
+    call("replay", folder=tmp_path)
+    with following(tmp_path, import_every=0.2) as child:
+        (tmp_path / gone).rename(tmp_path / "away")
+        with (tmp_path / "s.csv").open("a") as file:
+            file.write(lines(1, 2))
+        _, said = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert "is there no more" in said or "there is no ledger" in said
+    assert not (tmp_path / gone).exists()
+    (tmp_path / "away").rename(tmp_path / gone)
+    assert [one.position for one in dualgauge.open(tmp_path).tail(once=True, import_every=1.0).views] == [2]
+    assert judged(tmp_path) == {}
+
+
 def test_many_small_files_of_the_log_are_merged_beside_a_tail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     laid_out(tmp_path, {"counts": VIEWS["counts"]})
     with (tmp_path / "pyproject.toml").open("a") as settings:

@@ -184,7 +184,11 @@ def _import(workspace: Workspace, handles: Handles) -> None:
     from dualgauge.commands.log import LogCommands
     from dualgauge.eventlog.errors import LostRace
     from dualgauge.eventlog.integrity.compact import ROWS
+    from dualgauge.ledger.ledger import Ledger
 
+    # Where the project's data was moved away, an import would begin a log and a ledger of its own.
+    handles.log.refresh()
+    Ledger.look(workspace.ledger_url).close()
     log = LogCommands(workspace)
     log.import_(every=True)
     handles.log.refresh()

@@ -345,6 +345,18 @@ class DamagedLog(DualgaugeError):
         )
 
 
+class LogReplaced(ConflictError):
+    """The log that a process has opened is there no more: it was moved, removed, put back or made anew."""
+
+    def __init__(self, path: Path | str, *, gone: bool) -> None:
+        self.path, self.gone = path, gone
+        found = "is there no more" if gone else "is no longer the one that was opened: another one was put in its place"
+        super().__init__(
+            f"the event log at {path} {found}; nothing more was read or written",
+            next_steps=(NextStep("dualgauge status", "see where the log and the views stand; then start again"),),
+        )
+
+
 class UnlikeCompaction(DualgaugeError):
     """A file that a compaction wrote does not hold what the old ones hold; it was not committed."""
 

@@ -25,11 +25,19 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from dualgauge.engines.parquet_files import reading, scan
-from dualgauge.eventlog.errors import DamagedLog, ForeignCommit, LogAndLedgerDisagree, LostRace, NoLog, NotALog
+from dualgauge.eventlog.errors import (
+    DamagedLog,
+    ForeignCommit,
+    LogAndLedgerDisagree,
+    LogReplaced,
+    LostRace,
+    NoLog,
+    NotALog,
+)
 from dualgauge.eventlog.table import ledger_copy
 from dualgauge.eventlog.table.chain import file_digest, link
 from dualgauge.eventlog.table.commits import KEY, Head, file_of, nothing_new, ours, read_commit, removed
-from dualgauge.eventlog.table.delta import CONFIGURATION, added, refused_by_system, schema, undeclared
+from dualgauge.eventlog.table.delta import CONFIGURATION, added, first_words, refused_by_system, schema, undeclared
 from dualgauge.eventlog.table.ends import Ends
 from dualgauge.eventlog.table.event_files import event_name, files_of, statistics, touch
 from dualgauge.eventlog.table.forks import using_delta
@@ -70,6 +78,7 @@ class EventLog:
         self.place = place
         self.settings = settings
         self._table = table
+        self._born = place.born()
         self._ledger = ledger
         self._head: Head | None = None
         self._files: list[EventFile] | None = None
@@ -131,6 +140,7 @@ class EventLog:
         """Where the log stands; in an object store, where looking costs a journey, `head`."""
         with self._lock:
             if self._table is not None and isinstance(self.place, Folder):
+                self._still_there()
                 following = self.place.path / file_of(self._table.version() + 1)
                 if following.exists():
                     return self.refresh()
@@ -158,13 +168,29 @@ class EventLog:
             self.refresh()
 
     def refresh(self) -> Head:
-        """Look at the table again."""
+        """
+        Look at the table again.
+
+        Raises:
+            LogReplaced: the log that was opened is there no more.
+            DamagedLog: commits are gone, or cannot be read.
+        """
         with self._lock:
             if self._table is not None:
-                self._table.update_incremental()
+                self._still_there()
+                try:
+                    self._table.update_incremental()
+                except DeltaError as fault:
+                    raise DamagedLog(self.path, first_words(fault)) from fault
             self._head = self._files = None
             self._in_doubt = False
             return self.head()
+
+    def _still_there(self) -> None:
+        """Make sure that the next commit is behind what was read: the commits of two logs would be read as one's."""
+        born = self.place.born()
+        if born != self._born:
+            raise LogReplaced(self.path, gone=born is None)
 
     def event_files(self, upto: Position | None = None, after: Position = START) -> list[EventFile]:
         """
@@ -234,7 +260,7 @@ class EventLog:
             except DeltaError:
                 # Another process created it at the same time; if not, this raises again.
                 self._table = DeltaTable(self.place.uri, storage_options=self.place.options)
-            self._head = None
+            self._head, self._born = None, self.place.born()
         for _ in attempts(sleep, chance or random.Random()):  # noqa: S311  (pauses want no secrecy)
             if not undeclared(self._table.schema(), self.settings.all_columns):
                 return

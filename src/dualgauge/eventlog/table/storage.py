@@ -33,6 +33,9 @@ STAGING = "_staging"
 COMMITS = "_delta_log"
 """Folder of the commits, as Delta has it."""
 
+FIRST_COMMIT: Final = f"{COMMITS}/{0:020d}.json"
+"""The commit that made the table."""
+
 _MISREAD: Final = re.compile(r"[#?\\]|%[0-9A-Fa-f]{2}")
 """Seen: the Delta library makes an address of a path and does not get back to the same path where it holds these."""
 
@@ -60,6 +63,9 @@ class Place(Protocol):
 
     def there(self) -> bool:
         """Whether there may be anything."""
+
+    def born(self) -> object:
+        """What tells this log from another one that is put into its place; None where there is none, or none known."""
 
     def local(self, name: str, size: int) -> Path:
         """A file of `size` bytes as a path of this machine."""
@@ -96,6 +102,15 @@ class Folder:
     def there(self) -> bool:
         """Whether the folder exists."""
         return self.path.exists()
+
+    def born(self) -> object:
+        """The file of its first commit, which is never written again, and what stands in it: the table's id."""
+        try:
+            with self.opened(FIRST_COMMIT) as file:
+                found = os.fstat(file.fileno())
+                return found.st_dev, found.st_ino, file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def local(self, name: str, size: int) -> Path:  # noqa: ARG002  (the port's signature)
         """The file itself."""
@@ -136,6 +151,10 @@ class ObjectStore:
     def there(self) -> bool:
         """Nobody knows before the Delta library has asked."""
         return True
+
+    def born(self) -> object:
+        """Not known: it would cost a journey at each look."""
+        return None
 
     def local(self, name: str, size: int) -> Path:
         """The copy of this machine, fetched where there is none."""
