@@ -1,5 +1,5 @@
 """
-The diff of two files: processor time by plan, against a full join, an older dualgauge, and datacompy.
+The diff of two files: processor time by plan, against a full join, an older dualgauge, datacompy and reladiff.
 
 Every measurement runs in a process of its own, in turn with the others, and says what it found: a figure of a wrong
 answer is none. Exits with 1 where a bar is missed.
@@ -52,6 +52,26 @@ got = datacompy.PolarsCompare(polars.read_parquet(V1), polars.read_parquet(V2), 
 told(sorted([len(got.all_mismatch()), len(got.df1_unq_rows), len(got.df2_unq_rows)]), before)
 """
 
+# It reads tables and no files; they are there before the clock runs. Its other algorithm is for two databases.
+RELADIFF: Final = """
+import pathlib, tempfile
+import duckdb
+import reladiff
+folder = tempfile.TemporaryDirectory()
+file = str(pathlib.Path(folder.name, "pair.duckdb"))
+with duckdb.connect(file) as con:
+    con.execute(f"CREATE TABLE v1 AS FROM '{V1}'; CREATE TABLE v2 AS FROM '{V2}'")
+before = used()
+sides = [
+    reladiff.connect_to_table({"driver": "duckdb", "filepath": file}, name, "id", extra_columns=COLUMNS)
+    for name in ("v1", "v2")
+]
+found = {}
+for sign, row in reladiff.diff_tables(*sides, algorithm=reladiff.Algorithm.JOINDIFF, extra_columns=COLUMNS):
+    found.setdefault(row[0], []).append(sign)
+told(sorted([sum(signs == one for signs in map(sorted, found.values())) for one in (["+", "-"], ["+"], ["-"])]), before)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -79,7 +99,7 @@ class Way:
         return {"cpu": said["cpu"], "peak": said["peak"]}
 
 
-def ways(before: Path | None, datacompy: str | None) -> dict[str, Way]:
+def ways(before: Path | None, datacompy: str | None, reladiff: str | None) -> dict[str, Way]:
     """All ways by name, those of other tools where they are there."""
     found = {
         "default": Way(DUALGAUGE),
@@ -91,6 +111,8 @@ def ways(before: Path | None, datacompy: str | None) -> dict[str, Way]:
         found["before"] = Way(DUALGAUGE, source=before.resolve() / "src")
     if datacompy is not None:
         found["datacompy"] = Way(DATACOMPY, python=datacompy)
+    if reladiff is not None:
+        found["reladiff"] = Way(RELADIFF, python=reladiff)
     return found
 
 
@@ -120,9 +142,10 @@ def figures(found: dict[str, float]) -> list[Figure]:
             Figure(f"{name}, equal", "s", found[f"{name}, equal"], found["before, equal"], 1.25)
             for name in ("default", "buckets")
         ]
-    if "datacompy" in found:
-        lines.append(Figure("datacompy", "s", found["datacompy"], found["full join"]))
-    lines += [Figure(f"peak {name}", "MB", found[f"{name}, peak"]) for name in ("default", "wide", "buckets")]
+    others = [name for name in ("datacompy", "reladiff") if name in found]
+    lines += [Figure(name, "s", found[name], found["full join"]) for name in others]
+    ours = ("default", "wide", "buckets")
+    lines += [Figure(f"peak {name}", "MB", found[f"{name}, peak"]) for name in (*ours, *others)]
     return lines
 
 
@@ -134,11 +157,12 @@ def main() -> int:
     parser.add_argument("--memory-limit", default="1GB", help="of each engine")
     parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="an older dualgauge, measured beside this one")
     parser.add_argument("--datacompy", metavar="PYTHON", help="an interpreter that has datacompy and polars")
+    parser.add_argument("--reladiff", metavar="PYTHON", help="an interpreter that has reladiff[duckdb]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to keep the JSON line too")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="diff-") as folder:
         v1, v2 = write_pair(Path(folder), given.rows)
-        found = measure(ways(given.before, given.datacompy), v1, v2, given.memory_limit, given.rounds)
+        found = measure(ways(given.before, given.datacompy, given.reladiff), v1, v2, given.memory_limit, given.rounds)
     return publish(
         "diff",
         f"the diff of two files of {given.rows:,} rows, {given.memory_limit} of memory; CPU time\n"
