@@ -95,6 +95,28 @@ def test_a_view_that_fails_stops_at_its_position_and_the_others_go_on(tmp_path: 
     assert call("tail", "--once", folder=tmp_path).exit_code == 1
 
 
+def test_a_view_that_the_engine_cannot_compute_stops_alone_and_is_failing(tmp_path: Path) -> None:
+    views = {
+        "away": ("append", "-- key: position\nSELECT position, occurred_at AT TIME ZONE note AS local FROM events\n"),
+        "counts": VIEWS["counts"],
+    }
+    migration = laid_out(tmp_path, views)
+    rows = [{"n": 1, "note": "UTC"}, {"n": 2, "note": "Nowhere/X"}, {"n": 3, "note": "UTC"}]
+    for at, _ in enumerate(rows):
+        with migration.appender() as log:
+            log.append(events(rows)[at : at + 1])
+        if not at:
+            migration.replay()
+    done = call("tail", "--once", "--format", "json", folder=tmp_path)
+
+    assert done.exit_code == 1
+    found = {one["view"]: (one["position"], one["error"]) for one in done.json["result"]["views"]}
+    assert found["counts"] == (3, None)
+    assert found["away"][0] == 1
+    assert "Nowhere/X" in found["away"][1]
+    assert "away stopped behind position 1" in call("status", folder=tmp_path).out
+
+
 def test_a_stale_view_goes_on_with_the_text_that_its_build_was_made_from(tmp_path: Path) -> None:
     migration, rows = laid_out(tmp_path, {"counts": VIEWS["counts"]}), random_rows(random.Random(3), 40)
     with migration.appender() as log:

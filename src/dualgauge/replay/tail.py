@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, Self
 
+from dualgauge.engines.errors import EngineError
 from dualgauge.errors import DataError, UsageError
 from dualgauge.model import Clock, Position, Progress, Side, silent, utc_now
 from dualgauge.replay.advance import KEPT, Batch, change
@@ -447,5 +448,6 @@ class Tail:
             raise
         except Fenced:
             self._stop(build, left=_TAKEN)
-        except (DataError, StoreDamaged) as fault:
+        except (DataError, EngineError, StoreDamaged) as fault:
+            # Also what the engine cannot do with a value, and what does not fit its memory: it is this view's alone.
             self._stop(build, error=str(fault))
