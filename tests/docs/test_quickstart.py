@@ -67,3 +67,16 @@ def test_nothing_of_the_readme_is_left_unrun_without_saying_so() -> None:
 
     # The demo is run by test_demo.py, the wheel is built and installed by test_packaging.py.
     assert console - set(PLAYED) == {"See it", "Install"}
+
+
+def test_what_the_first_screen_shows_stands_in_what_is_played() -> None:
+    first = README.read_text(encoding="utf-8").partition("\n## ")[0]
+    pages = [
+        played_text(),
+        *((ROOT / "docs" / "guides" / f"{name}.md").read_text() for name in ("canary", "scheduling")),
+    ]
+    whole = "\n".join(line.rstrip() for page in pages for line in page.splitlines())
+
+    shown = [block.body.strip().removesuffix("\n...") for block in blocks(first)]
+    assert len(shown) == 4
+    assert [body for body in shown if body not in whole] == []

@@ -211,6 +211,11 @@ def put_back(folder: Path) -> None:
     shutil.copytree(folder.with_name("away"), folder)
 
 
+def committed(folder: Path) -> list[Path]:
+    """All of a log but what is staged, and whose turn it is."""
+    return sorted(one for one in folder.rglob("*") if not {"_staging", "_turn"} & set(one.parts))
+
+
 @pytest.mark.parametrize("harm", [moved, made_anew, put_back])
 def test_a_log_that_is_there_no_more_is_neither_written_nor_read_on(
     tmp_path: Path, harm: Callable[[Path], None]
@@ -219,16 +224,14 @@ def test_a_log_that_is_there_no_more_is_neither_written_nor_read_on(
     log = new_log(folder)
     append(log, 3)
     harm(folder)
-    before = sorted(folder.rglob("*"))
+    before = committed(folder)
 
     with pytest.raises(LogReplaced, match=r"log is (there no more|no longer the one that was opened).*nothing more"):
         append(log, 2)
     with pytest.raises(LogReplaced):
         log.refresh()
 
-    assert [one for one in sorted(folder.rglob("*")) if "_staging" not in one.parts and "_turn" not in one.parts] == [
-        one for one in before if "_staging" not in one.parts and "_turn" not in one.parts
-    ]
+    assert committed(folder) == before
 
 
 def test_a_log_that_is_back_before_anybody_looks_is_gone_on_with(tmp_path: Path) -> None:

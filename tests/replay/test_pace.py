@@ -150,13 +150,18 @@ def lines(first: int, last: int) -> str:
     return "".join(f"{number},in,2026-01-01,{number % 7}\n" for number in range(first, last))
 
 
-def test_imports_beside_a_tail_are_as_far_apart_as_is_asked(tmp_path: Path) -> None:
-    laid_out(tmp_path, {"counts": VIEWS["counts"]})
-    with (tmp_path / "pyproject.toml").open("a") as settings:
+def imported(root: Path) -> None:
+    """A view at position 1, of a log that comes from a file which may grow."""
+    laid_out(root, {"counts": VIEWS["counts"]})
+    with (root / "pyproject.toml").open("a") as settings:
         settings.write(SOURCE)
-    (tmp_path / "s.csv").write_text("id,kind,at,n\n" + lines(0, 1))
-    assert call("log", "import", "s", folder=tmp_path).exit_code == 0
-    assert call("replay", folder=tmp_path).exit_code == 0
+    (root / "s.csv").write_text("id,kind,at,n\n" + lines(0, 1))
+    assert call("log", "import", "s", folder=root).exit_code == 0
+    assert call("replay", folder=root).exit_code == 0
+
+
+def test_imports_beside_a_tail_are_as_far_apart_as_is_asked(tmp_path: Path) -> None:
+    imported(tmp_path)
     start = time.monotonic()
     with following(tmp_path, import_every=1.0):
         for number in range(1, 30):
@@ -173,12 +178,7 @@ def test_imports_beside_a_tail_are_as_far_apart_as_is_asked(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("gone", [".dualgauge", ".dualgauge/log", ".dualgauge/ledger.db"])
 def test_a_tail_that_imports_begins_no_log_and_no_ledger_where_they_were_moved_away(tmp_path: Path, gone: str) -> None:
-    laid_out(tmp_path, {"counts": VIEWS["counts"]})
-    with (tmp_path / "pyproject.toml").open("a") as settings:
-        settings.write(SOURCE)
-    (tmp_path / "s.csv").write_text("id,kind,at,n\n" + lines(0, 1))
-    call("log", "import", "s", folder=tmp_path)
-    call("replay", folder=tmp_path)
+    imported(tmp_path)
     with following(tmp_path, import_every=0.2) as child:
         (tmp_path / gone).rename(tmp_path / "away")
         with (tmp_path / "s.csv").open("a") as file:
@@ -193,12 +193,7 @@ def test_a_tail_that_imports_begins_no_log_and_no_ledger_where_they_were_moved_a
 
 
 def test_many_small_files_of_the_log_are_merged_beside_a_tail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    laid_out(tmp_path, {"counts": VIEWS["counts"]})
-    with (tmp_path / "pyproject.toml").open("a") as settings:
-        settings.write(SOURCE)
-    (tmp_path / "s.csv").write_text("id,kind,at,n\n" + lines(0, 1))
-    call("log", "import", "s", folder=tmp_path)
-    call("replay", folder=tmp_path)
+    imported(tmp_path)
     append(tmp_path, 0, 1)
     append(tmp_path, 1, 2)
     monkeypatch.setattr("dualgauge.commands.tailing.MANY_FILES", 3)

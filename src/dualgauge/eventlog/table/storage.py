@@ -109,7 +109,8 @@ class Folder:
             with self.opened(FIRST_COMMIT) as file:
                 found = os.fstat(file.fileno())
                 return found.st_dev, found.st_ino, file.read()
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:
+            # Also one that nobody may read: a log with a checkpoint opens without it.
             return None
 
     def local(self, name: str, size: int) -> Path:  # noqa: ARG002  (the port's signature)
