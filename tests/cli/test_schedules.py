@@ -22,6 +22,7 @@ from dualgauge.ledger.slot_values import SlotState, slot_text
 from dualgauge.model import holder_name
 from support.ledgers import url_of
 from support.shop import PASSING, ROOT, add_order, build, call
+from support.tailed import following
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,11 @@ def shop(tmp_path: Path) -> Path:
     """A built project whose comparator passes, with a schedule for every night."""
     build(tmp_path)
     (tmp_path / "comparators" / "customers.py").write_text(PASSING, encoding="utf-8")
+    for side in ("v1", "v2"):
+        file = tmp_path / f"views_{side}" / "customers.sql"
+        kept = file.read_text(encoding="utf-8").replace("WHERE", "WHERE customer IS NOT NULL AND")
+        file.write_text(kept, encoding="utf-8")
+    dualgauge.open(tmp_path).replay()
     return scheduled(tmp_path, NIGHTLY)
 
 
@@ -107,6 +113,42 @@ def test_where_the_import_fails_nothing_after_it_is_done(shop: Path) -> None:
     assert done.exit_code == done.steps[0].exit_code != 0
     assert done.slot is not None
     assert done.steps[0].found in done.slot.why
+
+
+def test_a_slot_beside_a_tail_that_never_ends_is_run_on_what_that_one_brought(shop: Path) -> None:
+    seen(shop)
+    with following(shop) as tail:
+        add_order(shop)
+        done = at(shop, AT + timedelta(hours=14)).schedule.run("nightly")
+        assert [one.exit_code for one in done.steps] == [0] * 5
+        step = done.steps[1].found
+        assert (f"process {tail.pid} " in step, "brought all views to position 6" in step) == (True, True), step
+
+
+def test_a_slot_ends_with_the_holder_of_a_side_that_is_not_brought_there(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dualgauge.commands.slot_work.HELD_FOR", 1.0)
+    seen(shop)
+    with following(shop) as tail:
+        os.kill(tail.pid, signal.SIGSTOP)
+        add_order(shop)
+        done = at(shop, AT + timedelta(hours=14)).schedule.run("nightly")
+        assert [(one.step, one.exit_code) for one in done.steps] == [("import", 0), ("tail", 5)]
+        assert f"process {tail.pid} " in done.steps[1].found
+        assert "nothing was written" in done.steps[1].found
+
+
+def test_a_view_that_no_tail_keeps_is_named_with_its_position(shop: Path) -> None:
+    kept = "-- key: customer\nSELECT customer, count(DISTINCT cents) AS cents FROM events GROUP BY customer\n"
+    (shop / "views_v2" / "customers.sql").write_text(kept, encoding="utf-8")
+    dualgauge.open(shop).replay()
+    seen(shop)
+    add_order(shop)
+    done = at(shop, AT + timedelta(hours=14)).schedule.run("nightly")
+    assert done.steps[1].found == (
+        "1 view brought to position 6; v2.customers was left at position 5: see `dualgauge plan`"
+    )
 
 
 def test_another_runner_has_the_slot(shop: Path) -> None:

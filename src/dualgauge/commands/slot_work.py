@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dualgauge.errors import DualgaugeError, SystemRefused, redact
 from dualgauge.model import plural
@@ -11,12 +12,18 @@ from dualgauge.model import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from dualgauge.commands.tailing import Tailing
     from dualgauge.model import Outcome
     from dualgauge.schedules.settings import Step
     from dualgauge.workspace import Workspace
 
 NEEDED: frozenset[Step] = frozenset({"import", "tail"})
 """Steps without which those after them would judge what is not there."""
+
+HELD_FOR: Final = 300.0
+"""Seconds for which a slot waits for a side that another process brings forward."""
+
+_LOOK: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +65,53 @@ def _import(workspace: Workspace, _: Sequence[str]) -> tuple[int, str]:
 
 
 def _tail(workspace: Workspace, _: Sequence[str]) -> tuple[int, str]:
-    from dualgauge.commands.views import ViewCommands
+    """
+    Bring the views to the head that the log has now.
 
-    done = ViewCommands(workspace).tail(once=True)
+    A side that another process holds, as the slot of another schedule or a tail that never ends, is waited for: until
+    that one lets it go, or has brought it there itself.
+    """
+    from dualgauge.commands.views import ViewCommands
+    from dualgauge.stores.errors import SideHeld
+
+    views, head, until = ViewCommands(workspace), _head(workspace), time.monotonic() + HELD_FOR
+    while True:
+        try:
+            return _tailed(views.tail(once=True))
+        except SideHeld as held:
+            if _are_at(workspace, head):
+                return 0, f"{held.side} is held by {held.holder}, which brought all views to position {head:,}"
+            if time.monotonic() > until:
+                raise
+        time.sleep(_LOOK)
+
+
+def _tailed(done: Tailing) -> tuple[int, str]:
     if done.failing:
         return 1, "; ".join(f"{one.label}: {one.error}" for one in done.failing)
     for side, reason in done.held_up.items():
         return reason.exit_code, f"{side.value} was brought no further: {reason}"
-    return 0, f"{plural(len(done.views), 'view')} brought to position {done.head:,}"
+    left = [one for one in done.views if one.left]
+    stayed = "".join(
+        f"; {one.label} was left at position {one.position:,}: {'see `dualgauge plan`' if one.by_plan else one.left}"
+        for one in left
+    )
+    return 0, f"{plural(len(done.views) - len(left), 'view')} brought to position {done.head:,}{stayed}"
+
+
+def _head(workspace: Workspace) -> int:
+    with workspace.open() as handles:
+        return handles.log.head().last
+
+
+def _are_at(workspace: Workspace, head: int) -> bool:
+    """Whether all builds that a tail brings forward are at a position of the log, or behind it."""
+    from dualgauge.replay.advance import KEPT
+
+    with workspace.open() as handles:
+        kept = [one for one in handles.views if one.allows_full or handles.strategy(one) in KEPT]
+        builds = [found for one in kept if (found := handles.served[one.side].get(one.name)) and found.build]
+    return all(one.position is not None and one.position >= head for one in builds)
 
 
 def _diff(workspace: Workspace, comparators: Sequence[str]) -> tuple[int, str]:

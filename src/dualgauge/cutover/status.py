@@ -114,7 +114,8 @@ class Status:
     `lateness` is of the log's newest events; None where they cannot be read.
     `gates` are what a larger share would be asked; None where the project's files do not let them be asked.
     `step` is the one of canary.yaml that the share stands on. `waiting` counts rows of the quarantine. `arrivals` are
-    events a second of the last minute, `holders` who brings each side forward.
+    events a second of the last minute, `holders` who brings each side forward, or would if it could write there: one
+    whose lease had ended `at` the time, by the system's clock, when somebody looked.
     """
 
     migration: str
@@ -129,6 +130,7 @@ class Status:
     arrivals: float | None = None
     holders: Mapping[Side, Lease | None] = field(default_factory=dict, hash=False)
     step: str | None = None
+    at: datetime | None = None
 
     def to_json(self) -> dict[str, object]:
         """What `--format json` gives."""
@@ -184,6 +186,7 @@ def gather(
         arrivals=live.arrivals,
         holders=live.holders,
         step=step,
+        at=live.now,
     )
 
 
@@ -213,7 +216,8 @@ def view_status(
         found, readiness=next((one for one, holds in states.items() if holds), ViewReadiness.READY),
         build=served.build, stale=stale, error=error or None, stopped_at=at if error else None,
     )  # fmt: skip
-    kept = keeps and not error and live.holders.get(view.side) is not None
+    holder = live.holders.get(view.side)
+    kept = keeps and not error and holder is not None and (live.now is None or holder.until >= live.now)
     if (
         not kept
         or tail is None

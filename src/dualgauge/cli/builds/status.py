@@ -146,7 +146,7 @@ def _show(screen: Console, now: Status) -> None:
 def _show_tails(screen: Console, now: Status) -> None:
     """Who brings the sides forward, and how each view that is behind goes on."""
     for side, lease in now.holders.items():
-        if lease is not None and lease.until < utc_now():
+        if lease is not None and now.at is not None and lease.until < now.at:
             held = f"{side.value} is brought no further: {lease.holder} runs, and cannot write its database"
             screen.print(f"{held}; its lease ended at {lease.until:%H:%M:%S}Z", soft_wrap=True)
         elif lease is not None:
