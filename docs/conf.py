@@ -37,6 +37,7 @@ NAVIGATION: Final[dict[str, tuple[str, ...]]] = {
         "docs/guides/canary",
         "docs/reports",
         "docs/guides/scheduling",
+        "docs/guides/notifications",
         "docs/guides/bad-rows",
         "docs/guides/log",
         "docs/guides/recovery",

@@ -124,7 +124,7 @@ def test_an_unknown_key_is_told_with_the_nearest_and_the_known_ones(tmp_path: Pa
     assert mistakes(tmp_path, '[tool.dualgauge]\nmigration = "orders"\nledgr = {}\n') == (
         (
             "unknown key 'ledgr' in [tool.dualgauge] (did you mean 'ledger'?); "
-            "known keys: gates, ledger, log, migration, paths, schedules, sources, store"
+            "known keys: channels, gates, ledger, log, migration, paths, schedules, sources, store"
         ),
     )
 

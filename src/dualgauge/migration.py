@@ -17,6 +17,7 @@ from dualgauge.commands.compare import CompareCommands
 from dualgauge.commands.cutover import CutoverCommands
 from dualgauge.commands.evidence import EvidenceCommands
 from dualgauge.commands.log import LogCommands
+from dualgauge.commands.notify import NotifyCommands
 from dualgauge.commands.quarantine import QuarantineCommands
 from dualgauge.commands.schedule import ScheduleCommands
 from dualgauge.commands.traffic import TrafficCommands
@@ -113,6 +114,11 @@ class Migration:
     def schedule(self) -> ScheduleCommands:
         """Work that is due by the clock."""
         return ScheduleCommands(self._workspace)
+
+    @cached_property
+    def notify(self) -> NotifyCommands:
+        """What people are told, and whether it arrived."""
+        return NotifyCommands(self._workspace)
 
     def doctor(self) -> Examination:
         """Look at the set-up, and change nothing; see `doctor.examine`, which works without a project too."""

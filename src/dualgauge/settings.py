@@ -10,6 +10,8 @@ from dualgauge.cutover.settings import GateSettings
 from dualgauge.eventlog.columns import CAUSED_BY
 from dualgauge.eventlog.settings import LogSettings, SourceSettings
 from dualgauge.ledger.settings import LedgerSettings
+from dualgauge.model import nearest
+from dualgauge.notifications.settings import ChannelSettings
 from dualgauge.project.settings import EVIDENCE, Paths, Section
 from dualgauge.schedules.settings import ScheduleSettings
 from dualgauge.stores.settings import StoreSettings
@@ -28,6 +30,7 @@ class Settings(Section):
     gates: GateSettings = Field(default_factory=GateSettings)
     paths: Paths = Field(default_factory=Paths)
     schedules: list[ScheduleSettings] = Field(default_factory=list)
+    channels: list[ChannelSettings] = Field(default_factory=list)
 
     @field_validator("migration")
     @classmethod
@@ -57,6 +60,28 @@ class Settings(Section):
             message = f"two schedules are called {twice[0]!r}; give each a name of its own"
             raise ValueError(message)
         return schedules
+
+    @field_validator("channels")
+    @classmethod
+    def _each_its_name(cls, channels: list[ChannelSettings]) -> list[ChannelSettings]:
+        names = [one.name for one in channels]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            message = f"two channels are called {twice[0]!r}; give each a name of its own"
+            raise ValueError(message)
+        return channels
+
+    @model_validator(mode="after")
+    def _reached(self) -> Self:
+        known = [one.name for one in self.channels]
+        for schedule in self.schedules:
+            for name in schedule.notify:
+                if name not in known:
+                    message = (
+                        f"schedule {schedule.name!r} notifies {name!r}{nearest(name, known)}, and no "
+                        "[[tool.dualgauge.channels]] is called so; write one, or leave it out"
+                    )
+                    raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _caused(self) -> Self:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dualgauge.ledger.seal import Evidence
     from dualgauge.ledger.slot_values import Claim
     from dualgauge.ledger.values import MigrationState
+    from dualgauge.notifications.news import Telling
     from dualgauge.project.project import Project
     from dualgauge.settings import Settings
     from dualgauge.stores.adopted.adopting import AdoptingStore
@@ -98,6 +99,16 @@ class Workspace:
         return resolve_url(self.settings.ledger.url, self.project.root)
 
     @property
+    def telling(self) -> Telling:
+        """What makes news of slots and of moves, for the channels that the settings name."""
+        from dualgauge.notifications.news import Route, Telling
+
+        settings = self.settings
+        routes = {one.name: Route(tuple(one.notify), one.reminder, one.owner) for one in settings.schedules}
+        moves = tuple(one.name for one in settings.channels if one.moves)
+        return Telling(settings.migration, routes, moves, self.clock)
+
+    @property
     def migrations_folder(self) -> Path:
         """The folder of the Alembic environment."""
         return self.project.path(self.settings.paths.migrations)
@@ -158,7 +169,8 @@ class Handles:
         """The ledger, to write to: made where there is none, and upgraded where it is behind."""
         from dualgauge.ledger.ledger import Ledger
 
-        ledger = self._stack.enter_context(Ledger.open(self._workspace.ledger_url))
+        opened = self._stack.enter_context(Ledger.open(self._workspace.ledger_url))
+        ledger = opened.telling(self._workspace.telling)
         claim = self._workspace.claim
         return ledger if claim is None else ledger.fenced(claim)
 

@@ -198,6 +198,7 @@ def test_every_public_name_is_on_the_page_of_the_python_interface() -> None:
         "views.plan", "views.shapes", "views.revise", "views.upgrade", "views.revisions", "views.replay", "views.tail",
         "views.undo", "views.throttle", "views.set_throttle",
         "schedule.list", "schedule.run", "schedule.follow", "schedule.pause", "schedule.resume", "schedule.show",
+        "notify.list", "notify.ack", "notify.send", "notify.test",
         "compare.diff", "compare.check", "evidence.list", "evidence.show", "evidence.report",
         "traffic.read", "traffic.reader",
         "canary.validate", "canary.apply", "canary.show", "canary.reads", "canary.judge",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dualgauge.ledger.ledger import Ledger
+from dualgauge.ledger.outbox.values import Message, News
+from support.ledgers import url_of
+from support.receivers import Receiver
 from support.shop import build, call
 from support.snippets import ROOT
 
@@ -52,6 +57,10 @@ COMMANDS = {
     "schedule-pause": ["schedule", "pause", "nightly", "--reason", "r"],
     "schedule-resume": ["schedule", "resume", "nightly"],
     "schedule-show": ["schedule", "show", "nightly"],
+    "notify-list": ["notify", "list"],
+    "notify-send": ["notify", "send"],
+    "notify-test": ["notify", "test"],
+    "notify-ack": ["notify", "ack", "schedule:nightly", "--reason", "r", "--until", "2199-01-01"],
     "read": ["read", "customers", "ada"],
     "canary-validate": ["canary", "validate"],
     "canary-apply": ["canary", "apply"],
@@ -65,6 +74,13 @@ COMMANDS = {
     "rollback": ["rollback"],
     "journal": ["journal", "--verify"],
 }
+CHANNEL = """
+[[tool.dualgauge.channels]]
+name = "hook"
+kind = "webhook"
+url = "URL"
+secret = "${HOOK_SECRET}"
+"""
 # What is named after data: views, columns, sources, options of a reader.
 BY_NAME = {
     "configuration",
@@ -114,11 +130,18 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         settings.write('\n[[tool.dualgauge.schedules]]\nname = "nightly"\nevery = "1m"\n')
     (folder / "more.csv").write_text("id,at,kind\n1,2026-01-01T00:00:00Z,a\n")
     found = {}
-    for verb, words in COMMANDS.items():
-        said = call(*words, "--format", "json", folder=folder, stdin=APPENDED)
-        assert said.json["error"] is None, said.out
-        assert said.json["schema"] == f"dualgauge.{verb}/1"
-        found[verb] = said.json["result"]
+    with Receiver() as receiver, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOOK_SECRET", "a key of the shop")
+        with (folder / "pyproject.toml").open("a") as settings:
+            settings.write(CHANNEL.replace("URL", receiver.url))
+        with Ledger.open(url_of(folder)) as ledger:
+            news = News("schedule:nightly", True, Message("w"), ("hook",), datetime.now(UTC), timedelta(days=1), "x")
+            ledger.outbox_of("customers").tell([news])
+        for verb, words in COMMANDS.items():
+            said = call(*words, "--format", "json", folder=folder, stdin=APPENDED)
+            assert said.json["error"] is None, said.out
+            assert said.json["schema"] == f"dualgauge.{verb}/1"
+            found[verb] = said.json["result"]
     run = found["evidence-list"]["runs"][0]["run"]
     found["evidence-show"] = call("evidence", "show", run, "--format", "json", folder=folder).json["result"]
     return found

@@ -191,7 +191,9 @@ def test_every_table_is_vouched_for_by_something() -> None:
     reads = {"read_basis", "read_count", "read_key", "read_pair", "read_sample", "read_writer"}
     # When work was due, and what came of it: a gate looks at the evidence that it made.
     slots = {"schedule", "slot"}
-    assert TABLES.keys() | others | reads | slots == set(METADATA.tables)
+    # What was told: it moves nothing.
+    outbox = {"subject", "notice", "delivery", "progress"}
+    assert TABLES.keys() | others | reads | slots | outbox == set(METADATA.tables)
 
 
 @pytest.mark.parametrize("at", [0, ROWS // 2, ROWS - 1], ids=["first", "middle", "last"])

@@ -21,6 +21,7 @@ from dualgauge.cli.builds import migrate, plan, quarantine, replay, status, tail
 from dualgauge.cli.compare import check, diff, evidence, report
 from dualgauge.cli.cutover import journal, rollback, switch
 from dualgauge.cli.log import add, append, compact, forget, import_events, show, verify
+from dualgauge.cli.notify import notify_ack, notify_list, notify_send, notify_test
 from dualgauge.cli.schedules import schedule_list, schedule_pause, schedule_run, schedule_show
 from dualgauge.cli.start import demo, doctor, init
 from dualgauge.cli.terminal.options import Format
@@ -46,7 +47,8 @@ class InOrder(TyperGroup):
         """Names as `--help` shows them."""
         order = (
             "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "throttle", "quarantine", "status",
-            "diff", "check", "evidence", "report", "schedule", "read", "canary", "switch", "rollback", "journal",
+            "diff", "check", "evidence", "report", "schedule", "notify", "read", "canary", "switch", "rollback",
+            "journal",
         )  # fmt: skip
         return sorted(self.commands, key=order.index)
 
@@ -104,6 +106,12 @@ timed.command("pause")(schedule_pause.schedule_pause)
 timed.command("resume")(schedule_pause.schedule_resume)
 timed.command("show")(schedule_show.schedule_show)
 
+notices = typer.Typer(no_args_is_help=True, help="What people are told: what fires, and what was delivered to whom.")
+notices.command("list")(notify_list.notify_list)
+notices.command("ack")(notify_ack.notify_ack)
+notices.command("send")(notify_send.notify_send)
+notices.command("test")(notify_test.notify_test)
+
 app.command("init", rich_help_panel=START)(init.init)
 app.command("demo", rich_help_panel=START)(demo.demo)
 app.command("doctor", rich_help_panel=START)(doctor.doctor)
@@ -120,6 +128,7 @@ app.command("check", rich_help_panel=COMPARE)(check.check)
 app.command("report", rich_help_panel=COMPARE)(report.report)
 app.add_typer(runs, name="evidence", rich_help_panel=COMPARE)
 app.add_typer(timed, name="schedule", rich_help_panel=COMPARE)
+app.add_typer(notices, name="notify", rich_help_panel=COMPARE)
 app.command("read", rich_help_panel=TRAFFIC)(read.read)
 app.add_typer(ramp, name="canary", rich_help_panel=TRAFFIC)
 app.command("switch", rich_help_panel=CUTOVER)(switch.switch)

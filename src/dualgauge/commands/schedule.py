@@ -41,6 +41,9 @@ _RENEW: Final = 15.0
 _LOOK: Final = 1.0
 """Seconds between two looks at what is due."""
 
+_SEND: Final = 5.0
+"""Seconds between two looks at the outbox."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleLine:
@@ -122,15 +125,35 @@ class ScheduleCommands:
         """
         settings = self._settings(name)
         due = None if slot == NOW else self._due(settings, slot)
+        if dry_run:
+            return self._run_due(settings, due, dry_run=True)
+        try:
+            done = self._run_due(settings, due, dry_run=False)
+        except DualgaugeError:
+            # Slots that were missed are told of, whoever has the one that is due.
+            self._send()
+            raise
+        self._send()
+        return done
+
+    def _run_due(self, settings: ScheduleSettings, due: datetime | None, *, dry_run: bool) -> SlotRun:
         with self._workspace.open() as handles:
             ledger = handles.ledger_for(dry_run=dry_run)
             slots = ledger.slots_of(self._workspace.settings.migration)
             found = self._found(settings, slots, due, dry_run=dry_run)
             if found is None or dry_run or found.state in {SlotState.DONE, SlotState.FAILED}:
                 code = found.exit_code or 0 if found else 0
-                return SlotRun(name, found, (), code, self._following(settings))
-            claim = slots.claim(name, found.due, holder_name(self._workspace.who))
+                return SlotRun(settings.name, found, (), code, self._following(settings))
+            claim = slots.claim(settings.name, found.due, holder_name(self._workspace.who))
         return self._run(settings, claim)
+
+    def _send(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Send what waits in the outbox; what cannot be sent waits there for whoever tries next."""
+        from dualgauge.commands.notify import NotifyCommands
+
+        if self._workspace.settings.channels:
+            with suppress(DualgaugeError):
+                NotifyCommands(self._workspace).send(stop=stop)
 
     def follow(self, *, stop: Callable[[], bool], ended: Callable[[Followed], None] = lambda _: None) -> None:
         """
@@ -151,6 +174,17 @@ class ScheduleCommands:
         with self._workspace.open() as handles:
             # One that cannot be had now is told; one that goes away later is waited for.
             _ = handles.ledger
+        over = threading.Event()
+
+        def send() -> None:
+            while not over.wait(_SEND):
+                self._send(over.is_set)
+
+        # In a thread of its own: a receiver that hangs holds up no slot.
+        with meanwhile(send, over.set):
+            self._follow(stop, ended)
+
+    def _follow(self, stop: Callable[[], bool], ended: Callable[[Followed], None]) -> None:
         children: dict[str, _Child] = {}
         try:
             while True:
@@ -284,20 +318,30 @@ class ScheduleCommands:
 
     def _run(self, settings: ScheduleSettings, claim: Claim) -> SlotRun:
         from dualgauge.commands.slot_work import work
+        from dualgauge.notifications.news import StepOutcome
+        from dualgauge.notifications.ping import Ping
 
-        mine = replace(self._workspace, claim=claim)
+        mine, ping = replace(self._workspace, claim=claim), Ping(settings.ping, settings.name)
+        ping.start()
         with self._workspace.open() as handles:
             slots = handles.ledger.slots_of(self._workspace.settings.migration)
             try:
                 with _renewed(slots, claim):
                     steps = tuple(work(mine, settings.do, settings.comparators))
+                    progress, before = _progress(mine), slots.progress(settings.name)
                 code = next((step.exit_code for step in steps if step.exit_code), 0)
                 why = "\n".join(f"{step.step} ({step.exit_code}): {step.found}" for step in steps)
-                slots.finish(claim, code, why)
+                telling = self._workspace.telling
+                outcomes = [StepOutcome(step.step, step.exit_code, step.numbers) for step in steps]
+                news = [telling.of_outcome(settings.name, claim.due, outcomes)]
+                if progress is not None:
+                    news += telling.of_progress(settings.name, before, progress)
+                slots.finish(claim, code, why, news=news, progress=progress)
             except KeyboardInterrupt:
                 with suppress(DualgaugeError):
                     slots.give_back(claim)
                 raise
+            ping.end(code)
             return SlotRun(settings.name, slots.slot(settings.name, claim.due), steps, code, self._following(settings))
 
 
@@ -307,6 +351,17 @@ class _Child:
     due: datetime
     process: subprocess.Popen[bytes]
     began: float
+
+
+def _progress(workspace: Workspace) -> tuple[int, int] | None:
+    """How far the views are that readers get, the one that is least, and the log; None where nobody can tell."""
+    # Whatever is wrong with them, a slot ends in the outcome of its steps.
+    with suppress(Exception), workspace.open() as handles:
+        # The log last: what is appended meanwhile is in no view yet.
+        found = [one.position for side in handles.served.values() for one in side.values() if one.position is not None]
+        if found:
+            return min(found), handles.log.head().last
+    return None
 
 
 def _renewed(slots: Slots, claim: Claim) -> AbstractContextManager[None]:

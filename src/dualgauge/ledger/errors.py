@@ -213,6 +213,31 @@ class ClaimLost(ConflictError):
         )
 
 
+class UnknownSubject(UsageError):
+    """Nothing of this name was ever told of."""
+
+    def __init__(self, subject: str, known: Sequence[str]) -> None:
+        self.subject, self.known = subject, tuple(known)
+        there = "" if known else "; nothing was ever bad"
+        super().__init__(
+            f"there is no subject {subject!r}{nearest(subject, known)}{there}; nothing was acknowledged: name one that "
+            "fires",
+            next_steps=(NextStep("dualgauge notify list", "see what fires"),),
+        )
+
+
+class NotFiring(ConflictError):
+    """Only what fires can be acknowledged."""
+
+    def __init__(self, subject: str, state: str) -> None:
+        self.subject, self.state = subject, state
+        super().__init__(
+            f"{subject!r} is {state} and does not fire: nothing is there to be acknowledged, and nothing was changed; "
+            "leave it as it is",
+            next_steps=(NextStep("dualgauge notify list", "see what fires"),),
+        )
+
+
 class TamperedQuarantine(ConflictError):
     """A row of the quarantine, or what its seals add up to, is not what dualgauge wrote."""
 

@@ -22,6 +22,7 @@ from dualgauge.ledger.errors import (
     StateChanged,
     UnknownRun,
 )
+from dualgauge.ledger.outbox.outbox import Outbox, write
 from dualgauge.ledger.quarantine import Quarantine
 from dualgauge.ledger.reads import Reads
 from dualgauge.ledger.rows import run_of, state_of
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from dualgauge.ledger.journal import JournalEntry, JournalRow, TamperedRow
+    from dualgauge.ledger.outbox.values import Teller
     from dualgauge.ledger.seal import Evidence
     from dualgauge.ledger.slot_values import Claim
     from dualgauge.model import Outcome, Position
@@ -60,8 +62,8 @@ _MIGRATION = [MIGRATION.c[name] for name in ("name", "stage", "share_ppm", "roll
 class Ledger:
     """An open ledger. Safe to share between threads; each call is one transaction."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, access: Access, teller: Teller | None = None) -> None:
+        self._access, self._teller = access, teller
 
     @classmethod
     def open(cls, url: str, *, create: bool = True, timeout: float = TIMEOUT) -> Self:
@@ -133,11 +135,19 @@ class Ledger:
 
     def slots_of(self, migration: str) -> Slots:
         """When schedules were due, and what came of it."""
-        return Slots(self._access, migration)
+        return Slots(self._access, migration, self._teller)
+
+    def outbox_of(self, migration: str) -> Outbox:
+        """What is told to people, and whether it arrived."""
+        return Outbox(self._access, migration)
 
     def fenced(self, claim: Claim) -> Ledger:
         """The same for whoever runs a slot: once somebody else has it, nothing is written."""
-        return Ledger(Fenced(self._access, claim))
+        return Ledger(Fenced(self._access, claim), self._teller)
+
+    def telling(self, teller: Teller) -> Ledger:
+        """The same, with news of moves and of slots in the transactions that write them."""
+        return Ledger(self._access, teller)
 
     def state(self, name: str) -> MigrationState:
         """A migration as it is now; one never seen is in stage `off` at revision 0."""
@@ -195,6 +205,8 @@ class Ledger:
             if routed is not None:
                 routing.write(connection, after, entry.verb)
             journal_rows.append(connection, row)
+            if self._teller is not None:
+                write(connection, entry.migration, self._teller.of_move(entry))
             return after
 
     def operation(self, operation_id: str) -> JournalRow | None:

@@ -12,12 +12,14 @@ import datetime as dt
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import func, inspect, select
+from sqlalchemy import inspect, select
 
 from dualgauge.ledger.access import Access
+from dualgauge.ledger.clock import lease_clock
 from dualgauge.ledger.errors import ClaimLost, NoSlot, SlotHeld
+from dualgauge.ledger.outbox.outbox import write
 from dualgauge.ledger.slot_values import Claim, Pause, Slot, SlotsNow, SlotState
-from dualgauge.ledger.tables import SCHEDULE, SLOT
+from dualgauge.ledger.tables import PROGRESS, SCHEDULE, SLOT
 from dualgauge.ledger.values import time_text
 from dualgauge.model import is_gone
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
     from sqlalchemy.engine import Connection
 
+    from dualgauge.ledger.outbox.values import News, Teller
     from dualgauge.ledger.slot_values import LaidSlot
 
 LEASE: Final = dt.timedelta(seconds=60)
@@ -40,8 +43,8 @@ DEATHS: Final = 2
 class Slots:
     """The slots of one migration. Each call is one transaction."""
 
-    def __init__(self, access: Access, migration: str) -> None:
-        self._access, self._migration = access, migration
+    def __init__(self, access: Access, migration: str, teller: Teller | None = None) -> None:
+        self._access, self._migration, self._teller = access, migration, teller
 
     def lay(
         self, schedule: str, timetable: str, since: datetime, choose: Callable[[SlotsNow], Sequence[LaidSlot]]
@@ -104,7 +107,7 @@ class Slots:
             here = self._here(schedule) & (SLOT.c.due == time_text(due))
             values = {
                 "state": SlotState.CLAIMED.value, "epoch": SLOT.c.epoch + 1, "holder": holder, "why": "",
-                "lease_until": time_text(_clock(connection) + LEASE), "began": time_text(_clock(connection)),
+                "lease_until": time_text(lease_clock(connection) + LEASE), "began": time_text(lease_clock(connection)),
             }  # fmt: skip
             free = SLOT.c.state.in_([SlotState.DUE, SlotState.MISSED, SlotState.SKIPPED])
             epoch = connection.execute(SLOT.update().where(here, free).values(values).returning(SLOT.c.epoch)).scalar()
@@ -120,19 +123,48 @@ class Slots:
             ClaimLost: somebody has taken it.
         """
         with self._access.writing() as connection:
-            until = time_text(_clock(connection) + LEASE)
+            until = time_text(lease_clock(connection) + LEASE)
             _update(connection, claim, {"lease_until": until})
 
-    def finish(self, claim: Claim, exit_code: int, why: str) -> None:
+    def finish(
+        self, claim: Claim, exit_code: int, why: str, *, news: Sequence[News] = (),
+        progress: tuple[int, int] | None = None,
+    ) -> None:  # fmt: skip
         """
-        Write what a slot came to.
+        Write what a slot came to, and the news of it.
+
+        Args:
+            claim: the slot.
+            exit_code: of the first step that did not end with 0.
+            why: what each step found.
+            news: what is told of it, where that is a change.
+            progress: the positions of the views and of the log's head now, kept for `progress`.
 
         Raises:
             ClaimLost: somebody has taken it: what they find counts.
         """
         with self._access.writing() as connection:
             ended = {"state": SlotState.DONE.value, "exit_code": exit_code, "why": why}
-            _update(connection, claim, {**ended, "ended": time_text(_clock(connection))})
+            _update(connection, claim, {**ended, "ended": time_text(lease_clock(connection))})
+            write(connection, self._migration, news)
+            if progress is not None:
+                self._keep_progress(connection, claim.schedule, *progress)
+
+    def progress(self, schedule: str) -> tuple[int, int] | None:
+        """The positions of the views and of the log's head when a schedule last ended a slot; None before."""
+        with self._access.reading() as connection:
+            if not inspect(connection).has_table(PROGRESS.name):
+                return None
+            of = PROGRESS.c
+            mine = (of.migration == self._migration) & (of.schedule == schedule)
+            row = connection.execute(select(of.position, of.head).where(mine)).one_or_none()
+            return None if row is None else (row.position, row.head)
+
+    def _keep_progress(self, connection: Connection, schedule: str, position: int, head: int) -> None:
+        mine = (PROGRESS.c.migration == self._migration) & (PROGRESS.c.schedule == schedule)
+        connection.execute(PROGRESS.delete().where(mine))
+        row = {"migration": self._migration, "schedule": schedule, "position": position, "head": head}
+        connection.execute(PROGRESS.insert().values(row))
 
     def give_back(self, claim: Claim) -> None:
         """
@@ -233,7 +265,7 @@ class Slots:
     def _dead(self, connection: Connection, schedule: str) -> list[Row[tuple[str, ...]]]:
         """Claims whose lease is over, or whose process is known to be gone."""
         here = self._here(schedule) & (SLOT.c.state == SlotState.CLAIMED)
-        now = time_text(_clock(connection))
+        now = time_text(lease_clock(connection))
         return [
             row for row in connection.execute(select(SLOT).where(here)) if row.lease_until <= now or is_gone(row.holder)
         ]
@@ -246,10 +278,16 @@ class Slots:
             values = {
                 "state": SlotState.FAILED.value if over else SlotState.DUE.value, "deaths": row.deaths + 1, "why": why,
                 "epoch": row.epoch + 1, "lease_until": None, "exit_code": 1 if over else None,
-                "ended": time_text(_clock(connection)) if over else None,
+                "ended": time_text(lease_clock(connection)) if over else None,
             }  # fmt: skip
             here = self._here(schedule) & (SLOT.c.due == row.due)
-            connection.execute(SLOT.update().where(here).values(values))
+            ended = connection.execute(SLOT.update().where(here).values(values).returning(SLOT)).one()
+            if over:
+                self._tell(connection, [_slot(ended)])
+
+    def _tell(self, connection: Connection, slots: Sequence[Slot]) -> None:
+        if self._teller is not None and slots:
+            write(connection, self._migration, self._teller.of_slots(slots))
 
     def _write(self, connection: Connection, schedule: str, slots: Sequence[LaidSlot]) -> None:
         if not slots:
@@ -273,6 +311,8 @@ class Slots:
             )  # fmt: skip
             until = time_text(max(one.due for one in new))
             connection.execute(SCHEDULE.update().where(self._of(schedule)).values(laid_until=until))
+        missed = [one for one in slots if one.state is SlotState.MISSED]
+        self._tell(connection, [Slot(schedule, one.due, one.state, 0, 0, why=one.why) for one in missed])
 
 
 class Fenced(Access):
@@ -315,14 +355,6 @@ def _update(connection: Connection, claim: Claim, values: dict[str, object]) -> 
     )  # fmt: skip
     if connection.execute(SLOT.update().where(here).values(values)).rowcount != 1:
         raise ClaimLost(claim.schedule, claim.due)
-
-
-def _clock(connection: Connection) -> datetime:
-    """The time by which leases count."""
-    if connection.dialect.name == "postgresql":
-        found: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        return found
-    return dt.datetime.now(dt.UTC)
 
 
 def _slot(row: Row[tuple[str, ...]]) -> Slot:

@@ -204,6 +204,46 @@ SLOT: Final = Table(
 )
 """A row for each time at which a schedule was due; see `slot_values.Slot`."""
 
+SUBJECT: Final = Table(
+    "subject",
+    METADATA,
+    *(Column(name, Text, primary_key=True) for name in ("migration", "subject")),
+    *(Column(name, Text, nullable=False) for name in ("state", "cause", "since", "changed", "message", "channels")),
+    *(Column(name, BigInteger, nullable=False) for name in ("number", "base", "wait")),
+    *(Column(name, Text) for name in ("remind_at", "ack_by", "ack_reason", "ack_until")),
+)
+"""What news is told of, each with its state; see `outbox.values.Subject`."""
+
+NOTICE: Final = Table(
+    "notice",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("migration", "subject")),
+    Column("number", BigInteger, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("kind", "at", "message")),
+)
+"""Each piece of news, by the id that its receivers know it by; `message` is canonical JSON."""
+
+DELIVERY: Final = Table(
+    "delivery",
+    METADATA,
+    Column("notice", String(32), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("migration", "state", "holder", "answer", "next_try")),
+    *(Column(name, BigInteger, nullable=False) for name in ("tries", "epoch")),
+    Column("code", BigInteger),
+    *(Column(name, Text) for name in ("lease_until", "ended")),
+)
+"""The outbox: a row for each channel that is to get a notice; see `outbox.values.Delivery`."""
+
+PROGRESS: Final = Table(
+    "progress",
+    METADATA,
+    *(Column(name, Text, primary_key=True) for name in ("migration", "schedule")),
+    *(Column(name, BigInteger, nullable=False) for name in ("position", "head")),
+)
+"""Where the views and the log were when a schedule last ended a slot."""
+
 READABLE_FROM: Final = Table(
     "readable_from",
     METADATA,
@@ -214,7 +254,7 @@ READABLE_FROM: Final = Table(
 
 VERSION_TABLE: Final = "dualgauge_version"
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 """Every revision of these tables, oldest first. Stated here so that opening a ledger needs no alembic; a test
 holds it equal to the files."""
 
@@ -223,6 +263,7 @@ HEAD: Final = REVISIONS[-1]
 
 READERS: Final = (
     ("0005", "0005"), ("0006", "0005"), ("0007", "0005"), ("0008", "0008"), ("0009", "0008"), ("0010", "0008"),
+    ("0011", "0008"),
 )  # fmt: skip
 """The rows of `READABLE_FROM` in a ledger at `HEAD`: revision, and the one that a reader must know."""
 

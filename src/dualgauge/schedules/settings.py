@@ -45,7 +45,15 @@ class ScheduleSettings(Section):
     catch_up_window: str = Field(
         default="1d", description='how old they may be, with `catch_up = "all"`: minutes, hours or days'
     )
-    owner: str = Field(default="", description="who looks after it; shown in the list")
+    owner: str = Field(default="", description="who looks after it; shown in the list, and in what is told")
+    notify: list[str] = Field(default_factory=list, description="the channels that are told when its outcome changes")
+    remind: str = Field(
+        default="1d", description="how long the first reminder waits while it fires; each later one twice as long"
+    )
+    ping: str | None = Field(
+        default=None,
+        description="a dead man's switch: a URL, as `${NAME}`; `/start` and the exit code are put behind it",
+    )
 
     @field_validator("name")
     @classmethod
@@ -60,7 +68,15 @@ class ScheduleSettings(Section):
     def _a_cron(cls, text: str | None) -> str | None:
         return None if text is None else cron_text(text)
 
-    @field_validator("every", "catch_up_window")
+    @field_validator("ping")
+    @classmethod
+    def _a_secret(cls, url: str | None) -> str | None:
+        if url is not None and "${" not in url:
+            message = "the URL of a dead man's switch is a secret; name an environment variable, as ${NAME}"
+            raise ValueError(message)
+        return url
+
+    @field_validator("every", "catch_up_window", "remind")
     @classmethod
     def _a_period(cls, text: str | None) -> str | None:
         if text is not None:
@@ -89,6 +105,11 @@ class ScheduleSettings(Section):
     def timetable(self) -> Timetable:
         """When it is due."""
         return Timetable(self.cron, self.every, self.zone)
+
+    @property
+    def reminder(self) -> timedelta:
+        """How long the first reminder waits."""
+        return timedelta(minutes=minutes(self.remind))
 
     @property
     def window(self) -> timedelta:

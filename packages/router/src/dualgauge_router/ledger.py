@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     Ask = Callable[[str, Sequence[object]], Sequence[tuple[Any, ...]]]
     """Runs a statement with values for its question marks, and gives all rows."""
 
-KNOWN: Final = ("0004", "0005", "0006", "0007", "0008", "0009", "0010")
+KNOWN: Final = ("0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 """The revisions of a ledger that are read as they are; dualgauge holds its own equal to these."""
 
 _CANARY: Final = "0008"

@@ -1,5 +1,5 @@
 """
-Names for the shell to complete: views, comparators, sources and schedules of the nearest project.
+Names for the shell to complete: views, comparators, sources, schedules and channels of the nearest project.
 
 It has to be quick and must not disturb the line that is being typed: files are read and never run, no engine is
 loaded, and whatever is wrong with the project gives no names.
@@ -27,6 +27,11 @@ def sources(ctx: typer.Context, incomplete: str) -> list[str]:
 def schedules(ctx: typer.Context, incomplete: str) -> list[str]:
     """The schedules of the settings."""
     return _given(ctx, incomplete, partial(_named, part="schedules"))
+
+
+def channels(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The channels of the settings."""
+    return _given(ctx, incomplete, partial(_named, part="channels"))
 
 
 def views(ctx: typer.Context, incomplete: str) -> list[str]:
