@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +13,9 @@ import pytest
 
 import dualgauge
 from dualgauge.ledger.ledger import Ledger
+from support.forked import python
 from support.ledgers import sql, url_of
-from support.receivers import Receiver
+from support.receivers import Receiver, wait_for
 from support.shop import PASSING, add_order, build, call
 
 if TYPE_CHECKING:
@@ -254,3 +257,28 @@ def test_settings_that_make_no_channel_are_refused(tmp_path: Path, text: str, sa
     assert "hunter22" not in said.err
     assert "abcd" not in said.err
     assert "tgram://token" not in said.err
+
+
+def test_who_follows_sends_what_others_wrote_and_ends_in_spite_of_a_receiver_that_hangs(
+    shop: Path, receiver: Receiver
+) -> None:
+    only_diff(shop)
+    assert call("diff", folder=shop).exit_code == 0
+    with python(["-m", "dualgauge", "schedule", "follow"], folder=shop, environment=dict(os.environ)) as follower:
+        assert call("switch", "--percent", "1", "--reason", "go", folder=shop).exit_code == 0
+        moved = ("event", "share_some: stage canary at 1 % on v2")
+        wait_for(lambda: moved in told(receiver))
+        receiver.mode = "hang"
+        assert call("canary", "kill", folder=shop).exit_code == 0
+        wait_for(lambda: any("kill" in what for _, what in told(receiver)))
+        # While it hangs, the process ends when it is asked.
+        follower.send_signal(signal.SIGTERM)
+        assert follower.wait(timeout=30) == 0
+        receiver.mode = 200
+    later = datetime.now(UTC) + timedelta(hours=1)
+    sent = at(shop, later).notify.send()
+    kept = [(one.tries, one.receipt.delivered) for one in sent if one.subject == "moves"]
+    assert kept == [(2, True)]
+    # The same message, by its id.
+    killed = [one.json["id"] for one in receiver.got if one.path == f"/{TOKEN}" and "kill" in one.json["what"]]
+    assert (len(killed), len(set(killed))) == (2, 1)

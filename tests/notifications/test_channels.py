@@ -112,7 +112,7 @@ def test_a_receiver_that_is_not_there_is_a_receipt() -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("http://example.org/in", "for this machine alone; write https://"),
+        ("http://example.org/in", "for this machine and, with allow_private"),
         ("https://10.1.2.3/in", "in a private network; write allow_private"),
         ("https://169.254.169.254/latest", "in a private network"),
         ("https://[::ffff:10.0.0.1]/", "in a private network"),
@@ -127,6 +127,19 @@ def test_a_url_that_leads_where_it_may_not_is_not_called(url: str, says: str) ->
     receipt = send(hook(url), NOTICE)
     assert says in receipt.answer
     assert receipt.seconds < 1
+
+
+def test_without_encryption_a_private_network_is_called_where_that_is_meant_and_no_other(receiver: Receiver) -> None:
+    # This machine, by a name that does not say so.
+    url = f"http://127.1:{receiver.port}/in"
+    assert "allow_private = true" in send(hook(url), NOTICE).answer
+    assert receiver.got == []
+    assert send(hook(url, allow_private=True), NOTICE).delivered
+    assert len(receiver.got) == 1
+    for public in ("http://8.8.8.8/in", "http://[2001:4860:4860::8888]/in"):
+        receipt = send(hook(public, allow_private=True), NOTICE)
+        assert (receipt.delivered, receipt.seconds < 1) == (False, True)
+        assert "write https://" in receipt.answer
 
 
 def test_tls_is_believed_only_where_the_certificate_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

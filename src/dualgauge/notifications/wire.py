@@ -31,6 +31,10 @@ CONNECT: Final = 5.0
 _REDIRECTS: Final = range(300, 400)
 _FINE: Final = range(200, 300)
 _LONGEST_WAIT: Final = 3600.0
+_UNENCRYPTED: Final = (
+    "its URL is one of http://, which is for this machine and, with allow_private = true, for a private network; write "
+    "https://"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Answer:
 class Wire:
     """A connection that is cut when its seconds are over, whatever the other end does."""
 
-    def __init__(self, host: str, port: int, seconds: float, *, allow_private: bool) -> None:
+    def __init__(self, host: str, port: int, seconds: float, *, allow_private: bool, allow_public: bool = True) -> None:
         """
         Connect.
 
@@ -52,7 +56,7 @@ class Wire:
             NotSent: it leads where it may not, or nobody answers.
         """
         self.host, self._end, self._seconds = host, time.monotonic() + seconds, seconds
-        self.socket = self._connected(_addresses(host, port, allow_private=allow_private))
+        self.socket = self._connected(_addresses(host, port, allow_private=allow_private, allow_public=allow_public))
         self._timer = threading.Timer(max(0.0, self._end - time.monotonic()), self._cut)
         self._timer.daemon = True
         self._timer.start()
@@ -122,9 +126,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, allow_private: bo
     encrypted = parts.scheme == "https"
     if parts.scheme not in {"http", "https"} or not host:
         raise NotSent("its URL is not one of https://")
-    if not encrypted and not is_here(host):
-        raise NotSent("its URL is one of http://, which is for this machine alone; write https://")
-    with Wire(host, port or (443 if encrypted else 80), seconds, allow_private=allow_private) as wire:
+    if not encrypted and not is_here(host) and not allow_private:
+        raise NotSent(_UNENCRYPTED)
+    at = port or (443 if encrypted else 80)
+    with Wire(host, at, seconds, allow_private=allow_private, allow_public=encrypted) as wire:
         try:
             if encrypted:
                 wire.encrypt()
@@ -162,7 +167,7 @@ def _judged(code: int, wait: str) -> Answer:
     raise NotSent(words, code=code, wait=asked)
 
 
-def _addresses(host: str, port: int, *, allow_private: bool) -> list[tuple[int, Any]]:
+def _addresses(host: str, port: int, *, allow_private: bool, allow_public: bool) -> list[tuple[int, Any]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -173,6 +178,8 @@ def _addresses(host: str, port: int, *, allow_private: bool) -> list[tuple[int, 
         public = plain.is_global and not plain.is_multicast
         if not (plain.is_loopback if is_here(host) else allow_private or public):
             raise NotSent("its host is in a private network; write allow_private = true where that is meant")
+        if public and not allow_public:
+            raise NotSent(_UNENCRYPTED)
     return [(int(family), address) for family, _, _, _, address in found]
 
 
