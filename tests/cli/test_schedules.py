@@ -310,13 +310,14 @@ def test_a_runner_that_is_killed_leaves_its_slot_to_be_run_again_once(shop: Path
     assert last.json["result"]["steps"] == []
 
 
-def test_ctrl_c_gives_the_slot_back(shop: Path) -> None:
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_who_is_asked_to_end_gives_the_slot_back(shop: Path, asked: signal.Signals) -> None:
     slow, reached = shop / "comparators" / "slow.py", shop / "comparators" / "in"
     slow.write_text(SLOW, encoding="utf-8")
     seen(shop)
     with begun(shop, "run", "nightly") as process:
         wait_for(reached.exists)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(asked)
         assert process.wait(60) == 130
     slow.unlink()
     with Ledger.open(url_of(shop)) as ledger:

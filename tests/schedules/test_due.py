@@ -11,7 +11,10 @@ import pytest
 
 from dualgauge.schedules.due import Timetable, cron_text, minutes, zone_text
 
-ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Beirut", "America/Sao_Paulo", "UTC")
+ZONES = (
+    "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Beirut", "America/Havana", "Pacific/Chatham",
+    "UTC",
+)  # fmt: skip
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
@@ -37,6 +40,21 @@ def local(cron: str, zone: str, day: str, days: int = 1) -> list[str]:
         ("*/15 2 * * *", "Europe/Berlin", "2026-03-29", []),
         ("0 0 * * 0", "Europe/Berlin", "2026-11-29", ["29 00:00 +0100"]),
         ("@daily", "Europe/Berlin", "2026-11-29", ["29 00:00 +0100"]),
+        # Half an hour is missing there, and another comes twice.
+        ("*/30 23 * * *", "Australia/Lord_Howe", "2027-10-03", ["03 23:00 +1100", "03 23:30 +1100"]),
+        ("*/20 2 * * *", "Australia/Lord_Howe", "2027-04-04", [f"04 02:{at} +1030" for at in ("00", "20", "40")]),
+        (
+            "*/20 1 * * *",
+            "Australia/Lord_Howe",
+            "2027-04-04",
+            [
+                "04 01:00 +1100",
+                "04 01:20 +1100",
+                "04 01:40 +1100",
+                "04 01:40 +1030",
+            ],
+        ),
+        ("15 2 * * *", "Australia/Lord_Howe", "2027-10-03", ["03 02:30 +1100"]),
     ],
 )
 def test_a_day_on_which_clocks_change_has_the_slots_that_cron_has(

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,6 +20,7 @@ from dualgauge.model import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
 _EVERY: Final = re.compile(r"([1-9][0-9]{0,4})(m|h|d)", re.ASCII)
 _MINUTES: Final = {"m": 1, "h": 60, "d": 24 * 60}
@@ -33,11 +35,17 @@ _SHORT: Final = {
 }  # fmt: skip
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NOON: Final = time(12)
+_NEVER: Final = timedelta(days=50 * 366)
+"""What is not due for so long is never due."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What five fields of cron match. `either`: a day matches by its number or its weekday, Sunday being 0."""
+    """
+    What five fields of cron match. `either`: a day matches by its number or its weekday, Sunday being 0.
+
+    `every_time`: minutes or hours begin with a star, and what the clock shows twice is due twice.
+    """
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -45,16 +53,16 @@ class Fields:
     months: frozenset[int]
     weekdays: frozenset[int]
     either: bool
+    every_time: bool
 
     def matches(self, at: datetime) -> bool:
         """Whether the clock shows a minute of these."""
+        return at.minute in self.minutes and at.hour in self.hours and self.has_day(at)
+
+    def has_day(self, at: date) -> bool:
+        """Whether a day is one of these."""
         day, weekday = at.day in self.days, at.isoweekday() % 7 in self.weekdays
-        return (
-            at.minute in self.minutes
-            and at.hour in self.hours
-            and at.month in self.months
-            and ((day or weekday) if self.either else (day and weekday))
-        )
+        return at.month in self.months and ((day or weekday) if self.either else (day and weekday))
 
 
 @dataclass(frozen=True)
@@ -87,10 +95,12 @@ class Timetable:
         assert self.cron is not None  # noqa: S101  (as above)
         from cronsim import CronSim
 
-        found = CronSim(self.cron, _EPOCH)
+        # It reads the fields. It does not enumerate: from an hour on that is half an hour long it counts half hours.
+        found, (minute, hour) = CronSim(self.cron, _EPOCH), self.cron.split()[:2]
         return Fields(
             frozenset(found.minutes), frozenset(found.hours), frozenset(found.days), frozenset(found.months),
             frozenset(int(day) % 7 for day in found.weekdays if isinstance(day, int)), not found.day_and,
+            minute.startswith("*") or hour.startswith("*"),
         )  # fmt: skip
 
     def between(self, after: datetime, until: datetime) -> Iterator[datetime]:
@@ -119,17 +129,40 @@ class Timetable:
             due += period
 
     def _clock(self, after: datetime) -> Iterator[datetime]:
-        from cronsim import CronSim
-
-        # Counted from a noon two days before, which every zone has: what is due depends on no instant that it is asked
-        # at, and asked within an hour that comes twice, the clock's own answer may lie in the past.
+        # From two days before, so that what is due depends on no instant that it is asked at.
         day = after.astimezone(self.place).date() - timedelta(days=2)
-        last = after
-        for local in CronSim(self.cron or "", datetime.combine(day, _NOON, self.place)):
-            due = local.astimezone(UTC)
-            if due > last:
-                yield due
-                last = due
+        last, end, waiting = after, day + _NEVER, set[datetime]()
+        while day < end:
+            if self.fields.has_day(day):
+                waiting.update(self._of_day(day))
+            # Where clocks are set back at midnight, a time of the next day comes before one of this day: its second.
+            noon = datetime.combine(day, _NOON, self.place).astimezone(UTC)
+            for due in sorted(one for one in waiting if one < noon):
+                waiting.discard(due)
+                if due > last:
+                    yield due
+                    last, end = due, day + _NEVER
+            day += timedelta(days=1)
+
+    def _of_day(self, day: date) -> Iterator[datetime]:
+        """Every time, in UTC, at which this is due on a day of the zone's calendar."""
+        for hour, minute in product(sorted(self.fields.hours), sorted(self.fields.minutes)):
+            shown = datetime.combine(day, time(hour, minute), self.place)
+            first, second = (shown.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+            if first <= second:
+                yield first
+                if self.fields.every_time and first != second:
+                    yield second
+            elif not self.fields.every_time:
+                # No clock shows it. By the offset before, it lies behind the change, and by the one after, before it.
+                yield self._change(second, first)
+
+    def _change(self, before: datetime, after: datetime) -> datetime:
+        """The minute at which the clocks are set forward, between two times in UTC."""
+        at, offset = before, after.astimezone(self.place).utcoffset()
+        while at.astimezone(self.place).utcoffset() != offset:
+            at += timedelta(minutes=1)
+        return at
 
     def is_odd(self, due: datetime) -> bool:
         """Whether the clocks change on the day of a time."""

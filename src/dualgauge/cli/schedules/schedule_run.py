@@ -11,7 +11,7 @@ from dualgauge.cli.schedules.slots import words
 from dualgauge.cli.terminal import completion
 from dualgauge.cli.terminal.options import HERE, Debug, DryRun, Format, FormatOption, MemoryLimit, ProjectDir
 from dualgauge.cli.terminal.output import answering, console, write_line
-from dualgauge.cli.terminal.stopping import stopping
+from dualgauge.cli.terminal.stopping import interruptible, stopping
 from dualgauge.cli.terminal.times import duration
 from dualgauge.commands.schedule import NOW, Followed
 from dualgauge.ledger.slot_values import slot_text
@@ -43,12 +43,12 @@ def schedule_run(
     ends badly, none after it is. Exits with the first exit code of a step that is not 0. A slot that is done is not run
     again: its exit code is answered. Exits with 5 where another process runs it, with 0 where nothing is due.
 
-    A runner that dies leaves its slot to be run again, once. One that was stopped for more than a minute, and whose
-    slot another has taken, writes nothing more.
+    SIGTERM and Ctrl-C end it, and the next call runs the slot. A runner that dies leaves its slot to be run again,
+    once. One that was stopped for more than a minute, and whose slot another has taken, writes nothing more.
 
     Example: dualgauge schedule run nightly
     """
-    with answering("schedule-run", project, form, debug=debug, memory_limit=memory_limit) as answer:
+    with interruptible(), answering("schedule-run", project, form, debug=debug, memory_limit=memory_limit) as answer:
         done = answer.migration.schedule.run(name, slot=slot, dry_run=dry_run)
 
         def text(screen: Console) -> None:

@@ -1,4 +1,4 @@
-"""Commands that go on until they are told to end."""
+"""Commands that are told to end."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ def stopping() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Take SIGTERM, as systemd and Kubernetes send it, for Ctrl-C: what was begun is given back."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
