@@ -9,12 +9,17 @@ import re
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.main import get_command
 
 from dualgauge.cli import app
+from dualgauge.ledger.ledger import Ledger
+from dualgauge.ledger.outbox.values import Message, News
+from support.ledgers import url_of
+from support.receivers import Receiver
 from support.shop import ROOT, Said, add_order, build, call, child, lay_out
 
 if TYPE_CHECKING:
@@ -54,6 +59,10 @@ WORKING = {
     "schedule pause": ["often", "--reason", "r"],
     "schedule resume": ["often"],
     "schedule show": ["often"],
+    "notify list": [],
+    "notify ack": ["schedule:often", "--reason", "r", "--until", "2999-01-01T00:00Z"],
+    "notify send": [],
+    "notify test": [],
     "evidence list": [],
     "evidence show": ["RUN"],
     "read": ["customers", "ada", "--unit", "ada"],
@@ -75,6 +84,16 @@ EVENTS = b'{"event_id": "9/placed", "type": "placed", "occurred_at": "2026-01-09
 """What `log append` is given."""
 
 
+TOLD = Receiver()
+"""What is told to people goes there."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _told() -> Iterator[None]:
+    with TOLD:
+        yield
+
+
 def working(command: str, folder: Path) -> list[str]:
     """A command of these, and a project in which it works: with evidence, for those that want some."""
     build(folder, compared=command in {"switch", "report"} or command.startswith("evidence"))
@@ -83,6 +102,13 @@ def working(command: str, folder: Path) -> list[str]:
     if command.startswith("schedule"):
         with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
             file.write('\n[[tool.dualgauge.schedules]]\nname = "often"\nevery = "1m"\ndo = ["import"]\n')
+    if command.startswith("notify"):
+        with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
+            file.write(f'\n[[tool.dualgauge.channels]]\nname = "team"\nkind = "alertmanager"\nurl = "{TOLD.url}"\n')
+        with Ledger.open(url_of(folder)) as ledger:
+            now = datetime.now(UTC)
+            fires = News("schedule:often", True, Message("it fires"), ("team",), now, timedelta(days=1), "it")
+            ledger.outbox_of("customers").tell([fires])
     if command == "log add":
         (folder / "data" / "refunds.csv").write_text("refund,at\n1,2026-01-05T08:00:00Z\n", encoding="utf-8")
     runs = sorted(path.name for path in (folder / "reports").glob("*"))
@@ -155,7 +181,8 @@ def test_dualgauge_alone_shows_the_commands_in_the_order_of_the_work(tmp_path: P
 
     assert [name for name in shown if (name,) in COMMANDS] == [
         "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "throttle", "quarantine", "status",
-        "diff", "check", "evidence", "report", "schedule", "read", "canary", "switch", "rollback", "journal",
+        "diff", "check", "evidence", "report", "schedule", "notify", "read", "canary", "switch", "rollback",
+        "journal",
     ]  # fmt: skip
 
 
@@ -658,3 +685,18 @@ def test_journal_verify_finds_a_share_that_was_changed_by_hand(shop: Path) -> No
         connection.execute("UPDATE migration SET share_ppm = 1000000")
 
     assert call("journal", "--verify", folder=shop).exit_code == 1
+
+
+def test_a_log_is_read_by_no_other_type_than_it_was_written_by(shop: Path) -> None:
+    settings = shop / "pyproject.toml"
+    written = settings.read_text(encoding="utf-8")
+    settings.write_text(written.replace('cents = "BIGINT"', 'cents = "DOUBLE"'), encoding="utf-8")
+    add_order(shop)
+    for command in (["tail"], ["tail", "--once"], ["replay"], ["diff"], ["status"], ["log", "import", "--all"]):
+        said = call(*command, folder=shop)
+        assert (said.exit_code, "'cents' is BIGINT in the log and DOUBLE" in said.err) == (2, True), (command, said)
+        assert "write BIGINT there again" in said.err
+    assert call("doctor", folder=shop).out.count("'cents' is BIGINT in the log") >= 1
+    settings.write_text(written, encoding="utf-8")
+    assert call("log", "import", "--all", folder=shop).exit_code == 0
+    assert call("replay", folder=shop).exit_code == 0

@@ -307,8 +307,8 @@ def test_a_changed_type_is_refused_with_advice(project: LogProject) -> None:
         project.take()
 
     assert str(refused.value) == (
-        "column 'x' is long in the log and VARCHAR in [tool.dualgauge.log.columns]: a log does not change "
-        "its types; declare a new column with the new type and fill it from the source"
+        "column 'x' is BIGINT in the log and VARCHAR in [tool.dualgauge.log.columns]: a log does not change "
+        "its types; write BIGINT there again, or declare a new column with the new type and fill it from the source"
     )
     assert project.commits() == before
 

@@ -274,7 +274,7 @@ class ChangedType(UsageError):
         self.column, self.old, self.new = column, old, new
         super().__init__(
             f"column {column!r} is {old} in the log and {new} in [tool.dualgauge.log.columns]: a log does not change "
-            "its types; declare a new column with the new type and fill it from the source"
+            f"its types; write {old} there again, or declare a new column with the new type and fill it from the source"
         )
 
 

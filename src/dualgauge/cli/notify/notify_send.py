@@ -19,7 +19,7 @@ def notify_send(
     debug: Debug = False,
 ) -> None:
     """
-    Send what waits to be told, once; whoever runs `schedule run` or `schedule follow` does so as well.
+    Send what waits to be told, once; every run of a schedule does so at its end.
 
     Any number may do so at the same time: each message is sent by one of them. What a receiver does not take is tried
     again, each time later, and given up after eight tries or a day. Exits with 1 where a try failed.

@@ -34,6 +34,9 @@ _TO_DELTA = {
 }  # fmt: skip
 
 
+_FROM_DELTA = {delta: duck for duck, delta in _TO_DELTA.items()}
+
+
 def schema(columns: Mapping[str, str]) -> Schema:
     """Columns and their DuckDB types as a Delta schema; every one may be NULL."""
     return Schema([Field(name, _type(kind), nullable=True) for name, kind in columns.items()])
@@ -50,7 +53,7 @@ def undeclared(have: Schema, columns: Mapping[str, str]) -> list[Field]:
     want = {name: _type(kind) for name, kind in columns.items()}
     for name, kind in want.items():
         if name in types and types[name] != str(kind.type):
-            raise ChangedType(name, types[name], columns[name])
+            raise ChangedType(name, _FROM_DELTA.get(types[name], types[name].upper()), columns[name])
     return [Field(name, cast("Any", kind), nullable=True) for name, kind in want.items() if name not in types]
 
 

@@ -11,7 +11,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from dualgauge.eventlog.errors import DamagedLog, LogUnreachable, NotALog
 from dualgauge.eventlog.table.commits import damage
-from dualgauge.eventlog.table.delta import first_words
+from dualgauge.eventlog.table.delta import first_words, undeclared
 from dualgauge.eventlog.table.event_log import EventLog
 from dualgauge.eventlog.table.forks import using_delta
 from dualgauge.eventlog.table.storage import COMMITS, Folder, Place
@@ -42,6 +42,7 @@ def open_log(
         NotALog: the folder holds something else.
         DamagedLog: commits are gone, or cannot be read.
         BadLogPath: the Delta library would take the path for another one.
+        ChangedType: a declared column has another type in the log.
         LogForked: this process was forked from one that had used a log.
     """
     place: Place = Folder(where) if isinstance(where, Path) else where
@@ -63,6 +64,8 @@ def open_log(
         names = {f.name for f in table.schema().fields}
         if not {"position", "event_id", "type", "occurred_at"} <= names:
             raise NotALog(place.shown, "it is a Delta Lake table without an event's columns")
+        # Read as another type, a view would be computed of other values than were appended.
+        undeclared(table.schema(), settings.all_columns)
     return EventLog(place, settings, table, ledger, patience)
 
 
