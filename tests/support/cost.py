@@ -1,8 +1,9 @@
 """
 What each test costs: `--cost FILE` writes a line of JSON for every test, and `--fast` runs the files that cost little.
 
-A test's cost is the processor's time that it and the processes took that it waited for. `fast.txt` names the files of
-which no test starts a process, a server or a browser; `python tests/support/cost.py FILES` writes it from what
+A test's cost is the processor's time that it and the processes took that it waited for; beside it stand the seconds
+that passed, for a test that only waits keeps others waiting too. `fast.txt` names the files of which no test starts a
+process, a server or a browser; `python tests/support/cost.py FILES` writes it from what
 `make test PYTEST_FLAGS=--cost=build/cost` found. Where a test of those starts a process after all, it fails.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -45,16 +47,17 @@ class Cost:
             if self._fast:
                 raise AssertionError(f"a test of {FAST.name} starts a process: take its file out")
 
-    def begin(self) -> float:
+    def begin(self) -> tuple[float, float]:
         """A test begins."""
         self._started, self._running = 0, True
-        return _used()
+        return _used(), time.monotonic()
 
-    def end(self, test: str, begun: float) -> None:
+    def end(self, test: str, begun: tuple[float, float]) -> None:
         """It is over."""
         self._running = False
         if self._file is not None:
-            said = {"test": test, "cpu": round(_used() - begun, 3), "started": self._started}
+            cpu, wall = (round(now - then, 3) for now, then in zip((_used(), time.monotonic()), begun, strict=True))
+            said = {"test": test, "cpu": cpu, "wall": wall, "started": self._started}
             with self._file.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(said) + "\n")
 
