@@ -8,7 +8,7 @@ proven: the new text is parsed again, and must be the tree with the new part in 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge.model import fold
 
@@ -22,11 +22,33 @@ Node = dict[str, Any]
 
 _PLACES = ("query_location", "query_location_length")
 
+_MOST, _LONGEST = 256, 100_000
+"""How many trees are remembered, and of how many characters at most: 25 MB, whoever asks for what."""
+
+_TREES: Final[dict[str, str]] = {}
+"""
+The trees of texts that were asked for, kept as JSON, for who gets a tree may change it.
+
+A command asks three or four times for that of each view, and one that goes on (a tail, a service) again and again.
+"""
+
 
 def statements_of(engine: Engine, sql: str) -> list[Node] | None:
     """The statements of a text, each with its `node`; None where the engine cannot say, for one is no plain SELECT."""
-    parsed = json.loads(engine.row("SELECT json_serialize_sql(?)", [sql])[0])
+    parsed = json.loads(_tree(engine, sql))
     return None if parsed["error"] else list(parsed["statements"])
+
+
+def _tree(engine: Engine, sql: str) -> str:
+    """A text's tree, as JSON. It hangs on nothing but the text and the engine's version, so it is asked for once."""
+    tree = _TREES.get(sql)
+    if tree is None:
+        tree = str(engine.row("SELECT json_serialize_sql(?)", [sql])[0])
+        if len(tree) <= _LONGEST:
+            if len(_TREES) >= _MOST:
+                _TREES.clear()
+            _TREES[sql] = tree
+    return tree
 
 
 def select_of(engine: Engine, sql: str) -> Node | None:
