@@ -7,11 +7,14 @@ import contextlib
 import functools
 import logging
 import os
+import signal
+import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -22,7 +25,7 @@ from dualgauge_router.router import Router
 from dualgauge_router.serving import HANGING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -359,3 +362,163 @@ def test_what_is_awaited_is_told_by_what_is_called_and_what_yields_is_refused(ro
     for one, two in ((yields, v2), (ayields, v2), (v1, fails_late), (wrapped, v2), (staticmethod(v1), v2)):
         with pytest.raises(ValueError, match=r"yields|awaited|beneath"):
             router.switched("orders", unit="unit", v2=two)(one)  # type: ignore[type-var]
+
+
+@dataclass(slots=True)
+class Query:
+    ids: list[int]
+    limit: ClassVar[int] = 100
+
+
+class Itself(list[int]):
+    """Gives itself for a copy of itself."""
+
+    def __copy__(self) -> Itself:
+        return self
+
+
+def uses_up(*args: Any) -> Any:
+    for one in args:
+        values = one.ids if isinstance(one, Query) else one
+        if hasattr(values, "clear"):
+            values.clear()
+        else:
+            list(values)
+    raise LookupError
+
+
+def adds_up(*args: Any) -> list[int]:
+    return [sum(one.ids if isinstance(one, Query) else one) for one in args]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda: [[1, 2, 3]],
+        lambda: [iter([1, 2, 3])],
+        lambda: [(one for one in (1, 2, 3))],
+        lambda: [[1, 2, 3], map(int, "456")],
+        lambda: [list(range(20_001))],
+        lambda: [Query([1, 2, 3])],
+        lambda: [Itself([1, 2, 3])],
+        lambda: [{1: 1}, bytearray(b"abc"), {4, 5}],
+    ],
+)
+@pytest.mark.parametrize("timeout", [None, 5.0])
+def test_v1_answers_as_if_v2_had_never_been_asked(
+    router: Router, asked: Callable[[], list[Any]], timeout: float | None
+) -> None:
+    found = router.read("orders", unit="a", v1=adds_up, v2=uses_up, args=asked(), timeout=timeout)
+    assert found == adds_up(*asked())
+    assert router.counts() == {"orders": {"v2_error": 1}}
+
+
+def test_an_argument_that_can_be_read_once_is_v1s_and_that_is_told(
+    router: Router, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "ids"
+    file.write_text("1\n2\n", encoding="utf-8")
+    with caplog.at_level(logging.WARNING, "dualgauge.router"):
+        with file.open(encoding="utf-8") as opened:
+            assert router.read("orders", unit="a", v1=list, v2=v2, args=[opened]) == ["1\n", "2\n"]
+        until = time.monotonic() + 5
+        while not caplog.records and time.monotonic() < until:
+            time.sleep(0.01)
+    [told] = caplog.records
+    assert "v2 was not asked, for the arguments can be read once only, and v1 answered for it" in told.getMessage()
+    # A cursor begins anew by each statement.
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        first = router.read(
+            "orders", unit="a", v1=v1, v2=lambda at: at.execute("SELECT 2").fetchone(), args=[connection.cursor()]
+        )
+    assert first == (2,)
+    # Where there is no v1 any more, nobody is asked after v2.
+    put(url, PPM, "complete")
+    assert router.refresh()
+    assert router.read("orders", unit="a", v1=fails, v2=list, args=[iter([1, 2])]) == [1, 2]
+
+
+def test_what_is_awaited_once_is_v1s(router: Router) -> None:
+    async def five() -> int:
+        return 5
+
+    async def some() -> AsyncIterator[int]:
+        for one in (1, 2, 3):
+            yield one
+
+    async def awaits(one: Any) -> Any:
+        return await one
+
+    async def sums(one: Any) -> Any:
+        return sum([each async for each in one])
+
+    async def run() -> list[Any]:
+        return [
+            await router.aread("orders", unit="a", v1=awaits, v2=awaits, args=[five()]),
+            await router.aread("orders", unit="a", v1=sums, v2=sums, args=[some()]),
+        ]
+
+    assert asyncio.run(run()) == [5, 6]
+    assert router.counts() == {"orders": {"v2_error": 2}}
+
+
+class Worker:
+    def ends(self, *_: object) -> None:
+        raise SystemExit(7)
+
+
+def times_out(*_: object) -> None:
+    raise TimeoutError
+
+
+@pytest.mark.parametrize("timeout", [None, 5.0])
+@pytest.mark.parametrize(
+    ("handler", "raised"), [(Worker().ends, SystemExit), (times_out, TimeoutError), (lambda *_: leaves(), SystemExit)]
+)
+def test_what_the_applications_own_handler_of_a_signal_raises_reaches_it(
+    router: Router, handler: Callable[..., Any], raised: type[BaseException], timeout: float | None
+) -> None:
+    def asked() -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(1)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pytest.raises(raised):
+            router.read("orders", unit="a", v1=v1, v2=asked, timeout=timeout)
+        # Raised by v2 itself, it is an error of v2.
+        own = functools.partial(fails) if raised is TimeoutError else leaves
+        assert router.read("orders", unit="a", v1=v1, v2=own, timeout=timeout) == ("v1",)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert router.counts() == {"orders": {"v2_error": 1}}
+
+
+def test_a_task_that_went_on_once_when_it_was_cancelled_is_answered_for_by_v1(router: Router) -> None:
+    async def cancelled(*_: object) -> object:
+        raise asyncio.CancelledError
+
+    async def run() -> object:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(1)
+        return await router.aread("orders", unit="a", v1=av1, v2=cancelled)
+
+    async def slow(*_: object) -> object:
+        return await asyncio.sleep(60)
+
+    async def ended() -> object:
+        task = asyncio.create_task(run_slow())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        return await task
+
+    async def run_slow() -> object:
+        return await router.aread("orders", unit="a", v1=av1, v2=slow)
+
+    assert asyncio.run(run()) == ("v1",)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(ended())
+    assert router.counts() == {"orders": {"v2_error": 1}}

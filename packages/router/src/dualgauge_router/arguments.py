@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import deque
+from dataclasses import fields
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -28,13 +31,28 @@ def kept(args: Sequence[object]) -> tuple[object, ...]:
     Raises:
         NotKept: there are too many values, or an iterator, which whoever is asked first uses up.
     """
-    copies = _Copies()
+    return _copied(args, _Copies(_MOST))
+
+
+def own(args: Sequence[object]) -> tuple[object, ...]:
+    """
+    The same for v2, whatever their number: v1 is asked with what it was given where v2 fails.
+
+    A cursor of a database is no iterator here: whoever has it begins by a statement of its own.
+
+    Raises:
+        NotKept: whoever is asked first uses them up.
+    """
+    return _copied(args, _Copies(math.inf, cursors=True))
+
+
+def _copied(args: Sequence[object], copies: _Copies) -> tuple[object, ...]:
     return tuple([one if type(one) in _PLAIN else copies.of(one) for one in args])
 
 
 class _Copies:
-    def __init__(self) -> None:
-        self._left = _MOST
+    def __init__(self, most: float, *, cursors: bool = False) -> None:
+        self._left, self._cursors = most, cursors
 
     def of(self, one: Any) -> Any:  # noqa: ANN401  (of any type)
         if type(one) in _PLAIN:
@@ -48,13 +66,22 @@ class _Copies:
             return self._of_fields(one)
         if isinstance(one, _CONTAINERS):
             return self._of_container(one)
-        if hasattr(type(one), "__next__"):
+        if self._is_used_up(type(one)):
             raise NotKept
         return one
+
+    def _is_used_up(self, kind: type) -> bool:
+        """Whether what is of a type can be read once: an iterator, an open file, what is awaited."""
+        if kind is CoroutineType or hasattr(kind, "__anext__"):
+            return True
+        return hasattr(kind, "__next__") and not (self._cursors and hasattr(kind, "execute"))
 
     def _of_container(self, one: Any) -> Any:  # noqa: ANN401  (as above)
         self._count(one)
         made = copy.copy(one)
+        if made is one:
+            # It gives itself for a copy of itself: what is put into that would stand in the application's own.
+            raise NotKept
         parts = one.items() if isinstance(one, dict) else () if isinstance(one, (set, bytearray)) else enumerate(one)
         for at, inner in parts:
             if type(inner) not in _PLAIN:
@@ -62,9 +89,11 @@ class _Copies:
         return made
 
     def _of_fields(self, one: Any) -> Any:  # noqa: ANN401  (as above)
-        names = type(one).__dataclass_fields__
+        names = [each.name for each in fields(one)]
         self._count(names)
         made = copy.copy(one)
+        if made is one:
+            raise NotKept
         for name in names:
             if hasattr(one, name):
                 # It may be frozen, for others.

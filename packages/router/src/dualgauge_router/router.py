@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from dualgauge_router.arguments import kept
+from dualgauge_router.arguments import NotKept, kept, own
 from dualgauge_router.decision import COMPLETE, READING_V2, Decision, Routing
 from dualgauge_router.errors import DualgaugeError, keep_secret
 from dualgauge_router.ledger import TIMEOUT, LedgerReader
@@ -31,7 +31,9 @@ from dualgauge_router.serving import (
     Counts,
     Late,
     Waiting,
+    cancellations,
     from_outside,
+    is_interrupt,
 )
 from dualgauge_router.sqlite_files import over_forks
 from dualgauge_router.state import MigrationState
@@ -268,8 +270,9 @@ class Router:
             unit: as `decide` takes it.
             v1: reads v1.
             v2: reads v2. It must be a read: where v1 answers for it, both were called.
-            args: what the chosen one is called with. A shadow read calls the other one with copies of what lists,
-                dicts, sets and dataclasses there held then; what else they hold has to stay as it is.
+            args: what the chosen one is called with. v2, and a shadow read, get copies of the lists, dicts, sets and
+                dataclasses there; what else they hold has to stay as it is. Where an argument can be read once only (an
+                iterator, an open file, a coroutine) v2 is not asked: v1 answers, and it counts as `v2_error`.
             attrs: as `decide` takes them.
             timeout: seconds that v2 is waited for; it answers in a thread of its own then. None: as canary.yaml says,
                 or as long as it takes.
@@ -287,11 +290,12 @@ class Router:
             if timeout is None:
                 timeout = self._known.routing.rules.timeout
             try:
-                own = _copies(args) or args
-                answer = v2(*own) if timeout is None else self._waiting.call(v2, own, timeout)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as fault:  # noqa: BLE001  (whatever it is, v1 answers)
+                given = self._given(args)
+                answer = v2(*given) if timeout is None else self._waiting.call(v2, given, timeout)
+            except BaseException as fault:
+                if is_interrupt(fault):
+                    raise
+                # Whatever else it is, v1 answers.
                 self._failed(view, fault, known, decision)
             else:
                 self._counts_for(view, V2, known, decision)
@@ -329,10 +333,11 @@ class Router:
         if decision.side is Side.V2:
             if timeout is None:
                 timeout = self._known.routing.rules.timeout
+            cancelled = cancellations()
             try:
-                answer = await self._waiting.awaited(v2, _copies(args) or args, timeout)
+                answer = await self._waiting.awaited(v2, self._given(args), timeout)
             except BaseException as fault:
-                if from_outside(fault):
+                if from_outside(fault, cancelled):
                     raise
                 self._failed(view, fault, known, decision)
             else:
@@ -419,6 +424,16 @@ class Router:
     def mismatches(self) -> list[Mismatch]:
         """The last shadow reads that were mismatched, at most 20, with both answers. They may hold what is secret."""
         return self._shadows.samples() if self._shadows is not None else []
+
+    def _given(self, args: Sequence[object]) -> Sequence[object]:
+        """
+        What v2 is called with: nothing that v1 would miss, or find changed, where v1 has to answer for it.
+
+        Raises:
+            NotKept: they can be read once, and v2 is not asked.
+        """
+        # Once it is complete there is no v1.
+        return args if self._known.routing.state.stage == COMPLETE else own(args)
 
     def _asked(self, view: str, args: Sequence[object]) -> tuple[object, ...] | None:
         """What a shadow read asks for: the arguments as they are before either side has them; None for no shadow."""
@@ -571,6 +586,8 @@ class Router:
         if kind not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(kind)
             what = "did not answer in time" if late else f"raised {type(fault).__name__}"
+            if type(fault) is NotKept:
+                what = "was not asked, for the arguments can be read once only"
             _tell_soon("view %r: v2 %s, and v1 answered for it; further ones are counted", view, what)
 
     def refresh(self, timeout: float = TIMEOUT) -> bool:

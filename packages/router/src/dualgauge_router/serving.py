@@ -8,6 +8,7 @@ answer in a thread or task of its own; once `HANGING` of these are late, v1 answ
 from __future__ import annotations
 
 import contextvars
+import signal
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -172,11 +173,30 @@ async def _no_exit(function: Callable[..., Awaitable[T]], args: Sequence[object]
         raise RuntimeError(f"it raised SystemExit({fault.code!r})") from fault
 
 
-def from_outside(fault: BaseException) -> bool:
-    """Whether it is the caller who was interrupted or cancelled, and not what v2 waited for."""
-    if isinstance(fault, (KeyboardInterrupt, GeneratorExit)):
+def is_interrupt(fault: BaseException) -> bool:
+    """Whether it was raised by the application's own handler of a signal, as for SIGTERM, while v2 was waited for."""
+    # Not isinstance: that asks the error, which is the application's own, and may raise.
+    if issubclass(type(fault), KeyboardInterrupt):
         return True
-    from asyncio import CancelledError, current_task
+    handlers = {getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()} - {None}
+    at = fault.__traceback__
+    while at is not None and at.tb_frame.f_code not in handlers:
+        at = at.tb_next
+    return at is not None
 
-    task = current_task() if isinstance(fault, CancelledError) else None
-    return task is not None and task.cancelling() > 0
+
+def cancellations() -> int:
+    """How often the task that runs was told to end; one that went on all the same was told so before."""
+    from asyncio import current_task
+
+    task = current_task()
+    return task.cancelling() if task is not None else 0
+
+
+def from_outside(fault: BaseException, cancelled: int) -> bool:
+    """Whether it is the caller who was interrupted, or cancelled more often than before, and not what v2 waited for."""
+    if issubclass(type(fault), GeneratorExit) or is_interrupt(fault):
+        return True
+    from asyncio import CancelledError
+
+    return issubclass(type(fault), CancelledError) and cancellations() > cancelled

@@ -20,7 +20,16 @@ from weakref import WeakKeyDictionary, finalize
 
 from dualgauge_router.comparing import kept
 from dualgauge_router.evidence import SETTLING, Place
-from dualgauge_router.serving import V1_ERROR, V2_ERROR, V2_TIMEOUT, Counts, Waiting, from_outside, silence
+from dualgauge_router.serving import (
+    V1_ERROR,
+    V2_ERROR,
+    V2_TIMEOUT,
+    Counts,
+    Waiting,
+    cancellations,
+    from_outside,
+    silence,
+)  # fmt: skip
 from dualgauge_router.shadow_reads import (
     DROPPED,
     EXCLUDED,
@@ -359,10 +368,11 @@ class Shadows:
                         continue
                     await asyncio.sleep(_PAUSE)
                 else:
+                    cancelled = cancellations()
                     try:
                         answer.given = await self._waiting.awaited(_no_end, asked, rules.timeout)
                     except BaseException as fault:
-                        if from_outside(fault):
+                        if from_outside(fault, cancelled):
                             raise
                         answer.fault = fault if isinstance(fault, Exception) else _Raised()
                 since = time.perf_counter()
