@@ -1048,5 +1048,7 @@ class Unkept(dict[str, object]):
 def test_an_argument_that_cannot_be_copied_costs_nobody_an_answer_and_is_counted(router: Router) -> None:
     for stage, share in (("shadow", 0), ("live", PPM)):
         routed(router, stage, share, canary())
-        assert router.read("orders", unit=1, v1=lambda _: row(1), v2=lambda _: row(1), args=(Unkept(),)) == row(1)
-    assert settled(router, 2) == {"dropped": 2}
+        assert router.read("orders", unit=1, v1=lambda _: row(1), v2=lambda _: row(2), args=(Unkept(),)) == row(1)
+    assert settled(router, 1) == {"dropped": 1}
+    # v2, which could change it under v1, was not asked.
+    assert router.counts() == {"orders": {"v1": 1, "v2_error": 1}}
