@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -390,6 +391,32 @@ def test_texts_of_classes_of_their_own_are_the_texts_that_they_hold() -> None:
 def test_a_number_of_more_digits_than_python_writes_is_no_unit() -> None:
     assert route(10_000).decide(10**5000).reason is Reason.BAD_UNIT
     assert route(10_000).decide(["a", 10**5000]).reason is Reason.BAD_UNIT
+
+
+def test_a_decision_for_v2_does_not_come_back_in_its_block_once_it_was_stale(tmp_path: Path) -> None:
+    ledger, away = tmp_path / "ledger.db", tmp_path / "away"
+    url = f"sqlite:///{ledger}"
+    put(url, PPM, "live", canary="")
+    with Router(url, "orders", refresh=0.1, stale_after=0.5) as router, router.pinned("x") as decision:
+        assert decision.side is Side.V2
+        away.mkdir()
+        for file in tmp_path.glob("ledger.db*"):
+            file.rename(away / file.name)
+        until = time.monotonic() + 30
+        while router.decide("x").reason is not Reason.STALE and time.monotonic() < until:
+            time.sleep(0.01)
+        assert router.decide("x").reason is Reason.STALE
+        for file in away.iterdir():
+            file.rename(tmp_path / file.name)
+        put(url, 1, "canary", canary="")
+        assert router.refresh()
+        assert router.decide("x").side is Side.V1
+    put(url, PPM, "live", canary="")
+    # One that is kept from then on holds as ever.
+    with Router(url, "orders", refresh=60) as router, router.pinned("x") as decision:
+        put(url, 1, "canary", canary="")
+        assert router.refresh()
+        assert router.decide("x") == decision
 
 
 def test_a_decision_that_a_rollback_took_back_does_not_come_back_in_its_block(url: str) -> None:

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 from dualgauge_router.hashing import fault_of, written
+from dualgauge_router.model import Side
 
 if TYPE_CHECKING:
     from dualgauge_router.decision import Decision
@@ -19,17 +20,23 @@ class Pin:
     those of generators do, or in another task: what is `over` holds no more, wherever it is still known.
     """
 
-    __slots__ = ("decision", "outer", "over", "router", "text")
+    __slots__ = ("cuts", "decision", "outer", "over", "router", "text")
 
-    def __init__(self, router: object, text: str, decision: Decision, outer: Pin | None) -> None:
-        self.router, self.text, self.decision, self.outer, self.over = router, text, decision, outer, False
+    def __init__(self, router: object, text: str, decision: Decision, cuts: int, outer: Pin | None) -> None:
+        self.router, self.text, self.decision, self.cuts = router, text, decision, cuts
+        self.outer, self.over = outer, False
 
-    def find(self, router: object, text: str | None) -> Decision | None:
-        """The decision that is kept for the text of a unit, if one is."""
+    def find(self, router: object, text: str | None, cuts: int) -> Decision | None:
+        """
+        The decision that is kept for the text of a unit, if one is.
+
+        `cuts` is how often one decision held for all units, as when all was killed: one for v2 from before that does
+        not come back.
+        """
         pin: Pin | None = self
         while pin is not None:
             if pin.router is router and pin.text == text and not pin.over:
-                return pin.decision
+                return pin.decision if pin.decision.side is Side.V1 or pin.cuts == cuts else None
             pin = pin.outer
         return None
 

@@ -152,8 +152,8 @@ class Router:
         self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
         self._looks = Looks()
         self._swap = threading.Lock()
-        self._cut = -1
-        """The last revision in which one decision held for all units."""
+        self._cuts = 0
+        """How often one decision began to hold for all units, or was found to hold still."""
         self._known = self._nothing(clock())
         _ALL.add(self)
         if wait > 0:
@@ -202,9 +202,8 @@ class Router:
         routing = known.routing
         # What holds for all units, such as a kill, wins over what is kept for a request.
         if (pin := PIN.get()) is not None and routing.always is None:
-            held = pin.find(self, text_of(unit))
-            # Nor does v2 come back once that is over.
-            if held is not None and (held.side is Side.V1 or held.config_version > self._cut):
+            held = pin.find(self, text_of(unit), self._cuts)
+            if held is not None:
                 return held
         return routing.decide(unit, attrs)
 
@@ -238,7 +237,7 @@ class Router:
             # Without a unit every decision is alike.
             yield decision
             return
-        pin = Pin(self, text, decision, PIN.get())
+        pin = Pin(self, text, decision, self._cuts, PIN.get())
         PIN.set(pin)
         try:
             yield decision
@@ -629,6 +628,7 @@ class Router:
                 if known is not self._known:
                     return self._known
                 self._known = found
+                self._cuts += stale and not known.stale
             finally:
                 self._swap.release()
         if self._looks.hangs(TIMEOUT):
@@ -677,7 +677,7 @@ class Router:
                 self._count_down()
             with self._swap:
                 if routing.always is not None:
-                    self._cut = state.revision
+                    self._cuts += 1
                 self.trouble = trouble
                 self._known = _Known(routing, read_at=at, until=self._until(at, now), stale=stale)
         return reader
