@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NewType
 
-from dualgauge_router.model import PPM, NextStep, Side, canonical_json, jsonable, quote
+from dualgauge_router.model import PPM, NextStep, Side, canonical_json, fold, jsonable, quote
 
 __all__ = [
     "ALEMBIC",
@@ -135,18 +135,6 @@ def unquoted(identifier: str) -> str:
     """A name without the quotes around it, where it has some; inside them, two stand for one."""
     quoted = len(identifier) > 1 and identifier[0] == identifier[-1] == '"'
     return identifier[1:-1].replace('""', '"') if quoted else identifier
-
-
-def fold(name: str) -> str:
-    """
-    A name as the engine compares names: of A to Z the case does not count, of every other letter it does.
-
-    Seen: DuckDB keeps `Ä` and `ä`, `ß` and `SS` in one table as two columns, which `casefold()` would take for one.
-    """
-    return name.translate(_SMALL_ASCII)
-
-
-_SMALL_ASCII = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def literal(text: str) -> str:

@@ -865,6 +865,24 @@ def test_differences_that_wait_in_a_loop_that_ends_are_counted(router: Router) -
     assert settled(router, 5) == {"excluded": 5}
 
 
+def test_columns_are_one_where_the_engine_takes_their_names_for_one(router: Router) -> None:
+    rules = {"key": ["ID"], "rules": {"Price": {"rule": "absolute", "limit": "1"}}, "expects": False}
+    routed(router, "shadow", 0, canary({"orders": rules}))
+    pairs = [
+        # Of other letters the case counts.
+        (({"id": 1, "PRICE": Decimal(1)}, {"Id": 1, "price": Decimal(2)}), "matched"),
+        (({"id": 1, "PRICE": Decimal(1)}, {"Id": 1, "price": Decimal(3)}), "mismatched"),
+        (({"id": 1, "Ä": 1}, {"id": 1, "ä": 1}), "mismatched"),
+        (({"id": 1, "a": 1, "A": 2}, {"id": 1, "a": 1, "A": 3}), "mismatched"),
+        (({"id": 1, 7: 1}, {"ID": 1, 7: 1}), "matched"),
+    ]
+    for (one, other), _ in pairs:
+        assert (
+            router.read("orders", unit=1, v1=lambda _, one=one: one, v2=lambda _, other=other: other, args=(1,)) == one
+        )
+    assert settled(router, len(pairs)) == Counter(outcome for _, outcome in pairs)
+
+
 VALUES = st.one_of(st.none(), st.integers(-3, 3), st.sampled_from([Decimal("1.00"), Decimal("1.01"), 1.0, "a", "b"]))
 ROWS = st.lists(st.fixed_dictionaries({"id": st.integers(0, 3)}, optional={"a": VALUES, "b": VALUES}), max_size=4)
 

@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from dualgauge_router.model import canonical_json
+from dualgauge_router.model import canonical_json, fold
 from dualgauge_router.rules import Exact, as_written, instant, rule_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class NotComparable(TypeError):
 @dataclass(frozen=True, slots=True)
 class ViewRules:
     """
-    How the rows of a view are compared: the columns that name a row, and the rules of others.
+    How the rows of a view are compared: the columns that name a row, and the rules of others, in small letters.
 
     `expects`: its comparator has expected differences, which a diff alone can judge.
     """
@@ -53,8 +53,8 @@ class ViewRules:
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> ViewRules:
         """From the applied configuration. Raises KeyError, ValueError, TypeError, BadRule where it is none."""
-        rules = {name: rule_of(one) for name, one in said["rules"].items()}
-        return cls(tuple(said["key"]), rules, bool(said["expects"]))
+        rules = {fold(name): rule_of(one) for name, one in said["rules"].items()}
+        return cls(tuple(map(fold, said["key"])), rules, bool(said["expects"]))
 
 
 def kept(answer: object) -> object:
@@ -91,6 +91,14 @@ def row_of(value: object) -> Row:
     raise NotComparable
 
 
+def _by_name(value: object) -> Row:
+    """A row by the names of its columns in small letters, as the engine compares names."""
+    row: Mapping[Any, Any] = row_of(value)
+    found = {fold(name) if isinstance(name, str) else name: one for name, one in row.items()}
+    # A row of the application's own may have both.
+    return found if len(found) == len(row) else row
+
+
 def differing(view: ViewRules, a: Sequence[object], b: Sequence[object]) -> Generator[None, None, frozenset[str]]:
     """
     The columns in which two answers differ; it comes back after every row, so that no thread waits for all of them.
@@ -109,7 +117,7 @@ def differing(view: ViewRules, a: Sequence[object], b: Sequence[object]) -> Gene
         if at not in first or at not in second:
             found.add(ROW)
         else:
-            x, y = row_of(first[at]), row_of(second[at])
+            x, y = _by_name(first[at]), _by_name(second[at])
             # A column that one side alone has is a difference too.
             found.update(
                 name for name in x.keys() | y.keys()
@@ -141,7 +149,7 @@ def _by_key(key: tuple[str, ...], rows: Sequence[object]) -> Generator[None, Non
     """Rows by their keys; None where one has none, or the same as another."""
     found: dict[object, object] = {}
     for one in rows if key else ():
-        row = row_of(one)
+        row = _by_name(one)
         if any(name not in row for name in key):
             return None
         found[tuple(_part(row[name]) for name in key)] = one

@@ -42,6 +42,18 @@ def quote(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def fold(name: str) -> str:
+    """
+    A name as the engine compares names: of A to Z the case does not count, of every other letter it does.
+
+    Seen: DuckDB keeps `Ä` and `ä`, `ß` and `SS` in one table as two columns, which `casefold()` would take for one.
+    """
+    return name.translate(_SMALL_ASCII)
+
+
+_SMALL_ASCII = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
 def canonical_json(value: object) -> str:
     """Sorted keys, no blanks, UTF-8 as it is: the text that hashes and keys are taken from."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=jsonable)
