@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import uuid
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict, UserDict, deque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -794,6 +794,47 @@ def test_an_answer_of_any_kind_is_compared_as_it_was_when_the_caller_got_it(rout
         else:
             row.price = Decimal(1)
     assert settled(router, 20) == {"mismatched": 20}
+
+
+class Rows(list[object]):
+    pass
+
+
+class Paged(NamedTuple):
+    rows: list[object]
+    after: object = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    rows: list[object]
+
+
+@pytest.mark.parametrize("kind", [list, Rows, Paged, Sheet])
+def test_rows_that_the_caller_takes_out_or_fills_are_compared_as_they_were(router: Router, kind: Any) -> None:
+    routed(router, "shadow", 0, canary())
+
+    def rows(answer: Any) -> Any:
+        return answer.rows if isinstance(answer, Paged | Sheet) else answer
+
+    for number in range(10):
+        answer = router.read(
+            "orders", unit="a", v1=lambda: kind([row(1)]), v2=lambda n=number: kind([row(1)] if n % 2 else []),
+            as_rows=rows,
+        )  # fmt: skip
+        if number % 2:
+            rows(answer)[0]["shown"] = "1 order"
+        else:
+            rows(answer).clear()
+    assert settled(router, 10) == {"matched": 5, "mismatched": 5}
+
+
+def test_a_mapping_of_the_applications_own_is_compared_as_it_was(router: Router) -> None:
+    routed(router, "shadow", 0, canary())
+    for _ in range(10):
+        answer = router.read("orders", unit="a", v1=lambda: UserDict(row(1)), v2=lambda: UserDict(row(1, "3")))
+        answer["price"] = Decimal(3)
+    assert settled(router, 10) == {"mismatched": 10}
 
 
 NEW_YORK = ZoneInfo("America/New_York")

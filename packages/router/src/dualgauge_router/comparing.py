@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date
 from decimal import Decimal
@@ -59,22 +59,33 @@ class ViewRules:
 
 def kept(answer: object) -> object:
     """An answer as it is now, also where the caller changes a field of it; of many rows, which are there."""
-    if type(answer) is list or type(answer) is tuple:
-        return type(answer)(map(_copied, answer) if len(answer) <= _FEW else answer)
+    if isinstance(answer, tuple) and hasattr(answer, "_fields"):
+        # Such as a page, whose rows are one of its parts.
+        return type(answer)(*map(kept, answer))
+    if isinstance(answer, list | tuple):
+        rows = map(_copied, answer) if len(answer) <= _FEW else answer
+        # One of another type may be made in another way; a list of the same rows is compared alike.
+        return tuple(rows) if type(answer) is tuple else list(rows)
     return _copied(answer)
 
 
 def _copied(row: object) -> object:
     if type(row) is dict:
         return dict(row)
-    if isinstance(row, dict) or (is_dataclass(row) and not isinstance(row, type)):
-        try:
-            return copy.copy(row)
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException:  # noqa: BLE001  (the application's own; it is compared as it is)
-            return row
-    return row
+    is_record = is_dataclass(row) and not isinstance(row, type)
+    if not is_record and not isinstance(row, MutableMapping):
+        return row
+    try:
+        made = copy.copy(row)
+        if is_record and made is not row:
+            for one in fields(made):  # type: ignore[arg-type]
+                if isinstance(rows := getattr(made, one.name), list):
+                    object.__setattr__(made, one.name, kept(rows))
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException:  # noqa: BLE001  (the application's own; it is compared as it is)
+        return row
+    return made
 
 
 def rows_of(answer: object) -> Sequence[object]:
