@@ -61,7 +61,8 @@ def kept(answer: object) -> object:
     """An answer as it is now, also where the caller changes a field of it; of many rows, which are there."""
     if isinstance(answer, tuple) and hasattr(answer, "_fields"):
         # Such as a page, whose rows are one of its parts.
-        return type(answer)(*map(kept, answer))
+        parts: Any = map(kept, answer)
+        return type(answer)(*parts)
     if isinstance(answer, list | tuple):
         rows = map(_copied, answer) if len(answer) <= _FEW else answer
         # One of another type may be made in another way; a list of the same rows is compared alike.
