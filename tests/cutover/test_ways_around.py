@@ -922,7 +922,9 @@ OTHERS: dict[str, object] = {
     "store.adopt_url": "sqlite:///shop.db", "store.migrate": "manual", "ledger.url": "sqlite:///other.db",
     "gates.max_age": "2d", "gates.max_evidence_events": 7, "gates.max_lag": "2m", "gates.max_lag_events": 9,
     "paths.migrations": "m", "paths.views_v1": "a",
-    "paths.views_v2": "b", "paths.comparators": "c", "paths.reports": "d", "schedules": [],
+    "paths.views_v2": "b", "paths.comparators": "c", "paths.reports": "d",
+    "schedules": [{"name": "nightly", "every": "1d"}],
+    "channels": [{"name": "oncall", "kind": "alertmanager", "url": "https://alerts.shop.example"}],
 }  # fmt: skip
 """Another value for each setting."""
 
