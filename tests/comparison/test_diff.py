@@ -475,6 +475,42 @@ def test_changes_are_clustered_by_their_shape(engine: Engine) -> None:
     assert [m.cluster for m in result.mismatches] == [name for _, _, name in pairs]
     assert result.clusters[0].name == "moment: constant offset 05:00:00"
     assert (result.clusters[0].shape, result.clusters[0].rows) == ("constant offset 05:00:00", 2)
+    # The last row is in two changes, and no cluster is: what meets in a row by chance is counted for each.
+    assert [(one.column, one.change, one.rows, one.shapes) for one in result.changes] == [
+        ("t", "another value", 4, {"trailing blank": 1, "letter case": 2, "other": 1}),
+        ("n", "another value", 3, {"sign": 1, "scale factor": 2}),
+        ("moment", "another value", 2, {"constant offset": 2}),
+        ("n", "NULL to value", 1, {"NULL to value": 1}),
+        ("n", "value to NULL", 1, {"value to NULL": 1}),
+    ]
+    assert result.mismatches[-1].changes == ("another value", "another value")
+
+
+@pytest.mark.parametrize(
+    "nights",
+    [
+        # An offset of one row has no name, of two it has; of rows around zero one looks like a changed sign.
+        (("n + 1", [5]), ("n + 1", [5, 6]), ("n + 2", [5, 6, -1]), ("n + 2", [-1])),
+        (("n * 100", [5]), ("n * 100.5", [5, 7, 9]), ("n * 100 + n % 3", [5, 7, 9, 11])),
+        (("-n", [4]), ("-n + 1", [4, 8]), ("n + random()::INTEGER + 3", list(range(1, 40)))),
+    ],
+)
+def test_one_defect_is_one_change_whatever_rows_it_hits(nights: list[tuple[str, list[int]]], engine: Engine) -> None:
+    clusters = set()
+    for defect, values in nights:
+        v1 = rows(*(f"{at}, {value}::DOUBLE" for at, value in enumerate(values)))
+        result = compare(engine, v1, f"SELECT id, {defect} AS n FROM ({v1})")
+        clusters |= {one.name for one in result.clusters}
+        assert [(one.column, one.change, one.rows) for one in result.changes] == [("n", "another value", len(values))]
+    assert len(clusters) > 1
+
+
+def test_rows_that_one_side_lacks_are_a_change_without_a_column(engine: Engine) -> None:
+    result = compare(engine, rows("1, 1", "2, 2", "3, 3"), rows("3, 4", "5, 5"))
+
+    assert [(one.column, one.change, one.rows) for one in result.changes] == [
+        (None, "only_in_v1", 2), (None, "only_in_v2", 1), ("n", "another value", 1),
+    ]  # fmt: skip
 
 
 def test_a_small_sample_shows_every_cluster_before_it_repeats_one(engine: Engine) -> None:

@@ -102,7 +102,8 @@ class Mismatch(AsJson):
 
     `columns` are those that are wrong. `note` is empty, `unexpected_same` or `expired: ...`. `cluster` is the
     name of its cluster. `events` are the latest events that touched the key and `events_total` their number,
-    filled in by who knows the log; the number is None where nobody can tell.
+    filled in by who knows the log; the number is None where nobody can tell. `changes` says of each of `columns` in
+    what way it is wrong, as `ChangeCount.change` does.
     """
 
     key: Row
@@ -114,6 +115,7 @@ class Mismatch(AsJson):
     cluster: str
     events: tuple[Touching, ...] = ()
     events_total: int | None = None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,22 @@ class Cluster(AsJson):
     columns: tuple[str, ...]
     rows: int
     example: Row
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeCount(AsJson):
+    """
+    Mismatched rows that are wrong in one way in one column; `column` is None for rows that one side lacks.
+
+    `change` is what a row shows by itself, whatever other rows there are: `NULL to value`, `value to NULL`,
+    `another value`, `unexpected same`, `not in the common type`, `only_in_v1`, `only_in_v2`. `shapes` counts the rows
+    by what they have in common, without the constants. A row that is wrong in two columns is in two of these.
+    """
+
+    column: str | None
+    change: str
+    rows: int
+    shapes: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +197,7 @@ class Comparison(AsJson):
     `why` gives each value with its limit and sample size, what failed first.
     `in_flight` counts keys left out because they changed while they were looked at (an adopted v1 that cannot tell
     its position), or because events touch them that v1 does not have yet. `drifts` has a row for each column.
+    `changes` counts the mismatched rows by column and way of being wrong, those with most rows first.
     """
 
     rows_v1: int
@@ -201,6 +220,7 @@ class Comparison(AsJson):
     why: tuple[str, ...]
     in_flight: int = 0
     drifts: tuple[Drift, ...] = ()
+    changes: tuple[ChangeCount, ...] = ()
 
     @property
     def mismatched(self) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from dualgauge.comparison.engine.common_types import FLOATS, INTEGERS, is_numeric, is_time
 from dualgauge.comparison.engine.fetch import count_where, groups_of, joined_values, values_of
-from dualgauge.comparison.values import Cluster, DifferenceKind, Mismatch
+from dualgauge.comparison.values import ChangeCount, Cluster, DifferenceKind, Mismatch
 from dualgauge.engines.parquet_files import written
 from dualgauge.model import literal, quote
 
@@ -29,6 +29,14 @@ MOST_CLUSTERS: Final = 50
 _LEAST_ROWS: Final = 2
 _LEAST_SHARE: Final = 0.1
 """An offset or a factor is called constant from two cells and a tenth of the column's wrong cells on."""
+
+
+_CONSTANTS: Final = ("constant offset", "scale factor")
+_ALIKE: Final = frozenset({*_CONSTANTS, "sign", "trailing blank", "letter case", "other"})
+"""
+Shapes that one defect takes on by turns: by how many rows it hits, an offset has a name or is `other`; by what their
+values happen to be, one row of it looks like a changed sign or a lost blank. Together they are `another value`.
+"""
 
 
 def label(space: Scratch, layout: Layout, judged: str) -> str:
@@ -154,6 +162,31 @@ def _cluster(layout: Layout, row: Row) -> Cluster:
     return Cluster(str(row["cluster"]), shape, tuple(_texts(row["columns"])), int(str(row["size"])), _key(layout, row))
 
 
+def changes_of(engine: Engine, labelled: str) -> tuple[ChangeCount, ...]:
+    """
+    The mismatched rows by column and way of being wrong, those with most rows first.
+
+    Clusters come and go with the rows of a day: two defects that meet in one row are a third cluster. These do not.
+    """
+    cells = (
+        f"SELECT unnest(columns) AS name, unnest(shapes) AS shape FROM {labelled} WHERE len(columns) > 0 "
+        f"UNION ALL SELECT NULL, kind FROM {labelled} WHERE len(columns) = 0"
+    )
+    found: dict[tuple[str | None, str], dict[str, int]] = {}
+    for name, shape, count in engine.rows(f"SELECT name, shape, count(*) FROM ({cells}) GROUP BY ALL ORDER BY ALL"):
+        plain = next((one for one in _CONSTANTS if str(shape).startswith(f"{one} ")), str(shape))
+        shapes = found.setdefault((None if name is None else str(name), _change(str(shape))), {})
+        shapes[plain] = shapes.get(plain, 0) + int(count)
+    changes = [ChangeCount(name, change, sum(shapes.values()), shapes) for (name, change), shapes in found.items()]
+    return tuple(sorted(changes, key=lambda one: (-one.rows, one.column or "", one.change)))
+
+
+def _change(shape: str) -> str:
+    """In what way a cell is wrong, by itself."""
+    alike = shape in _ALIKE or shape.startswith(tuple(f"{one} " for one in _CONSTANTS))
+    return "another value" if alike else shape
+
+
 def sample(engine: Engine, layout: Layout, labelled: str, *, most: int) -> tuple[Mismatch, ...]:
     """At most `most` mismatched rows, ordered by key: the first of each cluster, largest clusters first, and so on."""
     order = ", ".join(f"k{at}" for at in range(len(layout.keys)))
@@ -168,6 +201,7 @@ def sample(engine: Engine, layout: Layout, labelled: str, *, most: int) -> tuple
         return ()
     columns = [(f"k{at}", column.common.name) for at, column in enumerate(layout.keys)]
     columns += [("kind", "VARCHAR"), ("note", "VARCHAR"), ("cluster", "VARCHAR"), ("columns", "VARCHAR[]")]
+    columns += [("shapes", "VARCHAR[]")]
     for at, column in enumerate(layout.compared):
         columns += [(f"a{at}", column.common.name), (f"b{at}", column.common.name)]
     described = engine.columns(f"SELECT * FROM {labelled}")
@@ -195,7 +229,8 @@ def _mismatch(layout: Layout, row: Row) -> Mismatch:
         whole |= {name: row[f"{rest}{at}"] for at, name in enumerate(names)}
         sides.append(None if kind is absent else whole)
     columns = tuple(_texts(row["columns"]))
-    return Mismatch(key, kind, columns, sides[0], sides[1], str(row["note"]), str(row["cluster"]))
+    changes = tuple(_change(shape) for shape in _texts(row["shapes"]))
+    return Mismatch(key, kind, columns, sides[0], sides[1], str(row["note"]), str(row["cluster"]), changes=changes)
 
 
 def _key(layout: Layout, row: Row) -> dict[str, object]:

@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from dualgauge.comparison.engine.candidates import DiffPlan, choose
-from dualgauge.comparison.engine.clusters import clusters_of, keep_keys, label, sample
+from dualgauge.comparison.engine.clusters import changes_of, clusters_of, keep_keys, label, sample
 from dualgauge.comparison.engine.counts import count
 from dualgauge.comparison.engine.expectations import blame, check, expectations
 from dualgauge.comparison.engine.judge import judge
@@ -137,6 +137,7 @@ def compare_relations(
             verdict=verdict,
             why=why,
             drifts=drifts(engine, layout, v1, v2, paired=paired, counts=counts),
+            changes=changes_of(engine, labelled) if differing else (),
         )
 
 

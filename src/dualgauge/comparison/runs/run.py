@@ -47,6 +47,12 @@ if TYPE_CHECKING:
 MISMATCHES = "mismatches.parquet"
 RESULT = "diff.json"
 
+CHANGES, CHANGES_LEFT_OUT, DRIFTED = "changes", "changes_left_out", "drifted"
+"""What a run's line in the ledger calls its changes, how many of them it leaves out, and how many columns drifted."""
+
+MOST_CHANGES = 200
+"""So many changes are kept in the ledger, those with most rows; a comparison has thousands of columns, perhaps."""
+
 
 @dataclass(frozen=True, slots=True)
 class DiffRun:
@@ -249,7 +255,14 @@ def _summary(comparison: Comparison) -> dict[str, object]:
         "rows_v1", "rows_v2", "compared", "matched", "expected", "only_in_v1", "only_in_v2", "changed",
         "unexpected_same", "mismatched", "in_flight",
     )  # fmt: skip
-    return {**{name: getattr(comparison, name) for name in names}, "why": list(comparison.why)}
+    return {
+        **{name: getattr(comparison, name) for name in names},
+        "why": list(comparison.why),
+        # For reports of a series, which need them when the files are gone; they hold no value of a row.
+        CHANGES: [one.to_json() for one in comparison.changes[:MOST_CHANGES]],
+        CHANGES_LEFT_OUT: len(comparison.changes[MOST_CHANGES:]),
+        DRIFTED: sum(1 for one in comparison.drifts if one.notes),
+    }
 
 
 def worst(runs: Sequence[DiffRun]) -> Outcome:
