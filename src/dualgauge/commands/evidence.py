@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualgauge.cutover.gates.evidence_list import EvidenceLine, EvidenceShown
+    from dualgauge.reporting.series.values import SeriesFiles
     from dualgauge.reporting.values import ReportFiles
     from dualgauge.workspace import Handles, Workspace
 
@@ -49,6 +50,29 @@ class EvidenceCommands:
             )  # fmt: skip
             root = workspace.project.root
             made = make_report(kept, handles.state, ReportRequest(names, run), root=root, now=now)
+        return write(made, output or workspace.reports / folder_name(now), root)
+
+    def series(self, name: str, *, output: Path | None = None) -> SeriesFiles:
+        """
+        Write a report of all runs of a comparator that compare the same: what changed since the run before, first.
+
+        Raises:
+            NoSuchReport, NoSeries: there is no comparator of this name, or no run that tells anything.
+            ReportNotWritten: the files cannot be written.
+        """
+        from dualgauge.reporting.report import folder_name
+        from dualgauge.reporting.series.states import series_of
+        from dualgauge.reporting.series.write import write
+        from dualgauge.reporting.stored_runs import kept_of
+
+        workspace, now = self._workspace, self._workspace.clock()
+        root = workspace.project.root
+        with workspace.open() as handles:
+            kept = kept_of(
+                lambda: handles.present, lambda: handles.evidence, workspace.settings.gates.limits,
+                handles.log.head().last,
+            )  # fmt: skip
+            made = series_of(kept, workspace.settings.migration, name, root=root, now=now)
         return write(made, output or workspace.reports / folder_name(now), root)
 
     def _lines(self, handles: Handles) -> Sequence[EvidenceLine]:

@@ -36,6 +36,24 @@ class NoSuchReport(UsageError):
         )
 
 
+class NoSeries(UsageError):
+    """No run of a comparator tells how it stands."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(
+            f"there is no series of {name!r} to be reported: {reason}; compare the sides first", next_steps=(DIFF,)
+        )
+
+
+class SeriesAlone(UsageError):
+    """A series was asked for, and something else with it."""
+
+    def __init__(self, series: str, others: Iterable[str]) -> None:
+        self.series = series
+        super().__init__(f"--series {series} is a report by itself; leave {listed(others)} out, or --series")
+
+
 class OneRunOneReport(UsageError):
     """A run and names of comparators were both asked for."""
 

@@ -19,7 +19,7 @@ from dualgauge.reporting.values import Report, ReportFiles
 from dualgauge.reporting.words import verdict_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -72,15 +72,24 @@ def write(report: Report, folder: Path, root: Path | None = None) -> ReportFiles
     from dualgauge.reporting.html import html
     from dualgauge.reporting.markdown import markdown
 
-    texts = {HTML: html(report), MARKDOWN: markdown(report), JSON: json_text(report)}
+    write_all({HTML: html(report), MARKDOWN: markdown(report), JSON: json_text(report)}, folder)
+    shown = os.path.relpath(folder, root) if root and folder.is_relative_to(root) else str(folder)
+    return ReportFiles(report, folder, shown, folder / HTML, folder / MARKDOWN, folder / JSON)
+
+
+def write_all(texts: Mapping[str, str], folder: Path) -> None:
+    """
+    Write files, by their names, into a folder, which is made.
+
+    Raises:
+        ReportNotWritten: the folder cannot be made or written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             _put(folder / name, text)
     except OSError as fault:
         raise ReportNotWritten(folder, fault.strerror or str(fault)) from fault
-    shown = os.path.relpath(folder, root) if root and folder.is_relative_to(root) else str(folder)
-    return ReportFiles(report, folder, shown, folder / HTML, folder / MARKDOWN, folder / JSON)
 
 
 def write_page(text: str, file: Path) -> None:
