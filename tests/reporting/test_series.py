@@ -219,5 +219,7 @@ def test_any_number_of_changes_of_any_name_fits_sixty_lines_and_stays_text(name:
     assert "<script" not in html
     assert "\u202e" not in html + text
     assert json.dumps(made.to_json())
+    # What is within the limits fails no build.
+    assert ET.fromstring(junit(replace(made, verdict=Outcome.PASS))).get("failures") == "0"
     quiet = replace(made, verdict=Outcome.INCONCLUSIVE, changes=())
     assert ET.fromstring(junit(quiet)).get("errors") == "1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.model import Outcome
+from dualgauge.model import Outcome, plural
 from dualgauge.reporting.series.markdown import column_of, state_of
 from dualgauge.reporting.series.values import ChangeState
 from dualgauge.reporting.visible_text import plain
@@ -28,8 +28,13 @@ def junit(series: Series) -> str:
         _told(verdict, "error", series.headline, series.why)
     for one in series.changes:
         case = _case(suite, series, f"{column_of(one)}: {one.change} [{one.fingerprint}]")
-        if one.state in _THERE:
-            _told(case, "failure", f"{state_of(one)}: {one.rows:,} rows", _facts(one))
+        if one.state in _THERE and series.verdict is not Outcome.PASS:
+            _told(case, "failure", f"{state_of(one)}: {plural(one.rows, 'row')}", _facts(one))
+        elif one.state in _THERE:
+            # Within the comparator's limits: no reason for a build to fail.
+            ET.SubElement(case, "system-out").text = "\n".join(
+                plain(line) for line in (f"{state_of(one)}: {plural(one.rows, 'row')}", *_facts(one))
+            )
         elif one.state is ChangeState.UNKNOWN:
             _told(case, "skipped", "the last run kept too few changes to tell", ())
     for kind, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
@@ -53,7 +58,7 @@ def _told(case: ET.Element, tag: str, message: str, lines: tuple[str, ...]) -> N
 def _facts(one: SeriesChange) -> tuple[str, ...]:
     texts = ", ".join(f"{view} {text}" for view, text in one.first.definitions.items())
     return (
-        f"before: {'unknown' if one.before is None else f'{one.before:,} rows'}",
+        f"before: {'unknown' if one.before is None else plural(one.before, 'row')}",
         f"first seen in run {one.first.run}, by {texts}",
         *([f"events: {', '.join(map(str, one.events))}"] if one.events else ()),
     )
