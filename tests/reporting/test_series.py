@@ -25,7 +25,7 @@ from dualgauge.reporting.series.states import state_of
 from dualgauge.reporting.series.values import ChangeState, Series, SeriesChange, SeriesRun
 from dualgauge.reporting.series.write import page
 from support.ledgers import url_of
-from support.shop import PASSING, build, call
+from support.shop import PASSING, ROOT, build, call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,6 +161,21 @@ def test_what_cannot_be_reported_is_refused_with_the_next_step(shop: Path) -> No
         "html": "series.html", "markdown": "series.md", "json": "series.json", "junit": "series.xml",
     }  # fmt: skip
     assert all((shop / "here" / name).is_file() for name in found["files"].values())
+
+
+def test_the_first_screen_of_the_readme_shows_what_is_printed(shop: Path) -> None:
+    for day, text in enumerate([RIGHT, OFF_BY_ONE, BOTH, WITHOUT_BOB, WITHOUT_BOB, BOTH]):
+        night(shop, day, text)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = "dualgauge report --series customers"
+    wanted = readme.partition(f"$ {command}\n")[2].partition("\n...")[0].splitlines()
+    printed = call(*command.split()[1:], folder=shop).out.splitlines()
+    assert [without_digits(one) for one in printed[: len(wanted)]] == [without_digits(one) for one in wanted]
+
+
+def without_digits(line: str) -> str:
+    """A line without what is drawn by lot in the names of runs."""
+    return re.sub(r"(customers-)[0-9a-f]{6}", r"\1", line).rstrip()
 
 
 SEEN = st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=8)
