@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import uuid
+import weakref
 from collections import Counter, OrderedDict, UserDict, deque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -904,6 +905,36 @@ def test_differences_that_wait_in_a_loop_that_ends_are_counted(router: Router) -
         asyncio.run(one(number))
     gc.collect()
     assert settled(router, 5) == {"excluded": 5}
+
+
+def test_a_loop_that_ended_is_kept_alive_by_no_read_that_waits(router: Router) -> None:
+    routed(router, "shadow", 0, canary(settle_ms=60_000))
+    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    class Client:
+        """As drivers of asyncio are: it belongs to a loop."""
+
+        def __init__(self) -> None:
+            self.loop = asyncio.get_running_loop()
+
+        async def get(self) -> object:
+            return row(1, "9")
+
+    async def one() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+
+        async def v1() -> object:
+            return row(1)
+
+        await router.aread("orders", unit="a", v1=v1, v2=Client().get)
+        await asyncio.sleep(0.05)
+
+    for _ in range(10):
+        asyncio.run(one())
+    gc.collect()
+    # The last one is let go of when the next begins.
+    assert sum(loop() is not None for loop in loops) <= 1
+    assert settled(router, 9) == {"excluded": 9}
 
 
 def test_columns_are_one_where_the_engine_takes_their_names_for_one(router: Router) -> None:

@@ -143,9 +143,9 @@ class Shadows:
     def close(self) -> None:
         """Begin no more. What has come to nothing by now, never will: it is counted as dropped, or as excluded."""
         self._ended = True
-        for reads in (self._reads, *(mine.reads for mine in list(self._loops.values()))):
-            self._over(reads)
         with self.turn:
+            for reads in (self._reads, *(mine.reads for mine in list(self._loops.values()))):
+                self._over(reads)
             self._later.clear()
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -242,12 +242,21 @@ class Shadows:
         import asyncio
 
         loop = asyncio.get_running_loop()
-        found = self._loops.get(loop)
-        if found is None:
-            found = self._loops[loop] = _Loop()
-            # A loop that ends tells nobody.
-            finalize(loop, self._over, found.reads)
+        with self.turn:
+            found = self._loops.get(loop)
+            if found is None:
+                self._leave_ended()
+                found = self._loops[loop] = _Loop()
+                # A loop that ends tells nobody.
+                finalize(loop, self._over, found.reads)
         return found
+
+    def _leave_ended(self) -> None:
+        """Let go of loops that were closed: a read that waits may hold a client, and that its loop."""
+        for loop in [one for one in self._loops if one.is_closed()]:
+            left = self._loops.pop(loop)
+            left.waiting.clear()
+            self._over(left.reads)
 
     def _begin_task(self, mine: _Loop, most: int) -> None:
         if mine.running >= most:
