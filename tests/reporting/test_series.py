@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sqlite3
 import xml.etree.ElementTree as ET
 from contextlib import closing
@@ -22,8 +24,9 @@ from dualgauge.model import Outcome
 from dualgauge.reporting.series.junit import junit
 from dualgauge.reporting.series.markdown import MOST_LINES, markdown
 from dualgauge.reporting.series.states import state_of
-from dualgauge.reporting.series.values import ChangeState, Series, SeriesChange, SeriesRun
+from dualgauge.reporting.series.values import ChangeState, Series, SeriesChange, SeriesRun, Untold
 from dualgauge.reporting.series.write import page
+from support.forked import python
 from support.ledgers import url_of
 from support.shop import PASSING, ROOT, build, call
 
@@ -145,6 +148,83 @@ def test_a_line_that_is_not_what_was_sealed_tells_nothing_and_is_counted(shop: P
     assert [one.state for one in found.changes] == [ChangeState.ONGOING]
 
 
+def test_where_the_newest_line_was_changed_an_old_pass_is_no_verdict(shop: Path) -> None:
+    passed = night(shop, 0, RIGHT).series.last.run
+    failed = night(shop, 1, OFF_BY_ONE).series.last.run
+    with closing(sqlite3.connect(url_of(shop).removeprefix("sqlite:///"))) as ledger:
+        ledger.execute(f"UPDATE {EVIDENCE.name} SET verdict = 'pass' WHERE run_id = ?", [failed])
+        ledger.commit()
+    files = dualgauge.open(shop).evidence.series("customers", output=shop / "out" / "last")
+    assert [one.run for one in files.series.runs] == [passed]
+    held_back(files, failed, "not what was sealed")
+
+
+def test_where_the_newest_run_was_killed_an_old_pass_is_no_verdict(shop: Path) -> None:
+    """The process is killed while it compares, for real; the next run that ends is the verdict again."""
+    passed = night(shop, 0, RIGHT).series.last.run
+    script, paths = ROOT / "tests" / "support" / "dies.py", f"{ROOT / 'src'}:{ROOT / 'tests'}"
+    environment = {**os.environ, "PYTHONPATH": paths, "DIES": "before"}
+    process = python([str(script), "dualgauge", "diff", "customers"], folder=shop, environment=environment)
+    process.communicate()
+    assert process.wait() == -signal.SIGKILL
+    killed = next(one.run_id for one in dualgauge.open(shop).evidence.list() if one.run_id != passed)
+    files = dualgauge.open(shop).evidence.series("customers", output=shop / "out" / "last")
+    assert [one.run for one in files.series.runs] == [passed]
+    held_back(files, killed, "did not finish")
+    said = call("report", "--series", "customers", folder=shop)
+    assert f"INCONCLUSIVE  customers: the newest run, {killed}, tells nothing: did not finish" in said.out
+    assert call("diff", "customers", folder=shop).exit_code == 0
+    said = call("report", "--series", "customers", folder=shop)
+    assert "PASS  customers: since the run before: no difference, as in that one" in said.out
+
+
+def held_back(files: SeriesFiles, run: str, why: str) -> None:
+    """The verdict of a series is held back, in each file, because the newest run tells nothing."""
+    found = json.loads(files.json.read_text(encoding="utf-8"))
+    assert (found["verdict"], [(one["run"], one["why"]) for one in found["newer"]]) == ("inconclusive", [(run, why)])
+    lines = files.markdown.read_text(encoding="utf-8").splitlines()
+    assert "INCONCLUSIVE" in lines[0]
+    assert lines[2].startswith(f"**the newest run, {run}, tells nothing: {why}; in ")
+    suite = ET.fromstring(files.junit.read_text(encoding="utf-8"))
+    assert (suite.get("errors"), suite.get("failures")) == ("1", "0")
+    shown = re.sub(r"<[^>]*>", " ", files.html.read_text(encoding="utf-8"))
+    assert "PASS" not in shown.partition("Runs")[0]
+
+
+def test_a_run_of_two_empty_sides_makes_nothing_go_or_come_back(shop: Path) -> None:
+    night(shop, 0, OFF_BY_ONE)
+    v1 = shop / "views_v1" / "customers.sql"
+    before = v1.read_text(encoding="utf-8")
+    v1.write_text(before.replace("GROUP", "AND customer = 'nobody' GROUP"), encoding="utf-8")
+    empty = night(shop, 1, OFF_BY_ONE.replace("GROUP", "AND customer = 'nobody' GROUP"))
+    assert [(one.state.value, one.runs) for one in empty.series.changes] == [("new", 1)]
+    assert (empty.series.verdict, [one.why for one in empty.series.newer]) == (
+        Outcome.INCONCLUSIVE, ["compared nothing"],
+    )  # fmt: skip
+    v1.write_text(before, encoding="utf-8")
+    after = night(shop, 2, OFF_BY_ONE)
+    assert [(one.state.value, one.runs) for one in after.series.changes] == [("ongoing", 2)]
+    assert (after.series.verdict, after.series.left_out) == (Outcome.FAIL, (("compared nothing", 1),))
+
+
+def test_a_run_without_a_pair_cannot_tell_of_a_column(shop: Path) -> None:
+    night(shop, 0, OFF_BY_ONE)
+    files = night(shop, 1, OFF_BY_ONE.replace("GROUP", "AND customer = 'nobody' GROUP"))
+    found = {one.change: one.state.value for one in files.series.changes}
+    assert found == {"only_in_v1": "new", "another value": "unknown"}
+    files = night(shop, 2, OFF_BY_ONE)
+    assert states(files)["cents", "another value"] == ("ongoing", 2, 1)
+
+
+def test_a_defect_in_more_rows_is_the_same_and_the_headline_says_that_it_grew(shop: Path) -> None:
+    night(shop, 0, OFF_BY_ONE)
+    files = night(shop, 1, RIGHT.replace("sum(cents)", "sum(cents) + 1"))
+    assert [one for one, *_ in states(files).values()] == ["ongoing"]
+    headline = "since the run before: 1 ongoing (1 of them in more rows)"
+    assert files.series.headline == headline
+    assert f"**{headline}**" in files.markdown.read_text(encoding="utf-8")
+
+
 def test_what_cannot_be_reported_is_refused_with_the_next_step(shop: Path) -> None:
     said = call("report", "--series", "customers", folder=shop)
     assert (said.exit_code, "it was never compared" in said.err) == (2, True)
@@ -219,13 +299,13 @@ def test_any_number_of_changes_of_any_name_fits_sixty_lines_and_stays_text(name:
     )
     made = Series(
         "m", f"c{name}", AT, "1", Outcome.FAIL, tuple(f"{name} why {at}" for at in range(30)), (run,) * 90, changes,
-        changed=(name,), earlier=3, left_out=((name, 2),),
+        changed=(name,), earlier=3, newer=(Untold(f"r{name}", AT, f"{name} why"),) * 9, left_out=((name, 2),),
     )  # fmt: skip
     text = markdown(made)
     lines = text.splitlines()
     assert len(lines) <= MOST_LINES
     assert (lines[0].startswith("# "), "FAIL" in lines[0], "500 new" in lines[2]) == (True, True, True)
-    assert "*476 changes more*" in text
+    assert "*477 changes more*" in text
     assert "<script" not in text
     assert sum(line.startswith("# ") for line in lines) == 1
     suite = ET.fromstring(junit(made))
@@ -235,6 +315,7 @@ def test_any_number_of_changes_of_any_name_fits_sixty_lines_and_stays_text(name:
     assert "\u202e" not in html + text
     assert json.dumps(made.to_json())
     # What is within the limits fails no build.
-    assert ET.fromstring(junit(replace(made, verdict=Outcome.PASS))).get("failures") == "0"
+    passed = replace(made, verdict=Outcome.PASS, runs=(replace(run, verdict=Outcome.PASS),))
+    assert ET.fromstring(junit(passed)).get("failures") == "0"
     quiet = replace(made, verdict=Outcome.INCONCLUSIVE, changes=())
     assert ET.fromstring(junit(quiet)).get("errors") == "1"

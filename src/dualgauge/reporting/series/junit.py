@@ -28,7 +28,7 @@ def junit(series: Series) -> str:
         _told(verdict, "error", series.headline, series.why)
     for one in series.changes:
         case = _case(suite, series, f"{column_of(one)}: {one.change} [{one.fingerprint}]")
-        if one.state in _THERE and series.verdict is not Outcome.PASS:
+        if one.state in _THERE and series.last.verdict is not Outcome.PASS:
             _told(case, "failure", f"{state_of(one)}: {plural(one.rows, 'row')}", _facts(one))
         elif one.state in _THERE:
             # Within the comparator's limits: no reason for a build to fail.
@@ -36,7 +36,7 @@ def junit(series: Series) -> str:
                 plain(line) for line in (f"{state_of(one)}: {plural(one.rows, 'row')}", *_facts(one))
             )
         elif one.state is ChangeState.UNKNOWN:
-            _told(case, "skipped", "the last run kept too few changes to tell", ())
+            _told(case, "skipped", "the last run cannot tell", ())
     for kind, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(kind, str(len(list(suite.iter(tag)))))
     ET.indent(suite)

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from dualgauge.reporting.series.values import Series, SeriesChange, SeriesRun
 
 MOST_LINES: Final = 60
-MOST_CHANGES: Final = 24
+MOST_CHANGES: Final = 23
 MOST_RUNS: Final = 12
 _MOST_REASONS: Final = 5
+_MOST_NEWER: Final = 3
 
 
 def markdown(series: Series) -> str:
@@ -57,6 +58,12 @@ def markdown(series: Series) -> str:
 def notes(series: Series) -> list[str]:
     """What is to be known of the series itself."""
     found = []
+    if series.newer:
+        newer = ", ".join(f"{one.run} ({one.why})" for one in series.newer[-_MOST_NEWER:])
+        found.append(
+            f"Newer than the last run that tells anything ({series.last.run}, {series.last.verdict.value}), so that "
+            f"the verdict is inconclusive: {newer}. Compare again: dualgauge diff {series.comparator}."
+        )
     if series.changed:
         found.append(
             f"This series begins with {len(series.runs)} runs from {series.runs[0].run} on: what is compared changed "

@@ -1,8 +1,8 @@
 """
 From the sealed lines of runs to a series: nothing is read but the ledger, and nothing is compared again.
 
-A line that is not what was sealed, or that keeps no changes, tells nothing: it is left out and counted, and makes no
-difference go or come.
+A line that is not what was sealed, that keeps no changes or that compared nothing tells nothing: it is left out and
+counted, and makes no difference go or come. Where it is the newest, what an older one found is no verdict any more.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from dualgauge import __version__
 from dualgauge.comparison.runs.run import CHANGES, CHANGES_LEFT_OUT, DRIFTED, RESULT
 from dualgauge.ledger.values import EvidenceKind, RunState
-from dualgauge.model import Side, canonical_json, sha256
+from dualgauge.model import Outcome, Side, canonical_json, sha256
 from dualgauge.reporting.errors import BadEvidence, NoSeries, NoSuchReport
-from dualgauge.reporting.series.values import ChangeState, Series, SeriesChange, SeriesRun
-from dualgauge.reporting.stored_runs import document
+from dualgauge.reporting.series.values import ChangeState, Series, SeriesChange, SeriesRun, Untold
+from dualgauge.reporting.stored_runs import document, views_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,23 +58,26 @@ def series_of(kept: StoredRuns, migration: str, name: str, *, root: Path, now: d
         raise NoSuchReport(name, known)
     if kept.problem:
         raise NoSeries(name, f"the journal is not what was written: {kept.problem}")
-    # Oldest first, in the journal's order.
     own = [one for one in kept.lines if (one.kind, one.name) == (EvidenceKind.DIFF.value, name)]
-    lines = sorted(own, key=lambda one: one.row)
-    left_out = Counter(reason for one in lines if (reason := _untold(one)))
+    # Oldest first: in the journal's order, and those that are not in it by when they began.
+    lines = sorted((one for one in own if one.row), key=lambda one: one.row)
+    strays = [one for one in own if not one.row]
+    left_out = Counter(reason for one in (*lines, *strays) if (reason := _untold(one)))
     found = [one.run for one in lines if not _untold(one) and one.run is not None]
     if not found:
         said = "; ".join(f"{count} {reason}" for reason, count in left_out.items())
         raise NoSeries(name, said or "it was never compared")
     begin = next((at for at in range(len(found) - 1, 0, -1) if _key(found[at]) != _key(found[at - 1])), 0)
     runs = found[begin:]
-    last = runs[-1]
+    last, told = runs[-1], tuple(map(_run, runs))
+    newer = _newer(last, lines, strays)
     return Series(
-        migration=migration, comparator=name, made_at=now, version=__version__, verdict=last.verdict,  # type: ignore[arg-type]
+        migration=migration, comparator=name, made_at=now, version=__version__,
+        verdict=Outcome.INCONCLUSIVE if newer else told[-1].verdict,
         why=tuple(map(str, (last.summary or {}).get("why", ()))),  # type: ignore[call-overload]
-        runs=tuple(map(_run, runs)), changes=tuple(_changes(name, runs, _events(last, lines, root))),
+        runs=told, changes=tuple(_changes(name, runs, told, _events(last, lines, root))),
         changed=tuple(_differing(found[begin - 1], found[begin])) if begin else (), earlier=begin,
-        left_out=tuple(sorted(left_out.items())),
+        newer=newer, left_out=tuple(sorted(left_out.items())),
     )  # fmt: skip
 
 
@@ -83,15 +86,29 @@ def _untold(line: EvidenceLine) -> str:
     run = line.run
     if run is None:
         return "not what was sealed"
-    if run.state is not RunState.FINISHED or run.verdict is None or not line.row:
+    if not line.row:
+        return line.why
+    if run.state is not RunState.FINISHED or run.verdict is None:
         return "not finished"
-    kept = isinstance((run.summary or {}).get(CHANGES), list)
-    return "" if kept else "ended without a comparison, or of an older version"
+    summary = run.summary or {}
+    if not isinstance(summary.get(CHANGES), list):
+        return "ended without a comparison, or of an older version"
+    # Neither side had a row: what was wrong the night before is not mended by that.
+    empty = not any(summary.get(name) for name in ("rows_v1", "rows_v2"))
+    return "compared nothing" if empty and run.verdict is Outcome.INCONCLUSIVE else ""
+
+
+def _newer(last: EvidenceRun, lines: Sequence[EvidenceLine], strays: Sequence[EvidenceLine]) -> tuple[Untold, ...]:
+    """The runs after the last one that tells something, oldest first."""
+    at = next(at for at, one in enumerate(lines) if one.run_id == last.run_id)
+    begun = [one for one in strays if one.run and one.run.started_at > last.started_at]
+    found = [*lines[at + 1 :], *sorted(begun, key=lambda one: one.at)]
+    return tuple(Untold(one.run_id, one.at, _untold(one)) for one in found)
 
 
 def _key(run: EvidenceRun) -> dict[str, object]:
     """What is compared: all that a run is bound to but the builds and their texts, which are what is being mended."""
-    sides = {side.value: sorted(_views(run, side)) for side in Side}
+    sides = {side.value: sorted(views_of(run.bound, side)) for side in Side}
     return {"views": sides, **{name: one for name, one in run.bound.items() if name not in sides}}
 
 
@@ -100,11 +117,6 @@ def _differing(before: EvidenceRun, after: EvidenceRun) -> Iterator[str]:
     for name in sorted(one.keys() | other.keys()):
         if one.get(name) != other.get(name):
             yield _PARTS.get(name, name)
-
-
-def _views(run: EvidenceRun, side: Side) -> Mapping[str, Any]:
-    found = run.bound.get(side.value)
-    return found if isinstance(found, dict) else {}
 
 
 def _run(run: EvidenceRun) -> SeriesRun:
@@ -117,7 +129,7 @@ def _run(run: EvidenceRun) -> SeriesRun:
         definitions={
             f"{side.value}.{view}": str(one.get("definition_hash", ""))[:12]
             for side in Side
-            for view, one in _views(run, side).items()
+            for view, one in views_of(run.bound, side).items()
         },
         **{name: int(summary.get(name, 0)) for name in _COUNTS},
     )  # fmt: skip
@@ -130,30 +142,30 @@ def _rows(run: EvidenceRun) -> dict[_Name, int]:
 
 
 def _changes(
-    comparator: str, runs: Sequence[EvidenceRun], events: Mapping[_Name, tuple[int, ...]]
-) -> Iterator[SeriesChange]:
+    comparator: str, runs: Sequence[EvidenceRun], told: Sequence[SeriesRun],
+    events: Mapping[_Name, tuple[int, ...]],
+) -> Iterator[SeriesChange]:  # fmt: skip
     found = [_rows(one) for one in runs]
-    names = dict.fromkeys(name for one in found for name in one)
-    made = [_change(comparator, name, runs, found, events.get(name, ())) for name in names]
-    told = [one for one in made if one is not None]
-    yield from sorted(told, key=lambda one: (_ORDER.index(one.state), -one.rows, one.column or "", one.change))
+    made = []
+    for name in dict.fromkeys(name for one in found for name in one):
+        counts = [rows.get(name, _absent(one, name)) for rows, one in zip(found, runs, strict=True)]
+        made.append(_change(comparator, name, told, counts, events.get(name, ())))
+    known = [one for one in made if one is not None]
+    yield from sorted(known, key=lambda one: (_ORDER.index(one.state), -one.rows, one.column or "", one.change))
 
 
 def _change(
-    comparator: str, name: _Name, runs: Sequence[EvidenceRun], found: Sequence[Mapping[_Name, int]],
-    events: tuple[int, ...],
-) -> SeriesChange | None:  # fmt: skip
-    # There, not there, or (None) left out of what the run kept: then it is as it was in the run before.
-    seen = [name in rows or (None if _cut(run) else False) for run, rows in zip(runs, found, strict=True)]
-    state, row = state_of(seen)
+    comparator: str, name: _Name, runs: Sequence[SeriesRun], counts: Sequence[int | None], events: tuple[int, ...]
+) -> SeriesChange | None:
+    """A way of being wrong, by the rows that it has in each run; None of one that left some out."""
+    state, row = state_of([None if one is None else one > 0 for one in counts])
     if state is None:
         return None
-    there = [at for at, one in enumerate(seen) if one]
-    before = None if len(runs) < 2 or seen[-2] is None else found[-2].get(name, 0)  # noqa: PLR2004  (one before the last)
+    there = [run for run, count in zip(runs, counts, strict=True) if count]
+    *_, before, rows = None, *counts
     return SeriesChange(
         fingerprint=sha256(canonical_json([comparator, *name]))[:16], column=name[0], change=name[1], state=state,
-        runs=row, rows=found[-1].get(name, 0), before=before, first=_run(runs[there[0]]), last=_run(runs[there[-1]]),
-        events=events if seen[-1] else (),
+        runs=row, rows=rows or 0, before=before, first=there[0], last=there[-1], events=events if rows else (),
     )  # fmt: skip
 
 
@@ -178,8 +190,12 @@ def state_of(seen: Sequence[bool | None]) -> tuple[ChangeState | None, int]:
     return (ChangeState.GONE if len(told) > 1 and told[-2] else None), 0
 
 
-def _cut(run: EvidenceRun) -> bool:
-    return bool((run.summary or {}).get(CHANGES_LEFT_OUT))
+def _absent(run: EvidenceRun, name: _Name) -> int | None:
+    """How many rows a way of being wrong has that a run did not keep; None where that run cannot tell."""
+    summary = run.summary or {}
+    # No column was compared where no key is on both sides.
+    unpaired = name[0] is not None and not summary.get("compared")
+    return None if unpaired or summary.get(CHANGES_LEFT_OUT) else 0
 
 
 def _events(last: EvidenceRun, lines: Sequence[EvidenceLine], root: Path) -> dict[_Name, tuple[int, ...]]:

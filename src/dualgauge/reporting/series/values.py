@@ -20,7 +20,8 @@ class ChangeState(StrEnum):
     """
     How a way of being wrong stands in the last run, by the runs before it.
 
-    `unknown`: the last run had too many of them to keep them all, and this one is not among those that it kept.
+    `unknown`: the last run cannot tell. It had too many of them to keep them all, and this one is not among those that
+    it kept; or no key was on both sides, and this one is of a column.
     """
 
     NEW = "new"
@@ -81,13 +82,23 @@ class SeriesChange(AsJson):
 
 
 @dataclass(frozen=True, slots=True)
+class Untold(AsJson):
+    """A run that tells nothing, and why."""
+
+    run: str
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Series(AsJson):
     """
     The runs of one comparator that compare the same thing, oldest first, and what the last of them found.
 
     `changed` says what is compared otherwise than in the runs before the first; empty where there are none.
     `left_out` says which runs could not be told from, with their number. `earlier` counts the runs before the first.
-    `why` are the verdict's reasons.
+    `why` are the last run's reasons. `newer` are the runs after it, which tell nothing: with one there, what the last
+    found is no verdict, and `verdict` is inconclusive.
     """
 
     migration: str
@@ -98,6 +109,7 @@ class Series(AsJson):
     why: tuple[str, ...]
     runs: tuple[SeriesRun, ...]
     changes: tuple[SeriesChange, ...]
+    newer: tuple[Untold, ...] = ()
     changed: tuple[str, ...] = ()
     earlier: int = 0
     left_out: tuple[tuple[str, int], ...] = ()
@@ -113,9 +125,18 @@ class Series(AsJson):
 
     @property
     def headline(self) -> str:
-        """What changed since the run before, in a line."""
+        """What changed since the run before, in a line; and first of all, if that is not of the newest run."""
+        if self.newer:
+            *_, newest = self.newer
+            return f"the newest run, {newest.run}, tells nothing: {newest.why}; in {self.last.run}, {self._found}"
+        return self._found
+
+    @property
+    def _found(self) -> str:
         counted = [(state, len(self.of(state))) for state in ChangeState]
-        found = ", ".join(f"{count} {state.value}" for state, count in counted if count)
+        grown = sum(one.before is not None and one.rows > one.before for one in self.of(ChangeState.ONGOING))
+        more = {ChangeState.ONGOING: f" ({grown} of them in more rows)"} if grown else {}
+        found = ", ".join(f"{count} {state.value}{more.get(state, '')}" for state, count in counted if count)
         if len(self.runs) == 1:
             return f"the first run of this series: {found or 'no difference'}"
         return f"since the run before: {found}" if found else "since the run before: no difference, as in that one"
