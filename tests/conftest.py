@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -44,6 +45,10 @@ WANTED = {"DUALGAUGE_DATA", "DUALGAUGE_RECORD", "DUALGAUGE_REQUIRE_DATA", "PG_BI
 IN_MEMORY, ROOM = Path("/dev/shm"), 4 << 30
 if IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+# A shell ignores Ctrl-C for what it starts in the background, and so do all children: tests that press it would wait.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: a machine that runs other tests is slow, and that says nothing of the code.
 settings.register_profile("default", deadline=None, max_examples=60)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Self, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from dualgauge.cutover.settings import GateSettings
 from dualgauge.eventlog.columns import CAUSED_BY
@@ -15,6 +15,8 @@ from dualgauge.notifications.settings import ChannelSettings
 from dualgauge.project.settings import EVIDENCE, Paths, Section
 from dualgauge.schedules.settings import ScheduleSettings
 from dualgauge.stores.settings import StoreSettings
+
+Named = TypeVar("Named", SourceSettings, ScheduleSettings, ChannelSettings)
 
 
 class Settings(Section):
@@ -42,33 +44,15 @@ class Settings(Section):
             raise ValueError(message)
         return name
 
-    @field_validator("sources")
+    @field_validator("sources", "schedules", "channels")
     @classmethod
-    def _apart(cls, sources: list[SourceSettings]) -> list[SourceSettings]:
-        names = [one.name for one in sources]
+    def _apart(cls, named: list[Named], info: ValidationInfo) -> list[Named]:
+        names = [one.name for one in named]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            message = f"two sources are called {twice[0]!r}; give each a name of its own"
+            message = f"two {info.field_name} are called {twice[0]!r}; give each a name of its own"
             raise ValueError(message)
-        return sources
-
-    @field_validator("schedules")
-    @classmethod
-    def _told_apart(cls, schedules: list[ScheduleSettings]) -> list[ScheduleSettings]:
-        names = [one.name for one in schedules]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            message = f"two schedules are called {twice[0]!r}; give each a name of its own"
-            raise ValueError(message)
-        return schedules
-
-    @field_validator("channels")
-    @classmethod
-    def _each_its_name(cls, channels: list[ChannelSettings]) -> list[ChannelSettings]:
-        names = [one.name for one in channels]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            message = f"two channels are called {twice[0]!r}; give each a name of its own"
-            raise ValueError(message)
-        return channels
+        return named
 
     @model_validator(mode="after")
     def _reached(self) -> Self:

@@ -15,8 +15,9 @@ import dualgauge
 from dualgauge.ledger.ledger import Ledger
 from support.forked import python
 from support.ledgers import sql, url_of
-from support.receivers import Receiver, wait_for
+from support.receivers import Receiver
 from support.shop import PASSING, add_order, build, call
+from support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,10 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,9 +21,7 @@ from dualgauge.model import holder_name
 from support.ledgers import url_of
 from support.shop import PASSING, ROOT, add_order, build, call
 from support.tailed import following
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from support.waiting import wait_for
 
 NIGHTLY = """
 [[tool.dualgauge.schedules]]
@@ -285,7 +281,7 @@ def test_a_runner_that_is_killed_leaves_its_slot_to_be_run_again_once(shop: Path
     due = ""
     for deaths in (1, 2):
         with begun(shop, "run", "often", *(["--slot", due] if due else [])) as process:
-            wait_for(reached.exists)
+            wait_for(reached.exists, 90)
             reached.unlink()
             if deaths == 1:
                 # Meanwhile it is held.
@@ -316,7 +312,7 @@ def test_who_is_asked_to_end_gives_the_slot_back(shop: Path, asked: signal.Signa
     slow.write_text(SLOW, encoding="utf-8")
     seen(shop)
     with begun(shop, "run", "nightly") as process:
-        wait_for(reached.exists)
+        wait_for(reached.exists, 90)
         process.send_signal(asked)
         assert process.wait(60) == 130
     slow.unlink()
@@ -337,7 +333,7 @@ def test_two_that_follow_run_each_slot_once_and_end_when_they_are_asked(shop: Pa
                 found = [slots.newest(name, 1)[0].state for name in ("nightly", "often") if slots.newest(name, 1)]
             return found == [SlotState.DONE, SlotState.DONE]
 
-        wait_for(ended)
+        wait_for(ended, 90)
         for process in (one, two):
             process.send_signal(signal.SIGTERM)
         said = [process.communicate(timeout=120) for process in (one, two)]
@@ -351,15 +347,6 @@ def test_two_that_follow_run_each_slot_once_and_end_when_they_are_asked(shop: Pa
     # One was run before they began.
     assert len(ran) == len(done) - 1
     assert [one.deaths for one in done] == [0] * len(done)
-
-
-def wait_for(found: Callable[[], Any], seconds: float = 90) -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := found():
-            return value
-        time.sleep(0.1)
-    raise AssertionError(found)
 
 
 def test_who_follows_is_told_where_there_is_nothing_to_follow_or_no_ledger(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ from dualgauge.ledger.outbox.values import DeliveryState, Message, News, NoticeK
 from dualgauge.model import holder_name
 from dualgauge.schedules.laying import laid
 from dualgauge.schedules.settings import ScheduleSettings
-from support.ledgers import downgrade
+from support.ledgers import dead_holder, downgrade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,15 +52,6 @@ def news(
 
 def told(ledger: Ledger) -> Counter[tuple[str, str]]:
     return Counter((one.kind.value, one.channel) for one in ledger.outbox_of("m").deliveries(1_000))
-
-
-def gone() -> str:
-    """A holder of this machine that has ended."""
-    child = os.fork()
-    if not child:
-        os._exit(0)
-    os.waitpid(child, 0)
-    return holder_name("eve").replace(f"process {os.getpid()} ", f"process {child} ")
 
 
 def test_only_changes_are_told_and_resolved_goes_to_whoever_got_firing(ledger: Ledger) -> None:
@@ -151,7 +141,7 @@ def test_of_one_subject_a_channel_gets_notices_in_their_order(ledger: Ledger) ->
 def test_a_sender_that_lost_its_claim_marks_nothing(ledger: Ledger) -> None:
     outbox = ledger.outbox_of("m")
     outbox.tell([news(True, channels=("hook",))])
-    lost = outbox.claim("hook", gone(), AT)
+    lost = outbox.claim("hook", dead_holder(), AT)
     assert lost is not None
     taken = outbox.claim("hook", holder_name("a"), AT)
     assert taken is not None
@@ -223,7 +213,7 @@ def test_a_runner_that_dies_twice_is_told_with_the_slot(ledger: Ledger) -> None:
     slots = ledger.telling(Telling()).slots_of("m")
     for _ in range(2):
         slots.lay("nightly", settings.timetable.text, AT, partial(laid, settings, now=AT + HOUR))
-        slots.claim("nightly", AT + HOUR, gone())
+        slots.claim("nightly", AT + HOUR, dead_holder())
     slots.lay("nightly", settings.timetable.text, AT, partial(laid, settings, now=AT + HOUR))
     [subject] = ledger.outbox_of("m").subjects()
     assert (subject.state, subject.cause) == (SubjectState.FIRING, "failed")

@@ -22,7 +22,7 @@ from dualgauge.model import holder_name
 from dualgauge.schedules.laying import laid
 from dualgauge.schedules.settings import ScheduleSettings
 from support.forked import Process, python
-from support.ledgers import downgrade
+from support.ledgers import dead_holder, downgrade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ def test_a_slot_whose_runner_dies_is_run_again_once(ledger: Ledger) -> None:
     slots = ledger.slots_of("m")
     lay(slots, AT + HOUR)
     for deaths in (1, 2):
-        slots.claim("nightly", AT + HOUR, dead())
+        slots.claim("nightly", AT + HOUR, dead_holder())
         waiting = lay(slots, AT + HOUR)
         found = slots.slot("nightly", AT + HOUR)
         assert found is not None
@@ -93,19 +93,10 @@ def test_a_slot_whose_runner_dies_is_run_again_once(ledger: Ledger) -> None:
     assert "its runner died, as the one before it" in found.why
 
 
-def dead() -> str:
-    """A holder of this machine that is gone."""
-    child = os.fork()
-    if not child:
-        os._exit(0)
-    os.waitpid(child, 0)
-    return holder_name("eve").replace(f"process {os.getpid()} ", f"process {child} ")
-
-
 def test_whoever_loses_a_claim_writes_nothing_more(ledger: Ledger) -> None:
     slots = ledger.slots_of("m")
     lay(slots, AT + HOUR)
-    lost = slots.claim("nightly", AT + HOUR, dead())
+    lost = slots.claim("nightly", AT + HOUR, dead_holder())
     lay(slots, AT + HOUR)
     claim = slots.claim("nightly", AT + HOUR, holder_name("ada"))
     fenced = ledger.fenced(lost)

@@ -14,7 +14,8 @@ import pytest
 from dualgauge.ledger.outbox.values import Message, Notice, NoticeKind, SubjectState
 from dualgauge.notifications.channels import send
 from dualgauge.notifications.settings import ChannelSettings
-from support.receivers import Receiver, wait_for
+from support.receivers import Receiver
+from support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,8 +21,9 @@ from dualgauge.model import holder_name
 from dualgauge.notifications.sender import OLDEST, TRIES, Sender
 from dualgauge.notifications.settings import ChannelSettings
 from support.forked import python
-from support.receivers import Receiver, wait_for
+from support.receivers import Receiver
 from support.shop import ROOT
+from support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

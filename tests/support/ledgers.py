@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from dualgauge.ledger.journal import JournalEntry
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.ledger.tables import VERSION_TABLE
 from dualgauge.ledger.upgrade import SCRIPTS
+from dualgauge.model import holder_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,15 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def url_of(shop: Path) -> str:
     """A project's ledger."""
     return f"sqlite:///{shop / '.dualgauge' / 'ledger.db'}"
+
+
+def dead_holder() -> str:
+    """A holder of this machine that has ended."""
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    return holder_name("eve").replace(f"process {os.getpid()} ", f"process {child} ")
 
 
 def move(url: str, share_ppm: int, stage: str = "canary", name: str = "orders") -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -114,13 +113,3 @@ class Receiver:
                 # It ends once the sender has read the answer and closed.
                 while handler.connection.recv(1024):
                     pass
-
-
-def wait_for(found: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait until something is so, and give it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := found():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(found)

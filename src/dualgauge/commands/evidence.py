@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from dualgauge.cutover.gates.evidence_list import EvidenceLine, EvidenceShown
     from dualgauge.reporting.series.values import SeriesFiles
+    from dualgauge.reporting.stored_runs import StoredRuns
     from dualgauge.reporting.values import ReportFiles
     from dualgauge.workspace import Handles, Workspace
 
@@ -40,16 +41,11 @@ class EvidenceCommands:
     def report(self, names: Sequence[str] = (), *, run: str | None = None, output: Path | None = None) -> ReportFiles:
         """Write a report of kept evidence: of one run, or of the newest ones of some comparators or all."""
         from dualgauge.reporting.report import ReportRequest, folder_name, make_report, write
-        from dualgauge.reporting.stored_runs import kept_of
 
         workspace, now = self._workspace, self._workspace.clock()
         with workspace.open() as handles:
-            kept = kept_of(
-                lambda: handles.present, lambda: handles.evidence, workspace.settings.gates.limits,
-                handles.log.head().last,
-            )  # fmt: skip
             root = workspace.project.root
-            made = make_report(kept, handles.state, ReportRequest(names, run), root=root, now=now)
+            made = make_report(self._kept(handles), handles.state, ReportRequest(names, run), root=root, now=now)
         return write(made, output or workspace.reports / folder_name(now), root)
 
     def series(self, name: str, *, output: Path | None = None) -> SeriesFiles:
@@ -63,17 +59,19 @@ class EvidenceCommands:
         from dualgauge.reporting.report import folder_name
         from dualgauge.reporting.series.states import series_of
         from dualgauge.reporting.series.write import write
-        from dualgauge.reporting.stored_runs import kept_of
 
         workspace, now = self._workspace, self._workspace.clock()
         root = workspace.project.root
         with workspace.open() as handles:
-            kept = kept_of(
-                lambda: handles.present, lambda: handles.evidence, workspace.settings.gates.limits,
-                handles.log.head().last,
-            )  # fmt: skip
-            made = series_of(kept, workspace.settings.migration, name, root=root, now=now)
+            made = series_of(self._kept(handles), workspace.settings.migration, name, root=root, now=now)
         return write(made, output or workspace.reports / folder_name(now), root)
+
+    def _kept(self, handles: Handles) -> StoredRuns:
+        """All kept runs, and what a report holds them against."""
+        from dualgauge.reporting.stored_runs import kept_of
+
+        limits = self._workspace.settings.gates.limits
+        return kept_of(lambda: handles.present, lambda: handles.evidence, limits, handles.log.head().last)
 
     def _lines(self, handles: Handles) -> Sequence[EvidenceLine]:
         """All runs that make evidence, newest first. A project that cannot be read now still has them."""

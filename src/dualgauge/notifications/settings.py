@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from dualgauge.errors import keep_secret_value
-from dualgauge.project.environment import expand
+from dualgauge.project.environment import NAMED, expand
 from dualgauge.project.settings import Section
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Kind = Literal["webhook", "smtp", "slack", "alertmanager", "apprise"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
-_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET_URLS: Final = frozenset(("slack", "apprise"))
 _SCHEMES: Final[dict[str, tuple[str, ...]]] = {
     "webhook": ("https", "http"), "slack": ("https", "http"), "alertmanager": ("https", "http"),
@@ -59,7 +58,7 @@ class ChannelSettings(Section):
     @classmethod
     def _a_variable(cls, text: str | None) -> str | None:
         # It is not shown: it may be the secret itself.
-        if text is not None and not _VARIABLE.fullmatch(text):
+        if text is not None and not NAMED.fullmatch(text):
             message = "a secret stands in no file; name an environment variable, as ${NAME}"
             raise ValueError(message)
         return text
@@ -73,7 +72,7 @@ class ChannelSettings(Section):
                 wants = f"a {kind} needs {name}" if self.kind == kind else f"{name} is of a {kind} alone; leave it out"
                 message = f"channel {self.name!r}: {wants}"
                 raise ValueError(message)
-        if self.kind in _SECRET_URLS and not _VARIABLE.search(self.url):
+        if self.kind in _SECRET_URLS and not NAMED.search(self.url):
             message = f"channel {self.name!r}: the URL of {self.kind} is a secret; name a variable for it, as ${{NAME}}"
             raise ValueError(message)
         if not self.url.startswith("${"):
@@ -87,7 +86,7 @@ class ChannelSettings(Section):
             # From nothing: the parser's message may hold a password.
             message = f"channel {self.name!r}: url is not a valid one"
             raise ValueError(message) from None
-        if parts.password and not _VARIABLE.search(parts.password):
+        if parts.password and not NAMED.search(parts.password):
             message = f"channel {self.name!r}: a password stands in no file; name a variable for it, as ${{NAME}}"
             raise ValueError(message)
         schemes = _SCHEMES.get(self.kind)
@@ -122,6 +121,6 @@ def with_secrets(text: str, key: str, environment: Mapping[str, str] = os.enviro
         NoVariable: one is not set.
     """
     opened = expand(text, key, environment)
-    for name in _VARIABLE.findall(text):
+    for name in NAMED.findall(text):
         keep_secret_value(environment[name])
     return opened

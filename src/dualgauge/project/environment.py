@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from dualgauge.errors import keep_secret
@@ -18,7 +18,7 @@ from dualgauge.project.errors import NoVariable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NAMED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+NAMED: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def expand(url: str, key: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -47,6 +47,6 @@ def expand(url: str, key: str, environment: Mapping[str, str] = os.environ) -> s
         secret = start <= found.start() < end
         return quote(environment[name], safe="") if secret else environment[name]
 
-    expanded = _NAMED.sub(value, url)
+    expanded = NAMED.sub(value, url)
     keep_secret(expanded)
     return expanded

@@ -31,7 +31,7 @@ from dualgauge.reporting.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from jinja2 import Environment
@@ -144,21 +144,22 @@ def cell(row: Mapping[str, object] | None, column: str, other: Mapping[str, obje
     return shown_html(text_of(value), None if twin is None else text_of(twin))
 
 
-def _drawn(kind: str, section: ReportSection) -> Markup:
-    """Both drawings of a chart; the page shows the one that fits. They are built and cleaned by `charts`."""
+def both_widths(draw: Callable[[int], str]) -> Markup:
+    """Both drawings of a chart, by their widths; the page shows the one that fits. `charts` builds and cleans them."""
     from markupsafe import Markup
 
+    form = Markup('<div class="chart {}">{}</div>')
+    widths = ((charts.WIDE, "wide"), (charts.NARROW, "narrow"))
+    return Markup("").join(form.format(name, Markup(draw(width))) for width, name in widths)  # noqa: S704  (cleaned)
+
+
+def _drawn(kind: str, section: ReportSection) -> Markup:
     found: Any = section.comparison
-    made = []
-    for width, name in ((charts.WIDE, "wide"), (charts.NARROW, "narrow")):
-        if kind == "outcomes":
-            svg = charts.outcome_chart(found, width, section.name)
-        elif kind == "columns":
-            svg = charts.columns_chart(found.columns, width, section.name)
-        else:
-            svg = charts.history_chart(section.history, width, section.name)
-        made.append(Markup('<div class="chart {}">{}</div>').format(name, Markup(svg)))  # noqa: S704  (cleaned)
-    return Markup("").join(made)
+    if kind == "outcomes":
+        return both_widths(lambda width: charts.outcome_chart(found, width, section.name))
+    if kind == "columns":
+        return both_widths(lambda width: charts.columns_chart(found.columns, width, section.name))
+    return both_widths(lambda width: charts.history_chart(section.history, width, section.name))
 
 
 def _time(at: datetime) -> Markup:

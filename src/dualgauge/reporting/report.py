@@ -72,14 +72,13 @@ def write(report: Report, folder: Path, root: Path | None = None) -> ReportFiles
     from dualgauge.reporting.html import html
     from dualgauge.reporting.markdown import markdown
 
-    write_all({HTML: html(report), MARKDOWN: markdown(report), JSON: json_text(report)}, folder)
-    shown = os.path.relpath(folder, root) if root and folder.is_relative_to(root) else str(folder)
+    shown = write_all({HTML: html(report), MARKDOWN: markdown(report), JSON: json_text(report)}, folder, root)
     return ReportFiles(report, folder, shown, folder / HTML, folder / MARKDOWN, folder / JSON)
 
 
-def write_all(texts: Mapping[str, str], folder: Path) -> None:
+def write_all(texts: Mapping[str, str], folder: Path, root: Path | None) -> str:
     """
-    Write files, by their names, into a folder, which is made.
+    Write files, by their names, into a folder, which is made; gives its path from the root where it lies below.
 
     Raises:
         ReportNotWritten: the folder cannot be made or written.
@@ -90,6 +89,7 @@ def write_all(texts: Mapping[str, str], folder: Path) -> None:
             _put(folder / name, text)
     except OSError as fault:
         raise ReportNotWritten(folder, fault.strerror or str(fault)) from fault
+    return os.path.relpath(folder, root) if root and folder.is_relative_to(root) else str(folder)
 
 
 def write_page(text: str, file: Path) -> None:

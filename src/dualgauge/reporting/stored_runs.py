@@ -124,8 +124,8 @@ def document(line: EvidenceLine, root: Path, name: str) -> dict[str, Any]:
 def _builds(line: EvidenceLine, kept: StoredRuns) -> Iterator[Build]:
     wanted = kept.wanted(line)
     for side in Side:
-        now = _views(wanted.bound, side) if wanted and wanted.bound else {}
-        for view, one in _views(line.run.bound if line.run else {}, side).items():
+        now = views_of(wanted.bound, side) if wanted and wanted.bound else {}
+        for view, one in views_of(line.run.bound if line.run else {}, side).items():
             yield Build(
                 side.value, view, one.get("build"), _text(one.get("definition_hash")), now.get(view, {}).get("build")
             )
@@ -136,7 +136,7 @@ def _standing(line: EvidenceLine, kept: StoredRuns, root: Path) -> Standing:
         return Standing(line.counts, ((kept.trouble or line.why).replace(f"{root}/", ""),))
     why = list(_reasons(line, kept, kept.present))
     edited = [one.label for one in kept.present.views if one.built_hash not in (None, one.file_hash)]
-    mine = {f"{side.value}.{view}" for side in Side for view in _views(line.run.bound, side)}
+    mine = {f"{side.value}.{view}" for side in Side for view in views_of(line.run.bound, side)}
     why += [f"the file of {label} was edited since the build that readers get" for label in edited if label in mine]
     return Standing(counts=not why, why=tuple(why))
 
@@ -175,7 +175,8 @@ def removed(line: EvidenceLine, root: Path) -> list[str]:
     return [name for name, state in file_states(root / run.folder, run.summary).items() if state is FileState.GONE]
 
 
-def _views(bound: Mapping[str, object], side: Side) -> dict[str, dict[str, Any]]:
+def views_of(bound: Mapping[str, object], side: Side) -> dict[str, dict[str, Any]]:
+    """What a run is bound to of a side: its builds by view."""
     found = bound.get(side.value)
     return {name: one for name, one in found.items() if isinstance(one, dict)} if isinstance(found, dict) else {}
 

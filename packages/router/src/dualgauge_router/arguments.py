@@ -78,10 +78,7 @@ class _Copies:
 
     def _of_container(self, one: Any) -> Any:  # noqa: ANN401  (as above)
         self._count(one)
-        made = copy.copy(one)
-        if made is one:
-            # It gives itself for a copy of itself: what is put into that would stand in the application's own.
-            raise NotKept
+        made = _copy(one)
         parts = one.items() if isinstance(one, dict) else () if isinstance(one, (set, bytearray)) else enumerate(one)
         for at, inner in parts:
             if type(inner) not in _PLAIN:
@@ -91,9 +88,7 @@ class _Copies:
     def _of_fields(self, one: Any) -> Any:  # noqa: ANN401  (as above)
         names = [each.name for each in fields(one)]
         self._count(names)
-        made = copy.copy(one)
-        if made is one:
-            raise NotKept
+        made = _copy(one)
         for name in names:
             if hasattr(one, name):
                 # It may be frozen, for others.
@@ -104,3 +99,11 @@ class _Copies:
         self._left -= 1 + len(values)
         if self._left < 0:
             raise NotKept
+
+
+def _copy(one: Any) -> Any:  # noqa: ANN401  (of any type)
+    made = copy.copy(one)
+    if made is one:
+        # It gives itself for a copy of itself: what is put into that would stand in the application's own.
+        raise NotKept
+    return made

@@ -174,8 +174,8 @@ def changes_of(engine: Engine, labelled: str) -> tuple[ChangeCount, ...]:
     )
     found: dict[tuple[str | None, str], dict[str, int]] = {}
     for name, shape, count in engine.rows(f"SELECT name, shape, count(*) FROM ({cells}) GROUP BY ALL ORDER BY ALL"):
-        plain = next((one for one in _CONSTANTS if str(shape).startswith(f"{one} ")), str(shape))
-        shapes = found.setdefault((None if name is None else str(name), _change(str(shape))), {})
+        plain = _without_constant(str(shape))
+        shapes = found.setdefault((None if name is None else str(name), _change(plain)), {})
         shapes[plain] = shapes.get(plain, 0) + int(count)
     changes = [ChangeCount(name, change, sum(shapes.values()), shapes) for (name, change), shapes in found.items()]
     return tuple(sorted(changes, key=lambda one: (-one.rows, one.column or "", one.change)))
@@ -183,8 +183,12 @@ def changes_of(engine: Engine, labelled: str) -> tuple[ChangeCount, ...]:
 
 def _change(shape: str) -> str:
     """In what way a cell is wrong, by itself."""
-    alike = shape in _ALIKE or shape.startswith(tuple(f"{one} " for one in _CONSTANTS))
-    return "another value" if alike else shape
+    plain = _without_constant(shape)
+    return "another value" if plain in _ALIKE else plain
+
+
+def _without_constant(shape: str) -> str:
+    return next((one for one in _CONSTANTS if shape.startswith(f"{one} ")), shape)
 
 
 def sample(engine: Engine, layout: Layout, labelled: str, *, most: int) -> tuple[Mismatch, ...]:

@@ -61,11 +61,11 @@ def open_log(
             raise DamagedLog(place.shown, lost) from fault
         raise NotALog(place.shown, first_words(fault)) from fault
     if table is not None:
-        names = {f.name for f in table.schema().fields}
-        if not {"position", "event_id", "type", "occurred_at"} <= names:
+        have = table.schema()
+        if not {"position", "event_id", "type", "occurred_at"} <= {one.name for one in have.fields}:
             raise NotALog(place.shown, "it is a Delta Lake table without an event's columns")
         # Read as another type, a view would be computed of other values than were appended.
-        undeclared(table.schema(), settings.all_columns)
+        undeclared(have, settings.all_columns)
     return EventLog(place, settings, table, ledger, patience)
 
 

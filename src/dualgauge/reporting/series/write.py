@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.reporting import charts
-from dualgauge.reporting.html import environment
+from dualgauge.reporting.html import both_widths, environment
 from dualgauge.reporting.report import write_all
 from dualgauge.reporting.series.junit import junit
 from dualgauge.reporting.series.markdown import column_of, markdown, notes, state_of
@@ -32,16 +31,13 @@ def write(series: Series, folder: Path, root: Path) -> SeriesFiles:
     """
     whole = json.dumps({"schema": SCHEMA, **series.to_json()}, indent=2, ensure_ascii=False, allow_nan=False)
     texts = {HTML: page(series), MARKDOWN: markdown(series), JSON: f"{whole}\n", JUNIT: junit(series)}
-    write_all(texts, folder)
-    shown = os.path.relpath(folder, root) if folder.is_relative_to(root) else str(folder)
+    shown = write_all(texts, folder, root)
     files = {name.rpartition(".")[2]: folder / name for name in texts}
     return SeriesFiles(series, folder, shown, files["html"], files["md"], files["json"], files["xml"])
 
 
 def page(series: Series) -> str:
     """The HTML page: one file, without a script and a network."""
-    from markupsafe import Markup
-
     history = [
         Earlier(
             one.run, one.at, one.position, one.verdict, one.matched + one.expected + one.mismatched, one.matched,
@@ -49,12 +45,9 @@ def page(series: Series) -> str:
         )
         for one in series.runs
     ]  # fmt: skip
-    drawings = [
-        (name, Markup(charts.history_chart(history, width, series.comparator)))  # noqa: S704  (cleaned)
-        for width, name in ((charts.WIDE, "wide"), (charts.NARROW, "narrow"))
-    ]
+    drawn = both_widths(lambda width: charts.history_chart(history, width, series.comparator))
     return (
         environment()
         .get_template("series.html.j2")
-        .render(series=series, notes=notes(series), drawings=drawings, column_of=column_of, state_of=state_of)
+        .render(series=series, notes=notes(series), drawn=drawn, column_of=column_of, state_of=state_of)
     )
