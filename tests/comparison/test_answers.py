@@ -91,3 +91,36 @@ def test_what_is_no_value_of_its_columns_type_is_made_none(engine: Engine, kind:
     assert judged(engine, kind, [(value, value), (value, other), (other, value), (None, None)]) == [
         good, none, none, good,
     ]  # fmt: skip
+
+
+JSON_VALUES: list[Any] = [
+    5, "5", 5.5, "5.5", True, "true", "x", "", "null", "[]", [], {}, {"a": 1}, {"a": "1"}, [1], ["1"], [None],
+    "[1", None, Decimal("0.10000000000000000001"), "0.10000000000000000001", 10**40, str(10**40), '"x"',
+]  # fmt: skip
+
+
+def test_in_json_a_text_is_no_number_and_no_other_value(engine: Engine) -> None:
+    """Every two of them, judged at once: good are those that Python has as one, or that one side has as their text."""
+    good, bad = PairVerdict.EXPECTED, PairVerdict.MISMATCHED
+    pairs = [(a, b) for a in JSON_VALUES for b in JSON_VALUES]
+    found = judged(engine, "JSON", pairs)
+    same = [(type(a) is type(b) and a == b) or {str(a), str(b)} == {"[]"} for a, b in pairs]
+    assert found == [good if one else bad for one in same]
+
+
+def test_texts_that_say_one_thing_in_two_ways_are_judged_by_nobody(engine: Engine) -> None:
+    """A reader that decodes JSON gives two texts of them, which differ; one that does not gives one value."""
+    pairs = [('{"a": 1}', '{"a":1}'), ('{"a": 1}', '{"a":2}'), ('{"a":1}', '{"a":1}'), ('{"a": 1}', {"a": 1})]
+    good, bad, none = PairVerdict.EXPECTED, PairVerdict.MISMATCHED, PairVerdict.COMPARATOR_ERROR
+    assert judged(engine, "JSON", pairs) == [none, bad, good, good]
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "text"), [("VARCHAR", 5, "5"), ("BIGINT", 5, "5"), ("VARCHAR", False, "false")]
+)
+def test_a_number_on_one_side_and_its_text_on_the_other_are_judged_by_nobody(
+    engine: Engine, kind: str, number: object, text: str
+) -> None:
+    good, none = PairVerdict.EXPECTED, PairVerdict.COMPARATOR_ERROR
+    pairs = [(number, text), (text, number), (text, text), (None, None)]
+    assert judged(engine, kind, pairs) == [none, none, good, good]

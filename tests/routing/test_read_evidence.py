@@ -540,7 +540,7 @@ def test_pairs_wait_in_the_order_in_which_they_came(url: str, *, together: bool)
             assert together or router.refresh()
     with Ledger.look(url) as ledger:
         waiting = ledger.reads_of("m").waiting(["orders"])
-    assert [json.loads(one.v2)[0]["cents"] for one in waiting] == [str(cents) for cents in range(12)]
+    assert [json.loads(one.v2)[0]["cents"] for one in waiting] == [[str(cents)] for cents in range(12)]
 
 
 def test_a_process_that_ends_counts_every_shadow_it_began(url: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dualgauge.ledger.reads import PairVerdict, ReadSample, ReadsJudged
 from dualgauge.ledger.routing import CHANGED
-from dualgauge.model import Side
+from dualgauge.model import Side, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,9 +195,18 @@ def _sample(pair: ReadPair) -> ReadSample:
     v1, v2 = json.loads(pair.v1), json.loads(pair.v2)
     alone = len(v1) == len(v2) == 1
     names = sorted(name for name in v1[0].keys() | v2[0].keys() if v1[0].get(name) != v2[0].get(name)) if alone else []
-    shown = (
-        tuple({name: value and value[:_LONG] for name, value in row.items()} for row in rows[:_ROWS])
-        for rows in (v1, v2)
-    )
+    shown = (tuple({name: _shown(value) for name, value in row.items()} for row in rows[:_ROWS]) for rows in (v1, v2))
     columns = tuple(names) or (("(unexpected same)",) if v1 == v2 else ("(rows)",))
     return ReadSample(pair.view, PairVerdict.MISMATCHED, "", columns, *shown)
+
+
+def _shown(value: str | list[str] | None) -> object:
+    """A value of a sample: a number, a list or a dict is itself where JSON holds it as it is, else its text."""
+    if not isinstance(value, list):
+        return value and value[:_LONG]
+    (text,) = value
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text[:_LONG]
+    return found if len(text) <= _LONG and canonical_json(found) == text else text[:_LONG]

@@ -277,6 +277,8 @@ def whole(answer: object) -> str:
     """
     An answer to be judged elsewhere: rows as JSON, with each value as a text, and lists and dicts as JSON in one.
 
+    What Python has as a number, a truth value, a list or a dict stands in a list of its own: '5' is not 5.
+
     Raises:
         NotComparable, ValueError: it has no rows, or is too long.
     """
@@ -289,13 +291,15 @@ def whole(answer: object) -> str:
     return text
 
 
-def _text(value: object) -> str | None:
+def _text(value: object) -> str | list[str] | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, Mapping | list | tuple | set | frozenset):
-        return _json(value)
+        return [_json(value)]
+    if isinstance(value, bool):
+        return [str(value).lower()]
     # Not through JSON, which has no long numbers, and no nan.
-    return str(value).lower() if isinstance(value, bool) else str(jsonable(value))
+    return [str(value)] if isinstance(value, int | float | Decimal) else str(jsonable(value))
 
 
 def _json(value: object) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from dualgauge.comparison.content.json_content import content_of
 from dualgauge.comparison.engine.diff import compare_relations
 from dualgauge.engines.files.column_types import is_number, kept_whole
 from dualgauge.engines.scratch import scratch
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from dualgauge.comparison.content.comparator import Comparator
     from dualgauge.engines.duck import Engine
 
-    Rows = Sequence[Mapping[str, str | None]]
+    Value = str | list[str] | None
+    Rows = Sequence[Mapping[str, Value]]
 
 _PAIR: Final = "pair of answers"
 """A column of a pair's place, which is a part of the key; no view has one of this name, or its pairs are not judged."""
@@ -48,7 +50,7 @@ def judge_answers(
     Args:
         engine: compares them.
         comparator: the view's, with its expected differences.
-        pairs: v1's and v2's answer, as rows of JSON with each value as a text (JSON, where it is a list or a struct).
+        pairs: v1's and v2's answer, as `dualgauge_router.evidence.whole` writes them.
         columns: of the view on each side, with their types.
         today: the day by which expected differences expire.
     """
@@ -56,11 +58,37 @@ def judge_answers(
     read: dict[int, dict[Side, Rows]] = {}
     for at, answers in enumerate(pairs):
         rows = dict(zip(Side, map(_rows, answers), strict=True))
-        if all(set(row) == set(columns[side]) for side in Side for row in rows[side]):
+        named = all(set(row) == set(columns[side]) for side in Side for row in rows[side])
+        if named and all(_alike(rows, columns, name) for name in set.intersection(*map(set, columns.values()))):
             read[at] = rows
     for at, verdict in _judged(engine, comparator, read, columns, today).items():
         found[at] = verdict
     return found
+
+
+def _alike(rows: Mapping[Side, Rows], columns: Mapping[Side, Mapping[str, str]], name: str) -> bool:
+    """
+    Whether a column's values can be told apart: callers of one side get no texts where those of the other get numbers.
+
+    In JSON both are what they are. There two texts that say the same otherwise may be JSON, or texts in JSON: one
+    value, or two.
+    """
+    values = [[row[name] for row in rows[side] if row[name] is not None] for side in Side]
+    if any(columns[side][name] != "JSON" for side in Side):
+        kinds = [{type(one) for one in some} for some in values]
+        return not all(kinds) or kinds[0] == kinds[1] or any(_is_nested(columns[side][name]) for side in Side)
+    texts = [sorted(one for one in some if isinstance(one, str) and _is_container(one)) for some in values]
+    return texts[0] == texts[1] or sorted(map(str, map(content_of, texts[0]))) != sorted(
+        map(str, map(content_of, texts[1]))
+    )
+
+
+def _is_container(text: str) -> bool:
+    """Whether a text is JSON of a list or an object."""
+    try:
+        return isinstance(json.loads(text, parse_float=str, parse_int=str), list | dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _judged(
@@ -117,7 +145,7 @@ def _wrong(
                 engine.unregister(name)
 
 
-def _table(rows: Sequence[tuple[int, Mapping[str, str | None]]], columns: Mapping[str, str]) -> pa.Table:
+def _table(rows: Sequence[tuple[int, Mapping[str, Value]]], columns: Mapping[str, str]) -> pa.Table:
     texts: dict[str, Any] = {
         name: pa.array([_exact(row[name], kind) for _, row in rows], pa.string()) for name, kind in columns.items()
     }
@@ -133,11 +161,19 @@ def _is_nested(kind: str) -> bool:
     return kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
 
 
-def _exact(text: str | None, kind: str) -> str | None:
-    """A list or a struct with its numbers as texts: the engine takes those of JSON through DOUBLE."""
-    if text is None or not _is_nested(kind):
-        return text
-    return json.dumps(json.loads(text, parse_float=str, parse_int=str))
+def _exact(value: Value, kind: str) -> str | None:
+    """
+    The text of a value that the engine reads.
+
+    Of a list or a struct, numbers are texts: the engine takes those of JSON through DOUBLE. A text in a JSON column is
+    JSON where that is a list or an object, as readers that decode nothing get it; else it is a text in JSON.
+    """
+    text = value[0] if isinstance(value, list) else value
+    if text is None:
+        return None
+    if kind == "JSON" and isinstance(value, str) and not _is_container(value):
+        return json.dumps(value)
+    return json.dumps(json.loads(text, parse_float=str, parse_int=str)) if _is_nested(kind) else text
 
 
 def _value(text: str, kind: str) -> str:
