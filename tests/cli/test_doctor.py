@@ -251,3 +251,44 @@ def test_it_can_be_asked_from_python_too(shop: Path) -> None:
 @pytest.mark.parametrize(("count", "told"), [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (2 * 10**15, "2000.0 TB")])
 def test_sizes_are_told_for_people(count: int, told: str) -> None:
     assert size(count) == told
+
+
+OTHER_VIEWS = {
+    "dropped": "",
+    "without some rows": "CREATE VIEW customers AS SELECT customer, orders, cents FROM customers__b1 WHERE orders > 1;",
+    "with another value": "CREATE VIEW customers AS SELECT customer, orders, -cents AS cents FROM customers__b1;",
+    "a table of that name": "CREATE TABLE customers AS SELECT customer, orders, cents FROM customers__b1;",
+}
+
+
+@pytest.mark.parametrize("made", OTHER_VIEWS.values(), ids=OTHER_VIEWS)
+def test_a_view_that_readers_were_not_given_is_no_build_to_anybody_until_it_is_replayed(
+    tmp_path: Path, made: str
+) -> None:
+    shop = build(tmp_path / "shop", compared=True)
+    rows = "SELECT customer, orders, cents FROM customers ORDER BY customer"
+    with contextlib.closing(sqlite3.connect(shop / ".dualgauge" / "views_v2.db")) as side:
+        before = side.execute(rows).fetchall()
+        side.executescript(f"DROP VIEW customers; {made}")
+    problem = "the SQL view of v2.customers is gone, or is not the one that readers were given"
+    assert lines(shop, "fail") == [f"store: {problem} -> dualgauge replay"]
+    assert call("doctor", folder=shop).exit_code == 1
+    for command in ("diff", "check"):
+        said = call(command, "customers", folder=shop)
+        assert (said.exit_code, problem in said.err, "dualgauge replay" in said.err) == (5, True, True)
+    said = call("status", folder=shop)
+    assert "builds: v2 cannot answer yet" in said.out
+    # The pass that was found before opens no gate.
+    said = call("switch", "--percent", "10", folder=shop)
+    assert (said.exit_code, "v2 cannot answer yet" in said.err) == (3, True), said
+    if "TABLE" in made:
+        # What another hand made is not dropped for it.
+        said = call("replay", folder=shop)
+        assert (said.exit_code, "a table" in said.err) == (5, True), said
+        with contextlib.closing(sqlite3.connect(shop / ".dualgauge" / "views_v2.db")) as side:
+            side.execute("DROP TABLE customers")
+    assert call("replay", folder=shop).exit_code == 0
+    with contextlib.closing(sqlite3.connect(shop / ".dualgauge" / "views_v2.db")) as side:
+        assert side.execute(rows).fetchall() == before
+    assert call("diff", "customers", folder=shop).exit_code == 0
+    assert lines(shop, "fail") == []

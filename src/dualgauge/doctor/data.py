@@ -68,6 +68,9 @@ def _store(notes: Notes, handles: Handles, side: Side) -> None:
         notes.warn("store", what, file, f"sqlite3 {file} 'PRAGMA journal_mode = WAL'")
     else:
         notes.ok("store", f"{side.value} is whole (quick check, journal {found.journal_mode})", file)
+    for view in found.not_as_served if found else ():
+        what = f"the SQL view of {side.value}.{view} is gone, or is not the one that readers were given"
+        notes.fail("store", what, file, "dualgauge replay", exit_code=1)
 
 
 def _shapes(notes: Notes, workspace: Workspace, handles: Handles) -> None:

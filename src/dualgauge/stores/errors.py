@@ -78,6 +78,29 @@ class NotBuilt(ConflictError):
         )
 
 
+class NotAsServed(ConflictError):
+    """A view whose SQL view was dropped or made anew by another hand, so that readers do not get its build."""
+
+    def __init__(self, view: str) -> None:
+        self.view = view
+        super().__init__(
+            f"the SQL view of {view} is gone, or is not the one that readers were given: it was changed by hand",
+            next_steps=(NextStep("dualgauge replay", "build the view anew and let readers have it"),),
+        )
+
+
+class NameTaken(ConflictError):
+    """A table of another hand in the place of the SQL view that readers are to have."""
+
+    def __init__(self, view: str) -> None:
+        self.view = view
+        side, _, name = view.partition(".")
+        super().__init__(
+            f"{side} has a table {name!r}, which dualgauge did not make, where readers are to have their SQL view: "
+            "drop or rename the table, then run the command again; what was built so far is kept"
+        )
+
+
 class BuildGone(ConflictError):
     """A build that was taken from readers, and dropped, before all of it was read."""
 

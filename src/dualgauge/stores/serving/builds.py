@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 from dualgauge.model import POSITION, PRESENT, Side, quote
-from dualgauge.stores.errors import MissingShape
+from dualgauge.stores.errors import MissingShape, NameTaken
 from dualgauge.stores.serving import checkpoints
 from dualgauge.stores.serving.shapes import SUFFIX, Shape
 from dualgauge.stores.serving.types import LongDecimal, kept_as, store_type
@@ -129,14 +129,35 @@ def _column(column: sa.Column[Any]) -> tuple[str, type[Any]]:
 def serve(  # noqa: PLR0917  (called with all of them, in this order)
     connection: sa.Connection, side: Side, table: sa.Table, view: str, build: int, now: dt.datetime
 ) -> int | None:
-    """Repoint the SQL view that readers use; gives the number of the build they had."""
-    columns = ", ".join(quote(c.name) for c in table.columns if not c.name.startswith("_"))
+    """Repoint the SQL view that readers use; gives the number of the build they had. Raises NameTaken."""
     name = f"{quote(side.schema)}.{quote(view)}"
     # Inside a SQLite view a table is found in the view's own file, and may not be named with a schema.
     source = quote(table.name) if connection.dialect.name == "sqlite" else f"{quote(side.schema)}.{quote(table.name)}"
+    if view.lower() in map(str.lower, sa.inspect(connection).get_table_names(schema=side.schema)):
+        raise NameTaken(f"{side.value}.{view}")
     connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
-    connection.exec_driver_sql(f"CREATE VIEW {name} AS SELECT {columns} FROM {source}{seen(table.columns.keys())}")
+    connection.exec_driver_sql(f"CREATE VIEW {name} AS {_shown(source, table.columns.keys())}")
     return checkpoints.set_served(connection, side, view, build, now)
+
+
+def _shown(source: str, columns: Sequence[str]) -> str:
+    """What readers see of a table with such columns."""
+    public = ", ".join(quote(name) for name in columns if not name.startswith("_"))
+    return f"SELECT {public} FROM {source}{seen(columns)}"
+
+
+def not_as_served(connection: sa.Connection, side: Side) -> list[str]:
+    """The views of a SQLite side whose SQL view is gone, or is not the one that `serve` made: readers get no build."""
+    kept = connection.exec_driver_sql(f"SELECT name, sql FROM {side.schema}.sqlite_master WHERE type = 'view'")
+    texts = {row[0]: row[1] for row in kept}
+    found = []
+    for view, build in checkpoints.served(connection, side).items():
+        name = quote(build_name(view, build))
+        columns = [row[1] for row in connection.exec_driver_sql(f"PRAGMA {side.schema}.table_info({name})")]
+        # SQLite keeps a view's text as it was given, but for the schema.
+        if texts.get(view) != f"CREATE VIEW {quote(view)} AS {_shown(name, columns)}":
+            found.append(view)
+    return found
 
 
 def reflected(connection: sa.Connection, side: Side, view: str, build: int) -> sa.Table:

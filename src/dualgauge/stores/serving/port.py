@@ -33,10 +33,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`problems` is what the database's own check found, at most five lines; none is whole."""
+    """
+    `problems` is what the database's own check found, at most five lines; none is whole.
+
+    `not_as_served` are views whose SQL view was dropped, or made anew by another hand.
+    """
 
     journal_mode: str
     problems: tuple[str, ...]
+    not_as_served: tuple[str, ...] = ()
 
 
 class Loading(Protocol):
@@ -146,7 +151,7 @@ class Snapshot(Protocol):
     """One side at one moment: every read in it sees the same state."""
 
     def served(self, view: str) -> Checkpoint | None:
-        """The build of a view that readers get; None where there is none."""
+        """The build of a view that readers get; None where there is none. Raises NotAsServed."""
 
     def export(self, view: str, columns: Mapping[str, str], to: Path) -> AbstractContextManager[Iterator[int]]:
         """

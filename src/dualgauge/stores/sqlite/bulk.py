@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from dualgauge.model import Side, literal, quote
-from dualgauge.stores.errors import BadKeys
+from dualgauge.stores.errors import BadKeys, NotAsServed
 from dualgauge.stores.serving import builds, checkpoints, writers
 from dualgauge.stores.serving.types import restored, store_type
 from dualgauge.stores.sqlite.database import writing
@@ -139,14 +139,21 @@ class SqliteSnapshot:
         self._side = side
         self._file = file
         served = checkpoints.served(connection, side)
-        self._served = {c.view: c for c in checkpoints.checkpoints(connection, side) if served.get(c.view) == c.build}
+        self._changed = builds.not_as_served(connection, side)
+        self._served = {
+            c.view: c
+            for c in checkpoints.checkpoints(connection, side)
+            if served.get(c.view) == c.build and c.view not in self._changed
+        }
 
     def served(self, view: str) -> Checkpoint | None:
-        """The build of a view that readers get."""
+        """The build of a view that readers get. Raises NotAsServed."""
+        if view in self._changed:
+            raise NotAsServed(f"{self._side.value}.{view}")
         return self._served.get(view)
 
     def builds(self) -> dict[str, Checkpoint]:
-        """The build of each view that readers get."""
+        """The build of each view that readers get, but for those whose SQL view is not the one that was made."""
         return dict(self._served)
 
     def adopted(self, view: str) -> None:

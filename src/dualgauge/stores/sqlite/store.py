@@ -178,7 +178,8 @@ class SqliteStore:
         with self.databases.open(side) as engine, reading(engine) as connection:
             mode = connection.exec_driver_sql(f"PRAGMA {side.schema}.journal_mode").scalar_one()
             found = [row[0] for row in connection.exec_driver_sql(f"PRAGMA {side.schema}.quick_check(5)")]
-        return Health(str(mode), tuple(found) if found != ["ok"] else ())
+            changed = builds.not_as_served(connection, side) if found == ["ok"] else []
+        return Health(str(mode), tuple(found) if found != ["ok"] else (), tuple(changed))
 
     def sql_location(self, side: Side, view: str, key: tuple[str, ...]) -> SqlLocation:
         """The SQL view of a side's file; see the port."""
