@@ -230,6 +230,18 @@ def test_show_prints_what_a_scheduler_is_told(shop: Path) -> None:
     assert f"--project {shop}" in call("schedule", "show", "nightly", "--as", "cron", folder=shop).out
 
 
+@pytest.mark.parametrize("runner", ["cron", "systemd", "kubernetes"])
+def test_what_is_printed_for_a_runner_can_be_given_to_it_line_by_line(shop: Path, runner: str) -> None:
+    shown = call("schedule", "show", "nightly", "--as", runner, "--format", "json", folder=shop).json["result"]
+    wanted = []
+    for file in shown["files"]:
+        wanted += [f"# {file['name']}"] * (len(shown["files"]) > 1) + file["text"].splitlines()
+    printed = call("schedule", "show", "nightly", "--as", runner, folder=shop).out.splitlines()
+    assert printed[: len(wanted)] == wanted
+    assert len(wanted) > 1
+    assert all(line.startswith(f"# {runner} does not call at ") for line in printed[len(wanted) :])
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

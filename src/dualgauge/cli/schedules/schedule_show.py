@@ -39,7 +39,8 @@ def schedule_show(
             for file in shown.files:
                 if len(shown.files) > 1:
                     screen.print(f"# {file.name}")
-                screen.print(file.text, soft_wrap=True)
+                for line in file.text.splitlines():
+                    screen.print(line, soft_wrap=True)
             for due in shown.misses:
                 screen.print(f"# {runner.value} does not call at {both_clocks(due, timetable)}", soft_wrap=True)
 
