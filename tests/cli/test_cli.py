@@ -65,6 +65,7 @@ WORKING = {
     "notify test": [],
     "evidence list": [],
     "evidence show": ["RUN"],
+    "reports prune": ["--keep", "90d"],
     "read": ["customers", "ada", "--unit", "ada"],
     "canary validate": [],
     "canary apply": [],
@@ -181,7 +182,7 @@ def test_dualgauge_alone_shows_the_commands_in_the_order_of_the_work(tmp_path: P
 
     assert [name for name in shown if (name,) in COMMANDS] == [
         "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "throttle", "quarantine", "status",
-        "diff", "check", "evidence", "report", "schedule", "notify", "read", "canary", "switch", "rollback",
+        "diff", "check", "evidence", "report", "reports", "schedule", "notify", "read", "canary", "switch", "rollback",
         "journal",
     ]  # fmt: skip
 

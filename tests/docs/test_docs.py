@@ -200,6 +200,7 @@ def test_every_public_name_is_on_the_page_of_the_python_interface() -> None:
         "schedule.list", "schedule.run", "schedule.follow", "schedule.pause", "schedule.resume", "schedule.show",
         "notify.list", "notify.ack", "notify.send", "notify.test",
         "compare.diff", "compare.check", "evidence.list", "evidence.show", "evidence.report", "evidence.series",
+        "evidence.prune",
         "traffic.read", "traffic.reader",
         "canary.validate", "canary.apply", "canary.show", "canary.reads", "canary.judge",
         "canary.kill", "canary.unkill", "canary.who",

@@ -52,6 +52,7 @@ COMMANDS = {
     "status": ["status"],
     "evidence-list": ["evidence", "list"],
     "report": ["report"],
+    "reports-prune": ["reports", "prune", "--keep", "90d"],
     "schedule-list": ["schedule", "list"],
     "schedule-run": ["schedule", "run", "nightly", "--dry-run"],
     "schedule-pause": ["schedule", "pause", "nightly", "--reason", "r"],

@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from dualgauge.cli.builds import migrate, plan, quarantine, replay, status, tail, throttle
-from dualgauge.cli.compare import check, diff, evidence, report
+from dualgauge.cli.compare import check, diff, evidence, report, reports
 from dualgauge.cli.cutover import journal, rollback, switch
 from dualgauge.cli.log import add, append, compact, forget, import_events, show, verify
 from dualgauge.cli.notify import notify_ack, notify_list, notify_send, notify_test
@@ -47,8 +47,8 @@ class InOrder(TyperGroup):
         """Names as `--help` shows them."""
         order = (
             "init", "demo", "doctor", "log", "plan", "migrate", "replay", "tail", "throttle", "quarantine", "status",
-            "diff", "check", "evidence", "report", "schedule", "notify", "read", "canary", "switch", "rollback",
-            "journal",
+            "diff", "check", "evidence", "report", "reports", "schedule", "notify", "read", "canary", "switch",
+            "rollback", "journal",
         )  # fmt: skip
         return sorted(self.commands, key=order.index)
 
@@ -87,6 +87,9 @@ aside.command("skip")(quarantine.quarantine_skip)
 runs = typer.Typer(no_args_is_help=True, help="The runs that make evidence: what they found, and whether they count.")
 runs.command("list")(evidence.evidence_list)
 runs.command("show")(evidence.evidence_show)
+
+files = typer.Typer(no_args_is_help=True, help="The folders of runs and reports below `reports`.")
+files.command("prune")(reports.prune)
 
 ramp = typer.Typer(no_args_is_help=True, help="The ramp as a file, canary.yaml; who reads which side; kills.")
 ramp.command("validate")(validate.validate)
@@ -127,6 +130,7 @@ app.command("diff", rich_help_panel=COMPARE)(diff.diff)
 app.command("check", rich_help_panel=COMPARE)(check.check)
 app.command("report", rich_help_panel=COMPARE)(report.report)
 app.add_typer(runs, name="evidence", rich_help_panel=COMPARE)
+app.add_typer(files, name="reports", rich_help_panel=COMPARE)
 app.add_typer(timed, name="schedule", rich_help_panel=COMPARE)
 app.add_typer(notices, name="notify", rich_help_panel=COMPARE)
 app.command("read", rich_help_panel=TRAFFIC)(read.read)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
     from pathlib import Path
 
     from dualgauge.cutover.gates.evidence_list import EvidenceLine, EvidenceShown
+    from dualgauge.reporting.prune import Pruned
     from dualgauge.reporting.series.values import SeriesFiles
     from dualgauge.reporting.stored_runs import StoredRuns
     from dualgauge.reporting.values import ReportFiles
@@ -65,6 +67,23 @@ class EvidenceCommands:
         with workspace.open() as handles:
             made = series_of(self._kept(handles), workspace.settings.migration, name, root=root, now=now)
         return write(made, output or workspace.reports / folder_name(now), root)
+
+    def prune(self, keep: timedelta, *, dry_run: bool = False) -> Pruned:
+        """
+        Remove the folders of runs and reports older than `keep`, but for those that something rests on.
+
+        Raises:
+            NotPruned: nobody can tell what is needed, or a file cannot be removed.
+        """
+        from dualgauge.reporting.prune import prune
+
+        workspace = self._workspace
+        before = workspace.clock() - keep
+        with workspace.open() as handles:
+            ledger = handles.known_ledger
+            rows = ledger.journal(workspace.settings.migration) if ledger else ()
+            root = workspace.project.root
+            return prune(self._kept(handles), rows, workspace.reports, root, before=before, dry_run=dry_run)
 
     def _kept(self, handles: Handles) -> StoredRuns:
         """All kept runs, and what a report holds them against."""

@@ -78,6 +78,17 @@ class ReportNotWritten(DualgaugeError):
         super().__init__(f"the report cannot be written to {place}: {reason}; give another place with {option}")
 
 
+class NotPruned(DualgaugeError):
+    """Folders of old runs could not be removed."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"reports were not pruned: {reason}; see to that, then run the command again",
+            next_steps=(NextStep("dualgauge doctor", "see what is in order and what is not"),),
+        )
+
+
 class BadEvidence(DualgaugeError):
     """A kept file is not what the tool writes. `place` is a path inside the document."""
 
