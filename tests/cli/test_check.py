@@ -255,3 +255,74 @@ def test_nothing_is_sent_printed_or_left_behind_by_the_library(shop: Path, tmp_p
     left = {path.relative_to(shop) for path in shop.rglob("*")} - before
     assert {path.parts[0] for path in left} == {"reports"}
     assert {path.name for path in left if path.suffix} == {"check.json"}
+
+
+FROM_A_FILE = """\
+from pathlib import Path
+
+from dualgauge import Check, Comparator
+
+customers = Comparator(key="customer", checks=Check.suite(Path(__file__).with_name("customers.json")))
+"""
+
+
+def kept_suite(shop: Path, max_value: int) -> Path:
+    """The library itself writes the file, in a process of its own, as a context of the user's would."""
+    script = (
+        "import json, sys, great_expectations as gx\n"
+        "from great_expectations import expectations as e\n"
+        "suite = gx.ExpectationSuite(name='customers', expectations=["
+        "e.ExpectColumnValuesToNotBeNull(column='cents', mostly=0.9), "
+        "e.ExpectColumnValuesToBeBetween(column='cents', max_value=int(sys.argv[1]), severity='warning'), "
+        "e.ExpectColumnValuesToBeInSet(column='customer', value_set=['ada', 'bob', 'cyd'])])\n"
+        "print(json.dumps(suite.to_json_dict()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(max_value)], capture_output=True, text=True, check=True)
+    file = shop / "comparators" / "customers.json"
+    file.write_text(done.stdout.splitlines()[-1], encoding="utf-8")
+    return file
+
+
+def test_a_suite_is_read_from_the_file_in_which_the_library_keeps_it(shop: Path) -> None:
+    file = kept_suite(shop, 3000)
+    (shop / "comparators" / "customers.py").write_text(FROM_A_FILE, encoding="utf-8")
+    said = call("check", "customers", folder=shop)
+    assert said.exit_code == 4
+    between = "column values to be between (column=cents, max_value=3000.0): 3 checked, 2 unexpected"
+    assert [line for line in said.out.splitlines() if "FAIL v" in line] == [
+        f"  FAIL v1.customers {between}", f"  FAIL v2.customers {between}",
+    ]  # fmt: skip
+    assert said.out.count("  PASS v") == 4
+    # An edited file is another set of checks: what was found by the first is no evidence of it.
+    assert call("evidence", "list", "--format", "json", folder=shop).json["result"]["runs"][0]["counts"]
+    file.write_text(file.read_text(encoding="utf-8").replace("3000", "9900"), encoding="utf-8")
+    assert not call("evidence", "list", "--format", "json", folder=shop).json["result"]["runs"][0]["counts"]
+    assert call("check", "customers", folder=shop).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("{", "is no JSON"),
+        ("[]", "is no suite of Great Expectations"),
+        ('{"expectations": []}', "is no suite of Great Expectations"),
+        ('{"expectations": [{"kwargs": {}}]}', "expectations[0] must have a `type` and `kwargs`"),
+        ('{"expectations": [{"type": "expect_no_such_thing", "kwargs": {}}]}', "expect_no_such_thing"),
+        (
+            '{"expectations": [{"type": "expect_column_max_to_be_between", "kwargs": {"a": {"$PARAMETER": "m"}}}]}',
+            "expectations[0]: a is not known here: write the value itself in its place",
+        ),
+    ],
+)
+def test_a_file_that_is_no_suite_is_refused_with_what_is_wrong_in_it(shop: Path, text: str | None, said: str) -> None:
+    (shop / "comparators" / "customers.py").write_text(FROM_A_FILE, encoding="utf-8")
+    if text is not None:
+        (shop / "comparators" / "customers.json").write_text(text, encoding="utf-8")
+    refused = call("check", "customers", folder=shop)
+    assert (refused.exit_code, said in refused.err) == (2, True), refused
+    (shop / "comparators" / "customers.py").write_text(
+        FROM_A_FILE.replace('Path(__file__).with_name("customers.json")', '"customers.json"'), encoding="utf-8"
+    )
+    refused = call("check", "customers", folder=shop)
+    assert (refused.exit_code, "needs the whole path; write Path(__file__)" in refused.err) == (2, True)

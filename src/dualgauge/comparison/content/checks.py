@@ -7,16 +7,19 @@ when the checks are run (`comparison/checking/gx.py`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from dualgauge.comparison.errors import BadComparator, NotRead, UnclearView
 from dualgauge.model import Side, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from os import PathLike
 
 On = Literal["v1", "v2", "both"]
 """Which sides a check is asked of."""
@@ -69,6 +72,46 @@ class Check:
         object.__setattr__(self, "view", view)
         object.__setattr__(self, "arguments", MappingProxyType(dict(arguments)))
 
+    @classmethod
+    def suite(cls, file: str | PathLike[str], /, *, on: On = BOTH, view: str | None = None) -> list[Self]:
+        """
+        Read the expectations of a suite that Great Expectations keeps in a JSON file; the library is not imported.
+
+        Args:
+            file: with its whole path, such as `Path(__file__).with_name("orders.json")`.
+            on: `v1`, `v2` or `both`, for each of them.
+            view: which view of those sides; see `Check`.
+
+        Raises:
+            BadComparator: it cannot be read, is no suite, or an expectation in it has what only a run gives it.
+        """
+        where = f"Check.suite({str(file)!r})"
+        if not Path(file).is_absolute():
+            raise BadComparator(where, "needs the whole path; write Path(__file__).with_name(...) for a file beside it")
+        try:
+            found = json.loads(Path(file).read_text(encoding="utf-8-sig"))
+        except OSError as fault:
+            raise BadComparator(where, f"cannot be read: {fault.strerror or fault}") from fault
+        except ValueError as fault:
+            raise BadComparator(where, f"is no JSON: {fault}") from fault
+        suite = found.get("expectations") if isinstance(found, dict) else None
+        if not isinstance(suite, list) or not suite:
+            raise BadComparator(where, "is no suite of Great Expectations: it has no `expectations` with any in them")
+        made = []
+        for at, one in enumerate(suite):
+            # Before version 1 it was called expectation_type.
+            name = one.get("type", one.get("expectation_type")) if isinstance(one, dict) else None
+            arguments = one.get("kwargs", {}) if isinstance(one, dict) else None
+            if not isinstance(name, str) or not isinstance(arguments, dict):
+                raise BadComparator(f"{where}: expectations[{at}]", "must have a `type` and `kwargs`")
+            for unknown in (key for key, value in arguments.items() if key in _NOT_OURS or _is_parameter(value)):
+                raise BadComparator(
+                    f"{where}: expectations[{at}]: {unknown}", "is not known here: write the value itself in its place"
+                )
+            given = {key: value for key, value in arguments.items() if key != "batch_id"}
+            made.append(cls(name, on=on, view=view, **given))
+        return made
+
     @property
     def sides(self) -> tuple[Side, ...]:
         """The sides that it is asked of."""
@@ -89,6 +132,15 @@ class Check:
     def as_json(self) -> dict[str, object]:
         """Give what the hash of a comparator's checks is taken from."""
         return {"expectation": self.name, "arguments": self.written, "on": self.on, "view": self.view}
+
+
+_NOT_OURS: Final = ("on", "view")
+"""Arguments of a check that no expectation has."""
+
+
+def _is_parameter(value: object) -> bool:
+    """Whether an argument stands for one that Great Expectations is given when a suite is run."""
+    return isinstance(value, dict) and "$PARAMETER" in value
 
 
 def _ordered(value: object) -> object:
