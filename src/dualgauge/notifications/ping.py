@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 from dualgauge.errors import DualgaugeError
 from dualgauge.notifications.settings import with_secrets
@@ -48,5 +49,6 @@ class Ping:
 
     def _ping(self, url: str, what: str) -> None:
         with suppress(DualgaugeError):
-            place = with_secrets(url, f"tool.dualgauge.schedules, {self._schedule!r}: ping").rstrip("/")
-            post(f"{place}/{what}", b"", {"User-Agent": "dualgauge"}, allow_private=False, seconds=SECONDS)
+            given = urlsplit(with_secrets(url, f"tool.dualgauge.schedules, {self._schedule!r}: ping"))
+            place = urlunsplit(given._replace(path=f"{given.path.rstrip('/')}/{what}"))
+            post(place, b"", {"User-Agent": "dualgauge"}, allow_private=False, seconds=SECONDS)
