@@ -88,7 +88,7 @@ runs = typer.Typer(no_args_is_help=True, help="The runs that make evidence: what
 runs.command("list")(evidence.evidence_list)
 runs.command("show")(evidence.evidence_show)
 
-files = typer.Typer(no_args_is_help=True, help="The folders of runs and reports below `reports`.")
+files = typer.Typer(no_args_is_help=True, help="The folders in which runs and reports keep their files.")
 files.command("prune")(reports.prune)
 
 ramp = typer.Typer(no_args_is_help=True, help="The ramp as a file, canary.yaml; who reads which side; kills.")
