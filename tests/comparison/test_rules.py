@@ -7,13 +7,16 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from dualgauge import Comparator, compare
 from dualgauge.engines.duck import Engine, open_engine
 from dualgauge.errors import UsageError
-from dualgauge_router.rules import Absolute, BadRule, Exact, NotANumber, Relative, Rounded, Rule
+from dualgauge.model import Outcome
+from dualgauge_router.rules import Absolute, BadRule, Exact, NotANumber, Relative, Rounded, Rule, same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -311,3 +314,25 @@ def test_one_limit_written_in_three_ways_is_one_rule_for_the_evidence() -> None:
     assert written == [{"rule": "absolute", "limit": "100"}] * 3
     assert Absolute(0.0).as_json() == Absolute(0).as_json()
     assert Absolute(0.01).as_json() != Relative(0.01).as_json()
+
+
+BESIDE = [
+    (20, 0, "9007199254740993", 9007199254740992.0), (20, 0, "9007199254740992", 9007199254740992.0),
+    (38, 0, str(2**70), 2.0**70), (38, 0, str(2**70 + 1), 2.0**70), (5, 2, "0.10", 0.1), (5, 2, "0.10", 0.1 + 2**-56),
+    (38, 34, "0.1000000000000000055511151231257827", 0.1), (38, 38, "0." + "0" * 37 + "1", 0.0),
+    (38, 38, "0." + "0" * 37 + "1", 1e-38), (18, 4, "0.0000", -0.0), (18, 4, "3.1415", 3.1415),
+    (18, 4, "0.0000", 5e-324), (38, 0, "9" * 38, 1e38), (4, 1, "1.5", INF), (4, 1, "1.5", NAN),
+    (17, 17, "0.12345678901234567", 0.12345678901234567),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("digits", "scale", "text", "number"), BESIDE)
+def test_a_decimal_beside_a_float_is_what_a_diff_takes_it_for(
+    digits: int, scale: int, text: str, number: float
+) -> None:
+    kinds = [pa.decimal128(digits, scale), pa.float64()]
+    for a, b in ((0, 1), (1, 0)):
+        values = [Decimal(text), number]
+        tables = [pa.table({"k": [1], "v": pa.array([values[at]], kinds[at])}) for at in (a, b)]
+        found = compare(*tables, Comparator(key="k"))
+        assert same(values[a], values[b]) is (found.verdict is Outcome.PASS), found.why

@@ -282,7 +282,7 @@ def same(a: object, b: object) -> bool:  # noqa: C901, PLR0911  (one row a kind 
     if isinstance(a, float | Decimal) and isinstance(b, float | Decimal):
         if _is_nan(a) or _is_nan(b):
             return _is_nan(a) and _is_nan(b)
-        return a == b if type(a) is type(b) else float(a) == float(b)
+        return a == b if type(a) is type(b) else _is_written(*((a, b) if isinstance(a, Decimal) else (b, a)))
     if isinstance(a, date) and isinstance(b, date):
         return instant(a) == instant(b)
     if isinstance(a, time) and isinstance(b, time):
@@ -300,6 +300,13 @@ def same(a: object, b: object) -> bool:  # noqa: C901, PLR0911  (one row a kind 
     if is_dataclass(a) and type(a) is type(b):
         return all(same(getattr(a, one.name), getattr(b, one.name)) for one in fields(a))
     return bool(a == b)
+
+
+def _is_written(decimal: Decimal, number: float) -> bool:
+    """Whether a DOUBLE is a decimal: the one that it is written as, or the one that its bits are."""
+    if not math.isfinite(number) or not decimal.is_finite():
+        return decimal.is_infinite() and float(decimal) == number
+    return decimal in (as_written(number), Decimal(number))
 
 
 def _in_a_set(value: object) -> tuple[bool, object]:
