@@ -677,13 +677,6 @@ def rows_changed(shop: Path) -> None:
         store.execute('UPDATE "customers__b1" SET cents = 0')
 
 
-def the_view_replaced(shop: Path) -> None:
-    with contextlib.closing(sqlite3.connect(shop / ".dualgauge" / "views_v2.db")) as store, store:
-        store.execute("DROP VIEW customers")
-        store.execute("CREATE VIEW customers AS SELECT 'ada' AS customer, 0 AS orders, 0 AS cents")
-    call("diff", folder=shop)
-
-
 def the_log_rewritten(shop: Path) -> None:
     (file,) = (shop / ".dualgauge" / "log").glob("*.parquet")
     file.write_bytes(file.read_bytes()[:-1] + b"?")
@@ -747,7 +740,6 @@ OPEN: dict[Callable[[Path], None], str] = {
     rows_changed: "Rows of a build that were changed in the store by hand",
     a_checkpoint_changed: "What the store says of a build",
     an_adopted_table_replaced: "Rows of an adopted table",
-    the_view_replaced: "The SQL view in the store that readers are sent to",
     the_log_rewritten: "The contents of the log",
     a_clock_set_back: "A clock that was set back",
     the_end_cut_off: "The end of the journal",
