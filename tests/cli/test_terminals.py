@@ -426,7 +426,8 @@ try dualgauge log im
 
     assert done.stderr == ""
     assert [set(line.split()) for line in done.stdout.splitlines()] == [
-        {"replay", "report", "reports"}, {"customers", "empty", "unlike"}, {"v2.customers"}, {"customers"}, {"orders"}, {"import"},
+        {"replay", "report", "reports"},
+        {"customers", "empty", "unlike"}, {"v2.customers"}, {"customers"}, {"orders"}, {"import"},
     ]  # fmt: skip
 
 
