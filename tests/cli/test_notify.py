@@ -102,6 +102,28 @@ def test_nights_tell_changes_alone_and_ping_each_time(shop: Path, receiver: Rece
     assert pings == [f"/ping/{what}" for code in (0, 4, 4, 0) for what in ("start", code)]
 
 
+def test_what_goes_wrong_beside_what_is_known_to_be_wrong_is_told(shop: Path, receiver: Receiver) -> None:
+    only_diff(shop, do='["diff", "check"]')
+    failing = 'checks=[Check.expect("ExpectTableRowCountToEqual", value=7)]'
+    checked = DIFFERS.replace("import Comparator", "import Check, Comparator")
+    checked = checked.replace('key="customer"', f'key="customer", {failing}')
+    other = DIFFERS.replace("customers = ", "also = ")
+    text = [DIFFERS, checked, checked, checked, DIFFERS]
+    for day, (mine, also) in enumerate(zip(text, ["", "", other, other, ""], strict=True), 1):
+        (shop / "comparators" / "customers.py").write_text(mine, encoding="utf-8")
+        (shop / "comparators" / "also.py").write_text(also, encoding="utf-8")
+        if day == 2:
+            at(shop, AT + DAY).notify.ack("schedule:nightly", reason="ada looks", until=AT + 30 * DAY)
+        at(shop, AT + day * DAY).schedule.run("nightly")
+    diff = "schedule nightly: differences were found (diff, exit code 4)"
+    both = f"{diff}, checks failed (check, exit code 4)"
+    assert told(receiver) == [
+        ("firing", diff), ("acknowledged", diff),
+        # A check fails too; then a second comparator differs; then nothing changes; then it is as at first.
+        ("firing", both), ("changed", both), ("reminder", both), ("changed", diff),
+    ]  # fmt: skip
+
+
 def test_a_run_that_leaves_the_position_while_the_log_grows_is_told(shop: Path, receiver: Receiver) -> None:
     # Nothing brings the views forward; the diff of an old position passes each night.
     only_diff(shop, do='["import", "diff"]')

@@ -332,7 +332,7 @@ class ScheduleCommands:
                 code = next((step.exit_code for step in steps if step.exit_code), 0)
                 why = "\n".join(f"{step.step} ({step.exit_code}): {step.found}" for step in steps)
                 telling = self._workspace.telling
-                outcomes = [StepOutcome(step.step, step.exit_code, step.numbers) for step in steps]
+                outcomes = [StepOutcome(step.step, step.exit_code, step.numbers, step.bad) for step in steps]
                 news = [telling.of_outcome(settings.name, claim.due, outcomes)]
                 if progress is not None:
                     news += telling.of_progress(settings.name, before, progress)

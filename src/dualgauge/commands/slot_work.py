@@ -31,13 +31,15 @@ class StepDone:
     """
     What a step came to: the exit code that its command ends with, and what it found in a line.
 
-    `numbers` is what may be told of it: what an error says may hold values of rows.
+    `numbers` is what may be told of it: what an error says may hold values of rows. `bad` says what went wrong, the
+    same for as long as nothing else does.
     """
 
     step: Step
     exit_code: int
     found: str
     numbers: str = ""
+    bad: str = ""
 
 
 def work(workspace: Workspace, steps: Sequence[Step], comparators: Sequence[str]) -> Iterator[StepDone]:
@@ -50,27 +52,27 @@ def work(workspace: Workspace, steps: Sequence[Step], comparators: Sequence[str]
 
 
 def _done(workspace: Workspace, step: Step, comparators: Sequence[str]) -> StepDone:
-    do: Callable[[Workspace, Sequence[str]], tuple[int, str, str]] = {
+    do: Callable[[Workspace, Sequence[str]], tuple[int, str, str, str]] = {
         "import": _import, "tail": _tail, "diff": _diff, "check": _check, "report": _report,
     }[step]  # fmt: skip
     try:
         return StepDone(step, *do(workspace, comparators))
     except DualgaugeError as fault:
-        return StepDone(step, fault.exit_code, str(fault), type(fault).__name__)
+        return StepDone(step, fault.exit_code, str(fault), type(fault).__name__, type(fault).__name__)
     except Exception as fault:  # noqa: BLE001  (a slot ends in an outcome, whatever went wrong)
         refused = SystemRefused.of(fault)
         found = str(refused) if refused else redact(f"unexpected {type(fault).__name__}: {fault}")
-        return StepDone(step, 1, found, type(fault).__name__)
+        return StepDone(step, 1, found, type(fault).__name__, type(fault).__name__)
 
 
-def _import(workspace: Workspace, _: Sequence[str]) -> tuple[int, str, str]:
+def _import(workspace: Workspace, _: Sequence[str]) -> tuple[int, str, str, str]:
     from dualgauge.commands.log import LogCommands
 
     done = LogCommands(workspace).import_(every=True)
-    return 0, f"{plural(done.added, 'event')} added; the log's head is position {done.last:,}", ""
+    return 0, f"{plural(done.added, 'event')} added; the log's head is position {done.last:,}", "", ""
 
 
-def _tail(workspace: Workspace, _: Sequence[str]) -> tuple[int, str, str]:
+def _tail(workspace: Workspace, _: Sequence[str]) -> tuple[int, str, str, str]:
     """
     Bring the views to the head that the log has now.
 
@@ -86,24 +88,26 @@ def _tail(workspace: Workspace, _: Sequence[str]) -> tuple[int, str, str]:
             return _tailed(views.tail(once=True))
         except SideHeld as held:
             if _are_at(workspace, head):
-                return 0, f"{held.side} is held by {held.holder}, which brought all views to position {head:,}", ""
+                return 0, f"{held.side} is held by {held.holder}, which brought all views to position {head:,}", "", ""
             if time.monotonic() > until:
                 raise
         time.sleep(_LOOK)
 
 
-def _tailed(done: Tailing) -> tuple[int, str, str]:
+def _tailed(done: Tailing) -> tuple[int, str, str, str]:
     if done.failing:
         found = "; ".join(f"{one.label}: {one.error}" for one in done.failing)
-        return 1, found, f"failing: {listed([one.label for one in done.failing])}"
+        failing = f"failing: {listed([one.label for one in done.failing])}"
+        return 1, found, failing, failing
     for side, reason in done.held_up.items():
-        return reason.exit_code, f"{side.value} was brought no further: {reason}", f"{side.value} is held up"
+        held_up = f"{side.value} is held up"
+        return reason.exit_code, f"{side.value} was brought no further: {reason}", held_up, held_up
     left = [one for one in done.views if one.left]
     stayed = "".join(
         f"; {one.label} was left at position {one.position:,}: {'see `dualgauge plan`' if one.by_plan else one.left}"
         for one in left
     )
-    return 0, f"{plural(len(done.views) - len(left), 'view')} brought to position {done.head:,}{stayed}", ""
+    return 0, f"{plural(len(done.views) - len(left), 'view')} brought to position {done.head:,}{stayed}", "", ""
 
 
 def _head(workspace: Workspace) -> int:
@@ -121,29 +125,34 @@ def _are_at(workspace: Workspace, head: int) -> bool:
     return all(one.position is not None and one.position >= head for one in builds)
 
 
-def _diff(workspace: Workspace, comparators: Sequence[str]) -> tuple[int, str, str]:
+def _diff(workspace: Workspace, comparators: Sequence[str]) -> tuple[int, str, str, str]:
     from dualgauge.commands.compare import CompareCommands
     from dualgauge.comparison.runs.run import worst
 
     runs = CompareCommands(workspace).diff(comparators)
     said = _said([(run.name, run.comparison.verdict, f"{run.comparison.mismatched:,} mismatched") for run in runs])
-    return worst(runs).exit_code, said, said
+    bad = sorted(f"{run.name} {run.comparison.verdict.value}" for run in runs if run.comparison.verdict.exit_code)
+    return worst(runs).exit_code, said, said, ", ".join(bad)
 
 
-def _check(workspace: Workspace, comparators: Sequence[str]) -> tuple[int, str, str]:
+def _check(workspace: Workspace, comparators: Sequence[str]) -> tuple[int, str, str, str]:
     from dualgauge.commands.compare import CompareCommands
     from dualgauge.comparison.checking.check_run import worst
 
     runs = CompareCommands(workspace).check(comparators)
     verdict = worst(runs)
     said = _said([(run.name, run.verdict, plural(len(run.results), "check")) for run in runs])
-    return verdict.exit_code if verdict else 0, said, said
+    results = [(run.name, one) for run in runs for one in run.results if not one.success]
+    bad = sorted(
+        f"{name} {one.view} {one.expectation} {one.arguments.get('column', '')} {one.success}" for name, one in results
+    )
+    return verdict.exit_code if verdict else 0, said, said, ", ".join(bad)
 
 
-def _report(workspace: Workspace, comparators: Sequence[str]) -> tuple[int, str, str]:
+def _report(workspace: Workspace, comparators: Sequence[str]) -> tuple[int, str, str, str]:
     from dualgauge.commands.evidence import EvidenceCommands
 
-    return 0, f"wrote {EvidenceCommands(workspace).report(comparators).html}", ""
+    return 0, f"wrote {EvidenceCommands(workspace).report(comparators).html}", "", ""
 
 
 def _said(found: Sequence[tuple[str, Outcome | None, str]]) -> str:

@@ -46,11 +46,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What a step came to, for a message: its exit code, and numbers without any value of a row."""
+    """What a step came to, for a message: its exit code, numbers without any value of a row, and what is bad."""
 
     step: str
     exit_code: int
     numbers: str
+    bad: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +86,15 @@ class Telling:
     def of_outcome(self, name: str, due: datetime, steps: Sequence[StepOutcome]) -> News:
         """News of a slot that was run."""
         bad = [one for one in steps if one.exit_code]
-        step, code = (bad[0].step, bad[0].exit_code) if bad else ("", 0)
-        words = _OF_STEPS.get((step, code)) or _WORDS.get(code, "it failed")
         found = "; ".join(f"{one.step} ({one.exit_code}): {one.numbers}" for one in bad)
+        differs = any((one.step, one.exit_code) == _DIFFERENCES for one in bad)
         message = Message(
-            f"schedule {name}: {words} ({step}, exit code {code})" if bad else f"schedule {name}: passed",
+            f"schedule {name}: {', '.join(map(_words, bad)) or 'passed'}",
             where=f"migration {self.migration}, slot {slot_text(due)}", found=found,
-            next="dualgauge evidence list" if (step, code) == _DIFFERENCES else "dualgauge schedule list",
-            owner=self.routes[name].owner,
+            next="dualgauge evidence list" if differs else "dualgauge schedule list", owner=self.routes[name].owner,
         )  # fmt: skip
-        return self._news(f"schedule:{name}", name, message, f"{step} {code}" if bad else "")
+        cause = "; ".join(f"{one.step} {one.exit_code} {one.bad}" for one in bad)
+        return self._news(f"schedule:{name}", name, message, cause)
 
     def of_progress(self, name: str, before: tuple[int, int] | None, now: tuple[int, int]) -> list[News]:
         """News of views that a run left where the run before had left them, while the log grew."""
@@ -126,3 +126,8 @@ class Telling:
     def _news(self, subject: str, schedule: str, message: Message, cause: str) -> News:
         route = self.routes[schedule]
         return News(subject, bool(cause), message, route.channels, self.clock(), route.base, cause)
+
+
+def _words(bad: StepOutcome) -> str:
+    words = _OF_STEPS.get((bad.step, bad.exit_code)) or _WORDS.get(bad.exit_code, "it failed")
+    return f"{words} ({bad.step}, exit code {bad.exit_code})"
