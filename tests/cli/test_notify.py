@@ -104,10 +104,10 @@ def test_nights_tell_changes_alone_and_ping_each_time(shop: Path, receiver: Rece
 
 def test_what_goes_wrong_beside_what_is_known_to_be_wrong_is_told(shop: Path, receiver: Receiver) -> None:
     only_diff(shop, do='["diff", "check"]')
-    failing = 'checks=[Check.expect("ExpectTableRowCountToEqual", value=7)]'
+    failing = 'checks=[Check("expect_table_row_count_to_equal", value=7)]'
     checked = DIFFERS.replace("import Comparator", "import Check, Comparator")
     checked = checked.replace('key="customer"', f'key="customer", {failing}')
-    other = DIFFERS.replace("customers = ", "also = ")
+    other = DIFFERS.replace("customers = ", "also = ").replace("v2=", 'v1="SELECT * FROM v1.customers", v2=')
     text = [DIFFERS, checked, checked, checked, DIFFERS]
     for day, (mine, also) in enumerate(zip(text, ["", "", other, other, ""], strict=True), 1):
         (shop / "comparators" / "customers.py").write_text(mine, encoding="utf-8")
@@ -120,7 +120,7 @@ def test_what_goes_wrong_beside_what_is_known_to_be_wrong_is_told(shop: Path, re
     assert told(receiver) == [
         ("firing", diff), ("acknowledged", diff),
         # A check fails too; then a second comparator differs; then nothing changes; then it is as at first.
-        ("firing", both), ("changed", both), ("reminder", both), ("changed", diff),
+        ("changed", both), ("changed", both), ("reminder", both), ("changed", diff),
     ]  # fmt: skip
 
 
