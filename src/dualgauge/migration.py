@@ -154,10 +154,13 @@ class Migration:
         )
 
     def diff(
-        self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0, plan: str | None = None
-    ) -> list[DiffRun]:
+        self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0, plan: str | None = None,
+        touched: bool = False, sweep: int = 50_000,
+    ) -> list[DiffRun]:  # fmt: skip
         """`compare.diff`: compare both sides at one position; each run is kept as evidence."""
-        return self.compare.diff(names, samples=samples, settle=settle, plan=plan)
+        return self.compare.diff(
+            names, samples=samples, settle=settle, plan=plan, touched=touched, sweep=sweep
+        )  # fmt: skip
 
     def check(self, names: Sequence[str] = ()) -> list[CheckRun]:
         """`compare.check`: ask the checks of all comparators or some; each run is kept as evidence."""

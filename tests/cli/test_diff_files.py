@@ -307,6 +307,8 @@ def test_paranoid_judges_every_row_of_two_files_by_value(files: Path) -> None:
     for words, plan in ((["--paranoid"], "wide: asked for"), (["--plan", "buckets"], "buckets: 0 of 65,536 differ")):
         said = call("diff", "old.csv", "old.csv", "--key", "id", *words, "--format", "json", folder=files)
         assert said.json["result"]["runs"][0]["plan"].startswith(plan)
+    said = call("diff", "old.csv", "old.csv", "--key", "id", "--touched", folder=files)
+    assert (said.exit_code, "--touched belongs to a diff of a project's comparators" in said.err) == (2, True)
     said = call("diff", "old.csv", "old.csv", "--key", "id", "--paranoid", "--plan", "buckets", folder=files)
     assert said.exit_code == 2
     assert "--paranoid is the plan wide, and --plan buckets is another one; give one of the two" in said.err

@@ -8,6 +8,7 @@ What every serving store must show: subclass `StoreContract` and give it a fixtu
 
 from __future__ import annotations
 
+import random
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +16,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
 from dualgauge.ledger.ledger import Ledger
 from dualgauge.model import Position, Side
 from dualgauge.stores.errors import BadKeys, Fenced, MissingShape, NotBuilt
+from dualgauge.stores.serving.port import Only
 from dualgauge.stores.serving.shapes import Shape
 from dualgauge_router.stores.errors import BadKey, ReaderClosed
 from support.builds import batch, stored
@@ -220,6 +223,31 @@ class StoreContract:
             assert seen(old) == whole
         with shaped.snapshot(Side.V1) as new:
             assert seen(new) == [row[:2] for row in rows(40, 4)]
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_some_rows_are_those_of_the_keys_and_a_stretch_each_once(self, shaped: BuildStore, seed: int) -> None:
+        chance = random.Random(seed)
+        keys = sorted({(chance.randrange(6), chance.choice("aÄzé'")) for _ in range(chance.randrange(20))})
+        given = [(n, b, a, 1) for n, (a, b) in enumerate(keys)]
+        build(shaped, PAIRS, given, target=1)
+        asked = list({(chance.randrange(7), chance.choice("aÄzé'x")) for _ in range(chance.randrange(8))})
+        wanted = pa.table({"a": pa.array([a for a, _ in asked], pa.int64()), "b": [b for _, b in asked]})
+        with shaped.snapshot(Side.V1) as snapshot:
+            after = snapshot.place("pairs", ("a", "b"), None, chance.randrange(1, 4)) if chance.random() < 0.7 else None
+            upto = snapshot.place("pairs", ("a", "b"), after, chance.randrange(1, 4))
+            only = Only(("a", "b"), wanted, after, upto)
+            found = sorted(stored(snapshot, "pairs", PAIRS.columns, only))
+            # All of it in turn is each row once, and the key of the last is no end of a stretch.
+            turns, at = list[tuple[Any, ...]](), None
+            for _ in range(len(keys) // 3 + 1):
+                end = snapshot.place("pairs", ("a", "b"), at, 3)
+                turns += stored(snapshot, "pairs", PAIRS.columns, Only(("a", "b"), wanted[:0], at, end))
+                if (at := end) is None:
+                    break
+        stretch = [key for key in keys if (after is None or key > after) and (upto is None or key <= upto)]
+        due = {*stretch, *(set(keys) & set(asked))}
+        assert found == sorted((n, b, a) for n, b, a, _ in given if (a, b) in due)
+        assert (sorted(turns), at) == (sorted((n, b, a) for n, b, a, _ in given), None)
 
     def test_a_column_that_the_build_lacks_is_an_error_and_not_its_name_as_a_value(self, shaped: BuildStore) -> None:
         build(shaped, TOTALS, rows(1, 1), target=1)

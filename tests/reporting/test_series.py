@@ -292,7 +292,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_any_number_of_changes_of_any_name_fits_sixty_lines_and_stays_text(name: str) -> None:
-    run = SeriesRun(f"r{name}", AT, 7, Outcome.FAIL, 1.5, 9, 9, 8, 0, 1, 0, 0, 0, 1, 0, {f"v1.{name}": "abc"})
+    run = SeriesRun(f"r{name}", AT, 7, Outcome.FAIL, 1.5, 9, 9, 8, 0, 1, 0, 0, 0, 1, 0, False, {f"v1.{name}": "abc"})
     changes = tuple(
         SeriesChange(f"{at:016}", f"{name}{at}", "another value", ChangeState.NEW, 1, 3, None, run, run, (1, 2))
         for at in range(500)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dualgauge.stores.serving.port import Snapshot
+    from dualgauge.stores.serving.port import Only, Snapshot
 
 
 def batch(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
@@ -21,11 +21,13 @@ def batch(rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, names=[str(number) for number in range(len(columns))])
 
 
-def stored(snapshot: Snapshot, view: str, columns: Mapping[str, str]) -> list[tuple[Any, ...]]:
+def stored(
+    snapshot: Snapshot, view: str, columns: Mapping[str, str], only: Only | None = None
+) -> list[tuple[Any, ...]]:  # fmt: skip
     """Rows of the served build as they are kept; `columns` have their DuckDB types."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "rows.parquet"
-        with snapshot.export(view, columns, file) as written:
+        with snapshot.export(view, columns, file, only) as written:
             counts = list(written)
         with pq.ParquetFile(file) as opened:
             table = opened.read()

@@ -27,8 +27,9 @@ class CompareCommands:
     _workspace: Workspace
 
     def diff(
-        self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0, plan: str | None = None
-    ) -> list[DiffRun]:
+        self, names: Sequence[str] = (), *, samples: int = 10, settle: float = 5.0, plan: str | None = None,
+        touched: bool = False, sweep: int = 50_000,
+    ) -> list[DiffRun]:  # fmt: skip
         """
         Compare both sides at one position, by all comparators or some; each run is kept as evidence.
 
@@ -37,6 +38,9 @@ class CompareCommands:
         Where v1 is a table of the user's own that cannot tell its position, a difference counts only when it is still
         there after `settle` seconds; 0 waits for nothing. Where its file says what feeds it, the log gets what v1 has,
         and v2 is compared there: a tail brings it, or, where none is at work, this call.
+
+        `touched` compares the keys that changed since the run before alone, those that differed in it, and `sweep` rows
+        of all, in turn; where that cannot be, all keys, and the run's `in_full` says why.
         """
         from dualgauge.comparison.engine.candidates import DiffPlan
         from dualgauge.comparison.runs.run import run_diff
@@ -50,7 +54,7 @@ class CompareCommands:
                 run_diff(
                     handles.engine, handles.log, handles.store, pair,
                     keeping=keeping, samples=samples, plan=wanted, progress=workspace.progress, settle=settle,
-                    barrier=barrier, feeds=feeds,
+                    barrier=barrier, feeds=feeds, evidence=handles.evidence if touched else None, sweep=sweep,
                     sleep=workspace.sleep, chance=workspace.chance,
                 )
                 for pair in handles.pairs(names)

@@ -198,6 +198,7 @@ class Comparison(AsJson):
     `in_flight` counts keys left out because they changed while they were looked at (an adopted v1 that cannot tell
     its position), or because events touch them that v1 does not have yet. `drifts` has a row for each column.
     `changes` counts the mismatched rows by column and way of being wrong, those with most rows first.
+    `partly` says which keys were compared where it was not all: rows are then those that were looked at.
     """
 
     rows_v1: int
@@ -221,6 +222,7 @@ class Comparison(AsJson):
     in_flight: int = 0
     drifts: tuple[Drift, ...] = ()
     changes: tuple[ChangeCount, ...] = ()
+    partly: str = ""
 
     @property
     def mismatched(self) -> int:

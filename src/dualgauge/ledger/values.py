@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LAG",
+    "TOUCHED",
     "EvidenceKind",
     "EvidenceRun",
     "LogCommit",
@@ -30,6 +31,10 @@ __all__ = [
 
 LAG: Final = "lag_seconds"
 """What a run's summary says of the log that it was made by: see `cutover.gates.validity.lag_when_made`."""
+
+
+TOUCHED: Final = "touched"
+"""What a run's summary says of what it compared, where that was not every key: see `comparison.runs.touched`."""
 
 
 class EvidenceKind(StrEnum):

@@ -195,6 +195,8 @@ def _findings(section: ReportSection, found: Comparison) -> Iterator[str]:
     else:
         yield from (f"All {len(found.schema)} columns have the same name and type on both sides.", "")
     yield from ("### Keys", "")
+    if found.partly:
+        yield from (f"**Not all keys were compared:** {found.partly}.", "")
     yield from (f"{found.rows_v1:,} rows in v1, {found.rows_v2:,} in v2; {found.compared:,} keys on both sides.", "")
     keys = [(words, f"{count:,}", share(count, section.keys)) for _, words, count in charts.outcomes(found)]
     keys.append(("**mismatched in all**", f"{found.mismatched:,}", share(found.mismatched, section.keys)))

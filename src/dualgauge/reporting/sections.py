@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from dualgauge.comparison.runs.run import RESULT
+from dualgauge.comparison.runs.run_files import RESULT
 from dualgauge.comparison.values import Comparison, Drift
 from dualgauge.ledger.errors import UnknownRun
 from dualgauge.ledger.values import EvidenceKind, RunState

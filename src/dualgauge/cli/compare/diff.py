@@ -71,6 +71,13 @@ def diff(
     paranoid: Annotated[
         bool, typer.Option("--paranoid", help="Judge every row by value, whatever the size: the plan wide.")
     ] = False,
+    touched: Annotated[
+        bool,
+        typer.Option("--touched", help="Compare what changed since the run before, and some of the rest, in turn."),
+    ] = False,
+    sweep: Annotated[
+        int, typer.Option("--sweep", min=1, metavar="ROWS", help="--touched: how many rows of all, in turn.")
+    ] = 50_000,
     memory_limit: MemoryLimit = "1GB",
     project: ProjectDir = HERE,
     form: FormatOption = Format.TEXT,
@@ -86,6 +93,9 @@ def diff(
     Where both sides fit half of the memory limit every row is judged by value. Above that hashes choose the rows that
     are, and one of 500 buckets of rows is judged whatever they say; --paranoid judges every row at any size.
 
+    --touched compares the keys whose events came since the run before, those that differed in it, and --sweep rows of
+    all, in turn. Where a comparator does not let it, all keys are compared, and the run says why.
+
     OLD and NEW are files (CSV, TSV, JSON, JSONL, Parquet; text also with .gz), patterns in quotes, or tables of a
     database: `shop.db#orders`, `postgresql://host/db#public.orders`. OLD stands as v1, NEW as v2.
 
@@ -97,7 +107,13 @@ def diff(
 
     with failing("diff", form, debug=debug):
         pair = diff_files.pair(
-            comparators or [], key=key or [], absolute=absolute or [], relative=relative or [], keep=keep, report=report
+            comparators or [],
+            key=key or [],
+            absolute=absolute or [],
+            relative=relative or [],
+            keep=keep,
+            report=report,
+            touched=touched,
         )
         plan = diff_files.plan_of(plan, paranoid=paranoid)
     if pair is not None:
@@ -117,7 +133,9 @@ def diff(
             write("diff", form, result, verdict.exit_code, (), sources)
         raise typer.Exit(verdict.exit_code)
     with answering("diff", project, form, debug=debug, memory_limit=memory_limit) as answer:
-        runs = answer.migration.diff(comparators or [], samples=samples, settle=settle, plan=plan)
+        runs = answer.migration.diff(
+            comparators or [], samples=samples, settle=settle, plan=plan, touched=touched, sweep=sweep
+        )
         verdict = worst(runs)
 
         def text(screen: Console) -> None:

@@ -30,6 +30,17 @@ class UnclearSides(UsageError):
         )
 
 
+class NotForFiles(UsageError):
+    """An option of a project's comparators, given with two files."""
+
+    def __init__(self, option: str) -> None:
+        self.option = option
+        super().__init__(
+            f"{option} belongs to a diff of a project's comparators, whose log says what changed; "
+            "leave it out, or name comparators alone"
+        )
+
+
 class NotForComparators(UsageError):
     """An option of two files, given without them."""
 
@@ -85,6 +96,7 @@ def pair(
     relative: Sequence[str],
     keep: Path | None,
     report: Path | None = None,
+    touched: bool = False,
 ) -> SidePair | None:
     """
     The two sides that were named; None where these are names of comparators.
@@ -92,6 +104,7 @@ def pair(
     Raises:
         UnclearSides: files and comparators together, or not two.
         NotForComparators: an option that only two files have.
+        NotForFiles: an option that they do not have.
         BadTolerance: a tolerance that cannot be read.
     """
     from dualgauge.comparison.files.locations import is_source
@@ -107,6 +120,8 @@ def pair(
         return None
     if len(files) != _BOTH or len(names) != _BOTH:
         raise UnclearSides(files, [name for name in names if name not in files])
+    if touched:
+        raise NotForFiles("--touched")
     columns = [column for one in key for column in key_of(one)]
     return SidePair(files[0], files[1], columns, _rules(absolute, relative), keep)
 

@@ -22,6 +22,8 @@ def print_run(screen: Console, run: DiffRun) -> None:
     """A comparator's run."""
     found = run.comparison
     screen.print(f"{run.name}: {found.verdict.value.upper()} at position {run.position:,}", style="bold")
+    if run.in_full:
+        screen.print(f"  in full: {run.in_full}", soft_wrap=True)
     _print_comparison(screen, found)
     if found.mismatches and run.untraced:
         screen.print(f"  events are not shown: {run.untraced}", soft_wrap=True)
@@ -42,8 +44,11 @@ def print_sources(screen: Console, run: SourceDiff) -> None:
 
 
 def _print_comparison(screen: Console, found: Comparison) -> None:
+    if found.partly:
+        screen.print(f"  touched: {found.partly}", soft_wrap=True)
+    of = "of" if found.partly else "in"
     screen.print(
-        f"  {found.rows_v1:,} rows in v1, {found.rows_v2:,} in v2; {plural(found.compared, 'key')} on both: "
+        f"  {found.rows_v1:,} rows {of} v1, {found.rows_v2:,} {of} v2; {plural(found.compared, 'key')} on both: "
         f"{found.matched:,} matched, {found.changed:,} changed; "
         f"{found.only_in_v1:,} only in v1, {found.only_in_v2:,} only in v2; {found.expected:,} expected"
         + (f"; {found.in_flight:,} in flight" if found.in_flight else ""),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dualgauge.comparison.content.comparator import Comparator
 from dualgauge.comparison.engine.volatile import changing_parts
 from dualgauge.comparison.errors import BadComparator, BadRelation, NoSuchComparator, NothingToCompare, NoViewToCompare
+from dualgauge.comparison.runs.keys_kept import KeysKept, keys_kept
 from dualgauge.engines.syntax import statements_of
 from dualgauge.model import Side, fold, listed, quote
 from dualgauge.views.definition import changing
@@ -29,7 +30,7 @@ class Pair:
     A comparator with its name and the queries of both sides.
 
     `plain`: they only read one view each. `undeclared`: nobody wrote a comparator, so the columns that both builds
-    have are compared.
+    have are compared. `keys_kept`: the views whose rows are compared one by one, or why something else is.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Pair:
     tracings: tuple[Tracing, ...]
     plain: bool
     undeclared: bool
+    keys_kept: Mapping[Side, KeysKept] | str
 
 
 def pairs(
@@ -102,6 +104,9 @@ def _pair(
         tracings=_tracings(comparator, views, by_side),
         plain=plain,
         undeclared=given is None,
+        keys_kept=keys_kept(
+            comparator, sql, {side: [by_side[side][view] for view in views[side]] for side in Side}, plain=plain
+        ),
     )
 
 

@@ -7,6 +7,7 @@ position. A run that was killed stays `running` in the ledger and is evidence of
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,13 +19,15 @@ from dualgauge.comparison.errors import ChangedMeanwhile, NotBrought, UnequalPos
 from dualgauge.comparison.runs.binding import bound
 from dualgauge.comparison.runs.in_flight import SETTLE_SECONDS, lacking, noted, still, without
 from dualgauge.comparison.runs.recording import recording
+from dualgauge.comparison.runs.run_files import MISMATCHES, RESULT
 from dualgauge.comparison.runs.snapshot import pin
+from dualgauge.comparison.runs.touched import SWEEP, VERIFIED, Since
 from dualgauge.comparison.runs.trace import touched, trace
 from dualgauge.engines.errors import EngineError
 from dualgauge.engines.scratch import scratch
 from dualgauge.errors import UsageError
 from dualgauge.eventlog.table.lag import lag_of
-from dualgauge.ledger.values import EvidenceKind
+from dualgauge.ledger.values import TOUCHED, EvidenceKind
 from dualgauge.model import Outcome, Position, Progress, Side, fold, literal, quote, silent
 
 if TYPE_CHECKING:
@@ -39,13 +42,12 @@ if TYPE_CHECKING:
     from dualgauge.comparison.runs.pairs import Pair
     from dualgauge.comparison.runs.recording import Keeping
     from dualgauge.comparison.runs.snapshot import Pinned
+    from dualgauge.comparison.runs.touched import Touched
     from dualgauge.comparison.values import Comparison
     from dualgauge.engines.duck import Engine
     from dualgauge.eventlog.table.event_log import EventLog
+    from dualgauge.ledger.seal import Evidence
     from dualgauge.stores.serving.port import ServedStore
-
-MISMATCHES = "mismatches.parquet"
-RESULT = "diff.json"
 
 CHANGES, CHANGES_LEFT_OUT, DRIFTED = "changes", "changes_left_out", "drifted"
 """What a run's line in the ledger calls its changes, how many of them it leaves out, and how many columns drifted."""
@@ -60,7 +62,8 @@ class DiffRun:
     One comparator's run.
 
     `folder` holds its result and every mismatched key; `shown_folder` is its path from the project's root, as kept.
-    `untraced` says why the samples show no events; it is empty where they do.
+    `untraced` says why the samples show no events; it is empty where they do. `touched` is what was compared where it
+    was not every key, and `in_full` why it was every key all the same.
     """
 
     run_id: str
@@ -72,6 +75,8 @@ class DiffRun:
     shown_folder: str
     seconds: float
     untraced: str
+    touched: Touched | None = None
+    in_full: str = ""
 
     def to_json(self) -> dict[str, object]:
         """What `diff.json` and `--format json` hold."""
@@ -83,6 +88,8 @@ class DiffRun:
             "folder": self.shown_folder,
             "seconds": round(self.seconds, 3),
             "untraced": self.untraced,
+            "touched": self.touched and self.touched.to_json(),
+            "in_full": self.in_full,
             **self.comparison.to_json(),
         }
 
@@ -107,6 +114,8 @@ def run_diff(
     settle: float = SETTLE_SECONDS,
     barrier: Barrier | None = None,
     feeds: Feeds | None = None,
+    evidence: Evidence | None = None,
+    sweep: int = SWEEP,
     sleep: Callable[[float], None] = time.sleep,
     chance: Random | None = None,
     progress: Progress = silent,
@@ -118,6 +127,9 @@ def run_diff(
     changed between is left out; 0: one look must do. Where `feeds` knows what writes v1, the log gets what v1 has, and
     both sides are looked at there, once.
 
+    With `evidence` only the keys are compared that changed since the newest run of exactly this, those that differed
+    in it, and `sweep` rows of all, in turn; see `touched`. Where that cannot be, all are, and the run says why.
+
     Raises:
         UntracedEvents: v1 lacks events, and nobody can tell which keys they touch; no run was begun.
         NotBuilt, UnequalPositions, NotBrought: the sides cannot be compared now; no run was begun.
@@ -128,7 +140,9 @@ def run_diff(
     log.refresh()
     with scratch("diff") as pins:
         lag_at = partial(lag_of, log, now=started)
-        pinned = _pinned(engine, log, store, pair, pins, barrier, feeds, progress, lag_at)
+        since = evidence and Since(engine, log, pair, evidence, keeping.root, keeping.basis, started, sweep)
+        take = partial(pin, select=since.select if since else None, progress=progress)
+        pinned = _pinned(engine, log, store, pair, pins, barrier, feeds, progress, lag_at, take)
         lag = lag_at(pinned.position)
         about = bound(pair, pinned.builds, keeping.basis)
         v1, v2 = (common(pair, pinned, side) for side in Side) if pair.undeclared else (pair.v1, pair.v2)
@@ -167,6 +181,11 @@ def run_diff(
 
                 with still(engine, v1, v2, pair.comparator, exact=pair.plain, again=again) as looks:
                     comparison = noted(compare(looks.v1, looks.v2, stable=True), looks.in_flight, settle)
+            if since and since.found and since.coverage:
+                # Of some rows no column's profile says anything.
+                comparison = replace(comparison, drifts=(), partly=since.found.line)
+                text = json.dumps(since.coverage.to_json(), ensure_ascii=False)
+                (record.folder / VERIFIED).write_text(f"{text}\n", encoding="utf-8")
             if comparison.mismatches and pair.tracings:
                 progress(f"{pair.name}: looking for the events", 0, None)
             comparison, untraced = _traced(engine, log, pair, pinned.position, comparison)
@@ -181,14 +200,16 @@ def run_diff(
                 shown_folder=record.shown,
                 seconds=(finished - started).total_seconds(),
                 untraced=untraced,
+                touched=since.found if since else None,
+                in_full=since.in_full if since else "",
             )
-            record.finish(RESULT, run.to_json(), comparison.verdict, _summary(comparison), at=finished)
+            record.finish(RESULT, run.to_json(), comparison.verdict, _summary(run), at=finished)
     return run
 
 
 def _pinned(  # noqa: PLR0917  (called with all of them, in this order)
     engine: Engine, log: EventLog, store: ServedStore, pair: Pair, folder: Path, barrier: Barrier | None,
-    feeds: Feeds | None, progress: Progress, lag: Callable[[Position], timedelta],
+    feeds: Feeds | None, progress: Progress, lag: Callable[[Position], timedelta], take: Callable[..., Pinned],
 ) -> Pinned:  # fmt: skip
     """
     Both sides as they are, if they are at one position.
@@ -201,17 +222,17 @@ def _pinned(  # noqa: PLR0917  (called with all of them, in this order)
             if live.lacking and not pair.tracings:
                 raise UntracedEvents(pair.name, len(live.lacking))
             try:
-                pinned = pin(engine, live.store, pair.views, columns, folder, held=live.held, progress=progress)
+                pinned = take(engine, live.store, pair.views, columns, folder, held=live.held)
             except UnequalPositions as fault:
                 raise NotBrought(fault.positions, live.held.position) from fault
         return replace(pinned, lacking=live.lacking)
     if barrier is None:
-        return pin(engine, store, pair.views, columns, folder, progress=progress)
+        return take(engine, store, pair.views, columns, folder)
     if not barrier.late(pair.views, lag):
         with suppress(UnequalPositions):
-            return pin(engine, store, pair.views, columns, folder, progress=progress)
+            return take(engine, store, pair.views, columns, folder)
     with barrier.asked(pair.views) as held:
-        return pin(engine, store, pair.views, columns, folder, held=held, progress=progress)
+        return take(engine, store, pair.views, columns, folder, held=held)
 
 
 def _events(log: EventLog, pinned: Pinned) -> str:
@@ -250,7 +271,8 @@ def _traced(
     return replace(comparison, mismatches=found), ""
 
 
-def _summary(comparison: Comparison) -> dict[str, object]:
+def _summary(run: DiffRun) -> dict[str, object]:
+    comparison = run.comparison
     names = (
         "rows_v1", "rows_v2", "compared", "matched", "expected", "only_in_v1", "only_in_v2", "changed",
         "unexpected_same", "mismatched", "in_flight",
@@ -262,6 +284,7 @@ def _summary(comparison: Comparison) -> dict[str, object]:
         CHANGES: [one.to_json() for one in comparison.changes[:MOST_CHANGES]],
         CHANGES_LEFT_OUT: len(comparison.changes[MOST_CHANGES:]),
         DRIFTED: sum(1 for one in comparison.drifts if one.notes),
+        **({TOUCHED: run.touched.to_json()} if run.touched else {}),
     }
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 import errno
 import hashlib
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+
+RESULT: Final = "diff.json"
+"""The file of a diff that says all that it found."""
+
+MISMATCHES: Final = "mismatches.parquet"
+"""The file of a diff that has every key that differs."""
 
 
 class FileState(StrEnum):

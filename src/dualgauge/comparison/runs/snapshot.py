@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from dualgauge.engines.duck import Engine
     from dualgauge.stores.adopted.adopting import AdoptedRows
     from dualgauge.stores.serving.checkpoints import Checkpoint
-    from dualgauge.stores.serving.port import ServedStore, Snapshot
+    from dualgauge.stores.serving.port import Only, ServedStore, Snapshot
+
+    Builds = Mapping[Side, Mapping[str, Checkpoint]]
+    Columns = Mapping[Side, Mapping[str, Mapping[str, str]]]
+    Select = Callable[[Builds, Mapping[Side, Snapshot], Columns], Mapping[Side, Only] | None]
 
 BATCH = 50_000
 
@@ -63,6 +67,7 @@ def pin(
     *,
     held: Held | None = None,
     opened: Callable[[Side], None] = lambda _: None,
+    select: Select | None = None,
     progress: Progress = silent,
 ) -> Pinned:
     """
@@ -76,6 +81,7 @@ def pin(
         folder: where the Parquet files go; the caller removes it.
         held: the sides that were asked to be held at one position, where something moves them.
         opened: called when a side's transaction is open, while the side is still held.
+        select: says which rows are wanted, by side, once both sides are known; all of them where it gives none.
         progress: told rows read.
 
     Raises:
@@ -93,20 +99,27 @@ def pin(
                 raise NotBuilt(f"{side.value}.{name}")
             builds[side][name] = checkpoint
         _same_position(builds)
+        adoptions = {(side, name): snapshots[side].adopted(name) for side, name in _each(wanted)}
+        for side, name in _each(wanted):
+            adopted = adoptions[side, name]
+            # The text that the build was made from, which a file edited since does not change.
+            columns[side][name] = (
+                output_columns(engine, builds[side][name].text, Path(name), event_columns)
+                if adopted is None
+                else adopted.columns
+            )
+        only = (select and select(builds, snapshots, columns)) or {}
         begun = []
         for side, name in _each(wanted):
             file = folder / f"{side.value}-{name}.parquet"
-            adopted = snapshots[side].adopted(name)
+            adopted, kinds = adoptions[side, name], columns[side][name]
             if adopted is not None:
-                kinds, rows = adopted.columns, _written(adopted, file)
+                rows = _written(adopted, file)
                 typed = ", ".join(f"CAST({quote(one)} AS {kind}) AS {quote(one)}" for one, kind in kinds.items())
                 kept: Mapping[str, str] = kinds
             else:
-                # The text that the build was made from, which a file edited since does not change.
-                kinds = output_columns(engine, builds[side][name].text, Path(name), event_columns)
-                rows = stack.enter_context(snapshots[side].export(name, kinds, file))
+                rows = stack.enter_context(snapshots[side].export(name, kinds, file, only.get(side)))
                 kept, typed = snapshots[side].exported(name, kinds)
-            columns[side][name] = kinds
             begun.append((side, name, rows, f"SELECT {typed} FROM ({parquet([file], kept)})"))
         for side, name, rows, relation in begun:
             step = f"{side.value}.{name}: reading"

@@ -22,6 +22,7 @@ from dualgauge.cutover.gates.validity import (
     lasting,
     latest,
     newest,
+    oldest_of,
     staleness,
     strays,
     unsealed_since,
@@ -253,6 +254,8 @@ def _told(present: Present, run: EvidenceRun) -> str:
     age, behind = age_of(present, run), behind_of(present, run)
     old = f"{lasting(max(age, age * 0))} old"
     far = "of no position" if behind is None else f"{plural(behind, 'event')} behind"
+    if (oldest := oldest_of(present, run)) > age:
+        old += f", some of its keys {lasting(oldest)}"
     return f"run {run.run_id}: {run.verdict.value if run.verdict else '?'}, {old}, {far}"
 
 

@@ -13,13 +13,13 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.ledger.seal import Evidence, Sealed, Stray
-from dualgauge.ledger.values import LAG, EvidenceKind, evidence_key
+from dualgauge.ledger.values import LAG, TOUCHED, EvidenceKind, evidence_key
 from dualgauge.model import Outcome, Position, Side, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dualgauge.cutover.values import GateLimits, Readiness
+    from dualgauge.cutover.values import EvidenceLimits, GateLimits, Readiness
     from dualgauge.ledger.values import EvidenceRun
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
@@ -183,11 +183,7 @@ def staleness(
             short = f"an expected difference ended on {until}"
             yield short, f"the expected difference {reason!r} ended on {until}, and run {run.run_id} is from before"
     fresh = limits.evidence
-    if age > fresh.max_age:
-        yield (
-            f"older than {fresh.shown}",
-            f"run {run.run_id} finished {lasting(age)} ago, and may be {fresh.shown} old",
-        )
+    yield from _too_old(present, run, fresh)
     if (lag := lag_when_made(run)) > limits.lag.max_lag:
         # Else builds could be held back to where they agree, and be brought on once they have passed.
         short = f"{brief(lag)} behind the log when it was made"
@@ -226,6 +222,27 @@ def differences(then: Mapping[str, object], now: Mapping[str, object]) -> list[t
 def age_of(present: Present, run: EvidenceRun) -> timedelta:
     """How long ago a finished run finished."""
     return present.at - (run.finished_at or run.started_at)
+
+
+def _too_old(present: Present, run: EvidenceRun, fresh: EvidenceLimits) -> Iterator[tuple[str, str]]:
+    age, oldest = age_of(present, run), oldest_of(present, run)
+    if age > fresh.max_age:
+        yield (
+            f"older than {fresh.shown}",
+            f"run {run.run_id} finished {lasting(age)} ago, and may be {fresh.shown} old",
+        )
+    elif oldest > fresh.max_age:
+        # Else a row that no event changed would never be looked at again.
+        long = f"some keys of run {run.run_id} were last compared {lasting(oldest)} ago, and {fresh.shown} is the most"
+        yield f"of keys compared {lasting(oldest)} ago", f"{long}: a diff without --touched compares all of them"
+
+
+def oldest_of(present: Present, run: EvidenceRun) -> timedelta:
+    """How long ago the key was compared that a run vouches for longest; for its own age see `age_of`."""
+    touched = (run.summary or {}).get(TOUCHED)
+    if not isinstance(touched, Mapping):
+        return age_of(present, run)
+    return present.at - datetime.fromisoformat(str(touched["oldest"]))
 
 
 def lag_when_made(run: EvidenceRun) -> timedelta:

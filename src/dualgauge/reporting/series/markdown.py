@@ -93,7 +93,8 @@ def _change(one: SeriesChange) -> tuple[str, ...]:
 
 
 def _run(one: SeriesRun) -> tuple[str, ...]:
-    counts = (f"{count:,}" for count in (one.mismatched, one.rows_v1, one.rows_v2))
+    of = " touched" if one.touched else ""
+    counts = (f"{one.mismatched:,}", f"{one.rows_v1:,}{of}", f"{one.rows_v2:,}{of}")
     return (code(one.run), _number(one.position), one.verdict.value, *counts)
 
 

@@ -11,8 +11,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from dualgauge import __version__
-from dualgauge.comparison.runs.run import CHANGES, CHANGES_LEFT_OUT, DRIFTED, RESULT
-from dualgauge.ledger.values import EvidenceKind, RunState
+from dualgauge.comparison.runs.run import CHANGES, CHANGES_LEFT_OUT, DRIFTED
+from dualgauge.comparison.runs.run_files import RESULT
+from dualgauge.ledger.values import TOUCHED, EvidenceKind, RunState
 from dualgauge.model import Outcome, Side, canonical_json, sha256
 from dualgauge.reporting.errors import BadEvidence, NoSeries, NoSuchReport
 from dualgauge.reporting.series.values import ChangeState, Series, SeriesChange, SeriesRun, Untold
@@ -125,7 +126,8 @@ def _run(run: EvidenceRun) -> SeriesRun:
     assert run.verdict is not None  # noqa: S101  (others are left out)
     return SeriesRun(
         run=run.run_id, at=run.started_at, position=run.position, verdict=run.verdict,
-        seconds=(ended - run.started_at).total_seconds() if ended else None, drifted=int(summary.get(DRIFTED, 0)),
+        seconds=(ended - run.started_at).total_seconds() if ended else None, touched=TOUCHED in summary,
+        drifted=None if TOUCHED in summary else int(summary.get(DRIFTED, 0)),
         definitions={
             f"{side.value}.{view}": str(one.get("definition_hash", ""))[:12]
             for side in Side

@@ -36,7 +36,8 @@ class SeriesRun(AsJson):
     """
     One run of a series. Counts are of rows, or of keys where the comparison pairs rows by them.
 
-    `definitions` has the text's hash of each view that was compared, by its label, `v2.orders`.
+    `definitions` has the text's hash of each view that was compared, by its label, `v2.orders`. A run that was
+    `touched` looked at some rows: `rows_v1`, `rows_v2`, `matched` and `expected` are of those, `drifted` is None.
     """
 
     run: str
@@ -53,7 +54,8 @@ class SeriesRun(AsJson):
     only_in_v2: int
     unexpected_same: int
     mismatched: int
-    drifted: int
+    drifted: int | None
+    touched: bool
     definitions: Mapping[str, str]
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from dualgauge.stores.adopted.adoption import Adoption
     from dualgauge.stores.external.tables import Tables, TableSnapshot
-    from dualgauge.stores.serving.port import PointReader, ServedStore, Snapshot
+    from dualgauge.stores.serving.port import Only, PointReader, ServedStore, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +155,23 @@ class _Snapshot:
         found = _checkpoint(self._tables(), adoption)
         return replace(found, position=self._positions[view]) if view in self._positions else found
 
-    def export(self, view: str, columns: Mapping[str, str], to: Path) -> AbstractContextManager[Iterator[int]]:
+    def export(
+        self, view: str, columns: Mapping[str, str], to: Path, only: Only | None = None
+    ) -> AbstractContextManager[Iterator[int]]:  # fmt: skip
         """Begin to write the rows of the served build; see the port."""
-        return self._inner.export(view, columns, to)
+        return self._inner.export(view, columns, to, only)
 
     def exported(self, view: str, columns: Mapping[str, str]) -> tuple[dict[str, str], str]:
         """How what `export` wrote is read."""
         return self._inner.exported(view, columns)
+
+    def bound(self, view: str, columns: Mapping[str, str]) -> list[str]:
+        """What the store keeps of columns of a build."""
+        return self._inner.bound(view, columns)
+
+    def place(self, view: str, key: Sequence[str], after: tuple[Any, ...] | None, rows: int) -> tuple[Any, ...] | None:
+        """The key of the last of so many rows of the served build; see the port."""
+        return self._inner.place(view, key, after, rows)
 
     def adopted(self, view: str) -> AdoptedRows | None:
         """The adopted table behind a view; None where readers get a build."""

@@ -147,19 +147,39 @@ class Advancing(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Only:
+    """
+    Some rows of a build: those of some keys, and a stretch of all, in the order in which the store keeps them.
+
+    Args:
+        key: the names of the key's columns, in the build's order.
+        keys: the keys, as `Snapshot.bound` makes their columns, each once.
+        after: the stretch begins behind this key, as it is stored; None: with the first.
+        upto: and ends with this one; None: with the last.
+    """
+
+    key: tuple[str, ...]
+    keys: pa.Table
+    after: tuple[Any, ...] | None
+    upto: tuple[Any, ...] | None
+
+
 class Snapshot(Protocol):
     """One side at one moment: every read in it sees the same state."""
 
     def served(self, view: str) -> Checkpoint | None:
         """The build of a view that readers get; None where there is none. Raises NotAsServed."""
 
-    def export(self, view: str, columns: Mapping[str, str], to: Path) -> AbstractContextManager[Iterator[int]]:
+    def export(
+        self, view: str, columns: Mapping[str, str], to: Path, only: Only | None = None
+    ) -> AbstractContextManager[Iterator[int]]:  # fmt: skip
         """
         Begin to write rows of the served build into a Parquet file, which is whole when the iteration is at its end.
 
-        Several are written at once where they are begun before the first is waited for. `columns` are names, of public
-        and hidden columns alike, with DuckDB types; `exported` says how the file is read. What is iterated over are the
-        numbers of rows written so far.
+        All of them, or `only` some. Several are written at once where they are begun before the first is waited for.
+        `columns` are names, of public and hidden columns alike, with DuckDB types; `exported` says how the file is
+        read. What is iterated over are the numbers of rows written so far.
 
         Raises:
             BuildGone: readers were given another build meanwhile, and this one was dropped.
@@ -167,6 +187,12 @@ class Snapshot(Protocol):
 
     def exported(self, view: str, columns: Mapping[str, str]) -> tuple[dict[str, str], str]:
         """How what `export` wrote is read: the file's columns with their DuckDB types, and what to SELECT of them."""
+
+    def bound(self, view: str, columns: Mapping[str, str]) -> list[str]:
+        """For each column, given with its DuckDB type, the expression of what the store keeps of it."""
+
+    def place(self, view: str, key: Sequence[str], after: tuple[Any, ...] | None, rows: int) -> tuple[Any, ...] | None:
+        """The key of the last of so many rows behind a key of the served build, as stored; None: no more is left."""
 
     def adopted(self, view: str) -> AdoptedRows | None:
         """The table of the user's own behind a view; None where readers get a build."""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from dualgauge.model import Side, literal, quote
 from dualgauge.stores.errors import BadKeys, NotAsServed
 from dualgauge.stores.serving import builds, checkpoints, writers
-from dualgauge.stores.serving.types import restored, store_type
+from dualgauge.stores.serving.types import bound_columns, restored, store_type
 from dualgauge.stores.sqlite.database import writing
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dualgauge.model import Position
     from dualgauge.stores.serving.checkpoints import Checkpoint
+    from dualgauge.stores.serving.port import Only
     from dualgauge.stores.serving.shapes import Shape
 
 
@@ -164,12 +165,14 @@ class SqliteSnapshot:
         return restored(f"{self._side.value}.{view}", columns, "sqlite")
 
     @contextmanager
-    def export(self, view: str, columns: Mapping[str, str], to: Path) -> Iterator[Iterator[int]]:
+    def export(
+        self, view: str, columns: Mapping[str, str], to: Path, only: Only | None = None
+    ) -> Iterator[Iterator[int]]:  # fmt: skip
         """Begin to write the rows of the served build into a Parquet file; see the port."""
         # Imported here: a point read loads no Arrow.
         from dualgauge.stores.sqlite.export import Export, is_large, written_apart, written_here
 
-        raw: Any = self._connection.connection.driver_connection
+        raw = self._raw
         served = self._served[view]
         token = "NULL" if served.token is None else "token"
         asked = Export(
@@ -182,12 +185,53 @@ class SqliteSnapshot:
             check=f"SELECT position, {token} FROM {quote(checkpoints.CHECKPOINT)} "
             f"WHERE view = {literal(view)} AND build = {served.build:d}",
             expected=(served.position, served.token),
+            only=only,
         )
-        if is_large(raw, asked):
+        if only is not None:
+            with self._keys(view, served.build, only):
+                yield written_here(raw, asked, to)
+        elif is_large(raw, asked):
             with written_apart(asked, to) as rows:
                 yield rows
         else:
             yield written_here(raw, asked, to)
+
+    def bound(self, view: str, columns: Mapping[str, str]) -> list[str]:
+        """What the store keeps of columns; see the port."""
+        return bound_columns(f"{self._side.value}.{view}", columns, "sqlite")
+
+    def place(self, view: str, key: Sequence[str], after: tuple[Any, ...] | None, rows: int) -> tuple[Any, ...] | None:
+        """The key of the last of so many rows of the served build; see the port."""
+        columns = ", ".join(map(quote, key))
+        behind = f"WHERE ({columns}) > ({', '.join('?' * len(key))}) " if after is not None else ""
+        # Rows that no reader sees are counted too: they are as quick to skip as to give.
+        found = self._raw.execute(
+            f"SELECT {columns} FROM {self._table(view, self._served[view].build)} {behind}"
+            f"ORDER BY {columns} LIMIT 2 OFFSET {rows - 1:d}",
+            after or (),
+        ).fetchall()
+        return tuple(found[0]) if len(found) > 1 else None
+
+    @property
+    def _raw(self) -> Any:  # noqa: ANN401  (sqlite3's, which SQLAlchemy has no type for)
+        return self._connection.connection.driver_connection
+
+    def _table(self, view: str, build: int) -> str:
+        return f"{self._side.schema}.{quote(builds.build_name(view, build))}"
+
+    @contextmanager
+    def _keys(self, view: str, build: int, only: Only) -> Iterator[None]:
+        """Have the keys that are asked for as a table, of the build's own columns: compared as they are stored."""
+        from dualgauge.stores.sqlite.export import KEYS
+
+        of, marks = ", ".join(map(quote, only.key)), ", ".join("?" * len(only.key))
+        self._raw.execute(f"CREATE TEMP TABLE {KEYS} AS SELECT {of} FROM {self._table(view, build)} WHERE false")
+        try:
+            rows = list(zip(*(column.to_pylist() for column in only.keys.columns), strict=True))
+            self._raw.executemany(f"INSERT INTO temp.{KEYS} VALUES ({marks})", rows)
+            yield
+        finally:
+            self._raw.execute(f"DROP TABLE temp.{KEYS}")
 
     def _seen(self, view: str, build: int) -> str:
         """The WHERE by which readers see the rows of a build."""

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping
 
+    from dualgauge.stores.serving.port import Only
     from dualgauge.stores.serving.types import Codec
 
 LARGE: Final = 100_000
 """More rows than these are read in a process of their own, which takes half a second to start."""
+
+KEYS: Final = "_asked_keys"
+"""The table, of the connection alone, of the keys whose rows are asked for."""
 
 _ARROW: Final = {"int64": pa.int64(), "float64": pa.float64(), "string": pa.string(), "binary": pa.binary()}
 _DAMAGED: Final = re.compile("malformed|not a database")
@@ -38,7 +42,7 @@ class Export:
     What is to be written: a build's table, and its columns with how they leave it, by the type table.
 
     `where` is the condition by which readers see its rows, with its WHERE, empty where they see all. `check` is a
-    SELECT of one row, which is `expected` as long as the build is the one that is meant.
+    SELECT of one row, which is `expected` as long as the build is the one that is meant. `only` some rows, if not all.
     """
 
     label: str
@@ -49,6 +53,7 @@ class Export:
     where: str
     check: str
     expected: tuple[object, ...]
+    only: Only | None = None
 
 
 def is_large(raw: sqlite3.Connection, asked: Export) -> bool:
@@ -66,7 +71,7 @@ def written_here(raw: sqlite3.Connection, asked: Export, to: Path) -> Iterator[i
     schema = pa.schema([(name, _ARROW[one.arrow]) for name, one in asked.columns.items()])
     cursor, written = raw.cursor(), 0
     try:
-        cursor.execute(_rows(asked, _name(asked)))
+        cursor.execute(_rows(asked, _name(asked)), stretch_of(asked.only)[1] * 2 if asked.only else ())
         with pq.ParquetWriter(to, schema, compression="snappy") as writer:
             while rows := cursor.fetchmany(_BATCH):
                 try:
@@ -138,4 +143,21 @@ def _name(asked: Export) -> str:
 def _rows(asked: Export, table: str) -> str:
     # Qualified: SQLite would take a quoted name that is no column for a text.
     chosen = (one.leaves(f"b.{quote(name)}") for name, one in asked.columns.items())
-    return f"SELECT {', '.join(chosen)} FROM {table} AS b{asked.where}"
+    rows = f"SELECT {', '.join(chosen)} FROM {table} AS b{asked.where}"
+    if asked.only is None:
+        return rows
+    seen, inside = "AND" if asked.where else "WHERE", stretch_of(asked.only)[0]
+    same = " AND ".join(f"b.{quote(name)} = k.{quote(name)}" for name in asked.only.key)
+    # In this order of joining each key is one look-up. What is in the stretch is given once.
+    of_keys = rows.replace(f" FROM {table} AS b", f" FROM temp.{KEYS} AS k CROSS JOIN {table} AS b ON {same}", 1)
+    return f"{of_keys} {seen} NOT ({inside}) UNION ALL {rows} {seen} {inside}"
+
+
+def stretch_of(only: Only) -> tuple[str, tuple[object, ...]]:
+    """The condition that a row `b` is in the stretch, and what is bound to it."""
+    key, marks = (f"({', '.join(one)})" for one in ([f"b.{quote(name)}" for name in only.key], "?" * len(only.key)))
+    ends = [(mark, end) for mark, end in ((">", only.after), ("<=", only.upto)) if end is not None]
+    return (
+        " AND ".join(f"{key} {mark} {marks}" for mark, _ in ends) or "true",
+        tuple(value for _, end in ends for value in end),
+    )

@@ -26,14 +26,16 @@ class Tracing:
 
 
 def tracing(view: ViewDefinition) -> Tracing | None:
-    """How the events of a key are found, by the view alone; None where nothing proves it."""
-    return None if view.tree is None else _tracing(view, *main_of(view))
-
-
-def _tracing(view: ViewDefinition, tree: exp.Select | None, alias: str | None) -> Tracing | None:
+    """How the events of a key are found, as the view declares or proves it; None where it does neither."""
     # What gives a part of the key, several keys of an event or other events finds no key by itself.
-    if len(view.header.affected_by) == 1 and view.header.affected_by[0].whole(view.key):
+    if view.tree is not None and len(view.header.affected_by) == 1 and view.header.affected_by[0].whole(view.key):
         return Tracing(alias=EVENTS, condition="", key=view.header.affected_by[0].key)
+    return proven(view)
+
+
+def proven(view: ViewDefinition) -> Tracing | None:
+    """How the events of a key are found by the view's SELECT alone: no other event changes the key's row."""
+    tree, alias = main_of(view)
     if tree is None or alias is None:
         return None
     alone = not tree.args.get("joins")
