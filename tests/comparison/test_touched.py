@@ -16,6 +16,7 @@ import pytest
 
 import dualgauge
 from dualgauge.model import Outcome
+from dualgauge.project.errors import BadSettings
 from dualgauge.scaffold.demo import content
 
 if TYPE_CHECKING:
@@ -283,3 +284,35 @@ def test_a_difference_that_it_finds_closes_the_gate_and_one_that_is_gone_opens_i
     assert gate.outcome is Outcome.FAIL
     again.spoil("c01é", 1, by=-100)
     assert touched(again).comparison.verdict is Outcome.PASS
+
+
+NIGHTLY = """[[tool.dualgauge.schedules]]
+name = "nightly"
+cron = "30 0 * * *"
+zone = "Europe/Berlin"
+do = ["diff"]
+diff = "touched"
+full_on = ["sunday"]
+"""
+
+
+def test_a_schedule_compares_what_changed_and_on_sundays_all(again: Shop) -> None:
+    again.write("pyproject.toml", SETTINGS + NIGHTLY)
+    partly = {}
+    # Half past midnight in Berlin is the evening before in UTC.
+    for day in (6, 7, 8):
+        again.at = datetime(2026, 3, day, 23, 31, tzinfo=UTC)
+        assert again.open().schedule.run("nightly").exit_code == 0
+        (line, *_) = again.open().evidence.list()
+        assert line.run is not None
+        partly[day + 1] = "touched" in (line.run.summary or {})
+    # The 8th is a Sunday.
+    assert partly == {7: True, 8: False, 9: True}
+    (listed,) = again.open().schedule.list()
+    assert (listed.settings.diff, listed.settings.full_on) == ("touched", ["sunday"])
+
+
+def test_days_that_are_full_are_for_diffs_that_are_not(again: Shop) -> None:
+    again.write("pyproject.toml", SETTINGS + NIGHTLY.replace('diff = "touched"', ""))
+    with pytest.raises(BadSettings, match="'nightly' has full_on, and its diffs are full on every day"):
+        again.open().schedule.list()

@@ -327,7 +327,7 @@ class ScheduleCommands:
             slots = handles.ledger.slots_of(self._workspace.settings.migration)
             try:
                 with _renewed(slots, claim):
-                    steps = tuple(work(mine, settings.do, settings.comparators))
+                    steps = tuple(work(mine, settings.do, settings.comparators, touched=settings.is_touched(claim.due)))
                     progress, before = _progress(mine), slots.progress(settings.name)
                 code = next((step.exit_code for step in steps if step.exit_code), 0)
                 why = "\n".join(f"{step.step} ({step.exit_code}): {step.found}" for step in steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from dualgauge.errors import DualgaugeError, SystemRefused, redact
@@ -42,21 +43,23 @@ class StepDone:
     bad: str = ""
 
 
-def work(workspace: Workspace, steps: Sequence[Step], comparators: Sequence[str]) -> Iterator[StepDone]:
-    """Do steps in their order, up to one that has to end well and does not."""
+def work(
+    workspace: Workspace, steps: Sequence[Step], comparators: Sequence[str], *, touched: bool = False
+) -> Iterator[StepDone]:  # fmt: skip
+    """Do steps in their order, up to one that has to end well and does not; a diff of what changed where `touched`."""
     for step in steps:
-        done = _done(workspace, step, comparators)
+        done = _done(workspace, step, comparators, touched=touched)
         yield done
         if done.exit_code and step in NEEDED:
             return
 
 
-def _done(workspace: Workspace, step: Step, comparators: Sequence[str]) -> StepDone:
-    do: Callable[[Workspace, Sequence[str]], tuple[int, str, str, str]] = {
-        "import": _import, "tail": _tail, "diff": _diff, "check": _check, "report": _report,
-    }[step]  # fmt: skip
+def _done(workspace: Workspace, step: Step, comparators: Sequence[str], *, touched: bool) -> StepDone:
+    do: dict[Step, Callable[[Workspace, Sequence[str]], tuple[int, str, str, str]]] = {
+        "import": _import, "tail": _tail, "diff": partial(_diff, touched=touched), "check": _check, "report": _report,
+    }  # fmt: skip
     try:
-        return StepDone(step, *do(workspace, comparators))
+        return StepDone(step, *do[step](workspace, comparators))
     except DualgaugeError as fault:
         return StepDone(step, fault.exit_code, str(fault), type(fault).__name__, type(fault).__name__)
     except Exception as fault:  # noqa: BLE001  (a slot ends in an outcome, whatever went wrong)
@@ -125,11 +128,11 @@ def _are_at(workspace: Workspace, head: int) -> bool:
     return all(one.position is not None and one.position >= head for one in builds)
 
 
-def _diff(workspace: Workspace, comparators: Sequence[str]) -> tuple[int, str, str, str]:
+def _diff(workspace: Workspace, comparators: Sequence[str], *, touched: bool) -> tuple[int, str, str, str]:
     from dualgauge.commands.compare import CompareCommands
     from dualgauge.comparison.runs.run import worst
 
-    runs = CompareCommands(workspace).diff(comparators)
+    runs = CompareCommands(workspace).diff(comparators, touched=touched)
     said = _said([(run.name, run.comparison.verdict, f"{run.comparison.mismatched:,} mismatched") for run in runs])
     bad = sorted(f"{run.name} {run.comparison.verdict.value}" for run in runs if run.comparison.verdict.exit_code)
     return worst(runs).exit_code, said, said, ", ".join(bad)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
-from typing import Final, Literal, Self
+from datetime import datetime, timedelta
+from typing import Final, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +14,8 @@ from dualgauge.schedules.due import Timetable, cron_text, minutes, zone_text
 Step = Literal["import", "tail", "diff", "check", "report"]
 ORDER: Final[tuple[Step, ...]] = ("import", "tail", "diff", "check", "report")
 """What a schedule may do, in the order in which it does it."""
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 
@@ -32,6 +34,13 @@ class ScheduleSettings(Section):
     do: list[Step] = Field(default_factory=lambda: list(ORDER), min_length=1, description="what it does, in this order")
     comparators: list[str] = Field(
         default_factory=list, description="which comparators it asks; all of them unless set"
+    )
+    diff: Literal["full", "touched"] = Field(
+        default="full", description="what its diffs compare: every key, or what changed and some of the rest, in turn"
+    )
+    full_on: list[Weekday] = Field(
+        default_factory=list,
+        description='with `diff = "touched"`: weekdays, in its zone, on which every key is compared',
     )
     overlap: Literal["skip", "queue_one"] = Field(
         default="skip", description="what becomes of a slot that is due while one before it runs"
@@ -96,6 +105,9 @@ class ScheduleSettings(Section):
         if self.every is not None and self.zone != "UTC":
             message = f"schedule {self.name!r} has every, which is counted in UTC; leave zone out"
             raise ValueError(message)
+        if self.full_on and self.diff == "full":
+            message = f"schedule {self.name!r} has full_on, and its diffs are full on every day; add diff = 'touched'"
+            raise ValueError(message)
         if self.do != [step for step in ORDER if step in self.do]:
             message = f"schedule {self.name!r}: do is what it does in order, each once: {', '.join(ORDER)}"
             raise ValueError(message)
@@ -105,6 +117,11 @@ class ScheduleSettings(Section):
     def timetable(self) -> Timetable:
         """When it is due."""
         return Timetable(self.cron, self.every, self.zone)
+
+    def is_touched(self, due: datetime) -> bool:
+        """Whether the diffs of the slot that is due then compare what changed alone."""
+        weekday = get_args(Weekday)[due.astimezone(self.timetable.place).weekday()]
+        return self.diff == "touched" and weekday not in self.full_on
 
     @property
     def reminder(self) -> timedelta:

@@ -27,7 +27,9 @@ def schedule_list(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, 
                 owner = f" (owner: {one.settings.owner})" if one.settings.owner else ""
                 screen.print(f"{one.settings.name}: {one.settings.timetable.text}{owner}", style="bold", soft_wrap=True)
                 caught = f"overlap {one.settings.overlap}, catch-up {one.settings.catch_up}"
-                screen.print(f"  does {', '.join(one.settings.do)}; {caught}")
+                full = f" but on {', '.join(one.settings.full_on)}" if one.settings.full_on else ""
+                diffs = f"; diffs touched{full}" if one.settings.diff == "touched" else ""
+                screen.print(f"  does {', '.join(one.settings.do)}{diffs}; {caught}")
                 if one.paused:
                     since = slot_text(one.paused.at)
                     screen.print(f"  paused since {since} by {one.paused.who}: {one.paused.reason}", soft_wrap=True)
@@ -42,6 +44,7 @@ def schedule_list(project: ProjectDir = HERE, form: FormatOption = Format.TEXT, 
             {
                 "name": one.settings.name, "timetable": one.settings.timetable.text, "zone": one.settings.zone,
                 "do": one.settings.do, "comparators": one.settings.comparators, "overlap": one.settings.overlap,
+                "diff": one.settings.diff, "full_on": one.settings.full_on,
                 "catch_up": one.settings.catch_up, "owner": one.settings.owner or None,
                 "paused": as_json(one.paused),
                 "next": [
